@@ -1,0 +1,1 @@
+"""Async Python SDK for the Cleanlist B2B enrichment API."""
