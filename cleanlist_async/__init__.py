@@ -1,1 +1,213 @@
-"""Async Python SDK for the Cleanlist B2B enrichment API."""
+"""Async Python SDK for the Cleanlist B2B enrichment API: full rate, no 429, no credit spent twice.
+
+::
+
+    async with AsyncCleanlist() as client:
+        report = await client.enrich(contacts, enrichment_type="partial", max_credits=5_000)
+
+Every public name is here, and is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cleanlist_async.bulk.plan import Plan
+    from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress, Summary
+    from cleanlist_async.bulk.stream import ResultStream
+    from cleanlist_async.client import AsyncCleanlist, Statistics
+    from cleanlist_async.contacts import Contact
+    from cleanlist_async.errors import (
+        APIConnectionError,
+        APIError,
+        APITimeoutError,
+        ApprovalRequiredError,
+        AuthenticationError,
+        BadRequestError,
+        BudgetExceededError,
+        CleanlistError,
+        ConfigurationError,
+        ConflictError,
+        DeadlineExceededError,
+        EstimateTokenMismatchError,
+        FeatureNotAvailableError,
+        FieldError,
+        FieldMappingRequiredError,
+        FiltersUnavailableError,
+        FolderNotFoundError,
+        InsufficientCreditsError,
+        InsufficientScopeError,
+        InternalServerError,
+        InvalidCursorError,
+        InvalidFilterError,
+        ListNotFoundError,
+        MalformedResponseError,
+        MissingColumnError,
+        NotEnabledError,
+        NotFoundError,
+        PayloadTooLargeError,
+        PermissionDeniedError,
+        ProviderNotConnectedError,
+        QuoteAlreadyRedeemedError,
+        QuoteError,
+        QuoteExpiredError,
+        QuoteInvalidError,
+        QuoteMismatchError,
+        QuoteRequiredError,
+        RateLimitError,
+        RequestValidationError,
+        ServiceUnavailableError,
+        SpendCapExceededError,
+        TaskNotFoundError,
+        UnknownOutcomeError,
+        VersionDeprecatedError,
+        WaitTimeoutError,
+        WorkflowFailedError,
+        WorkflowTimeoutError,
+        WrongEventLoopError,
+    )
+    from cleanlist_async.ratelimit import RateLimiter, RateLimits
+
+_HOMES = {
+    "bulk.plan": ("Plan",),
+    "bulk.report": (
+        "EnrichmentReport",
+        "EnrichmentResult",
+        "Progress",
+        "Summary",
+    ),
+    "bulk.stream": ("ResultStream",),
+    "client": (
+        "AsyncCleanlist",
+        "Statistics",
+    ),
+    "contacts": ("Contact",),
+    "errors": (
+        "APIConnectionError",
+        "APIError",
+        "APITimeoutError",
+        "ApprovalRequiredError",
+        "AuthenticationError",
+        "BadRequestError",
+        "BudgetExceededError",
+        "CleanlistError",
+        "ConfigurationError",
+        "ConflictError",
+        "DeadlineExceededError",
+        "EstimateTokenMismatchError",
+        "FeatureNotAvailableError",
+        "FieldError",
+        "FieldMappingRequiredError",
+        "FiltersUnavailableError",
+        "FolderNotFoundError",
+        "InsufficientCreditsError",
+        "InsufficientScopeError",
+        "InternalServerError",
+        "InvalidCursorError",
+        "InvalidFilterError",
+        "ListNotFoundError",
+        "MalformedResponseError",
+        "MissingColumnError",
+        "NotEnabledError",
+        "NotFoundError",
+        "PayloadTooLargeError",
+        "PermissionDeniedError",
+        "ProviderNotConnectedError",
+        "QuoteAlreadyRedeemedError",
+        "QuoteError",
+        "QuoteExpiredError",
+        "QuoteInvalidError",
+        "QuoteMismatchError",
+        "QuoteRequiredError",
+        "RateLimitError",
+        "RequestValidationError",
+        "ServiceUnavailableError",
+        "SpendCapExceededError",
+        "TaskNotFoundError",
+        "UnknownOutcomeError",
+        "VersionDeprecatedError",
+        "WaitTimeoutError",
+        "WorkflowFailedError",
+        "WorkflowTimeoutError",
+        "WrongEventLoopError",
+    ),
+    "ratelimit": (
+        "RateLimiter",
+        "RateLimits",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APITimeoutError",
+    "ApprovalRequiredError",
+    "AsyncCleanlist",
+    "AuthenticationError",
+    "BadRequestError",
+    "BudgetExceededError",
+    "CleanlistError",
+    "ConfigurationError",
+    "ConflictError",
+    "Contact",
+    "DeadlineExceededError",
+    "EnrichmentReport",
+    "EnrichmentResult",
+    "EstimateTokenMismatchError",
+    "FeatureNotAvailableError",
+    "FieldError",
+    "FieldMappingRequiredError",
+    "FiltersUnavailableError",
+    "FolderNotFoundError",
+    "InsufficientCreditsError",
+    "InsufficientScopeError",
+    "InternalServerError",
+    "InvalidCursorError",
+    "InvalidFilterError",
+    "ListNotFoundError",
+    "MalformedResponseError",
+    "MissingColumnError",
+    "NotEnabledError",
+    "NotFoundError",
+    "PayloadTooLargeError",
+    "PermissionDeniedError",
+    "Plan",
+    "Progress",
+    "ProviderNotConnectedError",
+    "QuoteAlreadyRedeemedError",
+    "QuoteError",
+    "QuoteExpiredError",
+    "QuoteInvalidError",
+    "QuoteMismatchError",
+    "QuoteRequiredError",
+    "RateLimitError",
+    "RateLimiter",
+    "RateLimits",
+    "RequestValidationError",
+    "ResultStream",
+    "ServiceUnavailableError",
+    "SpendCapExceededError",
+    "Statistics",
+    "Summary",
+    "TaskNotFoundError",
+    "UnknownOutcomeError",
+    "VersionDeprecatedError",
+    "WaitTimeoutError",
+    "WorkflowFailedError",
+    "WorkflowTimeoutError",
+    "WrongEventLoopError",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

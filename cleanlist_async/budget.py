@@ -1,0 +1,54 @@
+"""Credits set aside before they can be spent. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from cleanlist_async import facts
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.facts import EnrichmentType
+
+
+class Budget:
+    """A hard wall of credits: reserve the worst case, then settle what it really cost.
+
+    Parameters
+    ----------
+    max_credits
+        The wall, in credits; None for no wall.
+    enrichment_type
+        Gives the worst case of one contact (docs.cleanlist.ai/api-reference/enrichment-types).
+
+    """
+
+    __slots__ = ("max_credits", "per_contact", "reserved", "spent")
+
+    def __init__(self, max_credits: float | None, enrichment_type: EnrichmentType) -> None:
+        worst_case = facts.WORST_CASE_CREDITS.get(enrichment_type)
+        if max_credits is not None and worst_case is None:
+            raise ConfigurationError(
+                f"max_credits cannot bound {enrichment_type!r}, which costs a credit per discovered contact.",
+                fix="Leave max_credits out, or choose another enrichment_type.",
+            )
+        if max_credits is not None and not (max_credits >= 0 and math.isfinite(max_credits)):
+            raise ConfigurationError(f"max_credits must be a number of credits, not {max_credits!r}.")
+        self.max_credits = max_credits
+        self.per_contact = worst_case or 0
+        self.reserved = 0.0
+        self.spent = 0.0
+
+    def affordable(self, contacts: int) -> int:
+        """Return how many of *contacts* still fit, each at its worst case."""
+        if self.max_credits is None or not self.per_contact:
+            return contacts
+        left = self.max_credits - self.reserved - self.spent
+        return max(0, min(contacts, int(left // self.per_contact)))
+
+    def reserve(self, contacts: int) -> None:
+        """Set the worst case of *contacts* aside."""
+        self.reserved += contacts * self.per_contact
+
+    def settle(self, contacts: int, spent: float = 0.0) -> None:
+        """Give the reservation of *contacts* back, less the credits that they did cost."""
+        self.reserved -= contacts * self.per_contact
+        self.spent += spent

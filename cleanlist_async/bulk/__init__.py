@@ -1,0 +1,1 @@
+"""Enriching any number of contacts: plan, run, match, report."""

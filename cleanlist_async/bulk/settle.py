@@ -1,0 +1,87 @@
+"""From a server's row to a result, and what it cost. Pure."""
+
+from __future__ import annotations
+
+from cleanlist_async import facts
+from cleanlist_async.bulk.report import EnrichmentResult, ResultStatus
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.identity import Invalid, Prepared
+from cleanlist_async.models.rows import EnrichmentRow
+
+
+def found(
+    contact: Prepared, row: EnrichmentRow, workflow_id: str, task_id: str | None, enrichment_type: EnrichmentType
+) -> EnrichmentResult:
+    """Make the result of a contact whose row this certainly is."""
+    return EnrichmentResult(
+        index=contact.index,
+        contact=contact.contact,
+        key=contact.contact.key,
+        status=_status(row, enrichment_type),
+        email=row.email,
+        email_status=row.email_status,
+        phones=row.phones,
+        task_id=row.task_id or task_id,
+        workflow_id=workflow_id,
+        error=row.error,
+        enrichment_type=enrichment_type,
+        credits_charged=row.credits_charged,
+        credits_estimated=estimate(row, enrichment_type),
+        raw=row.raw,
+    )
+
+
+def without_row(
+    contact: Prepared,
+    status: ResultStatus,
+    error: str | None,
+    *,
+    workflow_id: str | None = None,
+    task_id: str | None = None,
+    row: EnrichmentRow | None = None,
+    enrichment_type: EnrichmentType | None = None,
+) -> EnrichmentResult:
+    """Make the result of a contact for which there is no row, or none that is certainly its own."""
+    return EnrichmentResult(
+        index=contact.index,
+        contact=contact.contact,
+        key=contact.contact.key,
+        status=status,
+        task_id=task_id,
+        workflow_id=workflow_id,
+        error=error,
+        enrichment_type=enrichment_type,
+        raw=row.raw if row else None,
+    )
+
+
+def kept_back(contact: Invalid) -> EnrichmentResult:
+    """Make the result of a contact that was never sent."""
+    return EnrichmentResult(
+        index=contact.index, contact=contact.contact, key=contact.contact.key, status="invalid", error=contact.reason
+    )
+
+
+def estimate(row: EnrichmentRow, enrichment_type: EnrichmentType) -> float:
+    """Return what a row costs by the price list (docs.cleanlist.ai/api-reference/enrichment-types).
+
+    A ``full`` enrichment that found only one half has no documented price; 11 credits are held for it.
+    """
+    match enrichment_type:
+        case "partial":
+            return facts.EMAIL_CREDITS if row.email else 0
+        case "phone_only":
+            return facts.PHONE_CREDITS if row.phones else 0
+        case "full":
+            return facts.FULL_CREDITS if row.has_findings else 0
+        case "prospecting_only":
+            return 1 if row.has_findings else 0
+        case _:
+            return 0
+
+
+def _status(row: EnrichmentRow, enrichment_type: EnrichmentType) -> ResultStatus:
+    if row.has_findings:
+        return "found"
+    looked_for_nothing = enrichment_type in {"none", "prospecting_only"}
+    return "found" if looked_for_nothing and not row.failed else "not_found"

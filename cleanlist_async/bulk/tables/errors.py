@@ -1,0 +1,51 @@
+"""The one error of contact tables: where in the file, what is wrong, what to do."""
+
+from __future__ import annotations
+
+
+class TableError(ValueError):
+    """A contact table cannot be read or written.
+
+    Attributes
+    ----------
+    path
+        The file, as the caller named it.
+    row
+        Number of the row as a spreadsheet shows it (the header is row 1), or None.
+    column
+        Header of the column, or None.
+    problem, fix
+        What is wrong, and what to do about it. ``str()`` joins all of them in one line.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str = "",
+        row: int | None = None,
+        column: str | None = None,
+        problem: str = "",
+        fix: str = "",
+    ) -> None:
+        super().__init__()
+        self.path = path
+        self.row = row
+        self.column = column
+        self.problem = problem
+        self.fix = fix
+
+    def __str__(self) -> str:
+        places = [self.path] if self.path else []
+        if self.row is not None:
+            places.append(f"row {self.row}")
+        if self.column is not None:
+            places.append(f'column "{self.column}"')
+        place = ", ".join(places)
+        sentence = f"{place}: {self.problem}" if place else self.problem
+        return on_one_line(f"{sentence}; {self.fix}" if self.fix else sentence)
+
+
+def on_one_line(text: str) -> str:
+    """Replace line breaks and other control characters, so that a cell cannot forge a line of output."""
+    return "".join(character if character.isprintable() else " " for character in text)

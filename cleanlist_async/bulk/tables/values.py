@@ -1,0 +1,103 @@
+"""What a single value looks like: an e-mail address, a LinkedIn page, a domain, a person's name. Pure."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+_EMAIL: Final = re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]{2,}")
+_PERSON_PAGE: Final = re.compile(r"linkedin\.com/(?:mwlite/)?(?:in|pub)/[^/\s]", re.IGNORECASE)
+_COMPANY_PAGE: Final = re.compile(r"linkedin\.com/(?:company|school|showcase|sales/company)/", re.IGNORECASE)
+_DOMAIN: Final = re.compile(r"(?=.{4,253}$)(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]")
+_SHARED_HOSTS: Final = frozenset(
+    {
+        "linkedin.com",
+        "facebook.com",
+        "instagram.com",
+        "twitter.com",
+        "x.com",
+        "youtube.com",
+        "xing.com",
+        "tiktok.com",
+        "crunchbase.com",
+        "github.com",
+        "medium.com",
+        "linktr.ee",
+        "sites.google.com",
+        "goo.gl",
+    }
+)
+"""Hosts on which many companies have a page: the page's address says nothing about the company's domain."""
+
+
+def is_email(value: str) -> bool:
+    """Whether the value is one e-mail address."""
+    return _EMAIL.fullmatch(value.strip()) is not None
+
+
+def is_person_page(value: str) -> bool:
+    """Whether the value is the address of a person's LinkedIn profile."""
+    return _PERSON_PAGE.search(value) is not None
+
+
+def is_company_page(value: str) -> bool:
+    """Whether the value is the address of a company's, school's or showcase page on LinkedIn."""
+    return _COMPANY_PAGE.search(value) is not None
+
+
+def is_address(value: str) -> bool:
+    """Whether the value is an address on the web, with its scheme."""
+    return "://" in value
+
+
+def is_domain(value: str) -> bool:
+    """Whether the value, or the host of the address it holds, can be a company's own domain."""
+    domain = company_domain(value)
+    return domain is not None and "@" not in value and _DOMAIN.fullmatch(domain) is not None
+
+
+def is_full_name(value: str) -> bool:
+    """Whether the value can be a person's first and last name."""
+    words = value.split()
+    return len(words) > 1 and not any(sign in value for sign in "@/0123456789")
+
+
+@lru_cache(maxsize=8192)  # a list of people names each company many times
+def company_domain(value: str) -> str | None:
+    """Reduce a domain or web address to the bare domain: ``https://www.acme.com/about`` is ``acme.com``.
+
+    A page on a host that many companies share (``facebook.com/acme``) is None. What is no domain at all
+    is returned as it is, less surrounding white space: whether to send it is not decided here.
+    """
+    text = value.strip()
+    address = text.split("://", 1)[-1].removeprefix("//")
+    authority, _, path = address.replace("?", "/").replace("#", "/").partition("/")
+    host = authority.rpartition("@")[2].partition(":")[0].rstrip(".").lower().removeprefix("www.")
+    if not _DOMAIN.fullmatch(host):
+        return text or None
+    if path.strip("/") and _is_shared(host):
+        return None
+    return host
+
+
+def _is_shared(host: str) -> bool:
+    return host in _SHARED_HOSTS or any(host.endswith(f".{shared}") for shared in _SHARED_HOSTS)
+
+
+def split_name(name: str) -> tuple[str | None, str | None]:
+    """Split a full name into first and last: the first word, and all the others.
+
+    ``Doe, Jane`` is turned round; letters after a comma (``Jane Doe, PhD``) are left out. A single word
+    is a first name.
+    """
+    before, _, after = (part.strip() for part in name.partition(","))
+    if after and " " not in before and not _is_degree(after):
+        return after, before
+    first, _, last = before.partition(" ")
+    return first or None, last.strip() or None
+
+
+def _is_degree(text: str) -> bool:
+    word = text.split(maxsplit=1)[0]
+    return "." in word or sum(letter.isupper() for letter in word) > 1

@@ -1,0 +1,49 @@
+"""Which keys to send with: given, or from the environment. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.facts import API_KEY_VARIABLE
+from cleanlist_async.redact import Secret
+
+
+def find_credentials(given: str | Sequence[str] | None, environment: Mapping[str, str]) -> tuple[Secret, ...]:
+    """Return the keys to send with: one or several of one organization, or one JWT.
+
+    A key is any non-empty printable ASCII: the prefixes documented (``clapi_``) and seen differ. Raises
+    ConfigurationError, which never shows the key, for anything else.
+    """
+    if given is None:
+        given = environment.get(API_KEY_VARIABLE, "").split(",")
+        source = f"${API_KEY_VARIABLE}"
+    else:
+        source = "api_key"
+    texts = [given] if isinstance(given, str) else list(given)
+    secrets = tuple(dict.fromkeys(_secret(text, source) for text in texts if text.strip() or len(texts) == 1))
+    if not secrets:
+        raise _missing(source)
+    if len(secrets) > 1 and any(secret.is_jwt for secret in secrets):
+        raise ConfigurationError("A JWT cannot be mixed with other keys.", fix="Give keys, or one JWT.")
+    return secrets
+
+
+def _secret(text: object, source: str) -> Secret:
+    if not isinstance(text, str):
+        raise ConfigurationError(f"{source} must be text, not {type(text).__name__}.")
+    if not text.strip():
+        raise _missing(source)
+    if not all("!" <= character <= "~" for character in text):
+        raise ConfigurationError(
+            f"{source} holds a character that no key has: white space, a newline, or one beyond ASCII.",
+            fix="A key read from a file often ends in a newline: strip it.",
+        )
+    return Secret(text)
+
+
+def _missing(source: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"There is no API key in {source}.",
+        fix=f"Set {API_KEY_VARIABLE}, or pass api_key=. Keys are made in the portal under Settings, API Keys.",
+    )

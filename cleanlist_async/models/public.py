@@ -1,0 +1,195 @@
+"""Answers of the Public API (docs.cleanlist.ai/api-reference), and its webhook's payload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, cast
+
+from pydantic import BeforeValidator, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
+
+from cleanlist_async.errors import JSON
+from cleanlist_async.facts import FAILED_STATUSES
+from cleanlist_async.models.base import Answer
+from cleanlist_async.models.rows import EnrichmentRow, is_final
+
+_ROW_LISTS: Final = ("results", "tasks", "data", "result", "rows")
+
+
+def _texts(value: object) -> object:
+    """Accept ids as text, as numbers, or wrapped in objects; drop what is neither."""
+    if not isinstance(value, list):
+        return ()
+    items = [item.get("task_id", item.get("id")) if isinstance(item, dict) else item for item in value]  # pyright: ignore
+    return tuple(str(item) for item in items if item is not None)
+
+
+def _mapping(value: object) -> object:
+    return value if isinstance(value, dict) else None
+
+
+def _count(value: object) -> object:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _word(value: object) -> object:
+    return value if isinstance(value, str) else None
+
+
+class _AsBuilt:
+    """Marks a field whose value we built ourselves and need not check again."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(_source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.any_schema()
+
+
+Rows = Annotated[tuple[EnrichmentRow, ...], _AsBuilt]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+Text = Annotated[str | None, BeforeValidator(_word)]
+Count = Annotated[int | None, BeforeValidator(_count)]
+Object = Annotated[dict[str, Any] | None, BeforeValidator(_mapping)]
+
+
+class KeyValidation(Answer):
+    """Whether the key is good, and whose it is (``GET /auth/validate-key``)."""
+
+    valid: bool
+    user_id: Text = None
+    organization_id: Text = None
+
+
+class CreditsBalance(Answer):
+    """Credits left, possibly a fraction (``GET /credits/balance``)."""
+
+    credits: int | float
+    organization_id: Text = None
+
+
+class BulkSubmission(Answer):
+    """The accepted workflow (``POST /enrich/bulk``).
+
+    ``task_ids`` holds one id per contact. That they follow the order of the contacts is nowhere
+    documented, so nothing in this package takes it for granted.
+    """
+
+    workflow_id: str
+    status: Text = None
+    message: Text = None
+    task_ids: Texts = ()
+    total_contacts: Count = None
+
+
+class _WithRows(Answer):
+    """An answer that lists results per contact, under whichever name."""
+
+    workflow_id: Text = None
+    status: Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else "")] = ""
+    summary: Object = None
+    results_truncated: Count = None
+    rows: Rows = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_rows(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
+        answer = cast("dict[str, JSON]", raw)
+        return {**answer, "rows": tuple(EnrichmentRow.parse(row) for row in _raw_rows(answer))}
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the server is done."""
+        return is_final(self.status)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the workflow ended without being finished."""
+        return self.status.lower() in FAILED_STATUSES
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no row was left out for the answer's size (``results_truncated`` is a count)."""
+        return not self.results_truncated
+
+
+class BulkStatus(_WithRows):
+    """The state of a workflow, or of one task, with the rows it carries (``GET /enrich/status``).
+
+    No available page shows this body, so it is read leniently: rows under ``results``, ``tasks``,
+    ``data`` or ``result``, any status word, all else kept in ``model_extra``.
+    """
+
+    task_id: Text = None
+
+
+class WebhookPayload(_WithRows):
+    """The event posted to ``webhook_url`` (docs.cleanlist.ai/api-reference/webhooks).
+
+    Webhooks are not signed: believe a payload only as far as you know where it came from.
+    """
+
+    event: Text = None
+    lead_list_id: Text = None
+    enrichment_type: Text = None
+    results_limit: Count = None
+    results_endpoint: Text = None
+    completed_at: Text = None
+
+
+class WebhookDelivery(Answer):
+    """One attempt to deliver a webhook. The field names are not documented; all are kept.
+
+    ``status`` is ``delivered`` or ``failed`` (docs.cleanlist.ai/api-reference/errors).
+    """
+
+    status: Text = None
+    attempt: Count = None
+    response_code: Count = None
+    error_message: Text = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
+        row = cast("dict[str, JSON]", raw)
+        code = next((row[name] for name in ("response_code", "status_code", "http_status") if name in row), None)
+        error = next((row[name] for name in ("error_message", "error") if name in row), None)
+        attempt = next((row[name] for name in ("attempt", "attempt_number") if name in row), None)
+        return {**row, "response_code": code, "error_message": error, "attempt": attempt}
+
+
+class WebhookDeliveries(Answer):
+    """The delivery log of one workflow (``GET /webhooks/deliveries``), in the server's order."""
+
+    deliveries: tuple[WebhookDelivery, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect(cls, raw: object) -> object:
+        if isinstance(raw, list):
+            return {"deliveries": _objects(cast("list[JSON]", raw))}
+        if isinstance(raw, dict):
+            log = cast("dict[str, JSON]", raw)
+            lists = (log[name] for name in ("deliveries", "results", "data", "items") if isinstance(log.get(name), list))
+            return {**log, "deliveries": _objects(cast("list[JSON]", next(lists, [])))}
+        return raw
+
+
+def _raw_rows(answer: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    for name in _ROW_LISTS:
+        value = answer.get(name)
+        if isinstance(value, list):
+            return _objects(value)
+        if isinstance(value, dict) and value and name != "result":
+            nested = _raw_rows(value)
+            if nested:
+                return nested
+    # A single task is its own row: `task_id`, and the findings beside it or under `result`.
+    has_row = isinstance(answer.get("result"), dict) or answer.get("task_id") is not None
+    return [dict(answer)] if has_row else []
+
+
+def _objects(items: list[JSON]) -> list[dict[str, JSON]]:
+    return [item for item in items if isinstance(item, dict)]

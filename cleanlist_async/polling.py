@@ -1,0 +1,174 @@
+"""One poll scheduler for all workflows of a client: asks late enough to ask once, early enough to be quick."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+
+from cleanlist_async import facts
+from cleanlist_async.errors import CleanlistError, NotFoundError
+from cleanlist_async.models.public import BulkStatus
+from cleanlist_async.patience import Patience
+from cleanlist_async.pipeline import CallOptions, Pipeline
+from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.resources.public import status_call
+
+_ASKED_AT_ONCE: Final = 8
+"""Status requests in the limiter's line at once. More would age past interactive calls."""
+_SCOUTS: Final = 2
+
+
+@dataclass(eq=False, slots=True)
+class _Open:
+    """A workflow somebody waits for."""
+
+    workflow_id: str
+    key: str | None
+    submitted_at: float
+    options: CallOptions
+    is_new: bool
+    done: anyio.Event = field(default_factory=anyio.Event)
+    asked: int = 0
+    last_age_s: float = 0.0
+    asking: anyio.CancelScope | None = None
+    answer: BulkStatus | None = None
+    error: CleanlistError | None = None
+
+
+class PollScheduler:
+    """Waits for workflows on behalf of everybody in one client."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.patience = Patience(pipeline.limiter.limits.window_s)
+        self.status_requests = 0
+        self._pipeline = pipeline
+        self._limiter = pipeline.limiter
+        self._open: dict[_Open, None] = {}
+        self._changed = anyio.Event()
+        self._running = False
+
+    async def finished(
+        self,
+        workflow_id: str,
+        *,
+        key: str | None,
+        submitted_at: float,
+        options: CallOptions,
+        is_new: bool = True,
+    ) -> BulkStatus:
+        """Return the last status of a workflow, once it is final.
+
+        *submitted_at* is a time of the limiter's clock, of our own submit if the workflow *is_new*. Raises the error of the status request when it
+        keeps failing; a 404 within ten minutes of the submit only means that a replica lags.
+        """
+        waiting = _Open(workflow_id, key, submitted_at, options, is_new)
+        self._open[waiting] = None
+        self._start()
+        try:
+            await waiting.done.wait()
+        finally:
+            del self._open[waiting]
+            if waiting.asking is not None:
+                waiting.asking.cancel()
+            self._wake()
+        if waiting.error is not None:
+            raise waiting.error
+        assert waiting.answer is not None  # noqa: S101  # done without an error means an answer
+        return waiting.answer
+
+    @property
+    def overdue(self) -> int:
+        """How many workflows should have been asked about by now."""
+        now, due = self._limiter.clock(), self.patience.due_age_s
+        if due is None:
+            return 0
+        return sum(1 for waiting in self._open if now - waiting.submitted_at >= max(due, 1.3 * waiting.last_age_s))
+
+    # -- the schedule --------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._wake()
+        if not self._running:
+            self._running = True
+            self._pipeline.root.spawn(self._run)
+
+    def _wake(self) -> None:
+        self._changed.set()
+
+    async def _run(self) -> None:
+        try:
+            while self._open:
+                self._changed = anyio.Event()
+                sleep_s = self._ask_due()
+                with anyio.move_on_after(sleep_s):
+                    await self._changed.wait()
+        finally:
+            self._running = False
+
+    def _ask_due(self) -> float:
+        """Start asking about every workflow that is due; return the seconds until the next one is."""
+        now = self._limiter.clock()
+        idle = [waiting for waiting in self._open if waiting.asking is None]
+        places = _ASKED_AT_ONCE - (len(self._open) - len(idle))
+        next_s = math.inf
+        for position, waiting in enumerate(idle):
+            age = now - waiting.submitted_at
+            wait_s = self._ask_age(waiting, position) - age
+            if wait_s > 0:
+                next_s = min(next_s, wait_s)
+            elif places > 0:
+                places -= 1
+                waiting.asking = anyio.CancelScope()
+                self._pipeline.root.spawn(self._ask, waiting, waiting.asking)
+        # Whether tokens are idle changes without telling us.
+        return max(0.01, min(next_s, self._limiter.limits.window_s / 30))
+
+    def _ask_age(self, waiting: _Open, position: int) -> float:
+        if not waiting.is_new:
+            return waiting.asked and 1.0 + 1.5 * waiting.last_age_s
+        free = self._free_tokens(waiting)
+        saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
+        eager = not saturated and free * 2 > self._limiter.limits.key and len(self._open) * 2 <= max(free, 2)
+        scouts = 1 if saturated else _SCOUTS
+        return self.patience.ask_at(waiting.asked, waiting.last_age_s, eager=eager, scout=position < scouts)
+
+    def _free_tokens(self, waiting: _Open) -> int:
+        route = self._pipeline.route
+        return self._limiter.available(route.only(waiting.key) if waiting.key else route)
+
+    # -- one question --------------------------------------------------------------------------
+
+    async def _ask(self, waiting: _Open, scope: anyio.CancelScope) -> None:
+        call = status_call(workflow_id=waiting.workflow_id, kind=RequestClass.STATUS, key=waiting.key)
+        with scope:
+            try:
+                self.status_requests += 1
+                answer = (await self._pipeline.call(call, waiting.options)).value
+                self._learn(waiting, answer)
+            except CleanlistError as error:
+                self._learn_failure(waiting, error)
+        waiting.asking = None
+        self._wake()
+
+    def _learn(self, waiting: _Open, answer: BulkStatus) -> None:
+        age = self._note_asked(waiting)
+        if waiting.is_new:
+            (self.patience.was_finished if answer.is_final else self.patience.was_unfinished)(age)
+        if answer.is_final:
+            waiting.answer = answer
+            waiting.done.set()
+
+    def _learn_failure(self, waiting: _Open, error: CleanlistError) -> None:
+        age = self._note_asked(waiting)
+        if isinstance(error, NotFoundError) and waiting.is_new and age < facts.NEW_WORKFLOW_GRACE_S:
+            return
+        waiting.error = error
+        waiting.done.set()
+
+    def _note_asked(self, waiting: _Open) -> float:
+        waiting.asked += 1
+        waiting.last_age_s = self._limiter.clock() - waiting.submitted_at
+        return waiting.last_age_s

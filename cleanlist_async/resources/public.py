@@ -1,0 +1,205 @@
+"""The five operations of the Public API (docs.cleanlist.ai/api-reference)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ValidationError
+
+from cleanlist_async import facts
+from cleanlist_async.chunking import bulk_body
+from cleanlist_async.decode import salvage_workflow_id
+from cleanlist_async.errors import JSON, BadRequestError, ConfigurationError, FieldError, RequestValidationError
+from cleanlist_async.facts import PUBLIC_PREFIX, EnrichmentType
+from cleanlist_async.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.models.public import (
+    BulkStatus,
+    BulkSubmission,
+    CreditsBalance,
+    KeyValidation,
+    WebhookDeliveries,
+)
+from cleanlist_async.pipeline import Call, CallOptions, Operation, Pipeline, Reply
+from cleanlist_async.ratelimit import RequestClass
+
+M = TypeVar("M", bound=BaseModel)
+
+_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
+
+
+def _reader(model: type[M]) -> Callable[[JSON], M]:
+    def read(answer: JSON) -> M:
+        try:
+            return model.model_validate(answer)
+        except ValidationError:
+            problem = f"not a {model.__name__}"
+        raise ValueError(problem)  # without the ValidationError, which holds the answer
+
+    return read
+
+
+def _salvaged(body: bytes) -> BulkSubmission | None:
+    workflow_id = salvage_workflow_id(body)
+    return BulkSubmission(workflow_id=workflow_id) if workflow_id else None
+
+
+VALIDATE_KEY: Final = Operation(
+    "validate_key", "GET", f"{PUBLIC_PREFIX}/auth/validate-key", "safe", _reader(KeyValidation)
+)
+CREDITS_BALANCE: Final = Operation(
+    "credits_balance", "GET", f"{PUBLIC_PREFIX}/credits/balance", "safe", _reader(CreditsBalance)
+)
+SUBMIT_BULK: Final = Operation(
+    "submit_bulk",
+    "POST",
+    f"{PUBLIC_PREFIX}/enrich/bulk",
+    "never",
+    _reader(BulkSubmission),
+    salvage=_salvaged,
+    max_answer_bytes=facts.MAX_SUBMIT_ANSWER_BYTES,
+)
+BULK_STATUS: Final = Operation(
+    "bulk_status", "GET", f"{PUBLIC_PREFIX}/enrich/status", "safe", _reader(BulkStatus)
+)
+WEBHOOK_DELIVERIES: Final = Operation(
+    "webhook_deliveries", "GET", f"{PUBLIC_PREFIX}/webhooks/deliveries", "safe", _reader(WebhookDeliveries)
+)
+
+OPERATIONS: Final = (VALIDATE_KEY, CREDITS_BALANCE, SUBMIT_BULK, BULK_STATUS, WEBHOOK_DELIVERIES)
+
+
+class PublicAPI:
+    """The Public API, one method per operation. Reached as ``client.public``.
+
+    All of them raise the typed errors of :mod:`cleanlist_async.errors`.
+    """
+
+    def __init__(self, pipeline: Pipeline, options: CallOptions) -> None:
+        self._pipeline = pipeline
+        self._options = options
+
+    async def validate_key(self) -> KeyValidation:
+        """Ask whether the key is good. Free.
+
+        A bad key is answered with 401, AuthenticationError; the documentation also allows for an
+        answer with ``valid`` False (docs.cleanlist.ai/guides/troubleshooting).
+        """
+        return (await self._call(Call(VALIDATE_KEY))).value
+
+    async def credits_balance(self) -> CreditsBalance:
+        """Return the credits left, possibly a fraction. Free."""
+        return (await self._call(Call(CREDITS_BALANCE))).value
+
+    async def submit_bulk(
+        self,
+        contacts: Iterable[ContactLike],
+        enrichment_type: EnrichmentType = "partial",
+        webhook_url: str | None = None,
+    ) -> BulkSubmission:
+        """Start the enrichment of 1 to 250 contacts in one workflow. Spends credits for what is found.
+
+        Nothing is sent if a contact is invalid: RequestValidationError, whose ``field_errors`` name each
+        by ``contact_index``. A lost answer is UnknownOutcomeError, never a second submit: this endpoint
+        has no idempotency key (docs.cleanlist.ai/api-reference/enrichment).
+        """
+        prepared = _all_valid(contacts)
+        check_enrichment_type(enrichment_type)
+        check_webhook_url(webhook_url)
+        call = submit_call(lambda: bulk_body(prepared, enrichment_type, webhook_url))
+        return (await self._call(call)).value
+
+    async def bulk_status(self, *, workflow_id: str | None = None, task_id: str | None = None) -> BulkStatus:
+        """Return the state of one workflow, or of one of its tasks, with the rows it carries. Free.
+
+        Exactly one of the two ids is required, as on the server.
+        """
+        return (await self._call(status_call(workflow_id=workflow_id, task_id=task_id))).value
+
+    async def webhook_deliveries(self, workflow_id: str) -> WebhookDeliveries:
+        """Return the log of the attempts to deliver a workflow's webhook. Free."""
+        return (await self._call(Call(WEBHOOK_DELIVERIES, params={"workflow_id": _checked_id(workflow_id)}))).value
+
+    async def _call(self, call: Call[M]) -> Reply[M]:
+        return await self._pipeline.call(call, self._options)
+
+
+def submit_call(
+    content: Callable[[], bytes], kind: RequestClass = RequestClass.INTERACTIVE, *, see_it_through: bool = False
+) -> Call[BulkSubmission]:
+    """Describe a submit; *content* builds its body when it is admitted."""
+    return Call(SUBMIT_BULK, kind, content=content, see_it_through=see_it_through)
+
+
+def status_call(
+    *,
+    workflow_id: str | None = None,
+    task_id: str | None = None,
+    kind: RequestClass = RequestClass.INTERACTIVE,
+    key: str | None = None,
+) -> Call[BulkStatus]:
+    """Describe a status request; an answer that names another workflow or task is not for it."""
+    if (workflow_id is None) == (task_id is None):
+        raise ConfigurationError("Provide exactly one of workflow_id or task_id.")
+    if workflow_id is not None:
+        params = {"workflow_id": _checked_id(workflow_id)}
+    else:
+        params = {"task_id": _checked_id(task_id)}
+
+    def belongs(status: BulkStatus) -> bool:
+        if workflow_id is not None:
+            return status.workflow_id in {None, workflow_id}
+        return status.task_id in {None, task_id}
+
+    return Call(BULK_STATUS, kind, params=params, key=key, belongs=belongs)
+
+
+def check_enrichment_type(enrichment_type: str) -> None:
+    """Raise ConfigurationError unless the API knows this type."""
+    if enrichment_type not in facts.ENRICHMENT_TYPES:
+        raise ConfigurationError(
+            f"There is no enrichment_type {str(enrichment_type)[:40]!r}.",
+            fix=f"It is one of {', '.join(facts.ENRICHMENT_TYPES)}.",
+        )
+
+
+def check_webhook_url(webhook_url: str | None) -> None:
+    """Raise ConfigurationError unless the server could post to this address."""
+    if webhook_url is None:
+        return
+    parts = urlsplit(webhook_url)
+    loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if not parts.hostname or (parts.scheme != "https" and not loopback):
+        raise ConfigurationError("webhook_url must be a public https address.")
+
+
+def _all_valid(contacts: Iterable[ContactLike]) -> Sequence[Prepared]:
+    checked = [prepare(index, contact) for index, contact in enumerate(contacts)]
+    if not checked or len(checked) > facts.MAX_CONTACTS_PER_REQUEST:
+        raise BadRequestError(
+            "At least one contact is required."
+            if not checked
+            else f"Bulk enrichment supports up to 250 contacts per request, not {len(checked):,}.",
+            code="validation_error",
+            fix="client.enrich() splits any number of contacts into requests.",
+        )
+    invalid = [contact for contact in checked if isinstance(contact, Invalid)]
+    if invalid:
+        first, more = invalid[0], len(invalid) - 1
+        error = RequestValidationError(
+            f"contacts[{first.index}] {first.reason}" + (f" (and {more} more)" if more else "") + ".",
+            code="validation_error",
+        )
+        error.field_errors = tuple(
+            FieldError(("body", "contacts", bad.index), bad.reason, contact_index=bad.index) for bad in invalid
+        )
+        raise error
+    return [contact for contact in checked if isinstance(contact, Prepared)]
+
+
+def _checked_id(value: str | None) -> str:
+    if not isinstance(value, str) or not _ID.fullmatch(value) or value in {".", ".."}:
+        raise ConfigurationError(f"{str(value)[:40]!r} is not an id the API gives.")
+    return value

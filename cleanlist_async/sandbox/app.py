@@ -1,0 +1,79 @@
+"""The ASGI application: notes each arrival, finds the operation, notes the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import anyio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .ledger import Ledger, RequestRecord
+from .refusals import RefusedError
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
+    from .gate import Gate, Operation
+    from .options import Clock
+    from .refusals import Envelopes
+    from .wire import Connection
+
+
+class App:
+    """The sandbox's application. Arrival is the moment at which uvicorn calls it."""
+
+    def __init__(
+        self,
+        operations: Sequence[tuple[str, str, Operation]],
+        gate: Gate,
+        envelopes: Envelopes,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> None:
+        async def refuse(_request: Request, error: Exception) -> Response:
+            refused = cast("HTTPException", error)
+            return envelopes.render(RefusedError(refused.status_code, headers=refused.headers))
+
+        async def nobody_listens(_request: Request, _error: Exception) -> Response:
+            return Response()
+
+        routes = [
+            Route(path, gate.guard(operation), methods=[method]) for method, path, operation in operations
+        ]
+        self._starlette = Starlette(
+            routes=routes, exception_handlers={HTTPException: refuse, ClientDisconnect: nobody_listens}
+        )
+        self._ledger = ledger
+        self._clock = clock
+        self._open: set[anyio.CancelScope] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        record = RequestRecord(
+            self._clock(), scope["method"], scope["path"], scope["query_string"].decode("latin-1")
+        )
+        self._ledger.requests.append(record)
+        scope["state"]["record"] = record
+        connection: Connection = scope["state"]["connection"]
+
+        async def noted_send(message: Message) -> None:
+            if message["type"] == "http.response.start" and not connection.transport.is_closing():
+                record.status = message["status"]
+            await send(message)
+
+        with anyio.CancelScope() as request:
+            self._open.add(request)
+            try:
+                await self._starlette(scope, receive, noted_send)
+            finally:
+                self._open.discard(request)
+
+    def stop(self) -> None:
+        """Give up every request that is being answered."""
+        for request in list(self._open):
+            request.cancel()

@@ -1,0 +1,59 @@
+"""Who is calling: Bearer credentials only (docs.cleanlist.ai/api-reference/authentication)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from .identity import key_id_of
+from .refusals import RefusedError
+
+SCHEME: Final = "Bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An accepted credential."""
+
+    key_id: str
+    has_key_limit: bool
+    """False for a session token, which passes the organization's limit only."""
+
+    @property
+    def user_id(self) -> str:
+        """The user whose credential it is."""
+        return "user_" + self.key_id.removeprefix("key_")
+
+
+class Keyring:
+    """The credentials that are known, and what each may do."""
+
+    def __init__(
+        self, *, api_keys: tuple[str, ...], no_api_keys: tuple[str, ...], jwts: tuple[str, ...]
+    ) -> None:
+        self._callers = {key: Caller(key_id_of(key), has_key_limit=True) for key in api_keys}
+        self._callers |= {jwt: Caller(key_id_of(jwt), has_key_limit=False) for jwt in jwts}
+        self._without_access = set(no_api_keys)
+
+    def revoke(self, credential: str) -> None:
+        """Refuse a credential from now on."""
+        self._callers.pop(credential, None)
+        self._without_access.discard(credential)
+
+    def identify(self, authorization: str | None) -> Caller:
+        """Return who sent this ``Authorization`` header.
+
+        Raises
+        ------
+        RefusedError
+            401 for a missing, malformed, unknown or revoked credential; 403 for a plan without API access.
+
+        """
+        if authorization is None or not authorization.startswith(SCHEME):
+            raise RefusedError(401)
+        credential = authorization[len(SCHEME) :]
+        if credential in self._without_access:
+            raise RefusedError(403)
+        if credential not in self._callers:
+            raise RefusedError(401)
+        return self._callers[credential]

@@ -1,0 +1,29 @@
+"""Who a contact is, and how a credential is named in the ledger without being shown."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from cleanlist_async.contacts import API_FIELDS, Contact
+
+ContactLike: TypeAlias = Contact | Mapping[str, object]
+Identity: TypeAlias = tuple[str, ...]
+"""The values of ``API_FIELDS``, in that order, without surrounding blanks; "" for an absent one."""
+
+
+def identity_of(contact: ContactLike) -> Identity:
+    """Return what makes two contacts the same purchase: the fields that the API is sent."""
+    if isinstance(contact, Contact):
+        return tuple(_text(getattr(contact, name)) for name in API_FIELDS)
+    return tuple([_text(contact.get(name)) for name in API_FIELDS])
+
+
+def key_id_of(credential: str) -> str:
+    """Return a stable name for an API key or JWT that does not give it away."""
+    return "key_" + hashlib.sha256(credential.encode()).hexdigest()[:12]
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).strip()

@@ -1,0 +1,127 @@
+"""The truth about a run: each request that arrived, each contact that was accepted, each credit taken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from .identity import Identity, identity_of, key_id_of
+
+PUBLIC_PREFIX: Final = "/api/v1/public"
+
+Contact: TypeAlias = Mapping[str, object]
+"""A contact exactly as it was sent."""
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """One request, in order of arrival at the application."""
+
+    at: float
+    """Seconds on the sandbox's clock."""
+    method: str
+    path: str
+    query: str
+    key_id: str | None = None
+    """Name of the credential; None where it was not accepted."""
+    admitted: bool = False
+    """The limiter let it through."""
+    status: int | None = None
+    """What was answered; None for no answer (yet, or because a fault reset the connection)."""
+
+
+@dataclass(slots=True)
+class AcceptedContact:
+    """One contact of an accepted submit."""
+
+    workflow_id: str
+    task_id: str
+    index: int
+    """Position in its request."""
+    contact: Contact
+    enrichment_type: str
+    accepted_at: float
+    credits: float = 0.0
+    charged_at: float | None = None
+    """When it finished; None before. ``credits`` may be 0 even then."""
+
+    @property
+    def identity(self) -> Identity:
+        """What makes two of these the same purchase."""
+        return identity_of(self.contact)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """One attempt to deliver a webhook."""
+
+    workflow_id: str
+    attempt: int
+    delivered: bool
+    response_code: int | None
+    error_message: str | None
+    attempted_at: str
+    """UTC, ISO 8601."""
+
+
+@dataclass
+class Ledger:
+    """Everything that happened; the lists are live, in order of time."""
+
+    requests: list[RequestRecord] = field(default_factory=list[RequestRecord])
+    contacts: list[AcceptedContact] = field(default_factory=list[AcceptedContact])
+    deliveries: list[DeliveryRecord] = field(default_factory=list[DeliveryRecord])
+    on_read: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Brings the charges up to the clock."""
+
+    def accepted_contacts(self) -> list[AcceptedContact]:
+        """Return every accepted contact, with its charge as of now."""
+        self.on_read()
+        return list(self.contacts)
+
+    def times_accepted(self) -> Counter[Identity]:
+        """Count how often each contact was accepted."""
+        return Counter(accepted.identity for accepted in self.contacts)
+
+    def duplicates(self) -> dict[Identity, int]:
+        """Return the contacts that were accepted more than once: those that could be paid twice."""
+        return {identity: times for identity, times in self.times_accepted().items() if times > 1}
+
+    @property
+    def credits_charged(self) -> float:
+        """Credits taken so far."""
+        self.on_read()
+        return sum(accepted.credits for accepted in self.contacts)
+
+    def status_counts(self) -> Counter[int | None]:
+        """Count the answers by HTTP status; None stands for no answer."""
+        return Counter(request.status for request in self.requests)
+
+    def count(self, status: int | None) -> int:
+        """Count the requests that were answered with ``status``."""
+        return self.status_counts()[status]
+
+    def requests_of(self, path: str) -> list[RequestRecord]:
+        """Return the requests for ``path``, with or without ``/api/v1/public``."""
+        return [request for request in self.requests if same_path(request.path, path)]
+
+    def busiest_window(self, window_s: float, key: str | None = None) -> int:
+        """Return the largest number of requests that arrived within any ``window_s`` seconds.
+
+        Counts what passed authentication, 429s included; of one key (or key id) if ``key`` is given.
+        """
+        wanted = {key, key_id_of(key)} if key else None
+        arrivals = [r.at for r in self.requests if r.key_id and (wanted is None or r.key_id in wanted)]
+        busiest = first = 0
+        for last, at in enumerate(arrivals):
+            while at - arrivals[first] >= window_s:
+                first += 1
+            busiest = max(busiest, last - first + 1)
+        return busiest
+
+
+def same_path(full: str, path: str) -> bool:
+    """Tell whether a request's path is ``path``, given in full or without ``/api/v1/public``."""
+    return full in {path, PUBLIC_PREFIX + path}

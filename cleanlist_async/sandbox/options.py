@@ -1,0 +1,127 @@
+"""Every option of the sandbox, in one place."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal, TypeAlias, get_args
+
+from .faults import Fault
+
+LimiterKind: TypeAlias = Literal["sliding", "fixed", "token_bucket", "off"]
+Envelope: TypeAlias = Literal["detail", "error"]
+HalfFullPrice: TypeAlias = Literal["each", "full"]
+Clock: TypeAlias = Callable[[], float]
+Seconds: TypeAlias = float | Callable[[Random], float]
+"""A number of seconds, or a function that draws one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How answers look, and what is disturbed in them. Shares are 0..1; all is decided by ``seed``.
+
+    The status answer of the Public API is not documented and its webhook rows are known in two shapes, so
+    a client has to live with all of these.
+    """
+
+    row: Literal["flat", "nested"] = "flat"
+    """``primary_email`` and the like beside the task id, or under ``result``."""
+    results_key: Literal["results", "tasks", "data"] = "results"
+    echo_input: bool = True
+    """Nested rows carry the contact as it was sent, under ``input``."""
+    carry_linkedin: bool = True
+    carry_names: bool = True
+    """Rows carry the ``prospect`` names and the ``company`` block."""
+    shuffle_ids: bool = False
+    """``task_ids`` are not in the order of the contacts."""
+    shuffle_rows: bool = False
+    """Rows are not in the order of ``task_ids``."""
+    merge_duplicates: bool = False
+    """Contacts of one request with the same ``linkedin_url`` share one task id and one row."""
+    page: int | None = None
+    """The workflow answer gives only so many rows; ``results_truncated`` counts the others."""
+    omit_rows: float = 0.0
+    """Share of rows that the workflow answer lacks, though the task look-up has them."""
+    no_rows: bool = False
+    """The workflow answer carries counts only."""
+    row_success_word: Literal["completed", "success"] = "completed"
+    row_miss_word: str = "failed"
+    """Status of a row for which nothing was found."""
+    unfinished_rows: float = 0.0
+    """Share of rows still "processing" when their workflow is completed."""
+    unfinished_s: float = math.inf
+    """Seconds after which those finish too (and are charged)."""
+    id_count_off: bool = False
+    """``task_ids`` has one id too few."""
+    status_words: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Other words for a workflow's status: ``{"completed": "completed_with_errors"}``."""
+    failed_workflows: float = 0.0
+    """Share of workflows that end as "failed", without rows and without cost."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Options:
+    """The options of a :class:`Sandbox`. Times are seconds, ``credits`` are credits.
+
+    The limits and their window are those of docs.cleanlist.ai/mcp-api/errors.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 lets the system choose a free one."""
+    api_keys: Sequence[str] = ("clapi_sandbox_0123456789abcdef",)
+    """Keys of the one organization there is."""
+    no_api_keys: Sequence[str] = ()
+    """Keys of a plan without API access: answered 403."""
+    jwts: Sequence[str] = ()
+    """Session tokens that are accepted; they pass the organization's limit only."""
+    organization_id: str = "org_sandbox"
+    credits: float = 1_000_000.0
+    window_s: float = 60.0
+    org_limit: int = 60
+    key_limit: int = 30
+    limiter: LimiterKind = "sliding"
+    count_rejected: bool = False
+    """A request answered 429 uses up the limit like any other."""
+    limit_429: Envelope = "error"
+    """``error`` names the wait, in the body and in ``Retry-After``; ``detail`` names none."""
+    envelope: Envelope = "detail"
+    """Form of every other error."""
+    workflow_s: Seconds = 2.0
+    latency_s: Seconds = 0.0
+    """Time between arrival (which the limiter sees) and the operation."""
+    keep_alive_s: int = 75
+    """An idle connection is closed after so long."""
+    hit_rate: float = 0.7
+    """Share of e-mails found, and share of phones found."""
+    half_full_price: HalfFullPrice = "each"
+    """Price of a ``full`` result with one half found: 1 or 10, or 11 (not documented)."""
+    seed: int = 0
+    shape: Shape = field(default_factory=Shape)
+    webhook_backoff_s: Sequence[float] = (1, 2, 4, 8, 16)
+    """One attempt for each number, which is the wait after it; the last wait is not waited."""
+    webhook_timeout_s: float = 10.0
+    faults: Sequence[Fault] = ()
+    clock: Clock = time.monotonic
+
+    def __post_init__(self) -> None:
+        """Refuse what could not work. Raises ValueError."""
+        if not (*self.api_keys, *self.jwts, *self.no_api_keys):
+            raise ValueError("the sandbox needs at least one credential")
+        if min(self.org_limit, self.key_limit) < 1 or self.window_s <= 0:
+            raise ValueError("limits are at least 1 request in a window longer than 0 s")
+        if self.limiter not in get_args(LimiterKind):
+            raise ValueError(f"limiter is one of {', '.join(get_args(LimiterKind))}, not {self.limiter!r}")
+
+
+def seeded(seed: int, purpose: object) -> Random:
+    """Return random numbers of their own for a purpose, the same ones for the same seed."""
+    return Random(f"{seed}:{purpose}")  # noqa: S311 - nothing here is secret
+
+
+def drawn(seconds: Seconds, random: Random) -> float:
+    """Return the number of seconds, drawn if it is a function."""
+    return seconds(random) if callable(seconds) else seconds

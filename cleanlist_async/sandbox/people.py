@@ -1,0 +1,143 @@
+"""What the sandbox finds about a contact: decided by its own fields and the seed alone."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from struct import Struct
+from typing import Final, NamedTuple
+
+from cleanlist_async.contacts import API_FIELDS
+
+from .identity import ContactLike, Identity, identity_of
+from .prices import price_of
+
+FIRST_NAMES: Final = ("Ada", "Alan", "Barbara", "Edsger", "Grace", "Katherine", "Linus", "Margaret")
+LAST_NAMES: Final = ("Hamilton", "Hopper", "Johnson", "Kernighan", "Liskov", "Lovelace", "Turing", "Wirth")
+RELIABLE_SHARE: Final = 0.80
+RISKY_SHARE: Final = 0.15
+
+_DIGEST: Final = Struct(">5I6sQ")
+_NOT_IN_LOCAL_PART: Final = re.compile(r"[^a-z0-9]+")
+_NOT_IN_DOMAIN: Final = re.compile(r"[^a-z0-9.-]+")
+
+
+class Person(NamedTuple):
+    """Name, profile and employer of a contact; what it did not say itself is invented."""
+
+    first_name: str
+    last_name: str
+    linkedin_url: str
+    company_name: str
+    company_domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the sandbox answers for a contact, and what it charges (credits)."""
+
+    person: Person
+    successful: bool
+    email: str | None
+    email_status: str | None
+    phones: tuple[str, ...]
+    credits: float
+
+
+class Dice(NamedTuple):
+    """Numbers drawn from a contact and a seed, the same ones each time. Rolls are shares, 0 <= roll < 1."""
+
+    email: float
+    email_status: float
+    phone: float
+    omit: float
+    unfinish: float
+    mark: str
+    """Twelve hexadecimal digits that no other contact has."""
+    number: int
+    """A large number."""
+
+
+def throw(identity: Identity, seed: int) -> Dice:
+    """Return the numbers of a contact."""
+    digest = blake2b(repr((seed, identity)).encode(), digest_size=_DIGEST.size).digest()
+    email, email_status, phone, omit, unfinish, mark, number = _DIGEST.unpack(digest)
+    rolls = (email / 2**32, email_status / 2**32, phone / 2**32, omit / 2**32, unfinish / 2**32)
+    return Dice(*rolls, mark=mark.hex(), number=number)
+
+
+def expected(
+    contact: ContactLike,
+    enrichment_type: str,
+    *,
+    seed: int = 0,
+    hit_rate: float = 0.7,
+    half_full_price: str = "each",
+) -> Expected:
+    """Return what a sandbox with these options answers for ``contact``.
+
+    Two different contacts never share an e-mail address.
+    """
+    identity = identity_of(contact)
+    dice = throw(identity, seed)
+    person = _person(identity, dice)
+    finds_email = enrichment_type in {"partial", "full"} and dice.email < hit_rate
+    finds_phone = enrichment_type in {"phone_only", "full"} and dice.phone < hit_rate
+    discovers = enrichment_type == "prospecting_only" and dice.email < hit_rate
+    return Expected(
+        person=person,
+        successful=finds_email or finds_phone or discovers or enrichment_type == "none",
+        email=_email(person, dice) if finds_email else None,
+        email_status=_email_status(dice) if finds_email else None,
+        phones=(f"+1555{dice.number % 10_000_000:07d}",) if finds_phone else (),
+        credits=price_of(
+            enrichment_type,
+            emails=int(finds_email),
+            phones=int(finds_phone),
+            discovered=int(discovers),
+            half_full_price=half_full_price,
+        ),
+    )
+
+
+def _person(identity: Identity, dice: Dice) -> Person:
+    given = dict(zip(API_FIELDS, identity, strict=True))
+    number = dice.number
+    first = given["first_name"] or FIRST_NAMES[number % 8]
+    last = given["last_name"] or LAST_NAMES[number // 8 % 8]
+    domain = given["company_domain"] or _domain_of(given["company_name"], number)
+    return Person(
+        first_name=first,
+        last_name=last,
+        linkedin_url=given["linkedin_url"]
+        or f"https://www.linkedin.com/in/{_slug(first)}-{_slug(last)}-{dice.mark}",
+        company_name=given["company_name"] or domain.partition(".")[0].capitalize(),
+        company_domain=domain,
+    )
+
+
+def _domain_of(company_name: str, number: int) -> str:
+    label = _slug(company_name) if company_name else f"company{number % 1000}"
+    return f"{label}.example"
+
+
+def _email(person: Person, dice: Dice) -> str:
+    domain = _NOT_IN_DOMAIN.sub("", person.company_domain.lower()).strip(".-") or "company.example"
+    return f"{_slug(person.first_name)}.{_slug(person.last_name)}.{dice.mark}@{domain}"
+
+
+def _email_status(dice: Dice) -> str:
+    share = dice.email_status
+    if share < RELIABLE_SHARE:
+        return "reliable"
+    return "risky" if share < RELIABLE_SHARE + RISKY_SHARE else "unknown"
+
+
+@lru_cache(maxsize=4096)
+def _slug(text: str) -> str:
+    lower = text.lower()
+    plain = lower if lower.isascii() else unicodedata.normalize("NFKD", lower)
+    return _NOT_IN_LOCAL_PART.sub("", plain) or "x"

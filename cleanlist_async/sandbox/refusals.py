@@ -1,0 +1,130 @@
+"""Errors, and the two envelopes in which they are documented.
+
+``{"detail": ...}`` is docs.cleanlist.ai/api-reference/errors, ``{"error": {...}}`` is
+docs.cleanlist.ai/mcp-api/errors; both pages speak for the same prefix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from hashlib import blake2b
+from http import HTTPStatus
+from itertools import count
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from starlette.responses import Response
+
+from .responses import json_response
+
+if TYPE_CHECKING:
+    from .options import Envelope
+
+DOCS_URL: Final = "https://docs.cleanlist.ai/errors/"
+PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+
+
+class Standard(NamedTuple):
+    """What is said with an HTTP status of the ``detail`` envelope, and its counterpart in the other."""
+
+    detail: str
+    code: str
+    retryable: bool = False
+    status_with_code: int | None = None
+    """HTTP status in the ``error`` envelope, where that differs."""
+    fix: str | None = None
+
+
+STANDARDS: Final[dict[int, Standard]] = {
+    400: Standard("Bad Request", "validation_error"),
+    401: Standard("Not authenticated", "invalid_token", fix="Send Authorization: Bearer with an active key."),
+    402: Standard("Insufficient credits", "insufficient_credits", status_with_code=400, fix="Top up."),
+    403: Standard("Your plan does not include API access.", "feature_gated", fix="Upgrade the plan."),
+    404: Standard("Not Found", "not_found"),
+    405: Standard("Method Not Allowed", "method_not_allowed"),
+    410: Standard("This API version has been retired.", "version_deprecated"),
+    422: Standard("Validation failed.", "validation_error", status_with_code=400),
+    429: Standard("Rate limit exceeded", "rate_limited", retryable=True),
+    500: Standard("Internal Server Error", "internal_error", retryable=True),
+    501: Standard("Not enabled on this deployment.", "feature_not_available"),
+    502: Standard("Bad Gateway", "internal_error", retryable=True),
+    503: Standard("Service temporarily unavailable", "internal_error", retryable=True),
+    504: Standard("The workflow did not finish in time.", "workflow_timeout", retryable=True),
+}
+
+
+class RefusedError(Exception):
+    """A request that is refused.
+
+    ``detail`` is the text, or FastAPI's list of field errors; ``extra`` goes into the ``error`` envelope
+    only; ``wait_s`` is the seconds after which a retry makes sense.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str | list[dict[str, object]] | None = None,
+        *,
+        code: str | None = None,
+        extra: Mapping[str, object] | None = None,
+        wait_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status)
+        self.status = status
+        self.standard = STANDARDS.get(status) or _unnamed(status)
+        self.detail = detail if detail is not None else self.standard.detail
+        self.code = code or self.standard.code
+        self.extra = dict(extra or {})
+        self.wait_s = wait_s
+        self.headers = dict(headers or {})
+
+
+class Envelopes:
+    """Renders refusals, in the envelope asked for."""
+
+    def __init__(self, envelope: Envelope, limit_429: Envelope, seed: int) -> None:
+        self._envelope: Envelope = envelope
+        self._limit_429: Envelope = limit_429
+        self._request_ids = (_request_id(seed, number) for number in count())
+
+    def render(self, refusal: RefusedError) -> Response:
+        """Return the answer."""
+        limited = refusal.status == HTTPStatus.TOO_MANY_REQUESTS
+        headers = dict(refusal.headers)
+        if refusal.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer"
+        if (self._limit_429 if limited else self._envelope) == "detail":
+            return json_response({"detail": refusal.detail}, refusal.status, headers)
+        if refusal.wait_s is not None:
+            headers["Retry-After"] = str(math.ceil(refusal.wait_s))
+        status = refusal.standard.status_with_code or refusal.status
+        return json_response({"error": _error(refusal, next(self._request_ids))}, status, headers)
+
+
+def _request_id(seed: int, number: int) -> str:
+    return "req_" + blake2b(f"{seed}:{number}".encode(), digest_size=8).hexdigest()
+
+
+def _error(refusal: RefusedError, request_id: str) -> dict[str, object]:
+    is_text = isinstance(refusal.detail, str)
+    wait_s = refusal.wait_s
+    error: dict[str, object] = {
+        "code": refusal.code,
+        "problem": refusal.detail if is_text else refusal.standard.detail,
+        "cause": None,
+        "fix": refusal.standard.fix,
+        "retryable": refusal.standard.retryable,
+        "retry_after_ms": None if wait_s is None else math.ceil(wait_s * 1000),
+        "docs_url": DOCS_URL + refusal.code.replace("_", "-"),
+        "request_id": request_id,
+    }
+    if not is_text:
+        error["details"] = {"errors": refusal.detail}
+    return error | refusal.extra
+
+
+def _unnamed(status: int) -> Standard:
+    phrase = PHRASES.get(status, "Error")
+    server_error = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return Standard(phrase, "internal_error" if server_error else "validation_error", retryable=server_error)

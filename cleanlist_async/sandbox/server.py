@@ -1,0 +1,223 @@
+"""The sandbox: a server on a real socket that behaves like Cleanlist's Public API."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+import anyio
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from . import answers
+from .app import App
+from .auth import Keyring
+from .faults import Fault, FaultPlan
+from .gate import Gate
+from .identity import ContactLike
+from .ledger import Ledger
+from .limits import Limits
+from .options import Options
+from .people import Expected, expected
+from .prices import Account
+from .public_api import PublicApi
+from .refusals import Envelopes
+from .webhooks import Courier
+from .wire import Connection
+from .workflows import Workflow, Workflows
+
+SETTLE_STEP_S: Final = 0.005
+TURNS_TO_CLOSE: Final = 5
+"""Turns of the event loop in which connections just accepted come up, and go."""
+
+
+class Sandbox(Options):
+    """A Cleanlist server for tests and demonstrations: real HTTP, exact limits, a ledger, faults on demand.
+
+    ::
+
+        async with Sandbox(window_s=1.0) as sandbox:
+            ...  # sandbox.base_url, sandbox.api_key
+        assert not sandbox.ledger.duplicates()
+
+    Options: see :class:`Options`. Needs ``pip install 'cleanlist-async[sandbox]'``.
+    """
+
+    def __post_init__(self) -> None:
+        """Build everything but the socket. Raises ValueError for options that cannot work."""
+        super().__post_init__()
+        self.base_url = ""
+        self._ledger = Ledger(on_read=self._advance)
+        self._account = Account(self.credits)
+        self._workflows = Workflows(self, self._account, self._ledger)
+        self._keyring = Keyring(
+            api_keys=tuple(self.api_keys), no_api_keys=tuple(self.no_api_keys), jwts=tuple(self.jwts)
+        )
+        self._fault_plan = FaultPlan(self.faults)
+        self._courier = Courier(self, self._ledger, self._webhook_payload)
+        self._app = self._build_app()
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+        self._courier_task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        """Show the address; never a credential."""
+        return f"<Sandbox {self.base_url or 'not started'}>"
+
+    # -- running --------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Start; raises OSError if the port is taken."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        await self.aclose()
+
+    async def start(self) -> None:
+        """Listen, and set ``base_url``. Raises OSError if the port is taken."""
+        listener = _listener(self.host, self.port)
+        self.port = listener.getsockname()[1]
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        self.base_url = f"http://{host}:{self.port}"
+        config = Config(
+            self._app,
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=self.keep_alive_s,
+        )
+        config.load()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(config, self._state, {}), sock=listener, backlog=2048
+        )
+        self._courier_task = loop.create_task(self._courier.run())
+
+    async def aclose(self) -> None:
+        """Close the port and every connection at once; what is being answered is given up."""
+        server, courier = self._server, self._courier_task
+        self._server = self._courier_task = None
+        if server is None or courier is None:
+            return
+        with anyio.CancelScope(shield=True):
+            server.close()
+            courier.cancel()
+            await self._drop_connections()
+            # Only now: uvicorn logs an error when a request ends without an answer on a live connection.
+            self._app.stop()
+            await asyncio.wait([courier, *self._state.tasks])
+            await server.wait_closed()
+        if not courier.cancelled():
+            courier.result()
+
+    async def _drop_connections(self) -> None:
+        for _ in range(TURNS_TO_CLOSE):
+            for connection in list(self._state.connections):
+                connection.transport.abort()
+            await asyncio.sleep(0)
+
+    async def serve_forever(self, started: Callable[[Sandbox], None] | None = None) -> None:
+        """Run until cancelled; ``started`` is called once the port is open."""
+        async with self:
+            if started:
+                started(self)
+            await anyio.sleep_forever()
+
+    # -- looking and meddling --------------------------------------------------------------------
+
+    @property
+    def api_key(self) -> str:
+        """The first key."""
+        return self.api_keys[0]
+
+    @property
+    def ledger(self) -> Ledger:
+        """What happened, with the charges as of now."""
+        self._advance()
+        return self._ledger
+
+    @property
+    def balance(self) -> float:
+        """Credits that the organization has now."""
+        self._advance()
+        return self._account.balance
+
+    def set_credits(self, credits_: float) -> None:
+        """Set the balance; what running workflows hold stays held."""
+        self._advance()
+        self._account.balance = credits_
+
+    def add_fault(self, fault: Fault) -> None:
+        """Arm a fault; it counts requests from now on."""
+        self.faults = (*self.faults, fault)
+        self._fault_plan.add(fault)
+
+    def clear_faults(self) -> None:
+        """Disarm every fault."""
+        self.faults = ()
+        self._fault_plan.clear()
+
+    def revoke(self, credential: str) -> None:
+        """Refuse a key or session token from now on."""
+        self._keyring.revoke(credential)
+
+    def expected(self, contact: ContactLike, enrichment_type: str) -> Expected:
+        """Return what this sandbox answers and charges for a contact."""
+        return expected(
+            contact,
+            enrichment_type,
+            seed=self.seed,
+            hit_rate=self.hit_rate,
+            half_full_price=self.half_full_price,
+        )
+
+    async def settle(self) -> None:
+        """Wait until every workflow is finished and charged, and every webhook delivered or given up.
+
+        Waits for the sandbox's own clock: one that a test moves has to be moved meanwhile.
+        """
+        while not (self._settled() and self._courier.idle):  # noqa: ASYNC110 - no event tells of a clock
+            await anyio.sleep(SETTLE_STEP_S)
+
+    def _settled(self) -> bool:
+        self._advance()
+        return self._workflows.settled
+
+    def _advance(self) -> None:
+        self._workflows.advance(self.clock())
+
+    def _webhook_payload(self, workflow: Workflow) -> bytes:
+        now = self.clock()
+        self._workflows.advance(now)
+        return answers.webhook_payload(workflow, self.shape, self._workflows.lead_list_id, now)
+
+    def _build_app(self) -> App:
+        envelopes = Envelopes(self.envelope, self.limit_429, self.seed)
+        limits = Limits(
+            self.limiter,
+            org_limit=self.org_limit,
+            key_limit=self.key_limit,
+            window_s=self.window_s,
+            count_rejected=self.count_rejected,
+        )
+        gate = Gate(self, self._keyring, limits, self._fault_plan, envelopes)
+        public_api = PublicApi(self, self._account, self._workflows, self._courier, self._ledger)
+        return App(public_api.operations(), gate, envelopes, self._ledger, self.clock)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)

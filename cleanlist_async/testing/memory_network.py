@@ -1,0 +1,253 @@
+"""A network in memory: the real httpcore on one side, an in-process HTTP/1.1 server on the other.
+
+Because httpcore itself does the talking, its connection pool, its timeouts and its trace events are
+the real ones. Latency is simulated, so in virtual time a run is exact and repeatable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from types import TracebackType
+from typing import Literal, Protocol, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import anyio
+import h11
+import httpcore
+import httpx
+from anyio.abc import TaskGroup
+
+from cleanlist_async.testing.memory_stream import Latency, MemoryStream, Pipe
+
+ConnectOutcome = Literal["accept", "refuse", "ignore"]
+"""``ignore``: the server never answers the handshake, so only a timeout ends the attempt."""
+
+_SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRequest:
+    """A request as the server sees it. Header names are lower case; ``arrived_at`` in loop seconds."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    arrived_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerResponse:
+    """An answer; ``content-length`` is added.
+
+    ``reset_after``: bytes of the answer (head included) after which the connection is reset instead.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    reset_after: int | None = None
+
+
+class Handler(Protocol):
+    """The server."""
+
+    def __call__(self, request: ServerRequest, /) -> Awaitable[ServerResponse]:
+        """Answer one request. To never answer, await ``anyio.sleep_forever()``."""
+        ...
+
+
+_STATUSES = frozenset(HTTPStatus)
+
+
+def _no_latency() -> float:
+    return 0.0
+
+
+def _accept(_attempt: int) -> ConnectOutcome:
+    return "accept"
+
+
+class MemoryNetwork(httpcore.AsyncNetworkBackend):
+    """Connects httpcore to ``handler`` whatever the host and port (``http://`` only, no TLS).
+
+    An asynchronous context manager: it owns the server's tasks, and an exception in ``handler`` ends
+    the context. Requests of a client that has gone are still carried out, as a real server would.
+
+    Parameters
+    ----------
+    handler
+        The server.
+    latency
+        Seconds one way, drawn anew for each message: each handshake half, each request, each answer.
+        Within a connection messages never overtake each other.
+    connect_round_trips
+        Round trips before a connection is usable (1 for TCP).
+    on_connect
+        What becomes of the n-th attempt to connect, from 0.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        latency: Latency = _no_latency,
+        connect_round_trips: int = 1,
+        on_connect: Callable[[int], ConnectOutcome] = _accept,
+    ) -> None:
+        self.connect_attempts = 0
+        self.connections = 0
+        self.requests = 0
+        self._handler = handler
+        self._latency = latency
+        self._connect_round_trips = connect_round_trips
+        self._on_connect = on_connect
+        self._exit_stack = AsyncExitStack()
+        self._server_tasks: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server_tasks = await self._exit_stack.enter_async_context(anyio.create_task_group())
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if self._server_tasks is not None:
+            self._server_tasks.cancel_scope.cancel()
+            self._server_tasks = None
+        return await self._exit_stack.__aexit__(exc_type, exc_value, traceback)
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,  # noqa: ARG002
+        socket_options: Iterable[_SocketOption] | None = None,  # noqa: ARG002
+    ) -> MemoryStream:
+        """Open a connection.
+
+        Raises
+        ------
+        httpcore.ConnectTimeout, httpcore.ConnectError
+            As a real network backend does.
+        """
+        outcome = self._on_connect(self.connect_attempts)
+        self.connect_attempts += 1
+        try:
+            with anyio.fail_after(timeout):
+                await self._shake_hands(outcome)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"Connecting to {host}:{port} took over {timeout} s") from error
+        return self._open_connection()
+
+    async def _shake_hands(self, outcome: ConnectOutcome) -> None:
+        if outcome == "ignore":
+            await anyio.sleep_forever()
+        for _ in range(2 * self._connect_round_trips):
+            await anyio.sleep(self._latency())
+        if outcome == "refuse":
+            raise httpcore.ConnectError("Connection refused")
+
+    def _open_connection(self) -> MemoryStream:
+        if self._server_tasks is None:
+            raise RuntimeError("MemoryNetwork is an asynchronous context manager: enter it first")
+        to_server, to_client = Pipe(self._latency), Pipe(self._latency)
+        self.connections += 1
+        self._server_tasks.start_soon(self._serve, to_server, to_client)
+        return MemoryStream(incoming=to_client, outgoing=to_server)
+
+    async def _serve(self, incoming: Pipe, outgoing: Pipe) -> None:
+        connection = h11.Connection(h11.SERVER)
+        while (request := await _next_request(connection, incoming)) is not None:
+            self.requests += 1
+            response = await self._handler(request)
+            outgoing.begin_message()
+            if not _answer(connection, response, outgoing):
+                return
+        outgoing.finish()
+
+
+async def _next_request(connection: h11.Connection, incoming: Pipe) -> ServerRequest | None:
+    """Read one whole request, None when the client has hung up."""
+    if connection.our_state is h11.DONE:
+        connection.start_next_cycle()
+    head: h11.Request | None = None
+    body = bytearray()
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            if not (data := await incoming.receive()):
+                return None
+            connection.receive_data(data)
+        elif isinstance(event, h11.Request):
+            head = event
+        elif isinstance(event, h11.Data):
+            body += event.data
+        elif isinstance(event, h11.EndOfMessage) and head is not None:
+            return _server_request(head, bytes(body))
+        else:
+            return None
+
+
+def _server_request(head: h11.Request, body: bytes) -> ServerRequest:
+    target = urlsplit(head.target.decode("ascii"))
+    return ServerRequest(
+        method=head.method.decode("ascii"),
+        path=unquote(target.path),
+        query=dict(parse_qsl(target.query, keep_blank_values=True)),
+        headers={name.decode("ascii"): value.decode("latin-1") for name, value in head.headers},
+        body=body,
+        arrived_at=asyncio.get_running_loop().time(),
+    )
+
+
+def _answer(connection: h11.Connection, response: ServerResponse, outgoing: Pipe) -> bool:
+    """Send an answer; return whether the connection lives on."""
+    headers = [*response.headers, ("content-length", str(len(response.body)))]
+    head = h11.Response(status_code=response.status, headers=headers, reason=_reason(response.status))
+    events = (head, h11.Data(data=response.body), h11.EndOfMessage())
+    raw = b"".join(connection.send(event) or b"" for event in events)
+    outgoing.send(raw[: response.reset_after])
+    if response.reset_after is not None:
+        outgoing.reset()
+        return False
+    if connection.our_state is not h11.DONE:
+        outgoing.finish()
+        return False
+    return True
+
+
+def _reason(status: int) -> str:
+    return HTTPStatus(status).phrase if status in _STATUSES else ""
+
+
+class _MemoryTransport(httpx.AsyncHTTPTransport):
+    # httpx has no public way to choose httpcore's network backend. Its transport is no more than an
+    # adapter around a pool kept in `_pool`, so a pool of ours is all that it takes.
+    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
+        self._pool = pool
+
+
+def memory_transport(network: MemoryNetwork, *, keepalive: bool = True) -> httpx.AsyncBaseTransport:
+    """Return an httpx transport over ``network``, for ``httpx.AsyncClient(transport=...)``.
+
+    ``keepalive=False`` opens a connection for each request.
+    """
+    return _MemoryTransport(
+        httpcore.AsyncConnectionPool(
+            network_backend=network,
+            max_connections=None,
+            max_keepalive_connections=None if keepalive else 0,
+            # httpcore measures idle time by the machine's clock, which means nothing in virtual time.
+            keepalive_expiry=None,
+        )
+    )

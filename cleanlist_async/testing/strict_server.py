@@ -1,0 +1,265 @@
+"""A model of the Public API that counts every request exactly, for tests and simulations of the limits.
+
+It is written apart from the client and shares no code with it, so that one mistake cannot hide itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import anyio
+
+from cleanlist_async.testing.arrival_limits import LimitKind, make_limit
+from cleanlist_async.testing.memory_network import ServerRequest, ServerResponse
+from cleanlist_async.testing.simulated_workflow import CREDITS, Contact, Workflow, is_identified
+
+PREFIX: Final = "/api/v1/public"
+MAX_CONTACTS: Final = 250
+
+_IDENTIFIERS: Final = (
+    "Each contact must include linkedin_url OR first_name + last_name + (company_domain or company_name)."
+)
+
+Envelope = Literal["error", "detail"]
+"""The two documented forms of a 429 (docs.cleanlist.ai: mcp-api/errors, api-reference/errors)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRequest:
+    """A request that arrived, and how it was answered. ``arrived_at`` in loop seconds."""
+
+    arrived_at: float
+    key: str | None = field(repr=False)
+    path: str
+    status: int
+
+
+class StrictServer:
+    """The five operations of the Public API behind exact rate limits; a handler for ``MemoryNetwork``.
+
+    A request counts and is carried out when it arrives; then the server thinks, then it answers. It
+    counts on its key's and its organization's limit together or on neither. One whose key is unknown
+    counts nowhere, and a JWT (``eyJ...``) passes the organization's limit only.
+
+    Parameters
+    ----------
+    limiter
+        How requests are counted, see ``arrival_limits``.
+    organization_limit, key_limit, window_s
+        Requests in a window of so many seconds.
+    phase_s
+        Seconds by which fixed windows are shifted.
+    keys
+        Organization of each accepted key or JWT; one key, ``clapi_test``, if not given.
+    count_rejected
+        Whether a request answered 429 counts as well.
+    envelope
+        Form of the 429: ``error`` carries ``retry_after_ms`` and ``Retry-After``, ``detail`` nothing.
+    workflow_s, think_s
+        Draw the seconds that a workflow takes, and those that an answer takes.
+    hit_rate
+        Share of the contacts for which something is found.
+    credits
+        Balance of all organizations together. A submit that might cost more is answered 402; what its
+        results cost is taken at once.
+    rows
+        Whether workflows have results. Without them a run costs far less CPU, and no credits.
+    """
+
+    def __init__(
+        self,
+        *,
+        limiter: LimitKind = "sliding",
+        organization_limit: int = 60,
+        key_limit: int = 30,
+        window_s: float = 60.0,
+        phase_s: float = 0.0,
+        keys: Mapping[str, str] | None = None,
+        count_rejected: bool = False,
+        envelope: Envelope = "error",
+        workflow_s: Callable[[], float] = lambda: 20.0,
+        think_s: Callable[[], float] = lambda: 0.0,
+        hit_rate: float = 0.7,
+        credits: float = 1e9,  # noqa: A002 - the API's own word
+        rows: bool = True,
+    ) -> None:
+        self.requests: list[RecordedRequest] = []
+        self.workflows: dict[str, Workflow] = {}
+        self.contacts_accepted = 0
+        self.credits = credits
+        self._keys = {"clapi_test": "org_test"} if keys is None else dict(keys)
+        self._organization_limits = {
+            organization: make_limit(limiter, organization_limit, window_s, phase_s)
+            for organization in self._keys.values()
+        }
+        self._key_limits = {
+            key: make_limit(limiter, key_limit, window_s, phase_s)
+            for key in self._keys
+            if not key.startswith("eyJ")
+        }
+        self._count_rejected = count_rejected
+        self._envelope = envelope
+        self._workflow_s = workflow_s
+        self._think_s = think_s
+        self._hit_rate = hit_rate
+        self._rows = rows
+        self._tasks: dict[str, tuple[Workflow, int]] = {}
+
+    @property
+    def rejections(self) -> list[RecordedRequest]:
+        """Requests answered 429, by arrival."""
+        return [request for request in self.requests if request.status == 429]
+
+    def grants(self, key: str | None = None) -> list[float]:
+        """Arrival times, in loop seconds, of the requests (of one key) that passed the limits."""
+        return [
+            request.arrived_at
+            for request in self.requests
+            if request.status not in {401, 429} and (key is None or request.key == key)
+        ]
+
+    async def __call__(self, request: ServerRequest) -> ServerResponse:
+        """Answer one request."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        key = token if scheme == "Bearer" else None
+        response = self._respond(request, key)
+        self.requests.append(RecordedRequest(request.arrived_at, key, request.path, response.status))
+        if response.status != 429 and (think_s := self._think_s()) > 0:
+            await anyio.sleep(think_s)
+        return response
+
+    def _respond(self, request: ServerRequest, key: str | None) -> ServerResponse:
+        if key is None or key not in self._keys:
+            return _detail(401, "Not authenticated")
+        if (wait_s := self._admit(key, request.arrived_at)) > 0:
+            return self._too_many_requests(wait_s)
+        return self._route(request, self._keys[key])
+
+    def _admit(self, key: str, now: float) -> float:
+        """Count a request on all its limits or on none; return the seconds it would have to wait."""
+        limits = [self._organization_limits[self._keys[key]]]
+        if key in self._key_limits:
+            limits.append(self._key_limits[key])
+        wait_s = max(limit.wait_s(now) for limit in limits)
+        if wait_s <= 0 or self._count_rejected:
+            for limit in limits:
+                limit.count(now)
+        return wait_s
+
+    def _too_many_requests(self, wait_s: float) -> ServerResponse:
+        if self._envelope == "detail":
+            return _detail(429, "Rate limit exceeded")
+        wait_ms = math.ceil(wait_s * 1000)
+        error = {
+            "code": "rate_limited",
+            "problem": "Rate limit exceeded.",
+            "retryable": True,
+            "retry_after_ms": wait_ms,
+            "docs_url": "https://docs.cleanlist.ai/errors/rate-limited",
+            "request_id": f"req_{len(self.requests):016x}",
+        }
+        headers = (("retry-after", str(math.ceil(wait_ms / 1000))),)
+        return _json(429, {"error": error}, headers)
+
+    def _route(self, request: ServerRequest, organization: str) -> ServerResponse:
+        match request.method, request.path.removeprefix(PREFIX):
+            case "GET", "/auth/validate-key":
+                return _json(200, {"valid": True, "user_id": "user_test", "organization_id": organization})
+            case "GET", "/credits/balance":
+                return _json(200, {"organization_id": organization, "credits": self.credits})
+            case "POST", "/enrich/bulk":
+                return self._submit(request)
+            case "GET", "/enrich/status":
+                return self._status(request.query, request.arrived_at)
+            case "GET", "/webhooks/deliveries":
+                return self._deliveries(request.query.get("workflow_id"))
+            case _:
+                return _detail(404, "Not Found")
+
+    def _submit(self, request: ServerRequest) -> ServerResponse:
+        submit = json.loads(request.body)
+        contacts = submit["contacts"]
+        enrichment_type = submit.get("enrichment_type", "partial")
+        if (problem := _submit_problem(contacts, enrichment_type)) is not None:
+            return problem
+        if len(contacts) * CREDITS[enrichment_type] > self.credits:
+            return _detail(402, "Insufficient credits")
+        workflow = self._accept(contacts, enrichment_type, request.arrived_at)
+        return _json(
+            200,
+            {
+                "workflow_id": workflow.workflow_id,
+                "status": "processing",
+                "message": "Bulk enrichment started",
+                "task_ids": workflow.task_ids,
+                "total_contacts": len(contacts),
+            },
+        )
+
+    def _accept(self, contacts: list[Contact], enrichment_type: str, now: float) -> Workflow:
+        number = len(self.workflows) + 1
+        workflow = Workflow(
+            workflow_id=f"public_bulk_{number:08x}-0000-4000-8000-000000000000",
+            contacts=contacts,
+            task_ids=[f"{number:08x}-0000-4000-8000-{n:012x}" for n in range(1, len(contacts) + 1)],
+            enrichment_type=enrichment_type,
+            hit_rate=self._hit_rate,
+            submitted_at=now,
+            finishes_at=now + self._workflow_s(),
+        )
+        self.workflows[workflow.workflow_id] = workflow
+        self.contacts_accepted += len(contacts)
+        if self._rows:
+            self.credits -= workflow.cost()
+            self._tasks |= {task_id: (workflow, n) for n, task_id in enumerate(workflow.task_ids)}
+        return workflow
+
+    def _status(self, query: dict[str, str], now: float) -> ServerResponse:
+        workflow_id, task_id = query.get("workflow_id"), query.get("task_id")
+        if (workflow_id is None) == (task_id is None):
+            return _detail(400, "Provide exactly one of workflow_id or task_id.")
+        if workflow_id in self.workflows:
+            return _json(200, self.workflows[workflow_id].report(now, rows=self._rows))
+        if task_id in self._tasks:
+            workflow, index = self._tasks[task_id]
+            return _json(200, workflow.task_report(index, now))
+        return _detail(404, "Not found")
+
+    def _deliveries(self, workflow_id: str | None) -> ServerResponse:
+        """No webhooks are sent, so no delivery is ever recorded."""
+        if workflow_id not in self.workflows:
+            return _detail(404, "Not found")
+        return _json(200, {"workflow_id": workflow_id, "deliveries": []})
+
+
+def _submit_problem(contacts: list[Contact], enrichment_type: str) -> ServerResponse | None:
+    """Return the documented refusal of a submit, None when there is nothing to refuse."""
+    if not contacts:
+        return _detail(400, "At least one contact is required.")
+    if len(contacts) > MAX_CONTACTS:
+        return _detail(400, f"Bulk enrichment supports up to {MAX_CONTACTS} contacts per request.")
+    if enrichment_type not in CREDITS:
+        return _json(422, {"detail": [_violation(["body", "enrichment_type"], "Unknown type.")]})
+    violations = [
+        _violation(["body", "contacts", index], _IDENTIFIERS)
+        for index, contact in enumerate(contacts)
+        if not is_identified(contact)
+    ]
+    return _json(422, {"detail": violations}) if violations else None
+
+
+def _violation(location: list[str | int], message: str) -> dict[str, object]:
+    return {"type": "value_error", "loc": location, "msg": message}
+
+
+def _detail(status: int, text: str) -> ServerResponse:
+    return _json(status, {"detail": text})
+
+
+def _json(status: int, content: object, headers: tuple[tuple[str, str], ...] = ()) -> ServerResponse:
+    body = json.dumps(content, separators=(",", ":")).encode()
+    return ServerResponse(status, body, (("content-type", "application/json"), *headers))

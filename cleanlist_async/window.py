@@ -1,0 +1,169 @@
+"""The arithmetic of one rate-limit bucket. Pure: no clock, no I/O; every method takes `now` in seconds.
+
+**A token taken for a request comes back exactly one window after that request's answer arrived.** The
+server counted the request no later than it answered, so any two requests that used the same token
+reached the server at least one window apart: at most `limit` arrivals fall into any window, whether it
+slides, is aligned to the clock, or is a token bucket that starts full.
+
+That holds against the published limits, when all traffic of the key and the organization shares the
+bucket. For a server that is stricter, or traffic that is not ours, there are `pause` and `reject`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import Final
+
+from cleanlist_async import facts
+
+_UNTIL_ANSWER: Final = math.inf
+
+
+class Window:
+    """Tokens of one bucket: free, in flight, or on their way back."""
+
+    __slots__ = (
+        "_burst_spent",
+        "_capacity",
+        "_in_flight",
+        "_probing",
+        "_returning",
+        "_shrunk_at",
+        "_tried",
+        "grace_s",
+        "limit",
+        "margin_s",
+        "paused_until",
+        "smooth_until",
+        "window_s",
+    )
+
+    def __init__(self, limit: int, window_s: float, margin_s: float = 0.0, grace_s: float = 0.0) -> None:
+        self.limit = limit
+        self.window_s = window_s
+        self.margin_s = margin_s
+        self.grace_s = grace_s
+        self.paused_until = -math.inf
+        self.smooth_until = -math.inf
+        self._in_flight = 0
+        self._returning: list[float] = []
+        self._capacity = float(limit)
+        self._shrunk_at = -math.inf
+        self._burst_spent = False
+        self._tried = False
+        self._probing = False
+
+    # -- what is there -------------------------------------------------------------------------
+
+    def available(self, now: float) -> int:
+        """Return how many tokens can be taken at *now*."""
+        self._collect(now)
+        if now < self.paused_until or self._probing:
+            return 0
+        free = int(self.capacity(now)) - self._in_flight - len(self._returning)
+        return min(free, 1) if self._must_probe else free
+
+    def opens_at(self, now: float, keep: int = 0) -> float:
+        """Return when more than *keep* tokens are free; infinity when only an answer can bring that."""
+        if self.available(now) > keep:
+            return now
+        if self._probing or (self._must_probe and keep):
+            return _UNTIL_ANSWER
+        capacity = self.capacity(now)
+        missing = keep + 1 - (int(capacity) - self._in_flight - len(self._returning))
+        opens = self._nth_return(missing) if missing > 0 else now
+        if capacity < self.limit and missing == 1:
+            opens = min(opens, now + (int(capacity) + 1 - capacity) * self.window_s)
+        return max(opens, self.paused_until)
+
+    def capacity(self, now: float) -> float:
+        """Return the limit we keep to: less than `limit` for a while after a 429."""
+        if self._capacity >= self.limit:
+            return float(self.limit)
+        return min(float(self.limit), self._capacity + (now - self._shrunk_at) / self.window_s)
+
+    @property
+    def in_flight(self) -> int:
+        """Tokens whose request has not been answered yet."""
+        return self._in_flight
+
+    def is_untouched(self, now: float) -> bool:
+        """Whether every token is back, so that forgetting this bucket loses nothing."""
+        self._collect(now)
+        return not self._in_flight and not self._returning and now >= self.paused_until
+
+    # -- what happens to a token ---------------------------------------------------------------
+
+    def take(self, now: float) -> bool:
+        """Take one token. Return whether its request is a probe, on whose answer all others wait.
+
+        The first token that returns after a burst goes alone: a stricter server than the published one
+        then shows itself with one 429 and not with as many as are in flight.
+        """
+        is_probe = self._must_probe
+        self._in_flight += 1
+        self._probing = self._probing or is_probe
+        if self.available(now) <= 0:
+            self._burst_spent = True
+        return is_probe
+
+    def answered(self, now: float, *, probe: bool = False) -> None:
+        """The request was answered at *now*: its token returns one window later."""
+        self._settle(now + self.window_s + self.margin_s, probe=probe)
+        self._tried = self._tried or probe
+
+    def lost(self, now: float, *, probe: bool = False) -> None:
+        """The request's connection was given up at *now*; it may reach the server for a while yet."""
+        self._settle(now + self.grace_s + self.window_s + self.margin_s, probe=probe)
+
+    def unsent(self, *, probe: bool = False) -> None:
+        """Not a byte of the request left: its token is free at once."""
+        self._settle(None, probe=probe)
+
+    # -- what the server tells -----------------------------------------------------------------
+
+    def pause(self, until: float) -> None:
+        """Give out nothing before *until*."""
+        self.paused_until = max(self.paused_until, until)
+
+    def reject(self, now: float) -> None:
+        """Take a 429 as the news that somebody else shares this limit: keep to less of it for a while."""
+        self.smooth_until = max(self.smooth_until, now + facts.SMOOTH_AFTER_429_S)
+        if now - self._shrunk_at < self.window_s:
+            return
+        smallest = min(facts.SMALLEST_LIMIT, self.limit)
+        self._capacity = max(smallest, math.floor(self.capacity(now) * facts.SHRINK_FACTOR))
+        self._shrunk_at = now
+
+    def absorb(self, other: Window) -> None:
+        """Take over the tokens that *other* has out, when two buckets turn out to be one."""
+        self._in_flight += other._in_flight
+        self._returning = [*self._returning, *other._returning]
+        heapq.heapify(self._returning)
+        self.pause(other.paused_until)
+        self.smooth_until = max(self.smooth_until, other.smooth_until)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    @property
+    def _must_probe(self) -> bool:
+        return self._burst_spent and not self._tried
+
+    def _settle(self, returns_at: float | None, *, probe: bool) -> None:
+        self._in_flight -= 1
+        if returns_at is not None:
+            heapq.heappush(self._returning, returns_at)
+        if probe:
+            self._probing = False
+
+    def _collect(self, now: float) -> None:
+        while self._returning and self._returning[0] <= now:
+            heapq.heappop(self._returning)
+        if not self._returning and not self._in_flight:
+            self._burst_spent = self._tried = False
+
+    def _nth_return(self, count: int) -> float:
+        if count > len(self._returning):
+            return _UNTIL_ANSWER
+        return self._returning[0] if count == 1 else heapq.nsmallest(count, self._returning)[-1]
