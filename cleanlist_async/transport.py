@@ -21,6 +21,7 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.redact import Secret, one_line
 
 HTTPClient: TypeAlias = httpx.AsyncClient
+HTTPConnections: TypeAlias = httpx.AsyncBaseTransport
 Failure: TypeAlias = Literal["timeout", "connection", "too_large", "encoding", "incomplete"]
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -119,7 +120,7 @@ class Transport:
             if pool is not None:
                 await pool.client.aclose()
 
-    def new_connections(self, *, keepalive: bool) -> httpx.AsyncBaseTransport:
+    def new_connections(self, *, keepalive: bool) -> HTTPConnections:
         """Open a pool of connections. Tests replace this to bring their own network."""
         if self._tls is None:
             self._tls = httpx.create_ssl_context(trust_env=False)

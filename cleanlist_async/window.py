@@ -58,22 +58,23 @@ class Window:
 
     def available(self, now: float) -> int:
         """Return how many tokens can be taken at *now*."""
-        self._collect(now)
-        if now < self.paused_until or self._probing:
+        if self._returning and self._returning[0] <= now:
+            self._collect(now)
+        if self._probing or now < self.paused_until:
             return 0
-        free = int(self.capacity(now)) - self._in_flight - len(self._returning)
-        return min(free, 1) if self._must_probe else free
+        free = self._free(now)
+        return 1 if free > 1 and self._burst_spent and not self._tried else free
 
     def opens_at(self, now: float, keep: int = 0) -> float:
         """Return when more than *keep* tokens are free; infinity when only an answer can bring that."""
         if self.available(now) > keep:
             return now
-        if self._probing or (self._must_probe and keep):
+        if self._probing or (keep and self._must_probe):
             return _UNTIL_ANSWER
-        capacity = self.capacity(now)
-        missing = keep + 1 - (int(capacity) - self._in_flight - len(self._returning))
+        missing = keep + 1 - self._free(now)
         opens = self._nth_return(missing) if missing > 0 else now
-        if capacity < self.limit and missing == 1:
+        if missing == 1 and self._capacity < self.limit:
+            capacity = self.capacity(now)
             opens = min(opens, now + (int(capacity) + 1 - capacity) * self.window_s)
         return max(opens, self.paused_until)
 
@@ -104,7 +105,7 @@ class Window:
         is_probe = self._must_probe
         self._in_flight += 1
         self._probing = self._probing or is_probe
-        if self.available(now) <= 0:
+        if not self._burst_spent and self._free(now) <= 0:
             self._burst_spent = True
         return is_probe
 
@@ -149,6 +150,10 @@ class Window:
     @property
     def _must_probe(self) -> bool:
         return self._burst_spent and not self._tried
+
+    def _free(self, now: float) -> int:
+        limit = self.limit if self._capacity >= self.limit else int(self.capacity(now))
+        return limit - self._in_flight - len(self._returning)
 
     def _settle(self, returns_at: float | None, *, probe: bool) -> None:
         self._in_flight -= 1

@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable
 from random import Random
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from aiolimiter import AsyncLimiter
 
@@ -130,24 +130,23 @@ class RateLimiter:
         if rejected:
             self.rejections += 1
             self.store.reject(lease, self.clock(), asked_s, named, self.rng)
-        self._wake_all()
+        unblocks = rejected or any(lease.probes)
+        self._wake_all(-math.inf if unblocks else at + self.limits.window_s)
 
     def _lost(self, lease: Lease) -> None:
         self.store.lost(lease, self.clock())
-        self._wake_all()
+        self._wake_all(-math.inf)
 
     def _unsent(self, lease: Lease) -> None:
         self.store.unsent(lease)
-        self._wake_all()
+        self._wake_all(-math.inf)
 
-    def _wake_all(self) -> None:
+    def _wake_all(self, returns_at: float) -> None:
         for loop, dispatcher in list(self._dispatchers.items()):
-            if not dispatcher.lines:
-                continue
             if loop is _running_loop():
-                dispatcher.dispatch()
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(dispatcher.dispatch)
+                dispatcher.wake(returns_at)
+            elif dispatcher.lines and not loop.is_closed():
+                loop.call_soon_threadsafe(dispatcher.wake, returns_at)
 
     def _dispatcher(self) -> _Dispatcher:
         loop = asyncio.get_running_loop()
@@ -174,7 +173,8 @@ class _Dispatcher:
         waiter.shaped = self._is_shaped(waiter, pace)
         self.lines.join(waiter, self._clock())
         while True:
-            self.dispatch()
+            if self.lines.is_head(waiter):
+                self.dispatch()
             lease = await self._turn(waiter)
             if waiter.shaped:
                 await self._pass_shapers(lease)
@@ -199,31 +199,34 @@ class _Dispatcher:
     def dispatch(self, now: float | None = None) -> None:
         """Hand out every token that can be handed out, then set the timer for the next."""
         now = self._clock() if now is None else now
-        self._refuse_hopeless(now)
-        while self._grant(now):
-            pass
-        self._set_timer(now)
+        if self._store.is_disturbed(now):
+            self._refuse_hopeless(now)
+        opens = 0.0
+        while opens <= now:
+            opens = self._hand_over_one(now)
+        self._set_timer(opens)
 
-    def _grant(self, now: float) -> bool:
+    def _hand_over_one(self, now: float) -> float:
+        """Give the first waiter that can be served its tokens; else return when the next one can be."""
+        opens = math.inf
         for waiter in self.lines.heads():
-            lease = self._store.take(waiter.route, now, keep=self._keep(waiter), busy=self._busy(waiter))
-            if lease is not None:
+            keep = self._keep(waiter) if waiter.kind is RequestClass.STATUS else 0
+            taken = self._store.take(waiter.route, now, keep=keep, busy=self._in_shaper if waiter.shaped else ())
+            if isinstance(taken, Lease):
                 self.lines.leave(waiter)
                 if waiter.shaped:
-                    self._in_shaper.add(lease.buckets[0].name)
-                waiter.future.set_result(lease)
-                return True
-        return False
+                    self._in_shaper.add(taken.buckets[0].name)
+                waiter.future.set_result(taken)
+                return now
+            opens = min(opens, taken)
+        return opens
 
     def _keep(self, waiter: Waiter) -> int:
         """Key tokens a status request leaves to the submits that wait, until it has aged ahead of them."""
-        if waiter.kind is not RequestClass.STATUS or not self.lines.count(RequestClass.SUBMIT):
+        if not self.lines.count(RequestClass.SUBMIT):
             return 0
         first_submit = self.lines.heads(RequestClass.SUBMIT)[0]
         return 0 if waiter.rank < first_submit.rank else facts.TOKENS_KEPT_FROM_STATUS
-
-    def _busy(self, waiter: Waiter) -> set[str]:
-        return self._in_shaper if waiter.shaped else _NONE
 
     def _refuse_hopeless(self, now: float) -> None:
         for waiter in self.lines.heads(RequestClass.INTERACTIVE):
@@ -234,18 +237,18 @@ class _Dispatcher:
 
     # -- the one timer -------------------------------------------------------------------------
 
-    def _set_timer(self, now: float) -> None:
-        opens = [
-            self._store.opens_at(head.route, now, keep=self._keep(head), busy=self._busy(head))
-            for head in self.lines.heads()
-        ]
-        at = min(opens, default=math.inf)
-        if at == self._timer_at and self._timer is not None:
+    def wake(self, returns_at: float) -> None:
+        """A token returns at *returns_at*: dispatch, unless the timer comes first and will see it anyway."""
+        if self.lines and returns_at < self._timer_at:
+            self.dispatch()
+
+    def _set_timer(self, at: float) -> None:
+        if at == self._timer_at:
             return
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         self._timer_at = at
-        self._timer = None
         if at < math.inf:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(0.0, at - self._clock()), self._on_timer)
@@ -282,9 +285,6 @@ class _Dispatcher:
             interval = self._limiter.limits.window_s / max(1, limit - 1)
             shaper = self._shapers[name] = AsyncLimiter(1, interval)
         return shaper
-
-
-_NONE: Final[set[str]] = set()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -86,8 +86,17 @@ class WaitingLines:
 
     def heads(self, kind: RequestClass | None = None) -> list[Waiter]:
         """Return the first of each line, the best rank first."""
-        heads = [next(iter(line)) for key, line in self._lines.items() if kind in (None, key[1])]
-        return sorted(heads, key=_by_rank) if len(heads) > 1 else heads
+        if kind is None:
+            heads = [next(iter(line)) for line in self._lines.values()]
+        else:
+            heads = [next(iter(line)) for key, line in self._lines.items() if key[1] is kind]
+        if len(heads) > 1:
+            heads.sort(key=_by_rank)
+        return heads
+
+    def is_head(self, waiter: Waiter) -> bool:
+        """Whether nobody stands before *waiter* in its line."""
+        return next(iter(self._line(waiter)), None) is waiter
 
     def _line(self, waiter: Waiter) -> _Line:
         return self._lines.setdefault((waiter.route, waiter.kind, waiter.shaped), OrderedDict())

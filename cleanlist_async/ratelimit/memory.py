@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 from random import Random
 
@@ -74,38 +74,43 @@ class MemoryStore:
         self._keys: dict[str, Bucket] = {}
         self._organizations: dict[str, Bucket] = {}
         self._organization_of: dict[str, str] = {}
+        self._disturbed_until = -math.inf
 
     # -- taking both tokens, or none -----------------------------------------------------------
 
-    def take(self, route: Route, now: float, *, keep: int = 0, busy: Iterable[str] = ()) -> Lease | None:
-        """Take one token from the freest key and one from the organization; None if either has none.
+    def take(
+        self, route: Route, now: float, *, keep: int = 0, busy: Container[str] = ()
+    ) -> Lease | float:
+        """Take one token from the freest key and one from the organization, or none from either.
 
-        *keep* key tokens are left alone, as are keys in *busy*.
+        *keep* key tokens are left alone, as are buckets in *busy*. Instead of tokens that are not there,
+        return when to try again: a time, or infinity when only an answer can bring one.
         """
         with self._lock:
             organization = self._organization(route.organization)
-            if organization.window.available(now) <= 0:
-                return None
+            opens = organization.window.opens_at(now)
             if not route.keys:
-                return None if organization.name in busy else self._lease(None, (organization,), now)
-            key = self._freest(route, now, keep, busy)
-            return self._lease(key.name, (key, organization), now) if key else None
+                opens = math.inf if organization.name in busy else opens
+                return self._lease(None, (organization,), now) if opens <= now else opens
+            key, key_opens = self._freest(route, now, keep, busy)
+            opens = max(opens, key_opens)
+            if key is None or opens > now:
+                return opens
+            return self._lease(key.name, (key, organization), now)
 
-    def opens_at(self, route: Route, now: float, *, keep: int = 0, busy: Iterable[str] = ()) -> float:
-        """Return when `take` may succeed; infinity when only an answer can bring that."""
-        with self._lock:
-            organization = self._organization(route.organization)
-            keys = [self._key(name).window.opens_at(now, keep) for name in route.keys if name not in busy]
-            nothing = math.inf if route.keys or organization.name in busy else now
-            return max(organization.window.opens_at(now), min(keys, default=nothing))
-
-    def _freest(self, route: Route, now: float, keep: int, busy: Iterable[str]) -> Bucket | None:
-        if len(route.keys) == 1:
-            bucket = self._key(route.keys[0])
-            return bucket if bucket.name not in busy and bucket.window.available(now) > keep else None
-        buckets = [self._key(name) for name in route.keys if name not in busy]
-        freest = max(buckets, key=lambda bucket: bucket.window.available(now), default=None)
-        return freest if freest and freest.window.available(now) > keep else None
+    def _freest(self, route: Route, now: float, keep: int, busy: Container[str]) -> tuple[Bucket | None, float]:
+        """Return the key with the most tokens, and when it has one to give."""
+        best: Bucket | None = None
+        most, opens = -1, math.inf
+        for name in route.keys:
+            if name in busy:
+                continue
+            bucket = self._key(name)
+            bucket_opens = bucket.window.opens_at(now, keep)
+            free = bucket.window.available(now) if bucket_opens <= now else 0
+            if (bucket_opens, -free) < (opens, -most):
+                best, most, opens = bucket, free, bucket_opens
+        return best, opens
 
     def _lease(self, key: str | None, buckets: tuple[Bucket, ...], now: float) -> Lease:
         return Lease(key, buckets, tuple([bucket.window.take(now) for bucket in buckets]))
@@ -147,6 +152,8 @@ class MemoryStore:
                 bucket.rejections += 1
                 bucket.window.pause(now + pause_s(bucket.rejections, rng, asked_s))
                 bucket.window.reject(now)
+                until = max(bucket.window.paused_until, bucket.window.smooth_until)
+                self._disturbed_until = max(self._disturbed_until, until)
 
     def _kind(self, bucket: Bucket) -> str:
         return "key" if self._keys.get(bucket.name) is bucket else "organization"
@@ -155,17 +162,27 @@ class MemoryStore:
 
     def paused_for_s(self, route: Route, now: float) -> float:
         """Return for how many seconds nothing may be sent on this route; 0 when something may."""
+        if now >= self._disturbed_until:
+            return 0.0
         with self._lock:
             until = self._organization(route.organization).window.paused_until
             keys = [self._key(name).window.paused_until for name in route.keys]
             return max(0.0, until - now, min(keys, default=until) - now)
 
+    def is_disturbed(self, now: float) -> bool:
+        """Whether a 429 of the last minutes is still felt anywhere."""
+        return now < self._disturbed_until
+
     def is_paused(self, lease: Lease, now: float) -> bool:
         """Whether a bucket of this lease was paused since its tokens were taken."""
-        return any(now < bucket.window.paused_until for bucket in lease.buckets)
+        return now < self._disturbed_until and any(
+            now < bucket.window.paused_until for bucket in lease.buckets
+        )
 
     def must_be_smooth(self, route: Route, now: float) -> bool:
         """Whether a recent 429 asks for even pacing on this route."""
+        if now >= self._disturbed_until:
+            return False
         with self._lock:
             buckets = [self._organization(route.organization), *map(self._key, route.keys)]
             return any(now < bucket.window.smooth_until for bucket in buckets)

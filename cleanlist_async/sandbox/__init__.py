@@ -9,7 +9,15 @@ from .faults import Fault
 from .ledger import AcceptedContact, DeliveryRecord, Ledger, RequestRecord
 from .options import Options, Shape
 from .people import Expected, Person, expected
-from .server import Sandbox
+
+try:
+    from .server import Sandbox
+except ModuleNotFoundError as missing:
+    if (missing.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
+        raise
+    raise ModuleNotFoundError(
+        "the sandbox needs two more packages: pip install 'cleanlist-async[sandbox]'", name=missing.name
+    ) from missing
 
 __all__ = [
     "AcceptedContact",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import anyio
 from starlette.requests import Request
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 Operation: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-FIRST_ERROR = 400
-RATE_LIMITED = 429
-RETRY_AFTER_OF_A_FAULT_S = 2.0
+FIRST_ERROR: Final = 400
+RATE_LIMITED: Final = 429
+RETRY_AFTER_OF_A_FAULT_S: Final = 2.0
 """The wait that docs.cleanlist.ai/mcp-api/errors shows in its example."""
 
 

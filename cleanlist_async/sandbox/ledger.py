@@ -29,7 +29,7 @@ class RequestRecord:
     admitted: bool = False
     """The limiter let it through."""
     status: int | None = None
-    """What was answered; None for no answer (yet, or because a fault reset the connection)."""
+    """What was answered; None for no answer: not yet, reset by a fault, or nobody there any more."""
 
 
 @dataclass(slots=True)

@@ -109,8 +109,8 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what could not work. Raises ValueError."""
-        if not (*self.api_keys, *self.jwts, *self.no_api_keys):
-            raise ValueError("the sandbox needs at least one credential")
+        if isinstance(self.api_keys, str) or not (*self.api_keys, *self.jwts):
+            raise ValueError("the sandbox needs a sequence of credentials")
         if min(self.org_limit, self.key_limit) < 1 or self.window_s <= 0:
             raise ValueError("limits are at least 1 request in a window longer than 0 s")
         if self.limiter not in get_args(LimiterKind):

@@ -57,6 +57,7 @@ class PublicApi:
     async def credits_balance(self, request: Request) -> Response:
         """Say how many credits there are; what running workflows hold still counts."""
         _ = request
+        self._now()
         balance = self._account.balance
         return json_response(
             {
@@ -68,7 +69,7 @@ class PublicApi:
     async def enrich_bulk(self, request: Request) -> Response:
         """Accept a batch."""
         submission = parse_submission(await request.body())
-        workflow = self._workflows.submit(submission, self._options.clock())
+        workflow = self._workflows.submit(submission, self._now())
         self._courier.schedule(workflow)
         return json_response(answers.submitted(workflow, self._options.shape))
 
@@ -78,8 +79,7 @@ class PublicApi:
         task_id = request.query_params.get("task_id")
         if bool(workflow_id) == bool(task_id):
             raise RefusedError(400, ONE_ID)
-        now, shape = self._options.clock(), self._options.shape
-        self._workflows.advance(now)
+        now, shape = self._now(), self._options.shape
         if workflow_id:
             workflow = self._workflows.workflow(workflow_id)
             return json_response(answers.workflow_answer(workflow, shape, now))
@@ -105,3 +105,8 @@ class PublicApi:
             if delivery.workflow_id == workflow_id
         ]
         return json_response({"workflow_id": workflow_id, "deliveries": rows})
+
+    def _now(self) -> float:
+        now = self._options.clock()
+        self._workflows.advance(now)
+        return now

@@ -93,7 +93,6 @@ class Sandbox(Options):
             lifespan="off",
             interface="asgi3",
             log_config=None,
-            access_log=False,
             server_header=False,
             date_header=False,
             proxy_headers=False,
@@ -140,8 +139,8 @@ class Sandbox(Options):
 
     @property
     def api_key(self) -> str:
-        """The first key."""
-        return self.api_keys[0]
+        """The first key (or session token, if there is no key)."""
+        return (*self.api_keys, *self.jwts)[0]
 
     @property
     def ledger(self) -> Ledger:

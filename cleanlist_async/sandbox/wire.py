@@ -6,6 +6,7 @@ import asyncio
 import math
 import socket
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
@@ -38,6 +39,7 @@ class Connection(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, {**app_state, "connection": self}, _loop)
+        self.access_log = False  # uvicorn's own switch would silence every other server of the process
 
     def reset(self) -> None:
         """Send a TCP RST."""
@@ -47,21 +49,21 @@ class Connection(H11Protocol):
 
     def send_twice(self) -> None:
         """Put the answer that is now to be sent on the wire twice, in one write."""
-        self.cycle.transport = _Doubler(self.transport, ends=lambda: self.cycle.response_complete)
+        self.cycle.transport = _Doubler(self.transport, is_complete=lambda: self.cycle.response_complete)
 
 
 class _Doubler(asyncio.Transport):
     """Holds back what is written until the answer is complete."""
 
-    def __init__(self, transport: asyncio.Transport, *, ends: Any) -> None:
+    def __init__(self, transport: asyncio.Transport, *, is_complete: Callable[[], bool]) -> None:
         super().__init__()
         self._transport = transport
-        self._ends = ends
+        self._is_complete = is_complete
         self._held = b""
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         self._held += bytes(data)
-        if self._ends():
+        if self._is_complete():
             self._transport.write(self._held * 2)
 
     def is_closing(self) -> bool:

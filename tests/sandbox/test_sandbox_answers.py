@@ -105,6 +105,17 @@ async def test_what_was_held_is_free_again_when_it_was_not_needed(connect, peopl
         assert sandbox.balance == 11.0
 
 
+async def test_what_was_held_is_settled_without_anybody_polling(connect, people):
+    now = [0.0]
+    sandbox = done(credits=23.0, hit_rate=1.0, workflow_s=1.0, clock=lambda: now[0])
+    async with sandbox, connect(sandbox) as http:
+        assert (await http.submit(people(2), "full")).status_code == 200
+        now[0] = 1.0
+        assert (await http.submit(people(1), "partial")).status_code == 200
+        now[0] = 2.0
+        assert (await http.get("/credits/balance")).json()["credits"] == 0
+
+
 async def test_flat_rows(connect):
     contact = {"first_name": "Ada", "last_name": "L", "company_name": "Acme"}
     async with done(hit_rate=1.0) as sandbox, connect(sandbox) as http:
@@ -261,14 +272,18 @@ async def test_rows_that_never_finish_cost_nothing_and_hold_nothing(connect, peo
 @pytest.mark.parametrize("unfinished_s", [5.0, math.inf])
 async def test_failed_workflows_have_no_rows_and_no_price(connect, people, unfinished_s):
     shape = Shape(failed_workflows=1.0, unfinished_rows=0.5, unfinished_s=unfinished_s)
-    async with done(shape=shape, credits=4.0) as sandbox, connect(sandbox) as http:
+    now = [0.0]
+    sandbox = done(shape=shape, credits=4.0, clock=lambda: now[0])
+    async with sandbox, connect(sandbox) as http:
         for _ in range(2):
             submitted, answer = await http.run(people(4))
             assert (answer["status"], answer["results"]) == ("failed", [])
             assert answer["summary"]["failed"] == 4
             task = (await http.status(task_id=submitted["task_ids"][0])).json()
             assert task["status"] == "failed"
+            now[0] += 5.0
         assert sandbox.balance == 4.0
+        assert (await http.submit(people(5))).status_code == 402  # nothing was let go of twice
 
 
 async def test_a_share_of_workflows_fails(connect, people):

@@ -156,6 +156,7 @@ async def test_a_delay_does_not_undo_what_the_caller_gave_up(connect, people, un
             await http.post("/enrich/bulk", json={"contacts": people(2)}, timeout=httpx.Timeout(5, read=0.03))
         assert len(sandbox.ledger.contacts) == (0 if when == "before" else 2)
         await until(lambda: len(sandbox.ledger.contacts) == 2)
+        assert sandbox.ledger.status_counts() == {None: 1}
 
 
 async def test_nth_and_times(connect):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import anyio
 import httpx
 import pytest
 
+import cleanlist_async
 from cleanlist_async.sandbox import Fault, Ledger, RequestRecord, Sandbox
 from cleanlist_async.sandbox.identity import key_id_of
 
@@ -182,9 +186,25 @@ def test_busiest_window_leaves_out_its_far_end():
     assert Ledger().busiest_window(60.0) == 0
 
 
+def test_without_its_packages_the_sandbox_says_what_to_install():
+    code = "import sys; sys.modules['uvicorn'] = None; import cleanlist_async.sandbox"
+    root = Path(cleanlist_async.__file__).parents[1]
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert "pip install 'cleanlist-async[sandbox]'" in ended.stderr
+
+
 @pytest.mark.parametrize(
     "options",
-    [{"api_keys": ()}, {"org_limit": 0}, {"key_limit": 0}, {"window_s": 0}, {"limiter": "leaky"}],
+    [
+        {"api_keys": ()},
+        {"api_keys": "clapi_1"},
+        {"org_limit": 0},
+        {"key_limit": 0},
+        {"window_s": 0},
+        {"limiter": "leaky"},
+    ],
 )
 def test_options_that_cannot_work_are_refused(options):
     with pytest.raises(ValueError, match=r"sandbox needs|limits are|limiter is"):

@@ -144,7 +144,7 @@ class FaultyServer:
 
     async def __aenter__(self) -> Self:
         self._listener = self._exit_stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        self._listener.setblocking(False)
+        self._listener.settimeout(0)
         self._tasks: TaskGroup = await self._exit_stack.enter_async_context(anyio.create_task_group())
         self._tasks.start_soon(self._accept)
         return self
@@ -193,7 +193,7 @@ class _Wire:
     """The server's end of a connection."""
 
     def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
+        connection.settimeout(0)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection = connection
         self._loop = asyncio.get_running_loop()

@@ -106,13 +106,13 @@ def test_only_a_bearer_key_is_accepted(authorization: str):
     [
         ("sliding", [200, 200, 429, 200, 429, 429, 429, 200]),
         ("fixed", [200, 200, 429, 200, 200, 429, 429, 429]),
-        ("token_bucket", [200, 200, 429, 200, 200, 429, 429, 429]),
-        ("weighted", [200, 200, 429, 200, 429, 429, 200, 429]),
+        ("token_bucket", [200, 200, 200, 429, 429, 200, 429, 200]),
+        ("weighted", [200, 200, 429, 200, 429, 200, 429, 429]),
     ],
 )
 def test_each_kind_of_limit_at_hand_made_arrivals(kind: LimitKind, expected: list[int]):
     server = StrictServer(limiter=kind, key_limit=2)
-    assert balance_at(server, 1.0, 50.0, 59.9, 61.0, 95.0, 96.0, 100.0, 110.0) == expected
+    assert balance_at(server, 1.0, 50.0, 59.9, 61.0, 62.0, 95.0, 100.0, 111.0) == expected
 
 
 def test_rejected_requests_may_count_too():
@@ -137,7 +137,7 @@ def test_the_429_of_the_detail_envelope_says_nothing():
     assert "retry-after" not in dict(refused.headers)
 
 
-@pytest.mark.parametrize(("window_s", "rejected"), [(60.0, 0), (59.9, 270)])
+@pytest.mark.parametrize(("window_s", "rejected"), [(60.0, 0), (59.9, 150)])
 def test_a_client_that_sends_again_too_early_is_caught(window_s: float, rejected: int):
     server = StrictServer()
 
@@ -147,19 +147,26 @@ def test_a_client_that_sends_again_too_early_is_caught(window_s: float, rejected
             await anyio.sleep(window_s)
 
     async def main() -> None:
-        async with MemoryNetwork(server) as network, client(network) as http, anyio.create_task_group() as tasks:
+        async with (
+            MemoryNetwork(server) as network,
+            client(network) as http,
+            anyio.create_task_group() as tasks,
+        ):
             for _ in range(30):
                 tasks.start_soon(token, http)
 
     run(main())
     assert len(server.requests) == 300
-    assert len(server.rejections) == (0 if rejected == 0 else 150)
+    assert len(server.rejections) == rejected  # every second round, when it comes too early
 
 
 def client(network: MemoryNetwork) -> httpx.AsyncClient:
     headers = {"authorization": "Bearer clapi_test"}
     return httpx.AsyncClient(
-        transport=memory_transport(network), headers=headers, base_url="http://api.test" + PREFIX, timeout=None
+        transport=memory_transport(network),
+        headers=headers,
+        base_url="http://api.test" + PREFIX,
+        timeout=None,
     )
 
 
@@ -214,14 +221,14 @@ def test_a_name_is_read_from_the_linkedin_address_where_none_is_given():
 
 
 @pytest.mark.parametrize(
-    ("enrichment_type", "email", "phone"),
-    [("none", False, False), ("partial", True, False), ("phone_only", False, True), ("full", True, True)],
+    ("enrichment_type", "found"),
+    [("none", (0, 0)), ("partial", (1, 0)), ("phone_only", (0, 1)), ("full", (1, 1))],
 )
-def test_each_type_finds_what_it_should(enrichment_type: str, email: bool, phone: bool):
+def test_each_type_finds_what_it_should(enrichment_type: str, found: tuple[int, int]):
     server = StrictServer(hit_rate=1.0)
     _, accepted = submit(server, [PERSON], enrichment_type)
     _, row = status(server, at=20.0, task_id=accepted["task_ids"][0])
-    assert (row["primary_email"] is not None, bool(row["personal_phone_numbers"])) == (email, phone)
+    assert (row["primary_email"] is not None, len(row["personal_phone_numbers"])) == found
 
 
 def test_different_people_have_different_addresses_and_about_hit_rate_of_them():

@@ -1,4 +1,4 @@
-"""Tables of contacts: CSV, TSV and JSON lines read in, and written back with the enrichment beside each row."""
+"""Tables of contacts: CSV, TSV and JSON lines read in, and written back with their enrichment."""
 
 from __future__ import annotations
 

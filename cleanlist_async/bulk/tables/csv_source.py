@@ -155,9 +155,10 @@ def column_of_fault(characters: Iterable[str], dialect: Dialect) -> int:
         if character == dialect.delimiter and state != "quoted":
             column, size, state = column + 1, 0, "start"
             continue
-        state = _next_state(state, character, skip_space=dialect.skip_space)
-        size += 1
-        if size > LARGEST_CELL + 2:
+        before, state = state, _next_state(state, character, skip_space=dialect.skip_space)
+        is_syntax = state == "closed" or (before == "start" and state in {"start", "quoted"})
+        size += not is_syntax
+        if size > LARGEST_CELL:
             return column
     return column
 

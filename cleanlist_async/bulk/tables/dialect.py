@@ -85,14 +85,15 @@ class _FirstRow:
 
 
 def _first_row(text: str, delimiter: str) -> _FirstRow:
-    """Parse the first row; one that makes no sense with this delimiter has no cells."""
+    """Parse the first row, as well as it goes."""
     lines = _Lines(text)
     try:
         for cells in csv.reader(lines, delimiter=delimiter, strict=True):
             return _FirstRow(delimiter, cells, _line_end(lines.last))
-    except csv.Error:
-        pass
-    return _FirstRow(delimiter, (), _line_end(lines.last))
+    except csv.Error:  # the reader will name the fault; until then the first line has to do
+        line = StringIO(text, newline="").readline()
+        return _FirstRow(delimiter, next(csv.reader([line], delimiter=delimiter)), _line_end(line))
+    return _FirstRow(delimiter, (), "\n")
 
 
 class _Lines:

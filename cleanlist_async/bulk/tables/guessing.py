@@ -152,11 +152,10 @@ class _Search:
     ) -> None:
         if name in self.guesses or name in self.ambiguous:
             return
-        taken = {guess.column for guess in self.guesses.values()}
         found = [
             column
             for column in (self.columns if among is None else among)
-            if column.position not in taken and column.share(test) >= _NEARLY_ALL
+            if column.share(test) >= _NEARLY_ALL
         ]
         if among is None:
             found = [column for column in found if not _NOT_THE_PERSON & set(words(column.header))]

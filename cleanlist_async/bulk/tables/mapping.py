@@ -9,7 +9,7 @@ from typing import Final
 
 from cleanlist_async.bulk.tables.errors import TableError
 from cleanlist_async.bulk.tables.guessing import Guess, Survey
-from cleanlist_async.bulk.tables.headers import words
+from cleanlist_async.bulk.tables.headers import known_as, words
 from cleanlist_async.bulk.tables.input import InputFile
 from cleanlist_async.contacts import CONTACT_FIELDS
 
@@ -65,11 +65,11 @@ class Mapper:
         raise self.file.error(f'there is no column "{header}"', fix)
 
     def _guessed(self, said: Mapping[str, Guess | None]) -> dict[str, Guess]:
-        taken = {guess.column for guess in said.values() if guess}
+        taken = {guess.column for field, guess in said.items() if guess and field != "key"}
         guesses = {
             field: guess
             for field, guess in self.survey.guesses.items()
-            if field not in said and guess.column not in taken
+            if field not in said 
         }
         is_split = is_split_name(self.survey.guesses)
         if is_split and not all(half in guesses for half in _NAME_HALVES):
@@ -106,6 +106,10 @@ def no_columns_error(file: InputFile, first_row: Sequence[str]) -> TableError:
     example = next((header for header in first_row if header.strip()), "Profile")
     mapped = f"say which column is which, e.g. --map linkedin_url={_quoted(example)}"
     fix = f"{mapped}; if row 1 is data, pass --no-header and the column's number, e.g. --map linkedin_url=1"
+    promising = [header for header in first_row if known_as(header)]
+    if promising:
+        problem = f"the values of {_listed(promising)} are not what the header says"
+        return file.error(problem, mapped)
     return file.error(f"none of the column headers is known ({_listed(first_row)})", fix, row=1)
 
 

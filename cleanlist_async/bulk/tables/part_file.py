@@ -33,26 +33,23 @@ class PartFile:
         self._truncate_to: int | None = None
         with self._explained():
             self.path, self._file = _create_beside(target)
-            self._file.write(encoding.mark)
+        self._file.write(encoding.mark)
 
     def write(self, text: str) -> None:
         """Append text. A character that the encoding has not turns the whole file into UTF-8."""
         with self._explained():
-            if self._truncate_to is not None:
-                self._file.seek(self._truncate_to)
-                self._file.truncate()
-                self._truncate_to = None
-            self._file.write(self._encoded(text))
+            self._drop_provisional()
+            data = self._encoded(text)  # which may put another file in place of this one
+            self._file.write(data)
 
     def flush(self, provisional: Iterable[str] = ()) -> None:
         """Bring everything to the disk, and after it some lines that the next write replaces."""
-        for text in provisional:
-            data = self._encoded(text)
-            if self._truncate_to is None:
-                self._truncate_to = self._file.tell()
-            with self._explained():
-                self._file.write(data)
         with self._explained():
+            self._drop_provisional()
+            end = self._file.tell()
+            for text in provisional:
+                self._file.write(text.encode(self.encoding.name, "replace"))
+                self._truncate_to = end
             self._file.flush()
             os.fsync(self._file.fileno())
 
@@ -73,6 +70,12 @@ class PartFile:
     def error(self, problem: str, fix: str) -> TableError:
         """Return an error that names the target."""
         return TableError(path=self.name, problem=problem, fix=fix)
+
+    def _drop_provisional(self) -> None:
+        if self._truncate_to is not None:
+            self._file.seek(self._truncate_to)
+            self._file.truncate()
+            self._truncate_to = None
 
     def _encoded(self, text: str) -> bytes:
         try:

@@ -1,0 +1,124 @@
+"""How a command ends: its exit code, and one line on standard error when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final
+
+from cleanlist_async.bulk.tables.errors import TableError, on_one_line
+from cleanlist_async.errors import (
+    APIConnectionError,
+    BudgetExceededError,
+    CleanlistError,
+    ConfigurationError,
+    DeadlineExceededError,
+    UnknownOutcomeError,
+    WaitTimeoutError,
+    WorkflowFailedError,
+)
+from cleanlist_async.redact import scrub
+
+DEBUG_FLAG: Final = "--debug"
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code means."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    API = 4
+    CONNECTION = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+MEANINGS: Final = {
+    ExitCode.DONE: "all done",
+    ExitCode.REFUSED: "the input has problems, or the output cannot be written",
+    ExitCode.USAGE: "wrong usage or configuration: no key, or nobody there to say yes",
+    ExitCode.INCOMPLETE: "finished, but some contacts are pending, unknown or were not sent",
+    ExitCode.API: "the API refused: bad key, no credits, not in the plan",
+    ExitCode.CONNECTION: "no connection, or no answer in time",
+    ExitCode.INTERRUPTED: "stopped by Ctrl-C (143: by SIGTERM)",
+}
+
+_INCOMPLETE: Final = (
+    BudgetExceededError,
+    DeadlineExceededError,
+    UnknownOutcomeError,
+    WaitTimeoutError,
+    WorkflowFailedError,
+)
+
+
+class CommandError(Exception):
+    """A command cannot go on; `code` is what it exits with."""
+
+    def __init__(self, message: str, code: ExitCode) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def code_for(error: BaseException) -> ExitCode:
+    """Return the exit code of an error that ended a command."""
+    match error:
+        case CommandError():
+            return error.code
+        case ConfigurationError():
+            return ExitCode.USAGE
+        case APIConnectionError():
+            return ExitCode.CONNECTION
+        case KeyboardInterrupt():
+            return ExitCode.INTERRUPTED
+        case CleanlistError() if isinstance(error, _INCOMPLETE):
+            return ExitCode.INCOMPLETE
+        case CleanlistError() if not isinstance(error, TableError):
+            return ExitCode.API
+        case _:
+            return ExitCode.REFUSED
+
+
+def complain(message: object) -> None:
+    """Print the one line that says what is wrong."""
+    print("error:", on_one_line(scrub(str(message))), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def run_guarded(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code. No error gets past as a traceback, unless to debug."""
+    from cleanlist_async.cli.app import app  # noqa: PLC0415 - so that an import error is told like any other
+
+    try:
+        return int(app(list(arguments), prog_name="cleanlist-async", standalone_mode=False) or 0)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
+        return ExitCode.DONE
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - this is the last floor
+        if DEBUG_FLAG in arguments:
+            raise
+        return _told(error)
+
+
+def _told(error: BaseException) -> int:
+    usage_code, words = getattr(error, "exit_code", None), getattr(error, "format_message", None)
+    if isinstance(usage_code, int) and callable(words):
+        complain(f"{words()} See cleanlist-async --help.")
+        return usage_code
+    if type(error).__name__ == "Abort" or isinstance(error, KeyboardInterrupt):
+        complain("stopped; nothing was sent.")
+        return ExitCode.INTERRUPTED
+    if isinstance(error, CommandError | CleanlistError | TableError):
+        complain(error)
+    else:
+        complain(f"{_plain(error)}; {DEBUG_FLAG} before the command shows where.")
+    return code_for(error)
+
+
+def _plain(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"unexpected {type(error).__name__}: {error}"

@@ -1,0 +1,60 @@
+"""A client on an in-memory network: the real code, down to httpcore, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+
+
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
+from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
+from cleanlist_async.transport import HTTPClient, HTTPConnections, Transport
+
+BASE_URL = "http://localhost"
+
+
+class VirtualCleanlist(AsyncCleanlist):
+    """An :class:`AsyncCleanlist` whose connections lead into *network* and whose clock is the loop's.
+
+    It has a limiter of its own, so that nothing of one simulation reaches the next. Make it inside a
+    running :class:`~cleanlist_async.testing.VirtualTimeLoop`.
+    """
+
+    def __init__(
+        self,
+        network: MemoryNetwork,
+        api_key: str | Sequence[str] = "clapi_test",
+        *,
+        rate_limits: RateLimits | None = None,
+        limiter: RateLimiter | None = None,
+        pace: Pace = "auto",
+        request_timeout_s: float = 60.0,
+        deadline_s: float | None = None,
+        max_retries: int = 4,
+    ) -> None:
+        self._network = network
+        super().__init__(
+            api_key,
+            base_url=BASE_URL,
+            limiter=limiter or RateLimiter(rate_limits, clock=asyncio.get_running_loop().time),
+            pace=pace,
+            request_timeout_s=request_timeout_s,
+            deadline_s=deadline_s,
+            max_retries=max_retries,
+        )
+
+    def _open_transport(
+        self, base_url: str, limiter: RateLimiter, proxy: str | None, http_client: HTTPClient | None
+    ) -> Transport:
+        return _MemoryTransport(self._network, base_url, limiter)
+
+
+class _MemoryTransport(Transport):
+    def __init__(self, network: MemoryNetwork, base_url: str, limiter: RateLimiter) -> None:
+        super().__init__(base_url, clock=limiter.clock)
+        self._network = network
+
+    def new_connections(self, *, keepalive: bool) -> HTTPConnections:
+        return memory_transport(self._network, keepalive=keepalive)
