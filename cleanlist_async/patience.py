@@ -12,11 +12,17 @@ from typing import Final
 _FIRST_ASK: Final = 1 / 60
 _FIRST_BUSY_ASK: Final = 1 / 4
 """Ages of the first questions while nothing is known, in windows: 1 s and 15 s of a minute."""
+_FIRST_GUESS: Final = 1.5
+"""The first workflow seen to be done is an ordinary one; almost all take no more than half as long again."""
 _STEP_UP: Final = 1.45
-_STEP_DOWN: Final = 0.99
-"""Up after a miss, down after a hit: they balance where 3 in 100 first questions come too early."""
-_FREE_MISSES: Final = 6
-_MISSES_PER_FINISHED: Final = 0.005
+_STEP_DOWN: Final = 0.997
+"""Up after a miss, down after a hit: they balance where 1 in 100 first questions comes too early."""
+_BUSY_SCOUT_STEP: Final = 3.0
+_IDLE_SCOUT_STEP: Final = 2.0
+_LATE_STEP: Final = 1.3
+_EAGER_STEP: Final = 1.05
+_FREE_MISSES: Final = 5
+_MISSES_PER_FINISHED: Final = 0.03
 
 
 class Patience:
@@ -25,13 +31,15 @@ class Patience:
     `due_age_s` is the age by which almost every workflow is done; None until one was seen to be.
     """
 
-    __slots__ = ("_early_misses", "_finished", "_window_s", "due_age_s")
+    __slots__ = ("_finished", "_misses", "_window_s", "due_age_s", "streak")
 
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
         self.due_age_s: float | None = None
-        self._early_misses = 0
+        self._misses = 0
         self._finished = 0
+        self.streak = 0
+        """Questions in a row that did not come too early: with few of them, ask few at once."""
 
     def ask_at(self, asked: int, last_age_s: float, *, eager: bool, scout: bool) -> float:
         """Return the age at which to ask next; infinity for "not before something else is learned".
@@ -42,29 +50,30 @@ class Patience:
         if eager and not self._may_miss:
             eager = False
         if self.due_age_s is None:
-            first = _FIRST_ASK if eager else _FIRST_BUSY_ASK
-            return max(first * self._window_s, 2 * last_age_s if asked else 0.0) if scout else math.inf
+            first, step = (_FIRST_ASK, _IDLE_SCOUT_STEP) if eager else (_FIRST_BUSY_ASK, _BUSY_SCOUT_STEP)
+            return max(first * self._window_s, step * last_age_s) if scout else math.inf
         if not eager:
-            return max(self.due_age_s, 1.3 * last_age_s)
-        return max(self.due_age_s / 2, last_age_s + min(self.due_age_s / 4, 0.3 * last_age_s))
+            return max(self.due_age_s, _LATE_STEP * last_age_s)
+        if last_age_s < self.due_age_s:
+            return max(self.due_age_s / 2, min(self.due_age_s, last_age_s + self.due_age_s / 4))
+        return _EAGER_STEP * last_age_s
 
     def was_finished(self, age_s: float) -> None:
         """A workflow of this age was found to be done."""
         self._finished += 1
+        self.streak += 1
         if self.due_age_s is None:
-            self.due_age_s = age_s
-        elif age_s < self.due_age_s:
-            self.due_age_s = max(age_s, self.due_age_s * 0.9)
+            self.due_age_s = _FIRST_GUESS * age_s
         elif age_s <= 1.2 * self.due_age_s:
             self.due_age_s *= _STEP_DOWN
 
     def was_unfinished(self, age_s: float) -> None:
         """A workflow of this age was found to be still at work."""
-        if self.due_age_s is None or age_s < self.due_age_s:
-            self._early_misses += 1
-        else:
+        self._misses += 1
+        self.streak = 0
+        if self.due_age_s is not None and self.due_age_s <= age_s < _LATE_STEP * self.due_age_s:
             self.due_age_s *= _STEP_UP
 
     @property
     def _may_miss(self) -> bool:
-        return self._early_misses < _FREE_MISSES + _MISSES_PER_FINISHED * self._finished
+        return self._misses < _FREE_MISSES + _MISSES_PER_FINISHED * self._finished

@@ -112,7 +112,7 @@ class PollScheduler:
         """Start asking about every workflow that is due; return the seconds until the next one is."""
         now = self._limiter.clock()
         idle = [waiting for waiting in self._open if waiting.asking is None]
-        places = _ASKED_AT_ONCE - (len(self._open) - len(idle))
+        places = min(_ASKED_AT_ONCE, 1 + self.patience.streak) - (len(self._open) - len(idle))
         next_s = math.inf
         for position, waiting in enumerate(idle):
             age = now - waiting.submitted_at

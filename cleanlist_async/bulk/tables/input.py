@@ -106,9 +106,11 @@ class InputFile:
     @property
     def way_out(self) -> str:
         """What to do about characters that are no text."""
+        if self.encoding.name.startswith(("utf-16", "utf-32")):
+            return "the file may be cut short: save it anew"
         if self._start.count(b"\0") * 4 >= len(self._start):
             return "it looks like UTF-16 without a byte order mark: pass --encoding utf-16-le"
-        return "save the file as UTF-8, or pass --encoding"
+        return "save the file anew as UTF-8, or pass --encoding"
 
     def _open(self) -> BinaryIO:
         try:

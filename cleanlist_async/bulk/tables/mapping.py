@@ -69,7 +69,7 @@ class Mapper:
         guesses = {
             field: guess
             for field, guess in self.survey.guesses.items()
-            if field not in said 
+            if field not in said and guess.column not in taken
         }
         is_split = is_split_name(self.survey.guesses)
         if is_split and not all(half in guesses for half in _NAME_HALVES):
@@ -101,8 +101,10 @@ def _needed(chosen: Mapping[str, Guess]) -> Sequence[str]:
     return names if has_company else (*names, "company_name", "company_domain")
 
 
-def no_columns_error(file: InputFile, first_row: Sequence[str]) -> TableError:
-    """Return the error for a table of whose headers none is known."""
+def no_columns_error(file: InputFile, first_row: Sequence[str], *, has_header: bool) -> TableError:
+    """Return the error for a table of whose columns none is known."""
+    if not has_header:
+        return file.error("nothing tells what its columns hold", "number them, e.g. --map linkedin_url=1")
     example = next((header for header in first_row if header.strip()), "Profile")
     mapped = f"say which column is which, e.g. --map linkedin_url={_quoted(example)}"
     fix = f"{mapped}; if row 1 is data, pass --no-header and the column's number, e.g. --map linkedin_url=1"

@@ -102,7 +102,7 @@ class ContactTable:
         if isinstance(source, CsvSource) and has_header and not set(mapping or {}) - {"key"}:
             _refuse_data_as_header(source)
         if not columns.keys() - {"key"}:
-            raise no_columns_error(file, source.headers)
+            raise no_columns_error(file, source.headers, has_header=has_header)
         return cls(source, table_format, columns, [*mapper.notes(columns), *_header_notes(source)])
 
     @property

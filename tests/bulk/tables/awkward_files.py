@@ -295,8 +295,7 @@ REFUSED = [
     Refused(
         "nothing-known-without-header",
         csv("1,2"),
-        "none of the column headers",
-        1,
+        "nothing tells what its columns hold",
         options={"has_header": False},
     ),
     Refused("ambiguous", csv("LinkedIn,LinkedIn", f"{URL},{URL}2"), "could both be linkedin_url", options={}),

@@ -402,7 +402,7 @@ def test_flush_partial_keeps_blank_lines_and_does_not_count_them(tmp_path):
     writer.put(2, {"x": "2"})
     writer.flush_partial()
     expected = "Email,x\n\na@b.co,0\n\n\nc@d.co,{}\n\ne@f.co,2\n"
-    assert (tmp_path / "out.csv.part").read_text() == expected.format("")
+    assert (tmp_path / "out.csv.part").read_text() == expected.format('""')
     writer.put(1, {"x": "1"})
     writer.close()
     assert (tmp_path / "out.csv").read_text() == expected.format("1")
