@@ -14,12 +14,14 @@ _FIRST_BUSY_ASK: Final = 1 / 4
 """Ages of the first questions while nothing is known, in windows: 1 s and 15 s of a minute."""
 _FIRST_GUESS: Final = 1.5
 """The first workflow seen to be done is an ordinary one; almost all take no more than half as long again."""
-_STEP_UP: Final = 1.45
-_STEP_DOWN: Final = 0.997
-"""Up after a miss, down after a hit: they balance where 1 in 100 first questions comes too early."""
+_FIRST_STEPS_UP: Final = 1.45
+_STEP_UP: Final = 1.2
+_STEP_DOWN: Final = 0.996
+"""Up after a miss, down after a hit: they balance where 2 in 100 first questions come too early."""
+_FIRST_FINISHED: Final = 10
 _BUSY_SCOUT_STEP: Final = 3.0
 _IDLE_SCOUT_STEP: Final = 2.0
-_LATE_STEP: Final = 1.3
+LATE_STEP: Final = 1.15
 _EAGER_STEP: Final = 1.05
 _FREE_MISSES: Final = 5
 _MISSES_PER_FINISHED: Final = 0.03
@@ -53,7 +55,7 @@ class Patience:
             first, step = (_FIRST_ASK, _IDLE_SCOUT_STEP) if eager else (_FIRST_BUSY_ASK, _BUSY_SCOUT_STEP)
             return max(first * self._window_s, step * last_age_s) if scout else math.inf
         if not eager:
-            return max(self.due_age_s, _LATE_STEP * last_age_s)
+            return max(self.due_age_s, LATE_STEP * last_age_s)
         if last_age_s < self.due_age_s:
             return max(self.due_age_s / 2, min(self.due_age_s, last_age_s + self.due_age_s / 4))
         return _EAGER_STEP * last_age_s
@@ -67,12 +69,13 @@ class Patience:
         elif age_s <= 1.2 * self.due_age_s:
             self.due_age_s *= _STEP_DOWN
 
-    def was_unfinished(self, age_s: float) -> None:
-        """A workflow of this age was found to be still at work."""
+    def was_unfinished(self, age_s: float, *, first: bool) -> None:
+        """A workflow of this age was found to be still at work; *first*, when asked for the first time."""
         self._misses += 1
         self.streak = 0
-        if self.due_age_s is not None and self.due_age_s <= age_s < _LATE_STEP * self.due_age_s:
-            self.due_age_s *= _STEP_UP
+        if first and self.due_age_s is not None and age_s >= self.due_age_s:
+            step = _FIRST_STEPS_UP if self._finished < _FIRST_FINISHED else _STEP_UP
+            self.due_age_s = age_s * step
 
     @property
     def _may_miss(self) -> bool:

@@ -11,7 +11,7 @@ import anyio
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.models.public import BulkStatus
-from cleanlist_async.patience import Patience
+from cleanlist_async.patience import LATE_STEP, Patience
 from cleanlist_async.pipeline import CallOptions, Pipeline
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import status_call
@@ -85,7 +85,7 @@ class PollScheduler:
         now, due = self._limiter.clock(), self.patience.due_age_s
         if due is None:
             return 0
-        return sum(1 for waiting in self._open if now - waiting.submitted_at >= max(due, 1.3 * waiting.last_age_s))
+        return sum(1 for waiting in self._open if now - waiting.submitted_at >= max(due, LATE_STEP * waiting.last_age_s))
 
     # -- the schedule --------------------------------------------------------------------------
 
@@ -155,11 +155,15 @@ class PollScheduler:
 
     def _learn(self, waiting: _Open, answer: BulkStatus) -> None:
         age = self._note_asked(waiting)
-        if waiting.is_new:
-            (self.patience.was_finished if answer.is_final else self.patience.was_unfinished)(age)
         if answer.is_final:
             waiting.answer = answer
             waiting.done.set()
+        if not waiting.is_new:
+            return
+        if answer.is_final:
+            self.patience.was_finished(age)
+        else:
+            self.patience.was_unfinished(age, first=waiting.asked == 1)
 
     def _learn_failure(self, waiting: _Open, error: CleanlistError) -> None:
         age = self._note_asked(waiting)

@@ -26,14 +26,20 @@ app = typer.Typer(
     "The key is read from CLEANLIST_API_KEY. To see it all work without a key: cleanlist-async demo.",
 )
 
-Source = Annotated[str, typer.Argument(metavar="IN", help="CSV, TSV or JSON lines file; - is CSV on standard input.")]
+Source = Annotated[
+    str, typer.Argument(metavar="IN", help="CSV, TSV or JSON lines file; - is CSV on standard input.")
+]
 Map = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="FIELD=HEADER", help="Column of a field, where the guess is wrong. Repeatable."),
+    typer.Option(
+        "--map", metavar="FIELD=HEADER", help="Column of a field, where the guess is wrong. Repeatable."
+    ),
 ]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, if it is not UTF-8.")]
 Delimiter = Annotated[str | None, typer.Option(help="Delimiter of the file: one character, or tab.")]
-NoHeader = Annotated[bool, typer.Option("--no-header", help="Row 1 is a contact; --map takes column numbers.")]
+NoHeader = Annotated[
+    bool, typer.Option("--no-header", help="Row 1 is a contact; --map takes column numbers.")
+]
 Kind = Annotated[str, typer.Option("--type", metavar="TYPE", help=f"Enrichment type: {_TYPES}.")]
 BaseURL = Annotated[str | None, typer.Option(help="Address of the API, for a sandbox.")]
 WindowS = Annotated[float | None, typer.Option(hidden=True, help="Seconds of the rate limit's window.")]
@@ -44,7 +50,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output
 @app.callback()
 def _main(
     *,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+    ] = False,
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, hidden=True, help="Show tracebacks.")] = False,
 ) -> None:
     if version:
@@ -87,7 +95,9 @@ def enrich(
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     no_header: NoHeader = False,
-    webhook_url: Annotated[str | None, typer.Option(help="Address the server posts each workflow's end to.")] = None,
+    webhook_url: Annotated[
+        str | None, typer.Option(help="Address the server posts each workflow's end to.")
+    ] = None,
     as_json: AsJSON = False,
     base_url: BaseURL = None,
     window_s: WindowS = None,

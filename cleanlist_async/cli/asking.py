@@ -25,7 +25,9 @@ class Consent:
     max_credits: float | None
 
 
-def fetch_balance(connect: Callable[[], AsyncCleanlist], console: Console, *, must_connect: bool) -> float | None:
+def fetch_balance(
+    connect: Callable[[], AsyncCleanlist], console: Console, *, must_connect: bool
+) -> float | None:
     """Return the credits left, or None with a note where they cannot be had.
 
     Raises what shows that a run would fail too: a bad key, and no connection if that is needed.

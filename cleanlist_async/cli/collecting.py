@@ -78,7 +78,9 @@ class Collection:
             self.results |= {result.index: result for result in report.results}
             if report.stopped_by is not None:
                 self.stopped_by = report.stopped_by
-                if code_for(report.stopped_by) in {ExitCode.API, ExitCode.CONNECTION} and not _is_gone(report.stopped_by):
+                if code_for(report.stopped_by) in {ExitCode.API, ExitCode.CONNECTION} and not _is_gone(
+                    report.stopped_by
+                ):
                     scope.cancel()
 
         workflows = list(self.waiting.values())
@@ -93,7 +95,9 @@ class Collection:
         path = Path(self.enriched.table.name)
         target = output or f"{path}.collected"
         table = self.enriched.table
-        with EnrichedWriter(target, table, self.enriched.columns, overwrite=not output, format=table.format) as writer:
+        with EnrichedWriter(
+            target, table, self.enriched.columns, overwrite=not output, format=table.format
+        ) as writer:
             for row, cells in self.enriched.rows():
                 writer.put(row.index, cells | self._news(row.index, cells))
         for open_results in self.waiting.values():

@@ -78,7 +78,11 @@ class Demo:
 
         limits = self._limits
         return import_sandbox()(
-            window_s=limits.window_s, org_limit=limits.org, key_limit=limits.key, workflow_s=workflow_s, credits=math.inf
+            window_s=limits.window_s,
+            org_limit=limits.org,
+            key_limit=limits.key,
+            workflow_s=workflow_s,
+            credits=math.inf,
         )
 
     def _introduce(self, console: Console, sandbox: Sandbox, plan: Plan) -> None:
@@ -110,8 +114,16 @@ class Demo:
         allowed = windows * sandbox.key_limit
         more = (
             ("429 answers", f"{ledger.count(429):,}", "as the server counted them"),
-            ("limit", f"{busiest} of {sandbox.key_limit}", f"in the busiest {self.window_s:g} s, as the server saw it"),
-            ("limit used", f"{used / allowed:.0%}", f"{used:,} of the {allowed:,} requests it allows in that time"),
+            (
+                "limit",
+                f"{busiest} of {sandbox.key_limit}",
+                f"in the busiest {self.window_s:g} s, as the server saw it",
+            ),
+            (
+                "limit used",
+                f"{used / allowed:.0%}",
+                f"{used:,} of the {allowed:,} requests it allows in that time",
+            ),
         )
         show_outcome(console, outcome, self.output, more)
         code = exit_code(outcome, signals)
@@ -120,7 +132,9 @@ class Demo:
         mistakes = self._check(console, sandbox) if code is ExitCode.DONE else []
         if self.as_json:
             answer = outcome.tally.as_json()
-            print_json({**answer, "requests": used, "rejected_429": ledger.count(429), "mistakes": len(mistakes)})
+            print_json(
+                {**answer, "requests": used, "rejected_429": ledger.count(429), "mistakes": len(mistakes)}
+            )
         if mistakes:
             raise CommandError(f"{self.output}: {mistakes[0]} ({len(mistakes):,} in all).", ExitCode.REFUSED)
         if code is ExitCode.DONE:
@@ -134,8 +148,8 @@ class Demo:
             bought = len(sandbox.ledger.times_accepted())
             render.say(
                 console,
-                f"Checked row by row against the server's ledger: {bought:,} contacts bought, each once;"
-                f" every e-mail is the right person's.",
+                f"Checked row by row against the server's ledger: {render.plural(bought, 'contact')} bought,"
+                " each once; every e-mail is the one it has for that row.",
             )
         return mistakes
 
@@ -152,7 +166,9 @@ def mistakes_in(table: EnrichedTable, sandbox: Sandbox, enrichment_type: Enrichm
             continue
         needed.add(_identity(row.contact))
         truth = sandbox.expected(row.contact, enrichment_type)
-        if cells["cleanlist_email"] != (truth.email or "") or cells["cleanlist_phones"] != "; ".join(truth.phones):
+        if cells["cleanlist_email"] != (truth.email or "") or cells["cleanlist_phones"] != "; ".join(
+            truth.phones
+        ):
             yield f"row {row.number} has another result than the server found"
     if any(times > 1 for times in accepted.values()):
         yield "a contact was bought twice"

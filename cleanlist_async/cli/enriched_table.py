@@ -47,7 +47,9 @@ class EnrichedTable:
             raise file.error("has no column cleanlist_status", "collect wants a file that enrich wrote")
         kind = _CsvBefore if isinstance(whole, CsvSource) else _JsonlBefore
         before = kind(whole, tuple(found.values()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        headers = before.raw_headers if isinstance(before, CsvSource) and before.has_header else before.headers
+        headers = (
+            before.raw_headers if isinstance(before, CsvSource) and before.has_header else before.headers
+        )
         mapper = Mapper(file, before.headers, survey(headers, _sample(before)))
         table = ContactTable(before, table_format, mapper.columns(options.mapping), ())
         return cls(table, whole, tuple(found), tuple(found.values()))
@@ -119,11 +121,11 @@ def _enrichment_positions(source: CsvSource | JsonlSource) -> dict[str, int]:
     if isinstance(source, CsvSource) and not source.has_header:
         first = len(headers) - len(ENRICHMENT_COLUMNS)
         return {name: first + place for place, name in enumerate(ENRICHMENT_COLUMNS)} if first > 0 else {}
-    numbers = [int(again[1]) for header in headers if (again := re.fullmatch(r"cleanlist_status \((\d+)\)", header))]
+    numbers = [
+        int(again[1]) for header in headers if (again := re.fullmatch(r"cleanlist_status \((\d+)\)", header))
+    ]
     suffix = f" ({max(numbers)})" if numbers else ""
-    return {
-        name: headers.index(name + suffix) for name in ENRICHMENT_COLUMNS if name + suffix in headers
-    }
+    return {name: headers.index(name + suffix) for name in ENRICHMENT_COLUMNS if name + suffix in headers}
 
 
 def _sample(source: CsvSource | JsonlSource) -> list[Sequence[str]]:
@@ -135,6 +137,7 @@ def _texts(source: CsvSource | JsonlSource, record: Record) -> Sequence[str]:
     if isinstance(record.cells, tuple):
         return record.cells
     cells = record.cells or {}
-    return ["" if isinstance(value := cells.get(name), list | dict) else json_text(value) for name in source.headers]
-
-
+    return [
+        "" if isinstance(value := cells.get(name), list | dict) else json_text(value)
+        for name in source.headers
+    ]

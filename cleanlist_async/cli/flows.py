@@ -152,7 +152,9 @@ def collect(
     check_enrichment_type(enrichment_type)
     collection = Collection.of(EnrichedTable.open(path, options), enrichment_type)
     workflows = render.plural(len(collection.waiting), "workflow")
-    render.say(console, f"{render.plural(collection.contacts, 'contact')} to fetch from {workflows}. This is free.")
+    render.say(
+        console, f"{render.plural(collection.contacts, 'contact')} to fetch from {workflows}. This is free."
+    )
 
     async def fetch() -> None:
         async with connection.open() as client:
@@ -191,7 +193,7 @@ def show_outcome(console: Console, outcome: Outcome, output: str, more: render.F
     figures = [
         *render.status_figures(tally),
         ("credits", f"{tally.credits:,.10g}", "as the server says, else by the price list"),
-        ("requests", f"{summary.requests:,}", f"{summary.workflows:,} of them submits"),
+        ("requests", f"{summary.requests:,}", f"{summary.workflows:,} of them to submit"),
         *more,
         ("time", render.duration(summary.elapsed_s), ""),
     ]

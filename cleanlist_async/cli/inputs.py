@@ -37,8 +37,10 @@ class TableOptions:
         for text in mapping:
             name, equals, header = text.partition("=")
             if not equals:
-                raise CommandError(f'--map wants field=Header, such as --map "linkedin_url=Profile", not "{text}".',
-                                   ExitCode.USAGE)
+                raise CommandError(
+                    f'--map wants field=Header, such as --map "linkedin_url=Profile", not "{text}".',
+                    ExitCode.USAGE,
+                )
             pairs[name.strip()] = header.strip()
         return cls(pairs, encoding, delimiter, not no_header)
 
@@ -75,7 +77,9 @@ class TableContacts:
         return self.table.contacts()
 
 
-def survey(table: ContactTable, enrichment_type: EnrichmentType, limits: RateLimits) -> tuple[Plan, TableContacts]:
+def survey(
+    table: ContactTable, enrichment_type: EnrichmentType, limits: RateLimits
+) -> tuple[Plan, TableContacts]:
     """Read the whole table once: what enriching it takes, and the source for doing it.
 
     Raises TableError at a row that cannot be read, or if there is no contact at all.

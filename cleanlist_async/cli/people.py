@@ -27,7 +27,15 @@ _COMPANY: Final = (
 ).split()
 _TRADE: Final = ("Analytics", "Foods", "Logistics", "Robotics", "Labs", "Energy", "Studio", "Mobility")
 _FORM: Final = ("GmbH", "Ltd", "Inc.", "S.A.", "AB", "SpA", "K.K.")
-_NOTES: Final = ("", "", "", "met at the fair", 'says "call me", then hangs up', "VIP; handle with care", "=1+1")
+_NOTES: Final = (
+    "",
+    "",
+    "",
+    "met at the fair",
+    'says "call me", then hangs up',
+    "VIP; handle with care",
+    "=1+1",
+)
 
 _REPEATED: Final = 0.03
 _INCOMPLETE: Final = 0.01
@@ -63,7 +71,11 @@ def _person(random: Random, number: int) -> Row:
     company = f"{name} {trade} {random.choice(_FORM)}"
     website = f"https://www.{name}-{trade}-{number % 97}.example/".lower()
     profile = f"https://www.linkedin.com/in/example-{_plain(first)}-{_plain(last)}-{number}"
-    return (*_record_id(number), *_known(random, (first, last, company, website, profile)), random.choice(_NOTES))
+    return (
+        *_record_id(number),
+        *_known(random, (first, last, company, website, profile)),
+        random.choice(_NOTES),
+    )
 
 
 def _known(random: Random, whole: Row) -> Row:

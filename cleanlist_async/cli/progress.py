@@ -51,7 +51,9 @@ class Bar:
 class Lines:
     """A plain line now and then, for logs."""
 
-    def __init__(self, console: Console, window_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, console: Console, window_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._console = console
         self._window_s = window_s
         self._clock = clock
@@ -137,7 +139,7 @@ def _rate(progress: Progress) -> str:
 
 
 def _left(progress: Progress) -> str:
-    if progress.eta_s is None:
+    if progress.eta_s is None or progress.eta_s < 1:
         return ""
     minutes, seconds = divmod(round(progress.eta_s), 60)
     hours, minutes = divmod(minutes, 60)

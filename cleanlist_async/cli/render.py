@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cleanlist_async.bulk.plan import Plan
 from cleanlist_async.bulk.tables import ContactTable
@@ -39,9 +39,9 @@ def say(console: Console, line: str) -> None:
 
 def show_columns(console: Console, table: ContactTable) -> None:
     """Show which column is which field, and what the user should know of how the file was read."""
-    grid = Table("field", "column", "why", box=SIMPLE_HEAD, header_style="dim", pad_edge=False)
+    grid = Table("field", "column", "why", box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for field, guess in table.columns.items():
-        grid.add_row(field, clean(guess.header), clean(guess.why))
+        grid.add_row(field, clean(guess.header), Text(clean(guess.why), style="dim"))
     console.print(grid)
     for note in table.notes:
         say(console, f"note: {note}")
@@ -55,8 +55,8 @@ def show_plan(console: Console, plan: Plan, numbers: Sequence[int], balance: flo
     if plan.invalid:
         figures.append(("invalid", f"{plan.invalid:,}", "kept back"))
     figures += [
-        ("requests", f"{plan.requests:,}", f"{plan.chunks:,} submits and as many status requests"),
-        ("time", duration(plan.minutes * 60), "at least, by the rate limit; plus the last workflow"),
+        ("requests", f"{plan.requests:,}", f"{plural(plan.chunks, 'submit')} and as many status requests"),
+        ("time", duration(plan.minutes * 60), "by the rate limit, plus that of the last workflow"),
         ("credits", credits_range(plan), f'enrichment type "{plan.enrichment_type}"'),
     ]
     if balance is not None:
@@ -123,12 +123,6 @@ def clean(text: str) -> str:
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def listed(items: Iterable[str], most: int = 3) -> str:
-    """Return the first items, and that there are more."""
-    given = list(items)
-    return ", ".join(given[:most]) + (", …" if len(given) > most else "")
 
 
 def _shortage(plan: Plan, balance: float) -> str:

@@ -34,8 +34,11 @@ def serve(console: Console, sandbox: Sandbox) -> ExitCode:
         print(f"export {BASE_URL_VARIABLE}={started.base_url}")  # noqa: T201 - to be evaluated by a shell
         print(f"export {API_KEY_VARIABLE}={started.api_key}", flush=True)  # noqa: T201
         say(console, f"Sandbox at {started.base_url}, key {started.api_key}. No real data, no real credits.")
-        say(console, f"Limits: {started.key_limit} requests per key and {started.org_limit} in all,"
-                     f" in {started.window_s:g} s.")
+        say(
+            console,
+            f"Limits: {started.key_limit} requests per key and {started.org_limit} in all,"
+            f" in {started.window_s:g} s.",
+        )
         if started.window_s != WINDOW_S:
             say(console, f"Its window is not a minute: add --window-s {started.window_s:g} to enrich.")
         say(console, "Ctrl-C ends it.")
@@ -50,8 +53,13 @@ def serve(console: Console, sandbox: Sandbox) -> ExitCode:
             anyio.run(run)
         except OSError as problem:
             reason = problem.strerror or str(problem)
-            raise CommandError(f"port {sandbox.port}: {reason}; choose another with --port.", ExitCode.USAGE) from None
+            raise CommandError(
+                f"port {sandbox.port}: {reason}; choose another with --port.", ExitCode.USAGE
+            ) from None
     ledger = sandbox.ledger
-    say(console, f"{len(ledger.requests):,} requests, {len(ledger.contacts):,} contacts,"
-                 f" {ledger.credits_charged:,.10g} credits, {ledger.count(429):,} answers 429.")
+    say(
+        console,
+        f"{len(ledger.requests):,} requests, {len(ledger.contacts):,} contacts,"
+        f" {ledger.credits_charged:,.10g} credits, {ledger.count(429):,} answers 429.",
+    )
     return ExitCode.DONE
