@@ -103,7 +103,8 @@ def enrich(
     window_s: WindowS = None,
 ) -> None:
     """Enrich a file. Every column and row is kept; the results stand in columns beside them."""
-    from cleanlist_async.cli.flows import Connection, Consent, Enrichment  # noqa: PLC0415
+    from cleanlist_async.cli.asking import Consent  # noqa: PLC0415
+    from cleanlist_async.cli.flows import Connection, Enrichment  # noqa: PLC0415
     from cleanlist_async.cli.inputs import TableOptions  # noqa: PLC0415
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
@@ -144,7 +145,8 @@ def collect(
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     connection, kind = flows.Connection(base_url, window_s), cast("EnrichmentType", enrichment_type)
-    _end(flows.collect(_console(), file, output, table, connection, kind, as_json=as_json))
+    done = flows.collect(_console(), file, output, table, connection, enrichment_type=kind, as_json=as_json)
+    _end(done)
 
 
 @app.command()

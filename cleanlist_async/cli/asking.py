@@ -21,8 +21,8 @@ from cleanlist_async.errors import AuthenticationError, CleanlistError, Permissi
 class Consent:
     """What was said beforehand about spending."""
 
-    yes: bool
-    max_credits: float | None
+    yes: bool = False
+    max_credits: float | None = None
 
 
 def fetch_balance(
@@ -48,7 +48,7 @@ def fetch_balance(
         return None
 
 
-def get_consent(console: Console, plan: Plan, consent: Consent) -> None:
+def get_consent(plan: Plan, consent: Consent) -> None:
     """Return if spending was or is agreed to. Raises CommandError if not."""
     if consent.yes or plan.credits_max == 0:
         return

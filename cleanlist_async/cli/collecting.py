@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from cleanlist_async.cli.exits import ExitCode, code_for
 from cleanlist_async.cli.stopping import StopSignals
 from cleanlist_async.cli.tally import Tally, enrichment_cells
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.errors import CleanlistError
+from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.facts import EnrichmentType
 
 _WORKFLOWS_AT_ONCE: Final = 32
@@ -68,7 +67,10 @@ class Collection:
         return len(self.numbers)
 
     async def fetch(self, client: AsyncCleanlist, signals: StopSignals) -> None:
-        """Ask for every workflow until it is finished, the first one alone: it shows whether the key is good."""
+        """Ask for every workflow until it is finished.
+
+        Raises CleanlistError before that if the key is bad or there is no connection.
+        """
         line = anyio.Semaphore(_WORKFLOWS_AT_ONCE)
         scope = anyio.CancelScope()
 
@@ -78,16 +80,13 @@ class Collection:
             self.results |= {result.index: result for result in report.results}
             if report.stopped_by is not None:
                 self.stopped_by = report.stopped_by
-                if code_for(report.stopped_by) in {ExitCode.API, ExitCode.CONNECTION} and not _is_gone(
-                    report.stopped_by
-                ):
+                if _ends_all(report.stopped_by):
                     scope.cancel()
 
-        workflows = list(self.waiting.values())
         with signals.stopping(scope), scope:
-            await fetch(workflows[0])
+            await client.public.validate_key()
             async with anyio.create_task_group() as group:
-                for workflow in workflows[1:]:
+                for workflow in self.waiting.values():
                     group.start_soon(fetch, workflow)
 
     def write(self, output: str | None) -> None:
@@ -104,7 +103,7 @@ class Collection:
             for result in open_results:
                 self.tally.count(self.results.get(result.index, result))
         if not output:
-            os.replace(target, path)
+            Path(target).replace(path)
 
     def _news(self, index: int, cells: dict[str, str]) -> dict[str, str]:
         result = self.results.get(index)
@@ -117,5 +116,6 @@ class Collection:
         return {name: news[name] for name in self.enriched.columns}
 
 
-def _is_gone(error: CleanlistError) -> bool:
-    return getattr(error, "status", None) == 404
+def _ends_all(error: CleanlistError) -> bool:
+    """Whether the other workflows would meet the same error; a workflow that is gone is its own matter."""
+    return code_for(error) in {ExitCode.API, ExitCode.CONNECTION} and not isinstance(error, NotFoundError)

@@ -89,7 +89,7 @@ class Demo:
         speed = WINDOW_S / self.window_s
         render.say(
             console,
-            f"Enriching {render.plural(plan.contacts, 'invented contact')} through a sandbox server on this machine.",
+            f"Enriching {render.plural(plan.contacts, 'invented contact')} through a server on this machine.",
         )
         render.say(
             console,

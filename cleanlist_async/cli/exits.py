@@ -47,13 +47,18 @@ MEANINGS: Final = {
     ExitCode.INTERRUPTED: "stopped by Ctrl-C (143: by SIGTERM)",
 }
 
-_INCOMPLETE: Final = (
-    BudgetExceededError,
-    DeadlineExceededError,
-    UnknownOutcomeError,
-    WaitTimeoutError,
-    WorkflowFailedError,
+_CODES: Final[Sequence[tuple[type[BaseException], ExitCode]]] = (
+    (TableError, ExitCode.REFUSED),
+    (ConfigurationError, ExitCode.USAGE),
+    (APIConnectionError, ExitCode.CONNECTION),
+    (BudgetExceededError, ExitCode.INCOMPLETE),
+    (DeadlineExceededError, ExitCode.INCOMPLETE),
+    (UnknownOutcomeError, ExitCode.INCOMPLETE),
+    (WaitTimeoutError, ExitCode.INCOMPLETE),
+    (WorkflowFailedError, ExitCode.INCOMPLETE),
+    (CleanlistError, ExitCode.API),
 )
+"""Of an error that is several of these the first counts."""
 
 
 class CommandError(Exception):
@@ -66,21 +71,9 @@ class CommandError(Exception):
 
 def code_for(error: BaseException) -> ExitCode:
     """Return the exit code of an error that ended a command."""
-    match error:
-        case CommandError():
-            return error.code
-        case ConfigurationError():
-            return ExitCode.USAGE
-        case APIConnectionError():
-            return ExitCode.CONNECTION
-        case KeyboardInterrupt():
-            return ExitCode.INTERRUPTED
-        case CleanlistError() if isinstance(error, _INCOMPLETE):
-            return ExitCode.INCOMPLETE
-        case CleanlistError() if not isinstance(error, TableError):
-            return ExitCode.API
-        case _:
-            return ExitCode.REFUSED
+    if isinstance(error, CommandError):
+        return error.code
+    return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.REFUSED)
 
 
 def complain(message: object) -> None:
@@ -97,7 +90,7 @@ def run_guarded(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
         return ExitCode.DONE
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - this is the last floor
+    except (Exception, KeyboardInterrupt) as error:  # the last floor: nothing falls through
         if DEBUG_FLAG in arguments:
             raise
         return _told(error)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import anyio
 from rich.console import Console
 
 from cleanlist_async.bulk.plan import Plan
-from cleanlist_async.bulk.tables import TableError
 from cleanlist_async.cli import render
 from cleanlist_async.cli.asking import Consent, fetch_balance, get_consent
 from cleanlist_async.cli.collecting import Collection
@@ -61,7 +59,7 @@ class Enrichment:
     table: TableOptions
     connection: Connection
     enrichment_type: EnrichmentType = "partial"
-    consent: Consent = Consent(yes=False, max_credits=None)
+    consent: Consent = field(default_factory=Consent)
     webhook_url: str | None = None
     overwrite: bool = False
     dry_run: bool = False
@@ -83,7 +81,7 @@ class Enrichment:
             if self.dry_run:
                 render.say(console, "Dry run: nothing was sent for enrichment, nothing was spent.")
                 return self._print({"plan": plan_as_json(plan), "balance": balance}, ExitCode.DONE)
-            get_consent(console, plan, self.consent)
+            get_consent(plan, self.consent)
             job = Job(
                 contacts,
                 self.output,
@@ -144,8 +142,8 @@ def collect(
     output: str | None,
     options: TableOptions,
     connection: Connection,
-    enrichment_type: EnrichmentType,
     *,
+    enrichment_type: EnrichmentType,
     as_json: bool,
 ) -> ExitCode:
     """Fetch what is pending in a file that ``enrich`` wrote, and write the file anew."""
@@ -200,6 +198,9 @@ def show_outcome(console: Console, outcome: Outcome, output: str, more: render.F
     render.show_figures(console, figures)
     for note in outcome.notes:
         render.say(console, f"note: {note}")
+    if outcome.stopped_by is None:
+        for status, reason in tally.reasons.items():
+            render.say(console, f"{status}: {reason}")
     if outcome.file_error is None:
         render.say(console, f"Written: {output}")
     for error in (outcome.stopped_by, outcome.file_error):

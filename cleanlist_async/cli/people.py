@@ -12,19 +12,25 @@ Row: TypeAlias = tuple[str, ...]
 
 HEADERS: Final = ("Record ID", "First Name", "Last Name", "Company", "Website", "LinkedIn URL", "Notes")
 
-_FIRST: Final = (
-    "Ana Lena Maya Noah Iris Omar Tariq Wanjiru Sören Zoë José Chloë Łukasz Jürgen Siobhán François Agnès Björn"
-    " Ngozi Thandiwe Émile Øyvind Çağla Marta Dmitri Юлия Иван Ελένη 花子 太郎 小明 지훈 ليلى דוד प्रिया Rosalind"
-).split()
-_LAST: Final = (
-    "Almeida Brandt Castillo Dvořák Eriksen Fontaine García Håkansson Iyer Jørgensen Kowalska Lindqvist Müller"
-    " Nakamura Okafor Peña Quispe Rossi Şahin Tanaka Ueda Vögel Wójcik Xu Yılmaz Zieliński Петрова Παππάς 山田 王 김"
-    " حداد כהן शर्मा O'Brien Smith-Jones"
-).split()
-_COMPANY: Final = (
-    "Amber Birch Cobalt Drift Ember Fjord Granite Harbour Indigo Juniper Kestrel Lumen Meridian Northwind Orchid"
-    " Pebble Quartz Rowan Saffron Tundra Umbra Verdant Willow Xenon Yarrow Zephyr"
-).split()
+_FIRST: Final = str.split(
+    """
+    Ana Lena Maya Noah Iris Omar Tariq Wanjiru Sören Zoë José Chloë Łukasz Jürgen Siobhán François Agnès
+    Björn Ngozi Thandiwe Émile Øyvind Çağla Marta Dmitri Юлия Иван Ελένη 花子 太郎 小明 지훈 ليلى דוד प्रिया
+    """
+)
+_LAST: Final = str.split(
+    """
+    Almeida Brandt Castillo Dvořák Eriksen Fontaine García Håkansson Iyer Jørgensen Kowalska Lindqvist Müller
+    Nakamura Okafor Peña Quispe Rossi Şahin Tanaka Ueda Vögel Wójcik Xu Zieliński Петрова Παππάς 山田 王 김
+    حداد כהן शर्मा O'Brien Smith-Jones
+    """
+)
+_COMPANY: Final = str.split(
+    """
+    Amber Birch Cobalt Drift Ember Fjord Granite Harbour Indigo Juniper Kestrel Lumen Meridian Northwind
+    Orchid Pebble Quartz Rowan Saffron Tundra Umbra Verdant Willow Xenon Yarrow Zephyr
+    """
+)
 _TRADE: Final = ("Analytics", "Foods", "Logistics", "Robotics", "Labs", "Energy", "Studio", "Mobility")
 _FORM: Final = ("GmbH", "Ltd", "Inc.", "S.A.", "AB", "SpA", "K.K.")
 _NOTES: Final = (

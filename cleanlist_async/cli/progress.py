@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -76,7 +76,7 @@ class Lines:
 
 
 @contextmanager
-def showing(console: Console, total: int, window_s: float) -> Iterator[Display]:
+def showing(console: Console, total: int, window_s: float) -> Generator[Display]:
     """Show progress while the context lasts."""
     if not console.is_terminal:
         yield Lines(console, window_s)
@@ -110,7 +110,7 @@ class WarningLines(logging.Handler):
 
 
 @contextmanager
-def warnings_shown(console: Console) -> Iterator[None]:
+def warnings_shown(console: Console) -> Generator[None]:
     """Show the library's warnings while the context lasts."""
     log, handler = logging.getLogger("cleanlist_async"), WarningLines(console)
     log.addHandler(handler)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, Self
@@ -38,7 +38,7 @@ class StopSignals:
             signal.signal(number, handler)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
     @contextmanager
-    def stopping(self, scope: anyio.CancelScope) -> Iterator[None]:
+    def stopping(self, scope: anyio.CancelScope) -> Generator[None]:
         """Cancel *scope* at a signal, also at one that came before."""
         loop = asyncio.get_running_loop()
         self._wake = lambda: loop.call_soon_threadsafe(scope.cancel)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.errors import JSON, CleanlistError
+
+
+UNFINISHED: Final = ("pending", "unknown", "failed")
 
 
 @dataclass(slots=True)
@@ -20,6 +24,8 @@ class Tally:
     credits: float = 0.0
     pending: Counter[str] = field(default_factory=Counter[str])
     """Pending contacts of each workflow."""
+    reasons: dict[str, str] = field(default_factory=dict[str, str])
+    """Why the first contact of a status is not finished."""
 
     def count(self, result: EnrichmentResult) -> None:
         """Add one result."""
@@ -29,6 +35,8 @@ class Tally:
         self.credits += result.credits
         if result.status == "pending" and result.workflow_id is not None:
             self.pending[result.workflow_id] += 1
+        if result.status in UNFINISHED and result.error:
+            self.reasons.setdefault(result.status, result.error)
 
     def count_unsent(self, count: int) -> None:
         """Add contacts that were never read, because the run was stopped."""
@@ -39,7 +47,7 @@ class Tally:
     @property
     def is_complete(self) -> bool:
         """Whether every contact has its final result."""
-        return not any(self.statuses[status] for status in ("pending", "unknown", "failed"))
+        return not any(self.statuses[status] for status in UNFINISHED)
 
     def as_json(self) -> dict[str, JSON]:
         """Return the counts for ``--json``."""

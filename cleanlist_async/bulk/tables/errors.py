@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 
-class TableError(ValueError):
+from cleanlist_async.errors import CleanlistError
+
+
+class TableError(CleanlistError, ValueError):
     """A contact table cannot be read or written.
 
     Attributes
@@ -28,12 +31,11 @@ class TableError(ValueError):
         problem: str = "",
         fix: str = "",
     ) -> None:
-        super().__init__()
+        super().__init__(problem, fix=fix)
+        self.args = ()  # all arguments have names, so that the error can be unpickled
         self.path = path
         self.row = row
         self.column = column
-        self.problem = problem
-        self.fix = fix
 
     def __str__(self) -> str:
         places = [self.path] if self.path else []
