@@ -47,17 +47,23 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)  # noqa: T201 - this is the data
+        raise typer.Exit
+
+
+_VERSION: Final = typer.Option(
+    "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+)
+
+
 @app.callback()
 def _main(
     *,
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
-    ] = False,
+    version: Annotated[bool, _VERSION] = False,  # noqa: ARG001 - its callback has done it
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, hidden=True, help="Show tracebacks.")] = False,
 ) -> None:
-    if version:
-        print(__version__)  # noqa: T201 - this is the data
-        raise typer.Exit
     if debug:
         import logging  # noqa: PLC0415 - only here
 

@@ -83,6 +83,7 @@ class Demo:
             key_limit=limits.key,
             workflow_s=workflow_s,
             credits=math.inf,
+            half_full_price="full",  # what the client counts where the price list is silent
         )
 
     def _introduce(self, console: Console, sandbox: Sandbox, plan: Plan) -> None:

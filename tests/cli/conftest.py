@@ -119,7 +119,11 @@ def serve(cli):
 
 
 def person(number: int, **more: str) -> list[str]:
-    row = {"First Name": f"Ada{number}", "Last Name": "Lovelace", "Website": "https://www.engine.example/"} | more
+    row = {
+        "First Name": f"Ada{number}",
+        "Last Name": "Lovelace",
+        "Website": "https://www.engine.example/",
+    } | more
     return [row.get(header, "") for header in HEADERS]
 
 

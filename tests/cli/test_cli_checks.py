@@ -130,7 +130,12 @@ def test_without_its_packages_the_command_says_what_to_install(cli, tmp_path):
         "main()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=dict(os.environ), cwd=tmp_path
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+        cwd=tmp_path,
     )
     assert done.returncode == 1
     assert done.stderr.strip().endswith("pip install 'cleanlist-async[cli,sandbox]'")
