@@ -69,74 +69,19 @@ if TYPE_CHECKING:
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
 
 _HOMES = {
-    "bulk.plan": ("Plan",),
-    "bulk.report": (
-        "EnrichmentReport",
-        "EnrichmentResult",
-        "Progress",
-        "Summary",
-    ),
-    "bulk.stream": ("ResultStream",),
-    "client": (
-        "AsyncCleanlist",
-        "Statistics",
-    ),
-    "contacts": ("Contact",),
-    "errors": (
-        "APIConnectionError",
-        "APIError",
-        "APITimeoutError",
-        "ApprovalRequiredError",
-        "AuthenticationError",
-        "BadRequestError",
-        "BudgetExceededError",
-        "CleanlistError",
-        "ConfigurationError",
-        "ConflictError",
-        "DeadlineExceededError",
-        "EstimateTokenMismatchError",
-        "FeatureNotAvailableError",
-        "FieldError",
-        "FieldMappingRequiredError",
-        "FiltersUnavailableError",
-        "FolderNotFoundError",
-        "InsufficientCreditsError",
-        "InsufficientScopeError",
-        "InternalServerError",
-        "InvalidCursorError",
-        "InvalidFilterError",
-        "ListNotFoundError",
-        "MalformedResponseError",
-        "MissingColumnError",
-        "NotEnabledError",
-        "NotFoundError",
-        "PayloadTooLargeError",
-        "PermissionDeniedError",
-        "ProviderNotConnectedError",
-        "QuoteAlreadyRedeemedError",
-        "QuoteError",
-        "QuoteExpiredError",
-        "QuoteInvalidError",
-        "QuoteMismatchError",
-        "QuoteRequiredError",
-        "RateLimitError",
-        "RequestValidationError",
-        "ServiceUnavailableError",
-        "SpendCapExceededError",
-        "TaskNotFoundError",
-        "UnknownOutcomeError",
-        "VersionDeprecatedError",
-        "WaitTimeoutError",
-        "WorkflowFailedError",
-        "WorkflowTimeoutError",
-        "WrongEventLoopError",
-    ),
-    "ratelimit": (
-        "RateLimiter",
-        "RateLimits",
-    ),
+    "AsyncCleanlist": "client",
+    "Contact": "contacts",
+    "EnrichmentReport": "bulk.report",
+    "EnrichmentResult": "bulk.report",
+    "Plan": "bulk.plan",
+    "Progress": "bulk.report",
+    "RateLimiter": "ratelimit",
+    "RateLimits": "ratelimit",
+    "ResultStream": "bulk.stream",
+    "Statistics": "client",
+    "Summary": "bulk.report",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+"""Where a public name lives; all others are errors."""
 
 __all__ = [
     "APIConnectionError",
@@ -202,9 +147,9 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
     globals()[name] = value
     return value
 

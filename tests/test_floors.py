@@ -12,7 +12,17 @@ PACKAGE = Path(__file__).parents[1] / "cleanlist_async"
 
 FLOORS = (
     {"errors", "models", "contacts", "facts", "redact"},
-    {"retry", "window", "decode", "chunking", "identity", "budget", "credentials", "patience"},
+    {
+        "retry",
+        "window",
+        "decode",
+        "field_errors",
+        "chunking",
+        "identity",
+        "budget",
+        "credentials",
+        "patience",
+    },
     {"ratelimit", "transport", "root_task"},
     {"pipeline", "resources", "polling"},
     {"bulk"},

@@ -8,7 +8,7 @@ import typer
 
 from cleanlist_async import __version__
 from cleanlist_async.cli.exits import DEBUG_FLAG, MEANINGS, CommandError, ExitCode
-from cleanlist_async.facts import ENRICHMENT_TYPES, EnrichmentType
+from cleanlist_async.facts import ENRICHMENT_TYPES, MAX_RETRIES, EnrichmentType
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,6 +107,7 @@ def enrich(
     as_json: AsJSON = False,
     base_url: BaseURL = None,
     window_s: WindowS = None,
+    max_retries: Annotated[int, typer.Option(hidden=True)] = MAX_RETRIES,
 ) -> None:
     """Enrich a file. Every column and row is kept; the results stand in columns beside them."""
     from cleanlist_async.cli.asking import Consent  # noqa: PLC0415
@@ -118,7 +119,7 @@ def enrich(
         source,
         output,
         table,
-        Connection(base_url, window_s),
+        Connection(base_url, window_s, max_retries),
         cast("EnrichmentType", enrichment_type),
         Consent(yes, max_credits),
         webhook_url,

@@ -18,7 +18,7 @@ from cleanlist_async.cli import render
 from cleanlist_async.cli.enriched_table import EnrichedTable
 from cleanlist_async.cli.enriching import Job, Outcome, run
 from cleanlist_async.cli.exits import CommandError, ExitCode
-from cleanlist_async.cli.flows import exit_code, print_json, show_outcome, tell_pending
+from cleanlist_async.cli.flows import exit_code, print_json, show_outcome
 from cleanlist_async.cli.inputs import TableContacts, TableOptions, check_output, survey
 from cleanlist_async.cli.people import write_people
 from cleanlist_async.cli.progress import showing, warnings_shown
@@ -129,7 +129,7 @@ class Demo:
         show_outcome(console, outcome, self.output, more)
         code = exit_code(outcome, signals)
         if outcome.tally.pending:
-            tell_pending(console, outcome.tally.pending, "(a sandbox forgets; run the demo again)")
+            render.say(console, "The sandbox is gone, and what was pending with it: run the demo again.")
         mistakes = self._check(console, sandbox) if code is ExitCode.DONE else []
         if self.as_json:
             answer = outcome.tally.as_json()

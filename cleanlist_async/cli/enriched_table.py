@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, cast
 
-from cleanlist_async.bulk.tables import ENRICHMENT_COLUMNS, ContactTable, Row
+from cleanlist_async.bulk.tables import ENRICHMENT_COLUMNS, ContactTable, Row, TableError
 from cleanlist_async.bulk.tables.csv_source import CsvSource
 from cleanlist_async.bulk.tables.guessing import survey
 from cleanlist_async.bulk.tables.headers import addressable
-from cleanlist_async.bulk.tables.input import InputFile
+from cleanlist_async.bulk.tables.input import STDIN, InputFile
 from cleanlist_async.bulk.tables.jsonl_source import JsonlSource, json_source, json_text
 from cleanlist_async.bulk.tables.mapping import Mapper
 from cleanlist_async.bulk.tables.reading import known_format, open_source
@@ -36,8 +36,10 @@ class EnrichedTable:
     @classmethod
     def open(cls, path: str, options: TableOptions) -> EnrichedTable:
         """Open a file that `enrich` wrote. Raises TableError if it is none."""
+        table_format = known_format(path)
+        if table_format is None or path == STDIN:
+            raise TableError(path=path, problem="is no file that enrich wrote", fix="name one")
         file = InputFile(path, encoding=options.encoding)
-        table_format = known_format(path) or "csv"
         whole = cast(
             "CsvSource | JsonlSource",
             open_source(file, table_format, delimiter=options.delimiter, has_header=options.has_header),

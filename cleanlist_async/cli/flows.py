@@ -22,7 +22,7 @@ from cleanlist_async.cli.stopping import StopSignals
 from cleanlist_async.cli.tally import error_as_json
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import JSON, ConfigurationError
-from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.facts import MAX_RETRIES, EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.resources.public import check_enrichment_type, check_webhook_url
 
@@ -33,6 +33,7 @@ class Connection:
 
     base_url: str | None = None
     window_s: float | None = None
+    max_retries: int = MAX_RETRIES
 
     @property
     def limits(self) -> RateLimits:
@@ -41,7 +42,7 @@ class Connection:
 
     def open(self) -> AsyncCleanlist:
         """Return a client. Raises ConfigurationError, for instance where there is no key."""
-        return AsyncCleanlist(base_url=self.base_url, rate_limits=self.limits)
+        return AsyncCleanlist(base_url=self.base_url, rate_limits=self.limits, max_retries=self.max_retries)
 
     def as_typed(self) -> str:
         """Return the options as they would be typed again, with a blank before each."""
@@ -148,7 +149,10 @@ def collect(
 ) -> ExitCode:
     """Fetch what is pending in a file that ``enrich`` wrote, and write the file anew."""
     check_enrichment_type(enrichment_type)
-    collection = Collection.of(EnrichedTable.open(path, options), enrichment_type)
+    enriched = EnrichedTable.open(path, options)
+    if output:
+        check_output(output, enriched.table, overwrite=False)
+    collection = Collection.of(enriched, enrichment_type)
     workflows = render.plural(len(collection.waiting), "workflow")
     render.say(
         console, f"{render.plural(collection.contacts, 'contact')} to fetch from {workflows}. This is free."
@@ -217,7 +221,7 @@ def tell_pending(console: Console, pending: dict[str, int], command: str) -> Non
         f"{render.plural(contacts, 'contact')} {are} pending in {render.plural(workflows, 'workflow')}:"
         " submitted, perhaps paid, not finished. Fetch them for free:",
     )
-    render.say(console, f"  {command}")
+    render.show_command(console, command)
 
 
 def plan_as_json(plan: Plan) -> dict[str, JSON]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from cleanlist_async.bulk.plan import Plan, Planner
 from cleanlist_async.bulk.tables import ContactTable, TableError
+from cleanlist_async.bulk.tables.input import STDIN
+from cleanlist_async.bulk.tables.reading import known_format
 from cleanlist_async.cli.exits import CommandError, ExitCode
 from cleanlist_async.contacts import Contact
 from cleanlist_async.credentials import find_credentials
@@ -97,7 +99,9 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool) -> None:
     """Raise TableError before anything is asked or spent, if *path* cannot become the output of *table*."""
     target = Path(path)
     problem, fix = "", ""
-    if target.is_dir():
+    if known_format(path) is None or path == STDIN:
+        problem, fix = "is no name for an output", "let it end in .csv, .tsv or .jsonl"
+    elif target.is_dir():
         problem, fix = "is a folder", "name a file"
     elif not target.absolute().parent.is_dir():
         problem, fix = "cannot be written: its folder does not exist", "create it first"

@@ -33,8 +33,13 @@ def open_console() -> Console:
 
 
 def say(console: Console, line: str) -> None:
-    """Print one line, unwrapped, whatever its length."""
-    console.print(on_one_line(line), soft_wrap=True)
+    """Print one line, folded between words where a terminal is too narrow for it."""
+    console.print(on_one_line(line), soft_wrap=not console.is_terminal)
+
+
+def show_command(console: Console, command: str) -> None:
+    """Print a command that can be copied whole."""
+    console.print(f"  {on_one_line(command)}", soft_wrap=True)
 
 
 def show_columns(console: Console, table: ContactTable) -> None:

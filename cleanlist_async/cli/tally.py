@@ -10,7 +10,6 @@ from typing import Final
 from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.errors import JSON, CleanlistError
 
-
 UNFINISHED: Final = ("pending", "unknown", "failed")
 
 

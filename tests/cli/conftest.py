@@ -37,6 +37,7 @@ class CommandLine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._started: list[subprocess.Popen[str]] = []
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("CLEANLIST_")}
         self.env["COLUMNS"] = "200"
 
@@ -45,7 +46,7 @@ class CommandLine:
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "cleanlist_async", *map(str, args)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=self.folder,
             env=self.env,
@@ -55,6 +56,14 @@ class CommandLine:
             text=True,
             encoding="utf-8",
         )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End whatever a failed test left running."""
+        for process in self._started:
+            with process:
+                process.kill()
 
     def finish(self, process: subprocess.Popen[str]) -> Finished:
         try:
@@ -82,7 +91,9 @@ class CommandLine:
 
 @pytest.fixture
 def cli(tmp_path):
-    return CommandLine(tmp_path)
+    command_line = CommandLine(tmp_path)
+    yield command_line
+    command_line.end()
 
 
 @contextmanager

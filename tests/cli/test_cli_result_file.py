@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from cleanlist_async.bulk.report import EnrichmentResult
+from cleanlist_async.bulk.tables import ContactTable, EnrichedWriter, TableError
+from cleanlist_async.cli.enriched_table import EnrichedTable
+from cleanlist_async.cli.enriching import Job, ResultFile
+from cleanlist_async.cli.inputs import TableOptions, survey
+from cleanlist_async.contacts import Contact
+from cleanlist_async.ratelimit import RateLimits
+
+
+@pytest.fixture
+def job(tmp_path, people, cli):
+    cli.write(people(5))
+    table = ContactTable.open(tmp_path / "in.csv")
+    return Job(survey(table, "partial", RateLimits())[1], str(tmp_path / "out.csv"))
+
+
+def result(index, **more):
+    return EnrichmentResult(
+        index, Contact(), "found", email=f"{index}@x.example", credits_charged=1.0, **more
+    )
+
+
+def test_results_that_the_disk_refuses_are_rescued(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    stopped = []
+    file = ResultFile(job, lambda: stopped.append(1))
+    file.take(result(0))
+
+    def full(*_):
+        raise TableError(path="out.csv", problem="cannot be written (No space left on device)")
+
+    monkeypatch.setattr(EnrichedWriter, "put", full)
+    for index in (1, 2):
+        file.take(result(index))
+    file.close()
+    assert stopped == [1]
+    assert file.problem is not None
+    (note,) = file.notes
+    lines = [json.loads(line) for line in Path(note.rpartition(" ")[2]).read_text().splitlines()]
+    assert [line["cleanlist_email"] for line in lines] == ["0@x.example", "1@x.example", "2@x.example"]
+    assert [line["row"] for line in lines] == [2, 3, 4]
+
+
+def test_what_was_never_read_is_counted_and_written_as_failed(job, cli):
+    file = ResultFile(job, lambda: None)
+    file.take(result(3))
+    file.close()
+    assert file.tally.statuses == {"found": 1, "failed": 4}
+    assert [row["cleanlist_status"] for row in cli.results()] == ["failed"] * 3 + ["found", "failed"]
+    assert file.problem is None
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_a_file_enriched_twice_is_read_by_its_last_enrichment(job, cli, tmp_path, name):
+    first = ResultFile(job, lambda: None)
+    first.take(result(0))
+    first.close()
+    table = ContactTable.open(tmp_path / "out.csv")
+    again = Job(survey(table, "partial", RateLimits())[1], str(tmp_path / f"again-{name}"))
+    second = ResultFile(again, lambda: None)
+    second.take(result(1, workflow_id="w"))
+    second.close()
+    enriched = EnrichedTable.open(again.output, TableOptions())
+    assert enriched.table.headers == table.headers
+    assert [cells["cleanlist_status"] for _, cells in enriched.rows()] == ["failed", "found"] + ["failed"] * 3
+    assert [row.contact for row, _ in enriched.rows()] == [row.contact for row in table.rows()]

@@ -1,0 +1,158 @@
+"""The sandbox's real application behind the in-memory network: every shape and most faults, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from urllib.parse import urlencode
+
+from cleanlist_async import Contact, RateLimiter, RateLimits
+from cleanlist_async.identity import Prepared, prepare
+from cleanlist_async.sandbox import Sandbox
+from cleanlist_async.sandbox.identity import identity_of
+from cleanlist_async.testing import MemoryNetwork, ServerRequest, ServerResponse, run
+from cleanlist_async.testing.virtual_client import VirtualCleanlist
+
+KEY = "clapi_sandbox_0123456789abcdef"
+
+
+class _Wire:
+    """Stands in for uvicorn's connection; hangs up by resetting the in-memory one."""
+
+    def __init__(self) -> None:
+        self.transport = self
+        self.gone = False
+
+    def is_closing(self) -> bool:
+        return self.gone
+
+    def close(self) -> None:
+        self.gone = True
+
+    def reset(self) -> None:
+        self.gone = True
+
+    def send_twice(self) -> None:
+        raise NotImplementedError
+
+
+async def _respond(sandbox: Sandbox, request: ServerRequest) -> ServerResponse:
+    wire, sent = _Wire(), []
+    inbox = [{"type": "http.request", "body": request.body}]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": "http",
+        "path": request.path,
+        "raw_path": request.path.encode(),
+        "query_string": urlencode(request.query).encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in request.headers.items()],
+        "state": {"connection": wire},
+    }
+
+    async def receive():
+        return inbox.pop() if inbox else {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    await sandbox._app(scope, receive, send)
+    start = sent[0] if sent else {"status": 200, "headers": []}
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    headers = tuple(
+        (name.decode(), value.decode()) for name, value in start["headers"] if name != b"content-length"
+    )
+    return ServerResponse(start["status"], body, headers, reset_after=0 if wire.gone else None)
+
+
+@dataclass
+class World:
+    """A sandbox and a client of it."""
+
+    sandbox: Sandbox
+    client: VirtualCleanlist
+    network: MemoryNetwork
+    bodies: list[bytes] = field(default_factory=list)
+
+    @property
+    def ledger(self):
+        return self.sandbox.ledger
+
+    def submits(self) -> int:
+        return len(self.ledger.requests_of("/enrich/bulk"))
+
+    def status_requests(self) -> int:
+        return len(self.ledger.requests_of("/enrich/status"))
+
+
+@asynccontextmanager
+async def world(*, latency=lambda: 0.05, client_options=None, limits=None, clients=1, **options) -> AsyncIterator:
+    """A sandbox whose clock is the virtual loop's, and a client (or a tuple of them) with its own limiter."""
+    loop = asyncio.get_running_loop()
+    sandbox = Sandbox(clock=loop.time, **{"workflow_s": 5.0, **options})
+    limiter = RateLimiter(limits or RateLimits(), clock=loop.time, rng=Random(0))
+    bodies: list[bytes] = []
+
+    async def respond(request: ServerRequest) -> ServerResponse:
+        if request.method == "POST":
+            bodies.append(request.body)
+        return await _respond(sandbox, request)
+
+    async with MemoryNetwork(respond, latency=latency) as network:
+        keys = list(sandbox.api_keys)
+        async with VirtualCleanlist(network, keys, limiter=limiter, **(client_options or {})) as client:
+            yield World(sandbox, client, network, bodies)
+
+
+def in_world(main, **options):
+    """Run ``main(world)`` in virtual time and return what it returns."""
+
+    async def inside():
+        async with world(**options) as here:
+            return await main(here)
+
+    return run(inside())
+
+
+def people(count: int, start: int = 0, **more) -> list[Contact]:
+    return [
+        Contact(first_name=f"Ada{i}", last_name=f"Lovelace{i}", company_domain=f"c{i % 7}.example", **more)
+        for i in range(start, start + count)
+    ]
+
+
+def check_one_result_each(results, given) -> None:
+    """Exactly one result per input index, with the contact that was given."""
+    assert sorted(result.index for result in results) == list(range(len(given)))
+    for result in results:
+        contact = given[result.index]
+        assert result.contact == (contact if isinstance(contact, Contact) else Contact(**contact))
+
+
+def check_against_ledger(here: World, results, enrichment_type="partial") -> None:
+    """Compare contact by contact: nobody bought twice, each finding the server's for that very person."""
+    accepted = here.ledger.times_accepted()
+    assert not here.ledger.duplicates()
+    for result in results:
+        if result.status == "invalid":
+            assert result.email is None
+            continue
+        sent = isinstance(prepare(0, result.contact), Prepared) and accepted[identity_of(result.contact)]
+        if result.status in {"found", "not_found"}:
+            truth = here.sandbox.expected(result.contact, enrichment_type)
+            assert sent == 1
+            assert (result.email, result.phones) == (truth.email, truth.phones), result
+            assert result.status == ("found" if truth.email or truth.phones else "not_found")
+        else:
+            assert result.email is None
+            assert not result.phones
+        if result.status == "pending":
+            assert sent
+            assert result.workflow_id
+        if result.status == "failed" and result.workflow_id is None:
+            assert not sent, result

@@ -1,0 +1,51 @@
+"""In real time, over real sockets: a server that counts arrivals exactly sees the limit reached and kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import pytest
+
+from cleanlist_async import AsyncCleanlist, RateLimits
+from tests.support.counting_server import CountingServer, counting_server
+
+pytestmark = pytest.mark.sockets
+
+WINDOW_S = 0.6
+WINDOWS = 5
+
+
+async def send(server: CountingServer, keys: list[str], limits: RateLimits, requests: int) -> int:
+    async with AsyncCleanlist(keys, base_url=server.base_url, rate_limits=limits) as client:
+        async with anyio.create_task_group() as group:
+            for _ in range(requests):
+                group.start_soon(client.public.validate_key)
+        return client.statistics().rejected_429
+
+
+@pytest.mark.parametrize("keys", [1, 2, 3])
+def test_the_limit_is_reached_and_never_passed(keys: int) -> None:
+    async def main() -> None:
+        async with counting_server(org=60, key=30, window_s=WINDOW_S) as server:
+            limit = min(60, 30 * keys)
+            names = [f"clapi_{number}" for number in range(keys)]
+            rejected = await send(server, names, RateLimits(window_s=WINDOW_S), WINDOWS * limit)
+            assert rejected == server.rejected == 0
+            assert server.busiest(server.arrivals) == limit
+            assert all(server.busiest(log) <= 30 for log in server.arrivals_of.values())
+
+    asyncio.run(main())
+
+
+def test_the_server_would_have_noticed() -> None:
+    async def main() -> None:
+        async with counting_server(org=60, key=30, window_s=WINDOW_S) as server:
+            careless = RateLimits(window_s=WINDOW_S / 2)
+            client = AsyncCleanlist("clapi_0", base_url=server.base_url, rate_limits=careless)
+            async with client, anyio.create_task_group() as group:
+                for _ in range(90):
+                    group.start_soon(client.public.validate_key)
+            assert server.rejected > 0
+
+    asyncio.run(main())
