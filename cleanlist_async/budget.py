@@ -30,7 +30,7 @@ class Budget:
                 f"max_credits cannot bound {enrichment_type!r}, which costs a credit per discovered contact.",
                 fix="Leave max_credits out, or choose another enrichment_type.",
             )
-        if max_credits is not None and not (max_credits >= 0 and math.isfinite(max_credits)):
+        if max_credits is not None and not _is_credits(max_credits):
             raise ConfigurationError(f"max_credits must be a number of credits, not {max_credits!r}.")
         self.max_credits = max_credits
         self.per_contact = worst_case or 0
@@ -52,3 +52,7 @@ class Budget:
         """Give the reservation of *contacts* back, less the credits that they did cost."""
         self.reserved -= contacts * self.per_contact
         self.spent += spent
+
+
+def _is_credits(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-import copy
 import os
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
-from urllib.parse import urlsplit
+from typing import Never, Self
 
 from cleanlist_async import facts
+from cleanlist_async.bulk.chunk import RunSpec
 from cleanlist_async.bulk.collect import Collector
 from cleanlist_async.bulk.dedupe import Dedupe
 from cleanlist_async.bulk.plan import ContactSource, Plan, make_plan
 from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress
-from cleanlist_async.bulk.run import BulkRun, RunSpec
-from cleanlist_async.bulk.settle import without_row
+from cleanlist_async.bulk.run import BulkRun
+from cleanlist_async.bulk.settle import never_read
 from cleanlist_async.bulk.stream import ResultStream
-from cleanlist_async.contacts import Contact
 from cleanlist_async.credentials import find_credentials
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.identity import ContactLike, Invalid, prepare
+from cleanlist_async.identity import ContactLike
 from cleanlist_async.pipeline import CallOptions, Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.ratelimit import BucketState, Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
-from cleanlist_async.resources.public import PublicAPI, check_enrichment_type, check_webhook_url
+from cleanlist_async.redact import Secret
+from cleanlist_async.resources.public import (
+    PublicAPI,
+    check_contacts,
+    check_enrichment_type,
+    check_webhook_url,
+)
 from cleanlist_async.root_task import RootTask
-from cleanlist_async.transport import HTTPClient, Transport
+from cleanlist_async.transport import HTTPClient, Transport, check_base_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class AsyncCleanlist:
 
     """
 
+    _base_url = ""  # shown by repr, which a traceback may ask for in the middle of __init__
+
     def __init__(
         self,
         api_key: str | Sequence[str] | None = None,
@@ -100,25 +106,26 @@ class AsyncCleanlist:
         proxy: str | None = None,
         http_client: HTTPClient | None = None,
     ) -> None:
+        try:
+            secrets = find_credentials(api_key, os.environ)
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # its frames hold the key
+        finally:
+            del api_key  # a traceback that shows local variables must not show it
         if limiter is not None and rate_limits is not None:
             raise ConfigurationError("limiter brings its own rate limits: give it or rate_limits, not both.")
         self._options = _checked(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
-        secrets = find_credentials(api_key, os.environ)
-        base_url = base_url or os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
-        origin = urlsplit(base_url).netloc
-        names = {f"{secret!r}@{origin}": secret for secret in secrets}
-        is_jwt = secrets[0].is_jwt
-        home = f"{organization or 'organization of ' + repr(secrets[0])}@{origin}"
-        route = Route(() if is_jwt else tuple(names), home)
+        base_url = check_base_url(
+            base_url or os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
+        )
+        self._base_url = base_url
+        names, route = _route(secrets, organization, base_url)
         limiter = limiter or shared_limiter(base_url, rate_limits or RateLimits(), route)
-        self._transport = self._open_transport(base_url, limiter, proxy, http_client)
-        self._root = RootTask()
+        transport = self._open_transport(base_url, limiter, proxy, http_client)
+        self._root = RootTask(at_end=self._ended)
+        self._transport = transport
         self._pipeline = Pipeline(
-            keys={"": secrets[0]} if is_jwt else names,
-            route=route,
-            limiter=limiter,
-            transport=self._transport,
-            root=self._root,
+            keys=names, route=route, limiter=limiter, transport=transport, root=self._root
         )
         self._polls = PollScheduler(self._pipeline)
         self._abandoned: list[EnrichmentResult] = []
@@ -139,7 +146,8 @@ class AsyncCleanlist:
     ) -> Self:
         """Return the same client, pool and limiter with other options for its calls; None keeps one."""
         now = self._options
-        twin = copy.copy(self)
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
         twin._options = _checked(
             CallOptions(
                 now.deadline_s if deadline_s is None else deadline_s,
@@ -201,10 +209,10 @@ class AsyncCleanlist:
         undecided = any(result.status == "unknown" for result in results.values())
         if stopped_by is not None and not stream.accepted and not undecided:
             raise stopped_by
-        for index, contact in enumerate(given):
-            if index not in results:
-                results[index] = _never_read(index, contact, stopped_by)
-                stream.summary.count(results[index])
+        if len(results) < len(given):
+            for result in never_read(given, results, stopped_by, follow=dedupe != "off"):
+                results[result.index] = result
+                stream.summary.count(result)
         ordered = [results[index] for index in range(len(given))]
         return EnrichmentReport(ordered, stream.summary, stopped_by)
 
@@ -222,7 +230,8 @@ class AsyncCleanlist:
         """Enrich *contacts* in flat memory, yielding each result as its workflow finishes. Spends credits.
 
         *contacts* may be any sync or async iterable, also an endless one: it is read at most 4,000
-        contacts ahead of what was submitted, and at most `max_open_workflows` workflows are open.
+        contacts ahead of what was submitted, and at most `max_open_workflows` workflows are open (and, of a
+        source without a length, 50,000 duplicates of contacts that are on their way).
         `dedupe` is ``"all"`` by default for a source with a length, which is read twice, and ``"window"``
         (its last 50,000 identities) for any other.
         """
@@ -245,7 +254,7 @@ class AsyncCleanlist:
         Returns them in the order given; what is still not there stays pending.
         """
         await self._root.ensure()
-        return await Collector(self._pipeline, self._polls, self._options).collect(list(pending))
+        return await Collector(self._pipeline, self._polls, self._options).collect(pending)
 
     @property
     def abandoned(self) -> list[EnrichmentResult]:
@@ -256,10 +265,10 @@ class AsyncCleanlist:
         check_enrichment_type(spec.enrichment_type)
         check_webhook_url(spec.webhook_url)
         total = len(source) if isinstance(source, Sized) else None
-        run = BulkRun(self._pipeline, self._polls, spec, source, total=total, find_repeated=find_repeated)
 
         async def start() -> BulkRun:
             await self._root.ensure()
+            run = BulkRun(self._pipeline, self._polls, spec, source, total=total, find_repeated=find_repeated)
             self._root.spawn(run.main)
             return run
 
@@ -276,7 +285,7 @@ class AsyncCleanlist:
             rejected_429=counters.rejected_429,
             retries=counters.retries,
             waited_s=counters.waited_s,
-            waiting=limiter.waiting(),
+            waiting=counters.waiting,
             status_requests=self._polls.status_requests,
             detached_workflows=tuple(counters.detached_workflows),
             buckets=limiter.states(),
@@ -292,36 +301,54 @@ class AsyncCleanlist:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client. Waits for paid requests that are on their way, each within its timeout."""
-        detach(self._pipeline.limiter, self._pipeline)
+        """Close the client, from any task and as often as you like.
+
+        Waits for paid requests that are on their way, each within its timeout; calls that wait for their
+        turn end with ConfigurationError. Raises WrongEventLoopError in another event loop or process.
+        """
         await self._root.aclose()
+        detach(self._pipeline.limiter, self._pipeline)
+
+    async def _ended(self) -> None:
+        detach(self._pipeline.limiter, self._pipeline)
         await self._transport.aclose()
 
     def __repr__(self) -> str:
-        return f"<AsyncCleanlist {self._transport.base_url}>"
+        return f"<AsyncCleanlist {self._base_url}>"
+
+    def __reduce__(self) -> Never:
+        raise TypeError(
+            "a client cannot be pickled or copied: open one where it is needed, or use with_options"
+        )
+
+
+def _route(
+    secrets: Sequence[Secret], organization: str | None, base_url: str
+) -> tuple[dict[str, Secret], Route]:
+    """Name the keys, and the buckets that their requests pass; a JWT passes the organization's alone."""
+    origin = base_url.partition("://")[2]
+    home = f"{organization or 'organization of ' + repr(secrets[0])}@{origin}"
+    if secrets[0].is_jwt:
+        return {"": secrets[0]}, Route((), home)
+    names = {f"{secret!r}@{origin}": secret for secret in secrets}
+    return names, Route(tuple(names), home)
 
 
 def _checked(options: CallOptions) -> CallOptions:
-    if not options.request_timeout_s > 0 or (options.deadline_s is not None and not options.deadline_s > 0):
-        raise ConfigurationError("request_timeout_s and deadline_s must be more than 0 seconds.")
-    if options.max_retries < 0:
-        raise ConfigurationError("max_retries must not be negative.")
+    for seconds in (options.request_timeout_s, 1 if options.deadline_s is None else options.deadline_s):
+        if not (_is_number(seconds) and seconds > 0):
+            raise ConfigurationError("request_timeout_s and deadline_s must be more than 0 seconds.")
+    if not (_is_number(options.max_retries) and options.max_retries >= 0):
+        raise ConfigurationError("max_retries must be a number, and not negative.")
     if options.pace not in {"auto", "burst", "smooth"}:
         raise ConfigurationError(f"pace is 'auto', 'burst' or 'smooth', not {options.pace!r}.")
     return options
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _checked_source(contacts: ContactSource) -> ContactSource:
-    if isinstance(contacts, Contact | Mapping | str | bytes) or not isinstance(contacts, Iterable | AsyncIterable):
-        raise ConfigurationError(
-            f"contacts must be an iterable of Contact or mappings, not a {type(contacts).__name__}.",
-            fix="For one contact, pass a list of one.",
-        )
+    check_contacts(contacts, Iterable, AsyncIterable)
     return contacts
-
-
-def _never_read(index: int, contact: ContactLike, error: CleanlistError | None) -> EnrichmentResult:
-    checked = prepare(index, contact)
-    if isinstance(checked, Invalid):
-        return EnrichmentResult(index, checked.contact, "invalid", key=checked.contact.key, error=checked.reason)
-    return without_row(checked, "failed", f"never sent: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import API_KEY_VARIABLE
@@ -16,17 +17,25 @@ def find_credentials(given: str | Sequence[str] | None, environment: Mapping[str
     ConfigurationError, which never shows the key, for anything else.
     """
     if given is None:
-        given = environment.get(API_KEY_VARIABLE, "").split(",")
         source = f"${API_KEY_VARIABLE}"
+        texts: list[object] = [
+            text for text in environment.get(API_KEY_VARIABLE, "").split(",") if text.strip()
+        ]
     else:
         source = "api_key"
-    texts = [given] if isinstance(given, str) else list(given)
-    secrets = tuple(dict.fromkeys(_secret(text, source) for text in texts if text.strip() or len(texts) == 1))
+        texts = _listed(given)
+    secrets = tuple(dict.fromkeys(_secret(text, source) for text in texts))
     if not secrets:
         raise _missing(source)
     if len(secrets) > 1 and any(secret.is_jwt for secret in secrets):
         raise ConfigurationError("A JWT cannot be mixed with other keys.", fix="Give keys, or one JWT.")
     return secrets
+
+
+def _listed(given: object) -> list[object]:
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes | bytearray):
+        return list(cast("Sequence[object]", given))
+    return [given]
 
 
 def _secret(text: object, source: str) -> Secret:
@@ -45,5 +54,5 @@ def _secret(text: object, source: str) -> Secret:
 def _missing(source: str) -> ConfigurationError:
     return ConfigurationError(
         f"There is no API key in {source}.",
-        fix=f"Set {API_KEY_VARIABLE}, or pass api_key=. Keys are made in the portal under Settings, API Keys.",
+        fix=f"Set {API_KEY_VARIABLE}, or pass api_key=. Make a key in the portal under Settings, API Keys.",
     )

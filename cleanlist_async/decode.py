@@ -16,13 +16,19 @@ from typing import Final, cast
 from pydantic_core import from_json
 
 from cleanlist_async import errors
-from cleanlist_async.errors import JSON, APIError, FieldError, InsufficientCreditsError, RequestValidationError
-from cleanlist_async.redact import one_line, scrub
+from cleanlist_async.errors import JSON, APIError, InsufficientCreditsError, RequestValidationError
+from cleanlist_async.field_errors import read_field_errors
+from cleanlist_async.redact import one_line, scrub, scrub_json
 
-_REQUEST_ID_HEADER: Final = re.compile(r"(?:^|-)(?:request|correlation|trace)-?id$|^cf-ray$", re.IGNORECASE)
+_REQUEST_ID_HEADERS: Final = (
+    re.compile(r"(?:^|-)(?:request|correlation)-?id$", re.IGNORECASE),
+    re.compile(r"(?:^|-)trace-?id$|^cf-ray$", re.IGNORECASE),  # a gateway's own, if there is no better
+)
 _WORKFLOW_ID: Final = re.compile(rb'"workflow_id"\s*:\s*"([A-Za-z0-9_.:-]{1,128})"')
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,3})?", re.ASCII)
 _LONGEST_BODY_TEXT: Final = 2_000
+_LONGEST_TEXT_READ: Final = 100_000
+_LONGEST_WAIT_S: Final = 1e9
 _RETRYABLE_STATUSES: Final = frozenset({408, 425})
 
 _BY_CODE: Final[dict[str, type[errors.APIError]]] = {
@@ -78,12 +84,13 @@ _BY_STATUS: Final[dict[int, tuple[type[errors.APIError], str]]] = {
 }
 """Class and derived code of each status, for bodies without a code."""
 
-_FIX_BY_STATUS: Final[dict[int, str]] = {
-    401: "Check the API key: it may be revoked or expired; make a new one in the portal.",
-    402: "Top up in the portal under Settings, Billing; failed enrichments cost nothing.",
-    403: "The plan or the key has no access to this; API access needs Pro or higher.",
+_FIXES: Final[dict[str, str]] = {
+    "invalid_token": "Check the API key: it may be revoked or expired; make a new one in the portal.",
+    "insufficient_credits": "Top up in the portal under Settings, Billing; failed enrichments cost nothing.",
+    "permission_denied": "The plan or the key has no access to this; API access needs Pro or higher.",
+    "insufficient_scope": "Use a key of a user who has the scope that this call needs.",
 }
-"""What to do, for bodies that do not say (docs.cleanlist.ai/api-reference/errors)."""
+"""What to do, by code, for bodies that do not say (docs.cleanlist.ai/api-reference/errors)."""
 
 
 def parse_json(body: bytes) -> JSON:
@@ -100,13 +107,19 @@ def salvage_workflow_id(body: bytes) -> str | None:
 def retry_after_s(headers: Mapping[str, str], retry_after_ms: JSON, now: datetime) -> float | None:
     """Return the seconds the server asks us to wait: the larger of header and body, or None.
 
-    The header holds whole seconds or an HTTP date, the body milliseconds (docs.cleanlist.ai/mcp-api/errors).
-    Anything else, and anything not positive and finite, counts as silence.
+    The header holds whole seconds or an HTTP date, the body milliseconds (docs.cleanlist.ai/mcp-api/errors);
+    *headers* has its names in lower case. Anything else counts as silence, as does a wait that is not
+    positive, not finite or longer than 30 years.
     """
-    waits = [_header_seconds(headers, now)]
-    if isinstance(retry_after_ms, int | float) and not isinstance(retry_after_ms, bool):
-        waits.append(retry_after_ms / 1000)
-    return max((wait for wait in waits if wait is not None and 0 < wait < 1e9), default=None)
+    waits = [_header_seconds(headers, now), _milliseconds(retry_after_ms)]
+    return max((wait for wait in waits if wait is not None and 0 < wait < _LONGEST_WAIT_S), default=None)
+
+
+def _milliseconds(value: JSON) -> float | None:
+    if isinstance(value, str) and _SECONDS.fullmatch(value.strip()):
+        return float(value) / 1000
+    number = _number(value)
+    return number / 1000 if number is not None and abs(number) < 1000 * _LONGEST_WAIT_S else None
 
 
 def _header_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -126,8 +139,13 @@ def _http_date(text: str) -> datetime | None:
 
 
 def holds_error(answer: JSON) -> bool:
-    """Whether an answer with a 2xx status is an ``error`` envelope all the same."""
-    return isinstance(answer, dict) and isinstance(answer.get("error"), dict)
+    """Whether an answer with a 2xx status is an ``error`` envelope all the same.
+
+    A task that failed may carry an ``error`` of its own: that is a row, and says whose it is.
+    """
+    if not isinstance(answer, dict) or "task_id" in answer or "workflow_id" in answer:
+        return False
+    return _is_error(answer.get("error"))
 
 
 def decode_error(
@@ -136,15 +154,14 @@ def decode_error(
     """Turn an error answer of any shape into the typed error it means."""
     content = _content(body)
     envelope, said = _envelope(content)
-    code = said.get("code") if isinstance(said.get("code"), str) and said.get("code") else None
-    error_class, derived_code = _class_of(code, status)
+    error_class, code = _class_of(_text(said.get("code")), status)
     flag = said.get("retryable")
     error = error_class(
         _problem(said, content, status),
         status=status,
-        code=cast("str", code or derived_code),
+        code=code,
         cause=_text(said.get("cause")),
-        fix=_text(said.get("fix")) or _FIX_BY_STATUS.get(status),
+        fix=_text(said.get("fix")) or _FIXES.get(code),
         request_id=_text(said.get("request_id")) or _request_id(headers),
         retryable=flag if isinstance(flag, bool) else status in _RETRYABLE_STATUSES or None,
         retry_after_s=retry_after_s(headers, said.get("retry_after_ms"), now),
@@ -161,38 +178,47 @@ def decode_error(
         error.available_credits = _number(said.get("available_credits"))
         error.shortfall_credits = _number(said.get("shortfall_credits"))
     if isinstance(error, RequestValidationError):
-        error.field_errors = _field_errors(content)
+        error.field_errors = read_field_errors(content, said)
     return error
 
 
 def _content(body: bytes) -> JSON:
-    text = scrub(body.decode("utf-8", "replace"))
+    text = body.decode("utf-8-sig", "replace")
     try:
-        return parse_json(text.encode())
+        return scrub_json(parse_json(text.encode()))  # scrubbed after decoding: an escape could hide a key
     except ValueError:
-        return text[:_LONGEST_BODY_TEXT] or None
+        return scrub(text[:_LONGEST_TEXT_READ])[:_LONGEST_BODY_TEXT] or None
 
 
 def _envelope(content: JSON) -> tuple[errors.Envelope, dict[str, JSON]]:
-    """Find what the server said, and in which of the two forms."""
+    """Find what the server said, and in which of the two documented forms, if in either.
+
+    Money hangs on it: the API itself says ``detail``, or an ``error`` with a code; JSON of any other
+    form may be a gateway's, which knows nothing of what the API did.
+    """
     if not isinstance(content, dict):
         return "none", {}
     detail = content.get("detail")
     for holder in (content, detail):  # an HTTPException may wrap the error envelope in `detail`
         if isinstance(holder, dict) and isinstance(error := holder.get("error"), dict):
-            return "error", error
+            return ("error" if _is_error(error) else "none"), error
     if isinstance(detail, dict):
         return "detail", detail
     if detail is not None:
         return "detail", content
     if isinstance(content.get("error"), str):
-        return "error", {"problem": content["error"], **content}
-    return ("error" if "code" in content else "none"), content
+        return "none", {"problem": content["error"], **content}
+    return "none", content
 
 
-def _class_of(code: JSON, status: int) -> tuple[type[APIError], str]:
+def _is_error(error: JSON) -> bool:
+    return isinstance(error, dict) and isinstance(code := error.get("code"), str) and bool(code)
+
+
+def _class_of(code: str | None, status: int) -> tuple[type[APIError], str]:
+    """Return the error class and its code: by the code where there is one, else by the status."""
     by_status, derived = _BY_STATUS.get(status, (_class_of_range(status), f"http_{status}"))
-    return (_BY_CODE.get(code, by_status) if isinstance(code, str) else by_status), derived
+    return (_BY_CODE.get(code, by_status), code) if code else (by_status, derived)
 
 
 def _class_of_range(status: int) -> type[APIError]:
@@ -205,45 +231,21 @@ def _problem(said: Mapping[str, JSON], content: JSON, status: int) -> str:
     for name in ("problem", "message", "detail"):
         if (text := _text(said.get(name))) is not None:
             return text
-    if found := _field_errors(content):
+    if found := read_field_errors(content, said):
         first, more = found[0], len(found) - 1
         where = ".".join(str(part) for part in first.loc) or "request"
         return one_line(f"{where}: {first.msg}" + (f" (and {more} more)" if more else ""))
-    if isinstance(content, str) and content.strip() and "<" not in content:
-        return one_line(content)
+    if isinstance(content, str) and "<" not in content and (line := one_line(content)):
+        return line
     return f"The server answered {status} without saying why."
 
 
-def _field_errors(content: JSON) -> tuple[FieldError, ...]:
-    """Read FastAPI's list of invalid fields, or the same list where the ``error`` envelope carries it."""
-    if not isinstance(content, dict):
-        return ()
-    error = content.get("error")
-    candidates = [content.get("detail")]
-    if isinstance(error, dict):
-        details = error.get("details")
-        candidates += [details, *(details.values() if isinstance(details, dict) else ())]
-    for found in candidates:
-        if isinstance(found, list):
-            return tuple(_field_error(item) for item in found if isinstance(item, dict))
-    return ()
-
-
-def _field_error(item: dict[str, JSON]) -> FieldError:
-    raw_loc = item.get("loc")
-    loc = tuple(part for part in raw_loc if isinstance(part, str | int)) if isinstance(raw_loc, list) else ()
-    return FieldError(loc, _text(item.get("msg")) or "invalid", _text(item.get("type")) or "value_error", _contact(loc))
-
-
-def _contact(loc: tuple[str | int, ...]) -> int | None:
-    for name, index in zip(loc, loc[1:], strict=False):
-        if name == "contacts" and isinstance(index, int) and not isinstance(index, bool) and index >= 0:
-            return index
-    return None
-
-
 def _request_id(headers: Mapping[str, str]) -> str | None:
-    return next((one_line(headers[name], 128) for name in headers if _REQUEST_ID_HEADER.search(name)), None)
+    for pattern in _REQUEST_ID_HEADERS:
+        for name, value in headers.items():
+            if pattern.search(name) and (line := one_line(value, 128)):
+                return line
+    return None
 
 
 def _text(value: JSON) -> str | None:

@@ -3,41 +3,51 @@
 ::
 
     CleanlistError
-    ├── APIError                          the server answered, and said no
-    │   ├── BadRequestError               400, and any code we do not know yet
-    │   │   ├── RequestValidationError    422, 400 validation_error
-    │   │   ├── SpendCapExceededError     ApprovalRequiredError   InvalidFilterError
-    │   │   ├── FieldMappingRequiredError MissingColumnError      InvalidCursorError
+    ├── APIError                            the server answered, and said no
+    │   ├── BadRequestError                 400, and any 4xx we do not know yet
+    │   │   ├── RequestValidationError      422, 400 validation_error
+    │   │   ├── SpendCapExceededError
+    │   │   ├── ApprovalRequiredError
+    │   │   ├── InvalidFilterError
+    │   │   ├── FieldMappingRequiredError
+    │   │   ├── MissingColumnError
+    │   │   ├── InvalidCursorError
     │   │   ├── ProviderNotConnectedError
-    │   │   └── QuoteError                QuoteExpiredError  QuoteInvalidError  QuoteMismatchError
-    │   │                                 EstimateTokenMismatchError
-    │   │                                 QuoteAlreadyRedeemedError  QuoteRequiredError
-    │   ├── InsufficientCreditsError      402, 400 insufficient_credits
-    │   ├── AuthenticationError           401
-    │   ├── PermissionDeniedError         403
+    │   │   └── QuoteError
+    │   │       ├── QuoteExpiredError
+    │   │       ├── QuoteInvalidError
+    │   │       ├── QuoteMismatchError
+    │   │       ├── EstimateTokenMismatchError
+    │   │       ├── QuoteAlreadyRedeemedError
+    │   │       └── QuoteRequiredError
+    │   ├── InsufficientCreditsError        402, 400 insufficient_credits
+    │   ├── AuthenticationError             401
+    │   ├── PermissionDeniedError           403
     │   │   └── InsufficientScopeError
-    │   ├── NotFoundError                 404
-    │   │   └── ListNotFoundError         TaskNotFoundError       FolderNotFoundError
-    │   ├── ConflictError                 409
-    │   ├── VersionDeprecatedError        410
-    │   ├── PayloadTooLargeError          413
-    │   ├── RateLimitError                429
-    │   └── InternalServerError           500, and any 5xx we do not know yet
-    │       ├── FeatureNotAvailableError  501   (never retryable)
-    │       ├── FiltersUnavailableError   502 filters_unavailable
-    │       ├── ServiceUnavailableError   503
-    │       │   └── NotEnabledError       503 not_enabled   (never retryable)
-    │       └── WorkflowTimeoutError      504
-    ├── APIConnectionError                no answer: refused, reset, TLS, DNS
-    │   └── APITimeoutError               no answer in time
-    ├── MalformedResponseError            an answer, but not one we can read
-    ├── UnknownOutcomeError               a paid call may or may not have been processed
-    ├── WorkflowFailedError               the server gave up on a workflow
-    ├── WaitTimeoutError                  we stopped waiting for a workflow that goes on
-    ├── DeadlineExceededError             deadline_s passed
-    ├── BudgetExceededError               max_credits is used up
-    └── ConfigurationError                our caller's mistake; nothing was sent
-        └── WrongEventLoopError           the client belongs to another event loop or process
+    │   ├── NotFoundError                   404
+    │   │   ├── ListNotFoundError
+    │   │   ├── TaskNotFoundError
+    │   │   └── FolderNotFoundError
+    │   ├── ConflictError                   409
+    │   ├── VersionDeprecatedError          410
+    │   ├── PayloadTooLargeError            413
+    │   ├── RateLimitError                  429
+    │   └── InternalServerError             500, and any 5xx we do not know yet
+    │       ├── FeatureNotAvailableError    501 (never retryable)
+    │       ├── FiltersUnavailableError     502 filters_unavailable
+    │       ├── ServiceUnavailableError     503
+    │       │   └── NotEnabledError         503 not_enabled (never retryable)
+    │       └── WorkflowTimeoutError        504
+    ├── APIConnectionError                  no answer: refused, reset, TLS, DNS
+    │   └── APITimeoutError                 no answer in time
+    ├── MalformedResponseError              an answer, but not one we can read
+    ├── UnknownOutcomeError                 a paid call may or may not have been processed
+    ├── WorkflowFailedError                 the server gave up on a workflow
+    ├── WaitTimeoutError                    we stopped waiting for a workflow that goes on
+    ├── DeadlineExceededError               deadline_s passed
+    ├── BudgetExceededError                 max_credits is used up
+    └── ConfigurationError                  our caller's mistake; nothing was sent
+        └── WrongEventLoopError             the client belongs to another event loop or process
 
 Every error carries ``request_id``, ``retryable``, ``billed`` and ``safe_to_retry``; each can be pickled
 and copied. The codes and their meaning: docs.cleanlist.ai/mcp-api/errors and
@@ -52,7 +62,7 @@ from typing import Literal, TypeAlias
 
 Billed: TypeAlias = Literal["no", "yes", "unknown"]
 Envelope: TypeAlias = Literal["error", "detail", "none"]
-JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 
 class CleanlistError(Exception):
@@ -72,6 +82,7 @@ class CleanlistError(Exception):
     """
 
     retryable: bool = False
+    billed: Billed = "no"
 
     def __init__(
         self,
@@ -80,15 +91,16 @@ class CleanlistError(Exception):
         fix: str | None = None,
         request_id: str | None = None,
         retryable: bool | None = None,
-        billed: Billed = "no",
+        billed: Billed | None = None,
     ) -> None:
         super().__init__(problem)
         self.problem = problem
         self.fix = fix
         self.request_id = request_id
-        self.billed: Billed = billed
         if retryable is not None:
             self.retryable = retryable
+        if billed is not None:
+            self.billed = billed
 
     @property
     def safe_to_retry(self) -> bool:
@@ -96,7 +108,10 @@ class CleanlistError(Exception):
         return self.billed == "no"
 
     def __str__(self) -> str:
-        parts = (f"{self.request_id}:" if self.request_id else "", self.problem, self.fix or "")
+        problem = self.problem
+        if self.fix and problem and problem[-1] not in ".!?:;":
+            problem += "."
+        parts = (f"{self.request_id}:" if self.request_id else "", problem, self.fix or "")
         return " ".join(part for part in parts if part)
 
 
@@ -133,7 +148,7 @@ class APIError(CleanlistError):
         fix: str | None = None,
         request_id: str | None = None,
         retryable: bool | None = None,
-        billed: Billed = "no",
+        billed: Billed | None = None,
         retry_after_s: float | None = None,
         docs_url: str | None = None,
         details: JSON = None,
@@ -356,6 +371,7 @@ class UnknownOutcomeError(CleanlistError):
     own, and ``answer`` is the decoded error, whose ``retryable`` keeps the server's word.
     """
 
+    billed: Billed = "unknown"
     answer: CleanlistError | None = None
     status: int | None = None
     code: str | None = None

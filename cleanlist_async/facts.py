@@ -74,7 +74,8 @@ LONGEST_BACKOFF_S: Final = 20.0
 RETRY_QUOTA: Final = 500
 RETRY_COST: Final = 5
 LEGACY_429_BACKOFF_S: Final = 2.0
-"""Seconds after a 429 that names none: the sample code of MCP/errors, doubled each time."""
+"""Seconds after a 429 that names none (the default of the sample code of MCP/errors), doubled each time
+as PUBLIC/errors recommends."""
 LONGEST_429_BACKOFF_S: Final = 64.0
 
 # -- workflows -------------------------------------------------------------------------------------

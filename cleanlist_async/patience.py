@@ -43,10 +43,10 @@ class Patience:
         self.streak = 0
         """Questions in a row that did not come too early: with few of them, ask few at once."""
 
-    def ask_at(self, asked: int, last_age_s: float, *, eager: bool, scout: bool) -> float:
+    def ask_at(self, last_age_s: float, *, eager: bool, scout: bool) -> float:
         """Return the age at which to ask next; infinity for "not before something else is learned".
 
-        *asked* counts the earlier questions, the last of them at *last_age_s*. *eager*: tokens are idle, so
+        *last_age_s* is the age at the last question, 0 before the first. *eager*: tokens are idle, so
         a question too early costs little. *scout*: this workflow is asked to learn how long they take.
         """
         if eager and not self._may_miss:
@@ -61,7 +61,7 @@ class Patience:
         return _EAGER_STEP * last_age_s
 
     def was_finished(self, age_s: float) -> None:
-        """A workflow of this age was found to be done."""
+        """Learn that a workflow of this age was found to be done."""
         self._finished += 1
         self.streak += 1
         if self.due_age_s is None:
@@ -70,7 +70,7 @@ class Patience:
             self.due_age_s *= _STEP_DOWN
 
     def was_unfinished(self, age_s: float, *, first: bool) -> None:
-        """A workflow of this age was found to be still at work; *first*, when asked for the first time."""
+        """Learn that a workflow of this age was still at work; *first*, when asked for the first time."""
         self._misses += 1
         self.streak = 0
         if first and self.due_age_s is not None and age_s >= self.due_age_s:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from cleanlist_async.errors import (
 from cleanlist_async.ratelimit import Pace, Permit, RateLimiter, RequestClass, Route
 from cleanlist_async.redact import Secret, one_line
 from cleanlist_async.retry import Proof, RetryQuota, RetrySafety, backoff_s, proof_of
-from cleanlist_async.root_task import RootTask
+from cleanlist_async.root_task import RootTask, client_is_closed
 from cleanlist_async.transport import Exchange, Request, Transport
 
 T = TypeVar("T")
@@ -92,6 +92,7 @@ class Counters:
     rejected_429: int = 0
     retries: int = 0
     waited_s: float = 0.0
+    waiting: int = 0
     detached_workflows: list[str] = field(default_factory=list[str])
 
 
@@ -99,7 +100,13 @@ class Pipeline:
     """Sends every request of a client, within its limits."""
 
     def __init__(
-        self, *, keys: Mapping[str, Secret], route: Route, limiter: RateLimiter, transport: Transport, root: RootTask
+        self,
+        *,
+        keys: Mapping[str, Secret],
+        route: Route,
+        limiter: RateLimiter,
+        transport: Transport,
+        root: RootTask,
     ) -> None:
         self.limiter = limiter
         self.route = route
@@ -119,11 +126,9 @@ class Pipeline:
         await self.root.ensure()
         send: _Send | None = None
         failures = 0
-        with _deadline(options.deadline_s, lambda: send is not None and call.operation.retry == "never"):
+        with _deadline(options.deadline_s, lambda: send is not None and send.may_be_billed):
             while True:
-                route = self.route.only(call.key) if call.key else self.route
-                permit = await self.limiter.acquire(route, call.kind, options.pace)
-                send = _Send(_request(call), permit, options.request_timeout_s)
+                send = await self._admit(call, options)
                 await self._perform(send, see_it_through=call.see_it_through)
                 outcome = self._judge(call, send)
                 send = None
@@ -135,12 +140,25 @@ class Pipeline:
                 if not (isinstance(outcome, RateLimitError) and call.kind is not RequestClass.INTERACTIVE):
                     failures += 1
                 self.counters.retries += 1
-                await anyio.sleep(wait_s)
+                await self.root.unless_closed(anyio.sleep(wait_s))
+
+    async def _admit(self, call: Call[T], options: CallOptions) -> _Send:
+        route = self.route.only(call.key) if call.key else self.route
+        self.counters.waiting += 1
+        try:
+            permit = await self.root.unless_closed(self.limiter.acquire(route, call.kind, options.pace))
+        finally:
+            self.counters.waiting -= 1
+        self.counters.waited_s += permit.waited_s
+        try:
+            return _Send(_request(call), permit, options.request_timeout_s)
+        except BaseException:
+            permit.unsent()
+            raise
 
     # -- sending, in a task that the client owns -----------------------------------------------
 
     async def _perform(self, send: _Send, *, see_it_through: bool) -> None:
-        self.counters.waited_s += send.permit.waited_s
         try:
             self.root.spawn(self._send, send)
         except BaseException:
@@ -151,6 +169,8 @@ class Pipeline:
                 await send.done.wait()
         except BaseException:
             send.abandoned = True
+            if send.done.is_set():  # the answer came, and our caller's cancellation overtook it
+                self._note_detached(send)
             raise
 
     async def _send(self, send: _Send) -> None:
@@ -158,30 +178,32 @@ class Pipeline:
         try:
             with anyio.CancelScope(shield=paid):  # closing the client waits for a paid request's answer
                 async with self._in_flight:
-                    if send.abandoned:
-                        send.never_started = True
+                    if send.abandoned or self.root.closed:
                         return
+                    send.started = True
                     self.counters.requests += 1
                     key = self._keys[send.permit.key or _JWT]
-                    send.exchange = await self._transport.send(send.request, key, send.timeout_s)
+                    await self._transport.send(send.request, key, send.timeout_s, send.exchange)
         finally:
-            self._settle(send)
-            send.done.set()
-            if send.abandoned and paid:
+            try:
+                self._settle(send)
+            finally:
+                send.done.set()
+            if send.abandoned:
                 self._note_detached(send)
 
     def _settle(self, send: _Send) -> None:
         exchange, permit = send.exchange, send.permit
-        if send.never_started or (exchange is not None and not exchange.sent):
+        if not exchange.sent:
             permit.unsent()
             return
-        if exchange is None or exchange.answered_at is None:
+        if exchange.answered_at is None:
             permit.lost()
             return
         self.counters.answered += 1
-        if not 200 <= exchange.status < 300:
-            send.error = _decode_error(send.request, exchange)
         rejected = exchange.status == 429
+        if exchange.status and not exchange.ok:
+            send.error = _decode_error(send.request, exchange)
         if rejected:
             self.counters.rejected_429 += 1
             log.warning("429 on %s %s: %s", send.request.method, send.request.path, send.error)
@@ -192,26 +214,36 @@ class Pipeline:
     def _note_detached(self, send: _Send) -> None:
         """Keep the workflow of a paid request whose caller has gone: it can be collected for free."""
         exchange = send.exchange
-        if exchange and (workflow_id := salvage_workflow_id(exchange.body)):
+        if not send.may_be_billed:
+            return
+        if exchange.ok and (workflow_id := salvage_workflow_id(exchange.body)):
             self.counters.detached_workflows.append(workflow_id)
             log.warning("the caller was cancelled, but workflow %s was accepted", workflow_id)
+        elif proof_of(sent=exchange.sent, error=send.error) is Proof.NONE:
+            log.warning("the caller was cancelled; whether its paid request was processed is not known")
 
     # -- reading the answer --------------------------------------------------------------------
 
     def _judge(self, call: Call[T], send: _Send) -> Reply[T] | CleanlistError:
-        exchange = send.exchange or Exchange()
+        exchange = send.exchange
         log.debug("%s %s -> %s", send.request.method, send.request.path, exchange.status or exchange.reason)
         if send.error is not None:
             return self._failed(call, exchange, send.error)
-        if exchange.status:
-            value = _value(call, exchange)
-            if not isinstance(value, CleanlistError):
-                self._quota.refund()
-                self._learn_organization(value)
-                return Reply(value, send.permit.key)
+        if not exchange.status:
+            return self._failed(call, exchange, _no_answer(exchange))
+        value = self._read(call, exchange)
+        if isinstance(value, CleanlistError):
             return self._failed(call, exchange, value)
-        no_answer = APITimeoutError if exchange.failure == "timeout" else APIConnectionError
-        return self._failed(call, exchange, no_answer(f"No answer from the server: {exchange.reason}."))
+        self._quota.refund()
+        self._learn_organization(value)
+        return Reply(value, send.permit.key)
+
+    def _read(self, call: Call[T], exchange: Exchange) -> T | CleanlistError:
+        value = _value(call, exchange)
+        if isinstance(value, CleanlistError) or call.belongs(value):
+            return value
+        self._transport.renew()  # its connection is one answer behind, and would stay so
+        return _malformed("the answer belongs to another call", exchange)
 
     def _failed(self, call: Call[T], exchange: Exchange, error: CleanlistError) -> CleanlistError:
         if call.operation.retry == "safe":
@@ -258,10 +290,15 @@ class _Send:
     permit: Permit
     timeout_s: float
     done: anyio.Event = field(default_factory=anyio.Event)
-    exchange: Exchange | None = None
+    exchange: Exchange = field(default_factory=Exchange)
     error: APIError | None = None
+    started: bool = False
     abandoned: bool = False
-    never_started: bool = False
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether it is a paid request that has left its line: it goes on without its caller."""
+        return self.request.paid and self.started
 
 
 def _request(call: Call[T]) -> Request:
@@ -277,7 +314,7 @@ def _request(call: Call[T]) -> Request:
 
 
 @contextmanager
-def _deadline(deadline_s: float | None, may_be_billed: Callable[[], bool]) -> Iterator[None]:
+def _deadline(deadline_s: float | None, may_be_billed: Callable[[], bool]) -> Generator[None]:
     if deadline_s is None:
         yield
         return
@@ -301,27 +338,34 @@ def _decode_error(request: Request, exchange: Exchange) -> APIError:
     )
 
 
+def _no_answer(exchange: Exchange) -> CleanlistError:
+    if exchange.failure is None:
+        return client_is_closed()  # which is what kept it from its end
+    kind = APITimeoutError if exchange.failure == "timeout" else APIConnectionError
+    return kind(f"No answer from the server: {exchange.reason}.")
+
+
 def _value(call: Call[T], exchange: Exchange) -> T | CleanlistError:
     """Read a 2xx answer; whatever is wrong with it comes back as an error."""
+    operation = call.operation
     if exchange.failure is None:
         try:
             answer = parse_json(exchange.body)
-            if not holds_error(answer):
-                value = call.operation.parse(answer)
-                if call.belongs(value):
-                    return value
-                return _malformed("The answer belongs to another call.", exchange)
-        except ValueError:
-            answer = None
-        if answer is not None and holds_error(answer):
-            return _decode_error(Request(call.operation.method, call.operation.path), exchange)
-    if (salvaged := call.operation.salvage(exchange.body)) is not None:
+            if holds_error(answer):
+                return _decode_error(Request(operation.method, operation.path), exchange)
+            return operation.parse(answer)
+        except Exception as problem:  # noqa: BLE001  # no surprise in an answer may lose what it paid for
+            log.debug("%s: unreadable answer (%s)", operation.name, type(problem).__name__)
+    if (salvaged := operation.salvage(exchange.body)) is not None:
         return salvaged
-    return _malformed(exchange.reason or "The answer is not the JSON it should be.", exchange)
+    return _malformed(exchange.reason or "it is not the JSON it should be", exchange)
 
 
 def _malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
-    error = MalformedResponseError(f"Unreadable answer: {one_line(problem)}")
+    error = MalformedResponseError(
+        f"Unreadable answer: {one_line(problem)}.",
+        retryable=exchange.failure not in {"too_large", "encoding"},  # those would only come again
+    )
     error.status = exchange.status
     error.workflow_id = salvage_workflow_id(exchange.body)
     return error

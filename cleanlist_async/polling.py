@@ -1,4 +1,4 @@
-"""One poll scheduler for all workflows of a client: asks late enough to ask once, early enough to be quick."""
+"""One poll scheduler for all workflows of a client: late enough to ask once, early enough to be quick."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 
 from cleanlist_async import facts
-from cleanlist_async.errors import CleanlistError, NotFoundError
+from cleanlist_async.errors import CleanlistError, ConfigurationError, NotFoundError
 from cleanlist_async.models.public import BulkStatus
 from cleanlist_async.patience import LATE_STEP, Patience
 from cleanlist_async.pipeline import CallOptions, Pipeline
@@ -61,13 +61,14 @@ class PollScheduler:
     ) -> BulkStatus:
         """Return the last status of a workflow, once it is final.
 
-        *submitted_at* is a time of the limiter's clock, of our own submit if the workflow *is_new*. Raises the error of the status request when it
-        keeps failing; a 404 within ten minutes of the submit only means that a replica lags.
+        *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. Raises
+        the error of the status request when it keeps failing; a 404 within ten minutes of the submit only
+        means that a replica lags.
         """
         waiting = _Open(workflow_id, key, submitted_at, options, is_new)
         self._open[waiting] = None
-        self._start()
         try:
+            self._start()
             await waiting.done.wait()
         finally:
             del self._open[waiting]
@@ -85,15 +86,17 @@ class PollScheduler:
         now, due = self._limiter.clock(), self.patience.due_age_s
         if due is None:
             return 0
-        return sum(1 for waiting in self._open if now - waiting.submitted_at >= max(due, LATE_STEP * waiting.last_age_s))
+        return sum(
+            now - waiting.submitted_at >= max(due, LATE_STEP * waiting.last_age_s) for waiting in self._open
+        )
 
     # -- the schedule --------------------------------------------------------------------------
 
     def _start(self) -> None:
         self._wake()
         if not self._running:
-            self._running = True
             self._pipeline.root.spawn(self._run)
+            self._running = True
 
     def _wake(self) -> None:
         self._changed.set()
@@ -107,6 +110,9 @@ class PollScheduler:
                     await self._changed.wait()
         finally:
             self._running = False
+            for waiting in self._open:  # only when the client is being closed
+                waiting.error = ConfigurationError("The client was closed while a workflow was waited for.")
+                waiting.done.set()
 
     def _ask_due(self) -> float:
         """Start asking about every workflow that is due; return the seconds until the next one is."""
@@ -133,7 +139,7 @@ class PollScheduler:
         saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
         eager = not saturated and free * 2 > self._limiter.limits.key and len(self._open) * 2 <= max(free, 2)
         scouts = 1 if saturated else _SCOUTS
-        return self.patience.ask_at(waiting.asked, waiting.last_age_s, eager=eager, scout=position < scouts)
+        return self.patience.ask_at(waiting.last_age_s, eager=eager, scout=position < scouts)
 
     def _free_tokens(self, waiting: _Open) -> int:
         route = self._pipeline.route
@@ -142,9 +148,9 @@ class PollScheduler:
     # -- one question --------------------------------------------------------------------------
 
     async def _ask(self, waiting: _Open, scope: anyio.CancelScope) -> None:
-        call = status_call(workflow_id=waiting.workflow_id, kind=RequestClass.STATUS, key=waiting.key)
         with scope:
             try:
+                call = status_call(workflow_id=waiting.workflow_id, kind=RequestClass.STATUS, key=None)
                 self.status_requests += 1
                 answer = (await self._pipeline.call(call, waiting.options)).value
                 self._learn(waiting, answer)

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final, Never
+import weakref
+from typing import TYPE_CHECKING, Final, Never
 
-_TOKEN: Final = re.compile(r"(?:cl(?:api|ext)_|sk_live_|Bearer\s+)[^\s\"',;<>]+|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+if TYPE_CHECKING:
+    from cleanlist_async.errors import JSON
+
+_TOKEN: Final = re.compile(
+    r"(?:cl(?:api|ext)_|sk_live_|(?i:bearer)\s+)[^\s\"',;<>\\]+|eyJ[\w-]+\.[\w-]+\.[\w-]+"
+)
+_BLOT: Final = "***"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _JWT: Final = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]+", re.ASCII)
 _LONGEST_LINE: Final = 300
+_SHORTEST_SECRET: Final = 8
+"""Characters. A shorter key would blot out words that are none."""
+
+_in_use: Final[weakref.WeakValueDictionary[int, Secret]] = weakref.WeakValueDictionary()
 
 
 class Secret:
     """An API key or JWT that shows itself only to the code that asks for it by name."""
 
-    __slots__ = ("_value", "fingerprint")
+    __slots__ = ("__weakref__", "_value", "fingerprint")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        if len(value) >= _SHORTEST_SECRET:
+            _in_use[id(self)] = self  # a key may look like anything, so the ones in use are remembered
         self.fingerprint = hashlib.blake2b(value.encode(), digest_size=6).hexdigest()
 
     @property
@@ -44,8 +57,22 @@ class Secret:
 
 
 def scrub(text: str) -> str:
-    """Return *text* with anything that looks like a key or a session token blotted out."""
-    return _TOKEN.sub("***", text)
+    """Return *text* with every key in use, and all that looks like a key or session token, blotted out."""
+    for reference in _in_use.valuerefs():
+        if (secret := reference()) is not None:
+            text = text.replace(secret.reveal(), _BLOT)
+    return _TOKEN.sub(_BLOT, text)
+
+
+def scrub_json(value: JSON) -> JSON:
+    """Return *value* with every text in it scrubbed, names of fields included."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, list):
+        return [scrub_json(item) for item in value]
+    if isinstance(value, dict):
+        return {scrub(name): scrub_json(item) for name, item in value.items()}
+    return value
 
 
 def one_line(text: str, limit: int = _LONGEST_LINE) -> str:

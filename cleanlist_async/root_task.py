@@ -4,77 +4,124 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVarTuple
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar, TypeVarTuple
 
 import anyio
 from anyio.abc import TaskGroup
 
 from cleanlist_async.errors import ConfigurationError, WrongEventLoopError
 
+T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+
+async def _nothing() -> None:
+    pass
 
 
 class RootTask:
     """Runs a client's work apart from its callers, in the event loop that first used it.
 
     A caller's cancellation detaches from the work here instead of reaching into the connection pool,
-    which httpx 0.28 does not survive.
+    which httpx 0.28 does not survive. *at_end* runs once all work is over, however that came about.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_end: Callable[[], Awaitable[None]] = _nothing) -> None:
+        self._at_end = at_end
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
         self._task: asyncio.Task[None] | None = None
         self._group: TaskGroup | None = None
         self._started = asyncio.Event()
         self._closing = asyncio.Event()
+        self._waits: set[anyio.CancelScope] = set()
         self.closed = False
 
     async def ensure(self) -> None:
-        """Start the root task if need be. Raises WrongEventLoopError in another loop or process."""
-        if self._group is not None and self._loop is _running_loop() and self._pid == os.getpid():
-            return
-        loop = _running_loop()
+        """Start the root task if need be.
+
+        Raises WrongEventLoopError in another loop or process, ConfigurationError once closed or where
+        asyncio does not run.
+        """
+        loop = self._checked_loop()
         if self.closed:
-            raise ConfigurationError("This client is closed.", fix="Open a new one.")
-        if self._loop is None:
+            raise client_is_closed()
+        if self._group is not None:
+            return
+        if self._task is None:
             self._loop, self._pid = loop, os.getpid()
             self._task = loop.create_task(self._run(), name="cleanlist_async")
-        elif self._pid != os.getpid():
-            raise WrongEventLoopError(
-                "This client was opened before a fork, in the parent process.",
-                fix="Open one client in each process.",
-            )
-        elif self._loop is not loop:
-            raise WrongEventLoopError(
-                "This client was opened in another event loop.",
-                fix="Open one client in each event loop; `async with AsyncCleanlist()` inside it is enough.",
-            )
         await self._started.wait()
 
     def spawn(self, work: Callable[[*Ts], Coroutine[Any, Any, object]], *args: *Ts) -> None:
         """Run `work(*args)` in the client's task group. *work* must not raise."""
         if self._group is None or self.closed:
-            raise ConfigurationError("This client is closed.", fix="Open a new one.")
+            raise client_is_closed()
         self._group.start_soon(work, *args)
 
+    async def unless_closed(self, wait: Coroutine[Any, Any, T]) -> T:
+        """Await *wait*, which ends with ConfigurationError when the client is closed meanwhile."""
+        with anyio.CancelScope() as scope:
+            self._waits.add(scope)
+            try:
+                return await wait
+            finally:
+                self._waits.discard(scope)
+        raise client_is_closed()
+
     async def aclose(self) -> None:
-        """Cancel what can be cancelled, wait for what cannot, and end the root task."""
-        self.closed = True
+        """Cancel what can be cancelled, wait for what cannot, and end the root task.
+
+        May be called from any task, and again. Raises WrongEventLoopError from another loop or process,
+        unless all is over already.
+        """
         task = self._task
-        if task is None or self._pid != os.getpid() or self._loop is not _running_loop():
+        if task is None or task.done():
+            self.closed = True
             return
-        self._closing.set()
+        self._checked_loop()
+        self._close()
         with anyio.CancelScope(shield=True):
             await asyncio.wait([task])
 
     async def _run(self) -> None:
-        async with anyio.create_task_group() as group:
-            self._group = group
-            self._started.set()
-            await self._closing.wait()
-            group.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                self._started.set()
+                await self._closing.wait()
+                group.cancel_scope.cancel()
+        finally:
+            self._close()  # the loop may have ended us, as asyncio.run does with whatever is left
+            await self._at_end()
+
+    def _close(self) -> None:
+        self.closed = True
+        self._closing.set()
+        for scope in tuple(self._waits):
+            scope.cancel()
+
+    def _checked_loop(self) -> asyncio.AbstractEventLoop:
+        loop = _running_loop()
+        if self._loop is None:
+            return loop
+        if self._pid != os.getpid():
+            raise WrongEventLoopError(
+                "This client was opened before a fork, in the parent process.",
+                fix="Open one client in each process.",
+            )
+        if self._loop is not loop:
+            raise WrongEventLoopError(
+                "This client was opened in another event loop.",
+                fix="Open one client in each event loop; `async with AsyncCleanlist()` inside it is enough.",
+            )
+        return loop
+
+
+def client_is_closed() -> ConfigurationError:
+    """Make the error of a call on a closed client."""
+    return ConfigurationError("This client is closed.", fix="Open a new one.")
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -62,20 +62,23 @@ class Window:
             self._collect(now)
         if self._probing or now < self.paused_until:
             return 0
-        free = self._free(now)
+        free = max(0, self._free(now))
         return 1 if free > 1 and self._burst_spent and not self._tried else free
 
     def opens_at(self, now: float, keep: int = 0) -> float:
-        """Return when more than *keep* tokens are free; infinity when only an answer can bring that."""
+        """Return when more than *keep* tokens are free; infinity when only an answer can bring that.
+
+        Of a small limit, no more than a quarter is kept.
+        """
+        if keep:
+            keep = min(keep, int(self.capacity(now)) // 4)
         if self.available(now) > keep:
             return now
         if self._probing or (keep and self._must_probe):
             return _UNTIL_ANSWER
         missing = keep + 1 - self._free(now)
-        opens = self._nth_return(missing) if missing > 0 else now
-        if missing == 1 and self._capacity < self.limit:
-            capacity = self.capacity(now)
-            opens = min(opens, now + (int(capacity) + 1 - capacity) * self.window_s)
+        growable = min(missing, self.limit - int(self.capacity(now)))
+        opens = min(self._opens_with(grown, missing, now) for grown in range(max(growable, 0) + 1))
         return max(opens, self.paused_until)
 
     def capacity(self, now: float) -> float:
@@ -110,17 +113,19 @@ class Window:
         return is_probe
 
     def answered(self, now: float, *, probe: bool = False) -> None:
-        """The request was answered at *now*: its token returns one window later."""
+        """Let the token return one window after *now*, when its request was answered."""
         self._settle(now + self.window_s + self.margin_s, probe=probe)
         self._tried = self._tried or probe
 
     def lost(self, now: float, *, probe: bool = False) -> None:
-        """The request's connection was given up at *now*; it may reach the server for a while yet."""
+        """Let the token return a grace later still: the request was given up at *now*, but may yet arrive."""
         self._settle(now + self.grace_s + self.window_s + self.margin_s, probe=probe)
 
     def unsent(self, *, probe: bool = False) -> None:
-        """Not a byte of the request left: its token is free at once."""
+        """Free the token at once: not a byte of its request left."""
         self._settle(None, probe=probe)
+        if not probe:
+            self._burst_spent = self._tried  # a token is left, so the burst is not spent after all
 
     # -- what the server tells -----------------------------------------------------------------
 
@@ -144,6 +149,11 @@ class Window:
         heapq.heapify(self._returning)
         self.pause(other.paused_until)
         self.smooth_until = max(self.smooth_until, other.smooth_until)
+        self._burst_spent = self._burst_spent or other._burst_spent
+        self._tried = self._tried or other._tried
+        self._probing = self._probing or other._probing
+        if other._shrunk_at > self._shrunk_at:
+            self._capacity, self._shrunk_at = other._capacity, other._shrunk_at
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -161,12 +171,24 @@ class Window:
             heapq.heappush(self._returning, returns_at)
         if probe:
             self._probing = False
+        self._forget_burst()
 
     def _collect(self, now: float) -> None:
         while self._returning and self._returning[0] <= now:
             heapq.heappop(self._returning)
+        self._forget_burst()
+
+    def _forget_burst(self) -> None:
         if not self._returning and not self._in_flight:
             self._burst_spent = self._tried = False
+
+    def _opens_with(self, grown: int, missing: int, now: float) -> float:
+        """Return when *missing* tokens are there, of which so many have *grown* back after a 429."""
+        returned = self._nth_return(missing - grown) if missing > grown else now
+        if not grown:
+            return returned
+        capacity = self.capacity(now)
+        return max(returned, now + (int(capacity) + grown - capacity) * self.window_s)
 
     def _nth_return(self, count: int) -> float:
         if count > len(self._returning):

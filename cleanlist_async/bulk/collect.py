@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import anyio
 
+from cleanlist_async import facts
 from cleanlist_async.bulk.dedupe import copy_for
 from cleanlist_async.bulk.fetch import Fetcher, Submitted
-from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Summary
+from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult
+from cleanlist_async.bulk.telling import Teller
 from cleanlist_async.errors import CleanlistError, DeadlineExceededError
 from cleanlist_async.identity import Prepared, prepare
 from cleanlist_async.pipeline import CallOptions, Pipeline
@@ -22,69 +23,89 @@ class Collector:
 
     def __init__(self, pipeline: Pipeline, polls: PollScheduler, options: CallOptions) -> None:
         self._clock = pipeline.limiter.clock
-        self._options = options
+        self._deadline_s = options.deadline_s
+        self._teller = Teller(pipeline, polls, None, None)
         self._fetcher = Fetcher(pipeline, polls, replace(options, deadline_s=None), self._note_lookups)
-        self._summary = Summary()
+        self._room = anyio.Semaphore(facts.MAX_OPEN_WORKFLOWS)
+        self._results: list[EnrichmentResult] = []
         self._stopped_by: CleanlistError | None = None
 
-    async def collect(self, pending: Sequence[EnrichmentResult]) -> EnrichmentReport:
+    async def collect(self, pending: Iterable[EnrichmentResult]) -> EnrichmentReport:
         """Return *pending* in its order, with results where there are some by now."""
-        started = self._clock()
-        results = {position: result for position, result in enumerate(pending)}
-        workflows: defaultdict[str, list[int]] = defaultdict(list)
-        for position, result in results.items():
+        self._results = list(pending)
+        workflows: dict[str, _Wanted] = {}
+        for position, result in enumerate(self._results):
             if result.workflow_id is not None and result.status in {"pending", "unknown"}:
-                workflows[result.workflow_id].append(position)
-        with anyio.move_on_after(self._options.deadline_s) as deadline:
+                workflows.setdefault(result.workflow_id, _Wanted()).add(position, result)
+        with anyio.move_on_after(self._deadline_s) as deadline:
             async with anyio.create_task_group() as group:
-                for positions in workflows.values():
-                    group.start_soon(self._collect_workflow, results, positions)
+                for workflow_id, wanted in workflows.items():
+                    await self._room.acquire()
+                    group.start_soon(self._collect_workflow, workflow_id, wanted)
         if deadline.cancelled_caught:
             self._stopped_by = DeadlineExceededError(
-                f"Collecting took longer than deadline_s = {self._options.deadline_s:g} s."
+                f"Collecting took longer than deadline_s = {self._deadline_s or 0:g} s.",
+                fix="Collect what is still pending again: it is free.",
             )
-        for result in results.values():
-            self._summary.count(result)
-        self._summary.elapsed_s = self._clock() - started
-        return EnrichmentReport(tuple(results.values()), self._summary, self._stopped_by)
+        return self._report(len(workflows))
 
-    async def _collect_workflow(self, results: dict[int, EnrichmentResult], positions: Sequence[int]) -> None:
-        firsts: dict[bytes, Prepared] = {}
-        same: defaultdict[bytes, list[int]] = defaultdict(list)
-        for position in positions:
-            contact = prepare(results[position].index, results[position].contact)
-            if isinstance(contact, Prepared):
-                firsts.setdefault(contact.identity, contact)
-                same[contact.identity].append(position)
-        submitted = self._submitted(results, firsts, same)
-        enrichment_type = results[positions[0]].enrichment_type or "partial"
+    def _report(self, workflows: int) -> EnrichmentReport:
+        summary = self._teller.summary
+        for result in self._results:
+            summary.count(result)
+        summary.workflows = workflows
+        self._teller.tell(0)
+        return EnrichmentReport(tuple(self._results), summary, self._stopped_by)
+
+    async def _collect_workflow(self, workflow_id: str, wanted: _Wanted) -> None:
         try:
-            fetched = await self._fetcher.fetch(submitted, enrichment_type)
+            submitted = wanted.submitted(workflow_id, self._clock())
+            fetched = await self._fetcher.fetch(submitted, wanted.enrichment_type)
         except CleanlistError as error:
             self._stopped_by = error
-            return
-        for first, result in zip(firsts.values(), fetched, strict=True):
-            for position in same[first.identity]:
-                results[position] = self._updated(results[position], first, result)
-
-    def _submitted(
-        self,
-        results: dict[int, EnrichmentResult],
-        firsts: dict[bytes, Prepared],
-        same: dict[bytes, list[int]],
-    ) -> Submitted:
-        ids = tuple(results[same[identity][0]].task_id for identity in firsts)
-        workflow_id = results[next(iter(same.values()))[0]].workflow_id
-        assert workflow_id is not None  # noqa: S101  # only results with one get here
-        return Submitted(workflow_id, tuple(firsts.values()), ids, None, self._clock(), is_new=False)
-
-    def _updated(
-        self, old: EnrichmentResult, first: Prepared, result: EnrichmentResult
-    ) -> EnrichmentResult:
-        if old.index == first.index:
-            return replace(result, duplicate_of=old.duplicate_of)
-        own = Prepared(old.index, old.contact, first.payload, first.identity)
-        return copy_for(own, result)
+        else:
+            for position, result in wanted.fan_out(fetched):
+                self._results[position] = result
+        finally:
+            self._room.release()
 
     def _note_lookups(self, count: int) -> None:
-        self._summary.lookups += count
+        self._teller.note_lookups(count, 0)
+
+
+class _Wanted:
+    """The pending results of one workflow. Duplicates share a contact, as they did when it was submitted."""
+
+    def __init__(self) -> None:
+        self.enrichment_type: facts.EnrichmentType = "partial"
+        self._firsts: dict[bytes, Prepared] = {}
+        self._task_ids: list[str | None] = []
+        self._wanted: dict[bytes, list[tuple[int, EnrichmentResult]]] = {}
+
+    def add(self, position: int, result: EnrichmentResult) -> None:
+        """Take a pending result; one whose contact could never have been sent is left as it is."""
+        contact = prepare(result.index, result.contact)
+        if not isinstance(contact, Prepared):
+            return
+        self.enrichment_type = result.enrichment_type or self.enrichment_type
+        if contact.identity not in self._firsts:
+            self._firsts[contact.identity] = contact
+            self._task_ids.append(result.task_id)
+            self._wanted[contact.identity] = []
+        self._wanted[contact.identity].append((position, result))
+
+    def submitted(self, workflow_id: str, now: float) -> Submitted:
+        """Describe the workflow, as far as these results know it."""
+        known = tuple(task_id for task_id in self._task_ids if task_id is not None)
+        contacts = tuple(self._firsts.values())
+        return Submitted(workflow_id, contacts, tuple(self._task_ids), known, None, now, is_new=False)
+
+    def fan_out(self, fetched: Sequence[EnrichmentResult]) -> Iterable[tuple[int, EnrichmentResult]]:
+        """Yield the position and the new result of each."""
+        for first, result in zip(self._firsts.values(), fetched, strict=True):
+            for position, old in self._wanted[first.identity]:
+                if old.index == first.index:
+                    yield position, replace(result, duplicate_of=old.duplicate_of)
+                else:
+                    own = Prepared(old.index, old.contact, first.payload, first.identity)
+                    yield position, copy_for(own, result)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
 import anyio.lowlevel
@@ -18,22 +18,14 @@ WINDOW: Final = 50_000
 """Identities remembered of a source that cannot be read twice."""
 
 
-@dataclass(eq=False, slots=True)
-class _First:
-    """The first contact of an identity, and who waits for its result."""
-
-    index: int
-    result: EnrichmentResult | None = None
-    followers: list[Prepared] = field(default_factory=list[Prepared])
-
-
 class Duplicates:
     """Links each contact to the first one of the same identity.
 
     Parameters
     ----------
     mode
-        ``"all"`` links across the whole input, ``"window"`` across its last 50,000 identities, ``"off"`` not.
+        ``"all"`` links across the whole input, ``"window"`` across its last 50,000 identities (whose
+        ``raw`` is not kept for those who come later), ``"off"`` not.
     repeated
         The identities that occur more than once, where that is known beforehand: only their results
         need to be remembered.
@@ -43,38 +35,35 @@ class Duplicates:
     def __init__(self, mode: Dedupe, repeated: Collection[bytes] | None = None) -> None:
         self._mode = mode
         self._repeated = repeated
-        self._firsts: OrderedDict[bytes, _First] = OrderedDict()
+        self._followers: dict[bytes, list[Prepared]] = {}
+        self._results: OrderedDict[bytes, EnrichmentResult] = OrderedDict()
+        self.waiting = 0
+        """Contacts whose result is still to come with that of another."""
 
     def follow(self, contact: Prepared) -> EnrichmentResult | bool:
-        """Return False for the first of its identity, a result that is there already, or True: it will come."""
-        if self._mode == "off" or (self._repeated is not None and contact.identity not in self._repeated):
+        """Return False for the first of its identity, the result if it is there, or True: it will come."""
+        identity = contact.identity
+        if self._mode == "off" or (self._repeated is not None and identity not in self._repeated):
             return False
-        first = self._firsts.get(contact.identity)
-        if first is None:
-            self._firsts[contact.identity] = _First(contact.index)
-            if self._mode == "window" and len(self._firsts) > WINDOW:
-                self._forget()
+        if (result := self._results.get(identity)) is not None:
+            return copy_for(contact, result)
+        if (followers := self._followers.get(identity)) is None:
+            self._followers[identity] = []
             return False
-        if first.result is not None:
-            return copy_for(contact, first.result)
-        first.followers.append(contact)
+        followers.append(contact)
+        self.waiting += 1
         return True
 
-    def settle(self, identity: bytes, result: EnrichmentResult) -> Iterable[EnrichmentResult]:
+    def settle(self, identity: bytes, result: EnrichmentResult) -> Sequence[EnrichmentResult]:
         """Take the result of a first, and return those of its followers."""
-        first = self._firsts.get(identity)
-        if first is None:
+        followers = self._followers.pop(identity, None)
+        if followers is None:
             return ()
-        first.result = result
-        followers, first.followers = first.followers, []
+        self.waiting -= len(followers)
+        self._results[identity] = replace(result, raw=None) if self._mode == "window" else result
+        if self._mode == "window" and len(self._results) > WINDOW:
+            self._results.popitem(last=False)
         return [copy_for(follower, result) for follower in followers]
-
-    def _forget(self) -> None:
-        """Drop the oldest identity whose result is there; one in flight may still gain followers."""
-        for identity, first in self._firsts.items():
-            if first.result is not None:
-                del self._firsts[identity]
-                return
 
 
 def copy_for(contact: Prepared, result: EnrichmentResult) -> EnrichmentResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,7 +11,7 @@ import anyio
 from cleanlist_async.bulk import settle
 from cleanlist_async.bulk.matching import match_rows
 from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.errors import CleanlistError
+from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.identity import Prepared
 from cleanlist_async.models.public import BulkStatus, BulkSubmission
@@ -26,25 +26,38 @@ _LOOKUPS_AT_ONCE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """An accepted workflow: its contacts by position, and the id each may have there."""
+    """An accepted workflow.
+
+    Attributes
+    ----------
+    contacts, task_ids
+        Its contacts by position, and the id that each has if ids follow their order.
+    all_ids
+        Every id the server gave, also where there are not as many as contacts.
+    key
+        The key it was submitted with; None if that is not known.
+    at
+        Time of the submit's answer, by the limiter's clock.
+    is_new
+        Whether we submitted it just now, all these contacts and no others.
+
+    """
 
     workflow_id: str
     contacts: tuple[Prepared, ...]
     task_ids: tuple[str | None, ...]
+    all_ids: tuple[str, ...]
     key: str | None
     at: float
     is_new: bool = True
 
     @classmethod
     def of(cls, reply: Reply[BulkSubmission], contacts: tuple[Prepared, ...], at: float) -> Submitted:
-        """Take the ids only where there are as many as contacts, each of them once."""
+        """Take the ids by position only where there are as many as contacts, each of them once."""
         ids = reply.value.task_ids
         usable = len(ids) == len(contacts) == len(set(ids))
-        return cls(reply.value.workflow_id, contacts, ids if usable else (None,) * len(contacts), reply.key, at)
-
-    def task_id(self, contact: Prepared) -> str | None:
-        """Return the id that position gives a contact; it is not certain to be its own."""
-        return self.task_ids[self.contacts.index(contact)]
+        by_position = ids if usable else (None,) * len(contacts)
+        return cls(reply.value.workflow_id, contacts, by_position, ids, reply.key, at)
 
 
 class Fetcher:
@@ -64,86 +77,127 @@ class Fetcher:
 
     async def fetch(self, submitted: Submitted, enrichment_type: EnrichmentType) -> list[EnrichmentResult]:
         """Wait for a workflow and return a result for each of its contacts, in their order."""
-        status = await self._polls.finished(
-            submitted.workflow_id,
-            key=submitted.key,
-            submitted_at=submitted.at,
-            options=self._options,
-            is_new=submitted.is_new,
-        )
+        status, key = await self._finished(submitted)
         rows = list(status.rows)
         if not status.failed:
-            rows = await self._complete(submitted, rows)
-        contacts = [contact.contact for contact in submitted.contacts]
-        final = [row for row in rows if row.is_final]
-        matched = match_rows(contacts, submitted.task_ids, final)
-        return [
-            self._result(submitted, position, matched.get(position), rows, status, enrichment_type)
-            for position in range(len(contacts))
-        ]
+            rows += await self._look_up(_missing(submitted, rows), key)
+        matched = match_rows(
+            [contact.contact for contact in submitted.contacts],
+            submitted.task_ids,
+            [row for row in rows if row.is_final],
+            whole=submitted.is_new or _total(status) == len(submitted.contacts),
+        )
+        return _Reading(submitted, status, rows, enrichment_type).results(matched)
 
-    def _result(
+    async def _finished(self, submitted: Submitted) -> tuple[BulkStatus, str | None]:
+        """Wait for the end. Lists and rights are per user: where its key is not known, try each."""
+        keys = (submitted.key,) if submitted.key else self._pipeline.route.keys or (None,)
+        for key in keys:
+            try:
+                status = await self._polls.finished(
+                    submitted.workflow_id,
+                    key=key,
+                    submitted_at=submitted.at,
+                    options=self._options,
+                    is_new=submitted.is_new,
+                )
+            except NotFoundError:
+                if key == keys[-1]:
+                    raise
+            else:
+                return status, key
+        raise AssertionError  # there is always a key to try
+
+    async def _look_up(self, task_ids: Sequence[str], key: str | None) -> list[EnrichmentRow]:
+        """Ask for each task on its own."""
+        found: list[EnrichmentRow] = []
+        line = anyio.Semaphore(_LOOKUPS_AT_ONCE)
+
+        async def ask(task_id: str) -> None:
+            async with line:
+                self._polls.status_requests += 1
+                try:
+                    call = status_call(task_id=task_id, kind=RequestClass.STATUS, key=key)
+                    status = (await self._pipeline.call(call, self._options)).value
+                except CleanlistError:
+                    return  # it stays pending
+            rows = (row for row in status.rows if row.task_id in {None, task_id})
+            found.extend(replace(row, task_id=task_id) for row in (next(rows, None),) if row)
+
+        if task_ids:
+            self._note_lookups(len(task_ids))
+            async with anyio.create_task_group() as group:
+                for task_id in task_ids:
+                    group.start_soon(ask, task_id)
+        return found
+
+
+def _missing(submitted: Submitted, rows: Sequence[EnrichmentRow]) -> list[str]:
+    """Return the ids that have no row, unless rows without an id may be theirs."""
+    there = {row.task_id for row in rows}
+    missing = [task_id for task_id in dict.fromkeys(submitted.all_ids) if task_id not in there]
+    unnamed = sum(row.task_id is None for row in rows)
+    return missing if unnamed < len(missing) else []
+
+
+def _total(status: BulkStatus) -> int | None:
+    """Return how many rows the workflow has, as far as its answer tells."""
+    told = (status.summary or {}).get("total")
+    if isinstance(told, int):
+        return told
+    return len(status.rows) + (status.results_truncated or 0) if status.rows else None
+
+
+class _Reading:
+    """Results from the final answer of one workflow."""
+
+    def __init__(
         self,
         submitted: Submitted,
-        position: int,
-        row: EnrichmentRow | None,
-        rows: Sequence[EnrichmentRow],
         status: BulkStatus,
+        rows: Iterable[EnrichmentRow],
         enrichment_type: EnrichmentType,
-    ) -> EnrichmentResult:
-        contact, task_id = submitted.contacts[position], submitted.task_ids[position]
-        workflow_id = submitted.workflow_id
-        if row is not None and (row.has_findings or not status.failed):
-            return settle.found(contact, row, workflow_id, task_id, enrichment_type)
-        if status.failed:
-            reason = f"the server ended the workflow as {status.status!r}; failed enrichments cost nothing"
-            return settle.without_row(contact, "failed", reason, workflow_id=workflow_id, task_id=task_id)
-        doubtful = next((other for other in rows if task_id is not None and other.task_id == task_id), None)
-        if doubtful is None:
-            reason = "the finished workflow has no row for it"
+    ) -> None:
+        self._submitted = submitted
+        self._status = status
+        self._by_id = {row.task_id: row for row in rows if row.task_id is not None}
+        self._enrichment_type: EnrichmentType = enrichment_type
+
+    def results(self, matched: dict[int, EnrichmentRow]) -> list[EnrichmentResult]:
+        """Return a result for each contact. A row that several share was charged once."""
+        results: list[EnrichmentResult] = []
+        paid: set[int] = set()
+        for position, contact in enumerate(self._submitted.contacts):
+            row, task_id = matched.get(position), self._submitted.task_ids[position]
+            if row is None or (self._status.failed and not row.has_findings):
+                results.append(self._without_row(contact, task_id))
+                continue
+            result = settle.found(contact, row, self._submitted.workflow_id, task_id, self._enrichment_type)
+            if id(row) in paid:
+                result.credits_estimated = 0.0
+                result.credits_charged = None if result.credits_charged is None else 0.0
+            paid.add(id(row))
+            results.append(result)
+        return results
+
+    def _without_row(self, contact: Prepared, task_id: str | None) -> EnrichmentResult:
+        doubtful = self._by_id.get(task_id) if task_id is not None else None
+        failed = self._status.failed and not (doubtful and doubtful.has_findings)
+        if failed:
+            word = self._status.status
+            reason = f"the server ended the workflow as {word!r}; failed enrichments cost nothing"
+        elif doubtful is None:
+            reason = "the finished workflow has no row that is certainly its own"
         elif doubtful.is_final:
             reason = "the row at its place cannot be told to be its own; see raw"
         else:
             reason = f"its row is still {doubtful.status!r} in the finished workflow"
         return settle.without_row(
             contact,
-            "pending",
+            "failed" if failed else "pending",
             reason,
-            workflow_id=workflow_id,
+            workflow_id=self._submitted.workflow_id,
             task_id=task_id,
             row=doubtful,
-            enrichment_type=enrichment_type,
+            enrichment_type=self._enrichment_type,
         )
-
-    async def _complete(self, submitted: Submitted, rows: list[EnrichmentRow]) -> list[EnrichmentRow]:
-        """Ask for each task that has no finished row in the workflow's answer."""
-        there = {row.task_id for row in rows if row.is_final}
-        unnamed = sum(row.task_id is None for row in rows)
-        missing = [task_id for task_id in submitted.task_ids if task_id is not None and task_id not in there]
-        if not missing or unnamed >= len(missing):
-            return rows
-        self._note_lookups(len(missing))
-        found = await self._look_up(missing, submitted.key)
-        return [row for row in rows if row.task_id not in found] + list(found.values())
-
-    async def _look_up(self, task_ids: Sequence[str], key: str | None) -> dict[str, EnrichmentRow]:
-        found: dict[str, EnrichmentRow] = {}
-        line = anyio.Semaphore(_LOOKUPS_AT_ONCE)
-
-        async def ask(task_id: str) -> None:
-            call = status_call(task_id=task_id, kind=RequestClass.STATUS, key=key)
-            async with line:
-                try:
-                    status = (await self._pipeline.call(call, self._options)).value
-                except CleanlistError:
-                    return  # it stays pending
-                finally:
-                    self._polls.status_requests += 1
-            row = next((row for row in status.rows if row.task_id in {None, task_id}), None)
-            if row is not None:
-                found[task_id] = replace(row, task_id=task_id)
-
-        async with anyio.create_task_group() as group:
-            for task_id in task_ids:
-                group.start_soon(ask, task_id)
-        return found

@@ -1,215 +1,255 @@
 """Whose row is it? An e-mail on the wrong person is the worst bug this library could have.
 
 That ``task_ids`` follow the order of the contacts is nowhere documented. So a row is joined by position
-only where there are exactly as many ids as contacts, and only if nothing it carries speaks against it;
-else by what it carries; and a row that matches nothing, or two people, is given to nobody.
+only where there are exactly as many ids as contacts, and only if what it carries agrees, or the other rows
+prove the order; else by what it carries; and a row that fits nobody, or two people, is given to nobody.
 """
 
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from enum import Enum
-from typing import Final, TypeAlias
-from urllib.parse import unquote, urlsplit
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
 
-from cleanlist_async.contacts import API_FIELDS, Contact
-from cleanlist_async.errors import JSON
+from cleanlist_async.bulk.likeness import (
+    Input,
+    Name,
+    input_in,
+    input_of,
+    linkedin_slug,
+    name_in,
+    name_of,
+    names_differ,
+    same_employer,
+    slug_words,
+)
+from cleanlist_async.contacts import Contact
 from cleanlist_async.models.rows import EnrichmentRow
-
-_Input: TypeAlias = tuple[tuple[str, str], ...]
 
 _CHANCE: Final = math.log(1e6)
 """An order is taken as proven when luck would agree with it less than once in a million times."""
-_WORD: Final = re.compile(r"[^\W_]+")
-_COMPANY_FORMS: Final = frozenset(
-    "inc incorporated ltd limited llc llp gmbh ag sa sas sarl srl spa bv nv plc corp corporation co company"
-    " group holding holdings the".split()
-)
-
-
-class Verdict(Enum):
-    """What a row says about a contact."""
-
-    AGREES = 1
-    SILENT = 0
-    CONTRADICTS = -1
 
 
 def match_rows(
-    contacts: Sequence[Contact], task_ids: Sequence[str | None], rows: Iterable[EnrichmentRow]
+    contacts: Sequence[Contact],
+    task_ids: Sequence[str | None],
+    rows: Iterable[EnrichmentRow],
+    *,
+    whole: bool = True,
 ) -> dict[int, EnrichmentRow]:
     """Return for each position in *contacts* the row that is certainly its own.
 
-    *task_ids* holds the id of each contact by position, or None where there is none to be had. Contacts
-    left out of the result have no row, or none that is certain.
+    *task_ids* holds the id of each contact by position, or None where there is none to be had. *whole*:
+    these are all contacts of the workflow, so that a row which fits one of them cannot be another's.
+    Contacts left out of the result have no row, or none that is certain.
     """
-    rows = list(rows)
-    index = _Index(contacts)
-    positions = {task_id: position for position, task_id in enumerate(task_ids) if task_id is not None}
-    by_position = {positions[row.task_id]: row for row in rows if row.task_id in positions}
-    verdicts = {position: compare(contacts[position], row) for position, row in by_position.items()}
-    matched = {position: row for position, row in by_position.items() if verdicts[position] is Verdict.AGREES}
-    if not _order_is_broken(index, by_position):
-        proven = _order_is_proven(len(matched), len(contacts))
-        matched |= {
-            position: row
-            for position, row in by_position.items()
-            if verdicts[position] is Verdict.SILENT and (proven or not row.has_findings)
-        }
-    taken = {id(row) for row in matched.values()}
-    return matched | _match_by_identity(index, matched, [row for row in rows if id(row) not in taken])
+    match = _Match(contacts, task_ids, rows, whole=whole)
+    match.give_by_evidence()
+    match.give_by_order()
+    match.give_misses()
+    return match.given
 
 
-def _order_is_broken(index: _Index, by_position: Mapping[int, EnrichmentRow]) -> bool:
-    """Whether any row certainly belongs to another contact than its position says."""
-    owners = ((position, index.owners(row)) for position, row in by_position.items())
-    return any(owned and position not in owned for position, owned in owners)
+@dataclass(eq=False, slots=True)
+class _Row:
+    """A row, the position its id has, and the positions of those it belongs to by what it carries.
+
+    `owners` are several only if they are the same person. `certain`: by its input or LinkedIn address.
+    `kin` are all with that LinkedIn address, whatever else was said of them.
+    """
+
+    row: EnrichmentRow
+    position: int | None
+    name: Name
+    owners: Sequence[int] = ()
+    kin: Sequence[int] = ()
+    certain: bool = False
+    refused: bool = False
+    """Whether it cannot belong to the contact at its position."""
+
+    @property
+    def agrees(self) -> bool:
+        return self.position in self.owners
 
 
-def _order_is_proven(agreeing: int, contacts: int) -> bool:
-    """Whether so many rows agree with their positions that luck cannot explain it."""
-    if agreeing >= contacts - 1:
-        return True
-    return sum(math.log(contacts - taken) for taken in range(agreeing)) >= _CHANCE
+class _Match:
+    def __init__(
+        self,
+        contacts: Sequence[Contact],
+        task_ids: Sequence[str | None],
+        rows: Iterable[EnrichmentRow],
+        *,
+        whole: bool,
+    ) -> None:
+        self.given: dict[int, EnrichmentRow] = {}
+        self._contacts = contacts
+        self._whole = whole
+        positions = {task_id: position for position, task_id in enumerate(task_ids) if task_id is not None}
+        crowd = _Crowd(contacts)
+        self._rows = [crowd.place(row, positions.get(row.task_id or "")) for row in rows]
+        self._names_tell = whole and (len(self._rows) >= len(contacts) or not self._has_strangers(crowd))
+
+    def _has_strangers(self, crowd: _Crowd) -> bool:
+        """Whether a row might be that of somebody whose name we do not know, and who has none yet."""
+        known = {position for row in self._rows if row.certain for position in (*row.owners, *row.kin)}
+        return not crowd.nameless <= known
+
+    def give_by_evidence(self) -> None:
+        """Give each contact the row that can only be its own; two different ones are none."""
+        claims: dict[int, list[_Row]] = defaultdict(list)
+        for row in self._rows:
+            if row.certain or self._names_tell or (not self._whole and self._stands_out(row)):
+                for position in row.owners:
+                    claims[position].append(row)
+        for position, rows in claims.items():
+            at_home = [row for row in rows if row.position == position]
+            certain = [row for row in rows if row.certain]
+            best = [row for row in at_home if row.certain] or certain or rows
+            if len(best) == 1 or _all_alike(row.row for row in best):
+                self.given[position] = next((row for row in at_home if row in best), best[0]).row
+        if not any(row.position is not None for row in self._rows):
+            self._give_merged()
+
+    def _give_merged(self) -> None:
+        """Where the server merged contacts of one LinkedIn address, give its row to each of them."""
+        kin: dict[int, list[_Row]] = defaultdict(list)
+        for row in self._rows:
+            for position in row.kin:
+                kin[position].append(row)
+        for position, rows in kin.items():
+            if _all_alike(row.row for row in rows):
+                self.given.setdefault(position, rows[0].row)
+
+    def _stands_out(self, row: _Row) -> bool:
+        """Whether a row is at its place and no other row has its name: enough where not all are in sight."""
+        return row.agrees and sum(other.name == row.name for other in self._rows) == 1
+
+    def give_by_order(self) -> None:
+        """Give what is left by position, if the other rows prove that ids follow the order of contacts."""
+        if self._order_is_proven and not self._order_is_broken:
+            for row in self._rows:
+                if row.position is not None and not row.refused:
+                    self.given.setdefault(row.position, row.row)
+
+    @property
+    def _order_is_proven(self) -> bool:
+        agreeing = sum(
+            self.given.get(row.position) is row.row for row in self._rows if row.position is not None
+        )
+        alone = self._whole and len(self._contacts) == 1
+        if alone or (self._names_tell and agreeing >= len(self._contacts) - 1):
+            return True
+        return sum(math.log(len(self._contacts) - taken) for taken in range(agreeing)) >= _CHANCE
+
+    @property
+    def _order_is_broken(self) -> bool:
+        """Whether a row belongs elsewhere than its position says."""
+        at_home = {row.position for row in self._rows if row.agrees}
+        return any(
+            row.owners and not row.agrees and (row.certain or at_home.isdisjoint(row.owners))
+            for row in self._rows
+            if row.position is not None
+        )
+
+    def give_misses(self) -> None:
+        """Where only rows without findings are left, one for each contact, any of them is right."""
+        taken = {id(row) for row in self.given.values()}
+        left = [row for row in self._rows if id(row.row) not in taken]
+        found = any(row.row.has_findings for row in left)
+        placed = {row.position for row in self._rows if row.position is not None}
+        if self._whole and not found and len(placed) == len(self._contacts):
+            for row in left:
+                if row.position is not None and not row.refused:
+                    self.given.setdefault(row.position, row.row)
 
 
-def _match_by_identity(
-    index: _Index, matched: Mapping[int, EnrichmentRow], rows: Sequence[EnrichmentRow]
-) -> dict[int, EnrichmentRow]:
-    claims: dict[int, list[EnrichmentRow]] = defaultdict(list)
-    for row in rows:
-        for position in index.owners(row):
-            if position not in matched:
-                claims[position].append(row)
-    return {position: found[0] for position, found in claims.items() if _all_alike(found)}
-
-
-def _all_alike(rows: Sequence[EnrichmentRow]) -> bool:
+def _all_alike(rows: Iterable[EnrichmentRow]) -> bool:
     return len({(row.email, row.phones, row.status) for row in rows}) == 1
 
 
-class _Index:
-    """Contacts by what a row may carry about them."""
+@dataclass(slots=True)
+class _Namesakes:
+    """Contacts that have a row's name, by what their employers say."""
+
+    agree: list[int] = field(default_factory=list[int])
+    silent: list[int] = field(default_factory=list[int])
+    differ: list[int] = field(default_factory=list[int])
+
+    def only(self) -> list[int]:
+        """Return those who alone can be meant. People change employers: a difference proves nothing."""
+        if self.agree and not self.silent:
+            return self.agree
+        return [] if self.agree or self.differ else self.silent
+
+    def __contains__(self, position: object) -> bool:
+        return position in self.agree or position in self.silent or position in self.differ
+
+
+class _Crowd:
+    """The contacts, by what a row may carry about them."""
 
     def __init__(self, contacts: Sequence[Contact]) -> None:
         self._contacts = contacts
-        self._by_input: dict[_Input, list[int]] = defaultdict(list)
-        self._by_linkedin: dict[str, list[int]] = defaultdict(list)
-        self._by_name: dict[frozenset[str], list[int]] = defaultdict(list)
+        self._names = [name_of(contact) for contact in contacts]
+        self._by_linkedin: dict[str | None, list[int]] = defaultdict(list)
+        self._by_name: dict[Name, list[int]] = defaultdict(list)
+        self._by_slug_word: dict[str, set[int]] = defaultdict(set)
+        self.nameless = {position for position, name in enumerate(self._names) if not name}
         for position, contact in enumerate(contacts):
-            self._by_input[_input_of(contact)].append(position)
-            if slug := linkedin_slug(contact.linkedin_url):
+            slug = linkedin_slug(contact.linkedin_url)
+            if slug:
                 self._by_linkedin[slug].append(position)
-            if name := _name_of(contact.first_name, contact.last_name):
-                self._by_name[frozenset(name)].append(position)
+            if name := self._names[position]:
+                self._by_name[name].append(position)
+            elif slug:
+                for word in slug_words(slug):
+                    self._by_slug_word[word].add(position)
 
-    def owners(self, row: EnrichmentRow) -> list[int]:
-        """Return who the row certainly belongs to: one contact, or several that are the same person."""
-        echo = _echo(row)
-        if echo and echo in self._by_input:
-            return self._by_input[echo]
-        for slug in (linkedin_slug(row.linkedin_url), dict(echo).get("linkedin_url")):
-            if slug and slug in self._by_linkedin:
-                return self._by_linkedin[slug]
-        namesakes = self._by_name.get(frozenset(_row_name(row)), ())
-        named = [n for n in namesakes if compare(self._contacts[n], row) is Verdict.AGREES]
-        return named if len(named) == 1 else []
+    @cached_property
+    def _by_input(self) -> dict[Input, list[int]]:
+        by_input: dict[Input, list[int]] = defaultdict(list)
+        for position, contact in enumerate(self._contacts):
+            by_input[input_of(contact)].append(position)
+        return by_input
 
+    def place(self, row: EnrichmentRow, position: int | None) -> _Row:
+        """Find out who *row* belongs to."""
+        placed = _Row(row, position, name_in(row))
+        echo = input_in(row)
+        slugs = (dict(echo).get("linkedin_url") if echo else None, linkedin_slug(row.linkedin_url))
+        placed.kin = next((self._by_linkedin[slug] for slug in slugs if slug in self._by_linkedin), ())
+        if owners := (self._by_input.get(echo) if echo else None) or placed.kin:
+            placed.owners, placed.certain = owners, True
+        else:
+            namesakes = self._namesakes(row, placed.name)
+            owners = namesakes.only()
+            # Of two namesakes, one may have moved to the other's employer: then their places decide.
+            moved = position not in owners and position in namesakes
+            if not moved and self._are_one(owners):
+                placed.owners = owners
+        if position is not None and not placed.agrees:
+            differ = names_differ(self._names[position], placed.name)
+            placed.refused = placed.certain or bool(echo) or differ
+        return placed
 
-def compare(contact: Contact, row: EnrichmentRow) -> Verdict:
-    """Compare what a row carries with a contact: its input, LinkedIn address, name and employer.
+    def _are_one(self, positions: Sequence[int]) -> bool:
+        """Whether the contacts at these positions are the same, word for word."""
+        return len(positions) < 2 or len({input_of(self._contacts[position]) for position in positions}) == 1
 
-    People change employers and LinkedIn addresses, so a difference in those alone proves nothing.
-    """
-    if echo := _echo(row):
-        return Verdict.AGREES if echo == _input_of(contact) else Verdict.CONTRADICTS
-    slug = linkedin_slug(contact.linkedin_url)
-    if slug and slug == linkedin_slug(row.linkedin_url):
-        return Verdict.AGREES
-    ours, theirs = _name_of(contact.first_name, contact.last_name), _row_name(row)
-    if not ours:
-        return Verdict.AGREES if slug and _slug_holds(slug, theirs) else Verdict.SILENT
-    if not theirs:
-        return Verdict.SILENT
-    if set(ours) == set(theirs):
-        return Verdict.AGREES if _same_employer(contact, row) else Verdict.SILENT
-    # "Bob Lee" may come back as "Robert Q. Lee": a name that differs in part proves nothing.
-    return Verdict.SILENT if set(ours) & set(theirs) else Verdict.CONTRADICTS
+    def _namesakes(self, row: EnrichmentRow, name: Name) -> _Namesakes:
+        namesakes = _Namesakes()
+        for position in self._by_name.get(name, ()):
+            same = same_employer(self._contacts[position], row)
+            found = namesakes.silent if same is None else namesakes.agree if same else namesakes.differ
+            found.append(position)
+        namesakes.silent.extend(self._spelled_in_slugs(name))
+        return namesakes
 
-
-def linkedin_slug(url: str | None) -> str | None:
-    """Return the part of a LinkedIn profile address that names the person, folded; None if there is none."""
-    if not url:
-        return None
-    parts = urlsplit(url if "//" in url else f"//{url}")
-    path = [unquote(part) for part in parts.path.split("/") if part]
-    if "in" in path[:-1]:
-        return path[path.index("in") + 1].casefold()
-    return path[-1].casefold() if path and "linkedin" in parts.netloc else None
-
-
-def _input_of(contact: Contact) -> _Input:
-    return _folded({name: getattr(contact, name) for name in API_FIELDS})
-
-
-def _echo(row: EnrichmentRow) -> _Input:
-    return _folded(row.input) if row.input else ()
-
-
-def _folded(fields: Mapping[str, JSON]) -> _Input:
-    """Reduce contact fields to what stays the same however a server tidies them up."""
-    folded: list[tuple[str, str]] = []
-    for name in API_FIELDS:
-        value = fields.get(name)
-        if isinstance(value, str) and value.strip():
-            fold = {"linkedin_url": linkedin_slug, "company_domain": _domain}.get(name, _fold)
-            folded.append((name, fold(value) or _fold(value)))
-    return tuple(folded)
-
-
-def _fold(text: str) -> str:
-    return " ".join(text.split()).casefold()
-
-
-def _words(text: str | None) -> tuple[str, ...]:
-    plain = unicodedata.normalize("NFKD", text or "")
-    return tuple(_WORD.findall("".join(c for c in plain if not unicodedata.combining(c)).casefold()))
-
-
-def _name_of(first: str | None, last: str | None) -> tuple[str, ...]:
-    return (*_words(first), *_words(last)) if first and last else ()
-
-
-def _row_name(row: EnrichmentRow) -> tuple[str, ...]:
-    return _name_of(row.first_name, row.last_name) or _words(row.full_name)
-
-
-def _same_employer(contact: Contact, row: EnrichmentRow) -> bool:
-    """Whether the employers agree, or the row carries none that could differ."""
-    ours, theirs = _domain(contact.company_domain), _domain(row.company_domain)
-    if ours and theirs:
-        return ours == theirs or ours.endswith(f".{theirs}") or theirs.endswith(f".{ours}")
-    our_words, their_words = _company_words(contact.company_name), _company_words(row.company_name)
-    if our_words and their_words:
-        return our_words == their_words
-    return not (theirs or their_words)
-
-
-def _company_words(name: str | None) -> frozenset[str]:
-    return frozenset(_words(name)) - _COMPANY_FORMS
-
-
-def _domain(text: str | None) -> str | None:
-    if not text:
-        return None
-    host = (urlsplit(text if "//" in text else f"//{text}").hostname or "").casefold()
-    return host.removeprefix("www.") or None
-
-
-def _slug_holds(slug: str, name: tuple[str, ...]) -> bool:
-    """Whether a LinkedIn slug like ``ada-lovelace-7b1`` spells this name."""
-    return len(name) > 1 and set(name) <= set(_words(slug.replace("-", " ")))
+    def _spelled_in_slugs(self, name: Name) -> Iterator[int]:
+        """Yield those known by an address such as ``/in/ada-lovelace-7b1`` alone."""
+        if len(name) > 1 and self._by_slug_word:
+            spelled = [self._by_slug_word.get(word, set[int]()) for word in name]
+            yield from sorted(set[int].intersection(*spelled))

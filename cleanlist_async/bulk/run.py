@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 
-from cleanlist_async import facts
 from cleanlist_async.budget import Budget
 from cleanlist_async.bulk import settle
-from cleanlist_async.bulk.dedupe import Dedupe, Duplicates, repeated_identities
+from cleanlist_async.bulk.chunk import Chunk, RunSpec
+from cleanlist_async.bulk.dedupe import Duplicates, repeated_identities
 from cleanlist_async.bulk.fetch import Fetcher, Submitted
-from cleanlist_async.bulk.plan import ContactSource, rate_per_window
-from cleanlist_async.bulk.report import EnrichmentResult, Progress, ResultStatus, Summary
+from cleanlist_async.bulk.plan import ContactSource
+from cleanlist_async.bulk.queue import ResultQueue
+from cleanlist_async.bulk.report import EnrichmentResult
+from cleanlist_async.bulk.telling import Teller
 from cleanlist_async.chunking import Chunker, bulk_body
 from cleanlist_async.errors import (
     APIConnectionError,
@@ -36,9 +37,8 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
     VersionDeprecatedError,
 )
-from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.identity import ContactLike, Prepared, prepare
-from cleanlist_async.pipeline import CallOptions, Pipeline
+from cleanlist_async.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import submit_call
@@ -50,43 +50,16 @@ _SUBMITS_IN_LINE: Final = 4
 _FAILURES_IN_A_ROW: Final = 3
 """Chunks in a row that end badly before the run takes it as the state of the server, and stops."""
 _RESULTS_AHEAD: Final = 2_000
-"""Results held for a consumer that is slower than the server."""
+"""Results that wait for a slow consumer before nothing more is submitted."""
+_DUPLICATES_AHEAD: Final = 50_000
+"""Duplicates of an endless source that wait for the result of their first before it is read on."""
 _ENDS_THE_RUN: Final = (
     AuthenticationError,
     PermissionDeniedError,
     InsufficientCreditsError,
     VersionDeprecatedError,
-    ConfigurationError,
     APIConnectionError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RunSpec:
-    """What the caller asked for."""
-
-    enrichment_type: EnrichmentType
-    options: CallOptions
-    max_credits: float | None = None
-    webhook_url: str | None = None
-    dedupe: Dedupe = "all"
-    progress: Callable[[Progress], None] | None = None
-    max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
-
-
-@dataclass(eq=False, slots=True)
-class _Chunk:
-    """Contacts on their way through one request. `open` holds those without a result yet."""
-
-    open: dict[int, Prepared]
-    reserved: int
-    submitted: Submitted | None = None
-    doubt: UnknownOutcomeError | None = None
-    refusal: CleanlistError | None = None
-
-    @classmethod
-    def of(cls, contacts: Iterable[Prepared], *, reserved: int) -> _Chunk:
-        return cls({contact.index: contact for contact in contacts}, reserved)
 
 
 @dataclass(slots=True)
@@ -97,7 +70,6 @@ class Outcome:
     failure: Exception | None = None
     """What the caller's own source raised."""
     accepted: bool = False
-    leftover: deque[EnrichmentResult] = field(default_factory=deque[EnrichmentResult])
 
 
 class BulkRun:
@@ -113,143 +85,142 @@ class BulkRun:
         total: int | None,
         find_repeated: bool = False,
     ) -> None:
-        self.summary = Summary()
         self.outcome = Outcome()
         self.finished = anyio.Event()
+        self.results = ResultQueue(_RESULTS_AHEAD)
         self._spec = spec
         self._source = source
-        self._total = total
+        self._is_endless = total is None
         self._pipeline = pipeline
         self._polls = polls
-        self._clock = pipeline.limiter.clock
         self._call_options = replace(spec.options, deadline_s=None)
+        self._teller = Teller(pipeline, polls, spec.progress, total)
         self._fetcher = Fetcher(pipeline, polls, self._call_options, self._note_lookups)
         self._budget = Budget(spec.max_credits, spec.enrichment_type)
         self._duplicates = Duplicates(spec.dedupe)
         self._find_repeated = find_repeated
-        self._sender, self.results = anyio.create_memory_object_stream[EnrichmentResult](_RESULTS_AHEAD)
         self._scope = anyio.CancelScope()
+        self._reading = anyio.CancelScope()
         self._waiting_submits: set[anyio.CancelScope] = set()
         self._line = anyio.Semaphore(_SUBMITS_IN_LINE)
         self._change = anyio.Event()
         self._open_chunks = 0
         self._bad_chunks = 0
         self._tried_one = False
-        self._started_at = 0.0
-        self._requests_before = 0
+        self.summary = self._teller.summary
 
     def cancel(self) -> None:
         """Stop: nothing more is submitted; what was accepted becomes pending."""
         self._scope.cancel()
 
     async def main(self) -> None:
-        """Run to the end. Never raises: `outcome` and `results` tell all."""
-        self._started_at = self._clock()
-        self._requests_before = self._pipeline.counters.requests
+        """Run to the end. Raises nothing of its own: `outcome` and `results` tell all."""
+        self._teller.start()
         try:
             with self._scope:
                 await self._run()
-                await self._hand_out_leftover()
         except Exception as problem:
             self.outcome.failure = problem
             log.exception("a bulk run failed")
+        except BaseException:
+            self._stop(ConfigurationError("The client was closed before the run was over."))
+            raise
         finally:
-            self._sender.close()
-            self.summary.elapsed_s = self._clock() - self._started_at
-            self.summary.requests = self._pipeline.counters.requests - self._requests_before
+            self.results.close()
+            self._teller.tell(self._open_chunks)
             self.finished.set()
 
     async def _run(self) -> None:
-        with anyio.move_on_after(self._spec.options.deadline_s) as self._deadline:
+        deadline_s = self._spec.options.deadline_s
+        with anyio.move_on_after(deadline_s) as deadline:
             if self._find_repeated and not isinstance(self._source, AsyncIterable):
                 self._duplicates = Duplicates("all", await repeated_identities(self._source))
             async with anyio.create_task_group() as self._group:
                 await self._feed()
-        if self._deadline.cancelled_caught:
-            self._stop(_deadline_error(self._spec.options.deadline_s))
+        if deadline.cancelled_caught:
+            self._stop(_deadline_error(deadline_s, accepted=self.outcome.accepted))
 
     @property
     def _stopping(self) -> bool:
         return self.outcome.stopped_by is not None or self.outcome.failure is not None
 
-    @property
-    def _scope_cancelled(self) -> bool:
-        return self._scope.cancel_called or self._deadline.cancel_called
-
     # -- reading -------------------------------------------------------------------------------
 
     async def _feed(self) -> None:
         """Start one task for each chunk, as fast as tokens, room and budget allow."""
-        chunker = Chunker()
+        chunker, index = Chunker(), 0
         try:
-            async with aclosing(self._new_contacts()) as contacts:
-                async for contact in contacts:
-                    if chunk := chunker.add(contact):
-                        await self._start(chunk)
-                    if self._stopping:
-                        break
+            with self._reading:
+                async with aclosing(_each(self._source)) as contacts:
+                    async for given in contacts:
+                        await self._take(prepare(index, given), chunker)
+                        index += 1
+                if rest := chunker.flush():
+                    await self._start(rest)
         except Exception as problem:  # noqa: BLE001  # the source is the caller's: what it raises is theirs
             self.outcome.failure = problem
             log.warning("the source of contacts failed with %s", type(problem).__name__)
         finally:
-            rest = chunker.flush()
-            if rest and self._scope_cancelled:
-                self._leave(_Chunk.of(rest, reserved=0))
-        if rest:
-            await self._start(rest)
+            self._end(Chunk.of(chunker.flush() or ()))
 
-    async def _new_contacts(self) -> AsyncGenerator[Prepared, None]:
-        """Yield what has to be sent; hand out at once what has not."""
-        index = 0
-        async for given in _each(self._source):
-            contact = prepare(index, given)
-            index += 1
-            if not isinstance(contact, Prepared):
-                await self._hand_out(settle.kept_back(contact))
-                continue
-            known = self._duplicates.follow(contact)
-            if known is False:
-                yield contact
-            elif known is not True:
-                await self._hand_out(known)
+    async def _take(self, contact: Prepared | Invalid, chunker: Chunker) -> None:
+        """Put a contact into the next chunk, or hand out what is known of it already."""
+        if isinstance(contact, Invalid):
+            self._hand_out(settle.kept_back(contact))
+        elif (known := self._duplicates.follow(contact)) is False:
+            if chunk := chunker.add(contact):
+                await self._start(chunk)
+        elif known is not True:
+            self._hand_out(known)
+        elif self._is_endless and self._duplicates.waiting >= _DUPLICATES_AHEAD:
+            await self._start(chunker.flush() or [])
+            while self._duplicates.waiting >= _DUPLICATES_AHEAD:
+                await self._next_change()
+        if self.results.is_full:
+            await self.results.room()
 
     async def _start(self, contacts: list[Prepared]) -> None:
         """Start as many chunks as the budget needs for these contacts; usually one."""
         rest = deque(contacts)
         try:
-            while rest:
+            while rest and not self._stopping:
                 await self._room()
                 count = await self._affordable(len(rest))
                 await self._line.acquire()
-                if self._stopping:
-                    self._line.release()
-                    return
                 self._budget.reserve(count)
-                self._start_chunk(_Chunk.of([rest.popleft() for _ in range(count)], reserved=count))
+                chunk = Chunk.of([rest.popleft() for _ in range(count)])
+                chunk.reserved = count
+                self._start_chunk(chunk)
         finally:
-            if rest:
-                self._leave(_Chunk.of(rest, reserved=0))
+            self._end(Chunk.of(rest))
 
-    def _start_chunk(self, chunk: _Chunk) -> None:
+    def _start_chunk(self, chunk: Chunk) -> None:
+        """Send a chunk that has a place in the line."""
+        chunk.in_line = True
         self._open_chunks += 1
         self._group.start_soon(self._carry, chunk)
 
     async def _room(self) -> None:
-        """Wait until another workflow may be opened. The first goes alone: it shows whether the key is good."""
-        while not self._stopping and (
-            self._open_chunks >= self._spec.max_open_workflows
-            or (self._open_chunks and not self._tried_one)
-            or self._polls.overdue >= self._pipeline.limiter.limits.key
-        ):
-            await self._next_change()
+        """Wait until another workflow may be opened. The first goes alone: it shows if the key is good."""
+        while True:
+            if self.results.is_full:
+                await self.results.room()
+            elif (
+                self._open_chunks >= self._spec.max_open_workflows
+                or (self._open_chunks and not self._tried_one)
+                or self._polls.overdue >= self._pipeline.limiter.limits.key
+            ):
+                await self._next_change()
+            else:
+                return
 
     async def _affordable(self, wanted: int) -> int:
         """Return how many contacts the budget covers, waiting for reservations that may come back."""
-        while self._budget.affordable(wanted) < wanted and self._open_chunks and not self._stopping:
+        while (count := self._budget.affordable(wanted)) < wanted and self._open_chunks:
             await self._next_change()
-        count = self._budget.affordable(wanted)
-        if not count and not self._stopping:
+        if not count:
             self._stop(_budget_error(self._budget))
+            await anyio.lowlevel.checkpoint()  # which ends the reading
         return count
 
     async def _next_change(self) -> None:
@@ -260,54 +231,63 @@ class BulkRun:
 
     # -- one chunk -----------------------------------------------------------------------------
 
-    async def _carry(self, chunk: _Chunk) -> None:
+    async def _carry(self, chunk: Chunk) -> None:
         try:
             await self._submit(chunk)
             if chunk.submitted is not None:
-                self._report_progress()
-                await self._collect(chunk)
+                self._tell()
+                await self._collect(chunk, chunk.submitted)
         except CleanlistError as error:
             chunk.refusal = error
+            if isinstance(error, _ENDS_THE_RUN):
+                self._stop(error)
         finally:
-            self._leave(chunk)
+            self._end(chunk)
             self._open_chunks -= 1
             self._change.set()
-        self._report_progress()
+        self._tell()
 
-    async def _submit(self, chunk: _Chunk) -> None:
-        """Submit the chunk, setting aside contacts that the server refuses by name."""
-        in_line = [True]
-
-        def body() -> bytes:
-            if in_line:
-                in_line.clear()
-                self._line.release()
-            return bulk_body(tuple(chunk.open.values()), self._spec.enrichment_type, self._spec.webhook_url)
-
+    async def _submit(self, chunk: Chunk) -> None:
+        """Submit the chunk; its state says how that ended."""
         try:
-            while chunk.open and chunk.submitted is None:
-                try:
-                    await self._submit_once(chunk, body)
-                except RequestValidationError as error:
-                    if not await self._set_aside(chunk, error):
-                        raise
-                except PayloadTooLargeError:
-                    if len(chunk.open) < 2:
-                        raise
-                    await self._split(chunk)
+            while chunk.open and chunk.submitted is None and self.outcome.stopped_by is None:
+                await self._attempt(chunk)
         except UnknownOutcomeError as error:
             chunk.doubt = error
             self._ended_badly(error)
         except CleanlistError as error:
             chunk.refusal = error
-            self._stop(error) if isinstance(error, _ENDS_THE_RUN) else self._ended_badly(error)
+            self._ended_badly(error)
         finally:
-            if in_line:
-                self._line.release()
+            self._leave_line(chunk)
             self._tried_one = True
             self._change.set()
 
-    async def _submit_once(self, chunk: _Chunk, body: Callable[[], bytes]) -> None:
+    async def _attempt(self, chunk: Chunk) -> None:
+        """Submit once, and set aside what the server refuses by name, or the half of what is too large."""
+        try:
+            await self._submit_once(chunk)
+        except RequestValidationError as error:
+            if not self._set_aside(chunk, error):
+                raise
+        except PayloadTooLargeError:
+            if len(chunk.open) < 2:
+                raise
+            half = chunk.split()
+            try:
+                await self._line.acquire()
+            except BaseException:
+                self._end(half)
+                raise
+            self._start_chunk(half)
+
+    async def _submit_once(self, chunk: Chunk) -> None:
+        """Submit, unless the run is stopped before that is on its way."""
+
+        def body() -> bytes:
+            self._leave_line(chunk)
+            return bulk_body(tuple(chunk.open.values()), self._spec.enrichment_type, self._spec.webhook_url)
+
         call = submit_call(body, RequestClass.SUBMIT, see_it_through=True)
         with anyio.CancelScope() as scope:
             self._waiting_submits.add(scope)
@@ -318,153 +298,85 @@ class BulkRun:
             self.outcome.accepted = True
             self._bad_chunks = 0
             self.summary.workflows += 1
-            chunk.submitted = Submitted.of(reply, tuple(chunk.open.values()), self._clock())
-            return
-        raise self.outcome.stopped_by or ConfigurationError("The run was stopped.")
+            now = self._pipeline.limiter.clock()
+            chunk.submitted = Submitted.of(reply, tuple(chunk.open.values()), now)
 
-    async def _set_aside(self, chunk: _Chunk, error: RequestValidationError) -> bool:
+    def _leave_line(self, chunk: Chunk) -> None:
+        if chunk.in_line:
+            chunk.in_line = False
+            self._line.release()
+
+    def _set_aside(self, chunk: Chunk, error: RequestValidationError) -> bool:
         """Report the contacts that a 422 names as invalid; False if it names none of this chunk."""
-        positions = tuple(chunk.open.values())
+        contacts = tuple(chunk.open.values())
         named = {found.contact_index: found.msg for found in error.field_errors}
-        bad = {index: msg for index, msg in named.items() if index is not None and index < len(positions)}
+        bad = {index: why for index, why in named.items() if index is not None and 0 <= index < len(contacts)}
         for position, reason in bad.items():
-            await self._close(chunk, settle.without_row(positions[position], "invalid", f"refused: {reason}"))
+            self._close(chunk, settle.without_row(contacts[position], "invalid", f"refused: {reason}"))
+        self._settle_budget(chunk, len(bad))
         return bool(bad)
 
-    async def _split(self, chunk: _Chunk) -> None:
-        """Submit the second half on its own, since the whole is too large for the server."""
-        contacts = tuple(chunk.open.values())
-        half = contacts[len(contacts) // 2 :]
-        for contact in half:
-            del chunk.open[contact.index]
-        chunk.reserved -= len(half)
-        moved = _Chunk.of(half, reserved=len(half))
-        try:
-            await self._line.acquire()
-        except BaseException:
-            self._leave(moved)
-            raise
-        self._start_chunk(moved)
-
-    async def _collect(self, chunk: _Chunk) -> None:
-        """Wait for the workflow, and close every contact that has a row of its own."""
-        assert chunk.submitted is not None  # noqa: S101  # only called for those
-        fetched = await self._fetcher.fetch(chunk.submitted, self._spec.enrichment_type)
-        spent = sum(result.credits for result in fetched)
-        settled = [result for result in fetched if result.status != "pending"]
-        self._budget.settle(len(settled), spent)
-        chunk.reserved -= len(settled)
+    async def _collect(self, chunk: Chunk, submitted: Submitted) -> None:
+        """Wait for the workflow, and close every contact of it."""
+        fetched = await self._fetcher.fetch(submitted, self._spec.enrichment_type)
+        settled = sum(result.status != "pending" for result in fetched)
+        self._settle_budget(chunk, settled, sum(result.credits for result in fetched))
         for result in fetched:
-            await self._close(chunk, result)
+            self._close(chunk, result)
+
+    def _settle_budget(self, chunk: Chunk, contacts: int, spent: float = 0.0) -> None:
+        self._budget.settle(contacts, spent)
+        chunk.reserved -= contacts
 
     # -- handing out ---------------------------------------------------------------------------
 
-    async def _close(self, chunk: _Chunk, result: EnrichmentResult) -> None:
-        contact = chunk.open.pop(result.index)
-        if result.status == "invalid":
-            self._budget.settle(1)
-            chunk.reserved -= 1
-        followers = self._duplicates.settle(contact.identity, result)
-        for each in (result, *followers):
-            await self._hand_out(each)
+    def _close(self, chunk: Chunk, result: EnrichmentResult) -> None:
+        self._hand_out_to_all(chunk.open.pop(result.index), result)
 
-    def _leave(self, chunk: _Chunk) -> None:
-        """Give what is left of a chunk the status that is true of it. Awaits nothing: we may be cancelled."""
-        status, reason, workflow_id = self._state(chunk)
-        if status == "failed":
-            self._budget.settle(chunk.reserved)
-        for contact in chunk.open.values():
-            task_id = chunk.submitted.task_id(contact) if chunk.submitted else None
-            result = settle.without_row(
-                contact,
-                status,
-                reason,
-                workflow_id=workflow_id,
-                task_id=task_id,
-                enrichment_type=self._spec.enrichment_type,
-            )
-            self.outcome.leftover.extend((result, *self._duplicates.settle(contact.identity, result)))
-        chunk.open.clear()
+    def _end(self, chunk: Chunk) -> None:
+        """Hand out what is true of all that is left of a chunk. Awaits nothing: we may be cancelled."""
+        if chunk.submitted is None and chunk.doubt is None:
+            self._settle_budget(chunk, chunk.reserved)
+        for contact, result in chunk.end(self._spec.enrichment_type, self.outcome.stopped_by):
+            self._hand_out_to_all(contact, result)
 
-    def _state(self, chunk: _Chunk) -> tuple[ResultStatus, str, str | None]:
-        if chunk.submitted is not None:
-            why = str(chunk.refusal) if chunk.refusal else "the run stopped before it was finished"
-            return "pending", why, chunk.submitted.workflow_id
-        if chunk.doubt is not None:
-            return "unknown", str(chunk.doubt), chunk.doubt.workflow_id
-        error = chunk.refusal or self.outcome.stopped_by
-        return "failed", f"never sent: {error}" if error else "never sent: the run was stopped", None
+    def _hand_out_to_all(self, contact: Prepared, result: EnrichmentResult) -> None:
+        """Hand out a result, also to the duplicates that wait for it."""
+        self._hand_out(result)
+        for copy in self._duplicates.settle(contact.identity, result):
+            self._hand_out(copy)
 
-    async def _hand_out(self, result: EnrichmentResult) -> None:
-        try:
-            await self._sender.send(result)
-        except BaseException:
-            self.outcome.leftover.append(result)
-            raise
+    def _hand_out(self, result: EnrichmentResult) -> None:
         self.summary.count(result)
-
-    async def _hand_out_leftover(self) -> None:
-        while self.outcome.leftover:
-            await self._hand_out(self.outcome.leftover.popleft())
+        self.results.put(result)
 
     # -- stopping ------------------------------------------------------------------------------
 
     def _stop(self, error: CleanlistError) -> None:
-        """Submit nothing more. Workflows that were accepted are still waited for."""
+        """Read and submit nothing more. Workflows that were accepted are still waited for."""
         if self.outcome.stopped_by is None:
             self.outcome.stopped_by = error
+        self._reading.cancel()
         for scope in self._waiting_submits:
             scope.cancel()
-        self._change.set()
 
     def _ended_badly(self, error: CleanlistError) -> None:
+        """Stop if the next chunk would only end the same way."""
         self._bad_chunks += 1
-        if self._bad_chunks >= _FAILURES_IN_A_ROW or (not self.outcome.accepted and isinstance(error, APIError)):
+        refused = not self.outcome.accepted and isinstance(error, APIError | ConfigurationError)
+        if refused or isinstance(error, _ENDS_THE_RUN) or self._bad_chunks >= _FAILURES_IN_A_ROW:
             self._stop(error)
 
     # -- telling -------------------------------------------------------------------------------
 
+    def _tell(self) -> None:
+        self._teller.tell(self._open_chunks)
+
     def _note_lookups(self, count: int) -> None:
-        self.summary.lookups += count
-        note = f"{count} results are not in their workflow's answer: asking for each, one request apiece"
-        log.warning(note)
-        self._report_progress(note)
-
-    def _report_progress(self, note: str | None = None) -> None:
-        if self._spec.progress is None:
-            return
-        try:
-            self._spec.progress(self.progress(note))
-        except Exception:
-            log.exception("the progress callback failed")
-
-    def progress(self, note: str | None = None) -> Progress:
-        """Return where the run stands."""
-        summary = self.summary
-        return Progress(
-            done=summary.contacts,
-            total=self._total,
-            found=summary.statuses["found"],
-            credits=summary.credits,
-            requests=self._pipeline.counters.requests - self._requests_before,
-            open_workflows=self._open_chunks,
-            elapsed_s=self._clock() - self._started_at,
-            eta_s=self._eta_s(),
-            note=note,
-        )
-
-    def _eta_s(self) -> float | None:
-        if self._total is None:
-            return None
-        limits, keys = self._pipeline.limiter.limits, len(self._pipeline.route.keys)
-        left = max(0, self._total - self.summary.contacts)
-        chunks = math.ceil(left / facts.MAX_CONTACTS_PER_REQUEST)
-        to_send = max(0, 2 * chunks - self._open_chunks - rate_per_window(limits, keys) // 2)
-        wait_s = (self._polls.patience.due_age_s or 0.0) if left else 0.0
-        return to_send / rate_per_window(limits, keys) * limits.window_s + wait_s
+        self._teller.note_lookups(count, self._open_chunks)
 
 
-async def _each(source: ContactSource) -> AsyncIterator[ContactLike]:
+async def _each(source: ContactSource) -> AsyncGenerator[ContactLike, None]:
     if isinstance(source, AsyncIterable):
         async for contact in source:
             yield contact
@@ -478,18 +390,17 @@ async def _each(source: ContactSource) -> AsyncIterator[ContactLike]:
 def _budget_error(budget: Budget) -> BudgetExceededError:
     committed = budget.spent + budget.reserved
     error = BudgetExceededError(
-        f"max_credits = {budget.max_credits:,.10g} does not cover another contact at {budget.per_contact} credits;"
-        f" {committed:,.10g} are spent or held.",
+        f"max_credits = {budget.max_credits:,.10g} does not cover another contact at {budget.per_contact}"
+        f" credits; {committed:,.10g} are spent or held.",
         fix="Raise max_credits to go on.",
     )
     error.max_credits, error.committed_credits = budget.max_credits, committed
     return error
 
 
-def _deadline_error(deadline_s: float | None) -> DeadlineExceededError:
+def _deadline_error(deadline_s: float | None, *, accepted: bool) -> DeadlineExceededError:
     return DeadlineExceededError(
         f"The run took longer than deadline_s = {deadline_s or 0:g} s.",
         fix="What was accepted is pending: client.collect() fetches it for free.",
+        billed="unknown" if accepted else "no",
     )
-
-

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from cleanlist_async import facts
+from cleanlist_async.bulk.dedupe import copy_for
 from cleanlist_async.bulk.report import EnrichmentResult, ResultStatus
+from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.identity import Invalid, Prepared
+from cleanlist_async.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.models.rows import EnrichmentRow
 
 
 def found(
-    contact: Prepared, row: EnrichmentRow, workflow_id: str, task_id: str | None, enrichment_type: EnrichmentType
+    contact: Prepared,
+    row: EnrichmentRow,
+    workflow_id: str,
+    task_id: str | None,
+    enrichment_type: EnrichmentType,
 ) -> EnrichmentResult:
     """Make the result of a contact whose row this certainly is."""
     return EnrichmentResult(
@@ -58,8 +66,41 @@ def without_row(
 def kept_back(contact: Invalid) -> EnrichmentResult:
     """Make the result of a contact that was never sent."""
     return EnrichmentResult(
-        index=contact.index, contact=contact.contact, key=contact.contact.key, status="invalid", error=contact.reason
+        index=contact.index,
+        contact=contact.contact,
+        key=contact.contact.key,
+        status="invalid",
+        error=contact.reason,
     )
+
+
+def never_read(
+    given: Sequence[ContactLike],
+    results: Mapping[int, EnrichmentResult],
+    stopped_by: CleanlistError | None,
+    *,
+    follow: bool,
+) -> Iterator[EnrichmentResult]:
+    """Make the results of contacts that a stopped run never came to.
+
+    *follow*: a duplicate of one that it did come to gets its result; it is bought already.
+    """
+    firsts: dict[bytes, EnrichmentResult] = {}
+    for index, contact in enumerate(given):
+        if follow and (result := results.get(index)) and result.status != "invalid":
+            checked = prepare(index, contact)
+            if isinstance(checked, Prepared):
+                firsts.setdefault(checked.identity, result)
+    for index, contact in enumerate(given):
+        if index in results:
+            continue
+        checked = prepare(index, contact)
+        if isinstance(checked, Invalid):
+            yield kept_back(checked)
+        elif first := firsts.get(checked.identity):
+            yield copy_for(checked, first)
+        else:
+            yield without_row(checked, "failed", f"never sent: {stopped_by}")
 
 
 def estimate(row: EnrichmentRow, enrichment_type: EnrichmentType) -> float:

@@ -60,10 +60,8 @@ class ResultStream:
 
     async def __anext__(self) -> EnrichmentResult:
         run = await self._started()
-        try:
-            return await run.results.receive()
-        except (anyio.EndOfStream, anyio.ClosedResourceError):
-            pass
+        if (result := await run.results.take()) is not None:
+            return result
         if not self._ended:
             self._ended = True
             if (error := run.outcome.failure or run.outcome.stopped_by) is not None:
@@ -79,22 +77,9 @@ class ResultStream:
             run.cancel()
             with anyio.CancelScope(shield=True):
                 await run.finished.wait()
-        self.leftover += _drain(run)
-        run.results.close()
+        self.leftover += run.results.drain()
 
     async def _started(self) -> BulkRun:
         if self._run is None:
             self._run = await self._start()
         return self._run
-
-
-def _drain(run: BulkRun) -> list[EnrichmentResult]:
-    unread: list[EnrichmentResult] = []
-    while True:
-        try:
-            unread.append(run.results.receive_nowait())
-        except (anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
-            break
-    unread += run.outcome.leftover
-    run.outcome.leftover.clear()
-    return unread

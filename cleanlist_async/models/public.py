@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, cast
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, model_validator
+from pydantic import BeforeValidator, GetCoreSchemaHandler, StringConstraints, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from cleanlist_async.errors import JSON
@@ -18,14 +18,13 @@ _ROW_LISTS: Final = ("results", "tasks", "data", "result", "rows")
 
 def _texts(value: object) -> object:
     """Accept ids as text, as numbers, or wrapped in objects; drop what is neither."""
-    if not isinstance(value, list):
-        return ()
-    items = [item.get("task_id", item.get("id")) if isinstance(item, dict) else item for item in value]  # pyright: ignore
-    return tuple(str(item) for item in items if item is not None)
+    items = cast("list[JSON]", value) if isinstance(value, list) else []
+    ids = [item.get("task_id", item.get("id")) if isinstance(item, dict) else item for item in items]
+    return tuple(str(id_) for id_ in ids if isinstance(id_, str | int) and not isinstance(id_, bool))
 
 
 def _mapping(value: object) -> object:
-    return value if isinstance(value, dict) else None
+    return cast("dict[str, JSON]", value) if isinstance(value, dict) else None
 
 
 def _count(value: object) -> object:
@@ -73,7 +72,7 @@ class BulkSubmission(Answer):
     documented, so nothing in this package takes it for granted.
     """
 
-    workflow_id: str
+    workflow_id: Annotated[str, StringConstraints(min_length=1)]
     status: Text = None
     message: Text = None
     task_ids: Texts = ()
@@ -154,10 +153,12 @@ class WebhookDelivery(Answer):
         if not isinstance(raw, dict):
             return raw
         row = cast("dict[str, JSON]", raw)
-        code = next((row[name] for name in ("response_code", "status_code", "http_status") if name in row), None)
-        error = next((row[name] for name in ("error_message", "error") if name in row), None)
-        attempt = next((row[name] for name in ("attempt", "attempt_number") if name in row), None)
-        return {**row, "response_code": code, "error_message": error, "attempt": attempt}
+        return {
+            **row,
+            "response_code": _first(row, "response_code", "status_code", "http_status"),
+            "error_message": _first(row, "error_message", "error"),
+            "attempt": _first(row, "attempt", "attempt_number"),
+        }
 
 
 class WebhookDeliveries(Answer):
@@ -172,8 +173,9 @@ class WebhookDeliveries(Answer):
             return {"deliveries": _objects(cast("list[JSON]", raw))}
         if isinstance(raw, dict):
             log = cast("dict[str, JSON]", raw)
-            lists = (log[name] for name in ("deliveries", "results", "data", "items") if isinstance(log.get(name), list))
-            return {**log, "deliveries": _objects(cast("list[JSON]", next(lists, [])))}
+            lists = (log.get(name) for name in ("deliveries", "results", "data", "items"))
+            found = [rows for rows in lists if isinstance(rows, list)]
+            return {**log, "deliveries": _objects(found[0]) if found else []}
         return raw
 
 
@@ -181,14 +183,18 @@ def _raw_rows(answer: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     for name in _ROW_LISTS:
         value = answer.get(name)
         if isinstance(value, list):
-            return _objects(value)
-        if isinstance(value, dict) and value and name != "result":
-            nested = _raw_rows(value)
-            if nested:
-                return nested
+            rows = _objects(value)
+        else:
+            rows = _raw_rows(value) if isinstance(value, dict) and name != "result" else []
+        if rows:
+            return rows
     # A single task is its own row: `task_id`, and the findings beside it or under `result`.
     has_row = isinstance(answer.get("result"), dict) or answer.get("task_id") is not None
     return [dict(answer)] if has_row else []
+
+
+def _first(row: Mapping[str, JSON], *names: str) -> JSON:
+    return next((row[name] for name in names if name in row), None)
 
 
 def _objects(items: list[JSON]) -> list[dict[str, JSON]]:

@@ -64,13 +64,15 @@ class EnrichmentRow:
         """Read a row of either shape; whatever cannot be read is left out, and ``raw`` keeps all."""
         result = _mapping(raw, "result") or raw
         prospect = _mapping(result, "prospect") or _mapping(raw, "prospect") or result
+        # Where the flat shape's name is there, a bare `email` can only be the echo of what was asked.
+        found_email = "primary_email" if "primary_email" in result else "email"
         company_holder = result.get("company", raw.get("company"))
         company = cast("Mapping[str, JSON]", company_holder) if isinstance(company_holder, dict) else _NOTHING
         return cls(
             task_id=_text(raw, "task_id"),
             status=_text(raw, "status") or _text(result, "status") or "",
-            email=_text(result, "email", "primary_email"),
-            email_status=_text(result, "email_status", "primary_email_status"),
+            email=_text(result, found_email),
+            email_status=_text(result, f"{found_email}_status"),
             phones=_phones(result),
             linkedin_url=_text(result, "linkedin_url") or _text(prospect, "linkedin_url", "linkedin"),
             first_name=_text(prospect, "first_name"),

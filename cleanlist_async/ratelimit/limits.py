@@ -27,8 +27,8 @@ class RateLimits:
     def __post_init__(self) -> None:
         if self.org < 1 or self.key < 1 or not 0 < self.window_s < float("inf"):
             raise ConfigurationError("Rate limits must be at least one request in a window longer than 0 s.")
-        if self.margin_s < 0 or self.grace_s < 0:
-            raise ConfigurationError("margin_s and grace_s must not be negative.")
+        if not (0 <= self.margin_s < float("inf") and 0 <= self.grace_s < float("inf")):
+            raise ConfigurationError("margin_s and grace_s must be seconds, and not negative.")
 
     def organization_window(self) -> Window:
         """Make the bucket of one organization."""

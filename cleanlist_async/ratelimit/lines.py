@@ -6,9 +6,11 @@ import asyncio
 import operator
 from collections import OrderedDict
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from cleanlist_async.ratelimit.memory import Lease, Route
+
+Pace: TypeAlias = Literal["auto", "burst", "smooth"]
 
 
 class RequestClass(Enum):
@@ -25,14 +27,23 @@ class RequestClass(Enum):
 class Waiter:
     """One request that waits for its tokens."""
 
-    __slots__ = ("future", "kind", "rank", "route", "shaped")
+    __slots__ = ("future", "kind", "pace", "rank", "route", "shaped")
 
-    def __init__(self, future: asyncio.Future[Lease], route: Route, kind: RequestClass) -> None:
+    def __init__(
+        self, future: asyncio.Future[Lease], route: Route, kind: RequestClass, pace: Pace = "auto"
+    ) -> None:
         self.future = future
         self.route = route
         self.kind = kind
+        self.pace: Pace = pace
         self.rank = 0.0
         self.shaped = False
+
+    def granted(self) -> Lease | None:
+        """Return the tokens that were charged for this waiter, if any were."""
+        if not self.future.done() or self.future.cancelled() or self.future.exception() is not None:
+            return None
+        return self.future.result()
 
 
 _Line: TypeAlias = "OrderedDict[Waiter, None]"
@@ -44,7 +55,7 @@ class WaitingLines:
 
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
-        self._lines: dict[tuple[Route, RequestClass, bool], _Line] = {}
+        self._lines: dict[tuple[Route, RequestClass, Pace], _Line] = {}
         self._counts = dict.fromkeys(RequestClass, 0)
 
     def __len__(self) -> int:
@@ -69,7 +80,7 @@ class WaitingLines:
 
     def leave(self, waiter: Waiter) -> None:
         """Leave the line; nothing happens to one who is not in it."""
-        key = (waiter.route, waiter.kind, waiter.shaped)
+        key = (waiter.route, waiter.kind, waiter.pace)
         line = self._lines.get(key)
         if line is None or waiter not in line:
             return
@@ -80,23 +91,25 @@ class WaitingLines:
 
     def leave_all(self, waiter: Waiter) -> list[Waiter]:
         """Dissolve the line that *waiter* heads, and return who stood in it."""
-        line = self._lines.pop((waiter.route, waiter.kind, waiter.shaped))
+        line = self._lines.pop((waiter.route, waiter.kind, waiter.pace))
         self._counts[waiter.kind] -= len(line)
         return [left for left in line if not left.future.done()]
 
     def heads(self, kind: RequestClass | None = None) -> list[Waiter]:
-        """Return the first of each line, the best rank first."""
-        if kind is None:
-            heads = [next(iter(line)) for line in self._lines.values()]
-        else:
-            heads = [next(iter(line)) for key, line in self._lines.items() if key[1] is kind]
-        if len(heads) > 1:
-            heads.sort(key=_by_rank)
-        return heads
+        """Return the first of each line (of one class), the best rank first."""
+        firsts = [next(iter(line)) for key, line in self._lines.items() if kind is None or key[1] is kind]
+        gone = [first for first in firsts if first.future.done()]
+        if gone:  # cancelled, but its task has not run since
+            for waiter in gone:
+                self.leave(waiter)
+            return self.heads(kind)
+        if len(firsts) > 1:
+            firsts.sort(key=_by_rank)
+        return firsts
 
     def is_head(self, waiter: Waiter) -> bool:
         """Whether nobody stands before *waiter* in its line."""
         return next(iter(self._line(waiter)), None) is waiter
 
     def _line(self, waiter: Waiter) -> _Line:
-        return self._lines.setdefault((waiter.route, waiter.kind, waiter.shaped), OrderedDict())
+        return self._lines.setdefault((waiter.route, waiter.kind, waiter.pace), OrderedDict())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from cleanlist_async.ratelimit.limits import RateLimits
@@ -32,6 +32,10 @@ class Route:
         """Return this route narrowed to one key: a workflow is polled with the key that submitted it."""
         return Route((key,), self.organization) if key in self.keys else self
 
+    def keys_apart_from(self, other: Route) -> bool:
+        """Whether the two share no key."""
+        return not any(key in other.keys for key in self.keys)
+
 
 @dataclass(eq=False, slots=True)
 class Bucket:
@@ -41,6 +45,8 @@ class Bucket:
     window: Window
     rejections: int = 0
     interactive_at: float = -math.inf
+    merged: list[Bucket] = field(default_factory=list["Bucket"], repr=False)
+    """Buckets that became this one; leases of that time still hold them."""
 
 
 @dataclass(eq=False, slots=True)
@@ -78,9 +84,7 @@ class MemoryStore:
 
     # -- taking both tokens, or none -----------------------------------------------------------
 
-    def take(
-        self, route: Route, now: float, *, keep: int = 0, busy: Container[str] = ()
-    ) -> Lease | float:
+    def take(self, route: Route, now: float, *, keep: int = 0, busy: Container[str] = ()) -> Lease | float:
         """Take one token from the freest key and one from the organization, or none from either.
 
         *keep* key tokens are left alone, as are buckets in *busy*. Instead of tokens that are not there,
@@ -98,7 +102,9 @@ class MemoryStore:
                 return opens
             return self._lease(key.name, (key, organization), now)
 
-    def _freest(self, route: Route, now: float, keep: int, busy: Container[str]) -> tuple[Bucket | None, float]:
+    def _freest(
+        self, route: Route, now: float, keep: int, busy: Container[str]
+    ) -> tuple[Bucket | None, float]:
         """Return the key with the most tokens, and when it has one to give."""
         best: Bucket | None = None
         most, opens = -1, math.inf
@@ -125,7 +131,7 @@ class MemoryStore:
     # -- giving them back ----------------------------------------------------------------------
 
     def answered(self, lease: Lease, now: float, *, accepted: bool) -> None:
-        """The request was answered at *now*; *accepted* unless the answer was a 429."""
+        """Start the window of a request answered at *now*; *accepted* unless the answer was a 429."""
         with self._lock:
             for bucket, probe in zip(lease.buckets, lease.probes, strict=True):
                 bucket.window.answered(now, probe=probe)
@@ -133,23 +139,24 @@ class MemoryStore:
                     bucket.rejections = 0
 
     def lost(self, lease: Lease, now: float) -> None:
-        """The request was given up at *now* without an answer."""
+        """Keep the tokens of a request that was given up at *now* without an answer."""
         with self._lock:
             for bucket, probe in zip(lease.buckets, lease.probes, strict=True):
                 bucket.window.lost(now, probe=probe)
 
     def unsent(self, lease: Lease) -> None:
-        """Not a byte of the request left."""
+        """Give back the tokens of a request of which not a byte left."""
         with self._lock:
             for bucket, probe in zip(lease.buckets, lease.probes, strict=True):
                 bucket.window.unsent(probe=probe)
 
     def reject(self, lease: Lease, now: float, asked_s: float | None, named: str | None, rng: Random) -> None:
-        """A 429 came: pause the buckets of the request (only the one it names), and keep to less of them."""
+        """Pause the buckets of a request answered 429 (only the one it names), and keep to less of them."""
         with self._lock:
             hit = [bucket for bucket in lease.buckets if named in (None, self._kind(bucket))]
             for bucket in hit or lease.buckets:
-                bucket.rejections += 1
+                if now >= bucket.window.paused_until:  # the 429s of one volley count as one
+                    bucket.rejections += 1
                 bucket.window.pause(now + pause_s(bucket.rejections, rng, asked_s))
                 bucket.window.reject(now)
                 until = max(bucket.window.paused_until, bucket.window.smooth_until)
@@ -203,14 +210,19 @@ class MemoryStore:
             ours, theirs = self._organization(organization), self._organizations.get(other)
             if theirs is None:
                 self._organizations[other] = ours
-            elif theirs.window is not ours.window:
-                ours.window.absorb(theirs.window)
-                ours.interactive_at = max(ours.interactive_at, theirs.interactive_at)
-                absorbed = theirs.window
-                for name, bucket in self._organizations.items():
-                    if bucket.window is absorbed:
-                        bucket.window = ours.window
-                        self._organizations[name] = ours
+            elif theirs is not ours:
+                self._merge(ours, theirs)
+
+    def _merge(self, ours: Bucket, theirs: Bucket) -> None:
+        ours.window.absorb(theirs.window)
+        ours.interactive_at = max(ours.interactive_at, theirs.interactive_at)
+        ours.rejections = max(ours.rejections, theirs.rejections)
+        ours.merged += [theirs, *theirs.merged]
+        for bucket in ours.merged:
+            bucket.window = ours.window
+        self._organizations = {
+            name: ours if bucket is theirs else bucket for name, bucket in self._organizations.items()
+        }
 
     def states(self, now: float) -> tuple[BucketState, ...]:
         """Return the state of each bucket at *now*."""
@@ -253,5 +265,3 @@ def _state(bucket: Bucket, now: float) -> BucketState:
         opens_in_s=None if math.isinf(opens_in) else opens_in,
         paused_for_s=max(0.0, window.paused_until - now),
     )
-
-

@@ -29,12 +29,13 @@ def shared_limiter(base_url: str, limits: RateLimits, route: Route) -> RateLimit
 
 
 def attach(limiter: RateLimiter, user: object, route: Route) -> None:
-    """Note that *user* sends on *route*. Raises ConfigurationError if another limiter guards one of its keys."""
+    """Note that *user* sends on *route*.
+
+    Raises ConfigurationError if another limiter guards one of its keys.
+    """
     with _lock:
         for other, used in _users.values():
-            if other is not limiter and set(used.keys or (used.organization,)) & set(
-                route.keys or (route.organization,)
-            ):
+            if other is not limiter and _buckets_of(used) & _buckets_of(route):
                 raise _two_limits()
         _users[user] = (limiter, route)
     limiter.store.attach(route)
@@ -45,6 +46,10 @@ def detach(limiter: RateLimiter, user: object) -> None:
     with _lock:
         if _users.get(user, (None,))[0] is limiter:
             del _users[user]
+
+
+def _buckets_of(route: Route) -> set[str]:
+    return set(route.keys or (route.organization,))
 
 
 def _two_limits() -> ConfigurationError:

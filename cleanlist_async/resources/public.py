@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -11,8 +12,15 @@ from pydantic import BaseModel, ValidationError
 
 from cleanlist_async import facts
 from cleanlist_async.chunking import bulk_body
+from cleanlist_async.contacts import Contact
 from cleanlist_async.decode import salvage_workflow_id
-from cleanlist_async.errors import JSON, BadRequestError, ConfigurationError, FieldError, RequestValidationError
+from cleanlist_async.errors import (
+    JSON,
+    BadRequestError,
+    ConfigurationError,
+    FieldError,
+    RequestValidationError,
+)
 from cleanlist_async.facts import PUBLIC_PREFIX, EnrichmentType
 from cleanlist_async.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.models.public import (
@@ -24,6 +32,7 @@ from cleanlist_async.models.public import (
 )
 from cleanlist_async.pipeline import Call, CallOptions, Operation, Pipeline, Reply
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.redact import one_line
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -39,6 +48,20 @@ def _reader(model: type[M]) -> Callable[[JSON], M]:
         raise ValueError(problem)  # without the ValidationError, which holds the answer
 
     return read
+
+
+def _read_submission(answer: JSON) -> BulkSubmission:
+    submission = _reader(BulkSubmission)(answer)
+    if not submission.workflow_id:
+        raise ValueError("an accepted submit names its workflow")
+    return submission
+
+
+def _read_status(answer: JSON) -> BulkStatus:
+    status = _reader(BulkStatus)(answer)
+    if not (status.status or status.rows or status.summary or status.workflow_id or status.task_id):
+        raise ValueError("nothing in it is a status: it is some other call's answer")
+    return status
 
 
 def _salvaged(body: bytes) -> BulkSubmission | None:
@@ -57,13 +80,11 @@ SUBMIT_BULK: Final = Operation(
     "POST",
     f"{PUBLIC_PREFIX}/enrich/bulk",
     "never",
-    _reader(BulkSubmission),
+    _read_submission,
     salvage=_salvaged,
     max_answer_bytes=facts.MAX_SUBMIT_ANSWER_BYTES,
 )
-BULK_STATUS: Final = Operation(
-    "bulk_status", "GET", f"{PUBLIC_PREFIX}/enrich/status", "safe", _reader(BulkStatus)
-)
+BULK_STATUS: Final = Operation("bulk_status", "GET", f"{PUBLIC_PREFIX}/enrich/status", "safe", _read_status)
 WEBHOOK_DELIVERIES: Final = Operation(
     "webhook_deliveries", "GET", f"{PUBLIC_PREFIX}/webhooks/deliveries", "safe", _reader(WebhookDeliveries)
 )
@@ -120,14 +141,19 @@ class PublicAPI:
 
     async def webhook_deliveries(self, workflow_id: str) -> WebhookDeliveries:
         """Return the log of the attempts to deliver a workflow's webhook. Free."""
-        return (await self._call(Call(WEBHOOK_DELIVERIES, params={"workflow_id": _checked_id(workflow_id)}))).value
+        return (
+            await self._call(Call(WEBHOOK_DELIVERIES, params={"workflow_id": _checked_id(workflow_id)}))
+        ).value
 
     async def _call(self, call: Call[M]) -> Reply[M]:
         return await self._pipeline.call(call, self._options)
 
 
 def submit_call(
-    content: Callable[[], bytes], kind: RequestClass = RequestClass.INTERACTIVE, *, see_it_through: bool = False
+    content: Callable[[], bytes],
+    kind: RequestClass = RequestClass.INTERACTIVE,
+    *,
+    see_it_through: bool = False,
 ) -> Call[BulkSubmission]:
     """Describe a submit; *content* builds its body when it is admitted."""
     return Call(SUBMIT_BULK, kind, content=content, see_it_through=see_it_through)
@@ -160,7 +186,7 @@ def check_enrichment_type(enrichment_type: str) -> None:
     """Raise ConfigurationError unless the API knows this type."""
     if enrichment_type not in facts.ENRICHMENT_TYPES:
         raise ConfigurationError(
-            f"There is no enrichment_type {str(enrichment_type)[:40]!r}.",
+            f"There is no enrichment_type {one_line(str(enrichment_type), 40)!r}.",
             fix=f"It is one of {', '.join(facts.ENRICHMENT_TYPES)}.",
         )
 
@@ -169,19 +195,35 @@ def check_webhook_url(webhook_url: str | None) -> None:
     """Raise ConfigurationError unless the server could post to this address."""
     if webhook_url is None:
         return
-    parts = urlsplit(webhook_url)
-    loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-    if not parts.hostname or (parts.scheme != "https" and not loopback):
+    try:
+        parts = urlsplit(webhook_url)
+        host = parts.hostname
+    except (ValueError, TypeError, AttributeError):
+        parts, host = urlsplit(""), None
+    loopback = parts.scheme == "http" and host in {"localhost", "127.0.0.1", "::1"}
+    if not host or (parts.scheme != "https" and not loopback):
         raise ConfigurationError("webhook_url must be a public https address.")
 
 
+def check_contacts(contacts: object, *kinds: type) -> None:
+    """Raise ConfigurationError unless *contacts* is one of *kinds*, and not a single contact."""
+    kind = type(contacts).__name__
+    if isinstance(contacts, Contact | Mapping | str | bytes) or not isinstance(contacts, kinds):
+        raise ConfigurationError(
+            f"contacts must be an iterable of Contact or mappings, not a {kind}.",
+            fix="For one contact, pass a list of one.",
+        )
+
+
 def _all_valid(contacts: Iterable[ContactLike]) -> Sequence[Prepared]:
-    checked = [prepare(index, contact) for index, contact in enumerate(contacts)]
+    check_contacts(contacts, Iterable)
+    at_most = islice(contacts, facts.MAX_CONTACTS_PER_REQUEST + 1)
+    checked = [prepare(index, contact) for index, contact in enumerate(at_most)]
     if not checked or len(checked) > facts.MAX_CONTACTS_PER_REQUEST:
         raise BadRequestError(
             "At least one contact is required."
             if not checked
-            else f"Bulk enrichment supports up to 250 contacts per request, not {len(checked):,}.",
+            else "Bulk enrichment supports up to 250 contacts per request.",
             code="validation_error",
             fix="client.enrich() splits any number of contacts into requests.",
         )
@@ -193,7 +235,8 @@ def _all_valid(contacts: Iterable[ContactLike]) -> Sequence[Prepared]:
             code="validation_error",
         )
         error.field_errors = tuple(
-            FieldError(("body", "contacts", bad.index), bad.reason, contact_index=bad.index) for bad in invalid
+            FieldError(("body", "contacts", bad.index), bad.reason, contact_index=bad.index)
+            for bad in invalid
         )
         raise error
     return [contact for contact in checked if isinstance(contact, Prepared)]
@@ -201,5 +244,5 @@ def _all_valid(contacts: Iterable[ContactLike]) -> Sequence[Prepared]:
 
 def _checked_id(value: str | None) -> str:
     if not isinstance(value, str) or not _ID.fullmatch(value) or value in {".", ".."}:
-        raise ConfigurationError(f"{str(value)[:40]!r} is not an id the API gives.")
+        raise ConfigurationError(f"{one_line(str(value), 40)!r} is not an id the API gives.")
     return value

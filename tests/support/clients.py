@@ -12,7 +12,7 @@ from cleanlist_async.testing import MemoryNetwork, ServerRequest, ServerResponse
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.faulty_server import Answer, FaultyServer, Script, answer
 
-KEY = "canary-5f3c9a-Zq/\\\"x"
+KEY = 'canary-5f3c9a-Zq/\\"x'
 """A key of no known form, with what JSON escapes in it."""
 WIDE = RateLimits(org=10**6, key=10**6)
 
@@ -90,20 +90,26 @@ class Served:
 
 def respond(content: object = None, status: int = 200, **headers: str) -> ServerResponse:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return ServerResponse(status, body, tuple((name.replace("_", "-"), text) for name, text in headers.items()))
+    return ServerResponse(
+        status, body, tuple((name.replace("_", "-"), text) for name, text in headers.items())
+    )
 
 
 def virtually(
-    main: Callable[[VirtualCleanlist, MemoryNetwork], Awaitable[object]], handler: Handler | Served, **options: object
+    main: Callable[[VirtualCleanlist, MemoryNetwork], Awaitable[object]],
+    handler: Handler | Served,
+    **options: object,
 ) -> object:
     """Run *main* in virtual time with a client on a network in memory whose server is *handler*."""
     server = handler if isinstance(handler, Served) else Served(handler)
     network_options = {name: options.pop(name) for name in ("latency", "on_connect") if name in options}
 
     async def whole() -> object:
-        async with MemoryNetwork(server, **network_options) as network:
-            async with VirtualCleanlist(network, **{"rate_limits": WIDE, **options}) as client:
-                return await main(client, network)
+        async with (
+            MemoryNetwork(server, **network_options) as network,
+            VirtualCleanlist(network, **{"rate_limits": WIDE, **options}) as client,
+        ):
+            return await main(client, network)
 
     return run(whole())
 
@@ -112,5 +118,5 @@ async def outcome_of(call: Awaitable[object]) -> object:
     """The answer of a call, or the exception it raised."""
     try:
         return await call
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # a test asks what it was
         return error

@@ -1,0 +1,152 @@
+"""Names, employers and LinkedIn addresses, reduced to what stays the same however they are written. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import Final, TypeAlias
+from urllib.parse import unquote
+
+from cleanlist_async.contacts import API_FIELDS, Contact
+from cleanlist_async.errors import JSON
+from cleanlist_async.models.rows import EnrichmentRow
+
+Name: TypeAlias = frozenset[str]
+"""The words of a name, in no order: some write the family name first."""
+Input: TypeAlias = tuple[tuple[str, str], ...]
+"""The fields of a contact, folded."""
+
+_PROFILE: Final = re.compile(
+    r"(?:^|/)(in|pub|sales/lead|sales/people|talent/profile|recruiter/profile)/+([^?#\s]+)", re.IGNORECASE
+)
+_HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/@]*@)?(?:www\.)?([^/:?#\s]+)", re.IGNORECASE)
+_WORD: Final = re.compile(r"[^\W_]+")
+_LETTERS: Final = str.maketrans(
+    {
+        "ø": "o",
+        "æ": "ae",
+        "œ": "oe",
+        "ł": "l",
+        "đ": "d",
+        "ð": "d",
+        "þ": "th",
+        "\u0131": "i",
+        "'": None,
+        "\u2019": None,
+    }
+)
+"""Letters that Unicode does not take apart (the last: a dotless i), and apostrophes, which some leave out."""
+_COMPANY_FORMS: Final = frozenset({
+    *("inc", "incorporated", "ltd", "limited", "llc", "llp", "gmbh", "ag", "sa", "sas", "sarl", "srl", "spa"),
+    *("bv", "nv", "plc", "corp", "corporation", "co", "company", "group", "holding", "holdings", "the"),
+})  # fmt: skip
+_ALIKE: Final = 0.75
+"""Share of letters in common from which two words may be spellings of one: Jörg and Joerg, Aase and Ase."""
+
+
+def linkedin_slug(url: str | None) -> str | None:
+    """Return what names the person in a LinkedIn address, folded; None where nothing does for certain.
+
+    A company's page or a search (``/profile/view?id=1``) names nobody.
+    """
+    if not url or (found := _PROFILE.search(url)) is None:
+        return None
+    kind, path = found.groups()
+    named = path.rstrip("/") if kind.lower() == "pub" else path.partition("/")[0].partition(",")[0]
+    return unquote(named).casefold() or None
+
+
+def slug_words(slug: str) -> tuple[str, ...]:
+    """Return the words of a slug such as ``ada-lovelace-7b1``."""
+    return words(slug.replace("-", " "))
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    """Return the words of *text* without case and accents."""
+    if not text:
+        return ()
+    if not text.isascii():
+        plain = unicodedata.normalize("NFKD", text.casefold())
+        text = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return tuple(_WORD.findall(text.casefold().translate(_LETTERS)))
+
+
+def name_of(contact: Contact) -> Name:
+    """Return a contact's name; empty unless it has both a first and a last name."""
+    return _full_name(contact.first_name, contact.last_name)
+
+
+def name_in(row: EnrichmentRow) -> Name:
+    """Return the name a row carries."""
+    return _full_name(row.first_name, row.last_name) or frozenset(words(row.full_name))
+
+
+def _full_name(first: str | None, last: str | None) -> Name:
+    return frozenset(words(f"{first} {last}")) if first and last else frozenset()
+
+
+def names_differ(ours: Name, theirs: Name) -> bool:
+    """Whether these are certainly the names of two people.
+
+    "Bob Lee" may come back as "Robert Q. Lee", and a name in another script as anything.
+    """
+    if not ours or not theirs or ours & theirs or _is_latin(ours) is not _is_latin(theirs):
+        return False
+    return not any(SequenceMatcher(None, our, their).ratio() >= _ALIKE for our in ours for their in theirs)
+
+
+def _is_latin(name: Name) -> bool:
+    return all(word.isascii() for word in name)
+
+
+def same_employer(contact: Contact, row: EnrichmentRow) -> bool | None:
+    """Whether the employers are the same; None where one of the two says nothing of it."""
+    if contact.company_domain and row.company_domain:
+        if contact.company_domain == row.company_domain:
+            return True
+        ours, theirs = domain(contact.company_domain), domain(row.company_domain)
+        return ours == theirs or ours.endswith(f".{theirs}") or theirs.endswith(f".{ours}")
+    our_words, their_words = company_words(contact.company_name), company_words(row.company_name)
+    return our_words == their_words if our_words and their_words else None
+
+
+@lru_cache(maxsize=4_096)
+def company_words(name: str | None) -> Name:
+    """Return the words of a company's name without its legal form, unless that is all there is."""
+    found = frozenset(words(name))
+    return found - _COMPANY_FORMS or found
+
+
+@lru_cache(maxsize=4_096)
+def domain(text: str) -> str:
+    """Return the host in *text*, folded and without ``www.``."""
+    found = _HOST.match(text.strip())
+    return found[1].casefold() if found else text.casefold()
+
+
+def input_of(contact: Contact) -> Input:
+    """Return a contact's fields, folded."""
+    return _folded({name: getattr(contact, name) for name in API_FIELDS})
+
+
+def input_in(row: EnrichmentRow) -> Input:
+    """Return the contact that a row says it was made for, folded; empty where it says none."""
+    return _folded(row.input) if row.input else ()
+
+
+def _folded(fields: Mapping[str, JSON]) -> Input:
+    folded: list[tuple[str, str]] = []
+    for name in API_FIELDS:
+        value = fields.get(name)
+        if isinstance(value, str) and value.strip():
+            folded.append((name, _folded_field(name, value)))
+    return tuple(folded)
+
+
+def _folded_field(name: str, value: str) -> str:
+    if name == "linkedin_url" and (slug := linkedin_slug(value)):
+        return slug
+    return domain(value) if name == "company_domain" else " ".join(value.split()).casefold()

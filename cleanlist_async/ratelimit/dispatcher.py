@@ -1,0 +1,168 @@
+"""Who goes next in one event loop: direct hand-off of tokens, one timer, even pacing where it helps.
+
+The window guarantees, `aiolimiter` shapes (see `shaper`). A token is charged before its waiter wakes; a waiter that was
+cancelled after that gives it back unsent, and the next one wakes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from cleanlist_async import facts
+from cleanlist_async.errors import RateLimitError
+from cleanlist_async.ratelimit.lines import Pace, RequestClass, Waiter, WaitingLines
+from cleanlist_async.ratelimit.memory import Bucket, Lease, MemoryStore, Route
+from cleanlist_async.ratelimit.shaper import Shaper
+
+
+class Dispatcher:
+    """The waiters of one event loop, its one timer, and its shapers."""
+
+    def __init__(self, store: MemoryStore, clock: Callable[[], float], wake_all: Callable[[], None]) -> None:
+        self.lines = WaitingLines(store.limits.window_s)
+        self._store = store
+        self._clock = clock
+        self._wake_all = wake_all
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+        self._shapers: dict[str, Shaper] = {}
+        self._in_shaper: set[str] = set()
+
+    async def acquire(self, route: Route, kind: RequestClass, pace: Pace) -> Lease:
+        """Wait for the tokens of one request. Raises RateLimitError as `RateLimiter.acquire` does."""
+        waiter = Waiter(asyncio.get_running_loop().create_future(), route, kind, pace)
+        self.lines.join(waiter, self._clock())
+        while True:
+            if self.lines.is_head(waiter):
+                self.dispatch()
+            lease = await self._turn(waiter)
+            if waiter.shaped:
+                await self._pass_shapers(lease)
+            if not self._store.is_paused(lease, self._clock()):
+                return lease
+            self._store.unsent(lease)  # a 429 came between the grant and this moment
+            waiter.future = asyncio.get_running_loop().create_future()
+            self.lines.rejoin(waiter)
+
+    async def _turn(self, waiter: Waiter) -> Lease:
+        try:
+            return await waiter.future
+        except BaseException:
+            self.lines.leave(waiter)
+            if (lease := waiter.granted()) is not None:
+                if waiter.shaped:
+                    self._in_shaper.discard(lease.buckets[0].name)
+                self._store.unsent(lease)
+            self._wake_all()
+            raise
+
+    # -- hand-off ------------------------------------------------------------------------------
+
+    def dispatch(self, now: float | None = None) -> None:
+        """Hand out every token that can be handed out, then set the timer for the next."""
+        now = self._clock() if now is None else now
+        if self._store.is_disturbed(now):
+            self._refuse_hopeless(now)
+        opens = 0.0
+        while opens <= now:
+            opens = self._hand_over_one(now)
+        self._set_timer(opens)
+
+    def wake(self, returns_at: float = -math.inf) -> None:
+        """Dispatch for a token that returns at *returns_at*, unless the timer comes first and will see it."""
+        if self.lines and returns_at < self._timer_at:
+            self.dispatch()
+
+    def _hand_over_one(self, now: float) -> float:
+        """Give the first waiter that can be served its tokens; else return when the next one can be."""
+        opens = math.inf
+        for waiter in self.lines.heads():
+            shaped = self._is_shaped(waiter, now)
+            busy = self._in_shaper if shaped else ()
+            taken = self._store.take(waiter.route, now, keep=self._keep(waiter), busy=busy)
+            if isinstance(taken, Lease):
+                self.lines.leave(waiter)
+                waiter.shaped = shaped
+                if shaped:
+                    self._in_shaper.add(taken.buckets[0].name)
+                waiter.future.set_result(taken)
+                return now
+            opens = min(opens, taken)
+        return opens
+
+    def _keep(self, waiter: Waiter) -> int:
+        """Return the key tokens that a status request leaves to submits, until it has aged ahead of them."""
+        if waiter.kind is not RequestClass.STATUS or not self.lines.count(RequestClass.SUBMIT):
+            return 0
+        rivals = (
+            submit
+            for submit in self.lines.heads(RequestClass.SUBMIT)
+            if not submit.route.keys_apart_from(waiter.route)
+        )
+        first = next(rivals, None)
+        return 0 if first is None or waiter.rank < first.rank else facts.TOKENS_KEPT_FROM_STATUS
+
+    def _refuse_hopeless(self, now: float) -> None:
+        for waiter in self.lines.heads(RequestClass.INTERACTIVE):
+            pause = self._store.paused_for_s(waiter.route, now)
+            if pause > facts.LONGEST_INTERACTIVE_PAUSE_S:
+                for hopeless in self.lines.leave_all(waiter):
+                    hopeless.future.set_exception(_paused(pause))
+
+    # -- the one timer -------------------------------------------------------------------------
+
+    def _set_timer(self, at: float) -> None:
+        if at == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = at
+        if at < math.inf:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, at - self._clock()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        # Loops may fire a little early; by its own target the timer is never early.
+        now = max(self._clock(), self._timer_at)
+        self._timer, self._timer_at = None, math.inf
+        self.dispatch(now)
+
+    # -- shaping -------------------------------------------------------------------------------
+
+    def _is_shaped(self, waiter: Waiter, now: float) -> bool:
+        """Whether *waiter* goes through the shaper; asked at each hand-off, so a queue learns of a 429."""
+        if waiter.pace != "auto":
+            return waiter.pace == "smooth"
+        if self._store.must_be_smooth(waiter.route, now):
+            return True
+        return waiter.kind is not RequestClass.INTERACTIVE and self._store.has_interactive(waiter.route, now)
+
+    async def _pass_shapers(self, lease: Lease) -> None:
+        passed = False
+        try:
+            for bucket in lease.buckets:
+                await self._shaper(bucket).acquire()
+            passed = True
+        finally:
+            self._in_shaper.discard(lease.buckets[0].name)
+            if not passed:
+                self._store.unsent(lease)
+            self._wake_all()
+
+    def _shaper(self, bucket: Bucket) -> Shaper:
+        if (shaper := self._shapers.get(bucket.name)) is None:
+            interval_s = bucket.window.window_s / max(1, bucket.window.limit - 1)
+            shaper = self._shapers[bucket.name] = Shaper(interval_s)
+        return shaper
+
+
+def _paused(pause_s: float) -> RateLimitError:
+    return RateLimitError(
+        f"The server asked for a pause of {pause_s:.0f} s.",
+        code="rate_limited",
+        retry_after_s=pause_s,
+        fix=f"Call again in {pause_s:.0f} s.",
+    )

@@ -1,0 +1,39 @@
+"""Even pacing: one request every so many seconds, by aiolimiter's token bucket of a single token."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Final
+
+from aiolimiter import AsyncLimiter
+
+_LATER: Final = 1 + 1e-6
+
+
+class Shaper:
+    """Lets one request through every *interval_s* seconds, first come first served.
+
+    aiolimiter can round the rest of a wait to nothing, and then wakes for ever at one instant of a clock
+    that stands still, as a virtual one does. So the wait is here, a millionth longer than it must be.
+    """
+
+    __slots__ = ("_free_at", "_interval_s", "_limiter")
+
+    def __init__(self, interval_s: float) -> None:
+        self._limiter = AsyncLimiter(1, interval_s)
+        self._interval_s = interval_s * _LATER
+        self._free_at = -math.inf
+
+    async def acquire(self) -> None:
+        """Wait for the next turn; one that is cancelled falls to whoever asks next."""
+        now = asyncio.get_running_loop().time()
+        turn = max(now, self._free_at)
+        following = self._free_at = turn + self._interval_s
+        try:
+            await asyncio.sleep(turn - now)
+        except BaseException:
+            if self._free_at == following:
+                self._free_at = turn
+            raise
+        await self._limiter.acquire()

@@ -1,0 +1,17 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REAL_SERVERS = {"sandbox", "cli"}
+"""Folders whose tests all talk to real servers or run real processes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    root = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(root) and item.path.relative_to(root).parts[0] in REAL_SERVERS:
+            item.add_marker(pytest.mark.sockets)

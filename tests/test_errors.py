@@ -1,0 +1,160 @@
+"""The tree as it is drawn is the tree as it is; every error can be pickled, copied and read."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+import subprocess
+import sys
+
+import pytest
+
+import cleanlist_async
+from cleanlist_async import errors
+from cleanlist_async.errors import APIError, CleanlistError, FieldError, UnknownOutcomeError
+
+CLASSES = [
+    member
+    for _, member in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(member, CleanlistError) and member.__module__ == errors.__name__
+]
+
+
+def drawn_tree() -> dict[str, str | None]:
+    """Read each class's parent out of the docstring's drawing."""
+    parents: dict[str, str | None] = {}
+    path: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        if found := re.match(r"    ([│ ├└─]*)(\w*Error)\b", line):
+            depth = len(found[1]) // 4
+            del path[depth:]
+            parents[found[2]] = path[-1] if path else None
+            path.append(found[2])
+    return parents
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_classes() -> None:
+    real = {
+        error.__name__: None if error is CleanlistError else error.__bases__[0].__name__ for error in CLASSES
+    }
+    assert drawn_tree() == real
+    assert len(real) >= 40
+
+
+def test_every_error_is_a_public_name_of_the_package() -> None:
+    for error in CLASSES:
+        assert getattr(cleanlist_async, error.__name__) is error
+        assert error.__name__ in cleanlist_async.__all__
+        assert error.__doc__
+
+
+def filled(error_class: type[CleanlistError]) -> CleanlistError:
+    common = {"fix": "Do this.", "request_id": "req_1", "retryable": True, "billed": "yes"}
+    if not issubclass(error_class, APIError):
+        error = error_class("Broken.", **common)  # type: ignore[arg-type]
+    else:
+        error = error_class(
+            "Broken.",
+            **common,  # type: ignore[arg-type]
+            status=499,
+            code="odd",
+            cause="Because.",
+            retry_after_s=1.5,
+            docs_url="https://docs",
+            details={"a": [1]},
+            suggested_actions=["wait"],
+            body={"error": {}},
+            envelope="error",
+            method="GET",
+            path="/x",
+        )
+    for name, value in (("field_errors", (FieldError(("body", 1), "bad", "t", 1),)), ("workflow_id", "w")):
+        if hasattr(error, name):
+            setattr(error, name, value)
+    if isinstance(error, UnknownOutcomeError):
+        error.answer = filled(errors.InternalServerError)
+    return error
+
+
+def state(error: BaseException) -> dict[str, object]:
+    values = dict(vars(error))
+    if isinstance(values.get("answer"), CleanlistError):
+        values["answer"] = state(values["answer"])  # type: ignore[arg-type]
+    return values
+
+
+@pytest.mark.parametrize("error_class", CLASSES)
+@pytest.mark.parametrize("fill", [True, False])
+def test_pickle_and_copy_keep_everything(error_class: type[CleanlistError], fill: bool) -> None:  # noqa: FBT001
+    error = filled(error_class) if fill else error_class()
+    copies = [pickle.loads(pickle.dumps(error, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+    for twin in (*copies, copy.copy(error), copy.deepcopy(error)):
+        assert type(twin) is error_class
+        assert state(twin) == state(error)
+        assert str(twin) == str(error)
+        assert twin.args == error.args
+        assert (twin.retryable, twin.billed, twin.safe_to_retry) == (
+            error.retryable,
+            error.billed,
+            error.safe_to_retry,
+        )
+
+
+@pytest.mark.parametrize("error_class", CLASSES)
+def test_every_error_has_the_four_words(error_class: type[CleanlistError]) -> None:
+    error = error_class("Broken.")
+    assert error.request_id is None
+    assert isinstance(error.retryable, bool)
+    assert error.billed == ("unknown" if error_class is UnknownOutcomeError else "no")
+    assert error.safe_to_retry is (error.billed == "no")
+
+
+@pytest.mark.parametrize(
+    ("problem", "fix", "request_id", "text"),
+    [
+        ("Broken.", None, None, "Broken."),
+        ("Broken", None, None, "Broken"),
+        ("Broken.", "Mend it.", None, "Broken. Mend it."),
+        ("Broken", "Mend it.", None, "Broken. Mend it."),
+        ("Broken?", "Mend it.", "req_1", "req_1: Broken? Mend it."),
+        ("", "Mend it.", "req_1", "req_1: Mend it."),
+        ("", None, None, ""),
+    ],
+)
+def test_str_begins_with_the_request_id_and_ends_with_the_fix(
+    problem: str, fix: str | None, request_id: str | None, text: str
+) -> None:
+    assert str(APIError(problem, fix=fix, request_id=request_id)) == text
+
+
+def test_an_error_says_whether_credits_may_be_gone() -> None:
+    assert not UnknownOutcomeError("?").safe_to_retry
+    assert not UnknownOutcomeError("?").retryable
+    assert UnknownOutcomeError("?", billed="no").safe_to_retry
+    assert not APIError("?", billed="yes").safe_to_retry
+
+
+RETRYABLE = {
+    "RateLimitError",
+    "InternalServerError",
+    "FiltersUnavailableError",
+    "ServiceUnavailableError",
+    "WorkflowTimeoutError",
+    "APIConnectionError",
+    "APITimeoutError",
+    "MalformedResponseError",
+    "WaitTimeoutError",
+    "DeadlineExceededError",
+}
+
+
+def test_which_errors_may_go_away_by_themselves() -> None:
+    assert {error.__name__ for error in CLASSES if error.retryable} == RETRYABLE
+
+
+def test_errors_import_nothing_of_the_package() -> None:
+    code = "import sys, cleanlist_async.errors; print([m for m in sys.modules if m.startswith('cleanlist_async.')])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "['cleanlist_async.errors']"

@@ -1,0 +1,175 @@
+"""Which contacts may be sent, as which bytes, and who is a duplicate of whom."""
+
+from __future__ import annotations
+
+import json
+from collections import UserDict
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cleanlist_async.contacts import API_FIELDS, Contact
+from cleanlist_async.identity import LONGEST_VALUE, RULE, FirstSeen, Invalid, Prepared, is_sufficient, prepare
+
+NAME = {"first_name": "Ada", "last_name": "Byron"}
+
+
+def payload(given: object) -> dict[str, str]:
+    prepared = prepare(0, given)  # type: ignore[arg-type]
+    assert isinstance(prepared, Prepared), prepared
+    decoded: dict[str, str] = json.loads(prepared.payload)
+    return decoded
+
+
+def reason(given: object) -> str:
+    invalid = prepare(7, given)  # type: ignore[arg-type]
+    assert isinstance(invalid, Invalid)
+    assert invalid.index == 7
+    return invalid.reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "enough"),
+    [
+        ({"linkedin_url": "x"}, True),
+        ({**NAME, "company_name": "x"}, True),
+        ({**NAME, "company_domain": "x"}, True),
+        ({**NAME, "email": "a@b.c"}, False),
+        (NAME, False),
+        ({"first_name": "x", "company_name": "x", "company_domain": "x"}, False),
+        ({"last_name": "x", "company_domain": "x"}, False),
+        ({"email": "a@b.c"}, False),
+        ({"linkedin_url": " \t "}, False),
+        ({"linkedin_url": None, "email": None}, False),
+        ({}, False),
+    ],
+)
+def test_the_documented_rule(fields: dict[str, str | None], enough: bool) -> None:  # noqa: FBT001
+    assert isinstance(prepare(0, fields), Prepared) is enough
+    assert isinstance(prepare(0, Contact(**fields)), Prepared) is enough
+    if not enough:
+        assert reason(fields) == RULE
+
+
+fields = st.fixed_dictionaries({}, optional={name: st.text(max_size=5) for name in API_FIELDS})
+
+
+@given(fields)
+def test_the_rule_for_any_combination(given_fields: dict[str, str]) -> None:
+    there = {name: value.strip() for name, value in given_fields.items() if value.strip()}
+    prepared = prepare(3, given_fields)
+    assert isinstance(prepared, Prepared) is is_sufficient(there)
+    if isinstance(prepared, Prepared):
+        assert json.loads(prepared.payload) == there
+        assert (prepared.index, len(prepared.identity)) == (3, 16)
+        again = prepare(9, Contact(**dict(reversed(given_fields.items())), key="mine"))
+        assert isinstance(again, Prepared)
+        assert (again.payload, again.identity) == (prepared.payload, prepared.identity)
+
+
+def test_it_is_sent_as_given_less_the_white_space_around() -> None:
+    given_fields = {"linkedin_url": " HTTPS://LinkedIn.com/in/Ada?x=1 \n", "first_name": "Ünï  cödé\u2028"}
+    assert payload(given_fields) == {
+        "linkedin_url": "HTTPS://LinkedIn.com/in/Ada?x=1",
+        "first_name": "Ünï  cödé",
+    }
+
+
+def test_the_callers_own_key_is_never_sent() -> None:
+    assert payload({"linkedin_url": "x", "key": "mine"}) == {"linkedin_url": "x"}
+    prepared = prepare(0, {"linkedin_url": "x", "key": "mine"})
+    assert prepared.contact.key == "mine"
+
+
+@pytest.mark.parametrize("mapping", [dict, UserDict, MappingProxyType])
+def test_any_mapping_will_do(mapping: type) -> None:
+    assert payload(mapping({"linkedin_url": "x"})) == {"linkedin_url": "x"}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (None, "is a NoneType, not a Contact or a mapping"),
+        ("ada@x.com", "is a str, not"),
+        (["linkedin_url"], "is a list, not"),
+        ({"linkedin_url": 5}, "linkedin_url must be text, not int"),
+        ({"linkedin_url": "x", "email": ["a"]}, "email must be text, not list"),
+        ({"linkedin_url": b"x"}, "must be text, not bytes"),
+        ({"linkedin_url": "x", "first_name": float("nan")}, "first_name must be text, not float"),
+        ({"linkedin": "x"}, "unknown field 'linkedin'; did you mean linkedin_url?"),
+        ({"firstname": "x"}, "did you mean first_name?"),
+        ({"zzz": "x"}, "unknown field 'zzz'; the fields are linkedin_url, first_name"),
+        ({5: "x"}, "unknown field '5'"),
+        ({"x" * 1_000: "x"}, "unknown field 'xxx"),
+        ({"linkedin_url": "x" * (LONGEST_VALUE + 1)}, "linkedin_url has 2,001 characters, more than 2,000"),
+        ({"linkedin_url": "x" * 10_000_000}, "has 10,000,000 characters"),
+        ({"linkedin_url": "\ud800"}, "lone surrogates"),
+    ],
+)
+def test_what_is_kept_back_and_why(given: object, why: str) -> None:
+    assert why in reason(given)
+    assert len(reason(given)) < 200
+
+
+def test_the_callers_key_comes_back_from_an_unreadable_mapping() -> None:
+    invalid = prepare(0, {"key": "row-5", "linkedin_url": "x", "phone": "1"})
+    assert isinstance(invalid, Invalid)
+    assert (invalid.contact.key, invalid.contact.linkedin_url) == ("row-5", "x")
+
+
+def test_the_longest_value_still_goes() -> None:
+    assert payload({"linkedin_url": "x" * LONGEST_VALUE})
+
+
+def test_characters_that_json_must_escape() -> None:
+    awkward = 'a"b\\c\n\x00\x1f</script>\u2029😀'
+    assert payload({"linkedin_url": awkward})["linkedin_url"] == awkward
+
+
+def identity_of(**contact: str) -> bytes:
+    prepared = prepare(0, contact)
+    assert isinstance(prepared, Prepared)
+    return prepared.identity
+
+
+def test_any_difference_in_what_is_sent_is_another_identity() -> None:
+    base = {**NAME, "company_name": "X"}
+    assert identity_of(**base) == identity_of(**base, key="other", linkedin_url=" ")
+    for other in ({"email": "a@b.c"}, {"company_name": "x"}, {"first_name": "Ad", "last_name": "aByron"}):
+        assert identity_of(**(base | other)) != identity_of(**base)
+
+
+# -- FirstSeen -------------------------------------------------------------------------------------
+
+few = st.integers(0, 40).map(lambda number: number.to_bytes(16, "big"))
+colliding = st.integers(0, 60).map(lambda number: b"\x00" * 8 + number.to_bytes(8, "little"))
+any_identity = st.binary(min_size=16, max_size=16)
+
+
+@settings(max_examples=150)
+@given(st.lists(few | colliding | any_identity, max_size=1_500))
+def test_first_seen_is_a_dict(identities: list[bytes]) -> None:
+    seen, model = FirstSeen(), dict[bytes, int]()
+    for index, identity in enumerate(identities):
+        assert seen.setdefault(identity, index) == model.setdefault(identity, index)
+        assert len(seen) == len(model)
+
+
+def test_first_seen_grows_and_forgets_nothing() -> None:
+    seen = FirstSeen()
+    identities = [identity_of(linkedin_url=str(number)) for number in range(5_000)]
+    for _ in range(2):
+        assert [seen.setdefault(identity, index) for index, identity in enumerate(identities)] == list(
+            range(5_000)
+        )
+    assert len(seen) == 5_000
+
+
+def test_the_identity_of_all_zeros_and_the_index_zero() -> None:
+    seen = FirstSeen()
+    assert seen.setdefault(bytes(16), 0) == 0
+    assert seen.setdefault(bytes(16), 5) == 0
+    assert seen.setdefault(b"\xff" * 16, 2**32 - 2) == 2**32 - 2
+    assert seen.setdefault(b"\xff" * 16, 9) == 2**32 - 2

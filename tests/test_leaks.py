@@ -1,0 +1,320 @@
+"""A key shows itself nowhere but in the header it is for."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import copy
+import io
+import json
+import logging
+import pickle
+import traceback
+from pathlib import Path
+
+import pytest
+
+import cleanlist_async
+from cleanlist_async import AsyncCleanlist, ConfigurationError, errors
+from tests.support.clients import (
+    ADA,
+    ANSWERS,
+    CALLS,
+    KEY,
+    against,
+    always,
+    client_of,
+    json_answer,
+    outcome_of,
+)
+from tests.support.faulty_server import FIN, NEVER, RESET, answer, garbage
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ"
+PACKAGE = str(Path(cleanlist_async.__file__).parent)
+CLAPI = "clapi_canary0123456789abcdef"
+KEYS = {"odd": KEY, "jwt": JWT, "clapi": CLAPI}
+
+
+def forms(key):
+    return {key, repr(key)[1:-1], json.dumps(key)[1:-1], base64.b64encode(key.encode()).decode()}
+
+
+def assert_hidden(text, key):
+    for form in forms(key):
+        assert form not in text
+
+
+def shown(error):
+    """All that a logger, a debugger or an error tracker could print of an exception."""
+    texts, seen = [], set()
+    todo = [error]
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        texts += [
+            str(one),
+            repr(one),
+            repr(one.args),
+            repr(vars(one)),
+            repr(one.__notes__ if hasattr(one, "__notes__") else ""),
+        ]
+        todo += [one.__cause__, one.__context__, getattr(one, "answer", None)]
+    return "\n".join([*texts, *frames_of_ours(error)])
+
+
+def frames_of_ours(error):
+    """Local variables as error trackers show them. The tests' own frames hold the key."""
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    reports = [report, report.__cause__, report.__context__]
+    frames = [frame for one in reports if one for frame in one.stack if frame.filename.startswith(PACKAGE)]
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.startswith(PACKAGE):
+            yield "\n".join(deep_text(value, 2) for value in trace.tb_frame.f_locals.values())
+        trace = trace.tb_next
+    yield from (str(frame.locals) for frame in frames)
+
+
+@pytest.fixture
+def debug_log(monkeypatch):
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(name)s %(message)s %(args)s"))
+    for name in ("", "httpx", "httpcore", "cleanlist_async"):
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.DEBUG)
+        logging.getLogger(name).manager._clear_cache()
+    logging.getLogger().addHandler(handler)
+    yield stream
+    logging.getLogger().removeHandler(handler)
+
+
+BAD = {
+    "newline": "secret-canary\n",
+    "carriage": "secret-canary\r\nX-Evil: 1",
+    "space": "secret canary",
+    "tab": "secret\tcanary",
+    "nul": "secret-canary\0",
+    "accent": "secret-canary-é",
+    "euro": "€secret-canary",
+    "surrogate": "secret-canary-\ud800",
+    "del": "secret-canary\x7f",
+    "list": ["good-key-0", "secret canary"],
+    "jwt and key": [JWT, "secret-canary"],
+    "bytes": b"secret-canary",
+    "nested": [["secret-canary"]],
+    "number": [7, "secret-canary"],
+}
+
+
+@pytest.mark.parametrize("form", BAD)
+def test_a_bad_key_is_refused_without_being_printed(form, debug_log):
+    with pytest.raises(ConfigurationError) as caught:
+        AsyncCleanlist(BAD[form], base_url="http://127.0.0.1:9")
+    error = caught.value
+    texts = shown(error)
+    for part in ("secret", JWT):
+        assert part not in texts
+        assert part not in debug_log.getvalue()
+    assert "key" in str(error) or "JWT" in str(error)
+
+
+@pytest.mark.parametrize("given", ["", "  ", [], [""], (), [" ", ""]])
+def test_no_key_is_refused(given, monkeypatch):
+    monkeypatch.setenv("CLEANLIST_API_KEY", CLAPI)
+    with pytest.raises(ConfigurationError):
+        AsyncCleanlist(given)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", " , ,", "secret canary", "secret-canary\n", "good-key-0,secret canary"]
+)
+def test_a_bad_key_in_the_environment_is_refused_without_being_printed(text, monkeypatch):
+    monkeypatch.delenv("CLEANLIST_API_KEY", raising=False)
+    if text is not None:
+        monkeypatch.setenv("CLEANLIST_API_KEY", text)
+    with pytest.raises(ConfigurationError, match="CLEANLIST_API_KEY") as caught:
+        AsyncCleanlist()
+    assert "secret" not in shown(caught.value)
+
+
+def test_several_keys_in_the_environment(monkeypatch):
+    monkeypatch.setenv("CLEANLIST_API_KEY", f"{CLAPI},other-key-1")
+    assert len(AsyncCleanlist(base_url="http://127.0.0.1:9")._pipeline.route.keys) == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"base_url": "http://evil.example"},
+        {"base_url": "https://"},
+        {"max_retries": -1},
+        {"deadline_s": 0.0},
+        {"request_timeout_s": float("nan")},
+        {"pace": "fast"},
+        {"proxy": "nonsense"},
+        {"http_client": object()},
+    ],
+)
+def test_no_refusal_of_another_option_shows_the_key(options):
+    with pytest.raises(ConfigurationError) as caught:
+        AsyncCleanlist(KEY, **{"base_url": "http://127.0.0.1:9", **options})
+    assert_hidden(shown(caught.value), KEY)
+
+
+def deep_text(thing, depth=6):
+    """Every repr that can be reached through attributes and containers."""
+    texts, seen = [], set()
+
+    def visit(one, left):
+        if id(one) in seen or left < 0 or isinstance(one, type):
+            return
+        seen.add(id(one))
+        texts.append(repr(one))
+        parts = list(getattr(one, "__dict__", {}).values())
+        if isinstance(one, dict):
+            parts += [*one.keys(), *one.values()]
+        if isinstance(one, list | tuple | set | frozenset):
+            parts += list(one)
+        for part in parts:
+            visit(part, left - 1)
+
+    visit(thing, depth)
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_no_public_object_shows_the_key(kind):
+    key = KEYS[kind]
+
+    async def main():
+        async with against(always(json_answer(ANSWERS["credits_balance"])), api_key=key) as (client, _):
+            await client.public.credits_balance()
+            stream = client.stream([ADA])
+            things = [client, client.public, client.with_options(pace="smooth"), client.statistics(), stream]
+            things += [
+                client._pipeline,
+                client._transport,
+                client._pipeline.limiter,
+                client._root,
+                client._polls,
+            ]
+            for thing in things:
+                assert_hidden(deep_text(thing), key)
+                assert_hidden(f"{thing} {thing!r} {thing:}", key)
+                assert_hidden(str(vars(thing)) if hasattr(thing, "__dict__") else "", key)
+            for secret in client._pipeline._keys.values():
+                for attempt in (pickle.dumps, copy.copy, copy.deepcopy, json.dumps):
+                    with pytest.raises(TypeError) as caught:
+                        attempt(secret)
+                    assert_hidden(str(caught.value), key)
+            for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+                with pytest.raises(TypeError, match="cannot be pickled or copied"):
+                    attempt(client)
+
+    asyncio.run(main())
+
+
+ECHOES = {
+    "error": lambda echo: json_answer(
+        {
+            "error": {
+                "code": "invalid_token",
+                "problem": f"bad {echo}",
+                "fix": echo,
+                "request_id": echo,
+                "details": {echo: [echo]},
+            }
+        },
+        401,
+    ),
+    "detail": lambda echo: json_answer({"detail": f"Invalid key Bearer {echo}"}, 403),
+    "fields": lambda echo: json_answer(
+        {"detail": [{"loc": ["header", echo], "msg": echo, "type": echo, "input": echo}]}, 422
+    ),
+    "text": lambda echo: answer(500, f"no {echo}".encode(), {"content-type": "text/plain"}),
+    "html": lambda echo: answer(400, f"<p>{echo}</p>".encode(), {"content-type": "text/html"}),
+    "429": lambda echo: json_answer(
+        {"error": {"code": "rate_limited", "problem": echo, "retry_after_ms": 200_000}}, 429
+    ),
+    "request id": lambda echo: answer(400, b"{}", {"x-request-id": echo}),
+    "unreadable": lambda echo: answer(200, echo.encode()),
+    "error in 200": lambda echo: json_answer({"error": {"code": echo, "problem": echo}}),
+    "encoding": lambda echo: answer(200, b"", {"content-encoding": echo}),
+    "good": lambda echo: json_answer(
+        {
+            "credits": 1,
+            "valid": True,
+            "workflow_id": "wf_1",
+            "status": "completed",
+            "deliveries": [],
+            "you": echo,
+            echo: 1,
+        }
+    ),
+}
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("form", ECHOES)
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_server_that_echoes_the_key_gets_it_into_nothing(kind, form, debug_log):
+    key = KEYS[kind]
+
+    async def main():
+        async with against(always(ECHOES[form](key)), api_key=key, max_retries=0) as (client, _):
+            return [await outcome_of(call(client)) for call in CALLS.values()]
+
+    for outcome in asyncio.run(main()):
+        if isinstance(outcome, Exception):
+            texts = shown(outcome)
+            assert_hidden(texts, key)
+            again = pickle.dumps(outcome)
+            assert key.encode() not in again
+            assert_hidden(repr(vars(copy.copy(outcome))), key)
+        else:
+            assert_hidden(repr(outcome) + outcome.model_dump_json() + repr(vars(outcome)), key)
+    log = debug_log.getvalue()
+    assert "httpcore" in log
+    if form not in {"request id", "encoding"}:  # httpcore logs the head of every answer
+        assert_hidden(log, key)
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("broken", [FIN, RESET, NEVER, garbage()], ids=["fin", "reset", "never", "garbage"])
+def test_no_failure_of_the_network_shows_the_key(broken, debug_log):
+    async def main():
+        async with against(always(broken), request_timeout_s=0.1, max_retries=1) as (client, _):
+            return [await outcome_of(call(client)) for call in CALLS.values()]
+
+    for outcome in asyncio.run(main()):
+        assert isinstance(outcome, errors.CleanlistError)
+        assert_hidden(shown(outcome), KEY)
+    assert_hidden(debug_log.getvalue(), KEY)
+
+
+def test_the_canary_would_be_seen():
+    """The detectors above detect."""
+
+    class Leaky:
+        def __init__(self):
+            self.parts = [{"key": KEY}]
+
+    for text in (deep_text(Leaky()), shown(ValueError(KEY)), json.dumps({"a": KEY})):
+        with pytest.raises(AssertionError):
+            assert_hidden(text, KEY)
+
+
+def test_a_key_given_as_something_else_is_not_printed():
+    async def main():
+        client = client_of("http://127.0.0.1:9")
+        return [
+            await outcome_of(client.public.bulk_status(workflow_id=KEY)),
+            await outcome_of(client.public.webhook_deliveries(KEY)),
+            await outcome_of(client.public.submit_bulk([ADA], KEY)),
+        ]
+
+    for error in asyncio.run(main()):
+        assert type(error) is ConfigurationError
+        assert_hidden(str(error), KEY)

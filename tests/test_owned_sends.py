@@ -1,0 +1,260 @@
+"""Each request runs in a task that the client owns: what its caller does cannot hurt the client."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from random import Random
+
+import anyio
+import pytest
+
+from cleanlist_async import errors, facts
+from tests.support.clients import ACCEPTED, ADA, ANSWERS, Served, against, json_answer, respond, virtually
+
+
+@pytest.mark.sockets
+def test_twenty_thousand_cancelled_calls_leave_a_client_that_answers_a_hundred_of_a_hundred():
+    rng = Random(7)
+    balance, accepted = json_answer(ANSWERS["credits_balance"]), json_answer(ACCEPTED)
+
+    async def give_up(client, number):
+        call = client.public.submit_bulk([ADA]) if number % 40 == 0 else client.public.credits_balance()
+        task = asyncio.create_task(call)
+        for _ in range(rng.randrange(12)):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    async def main():
+        script = lambda request, number: accepted if request.method == "POST" else balance  # noqa: E731
+        async with against(script) as (client, server):
+            gave_up = 0
+            for batch in range(0, 20_000, 100):
+                gave_up += sum(await asyncio.gather(*(give_up(client, batch + n) for n in range(100))))
+            answers = await asyncio.gather(*(client.public.credits_balance() for _ in range(100)))
+            statistics = client.statistics()
+            sent = sum(request.method == "POST" for request in server.requests)
+        await asyncio.sleep(0)
+        return gave_up, answers, statistics, sent, asyncio.all_tasks()
+
+    gave_up, answers, statistics, sent, tasks = asyncio.run(main())
+    assert gave_up > 19_000, "the test must cancel what it means to cancel"
+    assert [answer.credits for answer in answers] == [7.5] * 100
+    assert statistics.waiting == 0
+    assert all(bucket.in_flight == 0 for bucket in statistics.buckets)
+    assert len(statistics.detached_workflows) <= sent
+    assert len(tasks) == 1
+    gc.collect()  # an unclosed socket would warn, and a warning is an error
+
+
+def cancelled_after(steps, call, by_scope):
+    """What is left of a call that was cancelled after so many iterations of the loop."""
+    served = Served(
+        lambda request, number: respond(ACCEPTED if request.method == "POST" else ANSWERS["credits_balance"])
+    )
+
+    async def main(client, network):
+        done = []
+
+        async def caller():
+            with scope:
+                done.append(await call(client))
+
+        scope = anyio.CancelScope()
+        task = asyncio.create_task(caller())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        scope.cancel() if by_scope else task.cancel()
+        await asyncio.wait([task])
+        await anyio.sleep(200)
+        balance = await client.public.credits_balance()
+        await anyio.sleep(200)
+        assert len(asyncio.all_tasks()) <= 5, asyncio.all_tasks()
+        return done, balance, client.statistics()
+
+    return *virtually(main, served), sum(request.method == "POST" for request in served.requests)
+
+
+@pytest.mark.parametrize("by_scope", [True, False])
+def test_a_submit_cancelled_at_any_iteration_is_answered_noted_or_never_sent(by_scope):
+    seen = set()
+    for steps in range(200):
+        done, balance, statistics, submits = cancelled_after(
+            steps, lambda client: client.public.submit_bulk([ADA]), by_scope
+        )
+        assert balance.credits == 7.5
+        assert all((b.in_flight, b.available) == (0, b.limit) for b in statistics.buckets), steps
+        assert submits == len(done) + len(statistics.detached_workflows), steps
+        seen.add((len(done), submits))
+        if done:
+            break
+    assert seen == {(0, 0), (0, 1), (1, 1)}, "never sent, sent and noted, answered"
+
+
+@pytest.mark.parametrize("by_scope", [True, False])
+def test_a_read_cancelled_at_any_iteration_leaves_no_trace(by_scope):
+    for steps in range(200):
+        done, balance, statistics, _ = cancelled_after(
+            steps, lambda client: client.public.credits_balance(), by_scope
+        )
+        assert balance.credits == 7.5
+        assert all((b.in_flight, b.available) == (0, b.limit) for b in statistics.buckets), steps
+        assert statistics.detached_workflows == ()
+        if done:
+            break
+    assert done
+
+
+def test_sixteen_requests_are_in_flight_at_most():
+    in_flight, most = 0, 0
+
+    async def counted(request):
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
+        await anyio.sleep(1)
+        in_flight -= 1
+        return respond(ACCEPTED if request.method == "POST" else ANSWERS["credits_balance"])
+
+    async def main(client, network):
+        async with anyio.create_task_group() as group:
+            for number in range(100):
+                group.start_soon(
+                    *((client.public.submit_bulk, [ADA]) if number % 3 else (client.public.credits_balance,))
+                )
+
+    virtually(main, lambda request, number: counted(request), latency=lambda: 0.1)
+    assert most == facts.MAX_IN_FLIGHT
+
+
+def test_cancelled_reads_do_not_make_room_for_more_than_sixteen():
+    """An abandoned request is still on the wire until its answer comes."""
+    in_flight, most = 0, 0
+
+    async def counted():
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
+        await anyio.sleep(5)
+        in_flight -= 1
+        return respond(ANSWERS["credits_balance"])
+
+    async def main(client, network):
+        for _ in range(10):
+            with anyio.move_on_after(1):
+                async with anyio.create_task_group() as group:
+                    for _ in range(10):
+                        group.start_soon(client.public.credits_balance)
+
+    virtually(main, lambda request, number: counted())
+    assert most == facts.MAX_IN_FLIGHT
+
+
+# -- closing ---------------------------------------------------------------------------------------
+
+
+async def late(seconds, content):
+    await anyio.sleep(seconds)
+    return respond(content)
+
+
+def test_closing_waits_for_a_paid_request_and_its_caller_gets_the_answer():
+    async def main(client, network):
+        submit = asyncio.create_task(client.public.submit_bulk([ADA]))
+        await anyio.sleep(1)
+        await client.aclose()
+        closed_at = anyio.current_time()
+        return await submit, closed_at
+
+    submission, closed_at = virtually(main, lambda request, number: late(9, ACCEPTED))
+    assert submission.workflow_id == "wf_1"
+    assert closed_at == 9
+
+
+def test_closing_notes_a_paid_request_whose_caller_has_gone():
+    async def main(client, network):
+        submit = asyncio.create_task(client.public.submit_bulk([ADA]))
+        await anyio.sleep(1)
+        submit.cancel()
+        await asyncio.wait([submit])
+        await client.aclose()
+        return client.statistics().detached_workflows
+
+    assert virtually(main, lambda request, number: late(9, ACCEPTED)) == ("wf_1",)
+
+
+def test_a_cancelled_close_goes_on_closing():
+    async def main(client, network):
+        submit = asyncio.create_task(client.public.submit_bulk([ADA]))
+        await anyio.sleep(1)
+        closing = asyncio.create_task(client.aclose())
+        await anyio.sleep(1)
+        closing.cancel()
+        await asyncio.wait([closing])
+        submission = await submit
+        await client.aclose()
+        return submission
+
+    assert virtually(main, lambda request, number: late(9, ACCEPTED)).workflow_id == "wf_1"
+
+
+def test_closing_from_several_tasks_at_once_and_again():
+    async def main(client, network):
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.public.submit_bulk, [ADA])
+            await anyio.sleep(1)
+            for _ in range(3):
+                group.start_soon(client.aclose)
+        await client.aclose()
+        return anyio.current_time()
+
+    assert virtually(main, lambda request, number: late(9, ACCEPTED)) == 9
+
+
+def test_calls_that_wait_end_at_once_when_the_client_is_closed():
+    """For tokens, for a connection, for an answer to a read, for the next attempt: whatever they wait for."""
+    from cleanlist_async import RateLimits
+
+    async def ended(call):
+        try:
+            await call
+        except errors.CleanlistError as error:
+            return type(error), anyio.current_time()
+
+    async def main(client, network):
+        public = client.public
+        waiting = [asyncio.create_task(ended(public.credits_balance())) for _ in range(40)]
+        waiting += [asyncio.create_task(ended(public.submit_bulk([ADA]))) for _ in range(3)]
+        await anyio.sleep(3)
+        await client.aclose()
+        return [await task for task in waiting], anyio.current_time(), client.statistics()
+
+    def handler(request, number):
+        return respond({}, 503, retry_after="50") if number < 5 else late(30, {})
+
+    ends, closed_at, statistics = virtually(main, handler, rate_limits=RateLimits(org=30, key=30))
+    assert ends == [(errors.ConfigurationError, 3.0)] * 43
+    assert closed_at == 3.0
+    assert statistics.waiting == 0
+    assert all(bucket.in_flight == 0 for bucket in statistics.buckets)
+
+
+def test_a_submit_in_line_for_a_connection_is_not_sent_by_a_closing_client():
+    served = Served(lambda request, number: late(30, ANSWERS["credits_balance"]))
+
+    async def main(client, network):
+        reads = [asyncio.create_task(client.public.credits_balance()) for _ in range(facts.MAX_IN_FLIGHT)]
+        await anyio.sleep(1)
+        submit = asyncio.create_task(client.public.submit_bulk([ADA]))
+        await anyio.sleep(1)
+        await client.aclose()
+        await asyncio.wait([*reads, submit])
+        return submit.exception(), [read.exception() for read in reads]
+
+    error, others = virtually(main, served)
+    assert type(error) is errors.ConfigurationError
+    assert error.billed == "no"
+    assert {type(other) for other in others} == {errors.ConfigurationError}
+    assert all(request.method == "GET" for request in served.requests)

@@ -1,0 +1,73 @@
+"""When is a workflow worth asking about?"""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cleanlist_async.patience import Patience
+
+
+def questions(patience, count, *, eager, scout=True):
+    ages, age = [], 0.0
+    for _ in range(count):
+        age = patience.ask_at(age, eager=eager, scout=scout)
+        ages.append(age)
+        patience.was_unfinished(age, first=len(ages) == 1)
+    return ages
+
+
+def test_with_idle_tokens_it_asks_at_1_2_4_and_so_on():
+    assert questions(Patience(60.0), 5, eager=True) == [1, 2, 4, 8, 16]
+
+
+def test_while_busy_only_scouts_ask_and_late():
+    patience = Patience(60.0)
+    assert patience.ask_at(0.0, eager=False, scout=False) == math.inf
+    assert questions(patience, 3, eager=False) == [15, 45, 135]
+
+
+def test_times_scale_with_the_window():
+    assert questions(Patience(6.0), 2, eager=True) == [0.1, 0.2]
+
+
+def test_the_first_finished_workflow_sets_the_age_to_ask_at():
+    patience = Patience(60.0)
+    patience.was_finished(20.0)
+    assert patience.due_age_s == 30.0
+    assert patience.ask_at(0.0, eager=False, scout=False) == 30.0
+    assert patience.ask_at(0.0, eager=True, scout=False) == 15.0
+
+
+def test_misses_put_it_off_and_hits_bring_it_nearer():
+    patience = Patience(60.0)
+    patience.was_finished(20.0)
+    patience.was_unfinished(31.0, first=False)
+    assert patience.due_age_s == 30.0
+    patience.was_unfinished(31.0, first=True)
+    assert patience.due_age_s > 31.0
+    assert patience.streak == 0
+    before = patience.due_age_s
+    patience.was_finished(before)
+    assert patience.due_age_s < before
+    patience.was_finished(10 * before)  # a straggler teaches nothing
+    assert patience.due_age_s == before * 0.996
+    assert patience.streak == 2
+
+
+def test_early_questions_end_when_too_many_were_wasted():
+    patience = Patience(60.0)
+    patience.was_finished(20.0)
+    for _ in range(9):
+        patience.was_unfinished(1.0, first=False)
+    assert patience.ask_at(0.0, eager=True, scout=True) == patience.due_age_s
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.booleans())), st.floats(0, 1e6), st.booleans(), st.booleans())
+def test_the_next_question_is_always_later(history, last, eager, scout):
+    patience = Patience(60.0)
+    for age, done in history:
+        patience.was_finished(age) if done else patience.was_unfinished(age, first=True)
+    assert patience.ask_at(last, eager=eager, scout=scout) >= last

@@ -1,0 +1,314 @@
+"""Attempts, waits and answers of reads, and what a deadline ends; in virtual time."""
+
+from __future__ import annotations
+
+import itertools
+
+import anyio
+import pytest
+
+from cleanlist_async import RateLimits, errors, facts
+from cleanlist_async.pipeline import CallOptions
+from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.resources.public import status_call, submit_call
+from tests.support.clients import ACCEPTED, ADA, ANSWERS, CALLS, Served, outcome_of, respond, virtually
+
+READS = [name for name in CALLS if name != "submit_bulk"]
+BALANCE = respond(ANSWERS["credits_balance"])
+
+
+def read(handler, **options):
+    """The outcome of one read, and the times of its attempts."""
+    served = Served(handler)
+
+    async def main(client, network):
+        return await outcome_of(client.public.credits_balance())
+
+    return virtually(main, served, **options), served.times
+
+
+def gaps(times):
+    return [later - sooner for sooner, later in itertools.pairwise(times)]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_each_operation_asks_at_its_documented_address(name):
+    served = Served(lambda request, number: respond(ANSWERS[name]))
+
+    async def main(client, network):
+        await CALLS[name](client)
+
+    virtually(main, served, api_key="clapi_test_key")
+    (request,) = served.requests
+    method, path, query = {
+        "validate_key": ("GET", "/auth/validate-key", {}),
+        "credits_balance": ("GET", "/credits/balance", {}),
+        "submit_bulk": ("POST", "/enrich/bulk", {}),
+        "bulk_status": ("GET", "/enrich/status", {"workflow_id": "wf_1"}),
+        "webhook_deliveries": ("GET", "/webhooks/deliveries", {"workflow_id": "wf_1"}),
+    }[name]
+    assert (request.method, request.path, request.query) == (method, "/api/v1/public" + path, query)
+    assert request.headers["authorization"] == "Bearer clapi_test_key"
+    assert request.headers["accept-encoding"] == "identity"
+    assert ("content-type" in request.headers) == (method == "POST")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 408, 425])
+def test_a_read_is_repeated_with_growing_jittered_waits(status):
+    outcome, times = read(
+        lambda request, number: BALANCE if number == 4 else respond({"detail": "x"}, status)
+    )
+    assert outcome.credits == 7.5
+    steps = [0.5, 1.0, 2.0, 4.0]
+    assert all(step / 4 <= gap <= step for gap, step in zip(gaps(times), steps, strict=True))
+
+
+@pytest.mark.parametrize("status", [300, 302, 400, 401, 402, 403, 404, 409, 410, 413, 422, 501])
+def test_a_refused_read_is_not_repeated(status):
+    outcome, times = read(lambda request, number: respond({"detail": "x"}, status))
+    assert isinstance(outcome, errors.APIError)
+    assert (outcome.status, outcome.billed, len(times)) == (status, "no", 1)
+
+
+def test_the_servers_own_flag_decides():
+    for status, flag, attempts in ((400, True, 5), (500, False, 1)):
+        said = {"error": {"code": "x", "problem": "x", "retryable": flag}}
+        _, times = read(lambda request, number, said=said, status=status: respond(said, status))
+        assert len(times) == attempts
+
+
+def test_retry_after_is_waited_for_and_never_shortened():
+    _, times = read(lambda request, number: BALANCE if number else respond({}, 503, retry_after="40"))
+    (gap,) = gaps(times)
+    assert 40 <= gap <= 41
+    outcome, times = read(lambda request, number: respond({}, 503, retry_after="121"))
+    assert (type(outcome), outcome.retry_after_s, len(times)) == (errors.ServiceUnavailableError, 121, 1)
+
+
+def test_max_retries_is_kept():
+    for retries in (0, 1, 3):
+        outcome, times = read(lambda request, number: respond({}, 500), max_retries=retries)
+        assert (type(outcome), len(times)) == (errors.InternalServerError, retries + 1)
+
+
+def test_the_retry_quota_of_a_client_ends_a_storm_and_successes_fill_it():
+    storm = Served(lambda request, number: respond({}, 500))
+
+    async def main(client, network):
+        for _ in range(60):
+            await outcome_of(client.public.credits_balance())
+        exhausted = len(storm.requests)
+        storm._handler = lambda request, number: BALANCE
+        for _ in range(facts.RETRY_COST):
+            await client.public.credits_balance()
+        storm._handler = lambda request, number: respond({}, 500)
+        before = len(storm.requests)
+        await outcome_of(client.public.credits_balance())
+        return exhausted, len(storm.requests) - before
+
+    exhausted, after = virtually(main, storm)
+    assert exhausted == 60 + facts.RETRY_QUOTA // facts.RETRY_COST
+    assert after == 2
+
+
+# -- answers that are none -------------------------------------------------------------------------
+
+UNREADABLE = {
+    "html": b"<html>maintenance</html>",
+    "empty": b"",
+    "torn": b'{"credits": 7',
+    "null": b"null",
+    "list": b"[1]",
+    "number": b"7.5",
+    "nan": b'{"credits": NaN}',
+    "deep": b"[" * 100_000,
+    "latin": b'{"credits": "\xe9"}',
+    "words": b'{"credits": "many"}',
+    "other": b'{"balance": 3}',
+}
+
+
+@pytest.mark.parametrize("form", UNREADABLE)
+def test_an_unreadable_answer_is_asked_for_again_and_then_told(form):
+    outcome, times = read(lambda request, number: respond(UNREADABLE[form], content_type="text/html"))
+    assert type(outcome) is errors.MalformedResponseError
+    assert (outcome.status, outcome.billed, outcome.safe_to_retry, len(times)) == (200, "no", True, 5)
+    assert outcome.__cause__ is None
+    assert outcome.__context__ is None
+    outcome, times = read(lambda request, number: BALANCE if number else respond(UNREADABLE[form]))
+    assert (outcome.credits, len(times)) == (7.5, 2)
+
+
+def test_the_body_counts_and_not_its_declared_type():
+    outcome, _ = read(lambda request, number: respond({"credits": 3}, content_type="text/html"))
+    assert outcome.credits == 3
+
+
+def test_an_error_envelope_in_a_200_is_that_error():
+    outcome, times = read(
+        lambda request, number: respond({"error": {"code": "list_not_found", "problem": "x"}})
+    )
+    assert (type(outcome), len(times)) == (errors.ListNotFoundError, 1)
+
+
+def test_a_torn_connection_is_tried_again():
+    outcome, times = read(
+        lambda request, number: BALANCE if number else type(BALANCE)(200, BALANCE.body, reset_after=20)
+    )
+    assert (outcome.credits, len(times)) == (7.5, 2)
+
+
+STRANGERS = [
+    {"workflow_id": "wf_2", "status": "completed", "results": [{"task_id": "t", "email": "x@y.example"}]},
+    {"credits": 12, "organization_id": "org"},
+    {"valid": True},
+    {},
+]
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_the_answer_of_another_call_is_never_taken(stranger):
+    async def main(client, network):
+        first = await client.public.bulk_status(workflow_id="wf_1")
+        return first, await outcome_of(client.public.bulk_status(workflow_id="wf_1"))
+
+    mine = respond(ANSWERS["bulk_status"])
+    served = Served(lambda request, number: mine if number == 1 else respond(stranger))
+    status, error = virtually(main, served)
+    assert status.workflow_id == "wf_1"
+    assert type(error) is errors.MalformedResponseError
+    assert len(served.requests) == 7
+
+
+def test_another_tasks_answer_is_never_taken():
+    async def main(client, network):
+        return await outcome_of(client.public.bulk_status(task_id="t_1"))
+
+    error = virtually(main, lambda request, number: respond({"task_id": "t_2", "status": "completed"}))
+    assert type(error) is errors.MalformedResponseError
+
+
+def test_after_a_strangers_answer_the_connection_is_not_used_again():
+    async def main(client, network):
+        await client.public.bulk_status(workflow_id="wf_1")
+        return network.connections
+
+    served = Served(lambda request, number: respond(ANSWERS["bulk_status"] if number else STRANGERS[0]))
+    assert virtually(main, served) == 2
+
+
+# -- deadlines -------------------------------------------------------------------------------------
+
+
+def test_the_deadline_covers_the_wait_for_tokens():
+    async def main(client, network):
+        await client.public.credits_balance()
+        outcome = await outcome_of(client.with_options(deadline_s=12.0).public.submit_bulk([ADA]))
+        return outcome, anyio.current_time(), client.statistics().waiting
+
+    served = Served(lambda request, number: BALANCE)
+    error, now, waiting = virtually(main, served, rate_limits=RateLimits(org=1, key=1))
+    assert type(error) is errors.DeadlineExceededError
+    assert (error.billed, error.safe_to_retry, now, waiting, len(served.requests)) == ("no", True, 12.0, 0, 1)
+
+
+def test_the_deadline_covers_attempts_and_the_waits_between():
+    async def main(client, network):
+        outcome = await outcome_of(client.public.credits_balance())
+        return outcome, anyio.current_time()
+
+    error, now = virtually(
+        main, lambda request, number: respond({}, 503, retry_after="30"), deadline_s=70.0, latency=lambda: 0.5
+    )
+    assert (type(error), error.billed, now) == (errors.DeadlineExceededError, "no", 70.0)
+
+
+async def slow(seconds, response):
+    await anyio.sleep(seconds)
+    return response
+
+
+def test_a_deadline_while_a_submit_is_on_its_way_says_that_it_may_be_billed():
+    async def main(client, network):
+        error = await outcome_of(client.public.submit_bulk([ADA]))
+        await anyio.sleep(20)
+        return error, client.statistics()
+
+    served = Served(lambda request, number: slow(10, respond(ACCEPTED)))
+    error, statistics = virtually(main, served, deadline_s=5.0)
+    assert type(error) is errors.DeadlineExceededError
+    assert (error.billed, error.safe_to_retry) == ("unknown", False)
+    assert statistics.detached_workflows == ("wf_1",)
+    assert all(bucket.in_flight == 0 for bucket in statistics.buckets)
+
+
+def test_a_deadline_while_a_submit_stands_in_line_for_a_connection_sends_nothing():
+    async def main(client, network):
+        async with anyio.create_task_group() as group:
+            for _ in range(facts.MAX_IN_FLIGHT):
+                group.start_soon(client.public.credits_balance)
+            await anyio.sleep(1)
+            return await outcome_of(client.with_options(deadline_s=5.0).public.submit_bulk([ADA]))
+
+    served = Served(lambda request, number: slow(30, BALANCE))
+    error = virtually(main, served)
+    assert (type(error), error.billed) == (errors.DeadlineExceededError, "no")
+    assert {request.method for request in served.requests} == {"GET"}
+
+
+def test_request_timeout_s_bounds_each_attempt():
+    async def main(client, network):
+        outcome = await outcome_of(client.with_options(request_timeout_s=3.0).public.credits_balance())
+        return outcome, anyio.current_time()
+
+    served = Served(lambda request, number: slow(1000, BALANCE))
+    error, now = virtually(main, served, max_retries=1)
+    assert type(error) is errors.APITimeoutError
+    assert (error.billed, error.retryable, len(served.requests)) == ("no", True, 2)
+    assert 6 <= now <= 7
+
+
+def test_the_wait_for_a_connection_is_no_part_of_the_attempt():
+    async def main(client, network):
+        async with anyio.create_task_group() as group:
+            for _ in range(3 * facts.MAX_IN_FLIGHT):
+                group.start_soon(client.public.credits_balance)
+        return client.statistics().retries
+
+    assert virtually(main, lambda request, number: slow(8, BALANCE), request_timeout_s=10.0) == 0
+
+
+# -- classes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [RequestClass.SUBMIT, RequestClass.STATUS])
+def test_in_bulk_a_429_uses_up_no_retry(kind):
+    good = ACCEPTED if kind is RequestClass.SUBMIT else ANSWERS["bulk_status"]
+    served = Served(
+        lambda request, number: respond(good) if number == 9 else respond({}, 429, retry_after="300")
+    )
+    call = (
+        submit_call(lambda: b"{}", kind)
+        if kind is RequestClass.SUBMIT
+        else status_call(workflow_id="wf_1", kind=kind)
+    )
+
+    async def main(client, network):
+        reply = await client._pipeline.call(call, CallOptions(max_retries=0))
+        return reply.value.workflow_id
+
+    assert virtually(main, served) == "wf_1"
+    assert all(gap >= 300 for gap in gaps(served.times))
+
+
+def test_a_body_that_cannot_be_built_costs_no_token():
+    async def main(client, network):
+        def broken():
+            raise RuntimeError("no body")
+
+        error = await outcome_of(client._pipeline.call(submit_call(broken), CallOptions()))
+        return error, client.statistics().buckets
+
+    error, buckets = virtually(main, lambda request, number: respond(ACCEPTED))
+    assert isinstance(error, RuntimeError)
+    assert all((bucket.in_flight, bucket.available) == (0, bucket.limit) for bucket in buckets)

@@ -1,0 +1,175 @@
+"""One scheduler for all workflows of a client, in virtual time."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import anyio
+import pytest
+
+from cleanlist_async import CleanlistError, InternalServerError, NotFoundError
+from cleanlist_async.sandbox import Fault
+from cleanlist_async.testing import MemoryNetwork, StrictServer, run
+from cleanlist_async.testing.virtual_client import VirtualCleanlist
+from tests.support.virtual_sandbox import in_world, people
+
+STATUS = "/enrich/status"
+
+
+def asked_at(here):
+    submitted = here.ledger.requests_of("/enrich/bulk")[0].at
+    return [round(request.at - submitted) for request in here.ledger.requests_of(STATUS)]
+
+
+def test_a_small_job_is_quick():
+    async def main(here):
+        await here.client.enrich(people(3))
+        assert asked_at(here) == [1, 2, 4, 8]
+
+    in_world(main, workflow_s=5.0, latency=lambda: 0.001)
+
+
+@pytest.mark.parametrize("median_s", [20.0, 200.0])
+def test_a_saturated_run_asks_once_about_each_workflow(median_s):
+    rng = random.Random(1)
+
+    async def main():
+        server = StrictServer(workflow_s=lambda: rng.lognormvariate(math.log(median_s), 0.5))
+        async with (
+            MemoryNetwork(server, latency=lambda: rng.uniform(0.02, 0.4)) as network,
+            VirtualCleanlist(network) as client,
+            client.stream(people(40_000)) as stream,
+        ):
+            async for result in stream:
+                assert result.status in {"found", "not_found"}
+            learning = 5 if median_s > 60 else 0  # the run is short beside its workflows
+            asked = client.statistics().status_requests
+            assert asked <= 1.05 * stream.summary.workflows + learning
+        assert not server.rejections
+
+    run(main())
+
+
+def test_early_questions_leave_half_of_the_tokens_alone():
+    async def main(here):
+        async with anyio.create_task_group() as group:
+            for n in range(10):
+                group.start_soon(here.client.enrich, people(1, n))
+            await anyio.sleep(55)
+            assert here.submits() == 10
+            assert here.status_requests() <= (30 - 10) / 2 + 1
+            group.cancel_scope.cancel()
+
+    in_world(main, workflow_s=600.0)
+
+
+def test_a_404_on_a_new_workflow_is_a_replica_that_lags():
+    async def main(here):
+        here.sandbox.add_fault(Fault(STATUS, status=404, times=3))
+        report = await here.client.enrich(people(2))
+        assert report.stopped_by is None
+        assert not report.pending
+        assert here.status_requests() == 4
+
+    in_world(main)
+
+
+def test_after_ten_minutes_a_404_is_the_truth_for_that_workflow_alone():
+    async def main(here):
+        here.sandbox.add_fault(Fault(STATUS, status=404, times=math.inf))
+        started = anyio.current_time()
+        report = await here.client.enrich(people(2))
+        assert 600 < anyio.current_time() - started < 2_000
+        assert [r.status for r in report.results] == ["pending"] * 2
+        here.sandbox.clear_faults()
+        assert not (await here.client.enrich(people(2, 5))).pending
+
+    in_world(main)
+
+
+def test_errors_reach_only_their_workflow():
+    async def main(here):
+        first = await here.client.public.submit_bulk(people(1))
+        second = await here.client.public.submit_bulk(people(1, 1))
+        polls, outcome = here.client._polls, {}
+        here.sandbox.add_fault(Fault(STATUS, status=500, times=5))
+
+        async def wait(name, workflow_id, **more):
+            try:
+                outcome[name] = await polls.finished(
+                    workflow_id, key=None, submitted_at=0.0, options=here.client._options, **more
+                )
+            except CleanlistError as error:
+                outcome[name] = error
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait, "fails", first.workflow_id)
+            await anyio.sleep(3)
+            group.start_soon(wait, "lost", "wf_nobody_knows")
+            await anyio.sleep(60)
+            group.start_soon(wait, "works", second.workflow_id)
+            await anyio.sleep(60)
+            here.sandbox.clear_faults()
+        assert isinstance(outcome["fails"], InternalServerError)
+        assert isinstance(outcome["lost"], NotFoundError)
+        assert outcome["works"].is_final
+
+    in_world(main)
+
+
+def test_waiting_can_be_cancelled_and_nothing_goes_on_asking():
+    async def main(here):
+        with anyio.move_on_after(3):
+            await here.client.enrich(people(1))
+        asked = here.status_requests()
+        await anyio.sleep(600)
+        assert here.status_requests() == asked
+        assert not here.client._polls._open
+        assert not here.client._polls._running
+        assert not (await here.client.collect(here.client.abandoned)).pending
+
+    in_world(main, workflow_s=100.0)
+
+
+def test_collecting_asks_at_once_and_with_each_key():
+    async def main(here):
+        with anyio.move_on_after(1):
+            await here.client.enrich(people(2))
+        await anyio.sleep(100)
+        before = here.status_requests()
+        here.sandbox.add_fault(Fault(STATUS, status=404))
+        report = await here.client.collect(here.client.abandoned)
+        assert not report.pending
+        assert here.status_requests() == before + 2
+        assert len({request.key_id for request in here.ledger.requests_of(STATUS)[-2:]}) == 2
+
+    in_world(main, api_keys=("clapi_one", "clapi_two"))
+
+
+def test_a_workflow_is_polled_with_the_key_that_submitted_it():
+    async def main(here):
+        await here.client.enrich(people(1_000))
+        submits, polls = (
+            [r.key_id for r in here.ledger.requests_of(path)] for path in ("/enrich/bulk", STATUS)
+        )
+        assert len(set(submits)) == 2
+        assert set(polls) == set(submits)
+        assert here.client.statistics().status_requests == len(polls)
+
+    in_world(main, api_keys=("clapi_one", "clapi_two"))
+
+
+def test_how_many_are_overdue():
+    async def main(here):
+        polls = here.client._polls
+        assert polls.overdue == 0
+        await here.client.enrich(people(1))
+        async with anyio.create_task_group() as group:
+            group.start_soon(here.client.enrich, people(1, 1))
+            await anyio.sleep(0.6)
+            assert polls.overdue == 0
+            polls.patience.due_age_s = 0.01
+            assert polls.overdue == 1
+
+    in_world(main)

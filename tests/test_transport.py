@@ -1,0 +1,348 @@
+"""What the wire may do to us, and where a key may go."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import tracemalloc
+
+import pytest
+
+from cleanlist_async import AsyncCleanlist, ConfigurationError, errors, facts
+from cleanlist_async.transport import check_base_url
+from tests.support.clients import (
+    ACCEPTED,
+    ADA,
+    ANSWERS,
+    CALLS,
+    KEY,
+    against,
+    always,
+    client_of,
+    json_answer,
+    outcome_of,
+)
+from tests.support.faulty_server import (
+    FIN,
+    NEVER,
+    RESET,
+    Answer,
+    FaultyServer,
+    after_informational,
+    answer,
+    garbage,
+    gzip_bomb,
+    huge_header,
+    redirect,
+)
+
+sockets = pytest.mark.sockets
+BALANCE = json_answer(ANSWERS["credits_balance"])
+BROKEN = {
+    "refused": None,
+    "fin": FIN,
+    "reset": RESET,
+    "never": NEVER,
+    "garbage": garbage(),
+    "huge header": huge_header(300_000),
+    "1xx only": Answer((b"HTTP/1.1 103 Early Hints\r\n\r\n",), "fin"),
+    "torn": BALANCE.cut(-1),
+    "torn by reset": BALANCE.cut(-1, "reset"),
+    "torn head": BALANCE.cut(20),
+    "no content": answer(204, b""),
+    "switching": Answer(
+        (b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",), "fin"
+    ),
+    "negative length": answer(200, b"{}", {"content-length": "-5"}),
+    "two lengths": answer(200, b"{}", {"content-length": "2", "Content-Length": "3"}),
+    "double gzip": gzip_bomb(1000, layers=2),
+    "brotli": answer(200, b"{}", {"content-encoding": "br"}),
+    "no gzip": answer(200, b"{}", {"content-encoding": "gzip"}),
+}
+
+
+def run_call(name, script, **options):
+    async def main():
+        async with against(script, **{"request_timeout_s": 0.15, "max_retries": 0, **options}) as (
+            client,
+            server,
+        ):
+            outcome = await outcome_of(CALLS[name](client))
+            return outcome, server.requests, server.connections
+
+    return asyncio.run(main())
+
+
+@sockets
+@pytest.mark.parametrize("form", [form for form in BROKEN if form != "refused"])
+def test_a_broken_answer_is_a_typed_error(form):
+    read, requests, _ = run_call("credits_balance", always(BROKEN[form]))
+    assert isinstance(read, errors.APIConnectionError | errors.MalformedResponseError | errors.APIError), read
+    assert (read.billed, read.safe_to_retry, len(requests)) == ("no", True, 1)
+    submit, requests, _ = run_call("submit_bulk", always(BROKEN[form]))
+    assert type(submit) is errors.UnknownOutcomeError
+    assert len(requests) == 1
+    assert type(submit.answer) is type(read)
+
+
+@sockets
+def test_a_refused_connection():
+    async def main():
+        async with FaultyServer(always(FIN)) as server:
+            url = server.base_url
+        client = client_of(url, max_retries=2)
+        async with client:
+            return await outcome_of(client.public.submit_bulk([ADA])), client.statistics()
+
+    error, statistics = asyncio.run(main())
+    assert type(error) is errors.APIConnectionError
+    assert (error.billed, error.safe_to_retry, statistics.requests) == ("no", True, 3)
+
+
+@sockets
+def test_informational_answers_are_passed_over():
+    for name in CALLS:
+        outcome, _, _ = run_call(name, always(after_informational(json_answer(ANSWERS[name]), 100, 103)))
+        assert not isinstance(outcome, Exception), name
+
+
+@sockets
+def test_a_slow_drip_is_ended_by_the_timeout_of_the_whole_attempt():
+    outcome, _, _ = run_call("credits_balance", always(BALANCE.drip(4, 0.03)))
+    assert type(outcome) is errors.APITimeoutError
+
+
+@sockets
+def test_an_accepted_answer_torn_after_its_id_is_accepted():
+    whole = json_answer(ACCEPTED)
+    for ending in ("fin", "reset", "hang"):
+        outcome, requests, _ = run_call("submit_bulk", always(whole.cut(-20, ending)))
+        assert (outcome.workflow_id, len(requests)) == ("wf_1", 1)
+
+
+# -- connections -----------------------------------------------------------------------------------
+
+
+@sockets
+def test_reads_share_a_connection_and_each_submit_has_its_own():
+    async def main():
+        script = lambda request, number: json_answer(ACCEPTED) if request.method == "POST" else BALANCE  # noqa: E731
+        async with against(script) as (client, server):
+            for _ in range(3):
+                await client.public.credits_balance()
+                await client.public.submit_bulk([ADA])
+            return [(request.method, request.connection) for request in server.requests]
+
+    used = asyncio.run(main())
+    assert len({connection for method, connection in used if method == "GET"}) == 1
+    assert len({connection for method, connection in used if method == "POST"}) == 3
+
+
+@sockets
+@pytest.mark.parametrize("ending", ["fin_on_next", "reset_on_next"])
+def test_a_connection_closed_as_we_use_it_costs_a_read_one_attempt_and_a_submit_none(ending):
+    async def main():
+        script = lambda request, number: (  # noqa: E731
+            json_answer(ACCEPTED) if request.method == "POST" else BALANCE
+        ).ending(ending if number < 4 else "keep")
+        async with against(script) as (client, _):
+            for _ in range(3):
+                await client.public.submit_bulk([ADA])
+            return [await client.public.credits_balance() for _ in range(3)]
+
+    assert len(asyncio.run(main())) == 3
+
+
+@sockets
+def test_an_answer_sent_twice_is_never_taken_for_the_next_one():
+    async def main():
+        script = lambda request, number: json_answer({"credits": number}).twice()  # noqa: E731
+        async with against(script) as (client, _):
+            balances = [(await client.public.credits_balance()).credits for _ in range(6)]
+            return balances, client.statistics().retries
+
+    assert asyncio.run(main()) == ([0, 1, 2, 3, 4, 5], 0)
+
+
+@sockets
+def test_a_timeout_leaves_a_client_that_works():
+    async def main():
+        script = lambda request, number: NEVER if number < 40 else BALANCE  # noqa: E731
+        async with against(script, request_timeout_s=0.05, max_retries=0) as (client, _):
+            outcomes = await asyncio.gather(*(outcome_of(client.public.credits_balance()) for _ in range(40)))
+            return {type(outcome) for outcome in outcomes}, [
+                (await client.with_options(request_timeout_s=5).public.credits_balance()).credits
+                for _ in range(20)
+            ]
+
+    assert asyncio.run(main()) == ({errors.APITimeoutError}, [7.5] * 20)
+
+
+# -- size ------------------------------------------------------------------------------------------
+
+MIB = 1024 * 1024
+CAP = facts.MAX_SUBMIT_ANSWER_BYTES
+
+
+def endless(size: int, prefix: bytes = b"", **headers: str) -> Answer:
+    head = answer(200, prefix, {"content-length": str(len(prefix) + size), **headers}).raw
+    return Answer((head, *([b"\0" * MIB] * (size // MIB))))
+
+
+OVERSIZED = {
+    "gzip bomb": gzip_bomb(64 * MIB),
+    "endless": endless(64 * MIB),
+    "bytes after the gzip": endless(64 * MIB, gzip.compress(b"{}"), **{"content-encoding": "gzip"}),
+    "error page": Answer(
+        (endless(64 * MIB).pieces[0].replace(b"200", b"500"), *endless(64 * MIB).pieces[1:])
+    ),
+}
+
+
+@sockets
+@pytest.mark.parametrize("form", OVERSIZED)
+def test_an_oversized_answer_is_a_typed_error_in_bounded_memory(form):
+    async def main():
+        async with against(always(OVERSIZED[form]), request_timeout_s=20) as (client, server):
+            tracemalloc.start()
+            try:
+                outcome = await outcome_of(client.public.submit_bulk([ADA]))
+                return outcome, tracemalloc.get_traced_memory()[1], len(server.requests)
+            finally:
+                tracemalloc.stop()
+
+    outcome, peak, requests = asyncio.run(main())
+    assert type(outcome) is errors.UnknownOutcomeError
+    assert requests == 1
+    assert peak < 4 * CAP
+    if form != "error page":
+        assert "larger than" in str(outcome.answer)
+        assert outcome.answer.retryable is False
+
+
+@sockets
+def test_a_compressed_answer_of_honest_size_is_read():
+    packed = answer(200, gzip.compress(b'{"credits": 3}'), {"content-encoding": "gzip"})
+    outcome, _, _ = run_call("credits_balance", always(packed))
+    assert outcome.credits == 3
+
+
+# -- where the key goes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "normal"),
+    [
+        ("https://api.cleanlist.ai", "https://api.cleanlist.ai"),
+        (" HTTPS://API.Cleanlist.ai:443/ ", "https://api.cleanlist.ai"),
+        ("https://gateway.example/cleanlist/", "https://gateway.example/cleanlist"),
+        ("http://localhost:8787", "http://localhost:8787"),
+        ("http://127.0.0.1:1/", "http://127.0.0.1:1"),
+        ("http://127.8.8.8", "http://127.8.8.8"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("https://api.cleanlist.ai?", "https://api.cleanlist.ai"),
+    ],
+)
+def test_base_urls_have_one_normal_form(given, normal):
+    assert check_base_url(given) == normal
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://api.cleanlist.ai",
+        "http://localhost.evil.example",
+        "http://127.0.0.1.evil.example",
+        "http://0.0.0.0",
+        "http://10.0.0.1",
+        "http://[::2]",
+        "http://[::1",
+        "ftp://localhost",
+        "//localhost",
+        "localhost",
+        "https://",
+        "https://user:pass@x.example",
+        "https://x.example/?a=1",
+        "https://x.example/#a",
+        "https://x.example:99999",
+        "https://ex ample.com",
+        "https://x.example\n.evil",
+        "http://evil.example\\@localhost",
+        "https://xn--/",
+        "x" * 70_000,
+        5,
+        b"https://x.example",
+        "http://localhost@evil.example",
+        "javascript:alert(1)",
+        "https://[",
+        "https://a%2eb",
+        "http:///path",
+        "file:///etc",
+    ],
+)
+def test_other_base_urls_are_refused(given):
+    with pytest.raises(ConfigurationError) as caught:
+        AsyncCleanlist(KEY, base_url=given)
+    assert len(str(caught.value)) < 300
+    assert "pass" not in str(caught.value).replace("can be read", "")
+
+
+@sockets
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("name", CALLS)
+def test_redirects_are_never_followed(name, status):
+    async def main():
+        async with FaultyServer(always(json_answer(ANSWERS[name]))) as elsewhere:
+            there = redirect(elsewhere.base_url + "/api/v1/public/x", status)
+            async with against(always(there)) as (client, server):
+                outcome = await outcome_of(CALLS[name](client))
+                return outcome, len(server.requests), elsewhere.connections
+
+    outcome, requests, followed = asyncio.run(main())
+    assert isinstance(outcome, errors.CleanlistError)
+    assert outcome.status == status
+    assert (requests, followed) == (1, 0)
+
+
+@sockets
+def test_proxies_and_credentials_of_the_environment_are_not_used(monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login a password b\n")
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    for name in CALLS:
+        outcome, requests, _ = run_call(name, always(json_answer(ANSWERS[name])))
+        assert not isinstance(outcome, Exception)
+        assert requests[0].headers["authorization"] == "Bearer " + KEY
+
+
+@sockets
+def test_a_proxy_that_is_asked_for_is_used():
+    """Plain http goes through it whole; for https it refuses the tunnel, and nothing of ours has left."""
+
+    async def main():
+        async with FaultyServer(
+            lambda request, number: answer(403) if request.method == "CONNECT" else BALANCE
+        ) as proxy:
+            async with client_of("http://127.0.0.1:9", proxy=proxy.base_url) as client:
+                balance = await client.public.credits_balance()
+            async with client_of("https://api.invalid", proxy=proxy.base_url, max_retries=1) as client:
+                refused = await outcome_of(client.public.submit_bulk([ADA]))
+            return balance, refused, proxy.requests
+
+    balance, refused, requests = asyncio.run(main())
+    assert balance.credits == 7.5
+    assert type(refused) is errors.APIConnectionError
+    assert (refused.billed, refused.safe_to_retry) == ("no", True)
+    assert [request.method for request in requests] == ["GET", "CONNECT", "CONNECT"]
+    assert all(KEY not in str(request.headers) for request in requests if request.method == "CONNECT")
+
+
+@pytest.mark.parametrize("proxy", ["nonsense", "", "http://[", "ftp://x", 5, "socks5://u:hunter2@x:1"])
+def test_a_proxy_that_cannot_work_is_refused(proxy):
+    with pytest.raises(ConfigurationError) as caught:
+        client_of("https://api.cleanlist.ai", proxy=proxy)
+    assert "hunter2" not in str(caught.value)
