@@ -12,7 +12,7 @@ def main() -> None:
         sys.exit(
             "error: the command line needs two more packages: pip install 'cleanlist-async[cli,sandbox]'"
         )
-    from cleanlist_async.cli.exits import run_guarded  # noqa: PLC0415 - they need the packages
+    from cleanlist_async.cli.main import run_guarded  # noqa: PLC0415 - they need the packages
 
     sys.exit(run_guarded(sys.argv[1:]))
 

@@ -150,7 +150,7 @@ class PollScheduler:
     async def _ask(self, waiting: _Open, scope: anyio.CancelScope) -> None:
         with scope:
             try:
-                call = status_call(workflow_id=waiting.workflow_id, kind=RequestClass.STATUS, key=None)
+                call = status_call(workflow_id=waiting.workflow_id, kind=RequestClass.STATUS, key=waiting.key)
                 self.status_requests += 1
                 answer = (await self._pipeline.call(call, waiting.options)).value
                 self._learn(waiting, answer)

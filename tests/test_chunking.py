@@ -50,6 +50,12 @@ def test_at_most_250(contacts: int, chunks: list[int]) -> None:
     assert [len(chunk) for chunk in found] == chunks
 
 
+def test_each_contact_takes_its_bytes_and_a_comma() -> None:
+    contacts = [contact(0), contact(1)]
+    assert len(list(chunked(iter(contacts), Chunker(9, 81, overhead=0)))) == 2
+    assert len(list(chunked(iter(contacts), Chunker(9, 82, overhead=0)))) == 1
+
+
 def test_a_chunk_comes_out_with_the_contact_that_fills_it() -> None:
     chunker = Chunker(2)
     assert chunker.add(contact(0)) is None
@@ -71,10 +77,9 @@ def test_an_endless_iterator_is_read_no_further_than_needed() -> None:
 
 
 def test_the_largest_contacts_there_can_be_stay_within_the_cap_of_bytes() -> None:
-    widest = {
-        name: "\x00" * 2_000
-        for name in ("first_name", "last_name", "company_name", "company_domain", "email")
-    }
+    widest = dict.fromkeys(
+        ("first_name", "last_name", "company_name", "company_domain", "email"), "\x00" * 2000
+    )
     prepared = prepare(0, {"linkedin_url": "\x00" * 2_000, **widest})
     assert isinstance(prepared, Prepared)
     for chunk in chunked(iter([prepared] * 60), Chunker()):

@@ -210,7 +210,7 @@ VALIDATION_WITH_INPUT = b"""{
       "input": {"first_name": "John"}
     }
   ]
-}"""
+}"""  # noqa: E501  # verbatim
 
 VALIDATION_OF_ROW_7 = b"""{
   "detail": [
@@ -220,7 +220,7 @@ VALIDATION_OF_ROW_7 = b"""{
       "msg": "Each contact must include linkedin_url OR first_name + last_name + (company_domain or company_name)."
     }
   ]
-}"""
+}"""  # noqa: E501  # verbatim
 
 
 @pytest.mark.parametrize(("body", "index"), [(VALIDATION_WITH_INPUT, 0), (VALIDATION_OF_ROW_7, 7)])
@@ -338,7 +338,7 @@ BROKEN: list[tuple[bytes, Envelope]] = [
     (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "none"),
     (b"upstream connect error or disconnect/reset before headers", "none"),
     (b"error code: 1015", "none"),
-    ("Zugriff verweigert – Größe".encode("latin-1", "replace"), "none"),
+    ("Zugriff verweigert: Größe".encode("latin-1", "replace"), "none"),
     ('{"detail": "wide"}'.encode("utf-16"), "none"),
     (b'{"detail": "\xc3\x28"}', "detail"),
     (b'{"detail": "\\ud800"}', "none"),

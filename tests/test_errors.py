@@ -154,7 +154,10 @@ def test_which_errors_may_go_away_by_themselves() -> None:
     assert {error.__name__ for error in CLASSES if error.retryable} == RETRYABLE
 
 
+@pytest.mark.sockets  # a process
 def test_errors_import_nothing_of_the_package() -> None:
-    code = "import sys, cleanlist_async.errors; print([m for m in sys.modules if m.startswith('cleanlist_async.')])"
+    code = (
+        "import sys, cleanlist_async.errors; print([m for m in sys.modules if m[:16] == 'cleanlist_async.'])"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "['cleanlist_async.errors']"

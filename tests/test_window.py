@@ -77,6 +77,12 @@ def test_when_all_is_back_the_next_burst_is_whole_and_has_its_own_probe() -> Non
     assert window.take(162.5)
 
 
+def test_the_probe_is_not_for_those_who_must_leave_tokens() -> None:
+    window = spent(20)
+    assert window.opens_at(61.9) == 61.9
+    assert window.opens_at(61.9, keep=3) == math.inf
+
+
 def test_tokens_kept_back() -> None:
     window = Window(20, 60.0)
     for _ in range(16):
@@ -212,12 +218,13 @@ def test_no_more_arrivals_than_the_limit_in_any_window(
     now=times,
 )
 def test_opens_at_is_the_first_moment_at_which_a_token_is_there(
+    *,
     limit: int,
     out: int,
     answered: list[float],
     keep: int,
     rejected: bool,
-    now: float,  # noqa: FBT001
+    now: float,
 ) -> None:
     window = Window(limit, 60.0)
     taken = min(out, limit - 1)  # never a whole burst: the probe has tests of its own

@@ -26,7 +26,7 @@ class EnrichmentResult:
         ``found``; ``not_found`` (the server is done and has nothing); ``invalid`` (kept back, reason in
         ``error``); ``pending`` (accepted, perhaps paid, not finished or not certainly this person's;
         fetched for free by ``client.collect``); ``unknown`` (nobody can say whether the submit was
-        processed); ``failed`` (never accepted).
+        processed); ``failed`` (never accepted, or the server ended its workflow, which costs nothing).
     task_id, workflow_id
         The server's ids, as far as known.
     duplicate_of

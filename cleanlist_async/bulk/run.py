@@ -202,17 +202,12 @@ class BulkRun:
 
     async def _room(self) -> None:
         """Wait until another workflow may be opened. The first goes alone: it shows if the key is good."""
-        while True:
-            if self.results.is_full:
-                await self.results.room()
-            elif (
-                self._open_chunks >= self._spec.max_open_workflows
-                or (self._open_chunks and not self._tried_one)
-                or self._polls.overdue >= self._pipeline.limiter.limits.key
-            ):
-                await self._next_change()
-            else:
-                return
+        while (
+            self._open_chunks >= self._spec.max_open_workflows
+            or (self._open_chunks and not self._tried_one)
+            or self._polls.overdue >= self._pipeline.limiter.limits.key
+        ):
+            await self._next_change()
 
     async def _affordable(self, wanted: int) -> int:
         """Return how many contacts the budget covers, waiting for reservations that may come back."""

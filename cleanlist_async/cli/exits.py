@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
@@ -81,22 +80,8 @@ def complain(message: object) -> None:
     print("error:", on_one_line(scrub(str(message))), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def run_guarded(arguments: Sequence[str]) -> int:
-    """Run the command line and return its exit code. No error gets past as a traceback, unless to debug."""
-    from cleanlist_async.cli.app import app  # noqa: PLC0415 - so that an import error is told like any other
-
-    try:
-        return int(app(list(arguments), prog_name="cleanlist-async", standalone_mode=False) or 0)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
-        return ExitCode.DONE
-    except (Exception, KeyboardInterrupt) as error:  # the last floor: nothing falls through
-        if DEBUG_FLAG in arguments:
-            raise
-        return _told(error)
-
-
-def _told(error: BaseException) -> int:
+def tell(error: BaseException) -> int:
+    """Say in one line what ended the command, and return its exit code."""
     usage_code, words = getattr(error, "exit_code", None), getattr(error, "format_message", None)
     if isinstance(usage_code, int) and callable(words):
         complain(f"{words()} See cleanlist-async --help.")

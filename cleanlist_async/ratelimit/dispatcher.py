@@ -1,7 +1,7 @@
 """Who goes next in one event loop: direct hand-off of tokens, one timer, even pacing where it helps.
 
-The window guarantees, `aiolimiter` shapes (see `shaper`). A token is charged before its waiter wakes; a waiter that was
-cancelled after that gives it back unsent, and the next one wakes.
+The window guarantees, `aiolimiter` shapes (see `shaper`). A token is charged before its waiter wakes; a
+waiter that was cancelled after that gives it back unsent, and the next one wakes.
 """
 
 from __future__ import annotations

@@ -68,6 +68,13 @@ def test_many_agreeing_rows_prove_the_order_to_the_rest():
     assert len(emails(contacts, ids, said(7))) == 7
 
 
+def test_one_row_that_belongs_elsewhere_disproves_the_order():
+    contacts = [named(f"F{i}", f"L{i}") for i in range(11)]
+    rows = [row(f"t{i}", str(i), f"F{i} L{i}") for i in range(8)]
+    rows += [row("t8", "9", "F9 L9"), row("t9", "?"), row("t10", "?")]
+    assert set(emails(contacts, [f"t{i}" for i in range(11)], rows)) == {*range(8), 9}
+
+
 def test_namesakes_without_employer_in_the_row_are_told_apart_by_nothing():
     contacts = [named("John", "Smith", "a.io"), named("John", "Smith", "b.io"), CY]
     rows = [row("t0", "b", "John Smith"), row("t1", "a", "John Smith"), row("t2", "cy", "Cy Young")]

@@ -142,6 +142,10 @@ def test_a_queue_that_is_cancelled_while_an_item_arrives_keeps_it():
         await asyncio.wait([taking])
         assert taking.cancelled()
         assert queue.drain() == [item]
+        queue.put(item)
+        taking = asyncio.create_task(queue.take())
+        await asyncio.sleep(0)
+        assert taking.done()  # an item that is there is taken and given in one step
         queue.close()
         assert await queue.take() is None
 

@@ -142,8 +142,7 @@ def test_a_token_that_comes_back_in_one_thread_wakes_the_other(way: str) -> None
     async def owner() -> None:
         permit = await limiter.acquire(ROUTE, SUBMIT, "burst")
         taken.set()
-        while not waits.is_set():
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(waits.wait)
         await asyncio.sleep(0.02)  # until the other thread does wait
         if way == "lost":
             permit.lost()
@@ -160,8 +159,7 @@ def test_a_token_that_comes_back_in_one_thread_wakes_the_other(way: str) -> None
             await asyncio.sleep(0)
 
     async def other() -> None:
-        while not taken.is_set():
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(taken.wait)
         waits.set()
         (await limiter.acquire(ROUTE, SUBMIT, "burst")).unsent()
 

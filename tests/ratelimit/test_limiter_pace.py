@@ -6,7 +6,7 @@ import asyncio
 import random
 from itertools import pairwise
 
-from cleanlist_async.ratelimit import Pace, RateLimiter, RequestClass
+from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, RequestClass, Route
 from cleanlist_async.testing import StrictServer, run
 from tests.support.limited_wire import INTERACTIVE, ROUTE, STATUS, SUBMIT, LimitedWire, new_limiter
 
@@ -101,6 +101,27 @@ def test_tokens_given_back_out_of_a_burst_are_no_probe() -> None:
         for number, permit in enumerate((*held[2:], *again)):
             permit.answered(number / 1000)
         assert len(set(await grants(limiter, 2, SUBMIT, "burst", round_trip_s=0.5))) == 2
+
+    run(main())
+
+
+def test_the_answer_to_a_probe_wakes_its_key_though_another_waits_for_longer() -> None:
+    async def main() -> None:
+        limiter = new_limiter(RateLimits(org=100))
+        other = Route(("other",), "org_test")
+        later = [await limiter.acquire(other, SUBMIT, "burst") for _ in range(30)]
+        await grants(limiter, 30, SUBMIT, "burst")
+        await asyncio.sleep(30)
+        for permit in later:
+            permit.answered(now())
+        probe = await limiter.acquire(ROUTE, SUBMIT, "burst")
+        waiting = [asyncio.ensure_future(limiter.acquire(route, SUBMIT, "burst")) for route in (other, ROUTE)]
+        await asyncio.sleep(1)
+        probe.answered(now())
+        await asyncio.sleep(1)
+        assert [task.done() for task in waiting] == [False, True]
+        for task in waiting:
+            task.cancel()
 
     run(main())
 

@@ -1,0 +1,22 @@
+"""Running the command line: no error gets past here as a traceback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from cleanlist_async.cli.app import app
+from cleanlist_async.cli.exits import DEBUG_FLAG, ExitCode, tell
+
+
+def run_guarded(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code. Tracebacks are for --debug only."""
+    try:
+        return int(app(list(arguments), prog_name="cleanlist-async", standalone_mode=False) or 0)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
+        return ExitCode.DONE
+    except (Exception, KeyboardInterrupt) as error:  # the last floor: nothing falls through
+        if DEBUG_FLAG in arguments:
+            raise
+        return tell(error)
