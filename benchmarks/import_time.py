@@ -39,7 +39,9 @@ def main() -> None:
     print(f"{rounds} interleaved rounds, medians\n")
     print("| import | ms over pass |")
     print("|---|---|")
-    print(f"| httpx + pydantic.BaseModel | {1e3 * (statistics.median(floor) - statistics.median(nothing)):.0f} |")
+    print(
+        f"| httpx + pydantic.BaseModel | {1e3 * (statistics.median(floor) - statistics.median(nothing)):.0f} |"
+    )
     print(f"| AsyncCleanlist | {1e3 * (statistics.median(ours) - statistics.median(nothing)):.0f} |")
     print(f"\nratio: {statistics.median(ratios):.2f} (middle half {ratios[len(ratios) // 4]:.2f}"
           f" to {ratios[3 * len(ratios) // 4]:.2f})")  # fmt: skip

@@ -46,7 +46,9 @@ class Contacts:
 
     def __iter__(self) -> Iterator[Contact]:
         for number in range(self._count):
-            yield Contact(first_name=f"Ada{number}", last_name="Lovelace", company_domain=f"c{number % 997}.io")
+            yield Contact(
+                first_name=f"Ada{number}", last_name="Lovelace", company_domain=f"c{number % 997}.io"
+            )
 
 
 async def simulate(contacts: int, keys: int, median_s: float, seed: int) -> Measured:
@@ -71,7 +73,13 @@ async def simulate(contacts: int, keys: int, median_s: float, seed: int) -> Meas
     last_workflow = max(flow.finishes_at for flow in flows) - last_submit
     bound = max(0, 2 * submits - rate) / rate * WINDOW_S + last_workflow + ROUND_TRIP_S
     return Measured(
-        makespan, bound, submits, status_requests, len(server.rejections), first_result, time.process_time() - start
+        makespan,
+        bound,
+        submits,
+        status_requests,
+        len(server.rejections),
+        first_result,
+        time.process_time() - start,
     )
 
 

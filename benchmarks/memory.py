@@ -25,7 +25,9 @@ def contacts(count: int) -> Iterator[Contact]:
     """Every hundredth is a duplicate of one half a file away."""
     for number in range(count):
         person = number - count // 2 if number % 100 == 0 and number >= count // 2 else number
-        yield Contact(first_name=f"Ada{person}", last_name="Lovelace", company_domain=f"company{person % 9973}.com")
+        yield Contact(
+            first_name=f"Ada{person}", last_name="Lovelace", company_domain=f"company{person % 9973}.com"
+        )
 
 
 def chunk(count: int) -> int:
@@ -53,7 +55,12 @@ def main() -> None:
     print("|---|---|---|---|")
     start = time.process_time()
     plan = asyncio.run(make_plan(contacts(count), "partial", RateLimits(), 1))
-    report("plan", f"{plan.unique:,} unique, {plan.duplicates:,} duplicates, {plan.chunks:,} requests", before, start)
+    report(
+        "plan",
+        f"{plan.unique:,} unique, {plan.duplicates:,} duplicates, {plan.chunks:,} requests",
+        before,
+        start,
+    )
     start = time.process_time()
     repeated = asyncio.run(repeated_identities(contacts(count)))
     report("link duplicates for a stream", f"{len(repeated):,} identities occur twice", before, start)

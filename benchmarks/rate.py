@@ -59,7 +59,9 @@ def main() -> None:
     options = parser.parse_args()
     print(FORMULA)
     print(f"\n{options.requests} requests, {options.seeds} seeds, latency 20-400 ms each way\n")
-    print("| server | keys | 429s, all seeds | share: median (least) | last answer, s | first burst sent in, s |")
+    print(
+        "| server | keys | 429s, all seeds | share: median (least) | last answer, s | first burst sent in, s |"
+    )
     print("|---|---|---|---|---|---|")
     for kind in ("sliding", "fixed", "token_bucket"):
         for keys in (1, 2):

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
+from functools import cache, partial
 from types import TracebackType
-from typing import Never, Self
+from typing import TYPE_CHECKING, Never, Self
 
 from cleanlist_async import facts
-from cleanlist_async.bulk.chunk import RunSpec
-from cleanlist_async.bulk.collect import Collector
-from cleanlist_async.bulk.dedupe import Dedupe
-from cleanlist_async.bulk.plan import ContactSource, Plan, make_plan
-from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress
-from cleanlist_async.bulk.run import BulkRun
-from cleanlist_async.bulk.settle import never_read
-from cleanlist_async.bulk.stream import ResultStream
 from cleanlist_async.credentials import find_credentials
-from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.identity import ContactLike
 from cleanlist_async.pipeline import CallOptions, Pipeline
-from cleanlist_async.polling import PollScheduler
 from cleanlist_async.ratelimit import BucketState, Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
 from cleanlist_async.redact import Secret
-from cleanlist_async.resources.public import (
-    PublicAPI,
-    check_contacts,
-    check_enrichment_type,
-    check_webhook_url,
-)
 from cleanlist_async.root_task import RootTask
 from cleanlist_async.transport import HTTPClient, Transport, check_base_url
+
+if TYPE_CHECKING:
+    from cleanlist_async.bulk.chunk import RunSpec
+    from cleanlist_async.bulk.dedupe import Dedupe
+    from cleanlist_async.bulk.plan import ContactSource, Plan
+    from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress
+    from cleanlist_async.bulk.service import BulkService
+    from cleanlist_async.bulk.stream import ResultStream
+    from cleanlist_async.resources.public import PublicAPI
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +121,7 @@ class AsyncCleanlist:
         self._pipeline = Pipeline(
             keys=names, route=route, limiter=limiter, transport=transport, root=self._root
         )
-        self._polls = PollScheduler(self._pipeline)
-        self._abandoned: list[EnrichmentResult] = []
+        self._bulk = cache(partial(_open_bulk, self._pipeline))
         attach(limiter, self._pipeline, route)
 
     def _open_transport(
@@ -161,19 +154,19 @@ class AsyncCleanlist:
     @property
     def public(self) -> PublicAPI:
         """The five operations of the Public API."""
+        from cleanlist_async.resources.public import PublicAPI  # noqa: PLC0415  # see _open_bulk
+
         return PublicAPI(self._pipeline, self._options)
 
     # -- bulk ----------------------------------------------------------------------------------
 
     async def plan(self, contacts: ContactSource, *, enrichment_type: EnrichmentType = "partial") -> Plan:
         """Say what enriching *contacts* would take: requests, minutes, credits. Free; sends nothing."""
-        check_enrichment_type(enrichment_type)
-        limits, keys = self._pipeline.limiter.limits, len(self._pipeline.route.keys)
-        return await make_plan(_checked_source(contacts), enrichment_type, limits, keys)
+        return await self._bulk().plan(contacts, enrichment_type)
 
     async def enrich(
         self,
-        contacts: Iterable[ContactLike] | AsyncIterable[ContactLike],
+        contacts: ContactSource,
         *,
         enrichment_type: EnrichmentType = "partial",
         max_credits: float | None = None,
@@ -188,33 +181,8 @@ class AsyncCleanlist:
         happens, with the error in ``stopped_by``. A call that is cancelled leaves what it had in
         :attr:`abandoned`.
         """
-        source = _checked_source(contacts)
-        given = [c async for c in source] if isinstance(source, AsyncIterable) else list(source)
-        stream = self._stream(
-            given,
-            RunSpec(enrichment_type, self._options, max_credits, webhook_url, dedupe, progress),
-            find_repeated=False,
-        )
-        results: dict[int, EnrichmentResult] = {}
-        stopped_by: CleanlistError | None = None
-        try:
-            async with stream:
-                async for result in stream:
-                    results[result.index] = result
-        except CleanlistError as error:
-            stopped_by = error
-        except BaseException:
-            self._abandoned += [*results.values(), *stream.leftover]
-            raise
-        undecided = any(result.status == "unknown" for result in results.values())
-        if stopped_by is not None and not stream.accepted and not undecided:
-            raise stopped_by
-        if len(results) < len(given):
-            for result in never_read(given, results, stopped_by, follow=dedupe != "off"):
-                results[result.index] = result
-                stream.summary.count(result)
-        ordered = [results[index] for index in range(len(given))]
-        return EnrichmentReport(ordered, stream.summary, stopped_by)
+        spec = self._spec(enrichment_type, max_credits, webhook_url, dedupe, progress)
+        return await self._bulk().enrich(contacts, spec)
 
     def stream(
         self,
@@ -235,44 +203,36 @@ class AsyncCleanlist:
         `dedupe` is ``"all"`` by default for a source with a length, which is read twice, and ``"window"``
         (its last 50,000 identities) for any other.
         """
-        source = _checked_source(contacts)
-        has_length = isinstance(source, Sized)
-        spec = RunSpec(
-            enrichment_type,
-            self._options,
-            max_credits,
-            webhook_url,
-            dedupe or ("all" if has_length else "window"),
-            progress,
-            max_open_workflows,
-        )
-        return self._stream(source, spec, find_repeated=has_length and spec.dedupe == "all")
+        dedupe = dedupe or ("all" if isinstance(contacts, Sized) else "window")
+        spec = self._spec(enrichment_type, max_credits, webhook_url, dedupe, progress, max_open_workflows)
+        return self._bulk().stream(contacts, spec)
 
     async def collect(self, pending: Iterable[EnrichmentResult]) -> EnrichmentReport:
         """Fetch results that were pending, for free: they were submitted before.
 
         Returns them in the order given; what is still not there stays pending.
         """
-        await self._root.ensure()
-        return await Collector(self._pipeline, self._polls, self._options).collect(pending)
+        return await self._bulk().collect(pending, self._options)
 
     @property
     def abandoned(self) -> list[EnrichmentResult]:
         """Results of `enrich` calls that were cancelled: found ones, and pending ones for `collect`."""
-        return self._abandoned
+        return self._bulk().abandoned
 
-    def _stream(self, source: ContactSource, spec: RunSpec, *, find_repeated: bool) -> ResultStream:
-        check_enrichment_type(spec.enrichment_type)
-        check_webhook_url(spec.webhook_url)
-        total = len(source) if isinstance(source, Sized) else None
+    def _spec(
+        self,
+        enrichment_type: EnrichmentType,
+        max_credits: float | None,
+        webhook_url: str | None,
+        dedupe: Dedupe,
+        progress: Callable[[Progress], None] | None,
+        max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
+    ) -> RunSpec:
+        from cleanlist_async.bulk.chunk import RunSpec  # noqa: PLC0415  # see _open_bulk
 
-        async def start() -> BulkRun:
-            await self._root.ensure()
-            run = BulkRun(self._pipeline, self._polls, spec, source, total=total, find_repeated=find_repeated)
-            self._root.spawn(run.main)
-            return run
-
-        return ResultStream(start)
+        return RunSpec(
+            enrichment_type, self._options, max_credits, webhook_url, dedupe, progress, max_open_workflows
+        )
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -286,7 +246,7 @@ class AsyncCleanlist:
             retries=counters.retries,
             waited_s=counters.waited_s,
             waiting=counters.waiting,
-            status_requests=self._polls.status_requests,
+            status_requests=counters.status_requests,
             detached_workflows=tuple(counters.detached_workflows),
             buckets=limiter.states(),
         )
@@ -349,6 +309,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _checked_source(contacts: ContactSource) -> ContactSource:
-    check_contacts(contacts, Iterable, AsyncIterable)
-    return contacts
+def _open_bulk(pipeline: Pipeline) -> BulkService:
+    # Loaded when first used, like all that needs the models: pydantic takes as long to import as httpx.
+    from cleanlist_async.bulk.service import BulkService  # noqa: PLC0415
+
+    return BulkService(pipeline)

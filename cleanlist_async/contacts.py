@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,5 +37,3 @@ class Contact:
     company_domain: str | None = None
     email: str | None = None
     key: str | None = None
-
-

@@ -91,6 +91,7 @@ class Counters:
     answered: int = 0
     rejected_429: int = 0
     retries: int = 0
+    status_requests: int = 0
     waited_s: float = 0.0
     waiting: int = 0
     detached_workflows: list[str] = field(default_factory=list[str])
@@ -160,8 +161,14 @@ class Pipeline:
 
     async def _perform(self, send: _Send, *, see_it_through: bool) -> None:
         try:
+            await self.root.unless_closed(self._in_flight.acquire())
+        except BaseException:
+            send.permit.unsent()
+            raise
+        try:
             self.root.spawn(self._send, send)
         except BaseException:
+            self._in_flight.release()
             send.permit.unsent()
             raise
         try:
@@ -177,14 +184,14 @@ class Pipeline:
         paid = send.request.paid
         try:
             with anyio.CancelScope(shield=paid):  # closing the client waits for a paid request's answer
-                async with self._in_flight:
-                    if send.abandoned or self.root.closed:
-                        return
-                    send.started = True
-                    self.counters.requests += 1
-                    key = self._keys[send.permit.key or _JWT]
-                    await self._transport.send(send.request, key, send.timeout_s, send.exchange)
+                if send.abandoned or self.root.closed:
+                    return
+                send.started = True
+                self.counters.requests += 1
+                key = self._keys[send.permit.key or _JWT]
+                await self._transport.send(send.request, key, send.timeout_s, send.exchange)
         finally:
+            self._in_flight.release()
             try:
                 self._settle(send)
             finally:

@@ -43,7 +43,6 @@ class PollScheduler:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.patience = Patience(pipeline.limiter.limits.window_s)
-        self.status_requests = 0
         self._pipeline = pipeline
         self._limiter = pipeline.limiter
         self._open: dict[_Open, None] = {}
@@ -151,7 +150,7 @@ class PollScheduler:
         with scope:
             try:
                 call = status_call(workflow_id=waiting.workflow_id, kind=RequestClass.STATUS, key=waiting.key)
-                self.status_requests += 1
+                self._pipeline.counters.status_requests += 1
                 answer = (await self._pipeline.call(call, waiting.options)).value
                 self._learn(waiting, answer)
             except CleanlistError as error:

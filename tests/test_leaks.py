@@ -198,7 +198,7 @@ def test_no_public_object_shows_the_key(kind):
                 client._transport,
                 client._pipeline.limiter,
                 client._root,
-                client._polls,
+                client._bulk().polls,
             ]
             for thing in things:
                 assert_hidden(deep_text(thing), key)

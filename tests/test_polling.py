@@ -92,7 +92,7 @@ def test_errors_reach_only_their_workflow():
     async def main(here):
         first = await here.client.public.submit_bulk(people(1))
         second = await here.client.public.submit_bulk(people(1, 1))
-        polls, outcome = here.client._polls, {}
+        polls, outcome = here.client._bulk().polls, {}
         here.sandbox.add_fault(Fault(STATUS, status=500, times=5))
 
         async def wait(name, workflow_id, **more):
@@ -125,8 +125,8 @@ def test_waiting_can_be_cancelled_and_nothing_goes_on_asking():
         asked = here.status_requests()
         await anyio.sleep(600)
         assert here.status_requests() == asked
-        assert not here.client._polls._open
-        assert not here.client._polls._running
+        assert not here.client._bulk().polls._open
+        assert not here.client._bulk().polls._running
         assert not (await here.client.collect(here.client.abandoned)).pending
 
     in_world(main, workflow_s=100.0)
@@ -165,7 +165,7 @@ def test_a_workflow_is_polled_with_the_key_that_submitted_it():
 
 def test_how_many_are_overdue():
     async def main(here):
-        polls = here.client._polls
+        polls = here.client._bulk().polls
         assert polls.overdue == 0
         await here.client.enrich(people(1))
         async with anyio.create_task_group() as group:

@@ -115,7 +115,7 @@ class Fetcher:
 
         async def ask(task_id: str) -> None:
             async with line:
-                self._polls.status_requests += 1
+                self._pipeline.counters.status_requests += 1
                 try:
                     call = status_call(task_id=task_id, kind=RequestClass.STATUS, key=key)
                     status = (await self._pipeline.call(call, self._options)).value

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-
-
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
@@ -46,7 +44,11 @@ class VirtualCleanlist(AsyncCleanlist):
         )
 
     def _open_transport(
-        self, base_url: str, limiter: RateLimiter, proxy: str | None, http_client: HTTPClient | None
+        self,
+        base_url: str,
+        limiter: RateLimiter,
+        proxy: str | None,  # noqa: ARG002  # there is nothing but the network in memory
+        http_client: HTTPClient | None,  # noqa: ARG002
     ) -> Transport:
         return _MemoryTransport(self._network, base_url, limiter)
 

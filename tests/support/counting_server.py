@@ -63,5 +63,5 @@ async def counting_server(*, org: int, key: int, window_s: float) -> AsyncIterat
     counter = CountingServer(org, key, window_s)
     server = await asyncio.start_server(counter._serve, "127.0.0.1", 0)
     async with server:
-        counter.base_url = "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+        counter.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield counter

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from cleanlist_async.errors import CleanlistError
 
 

@@ -1,0 +1,87 @@
+"""The bulk tools of one client: what stands behind its `plan`, `enrich`, `stream` and `collect`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Sized
+
+from cleanlist_async.bulk.chunk import RunSpec
+from cleanlist_async.bulk.collect import Collector
+from cleanlist_async.bulk.plan import ContactSource, Plan, make_plan
+from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult
+from cleanlist_async.bulk.run import BulkRun
+from cleanlist_async.bulk.settle import never_read
+from cleanlist_async.bulk.stream import ResultStream
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.pipeline import CallOptions, Pipeline
+from cleanlist_async.polling import PollScheduler
+from cleanlist_async.resources.public import check_contacts, check_enrichment_type, check_webhook_url
+
+
+class BulkService:
+    """Starts runs on one pipeline; all of them share one poll scheduler."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.polls = PollScheduler(pipeline)
+        self.abandoned: list[EnrichmentResult] = []
+        self._pipeline = pipeline
+
+    async def plan(self, contacts: ContactSource, enrichment_type: EnrichmentType) -> Plan:
+        """Say what enriching *contacts* would take."""
+        check_enrichment_type(enrichment_type)
+        limits, keys = self._pipeline.limiter.limits, len(self._pipeline.route.keys)
+        return await make_plan(_checked_source(contacts), enrichment_type, limits, keys)
+
+    async def enrich(self, contacts: ContactSource, spec: RunSpec) -> EnrichmentReport:
+        """Run *contacts* to the end, and return a result for each in their order."""
+        source = _checked_source(contacts)
+        given = [c async for c in source] if isinstance(source, AsyncIterable) else list(source)
+        stream = self._start(given, spec, find_repeated=False)
+        results: dict[int, EnrichmentResult] = {}
+        stopped_by: CleanlistError | None = None
+        try:
+            async with stream:
+                async for result in stream:
+                    results[result.index] = result
+        except CleanlistError as error:
+            stopped_by = error
+        except BaseException:
+            self.abandoned += [*results.values(), *stream.leftover]
+            raise
+        undecided = any(result.status == "unknown" for result in results.values())
+        if stopped_by is not None and not stream.accepted and not undecided:
+            raise stopped_by
+        if len(results) < len(given):
+            for result in never_read(given, results, stopped_by, follow=spec.dedupe != "off"):
+                results[result.index] = result
+                stream.summary.count(result)
+        ordered = [results[index] for index in range(len(given))]
+        return EnrichmentReport(ordered, stream.summary, stopped_by)
+
+    def stream(self, contacts: ContactSource, spec: RunSpec) -> ResultStream:
+        """Run *contacts* as they are read, yielding results as they come."""
+        source = _checked_source(contacts)
+        return self._start(source, spec, find_repeated=isinstance(source, Sized) and spec.dedupe == "all")
+
+    async def collect(self, pending: Iterable[EnrichmentResult], options: CallOptions) -> EnrichmentReport:
+        """Fetch what was submitted before."""
+        await self._pipeline.root.ensure()
+        return await Collector(self._pipeline, self.polls, options).collect(pending)
+
+    def _start(self, source: ContactSource, spec: RunSpec, *, find_repeated: bool) -> ResultStream:
+        check_enrichment_type(spec.enrichment_type)
+        check_webhook_url(spec.webhook_url)
+        total = len(source) if isinstance(source, Sized) else None
+
+        async def start() -> BulkRun:
+            await self._pipeline.root.ensure()
+            run = BulkRun(self._pipeline, self.polls, spec, source, total=total, find_repeated=find_repeated)
+            self._pipeline.root.spawn(run.main)
+            return run
+
+        return ResultStream(start)
+
+
+def _checked_source(contacts: ContactSource) -> ContactSource:
+    check_contacts(contacts, Iterable, AsyncIterable)
+    return contacts
