@@ -181,7 +181,13 @@ class AsyncCleanlist:
         happens, with the error in ``stopped_by``. A call that is cancelled leaves what it had in
         :attr:`abandoned`.
         """
-        spec = self._spec(enrichment_type, max_credits, webhook_url, dedupe, progress)
+        spec = self._spec(
+            enrichment_type=enrichment_type,
+            max_credits=max_credits,
+            webhook_url=webhook_url,
+            dedupe=dedupe,
+            progress=progress,
+        )
         return await self._bulk().enrich(contacts, spec)
 
     def stream(
@@ -204,7 +210,14 @@ class AsyncCleanlist:
         (its last 50,000 identities) for any other.
         """
         dedupe = dedupe or ("all" if isinstance(contacts, Sized) else "window")
-        spec = self._spec(enrichment_type, max_credits, webhook_url, dedupe, progress, max_open_workflows)
+        spec = self._spec(
+            enrichment_type=enrichment_type,
+            max_credits=max_credits,
+            webhook_url=webhook_url,
+            dedupe=dedupe,
+            progress=progress,
+            max_open_workflows=max_open_workflows,
+        )
         return self._bulk().stream(contacts, spec)
 
     async def collect(self, pending: Iterable[EnrichmentResult]) -> EnrichmentReport:
@@ -221,6 +234,7 @@ class AsyncCleanlist:
 
     def _spec(
         self,
+        *,
         enrichment_type: EnrichmentType,
         max_credits: float | None,
         webhook_url: str | None,

@@ -49,12 +49,10 @@ class Patience:
         *last_age_s* is the age at the last question, 0 before the first. *eager*: tokens are idle, so
         a question too early costs little. *scout*: this workflow is asked to learn how long they take.
         """
-        if eager and not self._may_miss:
-            eager = False
         if self.due_age_s is None:
             first, step = (_FIRST_ASK, _IDLE_SCOUT_STEP) if eager else (_FIRST_BUSY_ASK, _BUSY_SCOUT_STEP)
             return max(first * self._window_s, step * last_age_s) if scout else math.inf
-        if not eager:
+        if not (eager and self._may_miss):
             return max(self.due_age_s, LATE_STEP * last_age_s)
         if last_age_s < self.due_age_s:
             return max(self.due_age_s / 2, min(self.due_age_s, last_age_s + self.due_age_s / 4))
