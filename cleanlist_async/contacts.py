@@ -13,7 +13,7 @@ API_FIELDS: Final = (
     "company_domain",
     "email",
 )
-"""Contact fields that are sent, in the order in which they are sent (api-facts 3.3)."""
+"""Fields that are sent, in this order (docs.cleanlist.ai/api-reference/enrichment)."""
 
 CONTACT_FIELDS: Final = (*API_FIELDS, "key")
 """Every field of a :class:`Contact`; ``key`` stays with us."""

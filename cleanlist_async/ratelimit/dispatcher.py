@@ -81,7 +81,8 @@ class Dispatcher:
         for waiter in self.lines.heads():
             shaped = self._is_shaped(waiter, now)
             busy = self._in_shaper if shaped else ()
-            taken = self._store.take(waiter.route, now, keep=self._keep(waiter), busy=busy)
+            keep = self._keep(waiter) if waiter.kind is RequestClass.STATUS else 0
+            taken = self._store.take(waiter.route, now, keep=keep, busy=busy)
             if isinstance(taken, Lease):
                 self.lines.leave(waiter)
                 waiter.shaped = shaped
@@ -94,7 +95,7 @@ class Dispatcher:
 
     def _keep(self, waiter: Waiter) -> int:
         """Return the key tokens that a status request leaves to submits, until it has aged ahead of them."""
-        if waiter.kind is not RequestClass.STATUS or not self.lines.count(RequestClass.SUBMIT):
+        if not self.lines.count(RequestClass.SUBMIT):
             return 0
         rivals = (
             submit

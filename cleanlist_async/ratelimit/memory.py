@@ -55,7 +55,7 @@ class Lease:
 
     key: str | None
     buckets: tuple[Bucket, ...]
-    probes: tuple[bool, ...]
+    probes: list[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,9 @@ class MemoryStore:
         self, route: Route, now: float, keep: int, busy: Container[str]
     ) -> tuple[Bucket | None, float]:
         """Return the key with the most tokens, and when it has one to give."""
+        if len(route.keys) == 1 and not busy:
+            only = self._key(route.keys[0])
+            return only, only.window.opens_at(now, keep)
         best: Bucket | None = None
         most, opens = -1, math.inf
         for name in route.keys:
@@ -119,7 +122,7 @@ class MemoryStore:
         return best, opens
 
     def _lease(self, key: str | None, buckets: tuple[Bucket, ...], now: float) -> Lease:
-        return Lease(key, buckets, tuple([bucket.window.take(now) for bucket in buckets]))
+        return Lease(key, buckets, [bucket.window.take(now) for bucket in buckets])
 
     def available(self, route: Route, now: float) -> int:
         """Return how many tokens could be taken now, from the freest key and from the organization."""
