@@ -6,8 +6,6 @@ import asyncio
 import math
 from typing import Final
 
-from aiolimiter import AsyncLimiter
-
 _LATER: Final = 1 + 1e-6
 
 
@@ -21,6 +19,9 @@ class Shaper:
     __slots__ = ("_free_at", "_interval_s", "_limiter")
 
     def __init__(self, interval_s: float) -> None:
+        # Most clients never shape, and aiolimiter takes 20 ms to import: it reads its version from disk.
+        from aiolimiter import AsyncLimiter  # noqa: PLC0415
+
         self._limiter = AsyncLimiter(1, interval_s)
         self._interval_s = interval_s * _LATER
         self._free_at = -math.inf
