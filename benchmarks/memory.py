@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from cleanlist_async import Contact, RateLimits
 from cleanlist_async.bulk.dedupe import repeated_identities
 from cleanlist_async.bulk.plan import make_plan
-from cleanlist_async.chunking import Chunker
+from cleanlist_async.chunking import Chunker, chunked
 from cleanlist_async.identity import Prepared, prepare
 
 
@@ -32,13 +32,9 @@ def contacts(count: int) -> Iterator[Contact]:
 
 def chunk(count: int) -> int:
     """Split everything as a stream does, keeping one chunk at a time."""
-    chunker = Chunker()
-    chunks = 0
-    for index, contact in enumerate(contacts(count)):
-        prepared = prepare(index, contact)
-        assert isinstance(prepared, Prepared)
-        chunks += chunker.add(prepared) is not None
-    return chunks + (chunker.flush() is not None)
+    prepared = (prepare(index, contact) for index, contact in enumerate(contacts(count)))
+    valid = (contact for contact in prepared if isinstance(contact, Prepared))
+    return sum(1 for _ in chunked(valid, Chunker()))
 
 
 def peak_mib() -> float:
