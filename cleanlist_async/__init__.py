@@ -66,24 +66,40 @@ if TYPE_CHECKING:
         WorkflowTimeoutError,
         WrongEventLoopError,
     )
+    from cleanlist_async.ids import CohortId, ContactTaskId, SmartAgentTaskId, WorkflowId
+    from cleanlist_async.models.enrichment import WorkflowStatus
+    from cleanlist_async.models.workspace import Quote
+    from cleanlist_async.pagination import Pages
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
+    from cleanlist_async.resources.csv_import import ImportReport
+    from cleanlist_async.resources.lead_lists import UNSET
 
 _HOMES = {
+    "UNSET": "resources.lead_lists",
     "AsyncCleanlist": "client",
+    "CohortId": "ids",
     "Contact": "contacts",
+    "ContactTaskId": "ids",
     "EnrichmentReport": "bulk.report",
     "EnrichmentResult": "bulk.report",
+    "ImportReport": "resources.csv_import",
+    "Pages": "pagination",
     "Plan": "bulk.plan",
     "Progress": "bulk.report",
+    "Quote": "models.workspace",
     "RateLimiter": "ratelimit",
     "RateLimits": "ratelimit",
     "ResultStream": "bulk.stream",
+    "SmartAgentTaskId": "ids",
     "Statistics": "client",
     "Summary": "bulk.report",
+    "WorkflowId": "ids",
+    "WorkflowStatus": "models.enrichment",
 }
 """Where a public name lives; all others are errors."""
 
 __all__ = [
+    "UNSET",
     "APIConnectionError",
     "APIError",
     "APITimeoutError",
@@ -93,9 +109,11 @@ __all__ = [
     "BadRequestError",
     "BudgetExceededError",
     "CleanlistError",
+    "CohortId",
     "ConfigurationError",
     "ConflictError",
     "Contact",
+    "ContactTaskId",
     "DeadlineExceededError",
     "EnrichmentReport",
     "EnrichmentResult",
@@ -105,6 +123,7 @@ __all__ = [
     "FieldMappingRequiredError",
     "FiltersUnavailableError",
     "FolderNotFoundError",
+    "ImportReport",
     "InsufficientCreditsError",
     "InsufficientScopeError",
     "InternalServerError",
@@ -115,11 +134,13 @@ __all__ = [
     "MissingColumnError",
     "NotEnabledError",
     "NotFoundError",
+    "Pages",
     "PayloadTooLargeError",
     "PermissionDeniedError",
     "Plan",
     "Progress",
     "ProviderNotConnectedError",
+    "Quote",
     "QuoteAlreadyRedeemedError",
     "QuoteError",
     "QuoteExpiredError",
@@ -132,6 +153,7 @@ __all__ = [
     "RequestValidationError",
     "ResultStream",
     "ServiceUnavailableError",
+    "SmartAgentTaskId",
     "SpendCapExceededError",
     "Statistics",
     "Summary",
@@ -140,6 +162,8 @@ __all__ = [
     "VersionDeprecatedError",
     "WaitTimeoutError",
     "WorkflowFailedError",
+    "WorkflowId",
+    "WorkflowStatus",
     "WorkflowTimeoutError",
     "WrongEventLoopError",
 ]

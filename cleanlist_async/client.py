@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Never, Self
 
 from cleanlist_async import facts
+from cleanlist_async.calls import CallOptions
 from cleanlist_async.credentials import find_credentials
-from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.pipeline import CallOptions, Pipeline
+from cleanlist_async.errors import JSON, ConfigurationError
+from cleanlist_async.facts import ApiVersion, EnrichmentType
+from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.ratelimit import BucketState, Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
 from cleanlist_async.redact import Secret
@@ -27,7 +28,15 @@ if TYPE_CHECKING:
     from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress
     from cleanlist_async.bulk.service import BulkService
     from cleanlist_async.bulk.stream import ResultStream
+    from cleanlist_async.polling import PollScheduler
+    from cleanlist_async.resources.enrichment import Enrichment
+    from cleanlist_async.resources.export import Export
+    from cleanlist_async.resources.groups import ModernAPI
+    from cleanlist_async.resources.lead_lists import LeadLists
     from cleanlist_async.resources.public import PublicAPI
+    from cleanlist_async.resources.search import SearchAPI
+    from cleanlist_async.resources.smart_agents import SmartAgents
+    from cleanlist_async.resources.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,9 @@ class AsyncCleanlist:
         several keys are separated by commas.
     base_url
         By default ``$CLEANLIST_BASE_URL``, else the real API. Must be https unless it is a loopback address.
+    api_version
+        Prefix of the modern operations: ``"v2"`` is ``/api/v2``, ``"v1"`` is ``/api/v1/public``. The same
+        handlers answer under both (docs.cleanlist.ai/mcp-api/versioning).
     organization
         Clients that name the same organization share its rate limit even before an answer shows that
         they belong together.
@@ -90,6 +102,7 @@ class AsyncCleanlist:
         api_key: str | Sequence[str] | None = None,
         *,
         base_url: str | None = None,
+        api_version: ApiVersion = "v2",
         organization: str | None = None,
         rate_limits: RateLimits | None = None,
         limiter: RateLimiter | None = None,
@@ -108,6 +121,9 @@ class AsyncCleanlist:
             del api_key  # a traceback that shows local variables must not show it
         if limiter is not None and rate_limits is not None:
             raise ConfigurationError("limiter brings its own rate limits: give it or rate_limits, not both.")
+        if api_version not in facts.MODERN_PREFIXES:
+            raise ConfigurationError(f"api_version is 'v2' or 'v1', not {api_version!r}.")
+        self._api_version: ApiVersion = api_version
         self._options = _checked(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
         base_url = check_base_url(
             base_url or os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
@@ -121,7 +137,8 @@ class AsyncCleanlist:
         self._pipeline = Pipeline(
             keys=names, route=route, limiter=limiter, transport=transport, root=self._root
         )
-        self._bulk = cache(partial(_open_bulk, self._pipeline))
+        self._polls = cache(partial(_open_polls, self._pipeline))
+        self._bulk = cache(partial(_open_bulk, self._pipeline, self._polls))
         attach(limiter, self._pipeline, route)
 
     def _open_transport(
@@ -157,6 +174,66 @@ class AsyncCleanlist:
         from cleanlist_async.resources.public import PublicAPI  # noqa: PLC0415  # see _open_bulk
 
         return PublicAPI(self._pipeline, self._options)
+
+    # -- the modern operations -----------------------------------------------------------------
+
+    @property
+    def workspace(self) -> Workspace:
+        """Who the key belongs to, credits and prices, keys, usage."""
+        return self._modern.workspace
+
+    @property
+    def lead_lists(self) -> LeadLists:
+        """Lists, the leads in them, and imports."""
+        return self._modern.lead_lists
+
+    @property
+    def enrichment(self) -> Enrichment:
+        """Enrichment of persons, companies, cohorts and lists."""
+        return self._modern.enrichment
+
+    @property
+    def smart_agents(self) -> SmartAgents:
+        """Agents that fill a column of a list."""
+        return self._modern.smart_agents
+
+    @property
+    def export(self) -> Export:
+        """Lists as CSV files and as JSON."""
+        return self._modern.export
+
+    @property
+    def search(self) -> SearchAPI:
+        """Searches of people and companies. Provisional."""
+        return self._modern.search
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        json: JSON = None,
+        idempotent: bool | None = None,
+    ) -> JSON:
+        """Call an operation that has no method here, through the same limits, retries and errors.
+
+        *path* is the whole path (``/api/v2/folders``); it goes to no other host. Unless the call is
+        `idempotent`, which by default only GET and HEAD are, it is taken for a paid one: it is sent again
+        only on proof that the server did not accept it, and an unclear end is UnknownOutcomeError.
+        Returns the decoded JSON, None for an empty answer.
+        """
+        from cleanlist_async.resources.raw import raw_call  # noqa: PLC0415  # see _open_bulk
+
+        call = raw_call(method, path, params=params or {}, body=json, idempotent=idempotent)
+        return (await self._pipeline.call(call, self._options)).value
+
+    @property
+    def _modern(self) -> ModernAPI:
+        from cleanlist_async.resources.groups import ModernAPI  # noqa: PLC0415  # see _open_bulk
+        from cleanlist_async.resources.modern import Session  # noqa: PLC0415
+
+        return ModernAPI(Session(self._pipeline, self._polls, self._options, self._api_version))
 
     # -- bulk ----------------------------------------------------------------------------------
 
@@ -323,8 +400,14 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _open_bulk(pipeline: Pipeline) -> BulkService:
+def _open_bulk(pipeline: Pipeline, polls: Callable[[], PollScheduler]) -> BulkService:
     # Loaded when first used, like all that needs the models: pydantic takes as long to import as httpx.
     from cleanlist_async.bulk.service import BulkService  # noqa: PLC0415
 
-    return BulkService(pipeline)
+    return BulkService(pipeline, polls())
+
+
+def _open_polls(pipeline: Pipeline) -> PollScheduler:
+    from cleanlist_async.polling import PollScheduler  # noqa: PLC0415  # see _open_bulk
+
+    return PollScheduler(pipeline)

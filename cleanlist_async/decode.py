@@ -24,7 +24,10 @@ _REQUEST_ID_HEADERS: Final = (
     re.compile(r"(?:^|-)(?:request|correlation)-?id$", re.IGNORECASE),
     re.compile(r"(?:^|-)trace-?id$|^cf-ray$", re.IGNORECASE),  # a gateway's own, if there is no better
 )
-_WORKFLOW_ID: Final = re.compile(rb'"workflow_id"\s*:\s*"([A-Za-z0-9_.:-]{1,128})"')
+_ID: Final = rb"([A-Za-z0-9_.:-]{1,128})"
+_WORKFLOW_ID: Final = re.compile(
+    rb'"(?:workflow_id|smart_agent_task_id)"\s*:\s*"%b"|/enrichment/status/%b' % (_ID, _ID)
+)
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,3})?", re.ASCII)
 _LONGEST_BODY_TEXT: Final = 2_000
 _LONGEST_TEXT_READ: Final = 100_000
@@ -99,9 +102,12 @@ def parse_json(body: bytes) -> JSON:
 
 
 def salvage_workflow_id(body: bytes) -> str | None:
-    """Find a workflow id in a body that cannot be read otherwise: it may have been paid for."""
+    """Find a workflow id in a body that cannot be read otherwise: it may have been paid for.
+
+    The run of a smart agent is one too; and the address to poll ends in the id.
+    """
     found = _WORKFLOW_ID.search(body)
-    return found.group(1).decode() if found else None
+    return (found.group(1) or found.group(2)).decode() if found else None
 
 
 def retry_after_s(headers: Mapping[str, str], retry_after_ms: JSON, now: datetime) -> float | None:

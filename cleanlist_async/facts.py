@@ -11,6 +11,10 @@ from typing import Final, Literal, get_args
 DEFAULT_BASE_URL: Final = "https://api.cleanlist.ai"
 PUBLIC_PREFIX: Final = "/api/v1/public"
 
+ApiVersion = Literal["v2", "v1"]
+MODERN_PREFIXES: Final[dict[ApiVersion, str]] = {"v2": "/api/v2", "v1": PUBLIC_PREFIX}
+"""The same handlers answer under both (MCP/versioning)."""
+
 API_KEY_VARIABLE: Final = "CLEANLIST_API_KEY"
 BASE_URL_VARIABLE: Final = "CLEANLIST_BASE_URL"
 
@@ -26,6 +30,47 @@ MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 
 MAX_IN_FLIGHT: Final = 16
 """Requests on the wire at once. httpx scans its whole pool for each request; 16 keeps that free."""
+
+# -- limits of the modern operations (docs.cleanlist.ai/openapi-public-v2.json) --------------------
+
+MAX_LISTS_PER_PAGE: Final = 100
+MAX_LEADS_PER_PAGE: Final = 500
+MAX_RUNS_PER_PAGE: Final = 100
+MAX_SEARCH_RESULTS_PER_PAGE: Final = 500
+SEARCH_RESULTS_PER_PAGE: Final = 25
+"""What other programs ask for; the server's own default is not published."""
+AGENT_ROWS: Final = 100
+"""Leads that a smart agent runs over by default."""
+MAX_LIST_NAME_CHARS: Final = 200
+MAX_COLUMN_NAME_CHARS: Final = 100
+MAX_IDEMPOTENCY_KEY_CHARS: Final = 128
+MAX_LEADS_PER_ADD: Final = 1_000
+MAX_ENTITIES_PER_ADD: Final = 2_000
+MAX_LEADS_PER_REMOVAL: Final = 100
+MAX_AGENT_ROWS: Final = 10_000
+MAX_USAGE_DAYS: Final = 365
+
+MAX_IMPORT_BYTES: Final = 150_000
+"""Bytes of one imported CSV file, before base64. Documented as 150 KB; the smaller reading is kept to."""
+MAX_IMPORT_ROWS: Final = 600
+CsvField = Literal[
+    "first_name",
+    "last_name",
+    "full_name",
+    "email",
+    "phone",
+    "mobile_phone",
+    "work_phone",
+    "linkedin_url",
+    "company_name",
+    "company_domain",
+    "job_title",
+    "city",
+    "state",
+    "country",
+]
+CSV_FIELDS: Final[tuple[CsvField, ...]] = get_args(CsvField)
+"""What a column of an imported CSV file can mean."""
 
 # -- rate limits (MCP/errors, "Rate limits") -----------------------------------------------------
 
@@ -51,6 +96,10 @@ TOKENS_KEPT_FROM_STATUS: Final = 3
 
 EnrichmentType = Literal["none", "partial", "phone_only", "full", "prospecting_only"]
 ENRICHMENT_TYPES: Final[tuple[EnrichmentType, ...]] = get_args(EnrichmentType)
+
+PersonType = Literal["partial", "phone_only", "full"]
+PERSON_TYPES: Final[tuple[PersonType, ...]] = get_args(PersonType)
+"""What the modern operations can enrich a person with (MCP/enrichment-types)."""
 
 EMAIL_CREDITS: Final = 1
 PHONE_CREDITS: Final = 10
@@ -89,6 +138,9 @@ FAILED_STATUSES: Final = frozenset({"failed", "cancelled", "canceled", "terminat
 
 MAX_OPEN_WORKFLOWS: Final = 512
 """Workflows a bulk run keeps open at once: at 30 requests a minute, 17 minutes of submits."""
+
+WAIT_TIMEOUT_S: Final = 900.0
+"""Seconds that a wait for one workflow takes at most by default, as in MCP/polling."""
 
 NEW_WORKFLOW_GRACE_S: Final = 600.0
 """Seconds during which a 404 on a workflow we submitted is a replica that lags, not the truth."""

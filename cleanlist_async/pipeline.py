@@ -6,81 +6,32 @@ import logging
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Final, Generic, TypeVar
+from itertools import count
+from typing import Final, TypeVar
 
 import anyio
 
 from cleanlist_async import facts
-from cleanlist_async.decode import decode_error, holds_error, parse_json, salvage_workflow_id
+from cleanlist_async.calls import Call, CallOptions, Reply
+from cleanlist_async.decode import salvage_workflow_id
 from cleanlist_async.errors import (
     JSON,
-    APIConnectionError,
     APIError,
-    APITimeoutError,
     CleanlistError,
     DeadlineExceededError,
-    MalformedResponseError,
     RateLimitError,
     UnknownOutcomeError,
 )
-from cleanlist_async.ratelimit import Pace, Permit, RateLimiter, RequestClass, Route
-from cleanlist_async.redact import Secret, one_line
-from cleanlist_async.retry import Proof, RetryQuota, RetrySafety, backoff_s, proof_of
-from cleanlist_async.root_task import RootTask, client_is_closed
-from cleanlist_async.transport import Exchange, Request, Transport
+from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route
+from cleanlist_async.redact import Secret
+from cleanlist_async.retry import Proof, RetryQuota, backoff_s, proof_of
+from cleanlist_async.root_task import RootTask
+from cleanlist_async.transport import Download, Exchange, Request, Transport, same_origin
+from cleanlist_async.verdict import malformed, no_answer, read_value, said_no, unknown_outcome
 
 T = TypeVar("T")
 
 log: Final = logging.getLogger("cleanlist_async")
-
-
-@dataclass(frozen=True, slots=True)
-class CallOptions:
-    """What `with_options` can change, per call. Times in seconds; ``deadline_s`` covers everything."""
-
-    deadline_s: float | None = None
-    request_timeout_s: float = 60.0
-    max_retries: int = facts.MAX_RETRIES
-    pace: Pace = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class Operation(Generic[T]):
-    """One operation of the API: where it is, what repeating it would mean, and how its answer reads."""
-
-    name: str
-    method: str
-    path: str
-    retry: RetrySafety
-    parse: Callable[[JSON], T]
-    salvage: Callable[[bytes], T | None] = lambda _body: None
-    max_answer_bytes: int = facts.MAX_ANSWER_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
-    """One use of an operation."""
-
-    operation: Operation[T]
-    kind: RequestClass = RequestClass.INTERACTIVE
-    params: Mapping[str, str] = field(default_factory=dict[str, str])
-    content: Callable[[], bytes] | None = field(default=None, repr=False)
-    """Builds the body at the moment the request is admitted."""
-    key: str | None = None
-    """The key to use; None for any."""
-    belongs: Callable[[T], bool] = lambda _answer: True
-    """Whether an answer is for this call: httpx can hand one request's answer to the next."""
-    see_it_through: bool = False
-    """Whether a cancelled caller waits for the answer of a paid request that is on its way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply(Generic[T]):
-    """The answer to a call, and the name of the key that it was asked with."""
-
-    value: T
-    key: str | None
 
 
 @dataclass(slots=True)
@@ -95,6 +46,14 @@ class Counters:
     waited_s: float = 0.0
     waiting: int = 0
     detached_workflows: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The key that started a workflow, and the time of the answer by the limiter's clock."""
+
+    key: str | None
+    at: float
 
 
 class Pipeline:
@@ -116,6 +75,7 @@ class Pipeline:
         self._keys = keys
         self._transport = transport
         self._quota = RetryQuota()
+        self._origins: dict[str, Origin] = {}
         self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT)
 
     async def call(self, call: Call[T], options: CallOptions) -> Reply[T]:
@@ -126,15 +86,19 @@ class Pipeline:
         """
         await self.root.ensure()
         send: _Send | None = None
-        failures = 0
+        failures, lost = 0, False
         with _deadline(options.deadline_s, lambda: send is not None and send.may_be_billed):
             while True:
                 send = await self._admit(call, options)
                 await self._perform(send, see_it_through=call.see_it_through)
                 outcome = self._judge(call, send)
-                send = None
+                exchange, send = send.exchange, None
                 if isinstance(outcome, Reply):
                     return outcome
+                if lost and (value := call.repeated(outcome)) is not None:
+                    return Reply(value, call.key)
+                said = outcome if isinstance(outcome, APIError) else None
+                lost = lost or proof_of(sent=exchange.sent, error=said) is Proof.NONE
                 wait_s = self._wait_before_retry(call, outcome, failures, options)
                 if wait_s is None:
                     raise outcome
@@ -142,6 +106,32 @@ class Pipeline:
                     failures += 1
                 self.counters.retries += 1
                 await self.root.unless_closed(anyio.sleep(wait_s))
+
+    async def download(self, wanted: Download, options: CallOptions) -> int:
+        """Fetch a file from a signed address, without a key, and return its size in bytes.
+
+        At the API's own address it counts as a request like any other.
+        """
+        await self.root.ensure()
+        with _deadline(options.deadline_s, lambda: False):
+            for failures in count():
+                try:
+                    return await self.root.unless_closed(self._download(wanted, options))
+                except CleanlistError as error:
+                    if not error.retryable or failures >= options.max_retries or not self._quota.spend():
+                        raise
+                self.counters.retries += 1
+                await self.root.unless_closed(anyio.sleep(backoff_s(failures, self.limiter.rng)))
+        raise AssertionError  # _deadline raises, or the loop has returned
+
+    async def _download(self, wanted: Download, options: CallOptions) -> int:
+        if not same_origin(wanted.url, self._transport.base_url):
+            return await self._transport.download(wanted)
+        permit = await self.limiter.acquire(self.route, RequestClass.INTERACTIVE, options.pace)
+        try:
+            return await self._transport.download(wanted)
+        finally:
+            permit.answered(self.limiter.clock())
 
     async def _admit(self, call: Call[T], options: CallOptions) -> _Send:
         route = self.route.only(call.key) if call.key else self.route
@@ -210,7 +200,7 @@ class Pipeline:
         self.counters.answered += 1
         rejected = exchange.status == 429
         if exchange.status and not exchange.ok:
-            send.error = _decode_error(send.request, exchange)
+            send.error = said_no(send.request, exchange)
         if rejected:
             self.counters.rejected_429 += 1
             log.warning("429 on %s %s: %s", send.request.method, send.request.path, send.error)
@@ -237,20 +227,22 @@ class Pipeline:
         if send.error is not None:
             return self._failed(call, exchange, send.error)
         if not exchange.status:
-            return self._failed(call, exchange, _no_answer(exchange))
+            return self._failed(call, exchange, no_answer(exchange))
         value = self._read(call, exchange)
         if isinstance(value, CleanlistError):
             return self._failed(call, exchange, value)
         self._quota.refund()
         self._learn_organization(value)
+        if send.request.paid:
+            self._remember_origin(value, send)
         return Reply(value, send.permit.key)
 
     def _read(self, call: Call[T], exchange: Exchange) -> T | CleanlistError:
-        value = _value(call, exchange)
+        value = read_value(call, exchange)
         if isinstance(value, CleanlistError) or call.belongs(value):
             return value
         self._transport.renew()  # its connection is one answer behind, and would stay so
-        return _malformed("the answer belongs to another call", exchange)
+        return malformed("the answer belongs to another call", exchange)
 
     def _failed(self, call: Call[T], exchange: Exchange, error: CleanlistError) -> CleanlistError:
         if call.operation.retry == "safe":
@@ -258,7 +250,7 @@ class Pipeline:
         said = error if isinstance(error, APIError) else None
         if proof_of(sent=exchange.sent, error=said) is not Proof.NONE:
             return error
-        return _unknown(call.operation.name, error, exchange)
+        return unknown_outcome(call.operation.name, error, exchange)
 
     def _learn_organization(self, value: object) -> None:
         organization = getattr(value, "organization_id", None)
@@ -266,12 +258,25 @@ class Pipeline:
             origin = self.route.organization.rpartition("@")[2]
             self.limiter.join(self.route.organization, f"{organization}@{origin}")
 
+    def _remember_origin(self, value: object, send: _Send) -> None:
+        for name in ("workflow_id", "smart_agent_task_id"):
+            if isinstance(id_ := getattr(value, name, None), str) and id_:
+                self._origins[id_] = Origin(send.permit.key, send.exchange.answered_at or 0.0)
+                if len(self._origins) > _ORIGINS_KEPT:
+                    del self._origins[next(iter(self._origins))]
+
+    def origin(self, id_: str) -> Origin | None:
+        """Return where a workflow of this client came from; None if it is not, or long ago."""
+        return self._origins.get(id_)
+
     # -- trying again --------------------------------------------------------------------------
 
     def _wait_before_retry(
         self, call: Call[T], error: CleanlistError, failures: int, options: CallOptions
     ) -> float | None:
         """Return the seconds to wait before another attempt, or None to give up."""
+        if isinstance(error, UnknownOutcomeError) and call.guarded and error.answer is not None:
+            error = error.answer
         if not error.retryable or not error.safe_to_retry:
             return None
         interactive = call.kind is RequestClass.INTERACTIVE
@@ -287,6 +292,7 @@ class Pipeline:
         return backoff_s(failures, self.limiter.rng, asked_s)
 
 
+_ORIGINS_KEPT: Final = 10_000
 _JWT: Final = ""
 """Stands for the key name where there is none to choose."""
 
@@ -312,7 +318,7 @@ def _request(call: Call[T]) -> Request:
     operation = call.operation
     return Request(
         operation.method,
-        operation.path,
+        call.path or operation.path,
         call.params,
         call.content() if call.content else None,
         paid=operation.retry != "safe",
@@ -332,64 +338,6 @@ def _deadline(deadline_s: float | None, may_be_billed: Callable[[], bool]) -> Ge
             f"The call took longer than deadline_s = {deadline_s:g} s.",
             billed="unknown" if may_be_billed() else "no",
         )
-
-
-def _decode_error(request: Request, exchange: Exchange) -> APIError:
-    return decode_error(
-        exchange.status,
-        exchange.headers,
-        exchange.body,
-        method=request.method,
-        path=request.path,
-        now=datetime.now(UTC),
-    )
-
-
-def _no_answer(exchange: Exchange) -> CleanlistError:
-    if exchange.failure is None:
-        return client_is_closed()  # which is what kept it from its end
-    kind = APITimeoutError if exchange.failure == "timeout" else APIConnectionError
-    return kind(f"No answer from the server: {exchange.reason}.")
-
-
-def _value(call: Call[T], exchange: Exchange) -> T | CleanlistError:
-    """Read a 2xx answer; whatever is wrong with it comes back as an error."""
-    operation = call.operation
-    if exchange.failure is None:
-        try:
-            answer = parse_json(exchange.body)
-            if holds_error(answer):
-                return _decode_error(Request(operation.method, operation.path), exchange)
-            return operation.parse(answer)
-        except Exception as problem:  # noqa: BLE001  # no surprise in an answer may lose what it paid for
-            log.debug("%s: unreadable answer (%s)", operation.name, type(problem).__name__)
-    if (salvaged := operation.salvage(exchange.body)) is not None:
-        return salvaged
-    return _malformed(exchange.reason or "it is not the JSON it should be", exchange)
-
-
-def _malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
-    error = MalformedResponseError(
-        f"Unreadable answer: {one_line(problem)}.",
-        retryable=exchange.failure not in {"too_large", "encoding"},  # those would only come again
-    )
-    error.status = exchange.status
-    error.workflow_id = salvage_workflow_id(exchange.body)
-    return error
-
-
-def _unknown(operation: str, error: CleanlistError, exchange: Exchange) -> UnknownOutcomeError:
-    unknown = UnknownOutcomeError(
-        f"{operation} was sent, and may have been processed: {error.problem}",
-        fix="It is not sent again for you. Check the portal before you repeat it.",
-        request_id=error.request_id,
-        billed="unknown",
-    )
-    unknown.answer = unknown.__cause__ = error
-    unknown.status = exchange.status or None
-    unknown.code = error.code if isinstance(error, APIError) else None
-    unknown.workflow_id = salvage_workflow_id(exchange.body)
-    return unknown
 
 
 def _named_bucket(details: JSON) -> str | None:

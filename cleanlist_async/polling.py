@@ -3,68 +3,90 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import anyio
 
 from cleanlist_async import facts
+from cleanlist_async.calls import Call, CallOptions
 from cleanlist_async.errors import CleanlistError, ConfigurationError, NotFoundError
-from cleanlist_async.models.public import BulkStatus
 from cleanlist_async.patience import LATE_STEP, Patience
-from cleanlist_async.pipeline import CallOptions, Pipeline
+from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.resources.public import status_call
 
 _ASKED_AT_ONCE: Final = 8
 """Status requests in the limiter's line at once. More would age past interactive calls."""
 _SCOUTS: Final = 2
 
 
-@dataclass(eq=False, slots=True)
-class _Open:
-    """A workflow somebody waits for."""
+class Status(Protocol):
+    """Any answer that says whether a workflow is done."""
 
-    workflow_id: str
-    key: str | None
+    @property
+    def is_final(self) -> bool:
+        """Whether the server is done."""
+        ...
+
+
+S = TypeVar("S", bound=Status)
+
+
+def _tell_nobody(_answer: object) -> None:
+    pass
+
+
+@dataclass(eq=False, slots=True)
+class _Open(Generic[S]):
+    """A workflow somebody waits for. `question` is the call that asks about it."""
+
+    question: Call[S]
     submitted_at: float
     options: CallOptions
     is_new: bool
+    tell: Callable[[S], None]
+    patience: Patience
     done: anyio.Event = field(default_factory=anyio.Event)
     asked: int = 0
     last_age_s: float = 0.0
     asking: anyio.CancelScope | None = None
-    answer: BulkStatus | None = None
-    error: CleanlistError | None = None
+    answer: S | None = None
+    error: Exception | None = None
 
 
 class PollScheduler:
     """Waits for workflows on behalf of everybody in one client."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self.patience = Patience(pipeline.limiter.limits.window_s)
         self._pipeline = pipeline
         self._limiter = pipeline.limiter
-        self._open: dict[_Open, None] = {}
+        self._patience: dict[str, Patience] = {}
+        self._open: dict[_Open[Any], None] = {}
         self._changed = anyio.Event()
         self._running = False
 
+    def patience(self, operation: str) -> Patience:
+        """Return what the answers to a status *operation* have taught: each kind of work has its pace."""
+        return self._patience.setdefault(operation, Patience(self._limiter.limits.window_s))
+
     async def finished(
         self,
-        workflow_id: str,
+        question: Call[S],
         *,
-        key: str | None,
         submitted_at: float,
         options: CallOptions,
         is_new: bool = True,
-    ) -> BulkStatus:
-        """Return the last status of a workflow, once it is final.
+        tell: Callable[[S], None] = _tell_nobody,
+    ) -> S:
+        """Return the last answer to *question*, the status of a workflow, once it is final.
 
-        *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. Raises
-        the error of the status request when it keeps failing; a 404 within ten minutes of the submit only
-        means that a replica lags.
+        *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. Each
+        answer is passed to *tell*. Raises the error of the status request when it keeps failing; a 404 within
+        ten minutes of the submit only means that a replica lags.
         """
-        waiting = _Open(workflow_id, key, submitted_at, options, is_new)
+        patience = self.patience(question.operation.name)
+        waiting = _Open(question, submitted_at, options, is_new, tell, patience)
         self._open[waiting] = None
         try:
             self._start()
@@ -82,12 +104,8 @@ class PollScheduler:
     @property
     def overdue(self) -> int:
         """How many workflows should have been asked about by now."""
-        now, due = self._limiter.clock(), self.patience.due_age_s
-        if due is None:
-            return 0
-        return sum(
-            now - waiting.submitted_at >= max(due, LATE_STEP * waiting.last_age_s) for waiting in self._open
-        )
+        now = self._limiter.clock()
+        return sum(_is_overdue(waiting, now) for waiting in self._open)
 
     # -- the schedule --------------------------------------------------------------------------
 
@@ -117,7 +135,8 @@ class PollScheduler:
         """Start asking about every workflow that is due; return the seconds until the next one is."""
         now = self._limiter.clock()
         idle = [waiting for waiting in self._open if waiting.asking is None]
-        places = min(_ASKED_AT_ONCE, 1 + self.patience.streak) - (len(self._open) - len(idle))
+        streak = max((patience.streak for patience in self._patience.values()), default=0)
+        places = min(_ASKED_AT_ONCE, 1 + streak) - (len(self._open) - len(idle))
         next_s = math.inf
         for position, waiting in enumerate(idle):
             age = now - waiting.submitted_at
@@ -131,53 +150,64 @@ class PollScheduler:
         # Whether tokens are idle changes without telling us.
         return max(0.01, min(next_s, self._limiter.limits.window_s / 30))
 
-    def _ask_age(self, waiting: _Open, position: int) -> float:
+    def _ask_age(self, waiting: _Open[Any], position: int) -> float:
         if not waiting.is_new:
             return waiting.asked and 1.0 + 1.5 * waiting.last_age_s
         free = self._free_tokens(waiting)
         saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
         eager = not saturated and free * 2 > self._limiter.limits.key and len(self._open) * 2 <= max(free, 2)
         scouts = 1 if saturated else _SCOUTS
-        return self.patience.ask_at(waiting.last_age_s, eager=eager, scout=position < scouts)
+        return waiting.patience.ask_at(waiting.last_age_s, eager=eager, scout=position < scouts)
 
-    def _free_tokens(self, waiting: _Open) -> int:
+    def _free_tokens(self, waiting: _Open[Any]) -> int:
         route = self._pipeline.route
-        return self._limiter.available(route.only(waiting.key) if waiting.key else route)
+        key = waiting.question.key
+        return self._limiter.available(route.only(key) if key else route)
 
     # -- one question --------------------------------------------------------------------------
 
-    async def _ask(self, waiting: _Open, scope: anyio.CancelScope) -> None:
+    async def _ask(self, waiting: _Open[Any], scope: anyio.CancelScope) -> None:
         with scope:
             try:
-                call = status_call(workflow_id=waiting.workflow_id, kind=RequestClass.STATUS, key=waiting.key)
                 self._pipeline.counters.status_requests += 1
-                answer = (await self._pipeline.call(call, waiting.options)).value
+                answer = (await self._pipeline.call(waiting.question, waiting.options)).value
                 self._learn(waiting, answer)
             except CleanlistError as error:
                 self._learn_failure(waiting, error)
         waiting.asking = None
         self._wake()
 
-    def _learn(self, waiting: _Open, answer: BulkStatus) -> None:
+    def _learn(self, waiting: _Open[S], answer: S) -> None:
         age = self._note_asked(waiting)
+        try:
+            waiting.tell(answer)
+        except Exception as error:  # noqa: BLE001  # a callback's own mistake is for its owner, not for us
+            waiting.error = error
+            waiting.done.set()
+            return
         if answer.is_final:
             waiting.answer = answer
             waiting.done.set()
         if not waiting.is_new:
             return
         if answer.is_final:
-            self.patience.was_finished(age)
+            waiting.patience.was_finished(age)
         else:
-            self.patience.was_unfinished(age, first=waiting.asked == 1)
+            waiting.patience.was_unfinished(age, first=waiting.asked == 1)
 
-    def _learn_failure(self, waiting: _Open, error: CleanlistError) -> None:
+    def _learn_failure(self, waiting: _Open[Any], error: CleanlistError) -> None:
         age = self._note_asked(waiting)
         if isinstance(error, NotFoundError) and waiting.is_new and age < facts.NEW_WORKFLOW_GRACE_S:
             return
         waiting.error = error
         waiting.done.set()
 
-    def _note_asked(self, waiting: _Open) -> float:
+    def _note_asked(self, waiting: _Open[Any]) -> float:
         waiting.asked += 1
         waiting.last_age_s = self._limiter.clock() - waiting.submitted_at
         return waiting.last_age_s
+
+
+def _is_overdue(waiting: _Open[Any], now: float) -> bool:
+    due = waiting.patience.due_age_s
+    return due is not None and now - waiting.submitted_at >= max(due, LATE_STEP * waiting.last_age_s)

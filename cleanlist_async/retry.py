@@ -14,7 +14,8 @@ from cleanlist_async import facts
 from cleanlist_async.errors import APIError
 
 RetrySafety: TypeAlias = Literal["safe", "conditional", "never"]
-"""``safe``: a read. ``conditional``: carries a quote or an idempotency key. ``never``: paid, no key."""
+"""``safe``: reads, and free changes that come to the same when repeated. ``conditional``: may carry a quote
+or an idempotency key, and is safe when it does. ``never``: paid, no key."""
 
 _REFUSALS: Final = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422})
 _REFUSALS_OF_GATEWAYS: Final = frozenset({413, 429})

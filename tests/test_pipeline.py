@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from cleanlist_async import RateLimits, errors, facts
-from cleanlist_async.pipeline import CallOptions
+from cleanlist_async.calls import CallOptions
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import status_call, submit_call
 from tests.support.clients import ACCEPTED, ADA, ANSWERS, CALLS, Served, outcome_of, respond, virtually
@@ -123,7 +123,7 @@ UNREADABLE = {
     "nan": b'{"credits": NaN}',
     "deep": b"[" * 100_000,
     "latin": b'{"credits": "\xe9"}',
-    "words": b'{"credits": "many"}',
+    "other": b'{"credit": 7}',
     "other": b'{"balance": 3}',
 }
 

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from cleanlist_async import CleanlistError, InternalServerError, NotFoundError
+from cleanlist_async.resources.public import BULK_STATUS, status_call
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
@@ -98,7 +99,7 @@ def test_errors_reach_only_their_workflow():
         async def wait(name, workflow_id, **more):
             try:
                 outcome[name] = await polls.finished(
-                    workflow_id, key=None, submitted_at=0.0, options=here.client._options, **more
+                    status_call(workflow_id=workflow_id), submitted_at=0.0, options=here.client._options, **more
                 )
             except CleanlistError as error:
                 outcome[name] = error
@@ -172,7 +173,7 @@ def test_how_many_are_overdue():
             group.start_soon(here.client.enrich, people(1, 1))
             await anyio.sleep(0.6)
             assert polls.overdue == 0
-            polls.patience.due_age_s = 0.01
+            polls.patience(BULK_STATUS.name).due_age_s = 0.01
             assert polls.overdue == 1
 
     in_world(main)

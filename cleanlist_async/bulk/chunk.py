@@ -10,10 +10,10 @@ from cleanlist_async.bulk import settle
 from cleanlist_async.bulk.dedupe import Dedupe
 from cleanlist_async.bulk.fetch import Submitted
 from cleanlist_async.bulk.report import EnrichmentResult, Progress, ResultStatus
+from cleanlist_async.calls import CallOptions
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.identity import Prepared
-from cleanlist_async.pipeline import CallOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from cleanlist_async.bulk.dedupe import copy_for
 from cleanlist_async.bulk.fetch import Fetcher, Submitted
 from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult
 from cleanlist_async.bulk.telling import Teller
+from cleanlist_async.calls import CallOptions
 from cleanlist_async.errors import CleanlistError, DeadlineExceededError
 from cleanlist_async.identity import Prepared, prepare
-from cleanlist_async.pipeline import CallOptions, Pipeline
+from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 
 

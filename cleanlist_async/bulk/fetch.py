@@ -11,12 +11,13 @@ import anyio
 from cleanlist_async.bulk import settle
 from cleanlist_async.bulk.matching import match_rows
 from cleanlist_async.bulk.report import EnrichmentResult
+from cleanlist_async.calls import CallOptions, Reply
 from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.identity import Prepared
 from cleanlist_async.models.public import BulkStatus, BulkSubmission
 from cleanlist_async.models.rows import EnrichmentRow
-from cleanlist_async.pipeline import CallOptions, Pipeline, Reply
+from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import status_call
@@ -95,8 +96,7 @@ class Fetcher:
         for key in keys:
             try:
                 status = await self._polls.finished(
-                    submitted.workflow_id,
-                    key=key,
+                    status_call(workflow_id=submitted.workflow_id, kind=RequestClass.STATUS, key=key),
                     submitted_at=submitted.at,
                     options=self._options,
                     is_new=submitted.is_new,

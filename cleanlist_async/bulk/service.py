@@ -11,9 +11,10 @@ from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult
 from cleanlist_async.bulk.run import BulkRun
 from cleanlist_async.bulk.settle import never_read
 from cleanlist_async.bulk.stream import ResultStream
+from cleanlist_async.calls import CallOptions
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.pipeline import CallOptions, Pipeline
+from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.resources.public import check_contacts, check_enrichment_type, check_webhook_url
 
@@ -21,8 +22,8 @@ from cleanlist_async.resources.public import check_contacts, check_enrichment_ty
 class BulkService:
     """Starts runs on one pipeline; all of them share one poll scheduler."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self.polls = PollScheduler(pipeline)
+    def __init__(self, pipeline: Pipeline, polls: PollScheduler) -> None:
+        self.polls = polls
         self.abandoned: list[EnrichmentResult] = []
         self._pipeline = pipeline
 

@@ -12,6 +12,7 @@ from cleanlist_async.bulk.plan import rate_per_window
 from cleanlist_async.bulk.report import Progress, Summary
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
+from cleanlist_async.resources.public import BULK_STATUS
 
 log: Final = logging.getLogger("cleanlist_async")
 
@@ -79,5 +80,5 @@ class Teller:
         left = max(0, self._total - self.summary.contacts)
         chunks = math.ceil(left / facts.MAX_CONTACTS_PER_REQUEST)
         to_send = max(0, 2 * chunks - open_workflows - rate // 2)
-        wait_s = (self._polls.patience.due_age_s or 0.0) if left else 0.0
+        wait_s = (self._polls.patience(BULK_STATUS.name).due_age_s or 0.0) if left else 0.0
         return to_send / rate * limits.window_s + wait_s

@@ -12,13 +12,13 @@ from typing import Final, cast
 from cleanlist_async.bulk.tables import ENRICHMENT_COLUMNS, ContactTable, Row, TableError
 from cleanlist_async.bulk.tables.csv_source import CsvSource
 from cleanlist_async.bulk.tables.guessing import survey
-from cleanlist_async.bulk.tables.headers import addressable
 from cleanlist_async.bulk.tables.input import STDIN, InputFile
 from cleanlist_async.bulk.tables.jsonl_source import JsonlSource, json_source, json_text
 from cleanlist_async.bulk.tables.mapping import Mapper
 from cleanlist_async.bulk.tables.reading import known_format, open_source
 from cleanlist_async.bulk.tables.records import Record
 from cleanlist_async.cli.inputs import TableOptions
+from cleanlist_async.headers import addressable
 
 _SAMPLE_ROWS: Final = 100
 _NEEDED: Final = frozenset({"cleanlist_status", "cleanlist_workflow_id"})

@@ -2,10 +2,128 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from cleanlist_async.errors import JSON
+from cleanlist_async.ids import CohortId
+
+Number: TypeAlias = int | float
+"""Credits: whole in one place, fractions in another (docs.cleanlist.ai/api-reference/credits)."""
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+Moment: TypeAlias = Annotated[datetime, AfterValidator(_aware)]
+"""A time in any of the API's formats: epoch seconds or milliseconds, ISO 8601, or without a zone (UTC)."""
 
 
 class Answer(BaseModel):
     """Base of every answer: unknown fields are kept in ``model_extra``, and errors never show input."""
 
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+
+
+class ModernAnswer(Answer):
+    """Base of the modern answers, which survive whatever the server makes of a field.
+
+    A field that is missing, null, or of another form than specified has its empty value; what a field costs
+    or holds in credits is then None, for 0 would be a claim. ``model_fields_set`` names what was understood.
+    """
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    known_by: ClassVar[tuple[str, ...]] = ()
+    """An answer without any of these is some other call's."""
+    essential: ClassVar[tuple[str, ...]] = ()
+    """Without these an answer is of no use: what was bought could not be followed."""
+
+    @classmethod
+    def read(cls, answer: JSON) -> Self:
+        """Read *answer*. Raises ValueError when nothing in it is of this kind."""
+        if not isinstance(answer, dict) or (cls.known_by and not any(n in answer for n in cls.known_by)):
+            raise ValueError(f"not a {cls.__name__}")
+        for _ in range(_ROUNDS):
+            try:
+                return _useful(cls.model_validate(answer))
+            except ValidationError as problem:
+                bad = problem.errors(include_url=False, include_context=False, include_input=False)
+            answer = _without(answer, [error["loc"] for error in bad])
+        raise ValueError(f"not a {cls.__name__}")
+
+
+class Remarks(ModernAnswer):
+    """The fields that most modern answers have beside their own (docs.cleanlist.ai/mcp-api/introduction)."""
+
+    timestamp_ms: int | None = None
+    """When the answer was made, in epoch milliseconds; :attr:`timestamp` is the same as a datetime."""
+    agent_instructions: str | None = None
+    usage: str | None = None
+    message: str | None = None
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """When the answer was made, by the server's clock."""
+        if self.timestamp_ms is None:
+            return None
+        try:
+            return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
+        except (OverflowError, OSError, ValueError):
+            return None
+
+
+class Envelope(Remarks):
+    """Remarks, and a handle on the entities of the answer."""
+
+    task_id: CohortId | None = None
+
+
+_A = TypeVar("_A", bound=ModernAnswer)
+_ROUNDS: Final = 4
+"""Mending one value can bring another to light; no answer needs more than two rounds."""
+
+
+def _useful(answer: _A) -> _A:
+    for name in answer.essential:
+        if not getattr(answer, name):
+            raise ValueError(f"a {type(answer).__name__} without {name}")
+    return answer
+
+
+def _without(answer: JSON, locs: Iterable[Sequence[str | int]]) -> dict[str, JSON]:
+    """Return a copy without the values that errors point to; a fraction in a count's place is cut."""
+    mended = deepcopy(cast("dict[str, JSON]", answer))
+    paths = {_path(mended, loc) for loc in locs}
+    for path in sorted(paths, key=_later_items_first, reverse=True):
+        holder: Any = mended
+        for part in path[:-1]:
+            holder = holder[part]
+        value = cast("JSON", holder[path[-1]])
+        if isinstance(value, float) and not value.is_integer():
+            holder[path[-1]] = int(value)
+        else:
+            del holder[path[-1]]
+    return mended
+
+
+def _path(answer: JSON, loc: Sequence[str | int]) -> tuple[str | int, ...]:
+    """Return the part of a loc that leads to a value; the rest names branches of its type."""
+    holder = answer
+    for depth, part in enumerate(loc):
+        if isinstance(holder, dict) and isinstance(part, str) and part in holder:
+            holder = holder[part]
+        elif isinstance(holder, list) and isinstance(part, int):
+            holder = holder[part]
+        else:
+            return tuple(loc[:depth])
+    return tuple(loc)
+
+
+def _later_items_first(path: Sequence[str | int]) -> list[str]:
+    return [f"{part:09}" if isinstance(part, int) else part for part in path]

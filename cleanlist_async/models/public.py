@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from cleanlist_async.errors import JSON
 from cleanlist_async.facts import FAILED_STATUSES
+from cleanlist_async.ids import ContactTaskId
 from cleanlist_async.models.base import Answer
 from cleanlist_async.models.rows import EnrichmentRow, is_final
 
@@ -44,7 +45,7 @@ class _AsBuilt:
 
 
 Rows = Annotated[tuple[EnrichmentRow, ...], _AsBuilt]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+TaskIds = Annotated[tuple[ContactTaskId, ...], BeforeValidator(_texts)]
 Text = Annotated[str | None, BeforeValidator(_word)]
 Count = Annotated[int | None, BeforeValidator(_count)]
 Object = Annotated[dict[str, Any] | None, BeforeValidator(_mapping)]
@@ -58,13 +59,6 @@ class KeyValidation(Answer):
     organization_id: Text = None
 
 
-class CreditsBalance(Answer):
-    """Credits left, possibly a fraction (``GET /credits/balance``)."""
-
-    credits: int | float
-    organization_id: Text = None
-
-
 class BulkSubmission(Answer):
     """The accepted workflow (``POST /enrich/bulk``).
 
@@ -75,7 +69,7 @@ class BulkSubmission(Answer):
     workflow_id: Annotated[str, StringConstraints(min_length=1)]
     status: Text = None
     message: Text = None
-    task_ids: Texts = ()
+    task_ids: TaskIds = ()
     total_contacts: Count = None
 
 

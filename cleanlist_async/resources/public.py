@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from cleanlist_async import facts
+from cleanlist_async.calls import Call, CallOptions, Operation, Reply
 from cleanlist_async.chunking import bulk_body
 from cleanlist_async.contacts import Contact
 from cleanlist_async.decode import salvage_workflow_id
@@ -23,14 +24,15 @@ from cleanlist_async.errors import (
 )
 from cleanlist_async.facts import PUBLIC_PREFIX, EnrichmentType
 from cleanlist_async.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.ids import ContactTaskId, WorkflowId
 from cleanlist_async.models.public import (
     BulkStatus,
     BulkSubmission,
-    CreditsBalance,
     KeyValidation,
     WebhookDeliveries,
 )
-from cleanlist_async.pipeline import Call, CallOptions, Operation, Pipeline, Reply
+from cleanlist_async.models.workspace import CreditsBalance
+from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.redact import one_line
 
@@ -73,7 +75,7 @@ VALIDATE_KEY: Final = Operation(
     "validate_key", "GET", f"{PUBLIC_PREFIX}/auth/validate-key", "safe", _reader(KeyValidation)
 )
 CREDITS_BALANCE: Final = Operation(
-    "credits_balance", "GET", f"{PUBLIC_PREFIX}/credits/balance", "safe", _reader(CreditsBalance)
+    "credits_balance", "GET", f"{PUBLIC_PREFIX}/credits/balance", "safe", CreditsBalance.read
 )
 SUBMIT_BULK: Final = Operation(
     "submit_bulk",
@@ -132,7 +134,9 @@ class PublicAPI:
         call = submit_call(lambda: bulk_body(prepared, enrichment_type, webhook_url))
         return (await self._call(call)).value
 
-    async def bulk_status(self, *, workflow_id: str | None = None, task_id: str | None = None) -> BulkStatus:
+    async def bulk_status(
+        self, *, workflow_id: WorkflowId | str | None = None, task_id: ContactTaskId | None = None
+    ) -> BulkStatus:
         """Return the state of one workflow, or of one of its tasks, with the rows it carries. Free.
 
         Exactly one of the two ids is required, as on the server.

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from cleanlist_async.bulk.tables.dialect import LARGEST_CELL, Dialect, allow_large_cells, detect_dialect
 from cleanlist_async.bulk.tables.errors import TableError
-from cleanlist_async.bulk.tables.headers import addressable
 from cleanlist_async.bulk.tables.input import DAMAGE, InputFile
 from cleanlist_async.bulk.tables.ragged import RaggedRows
 from cleanlist_async.bulk.tables.records import Record
+from cleanlist_async.headers import addressable
 
 if TYPE_CHECKING:
     from _csv import Reader

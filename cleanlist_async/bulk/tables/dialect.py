@@ -10,7 +10,7 @@ from io import StringIO
 from typing import Final, Literal, TypeAlias
 
 from cleanlist_async.bulk.tables import values
-from cleanlist_async.bulk.tables.headers import known_as
+from cleanlist_async.headers import known_as
 
 LineEnd: TypeAlias = Literal["\r\n", "\n", "\r"]
 

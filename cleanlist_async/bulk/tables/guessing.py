@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cleanlist_async.bulk.tables import values
-from cleanlist_async.bulk.tables.headers import FULL_NAME, known_as, words
 from cleanlist_async.contacts import API_FIELDS
+from cleanlist_async.headers import FULL_NAME, known_as, words
 
 _NOT_THE_PERSON: Final = frozenset(
     words(

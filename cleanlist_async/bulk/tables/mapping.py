@@ -9,9 +9,9 @@ from typing import Final
 
 from cleanlist_async.bulk.tables.errors import TableError
 from cleanlist_async.bulk.tables.guessing import Guess, Survey
-from cleanlist_async.bulk.tables.headers import known_as, words
 from cleanlist_async.bulk.tables.input import InputFile
 from cleanlist_async.contacts import CONTACT_FIELDS
+from cleanlist_async.headers import known_as, words
 
 BY_CALLER: Final = "as you said"
 _NAME_HALVES: Final = ("first_name", "last_name")

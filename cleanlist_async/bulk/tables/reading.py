@@ -15,12 +15,12 @@ from cleanlist_async.bulk.tables.csv_source import CsvSource
 from cleanlist_async.bulk.tables.dialect import CSV_DELIMITERS, TSV_DELIMITERS
 from cleanlist_async.bulk.tables.errors import TableError
 from cleanlist_async.bulk.tables.guessing import Guess, survey
-from cleanlist_async.bulk.tables.headers import known_as
 from cleanlist_async.bulk.tables.input import STDIN, InputFile
 from cleanlist_async.bulk.tables.jsonl_source import JsonlSource
 from cleanlist_async.bulk.tables.mapping import Mapper, looks_like_data_error, no_columns_error
 from cleanlist_async.bulk.tables.records import Cells, Record, Source
 from cleanlist_async.contacts import Contact
+from cleanlist_async.headers import known_as
 
 TableFormat: TypeAlias = Literal["csv", "tsv", "jsonl"]
 

@@ -11,9 +11,9 @@ from cleanlist_async.bulk.tables.csv_source import CsvSource
 from cleanlist_async.bulk.tables.dialect import Dialect
 from cleanlist_async.bulk.tables.encoding import UTF_8, Encoding
 from cleanlist_async.bulk.tables.formulas import phones_without_formula, without_formula
-from cleanlist_async.bulk.tables.headers import free_name
 from cleanlist_async.bulk.tables.jsonl_source import JsonlSource, json_text
 from cleanlist_async.bulk.tables.records import JSONValue, Record, Source
+from cleanlist_async.headers import free_name
 
 PHONES_COLUMN: Final = "cleanlist_phones"
 

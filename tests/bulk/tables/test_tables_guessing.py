@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async.bulk.tables import ContactTable, TableError, guess_columns
-from cleanlist_async.bulk.tables.headers import addressable, known_as
+from cleanlist_async.headers import addressable, known_as
 from cleanlist_async.bulk.tables.values import company_domain, split_name
 
 URL = "https://www.linkedin.com/in/jane"

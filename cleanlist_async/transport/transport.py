@@ -1,4 +1,4 @@
-"""Bytes out, bytes in: the only file that imports httpx.
+"""Two pools of connections, and one attempt on them.
 
 `send` never raises for what the network does; it returns what happened. Whether a byte left and when the
 answer came is learned from httpcore's trace events, not from exception classes.
@@ -6,15 +6,11 @@ answer came is learned from httpcore's trace events, not from exception classes.
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import json
 import ssl
-import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
-from importlib.util import find_spec
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 import anyio
 import httpx
@@ -22,82 +18,16 @@ import httpx
 from cleanlist_async import facts
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.redact import Secret, one_line
+from cleanlist_async.transport.addresses import check_base_url, checked_proxy
+from cleanlist_async.transport.download import Download, download
+from cleanlist_async.transport.exchange import Exchange, Request
+from cleanlist_async.transport.reading import drop_if_more_follows, read_body
 
 HTTPClient: TypeAlias = httpx.AsyncClient
 HTTPConnections: TypeAlias = httpx.AsyncBaseTransport
-Failure: TypeAlias = Literal["timeout", "connection", "too_large", "encoding", "incomplete"]
 
 _SHORTEST_SECRET: Final = 8
 """Characters from which on a key is blotted out of answers; shorter ones are no keys, but words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request, ready to go. `paid` requests get a connection of their own."""
-
-    method: str
-    path: str
-    params: Mapping[str, str] = field(default_factory=dict[str, str])
-    content: bytes | None = field(default=None, repr=False)
-    paid: bool = False
-    max_answer_bytes: int = facts.MAX_ANSWER_BYTES
-
-
-@dataclass(slots=True)
-class Exchange:
-    """What came of one attempt.
-
-    `sent` is False only when not a byte of the request left. `answered_at` is the time of the answer's
-    head, by the clock given. `failure` is None when a whole answer is there.
-    """
-
-    sent: bool = False
-    answered_at: float | None = None
-    status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    body: bytes = field(default=b"", repr=False)
-    failure: Failure | None = None
-    reason: str = ""
-
-    def take_head(self, response: httpx.Response) -> None:
-        """Note status and headers."""
-        self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
-
-    @property
-    def ok(self) -> bool:
-        """Whether the status says that all went well."""
-        return 200 <= self.status < 300
-
-
-def check_base_url(base_url: str) -> str:
-    """Return *base_url* in its one normal form. Raises ConfigurationError unless it is safe for a key."""
-    url = _parsed(base_url)
-    if url is None or url.scheme not in {"http", "https"} or (url.port or 1) > 65_535:
-        raise ConfigurationError(f"base_url must be an http(s) address, not {one_line(str(base_url), 80)!r}.")
-    if url.userinfo or url.query or url.fragment:
-        raise ConfigurationError("base_url must not hold a user, a query or a fragment.")
-    if url.scheme == "http" and not _is_loopback(url.host):
-        raise ConfigurationError(
-            f"base_url must be https: a key sent to http://{url.host} can be read on the way.",
-            fix="Use https, or a loopback address for a sandbox.",
-        )
-    return str(url.copy_with(query=None, fragment=None)).rstrip("/")
-
-
-def _parsed(address: str) -> httpx.URL | None:
-    """Read an address as the parser does that will choose where to connect; None if it names no host."""
-    try:
-        url = httpx.URL(address.strip())
-        return url if url.host and not set(url.host) & set("%[]") else None
-    except (httpx.InvalidURL, ValueError, TypeError, AttributeError):
-        return None
-
-
-def _is_loopback(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 class Transport:
@@ -117,7 +47,7 @@ class Transport:
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._clock = clock
-        self._proxy = _checked_proxy(proxy)
+        self._proxy = checked_proxy(proxy)
         self._injected = _checked_client(http_client)
         self._tls: ssl.SSLContext | None = None
         self._reads: _Pool | None = None
@@ -148,6 +78,11 @@ class Transport:
             pool.users -= 1
             if pool.retired and not pool.users:
                 await pool.aclose()
+
+    async def download(self, wanted: Download) -> int:
+        """Fetch a file without a key, on connections of its own; see :func:`download`."""
+        async with self.new_connections(keepalive=False) as connections:
+            return await download(connections, wanted)
 
     def renew(self) -> None:
         """Let later reads use new connections; those that are open end with the requests on them."""
@@ -239,8 +174,8 @@ class Transport:
             response = await client.send(wire, stream=True, auth=None, follow_redirects=False)
             try:
                 exchange.take_head(response)
-                await _read(response, request.max_answer_bytes, exchange)
-                await _drop_if_more_follows(response)
+                await read_body(response, request.max_answer_bytes, exchange)
+                await drop_if_more_follows(response)
             finally:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
@@ -296,70 +231,6 @@ def _is_to_proxy(info: Mapping[str, Any]) -> bool:
     return getattr(info.get("request"), "method", None) == b"CONNECT"
 
 
-async def _read(response: httpx.Response, limit: int, exchange: Exchange) -> None:
-    """Read the body within *limit* bytes, on the wire and decoded; stacked encodings are refused."""
-    encoding = exchange.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"identity", "", "gzip"}:
-        exchange.failure = "encoding"
-        exchange.reason = f"unexpected Content-Encoding {one_line(encoding, 40)!r}"
-        return
-    if not exchange.ok:
-        limit = min(limit, facts.MAX_SUBMIT_ANSWER_BYTES)
-    body = _Body(limit, inflating=encoding == "gzip")
-    try:
-        async for received in _wire_bytes(response):
-            body.add(received)
-    except _TooLargeError:
-        exchange.failure, exchange.reason = "too_large", f"the answer is larger than {limit:,} bytes"
-    except zlib.error:
-        exchange.failure, exchange.reason = "encoding", "the answer is not the gzip it claims to be"
-    finally:
-        exchange.body = b"".join(body.parts)  # a torn answer may still name a workflow that was paid for
-
-
-class _TooLargeError(Exception):
-    pass
-
-
-class _Body:
-    """A body as it arrives, held to a number of bytes both on the wire and decoded."""
-
-    def __init__(self, limit: int, *, inflating: bool) -> None:
-        self.parts: list[bytes] = []
-        self._limit = limit
-        self._on_wire = self._decoded = 0
-        self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS) if inflating else None
-
-    def add(self, received: bytes) -> None:
-        self._on_wire += len(received)
-        inflate = self._inflate
-        part = inflate.decompress(received, self._limit + 1 - self._decoded) if inflate else received
-        self._decoded += len(part)
-        if max(self._on_wire, self._decoded) > self._limit or (inflate and inflate.unconsumed_tail):
-            raise _TooLargeError
-        self.parts.append(part)
-
-
-def _wire_bytes(response: httpx.Response) -> AsyncIterator[bytes]:
-    stream = response.stream  # not aiter_raw(), which a response made in memory refuses
-    if not isinstance(stream, httpx.AsyncByteStream):
-        raise TypeError("the answer cannot be read asynchronously")
-    return aiter(stream)
-
-
-async def _drop_if_more_follows(response: httpx.Response) -> None:
-    """Drop a connection that brought bytes beyond its answer: httpcore would take them for the next one.
-
-    No public name leads to them. Where these private ones do not, the check of each answer's ids stands.
-    """
-    layer: object = response.stream
-    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
-        layer = getattr(layer, name, None)
-    surplus: tuple[bytes, bool] = getattr(layer, "trailing_data", (b"", False))
-    if surplus[0]:
-        await response.extensions["network_stream"].aclose()
-
-
 def _hide(key: Secret, exchange: Exchange) -> None:
     """Blot the key out of an answer that echoes it: models keep every field, and print what they keep."""
     secret = key.reveal()
@@ -370,17 +241,6 @@ def _hide(key: Secret, exchange: Exchange) -> None:
 
 def _describe(problem: Exception) -> str:
     return f"{type(problem).__name__}: {one_line(str(problem))}".rstrip(": ")
-
-
-def _checked_proxy(proxy: str | None) -> str | None:
-    if proxy is None:
-        return None
-    scheme = url.scheme if (url := _parsed(proxy)) else ""
-    if scheme not in {"http", "https", "socks5", "socks5h"}:
-        raise ConfigurationError("proxy must be an address like http://proxy.example:3128.")
-    if scheme.startswith("socks") and find_spec("socksio") is None:
-        raise ConfigurationError("A SOCKS proxy needs one more package.", fix="pip install 'httpx[socks]'")
-    return proxy
 
 
 def _checked_client(client: object) -> httpx.AsyncClient | None:

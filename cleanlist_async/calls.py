@@ -1,0 +1,74 @@
+"""What a request is: an operation of the API, one call of it, and its reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from cleanlist_async import facts
+from cleanlist_async.errors import JSON, CleanlistError
+from cleanlist_async.ratelimit import Pace, RequestClass
+from cleanlist_async.retry import RetrySafety
+from cleanlist_async.transport import Params
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What `with_options` can change, per call. Times in seconds; ``deadline_s`` covers everything."""
+
+    deadline_s: float | None = None
+    request_timeout_s: float = 60.0
+    max_retries: int = facts.MAX_RETRIES
+    pace: Pace = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One operation of the API: where it is, what repeating it would mean, and how its answer reads.
+
+    The path of a modern operation is a template, below the prefix of the version; its calls bring the whole.
+    """
+
+    name: str
+    method: str
+    path: str
+    retry: RetrySafety
+    parse: Callable[[JSON], T]
+    salvage: Callable[[bytes], T | None] = lambda _body: None
+    max_answer_bytes: int = facts.MAX_ANSWER_BYTES
+    may_be_empty: bool = False
+    """Whether an answer without a body is one: it reads as null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One use of an operation."""
+
+    operation: Operation[T]
+    kind: RequestClass = RequestClass.INTERACTIVE
+    path: str | None = None
+    """The path, where it is not the operation's own."""
+    params: Params = field(default_factory=dict[str, str])
+    content: Callable[[], bytes] | None = field(default=None, repr=False)
+    """Builds the body at the moment the request is admitted."""
+    key: str | None = None
+    """The key to use; None for any."""
+    belongs: Callable[[T], bool] = lambda _answer: True
+    """Whether an answer is for this call: httpx can hand one request's answer to the next."""
+    see_it_through: bool = False
+    """Whether a cancelled caller waits for the answer of a paid request that is on its way."""
+    guarded: bool = False
+    """Whether it carries a quote or an idempotency key: then the server takes it once, however often sent."""
+    repeated: Callable[[CleanlistError], T | None] = lambda _error: None
+    """Reads a refusal that only says that an earlier attempt, whose answer was lost, was processed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[T]):
+    """The answer to a call, and the name of the key that it was asked with."""
+
+    value: T
+    key: str | None

@@ -1,0 +1,183 @@
+"""Splits a CSV file into files that one import takes. Pure.
+
+An import takes 150 KB and about 600 rows, and knows duplicates only within its file
+(docs.cleanlist.ai/openapi-public-v2.json); so rows that repeat an earlier one are left out here already.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from cleanlist_async import facts
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.facts import CsvField
+from cleanlist_async.headers import known_as, words
+from cleanlist_async.redact import one_line
+
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_WORST: Final = 1_000
+_IDENTITIES: Final[Mapping[str, str]] = {
+    "email": "duplicate_email",
+    "linkedin_url": "duplicate_linkedin",
+}
+_ALIASES: Final[Mapping[str, CsvField]] = {
+    "phone": "phone",
+    "phonenumber": "phone",
+    "mobile": "mobile_phone",
+    "mobilephone": "mobile_phone",
+    "cellphone": "mobile_phone",
+    "workphone": "work_phone",
+    "directphone": "work_phone",
+    "title": "job_title",
+    "jobtitle": "job_title",
+    "position": "job_title",
+    "city": "city",
+    "state": "state",
+    "country": "country",
+}
+
+
+@dataclass(slots=True)
+class CsvPart:
+    """A CSV file of its own, with the header. ``rows`` are its rows' numbers in the whole file, from 2."""
+
+    content: bytes
+    rows: Sequence[int]
+
+
+@dataclass(slots=True)
+class CsvParts:
+    """A file in parts. ``repeated`` are the numbers of rows left out, by reason."""
+
+    mapping: Mapping[CsvField, str]
+    parts: list[CsvPart] = field(default_factory=list[CsvPart])
+    repeated: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are in all parts."""
+        return sum(len(part.rows) for part in self.parts)
+
+
+def split_csv(data: bytes, mapping: Mapping[CsvField, str] | None = None) -> CsvParts:
+    """Split the CSV file *data* (UTF-8, also with a mark).
+
+    *mapping* gives the header of each field; by default it is read from the headers. Raises
+    ConfigurationError for what could not be imported: no header, no known column, a row too large.
+    """
+    rows = _rows(data)
+    header = next((row for _, row in rows), list[str]())
+    if not any(name.strip() for name in header):
+        raise ConfigurationError("The CSV file has no header.")
+    split = CsvParts(_checked(mapping, header) if mapping else guess_mapping(header))
+    keyed = [(header.index(column), name) for name, column in split.mapping.items() if name in _IDENTITIES]
+    part, seen = _OpenPart(header), set[tuple[str, str]]()
+    for number, row in rows:
+        identities = {(name, key) for column, name in keyed if (key := _key(row, column))}
+        if known := identities & seen:
+            split.repeated.setdefault(_IDENTITIES[min(known)[0]], []).append(number)
+            continue
+        seen |= identities
+        if not part.fits(row, number):
+            split.parts.append(part.closed())
+            part = _OpenPart(header)
+        part.add(row, number)
+    if part.numbers:
+        split.parts.append(part.closed())
+    return split
+
+
+def guess_mapping(header: Sequence[str]) -> dict[CsvField, str]:
+    """Read from the headers which column means what. Raises ConfigurationError if none is known."""
+    best: dict[CsvField, tuple[int, str]] = {}
+    for name in header:
+        if (found := _known(name)) is not None and found[1] < best.get(found[0], (_WORST, ""))[0]:
+            best[found[0]] = (found[1], name)
+    if not best:
+        raise ConfigurationError(
+            "No column of the CSV file is known.",
+            fix="Give column_mapping={'email': 'Header of the column'}.",
+        )
+    return {field_: name for field_, (_, name) in best.items()}
+
+
+def _known(name: str) -> tuple[CsvField, int] | None:
+    alias = _ALIASES.get("".join(words(name)))
+    known = (alias, 0) if alias else known_as(name)
+    return cast("tuple[CsvField, int]", known) if known and known[0] in facts.CSV_FIELDS else None
+
+
+def _checked(mapping: Mapping[CsvField, str], header: Sequence[str]) -> dict[CsvField, str]:
+    for field_, name in mapping.items():
+        if field_ not in facts.CSV_FIELDS:
+            raise ConfigurationError(
+                f"{one_line(str(field_), 40)!r} is no field of an import.",
+                fix=f"It is one of {', '.join(facts.CSV_FIELDS)}.",
+            )
+        if name not in header:
+            raise ConfigurationError(f"The CSV file has no column {one_line(name, 80)!r}.")
+    return dict(mapping)
+
+
+class _OpenPart:
+    """A part that still grows."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        self._width = len(header)
+        self._lines = [_line(header)]
+        self._bytes = len(self._lines[0])
+        self.numbers: list[int] = []
+
+    def fits(self, row: Sequence[str], number: int) -> bool:
+        """Whether another row fits. Raises ConfigurationError for one that fits nowhere."""
+        size = len(_line(row))
+        if len(self._lines[0]) + size > facts.MAX_IMPORT_BYTES:
+            raise ConfigurationError(f"Row {number} of the CSV file is larger than one import may be.")
+        full = len(self.numbers) >= facts.MAX_IMPORT_ROWS
+        return not full and self._bytes + size <= facts.MAX_IMPORT_BYTES
+
+    def add(self, row: Sequence[str], number: int) -> None:
+        """Add a row; a short one is filled up."""
+        line = _line([*row, *[""] * (self._width - len(row))])
+        self._lines.append(line)
+        self._bytes += len(line)
+        self.numbers.append(number)
+
+    def closed(self) -> CsvPart:
+        """Return the part as it stands."""
+        return CsvPart(b"".join(self._lines), tuple(self.numbers))
+
+
+def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows that are not blank, with their numbers; the header is row 1."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = None
+    if text is None:
+        raise ConfigurationError("The CSV file is not UTF-8.", fix="Save it as UTF-8, and import that.")
+    first = text[: text.find("\n") + 1] or text
+    delimiter = max(_DELIMITERS, key=first.count)
+    number = 0
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        for row in lines:
+            if any(cell.strip() for cell in row):
+                number += 1
+                yield number, row
+    except csv.Error as problem:
+        raise ConfigurationError(f"Line {lines.line_num} of the CSV file: {problem}.") from None
+
+
+def _line(row: Sequence[str]) -> bytes:
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\n").writerow(row)
+    return line.getvalue().encode()
+
+
+def _key(row: Sequence[str], column: int) -> str:
+    return row[column].strip().casefold().rstrip("/") if column < len(row) else ""

@@ -1,0 +1,126 @@
+"""Answers about lead lists and the leads in them (docs.cleanlist.ai/mcp-api/lead-lists)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from cleanlist_async.ids import WorkflowId
+from cleanlist_async.models.base import Envelope, ModernAnswer, Moment, Number
+
+
+class LeadListSummary(ModernAnswer):
+    """A list as pages of lists show it."""
+
+    list_id: str = ""
+    name: str = ""
+    lead_count: int = 0
+    folder_id: str | None = None
+    created_at: Moment | None = None
+    owner_name: str | None = None
+    visibility: str | None = None
+    """``private``, ``organization``, ``shared``, or a word of the future."""
+
+
+class LeadListsPage(Envelope):
+    """One page of lists; ``cursor`` is None on the last."""
+
+    known_by: ClassVar = ("lists",)
+
+    lists: tuple[LeadListSummary, ...] = ()
+    total: int = 0
+    cursor: str | None = None
+
+
+class LeadList(Envelope):
+    """One list. ``reused`` says that creating it found a list of the caller's with that name."""
+
+    known_by: ClassVar = ("list_id",)
+
+    list_id: str = ""
+    name: str = ""
+    description: str | None = None
+    lead_count: int = 0
+    enriched_count: int = 0
+    folder_id: str | None = None
+    created_at: Moment | None = None
+    reused: bool = False
+
+
+class DeletedList(Envelope):
+    """The list is gone, with its memberships; the leads live on."""
+
+    known_by: ClassVar = ("deleted", "list_id")
+
+    list_id: str = ""
+    deleted: bool = False
+
+
+class Lead(ModernAnswer):
+    """One lead of a list."""
+
+    lead_id: str = ""
+    first_name: str | None = None
+    last_name: str | None = None
+    full_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    title: str | None = None
+    company: str | None = None
+    location: str | None = None
+    linkedin_url: str | None = None
+    provider: str | None = None
+
+
+class LeadsPage(Envelope):
+    """One page of a list's leads. ``task_id`` is a cohort of just these, for `enrich_by_task`."""
+
+    known_by: ClassVar = ("leads",)
+
+    list_id: str = ""
+    leads: tuple[Lead, ...] = ()
+    total: int = 0
+    cursor: str | None = None
+
+
+class AddedLeads(ModernAnswer):
+    """What adding leads did. ``created`` counts new leads, where a cohort was added."""
+
+    known_by: ClassVar = ("added",)
+
+    list_id: str = ""
+    added: int = 0
+    skipped_duplicates: int = 0
+    created: int | None = None
+    credits_charged: Number | None = None
+
+
+class RemovedLeads(ModernAnswer):
+    """How many leads were taken off the list; unknown ids are not counted."""
+
+    known_by: ClassVar = ("removed",)
+
+    list_id: str = ""
+    removed: int = 0
+
+
+class CsvImport(Envelope):
+    """What one imported file brought.
+
+    ``sample_skip_rows`` are up to ten skipped rows, counted from 1 with the header. With
+    ``idempotency_replayed`` this is the answer to an earlier import with the same key.
+    """
+
+    known_by: ClassVar = ("rows_imported", "list_id", "workflow_id")
+
+    list_id: str = ""
+    rows_parsed: int = 0
+    rows_imported: int = 0
+    rows_skipped: int = 0
+    skip_reasons: dict[str, int] = Field(default_factory=dict)
+    sample_skip_rows: tuple[int, ...] = ()
+    workflow_id: WorkflowId | None = None
+    """The enrichment that it started, if it was asked to."""
+    enrichment_status_url: str | None = None
+    idempotency_replayed: bool = False

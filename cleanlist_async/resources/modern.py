@@ -1,0 +1,142 @@
+"""What the groups of modern operations share: the prefix of the version, ids in paths, the poll scheduler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import anyio
+
+from cleanlist_async.calls import Call, CallOptions, Operation
+from cleanlist_async.decode import salvage_workflow_id
+from cleanlist_async.errors import CleanlistError, ConfigurationError, WaitTimeoutError, WorkflowFailedError
+from cleanlist_async.facts import MODERN_PREFIXES, ApiVersion
+from cleanlist_async.models.base import ModernAnswer
+from cleanlist_async.pipeline import Origin, Pipeline
+from cleanlist_async.polling import PollScheduler, Status
+from cleanlist_async.redact import one_line
+from cleanlist_async.requests import Query, RequestModel
+
+A = TypeVar("A", bound=ModernAnswer)
+S = TypeVar("S", bound=Status)
+
+_ID: Final = re.compile(r"[^\x00-\x20\x7f]{1,256}")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One client, as its groups of operations see it."""
+
+    pipeline: Pipeline
+    polls: Callable[[], PollScheduler]
+    options: CallOptions
+    api_version: ApiVersion
+
+
+class ModernGroup:
+    """Base of the groups. All their methods raise the typed errors of :mod:`cleanlist_async.errors`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def _ask(
+        self,
+        operation: Operation[A],
+        request: RequestModel | None = None,
+        *,
+        belongs: Callable[[A], bool] = lambda _answer: True,
+        repeated: Callable[[CleanlistError], A | None] = lambda _error: None,
+        guarded: bool = False,
+        **ids: str,
+    ) -> A:
+        call = Call(
+            operation,
+            path=self._path(operation, **ids),
+            params=request.params() if isinstance(request, Query) else {},
+            content=None if request is None or isinstance(request, Query) else request.body,
+            belongs=belongs,
+            repeated=repeated,
+            guarded=guarded,
+        )
+        return (await self._session.pipeline.call(call, self._session.options)).value
+
+    def _path(self, operation: Operation[A], **ids: str) -> str:
+        checked = {name: quoted_id(name, value) for name, value in ids.items()}
+        return MODERN_PREFIXES[self._session.api_version] + operation.path.format(**checked)
+
+    async def _once(self, question: Callable[[str | None], Call[S]], id_: str) -> S:
+        """Return the answer to *question*, asked with the key that started the work."""
+        pipeline = self._session.pipeline
+        origin = pipeline.origin(id_)
+        return (await pipeline.call(question(origin.key if origin else None), self._session.options)).value
+
+    async def _finished(
+        self,
+        question: Callable[[str | None], Call[S]],
+        id_: str,
+        timeout_s: float,
+        progress: Callable[[S], None] | None,
+    ) -> S:
+        """Return the final answer to *question*, asked with the key that started the work."""
+        if not timeout_s > 0:
+            raise ConfigurationError("timeout_s must be more than 0 seconds.")
+        pipeline = self._session.pipeline
+        known = pipeline.origin(id_)
+        origin = known or Origin(None, pipeline.limiter.clock())
+        tell = {} if progress is None else {"tell": progress}
+        with anyio.move_on_after(timeout_s):
+            await pipeline.root.ensure()
+            return await self._session.polls().finished(
+                question(origin.key),
+                submitted_at=origin.at,
+                options=self._session.options,
+                is_new=known is not None,
+                **tell,
+            )
+        error = WaitTimeoutError(
+            f"{id_} was not finished within {timeout_s:g} s.",
+            fix="It goes on: wait again with the same id, for free.",
+        )
+        error.workflow_id = id_
+        raise error
+
+
+def modern(
+    name: str,
+    method: str,
+    path: str,
+    answer: type[A],
+    *,
+    paid: bool = False,
+    started: Callable[[str], A] | None = None,
+) -> Operation[A]:
+    """Describe a modern operation; *started* makes the answer of work of which only the id was readable.
+
+    Operations that are not *paid* change nothing when they are repeated: lists are created once by their
+    name, leads are added once by the key that each call brings.
+    """
+
+    def salvage(body: bytes) -> A | None:
+        workflow_id = salvage_workflow_id(body) if started else None
+        return started(workflow_id) if started and workflow_id else None
+
+    return Operation(name, method, path, "conditional" if paid else "safe", answer.read, salvage=salvage)
+
+
+def quoted_id(name: str, value: str) -> str:
+    """Return an id for use in a path. Raises ConfigurationError for what cannot be one."""
+    if not isinstance(value, str) or not _ID.fullmatch(value) or value in {".", ".."}:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{name}: {one_line(str(value), 40)!r} is not an id the API gives.")
+    return quote(value, safe="")
+
+
+def failed_workflow(id_: str, status: str, said: str | None) -> WorkflowFailedError:
+    """Return the error for work that the server ended; *said* is its own message on a refund, if any."""
+    error = WorkflowFailedError(
+        f"{id_} ended as {one_line(status, 40)}.", fix=one_line(said) if said else None
+    )
+    error.workflow_id, error.status = id_, status
+    return error

@@ -1,0 +1,50 @@
+"""A call of an operation that has no method here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import unquote
+
+from cleanlist_async.calls import Call, Operation
+from cleanlist_async.errors import JSON, ConfigurationError
+from cleanlist_async.redact import one_line
+from cleanlist_async.transport import Params
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_READS: Final = frozenset({"GET", "HEAD"})
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~%:@!$&'()*+,;=-]+)+/?", re.ASCII)
+
+
+def raw_call(method: str, path: str, *, params: Params, body: JSON, idempotent: bool | None) -> Call[JSON]:
+    """Describe the call. Raises ConfigurationError for what could lead elsewhere than to the API."""
+    method = method.upper()
+    if method not in _METHODS:
+        raise ConfigurationError(f"{one_line(method, 40)!r} is not an HTTP method of the API.")
+    steps = unquote(path).split("/")
+    if not _PATH.fullmatch(path) or ".." in steps or "." in steps:
+        raise ConfigurationError(
+            f"{one_line(path, 80)!r} is not the path of an operation.",
+            fix="It begins with a slash, like /api/v2/folders; a query goes into params.",
+        )
+    safe = method in _READS if idempotent is None else idempotent
+    operation: Operation[JSON] = Operation(
+        f"{method} {path}", method, path, "safe" if safe else "never", _as_it_is, may_be_empty=True
+    )
+    return Call(operation, params=params, content=_encoder(body))
+
+
+def _as_it_is(answer: JSON) -> JSON:
+    return answer
+
+
+def _encoder(body: JSON) -> Callable[[], bytes] | None:
+    if body is None:
+        return None
+    try:
+        content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as problem:
+        raise ConfigurationError(f"json is not JSON: {one_line(str(problem))}.") from None
+    return lambda: content

@@ -1,0 +1,54 @@
+"""One request, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import httpx
+
+from cleanlist_async import facts
+
+Failure: TypeAlias = Literal["timeout", "connection", "too_large", "encoding", "incomplete"]
+Params: TypeAlias = Mapping[str, str | Sequence[str]]
+"""Query parameters; a list stands for a key that is repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, ready to go. `paid` requests get a connection of their own."""
+
+    method: str
+    path: str
+    params: Params = field(default_factory=dict[str, str])
+    content: bytes | None = field(default=None, repr=False)
+    paid: bool = False
+    max_answer_bytes: int = facts.MAX_ANSWER_BYTES
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What came of one attempt.
+
+    `sent` is False only when not a byte of the request left. `answered_at` is the time of the answer's
+    head, by the clock given. `failure` is None when a whole answer is there.
+    """
+
+    sent: bool = False
+    answered_at: float | None = None
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    body: bytes = field(default=b"", repr=False)
+    failure: Failure | None = None
+    reason: str = ""
+
+    def take_head(self, response: httpx.Response) -> None:
+        """Note status and headers."""
+        self.status = response.status_code
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status says that all went well."""
+        return 200 <= self.status < 300
