@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -18,7 +18,6 @@ from .refusals import RefusedError
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
-    from .gate import Gate, Operation
     from .options import Clock
     from .refusals import Envelopes
     from .wire import Connection
@@ -29,22 +28,19 @@ class App:
 
     def __init__(
         self,
-        operations: Sequence[tuple[str, str, Operation]],
-        gate: Gate,
-        envelopes: Envelopes,
+        routes: Sequence[Route],
+        envelopes_of: Callable[[str], Envelopes],
         ledger: Ledger,
         clock: Clock,
     ) -> None:
-        async def refuse(_request: Request, error: Exception) -> Response:
+        async def refuse(request: Request, error: Exception) -> Response:
             refused = cast("HTTPException", error)
+            envelopes = envelopes_of(request.scope["path"])
             return envelopes.render(RefusedError(refused.status_code, headers=refused.headers))
 
         async def nobody_listens(_request: Request, _error: Exception) -> Response:
             return Response()
 
-        routes = [
-            Route(path, gate.guard(operation), methods=[method]) for method, path, operation in operations
-        ]
         self._starlette = Starlette(
             routes=routes, exception_handlers={HTTPException: refuse, ClientDisconnect: nobody_listens}
         )

@@ -16,6 +16,7 @@ class Caller:
     """An accepted credential."""
 
     key_id: str
+    organization_id: str
     has_key_limit: bool
     """False for a session token, which passes the organization's limit only."""
 
@@ -29,10 +30,18 @@ class Keyring:
     """The credentials that are known, and what each may do."""
 
     def __init__(
-        self, *, api_keys: tuple[str, ...], no_api_keys: tuple[str, ...], jwts: tuple[str, ...]
+        self,
+        *,
+        organization_id: str,
+        api_keys: tuple[str, ...],
+        no_api_keys: tuple[str, ...],
+        jwts: tuple[str, ...],
     ) -> None:
-        self._callers = {key: Caller(key_id_of(key), has_key_limit=True) for key in api_keys}
-        self._callers |= {jwt: Caller(key_id_of(jwt), has_key_limit=False) for jwt in jwts}
+        def caller(credential: str, *, has_key_limit: bool) -> Caller:
+            return Caller(key_id_of(credential), organization_id, has_key_limit)
+
+        self._callers = {key: caller(key, has_key_limit=True) for key in api_keys}
+        self._callers |= {jwt: caller(jwt, has_key_limit=False) for jwt in jwts}
         self._without_access = set(no_api_keys)
 
     def revoke(self, credential: str) -> None:

@@ -14,7 +14,8 @@ class Fault:
     """One disturbance, for the ``nth`` to the ``nth + times - 1``-th request that matches.
 
     Requests that fail authentication or the rate limit neither match nor count. ``path`` is given with or
-    without ``/api/v1/public``; None matches every path, as ``method`` None does every method.
+    without ``/api/v1/public``; ``*`` in it stands for any text, so that ``*/lead-lists`` is both prefixes;
+    None matches every path, as ``method`` None does every method.
 
     ``when="after"`` executes the operation and then spoils its answer; ``when="before"`` does not execute
     it if the fault has an answer of its own (``status``, ``body``, ``size``, ``reset`` or ``close``), and

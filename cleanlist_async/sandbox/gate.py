@@ -32,30 +32,27 @@ RETRY_AFTER_OF_A_FAULT_S: Final = 2.0
 class Gate:
     """Lets requests through to operations, or refuses them."""
 
-    def __init__(
-        self, options: Options, keyring: Keyring, limits: Limits, faults: FaultPlan, envelopes: Envelopes
-    ) -> None:
+    def __init__(self, options: Options, keyring: Keyring, limits: Limits, faults: FaultPlan) -> None:
         self._options = options
         self._keyring = keyring
         self._limits = limits
         self._faults = faults
-        self._envelopes = envelopes
         self._random = seeded(options.seed, "latency_s")
 
-    def guard(self, operation: Operation) -> Operation:
-        """Return the operation with everything in front of it."""
+    def guard(self, operation: Operation, envelopes: Envelopes) -> Operation:
+        """Return the operation with everything in front of it; refusals go in its envelopes."""
 
         async def guarded(request: Request) -> Response:
             try:
                 self._admit(request)
             except RefusedError as refusal:
-                return self._envelopes.render(refusal)
+                return envelopes.render(refusal)
             fault = self._faults.take(request.method, request.scope["path"])
             await request.body()  # now: a caller who leaves during a delay has still sent it
             await self._wait(drawn(self._options.latency_s, self._random))
             if fault is None:
-                return await self._perform(operation, request)
-            return await self._perform_badly(operation, request, fault)
+                return await _perform(operation, request, envelopes)
+            return await self._perform_badly(operation, request, envelopes, fault)
 
         return guarded
 
@@ -69,23 +66,26 @@ class Gate:
             raise RefusedError(RATE_LIMITED, wait_s=wait_s)
         record.admitted = True
 
-    async def _perform(self, operation: Operation, request: Request) -> Response:
-        try:
-            return await operation(request)
-        except RefusedError as refusal:
-            return self._envelopes.render(refusal)
-
-    async def _perform_badly(self, operation: Operation, request: Request, fault: Fault) -> Response:
+    async def _perform_badly(
+        self, operation: Operation, request: Request, envelopes: Envelopes, fault: Fault
+    ) -> Response:
         if fault.when == "before":
             await self._wait(fault.delay_s)
-        answer = await self._perform(operation, request) if fault.executes else json_response(b"")
+        answer = await _perform(operation, request, envelopes) if fault.executes else json_response(b"")
         if fault.when == "after":
             await self._wait(fault.delay_s)
         if fault.status is not None and fault.body is None and fault.status >= FIRST_ERROR:
             wait_s = RETRY_AFTER_OF_A_FAULT_S if fault.status == RATE_LIMITED else None
-            answer = self._envelopes.render(RefusedError(fault.status, wait_s=wait_s))
+            answer = envelopes.render(RefusedError(fault.status, wait_s=wait_s))
         return answer_of(fault, answer)
 
     async def _wait(self, seconds: float) -> None:
         if seconds > 0:
             await anyio.sleep(seconds)
+
+
+async def _perform(operation: Operation, request: Request, envelopes: Envelopes) -> Response:
+    try:
+        return await operation(request)
+    except RefusedError as refusal:
+        return envelopes.render(refusal)

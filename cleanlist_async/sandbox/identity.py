@@ -25,5 +25,11 @@ def key_id_of(credential: str) -> str:
     return "key_" + hashlib.sha256(credential.encode()).hexdigest()[:12]
 
 
+def seeded_uuid(*parts: object) -> str:
+    """Return the UUID that belongs to these values, the same one each time."""
+    digits = hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
 def _text(value: object) -> str:
     return "" if value is None else str(value).strip()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
 from .identity import Identity, identity_of, key_id_of
 
 PUBLIC_PREFIX: Final = "/api/v1/public"
+MODERN_PREFIX: Final = "/api/v2"
 
 Contact: TypeAlias = Mapping[str, object]
 """A contact exactly as it was sent."""
@@ -34,7 +36,7 @@ class RequestRecord:
 
 @dataclass(slots=True)
 class AcceptedContact:
-    """One contact of an accepted submit."""
+    """One contact of an accepted submit, or one lead of an accepted modern enrichment."""
 
     workflow_id: str
     task_id: str
@@ -51,6 +53,15 @@ class AcceptedContact:
     def identity(self) -> Identity:
         """What makes two of these the same purchase."""
         return identity_of(self.contact)
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRecord:
+    """Credits that were taken."""
+
+    tool: str
+    """What they were taken for: ``enrich_bulk`` of the Public API, or the tool's name in an estimate."""
+    credits: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,7 @@ class Ledger:
 
     requests: list[RequestRecord] = field(default_factory=list[RequestRecord])
     contacts: list[AcceptedContact] = field(default_factory=list[AcceptedContact])
+    charges: list[ChargeRecord] = field(default_factory=list[ChargeRecord])
     deliveries: list[DeliveryRecord] = field(default_factory=list[DeliveryRecord])
     on_read: Callable[[], None] = field(default=lambda: None, repr=False)
     """Brings the charges up to the clock."""
@@ -91,9 +103,14 @@ class Ledger:
 
     @property
     def credits_charged(self) -> float:
-        """Credits taken so far."""
+        """Credits taken so far, for contacts and for everything else."""
         self.on_read()
-        return sum(accepted.credits for accepted in self.contacts)
+        return sum(charge.credits for charge in self.charges)
+
+    def charge(self, tool: str, credits_: float) -> None:
+        """Note credits that were taken."""
+        if credits_:
+            self.charges.append(ChargeRecord(tool, credits_))
 
     def status_counts(self) -> Counter[int | None]:
         """Count the answers by HTTP status; None stands for no answer."""
@@ -104,7 +121,7 @@ class Ledger:
         return self.status_counts()[status]
 
     def requests_of(self, path: str) -> list[RequestRecord]:
-        """Return the requests for ``path``, with or without ``/api/v1/public``."""
+        """Return the requests for ``path``: in full, without ``/api/v1/public``, or with ``*`` in it."""
         return [request for request in self.requests if same_path(request.path, path)]
 
     def busiest_window(self, window_s: float, key: str | None = None) -> int:
@@ -123,5 +140,5 @@ class Ledger:
 
 
 def same_path(full: str, path: str) -> bool:
-    """Tell whether a request's path is ``path``, given in full or without ``/api/v1/public``."""
-    return full in {path, PUBLIC_PREFIX + path}
+    """Tell whether a request's path is ``path``: in full, without ``/api/v1/public``, or with ``*`` in it."""
+    return full in {path, PUBLIC_PREFIX + path} or ("*" in path and fnmatchcase(full, path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Literal, TypeAlias, get_args
@@ -13,6 +13,7 @@ from .faults import Fault
 
 LimiterKind: TypeAlias = Literal["sliding", "fixed", "token_bucket", "off"]
 Envelope: TypeAlias = Literal["detail", "error"]
+Tier: TypeAlias = Literal["free", "starter", "pro", "enterprise"]
 HalfFullPrice: TypeAlias = Literal["each", "full"]
 Clock: TypeAlias = Callable[[], float]
 Seconds: TypeAlias = float | Callable[[Random], float]
@@ -59,7 +60,8 @@ class Shape:
     status_words: Mapping[str, str] = field(default_factory=dict[str, str])
     """Other words for a workflow's status: ``{"completed": "completed_with_errors"}``."""
     failed_workflows: float = 0.0
-    """Share of workflows that end as "failed", without rows and without cost."""
+    """Share of workflows that end as "failed", without rows and without cost; a modern one that was paid
+    for with a quote keeps its charge until somebody reviews it."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -89,7 +91,16 @@ class Options:
     limit_429: Envelope = "error"
     """``error`` names the wait, in the body and in ``Retry-After``; ``detail`` names none."""
     envelope: Envelope = "detail"
-    """Form of every other error."""
+    """Form of every other error of the Public API. The modern surface always answers ``error``."""
+    modern_validation: Envelope = "detail"
+    """Form of a modern request that fails validation: the specification and the documentation differ."""
+    scopes: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """Scopes of a credential on the modern surface; all of them where it is not named."""
+    modern_disabled: Collection[str] = ()
+    """Modern operations (``csv_import``, say) that are switched off: 503 ``not_enabled``."""
+    quote_ttl_s: float = 300.0
+    """How long a quote is good; the documentation says five minutes."""
+    tier: Tier = "pro"
     workflow_s: Seconds = 2.0
     latency_s: Seconds = 0.0
     """Time between arrival (which the limiter sees) and the operation."""

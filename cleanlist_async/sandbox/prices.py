@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .ledger import Ledger
 
 EMAIL_CREDITS: Final = 1.0
 PHONE_CREDITS: Final = 10.0
@@ -31,9 +34,10 @@ def price_of(
 class Account:
     """The organization's credits: what it has, and what running workflows may still take of it."""
 
-    def __init__(self, balance: float) -> None:
+    def __init__(self, balance: float, ledger: Ledger) -> None:
         self.balance = balance
         self._reserved = 0.0
+        self._ledger = ledger
 
     @property
     def available(self) -> float:
@@ -47,7 +51,8 @@ class Account:
         self._reserved += credits_
         return True
 
-    def charge(self, credits_: float, *, reserved: float) -> None:
-        """Take credits and let go of what was held for them."""
+    def charge(self, credits_: float, *, reserved: float, tool: str = "enrich_bulk") -> None:
+        """Take credits for a purchase and let go of what was held for it."""
         self.balance -= credits_
         self._reserved -= reserved
+        self._ledger.charge(tool, credits_)

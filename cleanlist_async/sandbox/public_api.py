@@ -107,6 +107,7 @@ class PublicApi:
         return json_response({"workflow_id": workflow_id, "deliveries": rows})
 
     def _now(self) -> float:
+        self._ledger.on_read()  # the modern surface spends the same credits
         now = self._options.clock()
         self._workflows.advance(now)
         return now

@@ -83,26 +83,33 @@ class RefusedError(Exception):
 class Envelopes:
     """Renders refusals, in the envelope asked for."""
 
-    def __init__(self, envelope: Envelope, limit_429: Envelope, seed: int) -> None:
+    def __init__(
+        self, envelope: Envelope, limit_429: Envelope, seed: object, *, validation: Envelope | None = None
+    ) -> None:
         self._envelope: Envelope = envelope
         self._limit_429: Envelope = limit_429
+        self._validation: Envelope = validation or envelope
         self._request_ids = (_request_id(seed, number) for number in count())
 
     def render(self, refusal: RefusedError) -> Response:
         """Return the answer."""
-        limited = refusal.status == HTTPStatus.TOO_MANY_REQUESTS
         headers = dict(refusal.headers)
         if refusal.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
-        if (self._limit_429 if limited else self._envelope) == "detail":
+        if self._envelope_of(refusal) == "detail":
             return json_response({"detail": refusal.detail}, refusal.status, headers)
         if refusal.wait_s is not None:
             headers["Retry-After"] = str(math.ceil(refusal.wait_s))
         status = refusal.standard.status_with_code or refusal.status
         return json_response({"error": _error(refusal, next(self._request_ids))}, status, headers)
 
+    def _envelope_of(self, refusal: RefusedError) -> Envelope:
+        if refusal.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return self._limit_429
+        return self._validation if isinstance(refusal.detail, list) else self._envelope
 
-def _request_id(seed: int, number: int) -> str:
+
+def _request_id(seed: object, number: int) -> str:
     return "req_" + blake2b(f"{seed}:{number}".encode(), digest_size=8).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The sandbox: a server on a real socket that behaves like Cleanlist's Public API."""
+"""The sandbox: a server on a real socket that behaves like Cleanlist."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from types import TracebackType
 from typing import Final, Self
 
 import anyio
+from starlette.routing import Route
 from uvicorn.config import Config
 from uvicorn.server import ServerState
+
+from cleanlist_async.facts import DEFAULT_BASE_URL
 
 from . import answers
 from .app import App
@@ -20,6 +23,7 @@ from .gate import Gate
 from .identity import ContactLike
 from .ledger import Ledger
 from .limits import Limits
+from .modern.assembly import Modern
 from .options import Options
 from .people import Expected, expected
 from .prices import Account
@@ -51,13 +55,24 @@ class Sandbox(Options):
         super().__post_init__()
         self.base_url = ""
         self._ledger = Ledger(on_read=self._advance)
-        self._account = Account(self.credits)
+        self._account = Account(self.credits, self._ledger)
         self._workflows = Workflows(self, self._account, self._ledger)
+        self._modern = Modern(
+            self,
+            self._account,
+            self._ledger,
+            default_list_id=self._workflows.lead_list_id,
+            base_url=lambda: self.base_url or DEFAULT_BASE_URL,
+        )
         self._keyring = Keyring(
-            api_keys=tuple(self.api_keys), no_api_keys=tuple(self.no_api_keys), jwts=tuple(self.jwts)
+            organization_id=self.organization_id,
+            api_keys=tuple(self.api_keys),
+            no_api_keys=tuple(self.no_api_keys),
+            jwts=tuple(self.jwts),
         )
         self._fault_plan = FaultPlan(self.faults)
         self._courier = Courier(self, self._ledger, self._webhook_payload)
+        self._envelopes = Envelopes(self.envelope, self.limit_429, self.seed)
         self._app = self._build_app()
         self._state = ServerState()
         self._server: asyncio.Server | None = None
@@ -193,10 +208,12 @@ class Sandbox(Options):
 
     def _settled(self) -> bool:
         self._advance()
-        return self._workflows.settled
+        return self._workflows.settled and self._modern.settled
 
     def _advance(self) -> None:
-        self._workflows.advance(self.clock())
+        now = self.clock()
+        self._workflows.advance(now)
+        self._modern.advance(now)
 
     def _webhook_payload(self, workflow: Workflow) -> bytes:
         now = self.clock()
@@ -204,7 +221,6 @@ class Sandbox(Options):
         return answers.webhook_payload(workflow, self.shape, self._workflows.lead_list_id, now)
 
     def _build_app(self) -> App:
-        envelopes = Envelopes(self.envelope, self.limit_429, self.seed)
         limits = Limits(
             self.limiter,
             org_limit=self.org_limit,
@@ -212,9 +228,23 @@ class Sandbox(Options):
             window_s=self.window_s,
             count_rejected=self.count_rejected,
         )
-        gate = Gate(self, self._keyring, limits, self._fault_plan, envelopes)
+        gate = Gate(self, self._keyring, limits, self._fault_plan)
         public_api = PublicApi(self, self._account, self._workflows, self._courier, self._ledger)
-        return App(public_api.operations(), gate, envelopes, self._ledger, self.clock)
+        routes = [
+            Route(path, gate.guard(operation, of_surface), methods=[method])
+            for operations, of_surface in (
+                (public_api.operations(), self._envelopes),
+                (self._modern.operations(), self._modern.envelopes),
+            )
+            for method, path, operation in operations
+        ]
+        routes += [
+            Route(path, operation, methods=[method]) for method, path, operation in self._modern.downloads
+        ]
+        return App(routes, self._envelopes_of, self._ledger, self.clock)
+
+    def _envelopes_of(self, path: str) -> Envelopes:
+        return self._modern.envelopes if self._modern.owns(path) else self._envelopes
 
 
 def _listener(host: str, port: int) -> socket.socket:

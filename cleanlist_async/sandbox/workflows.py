@@ -7,10 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .identity import identity_of
+from .identity import identity_of, seeded_uuid
 from .ledger import AcceptedContact, Ledger
 from .options import Options, drawn, seeded
 from .people import Expected, expected, throw
@@ -90,7 +89,7 @@ class Workflows:
         self._workflows: dict[str, Workflow] = {}
         self._tasks: dict[str, tuple[Workflow, Task]] = {}
         self._due: list[_Due] = []
-        self.lead_list_id = _uuid(options.seed, "list")
+        self.lead_list_id = seeded_uuid(options.seed, "list")
 
     @property
     def settled(self) -> bool:
@@ -140,7 +139,7 @@ class Workflows:
         duration_s = drawn(options.workflow_s, self._random)
         random = seeded(options.seed, number)
         workflow = Workflow(
-            workflow_id=f"public_bulk_{_uuid(options.seed, number)}",
+            workflow_id=f"public_bulk_{seeded_uuid(options.seed, number)}",
             number=number,
             enrichment_type=submission.enrichment_type,
             tasks=[],
@@ -176,7 +175,7 @@ class Workflows:
 
     def _task(self, workflow: Workflow, index: int, contact: Contact) -> Task:
         shape = self._options.shape
-        task_id = _uuid(self._options.seed, workflow.number, index)
+        task_id = seeded_uuid(self._options.seed, workflow.number, index)
         task = Task(task_id, [], workflow.completes_at, omitted=False)
         if shape.omit_rows or shape.unfinished_rows:
             dice = throw(identity_of(contact), self._options.seed)
@@ -233,8 +232,3 @@ def _due_times(workflow: Workflow) -> set[float]:
 
 def _reserved(task: Task) -> float:
     return WORST_CASE[task.entries[0].enrichment_type] * len(task.entries)
-
-
-def _uuid(*parts: object) -> str:
-    digits = blake2b(repr(parts).encode(), digest_size=16).hexdigest()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"

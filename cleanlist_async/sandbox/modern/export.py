@@ -1,0 +1,90 @@
+"""Exports of a list (docs.cleanlist.ai/mcp-api/exports)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from cleanlist_async.sandbox.responses import json_response
+
+from .bodies import RequestModel, read_body, read_query
+from .envelope import enveloped
+from .exported import DEFAULT_COLUMNS, agent_columns, csv_of, row_of
+from .operation import ModernOperation
+from .pages import page
+from .signed_files import FILE_PATH, SignedFiles
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from cleanlist_async.sandbox.gate import Operation
+
+    from .services import Services
+
+
+class ExportCsv(RequestModel):
+    """Body of ``POST /export/csv/signed-url``."""
+
+    list_id: str
+    columns: list[str] | None = None
+    include_smart_agents: bool = True
+
+
+class ExportQuery(RequestModel):
+    """Query of ``GET /export/json``."""
+
+    list_id: str
+    limit: int = Field(100, ge=1, le=500)
+    cursor: str | None = None
+    columns: list[str] | None = None
+
+
+class ExportOperations:
+    """The operations on exports, and the download that is none of the API's."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._files = SignedFiles(services.moments, services.base_url)
+
+    def operations(self) -> list[ModernOperation]:
+        """Return the two operations."""
+        return [
+            ModernOperation("export_csv", "POST", "/export/csv/signed-url", self.export_csv),
+            ModernOperation("export_json", "GET", "/export/json", self.export_json),
+        ]
+
+    def downloads(self) -> list[tuple[str, str, Operation]]:
+        """Return method, path and function of what is served without prefix, credential and limit."""
+        return [("GET", FILE_PATH, self._files.download)]
+
+    async def export_csv(self, request: Request) -> Response:
+        """Write the list as it is now into a file, and say where to fetch it."""
+        body = await read_body(request, ExportCsv)
+        list_id = self._services.lists.get(body.list_id, request.state.caller).list_id
+        leads = self._services.lists.leads(list_id)
+        agents = agent_columns(leads) if body.include_smart_agents else []
+        columns = list(dict.fromkeys([*(body.columns or DEFAULT_COLUMNS), *agents]))
+        content = csv_of(leads, columns)
+        file = self._files.keep(content)
+        return json_response(
+            {
+                "list_id": list_id,
+                "download_url": file.url,
+                "expires_at": file.expires_at,
+                "row_count": len(leads),
+                "file_size_bytes": len(content),
+            }
+        )
+
+    async def export_json(self, request: Request) -> Response:
+        """Return a page of rows whose keys are the columns; all of them if none is named."""
+        query = read_query(request, ExportQuery)
+        list_id = self._services.lists.get(query.list_id, request.state.caller).list_id
+        leads = self._services.lists.leads(list_id)
+        columns = query.columns or [*DEFAULT_COLUMNS, *agent_columns(leads)]
+        shown, cursor = page(leads, query.cursor, query.limit)
+        rows = [row_of(lead, columns) for lead in shown]
+        body = {"list_id": list_id, "leads": rows, "total": len(leads), "cursor": cursor}
+        return json_response(enveloped(body, self._services.moments))

@@ -1,0 +1,33 @@
+"""Companies looked up: any that is asked for by name, and ``hit_rate`` of a cohort's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cleanlist_async.sandbox.options import seeded
+
+from .companies import invented_company
+from .entities import company_of
+
+if TYPE_CHECKING:
+    from cleanlist_async.sandbox.options import Options
+
+    from .companies import Company
+
+UNKNOWN_TLD: Final = ".invalid"
+"""Nobody has a domain that ends so (RFC 2606)."""
+
+
+def look_up(seed: int, *, domain: str | None, company_id: str | None, name: str | None) -> Company | None:
+    """Find a company by its domain, else its id, else its name; None for an ``.invalid`` domain."""
+    if domain is not None and domain.strip().lower().endswith(UNKNOWN_TLD):
+        return None
+    known = company_of(company_id, seed) if company_id and not domain else None
+    return known or invented_company(seed, domain=domain, name=name, company_id=company_id)
+
+
+def enrich_member(options: Options, company_id: str) -> Company | None:
+    """Find a company of a cohort; None for a miss."""
+    if seeded(options.seed, ("company of a cohort", company_id)).random() >= options.hit_rate:
+        return None
+    return company_of(company_id, options.seed)

@@ -1,0 +1,158 @@
+"""Enrichment workflows of the modern surface: credits held, people looked up, results in their lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from cleanlist_async.sandbox.identity import seeded_uuid
+from cleanlist_async.sandbox.ledger import AcceptedContact
+from cleanlist_async.sandbox.options import drawn, seeded
+
+from .findings import Finding, find
+from .refusals import refused
+
+if TYPE_CHECKING:
+    from cleanlist_async.sandbox.auth import Caller
+    from cleanlist_async.sandbox.ledger import Contact, Ledger
+    from cleanlist_async.sandbox.options import Options
+
+    from .agenda import Agenda
+    from .funds import Funds
+    from .moments import Moments
+    from .purchases import Purchase
+    from .reservations import Reservation
+    from .store import Lead, LeadLists
+
+PENDING_SHARE: Final = 0.1
+"""Share of its duration during which a workflow is still "pending"."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A workflow. Times are seconds on the sandbox's clock."""
+
+    workflow_id: str
+    owner: str
+    list_id: str
+    enrichment_type: str
+    leads: list[Lead]
+    reservation: Reservation
+    single: bool
+    """Its result stands in its status."""
+    starts_at: float
+    completes_at: float
+    will_fail: bool
+    prepaid: bool
+    """Paid for with a quote."""
+    entries: list[AcceptedContact] = field(default_factory=list[AcceptedContact])
+    findings: list[Finding] = field(default_factory=list[Finding])
+    """What was found for each lead, once it has finished; nothing if it failed."""
+
+    def state(self, now: float) -> str:
+        """Return where it stands."""
+        if now >= self.completes_at:
+            return "failed" if self.will_fail else "completed"
+        return "pending" if self.share_done(now) < PENDING_SHARE else "running"
+
+    def share_done(self, now: float) -> float:
+        """Return how much of its time has passed: 0..1."""
+        if now >= self.completes_at:
+            return 1.0
+        return (now - self.starts_at) / (self.completes_at - self.starts_at)
+
+
+class Runs:
+    """Every workflow there is."""
+
+    def __init__(
+        self,
+        options: Options,
+        moments: Moments,
+        agenda: Agenda,
+        *,
+        funds: Funds,
+        ledger: Ledger,
+        lists: LeadLists,
+    ) -> None:
+        self._options = options
+        self._moments = moments
+        self._agenda = agenda
+        self._funds = funds
+        self._ledger = ledger
+        self._lists = lists
+        self._random = seeded(options.seed, "modern workflow_s")
+        self._runs: dict[str, Run] = {}
+        self._contacts: dict[str, Contact] = {}
+
+    def start(
+        self,
+        caller: Caller,
+        purchase: Purchase,
+        leads: Sequence[Lead],
+        enrichment_type: str,
+        list_id: str,
+        *,
+        quote_id: str | None = None,
+        needs_quote: bool = False,
+        single: bool = False,
+    ) -> Run:
+        """Redeem the quote (if given or needed), hold ``purchase.cost`` credits and start a workflow.
+
+        Raises RefusedError for the quote or too few credits; then nothing was used up.
+        """
+        reservation = self._funds.hold(caller, purchase, quote_id, needs_quote=needs_quote)
+        number, now = len(self._runs), self._moments.now()
+        kind = "enrich" if single else "bulk-enrich"
+        failing = seeded(self._options.seed, f"modern run {number}").random()
+        run = Run(
+            workflow_id=f"{kind}-{seeded_uuid(self._options.seed, 'run', number)}",
+            owner=caller.user_id,
+            list_id=list_id,
+            enrichment_type=enrichment_type,
+            leads=list(leads),
+            reservation=reservation,
+            single=single,
+            starts_at=now,
+            completes_at=now + drawn(self._options.workflow_s, self._random),
+            will_fail=failing < self._options.shape.failed_workflows,
+            prepaid=quote_id is not None,
+        )
+        self._accept(run, now)
+        self._runs[run.workflow_id] = run
+        self._agenda.at(run.completes_at, lambda: self._finish(run))
+        return run
+
+    def get(self, workflow_id: str, caller: Caller) -> Run:
+        """Return a workflow. Raises RefusedError 404 not_found for an unknown one or somebody else's."""
+        run = self._runs.get(workflow_id)
+        if run is None or run.owner != caller.user_id:
+            raise refused("not_found", "There is no such workflow.")
+        return run
+
+    def _accept(self, run: Run, now: float) -> None:
+        for index, lead in enumerate(run.leads):
+            # Whoever a lead was when it was first bought, it stays: what is found makes nobody else of it.
+            contact = self._contacts.setdefault(lead.lead_id, lead.contact())
+            entry = AcceptedContact(
+                run.workflow_id, lead.lead_id, index, contact, run.enrichment_type, accepted_at=now
+            )
+            run.entries.append(entry)
+        self._ledger.contacts += run.entries
+
+    def _finish(self, run: Run) -> None:
+        if run.will_fail:
+            # What was paid for in advance is given back by hand only, after a review.
+            run.reservation.settle(run.reservation.amount if run.prepaid else 0)
+            return
+        for lead, entry in zip(run.leads, run.entries, strict=True):
+            finding = find(lead, entry.contact, run.enrichment_type, self._options)
+            finding.write()
+            run.findings.append(finding)
+            entry.credits = float(finding.credits)
+            entry.charged_at = run.completes_at
+        run.reservation.settle(sum(finding.credits for finding in run.findings))
+        with suppress(KeyError):  # the list may have been deleted meanwhile
+            self._lists.add(run.list_id, [found.lead for found in run.findings if not found.hides_lead])
