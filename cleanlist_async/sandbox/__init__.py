@@ -1,4 +1,4 @@
-"""An embedded server that behaves like Cleanlist's Public API, for tests and demonstrations.
+"""An embedded server that behaves like Cleanlist's APIs, legacy and modern, for tests and demonstrations.
 
 Written apart from the client and its rate limiter, so that one misunderstanding cannot hide in both.
 """
@@ -6,7 +6,7 @@ Written apart from the client and its rate limiter, so that one misunderstanding
 from __future__ import annotations
 
 from .faults import Fault
-from .ledger import AcceptedContact, DeliveryRecord, Ledger, RequestRecord
+from .ledger import AcceptedContact, ChargeRecord, DeliveryRecord, Ledger, RequestRecord
 from .options import Options, Shape
 from .people import Expected, Person, expected
 
@@ -21,6 +21,7 @@ except ModuleNotFoundError as missing:
 
 __all__ = [
     "AcceptedContact",
+    "ChargeRecord",
     "DeliveryRecord",
     "Expected",
     "Fault",

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from cleanlist_async.errors import JSON
 from cleanlist_async.models.public import (
     BulkStatus,
     BulkSubmission,
@@ -17,6 +18,7 @@ from cleanlist_async.models.public import (
     WebhookDeliveries,
     WebhookPayload,
 )
+from cleanlist_async.models.workspace import CreditsBalance
 
 FLAT_PAYLOAD = {
     "event": "enrichment.completed",

@@ -295,6 +295,25 @@ async def test_held_credits_are_not_there_for_others():
             assert (await legacy.post("/enrich/bulk", json=body)).status_code == 402
 
 
+async def test_settled_credits_are_there_again_on_both_surfaces():
+    clock = HandClock()
+    options = {"clock": clock, "workflow_s": 5.0, "hit_rate": 0.0, "credits": 11}
+    async with (
+        Sandbox(**options) as sandbox,
+        ModernCaller(sandbox) as http,
+        ModernCaller(sandbox, prefix="/api/v1/public") as legacy,
+    ):
+        list_id = await http.made()
+        body = {"contacts": [ADA_CONTACT], "enrichment_type": "full"}
+        assert (await person(http, list_id, **ADA, enrichment_type="full")).status_code == 200
+        assert (await legacy.post("/enrich/bulk", json=body)).status_code == 402
+        clock.move(5.0)
+        assert (await legacy.post("/enrich/bulk", json=body)).status_code == 200
+        assert code(await person(http, list_id, **ADA)) == (400, "insufficient_credits")
+        clock.move(5.0)
+        assert (await person(http, list_id, **ADA)).status_code == 200
+
+
 async def test_an_empty_list_cannot_be_enriched():
     async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
         list_id = await http.made()
@@ -328,6 +347,8 @@ async def test_the_public_api_s_results_go_into_a_protected_list():
         clock.move(5.0)
         (lead,) = await http.leads(default["list_id"])
         assert lead["email"] == sandbox.expected(ADA_CONTACT, "partial").email
-        assert len(await http.leads(default["list_id"])) == 1
+        path = f"/lead-lists/{default['list_id']}/leads"
+        await http.with_body("DELETE", path, {"lead_ids": [lead["lead_id"]]})
+        assert await http.leads(default["list_id"]) == [], "it is put there once"
         assert code(await http.delete(f"/lead-lists/{default['list_id']}")) == (403, "list_protected")
         assert not sandbox.ledger.duplicates()

@@ -13,33 +13,34 @@ pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 PREFIXES = ["/api/v2", "/api/v1/public"]
 
 REQUESTS = {
-    "whoami": ("GET", "/whoami"),
-    "credits_balance": ("GET", "/credits/balance"),
-    "credits_estimate": ("POST", "/credits/estimate"),
-    "list_api_keys": ("GET", "/api-keys"),
-    "usage_report": ("GET", "/usage"),
-    "enrich_person": ("POST", "/enrichment/person"),
-    "enrich_company": ("POST", "/enrichment/company"),
-    "enrich_by_task": ("POST", "/enrichment/by-task"),
-    "enrich_list": ("POST", "/enrichment/bulk"),
-    "enrichment_status": ("GET", "/enrichment/status/x"),
-    "create_list": ("POST", "/lead-lists"),
-    "list_lists": ("GET", "/lead-lists"),
-    "get_list": ("GET", "/lead-lists/x"),
-    "update_list": ("PATCH", "/lead-lists/x"),
-    "delete_list": ("DELETE", "/lead-lists/x"),
-    "list_leads_in_list": ("GET", "/lead-lists/x/leads"),
-    "add_leads_to_list": ("POST", "/lead-lists/x/leads"),
-    "remove_leads_from_list": ("DELETE", "/lead-lists/x/leads"),
-    "csv_import": ("POST", "/lead-lists/x/csv-import"),
-    "run_smart_agent": ("POST", "/smart-agents/run"),
-    "list_smart_agents": ("GET", "/smart-agents"),
-    "get_smart_agent_results": ("GET", "/smart-agents/x"),
-    "export_csv": ("POST", "/export/csv/signed-url"),
-    "export_json": ("GET", "/export/json"),
-    "search_people": ("POST", "/search/people"),
-    "search_companies": ("POST", "/search/companies"),
+    "whoami": ("GET", "/whoami", None),
+    "credits_balance": ("GET", "/credits/balance", "credits:read"),
+    "credits_estimate": ("POST", "/credits/estimate", "credits:read"),
+    "list_api_keys": ("GET", "/api-keys", "admin:api_keys"),
+    "usage_report": ("GET", "/usage", "admin:api_keys"),
+    "enrich_person": ("POST", "/enrichment/person", "enrich:write"),
+    "enrich_company": ("POST", "/enrichment/company", "enrich:write"),
+    "enrich_by_task": ("POST", "/enrichment/by-task", "enrich:write"),
+    "enrich_list": ("POST", "/enrichment/bulk", "enrich:write"),
+    "enrichment_status": ("GET", "/enrichment/status/x", "enrich:read"),
+    "create_list": ("POST", "/lead-lists", "lists:write"),
+    "list_lists": ("GET", "/lead-lists", "lists:read"),
+    "get_list": ("GET", "/lead-lists/x", "lists:read"),
+    "update_list": ("PATCH", "/lead-lists/x", "lists:write"),
+    "delete_list": ("DELETE", "/lead-lists/x", "lists:write"),
+    "list_leads_in_list": ("GET", "/lead-lists/x/leads", "lists:read"),
+    "add_leads_to_list": ("POST", "/lead-lists/x/leads", "lists:write"),
+    "remove_leads_from_list": ("DELETE", "/lead-lists/x/leads", "lists:write"),
+    "csv_import": ("POST", "/lead-lists/x/csv-import", "lists:write"),
+    "run_smart_agent": ("POST", "/smart-agents/run", "smart_agents:write"),
+    "list_smart_agents": ("GET", "/smart-agents", "smart_agents:read"),
+    "get_smart_agent_results": ("GET", "/smart-agents/x", "smart_agents:read"),
+    "export_csv": ("POST", "/export/csv/signed-url", "export:read"),
+    "export_json": ("GET", "/export/json", "export:read"),
+    "search_people": ("POST", "/search/people", "people:read"),
+    "search_companies": ("POST", "/search/companies", "companies:read"),
 }
+"""Method, path and the scope that docs.cleanlist.ai/mcp-api/authentication names."""
 
 
 def test_every_operation_is_here():
@@ -50,11 +51,11 @@ def test_every_operation_is_here():
 async def test_every_operation_asks_for_its_own_scope(prefix):
     keys = {f"lacks-{scope}": [other for other in ALL_SCOPES if other != scope] for scope in ALL_SCOPES}
     async with Sandbox(api_keys=tuple(keys), scopes=keys, limiter="off") as sandbox:
-        for operation, scope in SCOPE_OF.items():
+        for operation, (method, path, scope) in REQUESTS.items():
             if scope is None or (operation == "credits_balance" and prefix != "/api/v2"):
                 continue
             async with ModernCaller(sandbox, f"lacks-{scope}", prefix) as http:
-                answer = await http.request(*REQUESTS[operation])
+                answer = await http.request(method, path)
                 assert code(answer) == (403, "insufficient_scope"), operation
                 details = answer.json()["error"]["details"]
                 assert details["required"] == [scope]
@@ -65,8 +66,8 @@ async def test_every_operation_asks_for_its_own_scope(prefix):
 async def test_every_operation_can_be_switched_off(prefix):
     sandbox = Sandbox(modern_disabled=SCOPE_OF, limiter="off")
     async with sandbox, ModernCaller(sandbox, prefix=prefix) as http:
-        for operation, asked in REQUESTS.items():
-            answer = await http.request(*asked)
+        for operation, (method, path, _) in REQUESTS.items():
+            answer = await http.request(method, path)
             if operation == "credits_balance" and prefix != "/api/v2":
                 assert answer.status_code == 200, "that one is the Public API's"
                 continue

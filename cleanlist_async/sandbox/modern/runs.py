@@ -143,6 +143,8 @@ class Runs:
         self._ledger.contacts += run.entries
 
     def _finish(self, run: Run) -> None:
+        for entry in run.entries:
+            entry.charged_at = run.completes_at
         if run.will_fail:
             # What was paid for in advance is given back by hand only, after a review.
             run.reservation.settle(run.reservation.amount if run.prepaid else 0)
@@ -152,7 +154,6 @@ class Runs:
             finding.write()
             run.findings.append(finding)
             entry.credits = float(finding.credits)
-            entry.charged_at = run.completes_at
         run.reservation.settle(sum(finding.credits for finding in run.findings))
         with suppress(KeyError):  # the list may have been deleted meanwhile
             self._lists.add(run.list_id, [found.lead for found in run.findings if not found.hides_lead])
