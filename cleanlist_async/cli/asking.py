@@ -14,7 +14,12 @@ from cleanlist_async.bulk.plan import Plan
 from cleanlist_async.cli.exits import CommandError, ExitCode, code_for
 from cleanlist_async.cli.render import credits_range, say
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.errors import AuthenticationError, CleanlistError, PermissionDeniedError
+from cleanlist_async.errors import (
+    AuthenticationError,
+    BudgetExceededError,
+    CleanlistError,
+    PermissionDeniedError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ def fetch_balance(
     Raises what shows that a run would fail too: a bad key, and no connection if that is needed.
     """
 
-    async def ask() -> float:
+    async def ask() -> float | None:
         async with connect() as client:
             return (await client.public.credits_balance()).credits
 
@@ -67,3 +72,28 @@ def get_consent(plan: Plan, consent: Consent) -> None:
 def _worst_case(plan: Plan, max_credits: float | None) -> str:
     bounds = [bound for bound in (plan.credits_max, max_credits) if bound is not None]
     return f"{min(bounds):,.10g} credits" if bounds else "any number of credits"
+
+
+def agree_to_spend(what: str, price: float, consent: Consent) -> None:
+    """Return if *what* may be bought at up to *price* credits, asking where nobody said so before.
+
+    Raises BudgetExceededError when `max_credits` is lower, CommandError without a yes. Nothing was sent then.
+    """
+    limit = consent.max_credits
+    if limit is not None and not price <= limit:
+        error = BudgetExceededError(
+            f"{what} can cost {price:,.10g} credits, and --max-credits is {limit:,.10g}.",
+            fix="Nothing was sent.",
+        )
+        error.max_credits, error.committed_credits = limit, 0
+        raise error
+    if consent.yes or limit is not None or price == 0:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError(
+            f"{what} can cost {price:,.10g} credits and there is no terminal to ask at;"
+            " pass --yes, or --max-credits with a limit.",
+            ExitCode.USAGE,
+        )
+    if not typer.confirm(f"{what} can cost {price:,.10g} credits. Go on?", err=True):
+        raise CommandError("nothing was sent.", ExitCode.REFUSED)

@@ -6,8 +6,9 @@ from rich.console import Console
 
 from cleanlist_async.cli import render
 from cleanlist_async.cli.exits import ExitCode
-from cleanlist_async.cli.flows import plan_as_json, print_json
+from cleanlist_async.cli.flows import plan_as_json
 from cleanlist_async.cli.inputs import TableOptions, survey
+from cleanlist_async.cli.output import print_json
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.resources.public import check_enrichment_type

@@ -18,8 +18,9 @@ from cleanlist_async.cli import render
 from cleanlist_async.cli.enriched_table import EnrichedTable
 from cleanlist_async.cli.enriching import Job, Outcome, run
 from cleanlist_async.cli.exits import CommandError, ExitCode
-from cleanlist_async.cli.flows import exit_code, print_json, show_outcome
+from cleanlist_async.cli.flows import exit_code, show_outcome
 from cleanlist_async.cli.inputs import TableContacts, TableOptions, check_output, survey
+from cleanlist_async.cli.output import print_json
 from cleanlist_async.cli.people import write_people
 from cleanlist_async.cli.progress import showing, warnings_shown
 from cleanlist_async.cli.serving import import_sandbox

@@ -38,7 +38,7 @@ class ExitCode(IntEnum):
 
 MEANINGS: Final = {
     ExitCode.DONE: "all done",
-    ExitCode.REFUSED: "the input has problems, or the output cannot be written",
+    ExitCode.REFUSED: "the input has problems, a check failed, or the output cannot be written",
     ExitCode.USAGE: "wrong usage or configuration: no key, or nobody there to say yes",
     ExitCode.INCOMPLETE: "finished, but some contacts are pending, unknown or were not sent",
     ExitCode.API: "the API refused: bad key, no credits, not in the plan",

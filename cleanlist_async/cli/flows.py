@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import asdict, dataclass, field
 
@@ -13,42 +12,18 @@ from cleanlist_async.bulk.plan import Plan
 from cleanlist_async.cli import render
 from cleanlist_async.cli.asking import Consent, fetch_balance, get_consent
 from cleanlist_async.cli.collecting import Collection
+from cleanlist_async.cli.connection import Connection
 from cleanlist_async.cli.enriched_table import EnrichedTable
 from cleanlist_async.cli.enriching import Job, Outcome, run
 from cleanlist_async.cli.exits import ExitCode, code_for, complain
 from cleanlist_async.cli.inputs import TableOptions, check_output, survey
+from cleanlist_async.cli.output import print_json
 from cleanlist_async.cli.progress import showing, warnings_shown
 from cleanlist_async.cli.stopping import StopSignals
 from cleanlist_async.cli.tally import error_as_json
-from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import JSON, ConfigurationError
-from cleanlist_async.facts import MAX_RETRIES, EnrichmentType
-from cleanlist_async.ratelimit import RateLimits
+from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.resources.public import check_enrichment_type, check_webhook_url
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """Which server, under which limits. The key comes from the environment."""
-
-    base_url: str | None = None
-    window_s: float | None = None
-    max_retries: int = MAX_RETRIES
-
-    @property
-    def limits(self) -> RateLimits:
-        """The limits to keep to."""
-        return RateLimits() if self.window_s is None else RateLimits(window_s=self.window_s)
-
-    def open(self) -> AsyncCleanlist:
-        """Return a client. Raises ConfigurationError, for instance where there is no key."""
-        return AsyncCleanlist(base_url=self.base_url, rate_limits=self.limits, max_retries=self.max_retries)
-
-    def as_typed(self) -> str:
-        """Return the options as they would be typed again, with a blank before each."""
-        parts = ["--base-url", self.base_url] if self.base_url else []
-        parts += ["--window-s", f"{self.window_s:g}"] if self.window_s else []
-        return "".join(f" {shlex.quote(part)}" for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +203,6 @@ def plan_as_json(plan: Plan) -> dict[str, JSON]:
     """Return a plan for ``--json``."""
     kept = {name: value for name, value in asdict(plan).items() if not name.endswith("_contacts")}
     return {**kept, "requests": plan.requests, "credits_min": plan.credits_min}
-
-
-def print_json(answer: dict[str, JSON]) -> None:
-    """Print the one object that ``--json`` promises."""
-    print(json.dumps(answer))  # noqa: T201 - this is the data
 
 
 def _tell_stopping(console: Console) -> None:

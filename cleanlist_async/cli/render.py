@@ -119,10 +119,10 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
-def clean(text: str) -> str:
-    """Return text of a file as one short line that cannot disturb the terminal."""
+def clean(text: str, most: int = _LONGEST_CELL) -> str:
+    """Return text of a file or a server as one line of *most* characters that cannot disturb the terminal."""
     line = on_one_line(text)
-    return line if len(line) <= _LONGEST_CELL else line[: _LONGEST_CELL - 1] + "…"
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def plural(count: int, noun: str) -> str:

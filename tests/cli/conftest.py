@@ -1,92 +1,10 @@
 from __future__ import annotations
 
-import asyncio
-import csv
-import os
-import subprocess
-import sys
-import threading
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from cleanlist_async.sandbox import Sandbox
-
-KEY = "clapi_secret_5f2c0e9b7d"
-HEADERS = ["First Name", "Last Name", "Company", "Website", "LinkedIn URL", "Notes"]
-
-
-class Finished:
-    """What a command printed, and its exit code. Whatever it did, it showed no key and no traceback."""
-
-    def __init__(self, process: subprocess.Popen[str], out: str, err: str) -> None:
-        self.code, self.out, self.err = process.returncode, out, err
-        assert KEY not in out + err
-        assert "Traceback" not in out + err
-
-    @property
-    def error(self) -> str:
-        lines = [line for line in self.err.splitlines() if line.startswith("error:")]
-        assert len(lines) == 1, self.err
-        return lines[0]
-
-
-class CommandLine:
-    """Runs ``python -m cleanlist_async`` in a folder, as a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._started: list[subprocess.Popen[str]] = []
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("CLEANLIST_")}
-        self.env["COLUMNS"] = "200"
-
-    def use(self, sandbox: Sandbox) -> None:
-        self.env |= {"CLEANLIST_API_KEY": KEY, "CLEANLIST_BASE_URL": sandbox.base_url}
-
-    def start(self, *args: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "cleanlist_async", *map(str, args)]
-        process = subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-        self._started.append(process)
-        return process
-
-    def end(self) -> None:
-        """End whatever a failed test left running."""
-        for process in self._started:
-            with process:
-                process.kill()
-
-    def finish(self, process: subprocess.Popen[str]) -> Finished:
-        try:
-            return Finished(process, *process.communicate(timeout=60))
-        finally:
-            process.kill()
-
-    def __call__(self, *args: str) -> Finished:
-        return self.finish(self.start(*args))
-
-    def write(self, rows, name="in.csv", headers=HEADERS) -> list[list[str]]:
-        rows = [[str(cell) for cell in row] for row in rows]
-        with (self.folder / name).open("w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream).writerows([headers, *rows] if headers else rows)
-        return rows
-
-    def read(self, name="out.csv") -> list[list[str]]:
-        with (self.folder / name).open(newline="", encoding="utf-8") as stream:
-            return list(csv.reader(stream))
-
-    def results(self, name="out.csv") -> list[dict[str, str]]:
-        header, *rows = self.read(name)
-        return [dict(zip(header, row, strict=True)) for row in rows]
+from tests.cli.command_line import HEADERS, CommandLine, running
 
 
 @pytest.fixture
@@ -94,28 +12,6 @@ def cli(tmp_path):
     command_line = CommandLine(tmp_path)
     yield command_line
     command_line.end()
-
-
-@contextmanager
-def running(**options):
-    """A sandbox in a thread of its own; leaving it, or ``halt()``, closes it for good."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    sandbox = Sandbox(api_keys=(KEY,), **({"window_s": 0.5, "workflow_s": 0.05} | options))
-
-    def call(coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(10)
-
-    call(sandbox.start())
-    sandbox.halt = lambda: call(sandbox.aclose())
-    try:
-        yield sandbox
-    finally:
-        sandbox.halt()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
 
 
 @pytest.fixture

@@ -1,0 +1,193 @@
+"""``agents``: a smart agent over a list, bought at a price that was seen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import cast
+
+import anyio
+from rich.console import Console
+
+from cleanlist_async.cli.asking import Consent, agree_to_spend
+from cleanlist_async.cli.connection import Connection
+from cleanlist_async.cli.exits import CommandError, ExitCode
+from cleanlist_async.cli.output import as_json as dumped
+from cleanlist_async.cli.output import moment, number, print_fields, print_json, print_table
+from cleanlist_async.cli.progress import warnings_shown
+from cleanlist_async.cli.render import clean, say
+from cleanlist_async.cli.stopping import StopSignals
+from cleanlist_async.cli.waiting import Waited, wait_for
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.errors import JSON
+from cleanlist_async.ids import SmartAgentTaskId
+from cleanlist_async.models.smart_agents import SmartAgentResults, StartedSmartAgent
+from cleanlist_async.requests import AgentType, RunSmartAgent
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The command ``agents run``, as it was typed; `max_rows` None is the whole list."""
+
+    list_id: str
+    column: str
+    agent_type: str
+    prompt: str | None
+    max_rows: int | None
+    overwrite: bool
+    consent: Consent
+
+    def carry_out(
+        self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
+    ) -> ExitCode:
+        """Ask for the price, ask for a yes, run, wait, show."""
+        self._check()
+        limit = self.consent.max_credits
+        wall = self._agreed_price(console, connection) if limit is None else limit
+        with warnings_shown(console), StopSignals(lambda: say(console, "Stopping.")) as signals:
+            begun, waited = anyio.run(self._buy, console, connection, wall, wait_s, signals)
+        _show(waited, as_json=as_json, started=begun)
+        waited.tell(
+            console, f"The run goes on: cleanlist-async agents show {clean(begun.smart_agent_task_id)}"
+        )
+        return waited.exit_code
+
+    def _check(self) -> None:
+        RunSmartAgent.checked(
+            list_id=self.list_id,
+            agent_type=self.agent_type,
+            prompt=self.prompt,
+            column_name=self.column,
+            lead_scope="subset" if self.max_rows else "all",
+            max_rows=self.max_rows,
+            quote_id="checked before anything is sent",
+            overwrite=self.overwrite,
+        )
+
+    def _agreed_price(self, console: Console, connection: Connection) -> float:
+        """Return the price that was agreed to, in credits."""
+        quote = connection.ask(
+            console,
+            lambda client: client.workspace.credits_estimate(
+                "run_smart_agent", list_id=self.list_id, agent_type=self.agent_type, row_count=self.max_rows
+            ),
+        )
+        price, left = quote.estimated_cost, quote.available_credits
+        if price is None:
+            raise CommandError("the server named no price; nothing was bought.", ExitCode.API)
+        say(
+            console,
+            f"{quote.row_count:,} leads: {number(price)} credits of the {number(left) or '?'} there are.",
+        )
+        agree_to_spend("This run", price, self.consent)
+        return price
+
+    async def _buy(
+        self,
+        console: Console,
+        connection: Connection,
+        wall: float,
+        wait_s: float | None,
+        signals: StopSignals,
+    ) -> tuple[StartedSmartAgent, Waited[SmartAgentResults]]:
+        async with connection.open() as client:
+            begun = await client.smart_agents.run_smart_agent(
+                self.list_id,
+                column_name=self.column,
+                agent_type=cast("AgentType", self.agent_type),  # checked before
+                prompt=self.prompt,
+                lead_scope="subset" if self.max_rows else "all",
+                max_rows=self.max_rows,
+                overwrite=self.overwrite,
+                max_credits=wall,
+            )
+            if wait_s is None:
+                return begun, Waited()
+            return begun, await _wait(client, console, signals, begun.smart_agent_task_id, wait_s)
+
+
+def show_run(
+    console: Console, connection: Connection, run_id: str, wait_s: float | None, *, as_json: bool
+) -> ExitCode:
+    """Show a run, once it is finished if it is to be waited for."""
+    id_ = SmartAgentTaskId(run_id)
+
+    async def ask() -> Waited[SmartAgentResults]:
+        async with connection.open() as client:
+            if wait_s is None:
+                return Waited(await client.smart_agents.get_smart_agent_results(id_))
+            return await _wait(client, console, signals, id_, wait_s)
+
+    with warnings_shown(console), StopSignals(lambda: say(console, "Stopping.")) as signals:
+        waited = anyio.run(ask)
+    _show(waited, as_json=as_json)
+    waited.tell(console, "The run goes on; show it again at any time.")
+    return waited.exit_code
+
+
+def show_runs(console: Console, connection: Connection, list_id: str | None, *, as_json: bool) -> None:
+    """Show the latest runs."""
+    found = connection.ask(console, lambda client: client.smart_agents.list_smart_agents(list_id=list_id))
+    if as_json:
+        print_json(dumped(found))
+        return
+    print_table(
+        ("id", "list", "column", "agent", "status", "done", "failed", "of", "started"),
+        [
+            (
+                run.task_id,
+                run.list_id,
+                run.column_name,
+                run.agent_type,
+                run.status,
+                number(run.processed),
+                number(run.failed),
+                number(run.total),
+                moment(run.created_at),
+            )
+            for run in found.runs
+        ],
+        numbers=("done", "failed", "of"),
+    )
+
+
+async def _wait(
+    client: AsyncCleanlist, console: Console, signals: StopSignals, id_: SmartAgentTaskId, wait_s: float
+) -> Waited[SmartAgentResults]:
+    return await wait_for(
+        console,
+        signals,
+        lambda tell: client.smart_agents.wait(id_, timeout_s=wait_s, progress=tell),
+        lambda run: f"{clean(run.status)}, {run.succeeded + run.failed:,} of {run.total:,} leads",
+    )
+
+
+def _show(
+    waited: Waited[SmartAgentResults], *, as_json: bool, started: StartedSmartAgent | None = None
+) -> None:
+    run = waited.answer
+    if as_json:
+        answer: dict[str, JSON] = {} if started is None else {"started": dumped(started)}
+        print_json({**answer, "run": None if run is None else dumped(run), "stopped_by": waited.as_json()})
+        return
+    if run is None:
+        if started is not None:
+            print_fields([("run", started.smart_agent_task_id), ("status", started.status)])
+        return
+    print_fields(
+        [
+            ("run", run.smart_agent_task_id),
+            ("status", run.status),
+            ("done", f"{run.succeeded:,} of {run.total:,}, {run.failed:,} failed"),
+        ]
+    )
+    if run.results:
+        print()  # noqa: T201 - between two tables
+        print_table(
+            ("lead", "value"),
+            [(row.lead_id, f"({row.error})" if row.error else _text(row.value)) for row in run.results],
+        )
+
+
+def _text(value: JSON) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

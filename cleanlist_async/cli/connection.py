@@ -1,0 +1,58 @@
+"""Which server a command talks to, and one conversation with it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio
+from rich.console import Console
+
+from cleanlist_async.cli.exits import CommandError, ExitCode
+from cleanlist_async.cli.progress import warnings_shown
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.facts import MAX_RETRIES
+from cleanlist_async.ratelimit import RateLimits
+
+T = TypeVar("T")
+
+_STOPPED = "stopped; whatever was being asked for may have been done."
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Which server, under which limits. The key comes from the environment."""
+
+    base_url: str | None = None
+    window_s: float | None = None
+    max_retries: int = MAX_RETRIES
+
+    @property
+    def limits(self) -> RateLimits:
+        """The limits to keep to."""
+        return RateLimits() if self.window_s is None else RateLimits(window_s=self.window_s)
+
+    def open(self) -> AsyncCleanlist:
+        """Return a client. Raises ConfigurationError, for instance where there is no key."""
+        return AsyncCleanlist(base_url=self.base_url, rate_limits=self.limits, max_retries=self.max_retries)
+
+    def as_typed(self) -> str:
+        """Return the options as they would be typed again, with a blank before each."""
+        parts = ["--base-url", self.base_url] if self.base_url else []
+        parts += ["--window-s", f"{self.window_s:g}"] if self.window_s else []
+        return "".join(f" {shlex.quote(part)}" for part in parts)
+
+    def ask(self, console: Console, question: Callable[[AsyncCleanlist], Awaitable[T]]) -> T:
+        """Open a client, ask, and close it. Raises CommandError at Ctrl-C."""
+
+        async def ask() -> T:
+            async with self.open() as client:
+                return await question(client)
+
+        with warnings_shown(console):
+            try:
+                return anyio.run(ask)
+            except KeyboardInterrupt:
+                raise CommandError(_STOPPED, ExitCode.INTERRUPTED) from None

@@ -1,0 +1,78 @@
+"""What the server says when asked the few things that a check needs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from cleanlist_async.cli.doctor.watching import Observation, WatchedCleanlist
+from cleanlist_async.client import Statistics
+from cleanlist_async.errors import (
+    JSON,
+    APIConnectionError,
+    AuthenticationError,
+    CleanlistError,
+    RateLimitError,
+)
+from cleanlist_async.facts import PUBLIC_PREFIX
+from cleanlist_async.models.public import KeyValidation
+from cleanlist_async.models.workspace import CreditsBalance, Whoami
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_POINTLESS_AFTER = (APIConnectionError, AuthenticationError, RateLimitError)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[T_co]):
+    """An answer, or the error instead of one; neither where nobody asked."""
+
+    value: T_co | None = None
+    error: CleanlistError | None = None
+
+    @property
+    def why_not(self) -> str:
+        """Why there is no answer, in a few words."""
+        return str(self.error) if self.error else "not asked, because of the problem above."
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All that was asked and seen."""
+
+    base_url: str
+    key: Reply[KeyValidation] = Reply()
+    whoami: Reply[Whoami] = Reply()
+    whoami_v1: Reply[JSON] = Reply()
+    balance: Reply[CreditsBalance] = Reply()
+    seen: list[Observation] = field(default_factory=list[Observation])
+    statistics: Statistics | None = None
+
+    @property
+    def replies(
+        self,
+    ) -> tuple[Reply[KeyValidation] | Reply[Whoami] | Reply[JSON] | Reply[CreditsBalance], ...]:
+        """Every reply, in the order of asking."""
+        return (self.key, self.whoami, self.whoami_v1, self.balance)
+
+
+async def gather(client: WatchedCleanlist) -> Evidence:
+    """Ask four times, one after another; less where the first answer makes the others pointless."""
+    evidence = Evidence(client.base_url, seen=client.seen)
+    async with client:
+        evidence.key = await _reply(client.public.validate_key())
+        if not isinstance(evidence.key.error, _POINTLESS_AFTER):
+            evidence.whoami = await _reply(client.workspace.whoami())
+            evidence.whoami_v1 = await _reply(client.request("GET", f"{PUBLIC_PREFIX}/whoami"))
+            evidence.balance = await _reply(client.public.credits_balance())
+        evidence.statistics = client.statistics()
+    return evidence
+
+
+async def _reply(question: Awaitable[T]) -> Reply[T]:
+    try:
+        return Reply(await question)
+    except CleanlistError as error:
+        return Reply(error=error)

@@ -1,0 +1,88 @@
+"""The checks that need no network: Python, packages, the form of the key."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from cleanlist_async import __version__
+from cleanlist_async.cli.doctor.finding import Finding
+from cleanlist_async.credentials import find_credentials
+from cleanlist_async.errors import JSON, ConfigurationError
+from cleanlist_async.redact import Secret
+
+_NEEDED: Final = ("httpx", "anyio", "pydantic", "aiolimiter")
+_EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
+    "cli": ("typer", "rich"),
+    "sandbox": ("starlette", "uvicorn"),
+}
+_OLDEST_PYTHON: Final = (3, 11)
+_FORMS: Final = ("clapi_live_", "clapi_test_", "clapi_", "clext_")
+_EXTENSION: Final = "clext_"
+
+
+def python() -> Finding:
+    """Return which Python and which packages there are."""
+    versions = {"python": platform.python_version(), "cleanlist-async": __version__} | _versions(_NEEDED)
+    shown = ", ".join(f"{name} {number}" for name, number in versions.items())
+    data: dict[str, JSON] = {"versions": dict(versions)}
+    if sys.version_info < _OLDEST_PYTHON:
+        return Finding("python", "problem", f"{shown}.", "Python 3.11 or later is needed.", data)
+    return Finding("python", "ok", f"{shown}.", data=data)
+
+
+def extras() -> Finding:
+    """Return which optional packages there are."""
+    found = {extra: _versions(packages) for extra, packages in _EXTRAS.items()}
+    complete = [extra for extra, packages in _EXTRAS.items() if len(found[extra]) == len(packages)]
+    lacking = [extra for extra in _EXTRAS if extra not in complete]
+    data: dict[str, JSON] = {"installed": list(complete), "missing": list(lacking)}
+    if not lacking:
+        return Finding("extras", "ok", f"{', '.join(complete)} installed.", data=data)
+    return Finding(
+        "extras",
+        "ok",
+        f"without {', '.join(lacking)}, which demo and sandbox need.",
+        f"pip install 'cleanlist-async[{','.join(_EXTRAS)}]'",
+        data,
+    )
+
+
+def key(environment: Mapping[str, str]) -> tuple[Finding, Sequence[Secret]]:
+    """Return what there is to say of the keys without showing them, and the keys."""
+    try:
+        keys = find_credentials(None, environment)
+    except ConfigurationError as error:
+        return Finding("key", "problem", error.problem, error.fix), ()
+    forms = [form_of(secret) for secret in keys]
+    data: dict[str, JSON] = {"keys": len(keys), "forms": list(forms)}
+    if _EXTENSION in forms:
+        detail = "a key of the browser extension (clext_) is no key of the API."
+        return Finding(
+            "key", "problem", detail, "Make one in the portal under Settings, API Keys.", data
+        ), keys
+    one = "a session token" if keys[0].is_jwt else "one key"
+    detail = f"{len(keys)} keys" if len(keys) > 1 else one
+    known = all(form.startswith("clapi_") or form == "JWT" for form in forms)
+    remark = "of the documented form" if known else "of another form than documented, which may be right"
+    return Finding("key", "ok", f"{detail} in CLEANLIST_API_KEY, {remark}.", data=data), keys
+
+
+def form_of(secret: Secret) -> str:
+    """Return the beginning of a key that all keys of its kind share; nothing that is its own."""
+    if secret.is_jwt:
+        return "JWT"
+    return next((form for form in _FORMS if secret.reveal().startswith(form)), "other")
+
+
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

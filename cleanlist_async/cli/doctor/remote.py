@@ -1,0 +1,256 @@
+"""The checks of what the server said. Pure: each takes the evidence, and returns what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple
+
+from cleanlist_async import facts
+from cleanlist_async.cli.doctor.evidence import Evidence, Reply
+from cleanlist_async.cli.doctor.finding import Finding
+from cleanlist_async.cli.doctor.scopes import SCOPES
+from cleanlist_async.cli.output import number
+from cleanlist_async.errors import (
+    JSON,
+    APIConnectionError,
+    APIError,
+    AuthenticationError,
+    PermissionDeniedError,
+    RateLimitError,
+)
+
+WORST_SKEW_S: Final = 5.0
+"""Seconds that the clocks may differ: a wait until a date that is off by more draws another 429."""
+_KEYS: Final = "Make a key in the portal under Settings, API Keys."
+
+
+def connection(evidence: Evidence) -> Finding:
+    """Whether something answers at the address, and whether it is Cleanlist."""
+    first = evidence.seen[0] if evidence.seen else None
+    error = evidence.key.error
+    if first is None or (not first.status and isinstance(error, APIConnectionError)):
+        return Finding("connection", "problem", evidence.key.why_not, _connection_fix(evidence, error))
+    fastest = min(one.seconds for one in evidence.seen)
+    data: dict[str, JSON] = {"base_url": evidence.base_url, "latency_ms": round(fastest * 1000, 1)}
+    if not any(_is_cleanlist(reply) for reply in evidence.replies):
+        return Finding(
+            "connection",
+            "problem",
+            f"{evidence.base_url} answers {first.status}, but not as Cleanlist does.",
+            f"Check {facts.BASE_URL_VARIABLE}; Cleanlist is at {facts.DEFAULT_BASE_URL}.",
+            data,
+        )
+    secured = "TLS verified" if evidence.base_url.startswith("https:") else "without TLS, on this machine"
+    detail = f"{evidence.base_url} answers in {fastest * 1000:,.0f} ms, {secured}."
+    return Finding("connection", "ok", detail, data=data)
+
+
+def key_good(evidence: Evidence) -> Finding:
+    """Whether the server takes the key."""
+    answer, error = evidence.key.value, evidence.key.error
+    if answer is not None and answer.valid:
+        return Finding("key good", "ok", "the server knows it.")
+    if answer is not None or isinstance(error, AuthenticationError):
+        return Finding(
+            "key good", "problem", "the server does not take the key.", f"Expired or revoked? {_KEYS}"
+        )
+    if isinstance(error, PermissionDeniedError):
+        fix = "API access comes with Pro and higher plans; see the portal under Settings, Billing."
+        return Finding("key good", "problem", f"the key has no access to the API: {error}", fix)
+    if evidence.whoami.value is not None:
+        return Finding("key good", "ok", "the server knows it (by whoami).")
+    return Finding("key good", "unknown", evidence.key.why_not)
+
+
+def plan(evidence: Evidence) -> Finding:
+    """Whose key it is, and on which plan."""
+    me = evidence.whoami.value
+    if me is None:
+        return Finding("plan", "unknown", evidence.whoami.why_not)
+    tier = me.tier or "plan not named"
+    appsumo = f", AppSumo tier {me.appsumo_tier}" if me.appsumo_tier is not None else ""
+    where = me.organization_name or me.organization_id or "organization not named"
+    data: dict[str, JSON] = {
+        "tier": me.tier,
+        "appsumo_tier": me.appsumo_tier,
+        "organization_id": me.organization_id,
+        "organization_name": me.organization_name,
+    }
+    validated = evidence.key.value
+    other = validated.organization_id if validated else None
+    if other and me.organization_id and other != me.organization_id:
+        return Finding(
+            "plan", "problem", "two organizations are named for one key.", "Ask the support.", data
+        )
+    return Finding("plan", "ok", f"{tier}{appsumo}; {where}.", data=data)
+
+
+def scopes(evidence: Evidence) -> Finding:
+    """Whether the key has scopes, and which it lacks."""
+    me = evidence.whoami.value
+    if me is None:
+        return Finding("scopes", "unknown", evidence.whoami.why_not)
+    missing = {name: operations for name, operations in SCOPES.items() if name not in me.scopes}
+    strange = [name for name in me.scopes if name not in SCOPES]
+    data: dict[str, JSON] = {
+        "granted": list(me.scopes),
+        "missing": list(missing),
+        "operations": [name for scope in me.scopes for name in SCOPES.get(scope, ())],
+        "missing_operations": [name for operations in missing.values() for name in operations],
+    }
+    fix = "Ask an administrator of the organization for them; the commands on contact files need none."
+    if not missing:
+        return Finding("scopes", "ok", f"all {len(SCOPES)}: every operation is allowed.", data=data)
+    if not me.scopes:
+        return Finding("scopes", "problem", "none: no modern operation is allowed.", fix, data)
+    lacking = "; ".join(f"{scope} ({', '.join(_short(names))})" for scope, names in missing.items())
+    detail = f"{len(SCOPES) - len(missing)} of {len(SCOPES)}; without {lacking}."
+    if strange:
+        detail += f" It has {', '.join(strange)} besides, which are not documented."
+        return Finding("scopes", "unknown", detail, data=data)
+    return Finding("scopes", "ok", detail, f"If you need these: {fix[0].lower()}{fix[1:]}", data)
+
+
+def credits_left(evidence: Evidence) -> Finding:
+    """How many credits there are, and what they buy."""
+    balance = evidence.balance.value
+    if balance is None or balance.credits is None:
+        why = evidence.balance.why_not if balance is None else "the server's answer says nothing of credits."
+        return Finding("credits", "unknown", why)
+    left = balance.credits
+    data: dict[str, JSON] = {"credits": left}
+    if left < facts.EMAIL_CREDITS:
+        fix = "Top up in the portal under Settings, Billing."
+        return Finding("credits", "problem", f"{number(left)}: nothing can be bought.", fix, data)
+    buys = (
+        f"{int(left // facts.EMAIL_CREDITS):,} e-mails, {int(left // facts.PHONE_CREDITS):,} phones"
+        f" or {int(left // facts.FULL_CREDITS):,} full contacts"
+    )
+    return Finding("credits", "ok", f"{number(left)}: {buys}.", data=data)
+
+
+def clock(evidence: Evidence) -> Finding:
+    """How far our clock is from the server's."""
+    skew = _skew(evidence)
+    if skew is None:
+        return Finding("clock", "unknown", "no answer says what time it is there.")
+    data: dict[str, JSON] = {"ahead_s": round(skew.ahead_s, 2), "uncertain_s": round(skew.uncertain_s, 2)}
+    apart = abs(skew.ahead_s)
+    where = "ahead of" if skew.ahead_s > 0 else "behind"
+    if apart - skew.uncertain_s > WORST_SKEW_S:
+        detail = f"{apart:,.0f} s {where} the server's: waits until a date, quotes and links are misjudged."
+        return Finding("clock", "problem", detail, "Set it by NTP.", data)
+    shown = f"{apart:.1f} s {where} the server's" if apart > skew.uncertain_s else "as the server's"
+    return Finding("clock", "ok", f"{shown}, within {skew.uncertain_s:.1f} s.", data=data)
+
+
+def limits(evidence: Evidence) -> Finding:
+    """Whether others use up the rate limit."""
+    statistics = evidence.statistics
+    if statistics is None:
+        return Finding("limits", "unknown", evidence.key.why_not)
+    sizes = [bucket.limit for bucket in statistics.buckets]
+    data: dict[str, JSON] = {
+        "limits": list(sizes),
+        "available": [bucket.available for bucket in statistics.buckets],
+        "rejected_429": statistics.rejected_429,
+        "headers": list(_limit_headers(evidence)),
+    }
+    waits = [r.error.retry_after_s for r in evidence.replies if isinstance(r.error, RateLimitError)]
+    if statistics.rejected_429:
+        wait = f" Wait {waits[0]:.0f} s." if waits and waits[0] else ""
+        detail = f"429 after {statistics.requests} requests of ours: something else uses up the limit."
+        return Finding(
+            "limits",
+            "problem",
+            detail,
+            f"One process for all traffic of the organization is best.{wait}",
+            data,
+        )
+    named = f"{facts.KEY_LIMIT} requests a minute per key, {facts.ORGANIZATION_LIMIT} per organization"
+    own = "" if set(sizes) <= {facts.KEY_LIMIT, facts.ORGANIZATION_LIMIT} else f", kept at {min(sizes)}"
+    said = f" The server names {', '.join(_limit_headers(evidence))}." if _limit_headers(evidence) else ""
+    detail = f"{named}{own}; {statistics.requests} used just now, no 429 seen.{said}"
+    return Finding("limits", "ok", detail, data=data)
+
+
+def versions(evidence: Evidence) -> Finding:
+    """Whether the modern operations answer under both prefixes."""
+    replies: dict[str, Reply[JSON]] = {
+        "v2": Reply(evidence.whoami.value is not None, evidence.whoami.error),
+        "v1": Reply(evidence.whoami_v1.value is not None, evidence.whoami_v1.error),
+    }
+    works = [name for name, reply in replies.items() if reply.value]
+    data: dict[str, JSON] = {"answering": list(works)}
+    if len(works) == len(replies):
+        return Finding("api_version", "ok", "v2 and v1 both answer.", data=data)
+    if not works:
+        why = evidence.whoami.why_not
+        return Finding("api_version", "unknown", f"neither was answered: {why}", data=data)
+    silent = next(name for name in replies if name not in works)
+    detail = f"{silent} does not answer: {replies[silent].error}"
+    fix = f'Pass api_version="{works[0]}" to AsyncCleanlist.'
+    return Finding("api_version", "problem", detail, fix, data)
+
+
+CHECKS: Final[tuple[Callable[[Evidence], Finding], ...]] = (
+    connection,
+    key_good,
+    plan,
+    scopes,
+    credits_left,
+    clock,
+    limits,
+    versions,
+)
+
+
+class _Skew(NamedTuple):
+    ahead_s: float
+    uncertain_s: float
+
+
+def _skew(evidence: Evidence) -> _Skew | None:
+    """Compare the middle of an exchange with the time in its answer."""
+    me = evidence.whoami.value
+    for one in evidence.seen:
+        middle, half = one.sent_at + one.seconds / 2, one.seconds / 2
+        if (
+            me is not None
+            and me.timestamp is not None
+            and one.path.endswith(f"{facts.MODERN_PREFIXES['v2']}/whoami")
+        ):
+            return _Skew(middle - me.timestamp.timestamp(), half + 0.001)
+    for one in evidence.seen:
+        try:
+            server = parsedate_to_datetime(one.headers.get("date", "")).timestamp()
+        except ValueError:
+            continue
+        return _Skew(one.sent_at + one.seconds / 2 - (server + 0.5), one.seconds / 2 + 0.5)
+    return None
+
+
+def _is_cleanlist(reply: Reply[object]) -> bool:
+    error = reply.error
+    if isinstance(error, APIError):
+        return error.envelope != "none" and error.status != 404  # any server has nothing somewhere
+    return reply.value is not None
+
+
+def _connection_fix(evidence: Evidence, error: object) -> str:
+    said = str(error).lower()
+    if "certificate" in said or "ssl" in said:
+        return (
+            "The certificate is not trusted: look at the clock of this machine, and for a proxy in between."
+        )
+    return f"Is there a network, and is {evidence.base_url} right? It comes from {facts.BASE_URL_VARIABLE}."
+
+
+def _limit_headers(evidence: Evidence) -> tuple[str, ...]:
+    names = {name for one in evidence.seen for name in one.headers if "ratelimit" in name.replace("-", "")}
+    return tuple(sorted(names))
+
+
+def _short(operations: tuple[str, ...]) -> list[str]:
+    return [name.partition(".")[2] for name in operations] or ["syncs, which have no command here"]

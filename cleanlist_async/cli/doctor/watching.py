@@ -1,0 +1,87 @@
+"""A client of which every exchange can be looked at: status, headers, seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cleanlist_async.cli.connection import Connection
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.ratelimit import RateLimiter
+from cleanlist_async.redact import Secret
+from cleanlist_async.transport import Exchange, HTTPClient, Request, Transport
+
+REQUEST_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One request and its answer. `sent_at` is epoch seconds of our clock, `seconds` includes connecting."""
+
+    method: str
+    path: str
+    sent_at: float
+    seconds: float
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def answered_at(self) -> float:
+        """When the answer was here, in epoch seconds of our clock."""
+        return self.sent_at + self.seconds
+
+
+class WatchedCleanlist(AsyncCleanlist):
+    """An ordinary client that keeps what it saw in `seen`, in order of time.
+
+    Nothing is tried twice: a doctor wants to see the first failure.
+    """
+
+    def __init__(self, api_key: str, connection: Connection) -> None:
+        self.seen: list[Observation] = []
+        super().__init__(
+            api_key,
+            base_url=connection.base_url,
+            rate_limits=connection.limits,
+            request_timeout_s=REQUEST_TIMEOUT_S,
+            max_retries=0,
+        )
+
+    @property
+    def base_url(self) -> str:
+        """The address it talks to."""
+        return self._base_url
+
+    def _open_transport(
+        self, base_url: str, limiter: RateLimiter, proxy: str | None, http_client: HTTPClient | None
+    ) -> Transport:
+        return _WatchedTransport(
+            base_url, clock=limiter.clock, proxy=proxy, http_client=http_client, seen=self.seen
+        )
+
+
+class _WatchedTransport(Transport):
+    def __init__(self, base_url: str, *, seen: list[Observation], **options: object) -> None:
+        super().__init__(base_url, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        self._seen = seen
+
+    async def send(self, request: Request, key: Secret, timeout_s: float, exchange: Exchange) -> None:
+        """Send, and note what was seen."""
+        sent_at, started = time.time(), time.perf_counter()
+        try:
+            await super().send(request, key, timeout_s, exchange)
+        finally:
+            seconds = time.perf_counter() - started
+            self._seen.append(
+                Observation(
+                    request.method,
+                    request.path,
+                    sent_at,
+                    seconds,
+                    exchange.status,
+                    exchange.headers,
+                    exchange.body,
+                )
+            )
