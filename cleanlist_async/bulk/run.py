@@ -385,8 +385,8 @@ async def _each(source: ContactSource) -> AsyncGenerator[ContactLike, None]:
 def _budget_error(budget: Budget) -> BudgetExceededError:
     committed = budget.spent + budget.reserved
     error = BudgetExceededError(
-        f"max_credits = {budget.max_credits:,.10g} does not cover another contact at {budget.per_contact}"
-        f" credits; {committed:,.10g} are spent or held.",
+        f"max_credits = {budget.max_credits:,.10g} does not cover another contact, which can cost "
+        f"{budget.per_contact}; {committed:,.10g} are spent or held.",
         fix="Raise max_credits to go on.",
     )
     error.max_credits, error.committed_credits = budget.max_credits, committed

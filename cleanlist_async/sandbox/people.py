@@ -22,6 +22,7 @@ RISKY_SHARE: Final = 0.15
 
 _DIGEST: Final = Struct(">5I6sQ")
 _NOT_IN_LOCAL_PART: Final = re.compile(r"[^a-z0-9]+")
+_WEBSITE: Final = re.compile(r"^(?:[a-z]+://)?(?:www\.)?", re.IGNORECASE)
 _NOT_IN_DOMAIN: Final = re.compile(r"[^a-z0-9.-]+")
 
 
@@ -108,7 +109,7 @@ def _person(identity: Identity, dice: Dice) -> Person:
     number = dice.number
     first = given["first_name"] or FIRST_NAMES[number % 8]
     last = given["last_name"] or LAST_NAMES[number // 8 % 8]
-    domain = given["company_domain"] or _domain_of(given["company_name"], number)
+    domain = _host(given["company_domain"]) or _domain_of(given["company_name"], number)
     return Person(
         first_name=first,
         last_name=last,
@@ -117,6 +118,11 @@ def _person(identity: Identity, dice: Dice) -> Person:
         company_name=given["company_name"] or domain.partition(".")[0].capitalize(),
         company_domain=domain,
     )
+
+
+def _host(domain: str) -> str:
+    """Return the domain in what may be the address of a website."""
+    return _WEBSITE.sub("", domain.strip()).partition("/")[0]
 
 
 def _domain_of(company_name: str, number: int) -> str:
