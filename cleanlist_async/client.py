@@ -225,7 +225,14 @@ class AsyncCleanlist:
         """
         from cleanlist_async.resources.raw import raw_call  # noqa: PLC0415  # see _open_bulk
 
-        call = raw_call(method, path, params=params or {}, body=json, idempotent=idempotent)
+        call = raw_call(
+            method,
+            path,
+            params=params or {},
+            body=json,
+            idempotent=idempotent,
+            key=self._pipeline.home_key,
+        )
         return (await self._pipeline.call(call, self._options)).value
 
     @property

@@ -1,14 +1,16 @@
 """Splits a CSV file into files that one import takes. Pure.
 
-An import takes 150 KB and about 600 rows, and knows duplicates only within its file
-(docs.cleanlist.ai/openapi-public-v2.json); so rows that repeat an earlier one are left out here already.
+An import takes 150 KB and about 600 rows, drops the columns that are not mapped, and knows duplicates only
+within its file (docs.cleanlist.ai/openapi-public-v2.json). So only mapped columns are sent, and rows that
+repeat an earlier one are left out here already.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -19,6 +21,7 @@ from cleanlist_async.headers import known_as, words
 from cleanlist_async.redact import one_line
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
+_QUOTED: Final = re.compile(r'"[^"]*"')
 _WORST: Final = 1_000
 _IDENTITIES: Final[Mapping[str, str]] = {
     "email": "duplicate_email",
@@ -43,7 +46,10 @@ _ALIASES: Final[Mapping[str, CsvField]] = {
 
 @dataclass(slots=True)
 class CsvPart:
-    """A CSV file of its own, with the header. ``rows`` are its rows' numbers in the whole file, from 2."""
+    """A CSV file of its own, with the header. ``rows`` are its rows' numbers in the whole file.
+
+    They count as a reader of CSV files does: from 1 with the header, blank rows included.
+    """
 
     content: bytes
     rows: Sequence[int]
@@ -51,11 +57,11 @@ class CsvPart:
 
 @dataclass(slots=True)
 class CsvParts:
-    """A file in parts. ``repeated`` are the numbers of rows left out, by reason."""
+    """A file in parts. ``left_out`` are the numbers of rows that are in none, by reason."""
 
     mapping: Mapping[CsvField, str]
     parts: list[CsvPart] = field(default_factory=list[CsvPart])
-    repeated: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    left_out: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
 
     @property
     def rows(self) -> int:
@@ -70,25 +76,35 @@ def split_csv(data: bytes, mapping: Mapping[CsvField, str] | None = None) -> Csv
     ConfigurationError for what could not be imported: no header, no known column, a row too large.
     """
     rows = _rows(data)
-    header = next((row for _, row in rows), list[str]())
-    if not any(name.strip() for name in header):
+    header = [name.strip() for name in next((row for _, row in rows), list[str]())]
+    if not any(header):
         raise ConfigurationError("The CSV file has no header.")
     split = CsvParts(_checked(mapping, header) if mapping else guess_mapping(header))
-    keyed = [(header.index(column), name) for name, column in split.mapping.items() if name in _IDENTITIES]
-    part, seen = _OpenPart(header), set[tuple[str, str]]()
-    for number, row in rows:
-        identities = {(name, key) for column, name in keyed if (key := _key(row, column))}
-        if known := identities & seen:
-            split.repeated.setdefault(_IDENTITIES[min(known)[0]], []).append(number)
+    columns = list(dict.fromkeys(split.mapping.values()))
+    keyed = [(columns.index(column), name) for name, column in split.mapping.items() if name in _IDENTITIES]
+    picked = [header.index(column) for column in columns]
+    part, seen = _OpenPart(columns), set[tuple[str, str]]()
+    for number, whole in rows:
+        row = [whole[at] if at < len(whole) else "" for at in picked]
+        identities = {(name, key) for column, name in keyed if (key := _key(row[column]))}
+        if reason := _why_not(row, identities & seen):
+            split.left_out.setdefault(reason, []).append(number)
             continue
         seen |= identities
         if not part.fits(row, number):
             split.parts.append(part.closed())
-            part = _OpenPart(header)
+            part = _OpenPart(columns)
         part.add(row, number)
     if part.numbers:
         split.parts.append(part.closed())
     return split
+
+
+def _why_not(row: Sequence[str], known: Iterable[tuple[str, str]]) -> str | None:
+    """Return why a row is not sent, in the server's words; None if it is."""
+    if not any(cell.strip() for cell in row):
+        return "missing_required"
+    return next((_IDENTITIES[name] for name, _ in sorted(known)), None)
 
 
 def guess_mapping(header: Sequence[str]) -> dict[CsvField, str]:
@@ -118,16 +134,15 @@ def _checked(mapping: Mapping[CsvField, str], header: Sequence[str]) -> dict[Csv
                 f"{one_line(str(field_), 40)!r} is no field of an import.",
                 fix=f"It is one of {', '.join(facts.CSV_FIELDS)}.",
             )
-        if name not in header:
+        if name.strip() not in header:
             raise ConfigurationError(f"The CSV file has no column {one_line(name, 80)!r}.")
-    return dict(mapping)
+    return {field_: name.strip() for field_, name in mapping.items()}
 
 
 class _OpenPart:
     """A part that still grows."""
 
     def __init__(self, header: Sequence[str]) -> None:
-        self._width = len(header)
         self._lines = [_line(header)]
         self._bytes = len(self._lines[0])
         self.numbers: list[int] = []
@@ -141,8 +156,8 @@ class _OpenPart:
         return not full and self._bytes + size <= facts.MAX_IMPORT_BYTES
 
     def add(self, row: Sequence[str], number: int) -> None:
-        """Add a row; a short one is filled up."""
-        line = _line([*row, *[""] * (self._width - len(row))])
+        """Add a row."""
+        line = _line(row)
         self._lines.append(line)
         self._bytes += len(line)
         self.numbers.append(number)
@@ -153,31 +168,32 @@ class _OpenPart:
 
 
 def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Yield rows that are not blank, with their numbers; the header is row 1."""
+    """Yield rows that are not blank, with their numbers."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = None
     if text is None:
         raise ConfigurationError("The CSV file is not UTF-8.", fix="Save it as UTF-8, and import that.")
-    first = text[: text.find("\n") + 1] or text
-    delimiter = max(_DELIMITERS, key=first.count)
-    number = 0
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     try:
-        for row in lines:
+        for number, row in enumerate(lines, 1):
             if any(cell.strip() for cell in row):
-                number += 1
                 yield number, row
     except csv.Error as problem:
         raise ConfigurationError(f"Line {lines.line_num} of the CSV file: {problem}.") from None
 
 
+def _delimiter(text: str) -> str:
+    first = next(filter(str.strip, _QUOTED.sub("", text).splitlines()), "")
+    return max(_DELIMITERS, key=first.count)
+
+
 def _line(row: Sequence[str]) -> bytes:
     line = io.StringIO(newline="")
-    csv.writer(line, lineterminator="\n").writerow(row)
+    csv.writer(line).writerow(row)
     return line.getvalue().encode()
 
 
-def _key(row: Sequence[str], column: int) -> str:
-    return row[column].strip().casefold().rstrip("/") if column < len(row) else ""
+def _key(cell: str) -> str:
+    return cell.strip().casefold().rstrip("/")

@@ -26,7 +26,7 @@ _REQUEST_ID_HEADERS: Final = (
 )
 _ID: Final = rb"([A-Za-z0-9_.:-]{1,128})"
 _WORKFLOW_ID: Final = re.compile(
-    rb'"(?:workflow_id|smart_agent_task_id)"\s*:\s*"%b"|/enrichment/status/%b' % (_ID, _ID)
+    rb'"(?:workflow_id|smart_agent_task_id)"\s*:\s*"%b"|/enrichment/status/%b["?#/]' % (_ID, _ID)
 )
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,3})?", re.ASCII)
 _LONGEST_BODY_TEXT: Final = 2_000

@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from cleanlist_async.errors import MalformedResponseError
 
 MOST_PAGES_WITHOUT_NEWS: Final = 10
+MOST_WALKS_WITHOUT_NEWS: Final = 3
 
 
 class Page(Protocol):
@@ -39,7 +40,9 @@ class Pages(Generic[P, T]):
 
     A page is asked for when its first item is wanted, not before. Cursors look like offsets: what comes or
     goes meanwhile moves items from page to page. So each item is given once, a cursor that comes again ends
-    the walk, and if items are missing at its end the pages are walked once more.
+    a walk, and while the ``total`` changes under a walk the pages are walked again: items that were there all
+    the time are not missed, unless as many came as went between two requests, which nothing tells of.
+    Items without an id cannot be told apart, and are given as they come.
     """
 
     def __init__(
@@ -58,68 +61,71 @@ class Pages(Generic[P, T]):
         return self._fetch(self._cursor).__await__()
 
     async def pages(self) -> AsyncIterator[P]:
-        """Yield page after page, as they come.
-
-        Ends at the last page, at an empty one, and at a cursor that was seen before.
-        """
+        """Yield page after page, as they come. Ends at the last, and at a cursor that was seen before."""
         cursor, seen = self._cursor, {self._cursor}
         while True:
             page = await self._fetch(cursor)
             yield page
             cursor = page.cursor or None
-            if cursor is None or cursor in seen or not self._items(page):
+            if cursor is None or cursor in seen:
                 return
             seen.add(cursor)
 
     async def __aiter__(self) -> AsyncIterator[T]:
         """Yield every item once. Raises MalformedResponseError where the pages go on without anything new."""
-        walk = _Walk(self._identity)
-        async for page in self.pages():
-            for item in walk.new_in(self._items(page)):
-                yield item
-            walk.check(page.total)
-        if self._cursor is not None or not walk.lacks_items:
-            return
-        async for page in self.pages():
-            for item in walk.new_in(self._items(page)):
-                yield item
-            if not walk.lacks_items:
+        given, in_vain = set[object](), 0
+        while in_vain < MOST_WALKS_WITHOUT_NEWS:
+            walk, before = _Walk(self._identity), len(given)
+            async for page in self.pages():
+                for item in walk.new_in(self._items(page), page.total):
+                    identity = self._identity(item)
+                    if not (identity and identity in given):
+                        given.add(identity)
+                        yield item
+            if self._cursor is not None or walk.saw_all:
                 return
+            in_vain = in_vain + 1 if len(given) == before else 0
 
 
 class _Walk(Generic[T]):
-    """What a walk over pages has seen so far."""
+    """One way through the pages."""
 
     def __init__(self, identity: Callable[[T], object]) -> None:
         self._identity = identity
         self._seen: set[object] = set()
-        self._total = 0
-        self._count = 0
+        self._last: Sequence[T] = ()
+        self._totals: list[int] = []
+        self._has_ids = True
         self._without_news = 0
 
     @property
-    def lacks_items(self) -> bool:
-        """Whether there should be items that were not seen: those that moved to a page already walked."""
-        return self._count == len(self._seen) < self._total
+    def saw_all(self) -> bool:
+        """Whether nothing seems to have moved past it, or walking again would not tell."""
+        if len(set(self._totals)) <= 1 or not self._has_ids:
+            return True
+        return self._totals == sorted(self._totals) and len(self._seen) >= self._totals[-1]
 
-    def new_in(self, items: Sequence[T]) -> list[T]:
-        """Return the items that were not seen before; those without an identity count as new."""
-        new: list[T] = []
-        for item in items:
-            identity = self._identity(item)
-            if identity and identity in self._seen:
-                continue
-            if identity:
-                self._seen.add(identity)
-            new.append(item)
-        self._count += len(new)
-        self._without_news = 0 if new else self._without_news + 1
-        return new
+    def new_in(self, items: Sequence[T], total: int) -> list[T]:
+        """Return the items that are new to this walk.
 
-    def check(self, total: int) -> None:
-        """Note the last total. Raises MalformedResponseError after too many pages without anything new."""
-        self._total = total
+        Raises MalformedResponseError after too many pages without any.
+        """
+        self._totals.append(total)
+        new = [item for item in items if self._is_new(item)]
+        repeats = not new or (not self._has_ids and list(items) == list(self._last))
+        self._last = items
+        self._without_news = self._without_news + 1 if repeats else 0
         if self._without_news >= MOST_PAGES_WITHOUT_NEWS:
             raise MalformedResponseError(
                 f"{MOST_PAGES_WITHOUT_NEWS} pages in a row held nothing new.", retryable=False
             )
+        return new
+
+    def _is_new(self, item: T) -> bool:
+        identity = self._identity(item)
+        if not identity:
+            self._has_ids = False
+            return True
+        is_new = identity not in self._seen
+        self._seen.add(identity)
+        return is_new

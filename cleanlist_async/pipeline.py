@@ -87,7 +87,8 @@ class Pipeline:
         await self.root.ensure()
         send: _Send | None = None
         failures, lost = 0, False
-        with _deadline(options.deadline_s, lambda: send is not None and send.may_be_billed):
+        doubt: UnknownOutcomeError | None = None
+        with _deadline(options.deadline_s, lambda: doubt is not None or bool(send and send.may_be_billed)):
             while True:
                 send = await self._admit(call, options)
                 await self._perform(send, see_it_through=call.see_it_through)
@@ -99,9 +100,10 @@ class Pipeline:
                     return Reply(value, call.key)
                 said = outcome if isinstance(outcome, APIError) else None
                 lost = lost or proof_of(sent=exchange.sent, error=said) is Proof.NONE
+                doubt = outcome if isinstance(outcome, UnknownOutcomeError) else doubt
                 wait_s = self._wait_before_retry(call, outcome, failures, options)
                 if wait_s is None:
-                    raise outcome
+                    raise doubt or outcome  # a later refusal says nothing of the attempt that was lost
                 if not (isinstance(outcome, RateLimitError) and call.kind is not RequestClass.INTERACTIVE):
                     failures += 1
                 self.counters.retries += 1
@@ -264,6 +266,11 @@ class Pipeline:
                 self._origins[id_] = Origin(send.permit.key, send.exchange.answered_at or 0.0)
                 if len(self._origins) > _ORIGINS_KEPT:
                     del self._origins[next(iter(self._origins))]
+
+    @property
+    def home_key(self) -> str | None:
+        """The name of the key for what belongs to a user, whose other lists and runs another cannot see."""
+        return next(iter(self.route.keys), None)
 
     def origin(self, id_: str) -> Origin | None:
         """Return where a workflow of this client came from; None if it is not, or long ago."""

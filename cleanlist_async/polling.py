@@ -19,6 +19,11 @@ from cleanlist_async.ratelimit import RequestClass
 _ASKED_AT_ONCE: Final = 8
 """Status requests in the limiter's line at once. More would age past interactive calls."""
 _SCOUTS: Final = 2
+_FIRST_GAP: Final = 1 / 60
+_LONGEST_GAP: Final = 1 / 4
+_LAST_LOOK: Final = 1 / 20
+"""In windows, for one who waits for a single workflow: asked after 1 s, then at most 15 s apart while tokens
+are idle, and for the last time 3 s before giving up (of a minute)."""
 
 
 class Status(Protocol):
@@ -48,6 +53,7 @@ class _Open(Generic[S]):
     tell: Callable[[S], None]
     patience: Patience
     done: anyio.Event = field(default_factory=anyio.Event)
+    until: float | None = None
     asked: int = 0
     last_age_s: float = 0.0
     asking: anyio.CancelScope | None = None
@@ -78,15 +84,18 @@ class PollScheduler:
         options: CallOptions,
         is_new: bool = True,
         tell: Callable[[S], None] = _tell_nobody,
+        until: float | None = None,
     ) -> S:
         """Return the last answer to *question*, the status of a workflow, once it is final.
 
         *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. Each
-        answer is passed to *tell*. Raises the error of the status request when it keeps failing; a 404 within
-        ten minutes of the submit only means that a replica lags.
+        answer is passed to *tell*. *until* is the time at which one gives up who waits for this workflow
+        alone: it is asked about more often while tokens are idle, and once more shortly before that. Raises
+        the error of the status request when it keeps failing; a 404 within ten minutes of the submit only
+        means that a replica lags.
         """
         patience = self.patience(question.operation.name)
-        waiting = _Open(question, submitted_at, options, is_new, tell, patience)
+        waiting = _Open(question, submitted_at, options, is_new, tell, patience, until=until)
         self._open[waiting] = None
         try:
             self._start()
@@ -151,13 +160,28 @@ class PollScheduler:
         return max(0.01, min(next_s, self._limiter.limits.window_s / 30))
 
     def _ask_age(self, waiting: _Open[Any], position: int) -> float:
-        if not waiting.is_new:
-            return waiting.asked and 1.0 + 1.5 * waiting.last_age_s
-        free = self._free_tokens(waiting)
         saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
-        eager = not saturated and free * 2 > self._limiter.limits.key and len(self._open) * 2 <= max(free, 2)
-        scouts = 1 if saturated else _SCOUTS
-        return waiting.patience.ask_at(waiting.last_age_s, eager=eager, scout=position < scouts)
+        eager = not saturated and self._has_idle_tokens(waiting)
+        if waiting.is_new:
+            scout = position < (1 if saturated else _SCOUTS)
+            age = waiting.patience.ask_at(waiting.last_age_s, eager=eager, scout=scout)
+        else:
+            age = waiting.asked and 1.0 + 1.5 * waiting.last_age_s
+        return age if waiting.until is None else min(age, self._single_ask_age(waiting, eager=eager))
+
+    def _single_ask_age(self, waiting: _Open[Any], *, eager: bool) -> float:
+        """Return the age at which one who waits for this workflow alone would ask at the latest."""
+        window_s, last_s = self._limiter.limits.window_s, waiting.last_age_s
+        gives_up = (waiting.until or 0.0) - waiting.submitted_at
+        last_look = gives_up - min(_LAST_LOOK * window_s, gives_up / 10)
+        age = last_look if last_s < last_look else math.inf
+        if not eager:
+            return age
+        return min(age, max(_FIRST_GAP * window_s, min(2 * last_s, last_s + _LONGEST_GAP * window_s)))
+
+    def _has_idle_tokens(self, waiting: _Open[Any]) -> bool:
+        free = self._free_tokens(waiting)
+        return free * 2 > self._limiter.limits.key and len(self._open) * 2 <= max(free, 2)
 
     def _free_tokens(self, waiting: _Open[Any]) -> int:
         route = self._pipeline.route

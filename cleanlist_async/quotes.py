@@ -60,9 +60,9 @@ def check_price_is_known(quote_id: str | None, max_credits: float | None) -> Non
 def _affordable(quote: Quote, max_credits: float) -> str:
     """Return the id of a quote that may be redeemed."""
     cost, available = quote.estimated_cost, quote.available_credits
-    if cost is None or cost > max_credits:
+    if cost is None or not cost <= max_credits:
         raise _over_budget(cost, max_credits)
-    if not quote.sufficient:
+    if quote.sufficient is False:  # None: it was not said, and the server will see
         error = InsufficientCreditsError(
             f"The call would cost {cost:g} credits, which the balance does not cover.",
             code="insufficient_credits",

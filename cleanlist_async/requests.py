@@ -6,10 +6,20 @@ server refuses unknown keys, so only what was given is sent.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast, get_args
+from typing import Annotated, Final, Literal, Self, TypeAlias, cast, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from cleanlist_async import facts
 from cleanlist_async.errors import FieldError, RequestValidationError
@@ -38,6 +48,11 @@ def _is_plural(value: object) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | dict)
 
 
+def _encodable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    json.dumps(value, ensure_ascii=False).encode()  # a text may hold half a character
+    return value
+
+
 def _underscored(value: object) -> object:
     return "phone_only" if value == "phone-only" else value
 
@@ -51,6 +66,7 @@ Texts: TypeAlias = Annotated[list[Text], BeforeValidator(_listed), Field(min_len
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=facts.MAX_LIST_NAME_CHARS)]
 Column: TypeAlias = Annotated[str, Field(min_length=1, max_length=facts.MAX_COLUMN_NAME_CHARS)]
 IdempotencyKey: TypeAlias = Annotated[str, Field(min_length=1, max_length=facts.MAX_IDEMPOTENCY_KEY_CHARS)]
+JsonObject: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_encodable)]
 PersonTypeWord: TypeAlias = Annotated[PersonType, BeforeValidator(_underscored)]
 """``phone_only`` here, ``phone-only`` as the scope of a list: either spelling is put right."""
 ListScopeWord: TypeAlias = Annotated[ListScope, BeforeValidator(_hyphenated)]
@@ -59,7 +75,7 @@ ListScopeWord: TypeAlias = Annotated[ListScope, BeforeValidator(_hyphenated)]
 class RequestModel(BaseModel):
     """Base of the request models: strict, and without a word of the input in its errors."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     @classmethod
     def checked(cls, **fields: object) -> Self:
@@ -309,7 +325,7 @@ class Estimate(RequestModel):
 
     tool: Text
     list_id: Text | None = None
-    filters: dict[str, Any] | None = None
+    filters: JsonObject | None = None
     row_count: int | None = Field(None, ge=0)
     scope: Annotated[str, BeforeValidator(_hyphenated)] | None = None
     agent_type: str | None = None
@@ -320,7 +336,7 @@ class Estimate(RequestModel):
     task_id: Text | None = None
     data_points: Annotated[list[str], BeforeValidator(_listed)] | None = None
     entity_ids: Texts | None = None
-    extra: dict[str, Any] | None = None
+    extra: JsonObject | None = None
 
 
 class UsageQuery(Query):

@@ -18,6 +18,22 @@ RetrySafety: TypeAlias = Literal["safe", "conditional", "never"]
 or an idempotency key, and is safe when it does. ``never``: paid, no key."""
 
 _REFUSALS: Final = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422})
+_REFUSING_CODES: Final = frozenset(
+    {
+        "quote_expired",
+        "quote_invalid",
+        "quote_mismatch",
+        "quote_required",
+        "estimate_token_mismatch",
+        "spend_cap_exceeded",
+        "approval_required",
+        "insufficient_credits",
+        "version_deprecated",
+        "feature_not_available",
+        "not_enabled",
+    }
+)
+"""What the API says before it does anything, with whatever status: a stale quote is "400 or 409"."""
 _REFUSALS_OF_GATEWAYS: Final = frozenset({413, 429})
 
 
@@ -35,8 +51,10 @@ def proof_of(*, sent: bool, error: APIError | None) -> Proof:
         return Proof.NOT_SENT
     if error is None or error.status is None or error.code == "quote_already_redeemed":
         return Proof.NONE
-    said_by_the_api = error.envelope != "none" and error.status in _REFUSALS
-    return Proof.REFUSED if said_by_the_api or error.status in _REFUSALS_OF_GATEWAYS else Proof.NONE
+    refused = error.status in _REFUSALS_OF_GATEWAYS
+    refused |= error.envelope != "none" and error.status in _REFUSALS
+    refused |= error.status >= 400 and error.envelope == "error" and error.code in _REFUSING_CODES
+    return Proof.REFUSED if refused else Proof.NONE
 
 
 def backoff_s(attempt: int, rng: Random, asked_s: float | None = None) -> float:

@@ -99,7 +99,10 @@ def test_errors_reach_only_their_workflow():
         async def wait(name, workflow_id, **more):
             try:
                 outcome[name] = await polls.finished(
-                    status_call(workflow_id=workflow_id), submitted_at=0.0, options=here.client._options, **more
+                    status_call(workflow_id=workflow_id),
+                    submitted_at=0.0,
+                    options=here.client._options,
+                    **more,
                 )
             except CleanlistError as error:
                 outcome[name] = error

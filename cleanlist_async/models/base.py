@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
@@ -37,21 +37,22 @@ class ModernAnswer(Answer):
     or holds in credits is then None, for 0 would be a claim. ``model_fields_set`` names what was understood.
     """
 
-    model_config = ConfigDict(coerce_numbers_to_str=True)
+    model_config = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)
 
     known_by: ClassVar[tuple[str, ...]] = ()
     """An answer without any of these is some other call's."""
     essential: ClassVar[tuple[str, ...]] = ()
-    """Without these an answer is of no use: what was bought could not be followed."""
+    """Without these an answer is of no use: what was bought could not be followed, or a page has no items."""
 
     @classmethod
     def read(cls, answer: JSON) -> Self:
         """Read *answer*. Raises ValueError when nothing in it is of this kind."""
         if not isinstance(answer, dict) or (cls.known_by and not any(n in answer for n in cls.known_by)):
             raise ValueError(f"not a {cls.__name__}")
+        said = answer
         for _ in range(_ROUNDS):
             try:
-                return _useful(cls.model_validate(answer))
+                return _useful(cls.model_validate(answer), said)
             except ValidationError as problem:
                 bad = problem.errors(include_url=False, include_context=False, include_input=False)
             answer = _without(answer, [error["loc"] for error in bad])
@@ -89,9 +90,10 @@ _ROUNDS: Final = 4
 """Mending one value can bring another to light; no answer needs more than two rounds."""
 
 
-def _useful(answer: _A) -> _A:
+def _useful(answer: _A, said: Mapping[str, JSON]) -> _A:
     for name in answer.essential:
-        if not getattr(answer, name):
+        misread = name not in answer.model_fields_set and said.get(name) is not None
+        if misread or getattr(answer, name) in (None, ""):
             raise ValueError(f"a {type(answer).__name__} without {name}")
     return answer
 
@@ -114,15 +116,16 @@ def _without(answer: JSON, locs: Iterable[Sequence[str | int]]) -> dict[str, JSO
 
 def _path(answer: JSON, loc: Sequence[str | int]) -> tuple[str | int, ...]:
     """Return the part of a loc that leads to a value; the rest names branches of its type."""
-    holder = answer
+    holder: Any = answer
     for depth, part in enumerate(loc):
-        if isinstance(holder, dict) and isinstance(part, str) and part in holder:
-            holder = holder[part]
-        elif isinstance(holder, list) and isinstance(part, int):
-            holder = holder[part]
-        else:
+        if not (isinstance(holder, list) if isinstance(part, int) else _has(holder, part)):
             return tuple(loc[:depth])
+        holder = holder[part]
     return tuple(loc)
+
+
+def _has(holder: JSON, name: str) -> bool:
+    return isinstance(holder, dict) and name in holder
 
 
 def _later_items_first(path: Sequence[str | int]) -> list[str]:

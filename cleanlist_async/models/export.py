@@ -29,6 +29,7 @@ class JsonExportPage(Envelope):
     """One page of a list's leads as free-form objects."""
 
     known_by: ClassVar = ("leads",)
+    essential: ClassVar = ("leads",)
 
     list_id: str = ""
     leads: tuple[dict[str, Any], ...] = ()

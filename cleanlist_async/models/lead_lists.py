@@ -27,6 +27,7 @@ class LeadListsPage(Envelope):
     """One page of lists; ``cursor`` is None on the last."""
 
     known_by: ClassVar = ("lists",)
+    essential: ClassVar = ("lists",)
 
     lists: tuple[LeadListSummary, ...] = ()
     total: int = 0
@@ -77,6 +78,7 @@ class LeadsPage(Envelope):
     """One page of a list's leads. ``task_id`` is a cohort of just these, for `enrich_by_task`."""
 
     known_by: ClassVar = ("leads",)
+    essential: ClassVar = ("leads",)
 
     list_id: str = ""
     leads: tuple[Lead, ...] = ()

@@ -19,6 +19,7 @@ class _SearchPage(Envelope):
     """One page of results. ``task_id`` is their cohort, for `enrich_by_task` and `add_leads_to_list`."""
 
     known_by: ClassVar = ("results",)
+    essential: ClassVar = ("results",)
 
     total: int = 0
     cursor: str | None = None

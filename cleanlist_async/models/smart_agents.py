@@ -46,6 +46,7 @@ class SmartAgentRuns(Envelope):
     """The latest runs. ``total`` counts the runs in this answer, not all there are."""
 
     known_by: ClassVar = ("runs",)
+    essential: ClassVar = ("runs",)
 
     runs: tuple[SmartAgentRun, ...] = ()
     total: int = 0

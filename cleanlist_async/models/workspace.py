@@ -53,7 +53,7 @@ class Quote(ModernAnswer):
     """Rows the price is for; the server counts them itself where a list or a cohort is named."""
     filter_hash: str = ""
     available_credits: Number | None = None
-    sufficient: bool = False
+    sufficient: bool | None = None
 
 
 class ApiKey(ModernAnswer):
@@ -73,6 +73,7 @@ class ApiKeys(ModernAnswer):
     """The caller's own keys in this organization."""
 
     known_by: ClassVar = ("keys",)
+    essential: ClassVar = ("keys",)
 
     keys: tuple[ApiKey, ...] = ()
 

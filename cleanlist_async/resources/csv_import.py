@@ -50,9 +50,9 @@ class ImportReport:
         if self.stopped_by is not None:
             raise self.stopped_by
 
-    def leave_out(self, repeated: Mapping[str, list[int]]) -> None:
-        """Count rows that were not sent because they repeat others."""
-        for reason, rows in repeated.items():
+    def leave_out(self, left_out: Mapping[str, list[int]]) -> None:
+        """Count rows that were not sent: they repeat others, or hold nothing."""
+        for reason, rows in left_out.items():
             self._skip(reason, len(rows))
             self.rows_parsed += len(rows)
             self.skipped_rows += rows

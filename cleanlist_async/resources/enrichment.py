@@ -7,6 +7,7 @@ from typing import Final
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call
+from cleanlist_async.errors import Billed
 from cleanlist_async.facts import PersonType
 from cleanlist_async.ids import CohortId, WorkflowId
 from cleanlist_async.models.enrichment import (
@@ -28,7 +29,7 @@ from cleanlist_async.requests import (
     ListScope,
     refusal,
 )
-from cleanlist_async.resources.modern import ModernGroup, failed_workflow, modern
+from cleanlist_async.resources.modern import ModernGroup, failed_workflow, modern, same_id
 from cleanlist_async.resources.workspace import Workspace
 
 ENRICH_PERSON: Final = modern(
@@ -216,15 +217,15 @@ class Enrichment(ModernGroup):
     ) -> WorkflowStatus:
         """Wait until an enrichment is finished, and return its last status. Free.
 
-        `progress` is called with each answer. For one person, ``found`` says whether anything was; the rows
-        of a list are read with `client.lead_lists.list_leads_in_list`. Raises WorkflowFailedError when the
-        server ended it unfinished, and WaitTimeoutError after `timeout_s` seconds: it goes on, and can be
-        waited for again.
+        `progress` is called with each answer; what it raises ends the wait. For one person, ``found`` says
+        whether anything was; the rows of a list are read with `client.lead_lists.list_leads_in_list`. Raises
+        WorkflowFailedError when the server ended it unfinished, and WaitTimeoutError after `timeout_s`
+        seconds: it goes on, and can be waited for again.
         """
         question = self._question(workflow_id, RequestClass.STATUS)
         status = await self._finished(question, workflow_id, timeout_s, progress)
         if status.ended_badly:
-            raise failed_workflow(workflow_id, status.status, status.refund_message)
+            raise failed_workflow(workflow_id, status.status, status.refund_message, billed=_billed(status))
         return status
 
     def _question(self, workflow_id: str, kind: RequestClass) -> Callable[[str | None], Call[WorkflowStatus]]:
@@ -232,7 +233,7 @@ class Enrichment(ModernGroup):
         by_cohort = workflow_id.startswith(_COHORT)
 
         def belongs(status: WorkflowStatus) -> bool:
-            return by_cohort or status.workflow_id in {"", workflow_id}
+            return by_cohort or same_id(status.workflow_id, workflow_id)
 
         return lambda key: Call(ENRICHMENT_STATUS, kind, path=path, key=key, belongs=belongs)
 
@@ -252,6 +253,13 @@ def _type_of(enrichment_type: PersonType | None, *, include_phone: bool | None) 
             f"{include_phone} means {meant}, which contradicts the enrichment_type; leave include_phone out",
         )
     return meant
+
+
+def _billed(status: WorkflowStatus) -> Billed:
+    """Say whether a workflow that ended badly cost something: one that was paid in advance may have."""
+    if status.credits_charged or status.refund_status == "pending_review":
+        return "yes"
+    return "no" if status.credits_charged == 0 or status.refund_status == "not_applicable" else "unknown"
 
 
 def _listed(data_points: Iterable[DataPoint]) -> list[DataPoint]:

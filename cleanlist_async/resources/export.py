@@ -7,10 +7,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.models.export import CsvExport, JsonExportPage
 from cleanlist_async.pagination import Pages
 from cleanlist_async.requests import ExportCsv, ExportJson
-from cleanlist_async.resources.modern import ModernGroup, modern
+from cleanlist_async.resources.modern import ModernGroup, modern, same_id
 from cleanlist_async.transport import Download
 
 EXPORT_CSV: Final = modern("export_csv", "POST", "/export/csv/signed-url", CsvExport)
@@ -33,7 +34,7 @@ class Export(ModernGroup):
         request = ExportCsv.checked(
             list_id=list_id, columns=columns, include_smart_agents=include_smart_agents
         )
-        return await self._ask(EXPORT_CSV, request, belongs=lambda made: made.list_id in {"", list_id})
+        return await self._ask(EXPORT_CSV, request, belongs=lambda made: same_id(made.list_id, list_id))
 
     async def download_csv(
         self,
@@ -48,10 +49,13 @@ class Export(ModernGroup):
         The file may come from another host, and is fetched without the key. Raises as `export_csv` does, and
         APIConnectionError, MalformedResponseError, or ConfigurationError where *path* cannot be written.
         """
+        target = Path(path)
+        if not target.name:
+            raise ConfigurationError("path must be that of a file.")
         made = await self.export_csv(list_id, columns=columns, include_smart_agents=include_smart_agents)
         options = self._session.options
         await self._session.pipeline.download(
-            Download(made.download_url, Path(path), made.file_size_bytes or None, options.request_timeout_s),
+            Download(made.download_url, target, made.file_size_bytes or None, options.request_timeout_s),
             options,
         )
         return made
@@ -77,7 +81,7 @@ class Export(ModernGroup):
 
         async def fetch(cursor: str | None) -> JsonExportPage:
             return await self._ask(
-                EXPORT_JSON, request(cursor), belongs=lambda page: page.list_id in {"", list_id}
+                EXPORT_JSON, request(cursor), belongs=lambda page: same_id(page.list_id, list_id)
             )
 
         return Pages(fetch, lambda page: page.leads, lambda lead: lead.get("lead_id"), cursor)

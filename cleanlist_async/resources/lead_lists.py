@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import anyio
 
-from cleanlist_async.errors import CleanlistError, ConflictError, NotFoundError
+from cleanlist_async.errors import CleanlistError, ConfigurationError, ConflictError, NotFoundError
 from cleanlist_async.facts import CsvField, PersonType
 from cleanlist_async.ids import CohortId, WorkflowId
 from cleanlist_async.models.lead_lists import (
@@ -26,6 +26,7 @@ from cleanlist_async.models.lead_lists import (
     RemovedLeads,
 )
 from cleanlist_async.pagination import Pages
+from cleanlist_async.redact import one_line
 from cleanlist_async.requests import (
     AddLeads,
     CreateList,
@@ -36,7 +37,7 @@ from cleanlist_async.requests import (
     UpdateList,
 )
 from cleanlist_async.resources.csv_import import ImportReport, part_keys, purchase_of, split_for_import
-from cleanlist_async.resources.modern import ModernGroup, modern, quoted_id
+from cleanlist_async.resources.modern import ModernGroup, modern, quoted_id, same_id
 
 
 class Unset(Enum):
@@ -112,7 +113,9 @@ class LeadLists(ModernGroup):
 
     async def get_list(self, list_id: str) -> LeadList:
         """Return one list. Needs the scope ``lists:read``. Raises ListNotFoundError, for a stranger's too."""
-        return await self._ask(GET_LIST, belongs=lambda found: found.list_id == list_id, list_id=list_id)
+        return await self._ask(
+            GET_LIST, belongs=lambda found: same_id(found.list_id, list_id), list_id=list_id
+        )
 
     async def update_list(
         self,
@@ -130,7 +133,7 @@ class LeadLists(ModernGroup):
         changes = {"name": name, "description": description, "folder_id": folder_id}
         request = UpdateList.given({field: value for field, value in changes.items() if value is not UNSET})
         return await self._ask(
-            UPDATE_LIST, request, belongs=lambda found: found.list_id == list_id, list_id=list_id
+            UPDATE_LIST, request, belongs=lambda found: same_id(found.list_id, list_id), list_id=list_id
         )
 
     async def delete_list(self, list_id: str) -> DeletedList:
@@ -145,7 +148,7 @@ class LeadLists(ModernGroup):
             return DeletedList(list_id=list_id, deleted=True) if found else None
 
         return await self._ask(
-            DELETE_LIST, belongs=lambda found: found.list_id == list_id, repeated=gone, list_id=list_id
+            DELETE_LIST, belongs=lambda found: same_id(found.list_id, list_id), repeated=gone, list_id=list_id
         )
 
     # -- leads ---------------------------------------------------------------------------------
@@ -164,7 +167,7 @@ class LeadLists(ModernGroup):
             return await self._ask(
                 LIST_LEADS_IN_LIST,
                 ListLeads.checked(limit=limit, cursor=cursor),
-                belongs=lambda page: page.list_id in {"", list_id},
+                belongs=lambda page: same_id(page.list_id, list_id),
                 list_id=list_id,
             )
 
@@ -191,7 +194,7 @@ class LeadLists(ModernGroup):
             idempotency_key=idempotency_key or uuid4().hex,
         )
         return await self._ask(
-            ADD_LEADS_TO_LIST, request, belongs=lambda done: done.list_id in {"", list_id}, list_id=list_id
+            ADD_LEADS_TO_LIST, request, belongs=lambda done: same_id(done.list_id, list_id), list_id=list_id
         )
 
     async def remove_leads_from_list(self, list_id: str, *, lead_ids: Iterable[str]) -> RemovedLeads:
@@ -199,7 +202,7 @@ class LeadLists(ModernGroup):
         return await self._ask(
             REMOVE_LEADS_FROM_LIST,
             RemoveLeads.checked(lead_ids=lead_ids),
-            belongs=lambda done: done.list_id in {"", list_id},
+            belongs=lambda done: same_id(done.list_id, list_id),
             list_id=list_id,
         )
 
@@ -233,7 +236,7 @@ class LeadLists(ModernGroup):
             idempotency_key=idempotency_key or uuid4().hex,
         )
         done = await self._ask(CSV_IMPORT, request, guarded=True, list_id=list_id)
-        if done.list_id not in {"", list_id}:
+        if not same_id(done.list_id, list_id):
             raise ConflictError(
                 "Nothing was imported: this idempotency_key was used for another list within 24 hours.",
                 code="idempotency_key_reused",
@@ -254,21 +257,23 @@ class LeadLists(ModernGroup):
     ) -> ImportReport:
         """Import a CSV file of any size (a path, or its bytes), in as many parts as the API wants.
 
-        Columns are known by their headers, or by `column_mapping`. Rows that repeat an e-mail or LinkedIn
-        address of the file are left out, as the server does within one part.
+        Columns are known by their headers, or by `column_mapping`; others are not sent, as the server would
+        drop them. Rows that repeat an e-mail or LinkedIn address of the file are left out, as the server
+        does within one part.
 
         Credits are spent only with `dispatch_enrichment`, which needs an `enrichment_type` and `max_credits`:
         before anything is sent, the most that all rows could cost must be within it (BudgetExceededError).
 
         With an `idempotency_key` of yours, importing the same file into the same list again within 24 hours
-        repeats nothing; otherwise each call imports anew. An error of the first part is raised; once a part
+        repeats nothing; otherwise each call imports anew. Raises ConfigurationError for a file that cannot be
+        read or imported. An error of the first part is raised; once a part
         was imported the report comes back, with the error in ``stopped_by``.
         """
         purchase = purchase_of(enrichment_type, max_credits, dispatch_enrichment=dispatch_enrichment)
-        data = source if isinstance(source, bytes) else await anyio.Path(source).read_bytes()
+        data = source if isinstance(source, bytes) else await _read(source)
         split = split_for_import(data, column_mapping, purchase)
         report = ImportReport(list_id)
-        report.leave_out(split.repeated)
+        report.leave_out(split.left_out)
         for part, key in zip(split.parts, part_keys(split, list_id, purchase, idempotency_key), strict=True):
             try:
                 done = await self.csv_import(
@@ -286,3 +291,11 @@ class LeadLists(ModernGroup):
                 break
             report.add(part, done)
         return report
+
+
+async def _read(source: str | PathLike[str]) -> bytes:
+    try:
+        return await anyio.Path(source).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ConfigurationError(f"{one_line(str(source), 80)} cannot be read ({reason}).") from error

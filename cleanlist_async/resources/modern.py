@@ -12,7 +12,13 @@ import anyio
 
 from cleanlist_async.calls import Call, CallOptions, Operation
 from cleanlist_async.decode import salvage_workflow_id
-from cleanlist_async.errors import CleanlistError, ConfigurationError, WaitTimeoutError, WorkflowFailedError
+from cleanlist_async.errors import (
+    Billed,
+    CleanlistError,
+    ConfigurationError,
+    WaitTimeoutError,
+    WorkflowFailedError,
+)
 from cleanlist_async.facts import MODERN_PREFIXES, ApiVersion
 from cleanlist_async.models.base import ModernAnswer
 from cleanlist_async.pipeline import Origin, Pipeline
@@ -55,6 +61,7 @@ class ModernGroup:
         call = Call(
             operation,
             path=self._path(operation, **ids),
+            key=self._session.pipeline.home_key,
             params=request.params() if isinstance(request, Query) else {},
             content=None if request is None or isinstance(request, Query) else request.body,
             belongs=belongs,
@@ -70,8 +77,8 @@ class ModernGroup:
     async def _once(self, question: Callable[[str | None], Call[S]], id_: str) -> S:
         """Return the answer to *question*, asked with the key that started the work."""
         pipeline = self._session.pipeline
-        origin = pipeline.origin(id_)
-        return (await pipeline.call(question(origin.key if origin else None), self._session.options)).value
+        key = origin.key if (origin := pipeline.origin(id_)) else pipeline.home_key
+        return (await pipeline.call(question(key), self._session.options)).value
 
     async def _finished(
         self,
@@ -85,7 +92,8 @@ class ModernGroup:
             raise ConfigurationError("timeout_s must be more than 0 seconds.")
         pipeline = self._session.pipeline
         known = pipeline.origin(id_)
-        origin = known or Origin(None, pipeline.limiter.clock())
+        now = pipeline.limiter.clock()
+        origin = known or Origin(pipeline.home_key, now)
         tell = {} if progress is None else {"tell": progress}
         with anyio.move_on_after(timeout_s):
             await pipeline.root.ensure()
@@ -94,6 +102,7 @@ class ModernGroup:
                 submitted_at=origin.at,
                 options=self._session.options,
                 is_new=known is not None,
+                until=now + timeout_s,
                 **tell,
             )
         error = WaitTimeoutError(
@@ -133,10 +142,15 @@ def quoted_id(name: str, value: str) -> str:
     return quote(value, safe="")
 
 
-def failed_workflow(id_: str, status: str, said: str | None) -> WorkflowFailedError:
+def same_id(found: str, asked: str) -> bool:
+    """Whether an answer that names *found*, or nothing, is about *asked*."""
+    return found.casefold() in {"", asked.casefold()}
+
+
+def failed_workflow(id_: str, status: str, said: str | None, *, billed: Billed) -> WorkflowFailedError:
     """Return the error for work that the server ended; *said* is its own message on a refund, if any."""
     error = WorkflowFailedError(
-        f"{id_} ended as {one_line(status, 40)}.", fix=one_line(said) if said else None
+        f"{id_} ended as {one_line(status, 40)}.", fix=one_line(said) if said else None, billed=billed
     )
     error.workflow_id, error.status = id_, status
     return error

@@ -18,7 +18,9 @@ _READS: Final = frozenset({"GET", "HEAD"})
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~%:@!$&'()*+,;=-]+)+/?", re.ASCII)
 
 
-def raw_call(method: str, path: str, *, params: Params, body: JSON, idempotent: bool | None) -> Call[JSON]:
+def raw_call(
+    method: str, path: str, *, params: Params, body: JSON, idempotent: bool | None, key: str | None = None
+) -> Call[JSON]:
     """Describe the call. Raises ConfigurationError for what could lead elsewhere than to the API."""
     method = method.upper()
     if method not in _METHODS:
@@ -33,7 +35,7 @@ def raw_call(method: str, path: str, *, params: Params, body: JSON, idempotent: 
     operation: Operation[JSON] = Operation(
         f"{method} {path}", method, path, "safe" if safe else "never", _as_it_is, may_be_empty=True
     )
-    return Call(operation, params=params, content=_encoder(body))
+    return Call(operation, params=params, content=_encoder(body), key=key)
 
 
 def _as_it_is(answer: JSON) -> JSON:
@@ -45,6 +47,6 @@ def _encoder(body: JSON) -> Callable[[], bytes] | None:
         return None
     try:
         content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as problem:
+    except (TypeError, ValueError, RecursionError) as problem:
         raise ConfigurationError(f"json is not JSON: {one_line(str(problem))}.") from None
     return lambda: content

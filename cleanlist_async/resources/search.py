@@ -101,7 +101,7 @@ class SearchAPI(ModernGroup):
                 SEARCH_COMPANIES, Search.checked(filters=given, limit=limit, cursor=cursor)
             )
 
-        return Pages(fetch, lambda page: page.results, lambda found: found.company_id, cursor)
+        return Pages(fetch, lambda page: page.results, lambda found: found.company_id or found.domain, cursor)
 
 
 def _given(filters: Mapping[str, Texts], limit: int, cursor: str | None) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from cleanlist_async.models.smart_agents import SmartAgentResults, SmartAgentRun
 from cleanlist_async.quotes import buy, check_price_is_known
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.requests import AgentType, LeadScope, ListSmartAgents, RunSmartAgent
-from cleanlist_async.resources.modern import ModernGroup, failed_workflow, modern
+from cleanlist_async.resources.modern import ModernGroup, failed_workflow, modern, same_id
 from cleanlist_async.resources.workspace import Workspace
 
 LIST_SMART_AGENTS: Final = modern("list_smart_agents", "GET", "/smart-agents", SmartAgentRuns)
@@ -108,20 +108,20 @@ class SmartAgents(ModernGroup):
     ) -> SmartAgentResults:
         """Wait until a run is finished, and return its results. Free.
 
-        `progress` is called with each answer, and the results so far. Raises WorkflowFailedError when the run
-        ended as failed, and WaitTimeoutError after `timeout_s` seconds: it goes on, and can be waited for
-        again.
+        `progress` is called with each answer, and the results so far; what it raises ends the wait. Raises
+        WorkflowFailedError when the run ended as failed, and WaitTimeoutError after `timeout_s` seconds: it
+        goes on, and can be waited for again.
         """
         question = self._question(smart_agent_task_id, RequestClass.STATUS)
         results = await self._finished(question, smart_agent_task_id, timeout_s, progress)
         if results.ended_badly:
-            raise failed_workflow(smart_agent_task_id, results.status, results.message)
+            raise failed_workflow(smart_agent_task_id, results.status, results.message, billed="unknown")
         return results
 
     def _question(self, id_: str, kind: RequestClass) -> Callable[[str | None], Call[SmartAgentResults]]:
         path = self._path(GET_SMART_AGENT_RESULTS, smart_agent_task_id=id_)
 
         def belongs(results: SmartAgentResults) -> bool:
-            return results.smart_agent_task_id in {"", id_}
+            return same_id(results.smart_agent_task_id, id_)
 
         return lambda key: Call(GET_SMART_AGENT_RESULTS, kind, path=path, key=key, belongs=belongs)

@@ -31,7 +31,10 @@ _SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tupl
 
 @dataclass(frozen=True, slots=True)
 class ServerRequest:
-    """A request as the server sees it. Header names are lower case; ``arrived_at`` in loop seconds."""
+    """A request as the server sees it. Header names are lower case; ``arrived_at`` in loop seconds.
+
+    ``target`` is path and query as they were on the wire; ``query`` has the last value of a repeated key.
+    """
 
     method: str
     path: str
@@ -39,6 +42,7 @@ class ServerRequest:
     headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     arrived_at: float
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,8 @@ async def _next_request(connection: h11.Connection, incoming: Pipe) -> ServerReq
 
 
 def _server_request(head: h11.Request, body: bytes) -> ServerRequest:
-    target = urlsplit(head.target.decode("ascii"))
+    raw = head.target.decode("ascii")
+    target = urlsplit(raw)
     return ServerRequest(
         method=head.method.decode("ascii"),
         path=unquote(target.path),
@@ -207,6 +212,7 @@ def _server_request(head: h11.Request, body: bytes) -> ServerRequest:
         headers={name.decode("ascii"): value.decode("latin-1") for name, value in head.headers},
         body=body,
         arrived_at=asyncio.get_running_loop().time(),
+        target=raw,
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.facts import ApiVersion
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
 from cleanlist_async.transport import HTTPClient, HTTPConnections, Transport
@@ -25,6 +26,7 @@ class VirtualCleanlist(AsyncCleanlist):
         network: MemoryNetwork,
         api_key: str | Sequence[str] = "clapi_test",
         *,
+        api_version: ApiVersion = "v2",
         rate_limits: RateLimits | None = None,
         limiter: RateLimiter | None = None,
         pace: Pace = "auto",
@@ -36,6 +38,7 @@ class VirtualCleanlist(AsyncCleanlist):
         super().__init__(
             api_key,
             base_url=BASE_URL,
+            api_version=api_version,
             limiter=limiter or RateLimiter(rate_limits, clock=asyncio.get_running_loop().time),
             pace=pace,
             request_timeout_s=request_timeout_s,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -31,9 +31,12 @@ _SERVER_ERROR: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What to fetch, and where to. `size` is in bytes, None where nobody said; `idle_s` in seconds."""
+    """What to fetch, and where to. `size` is in bytes, None where nobody said; `idle_s` in seconds.
 
-    url: str
+    Whoever has the address can fetch the file: no repr shows it, nor a traceback that shows local variables.
+    """
+
+    url: str = field(repr=False)
     target: Path
     size: int | None
     idle_s: float
@@ -45,40 +48,32 @@ async def download(connections: httpx.AsyncBaseTransport, wanted: Download) -> i
     Raises APIConnectionError for a download that broke off, MalformedResponseError for an answer that is not
     the file, ConfigurationError where it cannot be written. The target is then as it was.
     """
-    url = safe_url(wanted.url)
-    if url is None:
-        raise MalformedResponseError("The address of the file is not one to fetch it from.", retryable=False)
     part = wanted.target.with_name(f"{wanted.target.name}.{uuid4().hex[:8]}.part")
     try:
-        async with _answer(connections, url, wanted.idle_s) as response:
+        async with _answer(connections, wanted) as response:
             size = await _store(response, part, wanted)
         with _explained(wanted.target):
             await anyio.to_thread.run_sync(os.replace, part, wanted.target)
     except BaseException:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             part.unlink()
         raise
     return size
 
 
 @asynccontextmanager
-async def _answer(
-    connections: httpx.AsyncBaseTransport, url: httpx.URL, idle_s: float
-) -> AsyncGenerator[httpx.Response]:
+async def _answer(connections: httpx.AsyncBaseTransport, wanted: Download) -> AsyncGenerator[httpx.Response]:
     """Ask for the file. Not through a client of httpx: that would log the address, which is a secret."""
-    timeout = httpx.Timeout(idle_s).as_dict()
-    request = httpx.Request("GET", url, headers=_HEADERS, extensions={"timeout": timeout})
     try:
-        response = await connections.handle_async_request(request)
+        response = await connections.handle_async_request(_request(wanted))
         try:
-            if response.status_code != _OK:
-                raise _refused(response.status_code)
+            _check_head(response)
             yield response
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
     except httpx.TimeoutException:
-        problem: CleanlistError = APITimeoutError(f"Nothing of the file came for {idle_s:g} s.")
+        problem: CleanlistError = APITimeoutError(f"Nothing of the file came for {wanted.idle_s:g} s.")
     except httpx.HTTPError as broken:
         problem = APIConnectionError(f"The download broke off: {type(broken).__name__}.")
     else:
@@ -86,9 +81,22 @@ async def _answer(
     raise problem  # without httpx's own, which shows the address
 
 
-def _refused(status: int) -> CleanlistError:
+def _request(wanted: Download) -> httpx.Request:
+    if (url := safe_url(wanted.url)) is None:
+        raise MalformedResponseError("The address of the file is not one to fetch it from.", retryable=False)
+    timeout = httpx.Timeout(wanted.idle_s).as_dict()
+    return httpx.Request("GET", url, headers=_HEADERS, extensions={"timeout": timeout})
+
+
+def _check_head(response: httpx.Response) -> None:
+    status, encoding = response.status_code, response.headers.get("content-encoding", "identity")
+    if status == _OK and encoding.strip().lower() in {"identity", ""}:
+        return
+    if status == _OK:
+        problem = f"The file came with an unexpected Content-Encoding {one_line(encoding, 40)!r}."
+        raise MalformedResponseError(problem, retryable=False)
     retryable = status >= _SERVER_ERROR
-    return MalformedResponseError(
+    raise MalformedResponseError(
         f"The address of the file was answered with {status}.",
         retryable=retryable,
         fix=None if retryable else "It is good for a day: export again.",
@@ -105,11 +113,14 @@ async def _store(response: httpx.Response, part: Path, wanted: Download) -> int:
             with _explained(target):
                 await file.write(received)
             size += len(received)
+            if wanted.size and size > wanted.size:
+                break
         with _explained(target):
             await file.flush()
             await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
     if wanted.size and size != wanted.size:
-        raise APIConnectionError(f"The file has {size:,} bytes instead of {wanted.size:,}.")
+        more = "more than" if size > wanted.size else f"{size:,} instead of"
+        raise APIConnectionError(f"The file has {more} {wanted.size:,} bytes.")
     return size
 
 
@@ -117,7 +128,6 @@ async def _store(response: httpx.Response, part: Path, wanted: Download) -> int:
 def _explained(target: Path) -> Generator[None]:
     try:
         yield
-    except OSError as error:
-        raise ConfigurationError(
-            f"{one_line(str(target), 80)} cannot be written ({error.strerror or type(error).__name__})."
-        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ConfigurationError(f"{one_line(str(target), 80)} cannot be written ({reason}).") from error

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
-from urllib.parse import urlencode
 
 from cleanlist_async import Contact, RateLimiter, RateLimits
 from cleanlist_async.identity import Prepared, prepare
@@ -50,7 +49,7 @@ async def _respond(sandbox: Sandbox, request: ServerRequest) -> ServerResponse:
         "scheme": "http",
         "path": request.path,
         "raw_path": request.path.encode(),
-        "query_string": urlencode(request.query).encode(),
+        "query_string": request.target.partition("?")[2].encode(),
         "headers": [(name.encode(), value.encode()) for name, value in request.headers.items()],
         "state": {"connection": wire},
     }

@@ -1,0 +1,246 @@
+"""``client.lead_lists`` against the sandbox."""
+
+from __future__ import annotations
+
+import pytest
+
+from cleanlist_async import ConfigurationError, ListNotFoundError, RequestValidationError
+from tests.support.modern_world import (
+    both_versions,
+    csv_of,
+    error_of,
+    last_body,
+    list_of,
+    modern,
+    sent,
+)
+
+
+@both_versions
+@pytest.mark.operation("create_list", "get_list", "update_list", "delete_list")
+def test_a_list_is_made_read_changed_and_deleted(version):
+    async def main(here):
+        lists = here.client.lead_lists
+        made = await here.client.lead_lists.create_list("Autumn", description="Fair")
+        assert (made.name, made.description, made.reused, made.lead_count) == ("Autumn", "Fair", False, 0)
+        assert made.created_at.tzinfo is not None
+        assert last_body(here) == {"name": "Autumn", "description": "Fair"}
+        changed = await here.client.lead_lists.update_list(made.list_id, name="Winter")
+        assert (changed.name, changed.description) == ("Winter", "Fair")
+        assert (await here.client.lead_lists.get_list(made.list_id)).name == "Winter"
+        gone = await here.client.lead_lists.delete_list(made.list_id)
+        assert (gone.list_id, gone.deleted) == (made.list_id, True)
+        assert isinstance(await error_of(lists.get_list(made.list_id)), ListNotFoundError)
+        assert isinstance(await error_of(lists.delete_list(made.list_id)), ListNotFoundError)
+
+    modern(main, version)
+
+
+@both_versions
+@pytest.mark.operation("list_lists")
+def test_a_page_of_lists_and_all_lists(version):
+    async def main(here):
+        ids = [await list_of(here, 0, f"List {n}") for n in range(7)]
+        before = len(here.ledger.requests)
+        page = await here.client.lead_lists.list_lists(limit=3)
+        assert (len(page.lists), page.cursor is not None) == (3, True)
+        assert len(here.ledger.requests) == before + 1
+        found = [one.list_id async for one in here.client.lead_lists.list_lists(limit=3)]
+        assert set(ids) <= set(found)
+        assert len(found) == len(set(found)) == page.total
+        pages = [page async for page in here.client.lead_lists.list_lists(limit=3).pages()]
+        assert sum(len(page.lists) for page in pages) == page.total
+
+    modern(main, version)
+
+
+def test_the_next_page_is_not_asked_for_before_it_is_wanted():
+    async def main(here):
+        for n in range(4):
+            await list_of(here, 0, f"List {n}")
+        before = len(here.ledger.requests)
+        walk = here.client.lead_lists.list_lists(limit=2)
+        assert len(here.ledger.requests) == before
+        iterator = aiter(walk)
+        for asked, _ in ((1, 1), (1, 2), (2, 3)):
+            await anext(iterator)
+            assert len(here.ledger.requests) == before + asked
+        await iterator.aclose()
+
+    modern(main)
+
+
+@both_versions
+@pytest.mark.operation("list_leads_in_list")
+def test_all_leads_of_a_list(version):
+    async def main(here):
+        list_id = await list_of(here, 25)
+        leads = [lead async for lead in here.client.lead_lists.list_leads_in_list(list_id, limit=10)]
+        assert sorted(lead.email for lead in leads) == sorted(f"ada{i}@example.com" for i in range(25))
+        page = await here.client.lead_lists.list_leads_in_list(list_id, limit=10, cursor="20")
+        assert (page.total, page.list_id, len(page.leads), page.cursor) == (25, list_id, 5, None)
+        assert page.task_id.startswith("cl-task_")
+
+    modern(main, version)
+
+
+@both_versions
+@pytest.mark.operation("add_leads_to_list", "remove_leads_from_list")
+def test_leads_are_added_and_removed(version):
+    async def main(here):
+        source, target = await list_of(here, 5), await list_of(here, 0, "Other")
+        page = await here.client.lead_lists.list_leads_in_list(source)
+        ids = [lead.lead_id for lead in page.leads]
+        added = await here.client.lead_lists.add_leads_to_list(target, lead_ids=iter(ids[:3]))
+        assert (added.added, added.skipped_duplicates, added.credits_charged) == (3, 0, 0)
+        assert set(last_body(here)) == {"lead_ids", "idempotency_key"}
+        added = await here.client.lead_lists.add_leads_to_list(
+            target, task_id=page.task_id, entity_ids=ids[2:]
+        )
+        assert (added.added, added.skipped_duplicates) == (2, 1)
+        removed = await here.client.lead_lists.remove_leads_from_list(target, lead_ids=[*ids[:2], "nobody"])
+        assert removed.removed == 2
+        left = [lead.lead_id async for lead in here.client.lead_lists.list_leads_in_list(target)]
+        assert sorted(left) == sorted(ids[2:])
+        assert not here.ledger.credits_charged
+
+    modern(main, version)
+
+
+def test_leads_of_a_search_are_added():
+    async def main(here):
+        list_id = await list_of(here, 0)
+        page = await here.client.search.people(departments=["Sales"], limit=5)
+        added = await here.client.lead_lists.add_leads_to_list(list_id, task_id=page.task_id)
+        assert (added.added, added.created) == (5, 5)
+
+    modern(main)
+
+
+@both_versions
+@pytest.mark.operation("csv_import")
+def test_one_file_is_imported(version):
+    async def main(here):
+        list_id = await list_of(here, 0)
+        done = await here.client.lead_lists.csv_import(
+            list_id,
+            csv_content_base64="RW1haWwKYUBiLmV4YW1wbGUKYUBiLmV4YW1wbGUK",  # Email, a@b.example, twice
+            column_mapping={"email": "Email"},
+        )
+        assert (done.rows_parsed, done.rows_imported, done.rows_skipped) == (2, 1, 1)
+        assert (done.skip_reasons, done.sample_skip_rows) == ({"duplicate_email": 1}, (3,))
+        assert done.workflow_id is None
+        assert not here.ledger.contacts
+
+    modern(main, version)
+
+
+# -- limits ----------------------------------------------------------------------------------------
+
+NO_UUID = ["x"]
+WRONG = {
+    "name-empty": (lambda c: c.create_list(""), "name"),
+    "name-long": (lambda c: c.create_list("x" * 201), "name"),
+    "name-number": (lambda c: c.create_list(5), "name"),
+    "name-surrogate": (lambda c: c.create_list("\ud800"), "name"),
+    "rename-null": (lambda c: c.update_list("l", name=None), "name"),
+    "rename-empty": (lambda c: c.update_list("l", name=""), "name"),
+    "update-nothing": (lambda c: c.update_list("l"), None),
+    "lists-limit-0": (lambda c: aiter_of(c.list_lists, limit=0), "limit"),
+    "lists-limit-101": (lambda c: aiter_of(c.list_lists, limit=101), "limit"),
+    "lists-cursor": (lambda c: aiter_of(c.list_lists, cursor=""), "cursor"),
+    "leads-limit-501": (lambda c: aiter_of(c.list_leads_in_list, "l", limit=501), "limit"),
+    "leads-limit-float": (lambda c: aiter_of(c.list_leads_in_list, "l", limit=2.0), "limit"),
+    "add-both": (lambda c: c.add_leads_to_list("l", lead_ids=NO_UUID, task_id="t"), None),
+    "add-neither": (lambda c: c.add_leads_to_list("l"), None),
+    "add-entities-alone": (lambda c: c.add_leads_to_list("l", lead_ids=NO_UUID, entity_ids=["1"]), None),
+    "add-none": (lambda c: c.add_leads_to_list("l", lead_ids=[]), "lead_ids"),
+    "add-one-text": (lambda c: c.add_leads_to_list("l", lead_ids="abc"), "lead_ids"),
+    "add-1001": (lambda c: c.add_leads_to_list("l", lead_ids=["x"] * 1001), "lead_ids"),
+    "add-2001": (lambda c: c.add_leads_to_list("l", task_id="t", entity_ids=["x"] * 2001), "entity_ids"),
+    "add-numbers": (lambda c: c.add_leads_to_list("l", task_id="t", entity_ids=[1]), "entity_ids"),
+    "add-key-129": (
+        lambda c: c.add_leads_to_list("l", lead_ids=NO_UUID, idempotency_key="k" * 129),
+        "idempotency_key",
+    ),
+    "remove-none": (lambda c: c.remove_leads_from_list("l", lead_ids=[]), "lead_ids"),
+    "remove-101": (lambda c: c.remove_leads_from_list("l", lead_ids=["x"] * 101), "lead_ids"),
+    "import-no-columns": (
+        lambda c: c.csv_import("l", csv_content_base64="eA==", column_mapping={}),
+        "column_mapping",
+    ),
+    "import-field": (
+        lambda c: c.csv_import("l", csv_content_base64="eA==", column_mapping={"mail": "x"}),
+        "column_mapping",
+    ),
+    "import-what": (
+        lambda c: c.csv_import(
+            "l", csv_content_base64="eA==", column_mapping={"email": "x"}, dispatch_enrichment=True
+        ),
+        None,
+    ),
+    "import-type": (
+        lambda c: c.csv_import(
+            "l",
+            csv_content_base64="eA==",
+            column_mapping={"email": "x"},
+            dispatch_enrichment=True,
+            enrichment_type="all",
+        ),
+        "enrichment_type",
+    ),
+}
+
+
+async def aiter_of(call, *args, **options):
+    return [item async for item in call(*args, **options)]
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_the_server_would_refuse_is_not_sent(case):
+    call, field = WRONG[case]
+
+    async def main(here):
+        error = await error_of(call(here.client.lead_lists))
+        assert isinstance(error, RequestValidationError)
+        assert (error.code, error.status, error.billed) == ("validation_error", None, "no")
+        if field:
+            assert error.field_errors[0].loc[1] == field
+            assert str(error).startswith(field)
+        assert not here.ledger.requests
+
+    modern(main)
+
+
+@pytest.mark.parametrize("id_", ["", ".", "..", " ", "a b", "a\nb", "x" * 257, None, 5, "\x7f"])
+def test_what_is_no_id_is_not_sent(id_):
+    async def main(here):
+        lists = here.client.lead_lists
+        for call in (lists.get_list, lists.delete_list, here.client.enrichment.enrichment_status):
+            error = await error_of(call(id_))
+            assert isinstance(error, ConfigurationError)
+            assert "_id" in str(error)
+        assert not here.ledger.requests
+
+    modern(main)
+
+
+@pytest.mark.parametrize("id_", ["../../v1/api-keys", "a/b", "a?b=c", "a#b", "%2e%2e", "ü", "a%2Fb"])
+def test_an_odd_id_stays_in_its_place(id_):
+    async def main(here):
+        assert isinstance(await error_of(here.client.lead_lists.get_list(id_)), ListNotFoundError | Exception)
+        (record,) = here.ledger.requests
+        assert record.path.startswith("/api/v2/lead-lists/")
+        assert not record.query
+
+    modern(main)
+
+
+def test_a_file_of_csv_is_read_once_and_goes_where_it_should():
+    async def main(here):
+        list_id = await list_of(here, 0)
+        await here.client.lead_lists.import_csv(list_id, csv_of(3))
+        (record,) = sent(here, f"/lead-lists/{list_id}/csv-import")
+        assert record.status == 201
+
+    modern(main)

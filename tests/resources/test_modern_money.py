@@ -1,0 +1,361 @@
+"""Paid calls of the modern surface and the faults of the world: never bought twice, never a false word."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from cleanlist_async import (
+    BudgetExceededError,
+    CleanlistError,
+    DeadlineExceededError,
+    QuoteExpiredError,
+    UnknownOutcomeError,
+)
+from cleanlist_async.sandbox import Fault
+from tests.support.clients import Served, respond, virtually
+from tests.support.modern_world import error_of, list_of, modern, sent
+
+LOST = {
+    "reset after": {"reset": True, "when": "after"},
+    "close after": {"close": True, "when": "after"},
+    "torn": {"truncate": 10, "when": "after"},
+    "500 after": {"status": 500, "when": "after"},
+    "502 html after": {"status": 502, "body": "<html>", "when": "after"},
+    "garbage after": {"body": b"{", "when": "after"},
+    "200 with nothing after": {"body": b"", "when": "after"},
+    "504 after": {"status": 504, "when": "after"},
+    "408 after": {"status": 408, "body": {"detail": "slow"}, "when": "after"},
+    "reset before": {"reset": True, "when": "before"},
+    "500 before": {"status": 500, "when": "before"},
+    "silence": {"delay_s": 100.0, "when": "after"},
+}
+REFUSED = {
+    "429": {"status": 429, "when": "before"},
+    "413 of a gateway": {"status": 413, "body": "<html>", "when": "before"},
+}
+
+
+class Buyer:
+    """The six calls that can spend credits."""
+
+    def __init__(self, here, list_id, task_id):
+        self.here, self.client, self.list_id, self.task_id = here, here.client, list_id, task_id
+
+    async def quote(self, tool, **asked):
+        return (await self.client.workspace.credits_estimate(tool, **asked)).quote_id
+
+    async def person(self):
+        return await self.client.enrichment.enrich_person(self.list_id, email="a@b.example")
+
+    async def quoted_person(self):
+        quote_id = await self.quote("enrich_person", enrichment_type="partial")
+        return await self.client.enrichment.enrich_person(
+            self.list_id, email="a@b.example", quote_id=quote_id
+        )
+
+    async def company(self):
+        return await self.client.enrichment.enrich_company(domain="c.example")
+
+    async def by_task(self):
+        return await self.client.enrichment.enrich_by_task(
+            self.task_id, data_points=["Email"], lead_list_id=self.list_id, max_credits=5
+        )
+
+    async def whole_list(self):
+        return await self.client.enrichment.enrich_list(self.list_id, max_credits=5)
+
+    async def agent(self):
+        return await self.client.smart_agents.run_smart_agent(
+            self.list_id, column_name="c", prompt="p", max_credits=5
+        )
+
+    async def file(self):
+        return await self.client.lead_lists.import_csv(
+            self.list_id,
+            b"email\nnew@b.example\n",
+            dispatch_enrichment=True,
+            enrichment_type="partial",
+            max_credits=1,
+        )
+
+
+PATHS = {
+    "person": "/enrichment/person",
+    "quoted_person": "/enrichment/person",
+    "company": "/enrichment/company",
+    "by_task": "/enrichment/by-task",
+    "whole_list": "/enrichment/bulk",
+    "agent": "/smart-agents/run",
+    "file": "/csv-import",
+}
+UNGUARDED = {"person", "company"}
+
+
+async def buyer_of(here) -> Buyer:
+    list_id = await list_of(here, 3)
+    page = await here.client.search.people(departments=["Sales"], limit=4)
+    return Buyer(here, list_id, page.task_id)
+
+
+def purchases(here) -> int:
+    """How many runs the server has begun, and companies it has sold."""
+    workflows = {contact.workflow_id for contact in here.ledger.contacts}
+    charged = [
+        charge for charge in here.ledger.charges if charge.tool in {"enrich_company", "run_smart_agent"}
+    ]
+    return len(workflows) + len(charged)
+
+
+async def bought(here) -> int:
+    await anyio.sleep(300)
+    here.ledger.on_read()
+    return purchases(here)
+
+
+@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize("purchase", PATHS)
+def test_a_lost_answer_is_asked_for_again_only_where_the_server_takes_it_once(purchase, fault):
+    async def main(here):
+        buyer = await buyer_of(here)
+        before = len(sent(here, PATHS[purchase]))
+        here.sandbox.add_fault(Fault("*" + PATHS[purchase], **LOST[fault]))
+        try:
+            outcome = await getattr(buyer, purchase)()
+        except CleanlistError as error:
+            outcome = error
+        attempts = len(sent(here, PATHS[purchase])) - before
+        processed = LOST[fault]["when"] == "after"
+        if purchase in UNGUARDED:
+            assert (type(outcome), attempts) == (UnknownOutcomeError, 1)
+            assert outcome.billed == "unknown"
+            assert await bought(here) == processed
+        elif processed and purchase != "file":  # the quote is used up, by a call whose answer is lost
+            assert (type(outcome), attempts) == (UnknownOutcomeError, 2)
+            assert outcome.code == "quote_already_redeemed"
+            assert await bought(here) == 1
+        else:
+            assert not isinstance(outcome, CleanlistError)
+            assert attempts == 2
+            assert await bought(here) == 1
+        assert not here.ledger.duplicates()
+
+    modern(main, hit_rate=1.0, client_options={"request_timeout_s": 10.0})
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+@pytest.mark.parametrize("purchase", PATHS)
+def test_proof_that_nothing_happened(purchase, fault):
+    async def main(here):
+        buyer = await buyer_of(here)
+        here.sandbox.add_fault(Fault("*" + PATHS[purchase], **REFUSED[fault]))
+        try:
+            await getattr(buyer, purchase)()
+        except CleanlistError as error:
+            assert (fault, error.billed) == ("413 of a gateway", "no")
+            assert await bought(here) == 0
+        else:
+            assert fault == "429"
+            assert await bought(here) == 1
+
+    modern(main, hit_rate=1.0)
+
+
+@pytest.mark.parametrize("retries", [0, 4])
+@pytest.mark.parametrize("purchase", PATHS)
+def test_a_server_that_stays_away_leaves_the_outcome_unknown(purchase, retries):
+    async def main(here):
+        buyer = await buyer_of(here)
+        before = len(sent(here, PATHS[purchase]))
+        here.sandbox.add_fault(Fault("*" + PATHS[purchase], status=500, times=99))
+        error = await error_of(getattr(buyer, purchase)())
+        assert type(error) is UnknownOutcomeError
+        assert len(sent(here, PATHS[purchase])) - before == (1 if purchase in UNGUARDED else 1 + retries)
+        assert await bought(here) == 0
+
+    modern(main, client_options={"max_retries": retries})
+
+
+# -- a refusal after a lost answer proves nothing about the lost attempt ---------------------------
+
+QUOTE = {"quote_id": "q1", "estimated_cost": 1, "tool": "t", "sufficient": True, "row_count": 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "quote_expired"),
+        (400, "quote_mismatch"),
+        (400, "spend_cap_exceeded"),
+        (400, "insufficient_credits"),
+        (404, "list_not_found"),
+        (403, "insufficient_scope"),
+        (503, "not_enabled"),
+    ],
+)
+def test_a_refusal_after_a_lost_answer_buys_nothing_anew(status, code):
+    refusal = {"error": {"code": code, "problem": "no", "retryable": False, "request_id": "r"}}
+
+    def handle(request, number):
+        if request.path.endswith("/estimate"):
+            return respond(QUOTE)
+        return respond(b"{", 200) if number == 1 else respond(refusal, status)
+
+    server = Served(handle)
+
+    async def main(client, network):
+        return await error_of(client.enrichment.enrich_list("l", max_credits=5))
+
+    error = virtually(main, server)
+    assert type(error) is UnknownOutcomeError
+    assert error.billed == "unknown"
+    assert [request.path.rpartition("/")[2] for request in server.requests] == ["estimate", "bulk", "bulk"]
+
+
+def test_a_deadline_after_a_lost_answer_does_not_claim_that_nothing_was_billed():
+    async def main(client, network):
+        return await error_of(
+            client.with_options(deadline_s=3.0).enrichment.enrich_list("l", quote_id="qte_1")
+        )
+
+    error = virtually(main, lambda request, number: respond({}, 500, retry_after="60"))
+    assert isinstance(error, DeadlineExceededError)
+    assert error.billed == "unknown"
+
+
+# -- quotes ----------------------------------------------------------------------------------------
+
+
+def test_an_expired_quote_is_replaced_once_under_the_same_wall():
+    async def main(here):
+        list_id = await list_of(here, 3)
+        here.sandbox.add_fault(Fault("*/credits/estimate", delay_s=11.0, when="after"))
+        await here.client.enrichment.enrich_list(list_id, max_credits=3)
+        assert (len(sent(here, "/estimate")), len(sent(here, "/bulk"))) == (2, 2)
+        assert await bought(here) == 1
+        here.sandbox.add_fault(Fault("*/credits/estimate", delay_s=11.0, when="after", times=2))
+        error = await error_of(here.client.enrichment.enrich_list(list_id, max_credits=3))
+        assert isinstance(error, QuoteExpiredError)
+        assert (len(sent(here, "/estimate")), await bought(here)) == (4, 1)
+
+    modern(main, quote_ttl_s=10.0)
+
+
+def test_the_new_price_is_held_against_the_wall_too():
+    stale = {"error": {"code": "spend_cap_exceeded", "problem": "no", "retryable": False, "request_id": "r"}}
+
+    def handle(request, number):
+        quote = QUOTE | {"estimated_cost": 3 if number == 0 else 4}
+        return respond(quote) if request.path.endswith("/estimate") else respond(stale, 400)
+
+    server = Served(handle)
+
+    async def main(client, network):
+        return await error_of(client.enrichment.enrich_list("l", max_credits=3))
+
+    error = virtually(main, server)
+    assert isinstance(error, BudgetExceededError)
+    assert (error.max_credits, error.committed_credits, error.billed) == (3, 0, "no")
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("cost", [None, "NaN", "much", 3.01, 4, "inf"])
+def test_a_price_that_is_none_or_too_high_is_not_bought(cost):
+    server = Served(lambda request, number: respond(QUOTE | {"estimated_cost": cost}))
+
+    async def main(client, network):
+        for call in (
+            client.enrichment.enrich_list("l", max_credits=3),
+            client.enrichment.enrich_by_task("t", data_points=["Domain"], max_credits=3),
+            client.smart_agents.run_smart_agent("l", column_name="c", prompt="p", max_credits=3),
+        ):
+            assert isinstance(await error_of(call), BudgetExceededError)
+
+    virtually(main, server)
+    assert {request.path for request in server.requests} == {"/api/v2/credits/estimate"}
+
+
+def test_a_quote_that_does_not_say_whether_it_suffices_is_tried():
+    quote = {name: value for name, value in QUOTE.items() if name != "sufficient"}
+    answers = {"estimate": quote, "bulk": {"workflow_id": "w"}}
+
+    async def main(client, network):
+        return await client.enrichment.enrich_list("l", max_credits=1)
+
+    found = virtually(main, lambda request, number: respond(answers[request.path.rpartition("/")[2]]))
+    assert found.workflow_id == "w"
+
+
+def test_a_given_quote_is_never_replaced():
+    async def main(here):
+        list_id = await list_of(here, 2)
+        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+        await anyio.sleep(301)
+        error = await error_of(here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
+        assert isinstance(error, QuoteExpiredError)
+        assert len(sent(here, "/estimate")) == 1
+
+    modern(main)
+
+
+def test_a_used_quote_is_unknown_because_an_earlier_call_may_have_bought():
+    async def main(here):
+        list_id = await list_of(here, 2)
+        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+        await here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id)
+        error = await error_of(here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
+        assert (type(error), error.code) == (UnknownOutcomeError, "quote_already_redeemed")
+        assert await bought(here) == 1
+
+    modern(main)
+
+
+def test_a_cancelled_caller_leaves_the_workflow_behind_and_it_is_told():
+    async def main(here):
+        list_id = await list_of(here, 0)
+        with anyio.move_on_after(0.06):
+            await here.client.enrichment.enrich_person(list_id, email="a@b.example")
+        await anyio.sleep(1)
+        (workflow_id,) = here.client.statistics().detached_workflows
+        assert (await here.client.enrichment.wait(workflow_id)).is_final
+
+    modern(main)
+
+
+def test_deleting_twice_because_an_answer_was_lost_is_done():
+    async def main(here):
+        list_id = await list_of(here, 0)
+        here.sandbox.add_fault(Fault(f"*/lead-lists/{list_id}", method="DELETE", reset=True, when="after"))
+        assert (await here.client.lead_lists.delete_list(list_id)).deleted
+        assert len(sent(here, f"/lead-lists/{list_id}", "DELETE")) == 2
+
+    modern(main)
+
+
+def test_adding_twice_because_an_answer_was_lost_adds_once():
+    async def main(here):
+        source, target = await list_of(here, 2), await list_of(here, 0, "B")
+        ids = [lead.lead_id async for lead in here.client.lead_lists.list_leads_in_list(source)]
+        here.sandbox.add_fault(Fault(f"*/lead-lists/{target}/leads", method="POST", reset=True, when="after"))
+        added = await here.client.lead_lists.add_leads_to_list(target, lead_ids=ids)
+        assert (added.added, added.skipped_duplicates) == (2, 0)  # the first answer, for the same key
+
+    modern(main)
+
+
+def test_a_file_whose_answer_was_lost_is_imported_once_by_a_key_of_its_own():
+    async def main(here):
+        list_id = await list_of(here, 0)
+        here.sandbox.add_fault(Fault("*/csv-import", reset=True, when="after"))
+        done = await here.client.lead_lists.csv_import(
+            list_id,
+            csv_content_base64="RQphQGIuY28K",
+            column_mapping={"email": "E"},
+            dispatch_enrichment=True,
+            enrichment_type="partial",
+        )
+        assert done.idempotency_replayed
+        assert len(sent(here, "/csv-import")) == 2
+        assert await bought(here) == 1
+
+    modern(main)

@@ -1,0 +1,82 @@
+"""``client.smart_agents`` against the sandbox."""
+
+from __future__ import annotations
+
+import pytest
+
+from cleanlist_async import ApprovalRequiredError, RequestValidationError
+from tests.support.modern_world import both_versions, error_of, last_body, list_of, modern
+
+
+@both_versions
+@pytest.mark.operation("run_smart_agent", "get_smart_agent_results", "list_smart_agents")
+def test_a_run(version):
+    async def main(here):
+        agents = here.client.smart_agents
+        list_id = await list_of(here, 6)
+        run = await here.client.smart_agents.run_smart_agent(
+            list_id, column_name="Line", prompt="Hello", max_rows=4, max_credits=6
+        )
+        assert set(last_body(here)) == {
+            "list_id",
+            "agent_type",
+            "prompt",
+            "column_name",
+            "lead_scope",
+            "max_rows",
+            "quote_id",
+            "overwrite",
+        }
+        assert (run.status, run.column_name, run.estimated_cost) == ("pending", "Line", 4)
+        results = await here.client.smart_agents.get_smart_agent_results(run.smart_agent_task_id)
+        assert not results.is_final
+        done = await agents.wait(run.smart_agent_task_id)
+        assert (done.status, done.total, done.succeeded, len(done.results)) == ("completed", 4, 4, 4)
+        assert all(result.value.startswith("Hello") for result in done.results)
+        (listed,) = (await here.client.smart_agents.list_smart_agents(list_id=list_id)).runs
+        assert (listed.task_id, listed.status) == (run.smart_agent_task_id, "completed")
+        assert here.ledger.credits_charged == 4
+
+    modern(main, version)
+
+
+def test_approval_cannot_be_given():
+    async def main(here):
+        list_id = await list_of(here, 501)
+        call = here.client.smart_agents.run_smart_agent(
+            list_id, column_name="C", agent_type="company_intel", lead_scope="all", max_credits=1_000
+        )
+        assert isinstance(await error_of(call), ApprovalRequiredError)
+        assert not here.ledger.credits_charged
+
+    modern(main)
+
+
+GOOD = {"column_name": "C", "prompt": "p", "max_credits": 1}
+WRONG = {
+    "prompt": ({"prompt": None}, None),
+    "prompt-empty": ({"prompt": ""}, "prompt"),
+    "column-empty": ({"column_name": ""}, "column_name"),
+    "column-101": ({"column_name": "x" * 101}, "column_name"),
+    "rows-0": ({"max_rows": 0}, "max_rows"),
+    "rows-10001": ({"max_rows": 10_001}, "max_rows"),
+    "agent": ({"agent_type": "poet"}, "agent_type"),
+    "scope": ({"lead_scope": "some"}, "lead_scope"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_the_server_would_refuse_is_not_sent(case):
+    change, field = WRONG[case]
+
+    async def main(here):
+        error = await error_of(here.client.smart_agents.run_smart_agent("l", **{**GOOD, **change}))
+        assert isinstance(error, RequestValidationError)
+        if field:
+            assert error.field_errors[0].loc[1] == field
+        for limit in (0, 101):
+            error = await error_of(here.client.smart_agents.list_smart_agents(limit=limit))
+            assert error.field_errors[0].loc == ("query", "limit")
+        assert not here.ledger.requests
+
+    modern(main)

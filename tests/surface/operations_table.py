@@ -1,0 +1,71 @@
+"""Makes the README's table of operations from the specification: the method here, the test that calls it.
+
+``python -m tests.surface.operations_table --write`` brings the README up to date.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cleanlist_async.resources.groups import OPERATIONS
+from tests.surface.specification import SPECIFIED
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+BEGIN, END = "<!-- operations -->", "<!-- /operations -->"
+PREFIX = "/api/v2"
+
+
+def methods() -> dict[str, str]:
+    """The method of each of our operations, as one writes it after ``client.``."""
+    return {
+        operation.name: f"{group}.{operation.name}"
+        for group, operations in OPERATIONS.items()
+        for operation in operations
+    }
+
+
+def tests() -> dict[str, str]:
+    """The first test of each operation: one marked ``@pytest.mark.operation("name")``."""
+    found: dict[str, str] = {}
+    for path in sorted(Path(__file__).parents[1].rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                for name in _marked(node):
+                    found.setdefault(name, f"{path.name}::{node.name}")
+    return found
+
+
+def _marked(test: ast.FunctionDef) -> Iterator[str]:
+    for decorator in test.decorator_list:
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.operation":
+            yield from (ast.literal_eval(name) for name in decorator.args)
+
+
+def table() -> str:
+    """The table. Raises KeyError for an operation without a method or a test."""
+    ours, tested = methods(), tests()
+    rows = [
+        f"| `{operation['method']} {operation['path'].removeprefix(PREFIX)}` "
+        f"| `{ours[name]}` | `{tested[name]}` |"
+        for name, operation in SPECIFIED.items()
+    ]
+    rows.append(f"| `POST /search/people` | `search.people` | `{tested['people']}` |")
+    rows.append(f"| `POST /search/companies` | `search.companies` | `{tested['companies']}` |")
+    return "\n".join(["| operation | `client.` | test |", "|---|---|---|", *rows])
+
+
+def with_table(text: str) -> str:
+    """Return the README's text with the table in its place."""
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        README.write_text(with_table(README.read_text("utf-8")), "utf-8")
+    else:
+        sys.stdout.write(table() + "\n")

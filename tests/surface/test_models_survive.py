@@ -1,0 +1,268 @@
+"""Every answer survives whatever the server makes of a field: cases made from the specification."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from datetime import UTC, datetime
+
+import pytest
+
+from cleanlist_async.calls import Call
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.transport import Exchange
+from cleanlist_async.verdict import read_value
+from tests.surface.specification import OURS, SPECIFIED, Field, fields, look, objects, sample
+
+CASES = [
+    pytest.param(name, field, id=f"{name}-{field.name}")
+    for name, operation in SPECIFIED.items()
+    for field in fields(operation["response_model"])
+]
+TEXTS = [case for case in CASES if case.values[1].rule["type"] == "string"]
+NUMBERS = [case for case in CASES if case.values[1].rule["type"] in ("integer", "number")]
+TIME_NAMES = {"created_at", "last_used_at", "expires_at"}
+MONEY = ("credits", "cost", "available", "shortfall")
+
+
+def model_of(name):
+    return OURS[name].parse.__self__
+
+
+def sample_of(name):
+    return sample(SPECIFIED[name]["response_model"])
+
+
+def put(answer, path, value):
+    changed = deepcopy(answer)
+    look(changed, path[:-1])[path[-1]] = value
+    return changed
+
+
+def read_with(name, field, value):
+    """Read the sample with one value changed, and check that nothing else in the answer suffered."""
+    answer = OURS[name].parse(put(sample_of(name), field.path, value))
+    whole = OURS[name].parse(sample_of(name))
+    for neighbour in type(whole).model_fields:
+        if neighbour != field.path[0]:
+            assert getattr(answer, neighbour) == getattr(whole, neighbour)
+    return look(answer, field.path)
+
+
+def is_the_answer(name, field):
+    """Whether there is no answer without this field."""
+    model, top = model_of(name), field.path[0]
+    return len(field.path) == 1 and (top in model.essential or model.known_by == (top,))
+
+
+def is_time(field: Field):
+    return field.path[-1] in TIME_NAMES
+
+
+@pytest.mark.parametrize("name", SPECIFIED)
+def test_every_specified_field_has_a_name_here(name):
+    answer = OURS[name].parse(sample_of(name))
+    for path in objects(SPECIFIED[name]["response_model"]):
+        assert not look(answer, path).model_extra
+    for field in fields(SPECIFIED[name]["response_model"]):
+        given, got = look(sample_of(name), field.path), look(answer, field.path)
+        if is_time(field):
+            assert isinstance(got, datetime)
+            assert got.utcoffset() == UTC.utcoffset(None)
+        elif isinstance(field.rule["type"], str):
+            assert got == given
+        else:
+            assert len(got) == len(given) if isinstance(given, list) else got
+
+
+@pytest.mark.parametrize("name", SPECIFIED)
+def test_unknown_fields_are_kept(name):
+    for path in objects(SPECIFIED[name]["response_model"]):
+        answer = OURS[name].parse(put(sample_of(name), (*path, "of_the_future"), {"a": [1, None]}))
+        assert look(answer, path).model_extra == {"of_the_future": {"a": [1, None]}}
+
+
+@pytest.mark.parametrize(("name", "field"), TEXTS)
+def test_an_unknown_word_is_kept(name, field):
+    if not is_time(field):
+        assert read_with(name, field, "a word of 2031") == "a word of 2031"
+
+
+@pytest.mark.parametrize(("name", "field"), CASES)
+def test_a_field_may_be_missing(name, field):
+    answer = sample_of(name)
+    del look(answer, field.path[:-1])[field.path[-1]]
+    if is_the_answer(name, field):
+        with pytest.raises(ValueError, match=r"not a|without"):
+            OURS[name].parse(answer)
+    else:
+        check_claims_nothing(field, look(OURS[name].parse(answer), field.path))
+
+
+@pytest.mark.parametrize(("name", "field"), CASES)
+def test_a_field_may_be_null(name, field):
+    if field.path[-1] in model_of(name).essential and len(field.path) == 1 and field.rule["type"] == "string":
+        with pytest.raises(ValueError, match="without"):
+            OURS[name].parse(put(sample_of(name), field.path, None))
+    else:
+        check_claims_nothing(field, read_with(name, field, None))
+
+
+@pytest.mark.parametrize(("name", "field"), CASES)
+def test_a_field_may_be_of_another_type(name, field):
+    wrong = [{"x": 1}] if field.rule["type"] in ("string", "object") else "words"
+    if field.rule["type"] == "any":
+        assert read_with(name, field, "words") == "words"
+    elif len(field.path) == 1 and field.path[0] in model_of(name).essential:
+        with pytest.raises(ValueError, match="without"):
+            OURS[name].parse(put(sample_of(name), field.path, wrong))
+    else:
+        check_claims_nothing(field, read_with(name, field, wrong))
+
+
+def check_claims_nothing(field, value):
+    """A value that was not understood is empty; where it counts credits, 0 would be a claim."""
+    if any(word in field.path[-1] for word in MONEY) or field.path[-1] == "sufficient":
+        assert value is None
+    elif field.rule["type"] == {"ref": "CompanyRecord"} and value is not None:
+        assert set(value.model_dump().values()) == {None}
+    else:
+        assert not value
+
+
+@pytest.mark.parametrize(("name", "field"), NUMBERS)
+@pytest.mark.parametrize("form", [12, 12.0, "12", 12.75, 0, 10**15])
+def test_numbers_come_in_any_form(name, field, form):
+    if is_time(field):
+        return
+    value = read_with(name, field, form)
+    fraction_kept = any(word in field.path[-1] for word in MONEY)
+    assert value == (float(form) if fraction_kept else int(float(form)))
+    if isinstance(form, int):
+        assert isinstance(value, int)
+
+
+@pytest.mark.parametrize(("name", "field"), NUMBERS)
+@pytest.mark.parametrize("form", ["NaN", "inf", "-Infinity", "1e999"])
+def test_what_is_no_number_is_no_price(name, field, form):
+    value = read_with(name, field, form)
+    assert value is None or value == 0
+
+
+@pytest.mark.parametrize(("name", "field"), TEXTS)
+def test_a_number_may_stand_for_a_text(name, field):
+    if not is_time(field):
+        assert read_with(name, field, 12) == "12"
+
+
+def test_the_three_formats_of_time_and_whatever_else():
+    read = OURS["get_list"].parse
+    expected = datetime(2026, 5, 12, 9, 31, 44, tzinfo=UTC)
+    for form in (
+        "2026-05-12 09:31:44",
+        "2026-05-12T09:31:44Z",
+        "2026-05-12T11:31:44+02:00",
+        "2026-05-12T09:31:44.000Z",
+        1778578304,
+        1778578304000,
+    ):
+        assert read({"list_id": "l", "created_at": form}).created_at == expected
+    assert read({"list_id": "l", "created_at": "2026-05-12T09:31:44.1234567Z"}).created_at > expected
+    for form in ("yesterday", "", [], {}, 10**30, -(10**30)):
+        assert read({"list_id": "l", "created_at": form}).created_at is None
+    assert read({"list_id": "l", "timestamp_ms": 1778578304000}).timestamp == expected
+    assert read({"list_id": "l", "timestamp_ms": 10**30}).timestamp is None
+
+
+def test_one_bad_item_costs_only_itself():
+    page = OURS["list_leads_in_list"].parse(
+        {
+            "list_id": "l",
+            "leads": [{"lead_id": "1"}, None, "x", {"lead_id": 2, "email": ["?"]}, 7],
+            "total": "2",
+        }
+    )
+    assert [(lead.lead_id, lead.email) for lead in page.leads] == [("1", None), ("2", None)]
+    assert page.total == 2
+
+
+@pytest.mark.parametrize("name", SPECIFIED)
+@pytest.mark.parametrize("body", [None, [], "text", 5, {}, {"detail": "x"}, {"something": "else"}])
+def test_what_is_another_answer_is_none(name, body):
+    with pytest.raises(ValueError, match="not a"):
+        OURS[name].parse(body)
+
+
+# -- what was paid for -----------------------------------------------------------------------------
+
+PAID = {
+    "enrich_person": "workflow_id",
+    "enrich_by_task": "workflow_id",
+    "enrich_list": "workflow_id",
+    "csv_import": "workflow_id",
+    "run_smart_agent": "smart_agent_task_id",
+}
+ID = "bulk-enrich-6f1c.2:9_A"
+
+
+def outcome(name, body, failure=None):
+    return read_value(Call(OURS[name]), Exchange(sent=True, status=200, body=body, failure=failure))
+
+
+def paid_body(name):
+    return json.dumps(sample_of(name) | {PAID[name]: ID}).encode()
+
+
+def test_no_paid_operation_is_missing_here():
+    conditional = {name for name, operation in OURS.items() if operation.retry != "safe"}
+    assert conditional == {*PAID, "enrich_company"}
+
+
+@pytest.mark.parametrize("name", PAID)
+def test_the_id_is_recovered_wherever_an_answer_is_torn(name):
+    body = paid_body(name)
+    end = body.index(ID.encode()) + len(ID) + 1
+    for length in range(len(body)):
+        value = outcome(name, body[:length], "incomplete")
+        if length >= end:
+            assert getattr(value, PAID[name]) == ID
+        else:
+            assert isinstance(value, CleanlistError)  # rather than with half an id
+
+
+@pytest.mark.parametrize("name", PAID)
+@pytest.mark.parametrize(
+    "field", ["status", "credits_reserved", "task_id", "results", "smart_agent_task_ids"]
+)
+@pytest.mark.parametrize("value", [None, [], {"x": [1]}, "?", -1.5])
+def test_the_id_is_recovered_from_odd_answers(name, field, value):
+    body = json.dumps({field: value, PAID[name]: ID}).encode()
+    assert getattr(outcome(name, body), PAID[name]) == ID
+
+
+@pytest.mark.parametrize("name", PAID)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data": {"%s": "%s"}}',
+        b'[{"%s": "%s"}]',
+        b'\xef\xbb\xbf{"%s": "%s"}',
+        b'{"%s": "%s"}{"error": 1}',
+        b'<pre>{"%s" : "%s"}</pre>',
+        b'{"x": NaN, "%s":"%s"}',
+        b'{"x": "\xff", "%s":\n"%s"}',
+        b'HTTP/1.1 200 OK\r\n\r\n{"%s": "%s", ',
+    ],
+)
+def test_the_id_is_recovered_from_what_is_no_answer(name, body):
+    found = outcome(name, body % (PAID[name].encode(), ID.encode()))
+    assert getattr(found, PAID[name]) == ID
+
+
+@pytest.mark.parametrize("name", ["enrich_person", "enrich_list"])
+def test_the_id_is_recovered_from_the_address_to_poll(name):
+    address = f"https://api.cleanlist.ai/api/v1/public/enrichment/status/{ID}"
+    body = json.dumps({"poll_url": address, "status": "pending"}).encode()
+    assert outcome(name, body).workflow_id == ID
+    for length in range(body.index(ID.encode()), body.index(ID.encode()) + len(ID) + 1):
+        assert isinstance(outcome(name, body[:length], "incomplete"), CleanlistError)

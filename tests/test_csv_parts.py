@@ -1,0 +1,249 @@
+"""A CSV file in parts: every row once, within the limits, whatever stands in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from unittest.mock import patch
+
+import anyio
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cleanlist_async import BudgetExceededError, ConfigurationError, facts
+from cleanlist_async.csv_parts import split_csv
+from cleanlist_async.sandbox import Fault, Sandbox
+from tests.support.clients import client_of, outcome_of
+from tests.support.modern_world import csv_of, error_of, list_of, modern, sent
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+CELL = st.one_of(TEXT, st.sampled_from(['"', '""', "a,b", "x\ny", "\r\n", "\r", " ", "", "é;è", "\t", "=1"]))
+ROWS = st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=30)
+HEADER = ["City", "Company Name", "Notes"]
+
+
+def written(rows, delimiter=",", lineterminator="\r\n"):
+    file = io.StringIO(newline="")
+    csv.writer(file, delimiter=delimiter, lineterminator=lineterminator).writerows(rows)
+    return file.getvalue()
+
+
+def read(part):
+    return list(csv.reader(io.StringIO(part.content.decode(), newline="")))
+
+
+@given(ROWS, st.integers(120, 2_000), st.integers(1, 7), st.sampled_from(",;\t|"), st.booleans())
+def test_every_row_is_once_in_some_part(rows, max_bytes, max_rows, delimiter, mark):
+    data = (("\ufeff" if mark else "") + written([HEADER, *rows], delimiter)).encode()
+    with (
+        patch.object(facts, "MAX_IMPORT_BYTES", max_bytes),
+        patch.object(facts, "MAX_IMPORT_ROWS", max_rows),
+    ):
+        split = split_csv(data, {"city": "City", "company_name": "Company Name"})
+    kept, numbers = [], []
+    for part in split.parts:
+        assert len(part.content) <= max_bytes
+        header, *content = read(part)
+        assert header == ["City", "Company Name"]
+        assert len(content) == len(part.rows) <= max_rows
+        kept += content
+        numbers += part.rows
+    empty = split.left_out.pop("missing_required", [])
+    assert not split.left_out
+    assert kept == [row[:2] for row in rows if any(cell.strip() for cell in row[:2])]
+    assert numbers == sorted(set(numbers) - set(empty))
+    assert [rows[number - 2][:2] for number in numbers] == kept
+    assert split.rows == len(kept)
+
+
+@given(ROWS)
+def test_parts_are_as_full_as_they_can_be(rows):
+    rows = [["x", *row[1:]] for row in rows]
+    with patch.object(facts, "MAX_IMPORT_ROWS", 4):
+        split = split_csv(written([HEADER, *rows]).encode())
+    assert [len(part.rows) for part in split.parts[:-1]] == [4] * (len(split.parts) - 1)
+
+
+@given(st.lists(st.sampled_from(["a@b.c", "A@B.C ", "d@e.f", "", "g@h.i"]), min_size=1, max_size=20))
+def test_an_address_is_sent_once_in_all_parts_together(emails):
+    with patch.object(facts, "MAX_IMPORT_ROWS", 2):
+        split = split_csv(written([["Email", "City"], *([email, "x"] for email in emails)]).encode())
+    sent_ = [row[0].strip().casefold() for part in split.parts for row in read(part)[1:]]
+    known = [email for email in sent_ if email]
+    assert len(known) == len(set(known))
+    assert set(known) == {email.strip().casefold() for email in emails} - {""}
+    assert len(sent_) + len(split.left_out.get("duplicate_email", [])) == len(emails)
+
+
+def test_profiles_are_told_apart_without_their_last_slash():
+    split = split_csv(b"LinkedIn URL\nhttps://linkedin.com/in/A/\nhttps://linkedin.com/in/a\n")
+    assert (split.rows, split.left_out) == (1, {"duplicate_linkedin": [3]})
+
+
+def test_blank_rows_count_as_a_reader_counts_them():
+    split = split_csv(b"Email,City\n\na@b.c,x\n,\n \na@b.c,y\n")
+    assert [part.rows for part in split.parts] == [(3,)]
+    assert split.left_out == {"duplicate_email": [6]}
+
+
+def test_short_and_long_rows():
+    split = split_csv(b"City,Email,Phone\nx\ny,a@b.c,1,surplus\n")
+    assert read(split.parts[0])[1:] == [["x", "", ""], ["y", "a@b.c", "1"]]
+
+
+@pytest.mark.parametrize(
+    ("header", "mapping"),
+    [
+        (
+            "First Name,Surname,E-Mail,Company,Website",
+            {
+                "first_name": "First Name",
+                "last_name": "Surname",
+                "email": "E-Mail",
+                "company_name": "Company",
+                "company_domain": "Website",
+            },
+        ),
+        (" Email , Job Title ", {"email": "Email", "job_title": "Job Title"}),
+        (
+            "Mobile Phone;Work Phone;Phone;State",
+            {"mobile_phone": "Mobile Phone", "work_phone": "Work Phone", "phone": "Phone", "state": "State"},
+        ),
+        ('"Email";"Company, Inc"', {"email": "Email"}),
+        ("Email 2,Email", {"email": "Email"}),
+    ],
+)
+def test_headers_are_read(header, mapping):
+    assert split_csv(f"{header}\nx{';' * 3}\n".encode()).mapping == mapping
+
+
+@pytest.mark.parametrize(
+    ("data", "mapping", "why"),
+    [
+        (b"", None, "no header"),
+        (b"\n \n", None, "no header"),
+        (b"Colour,Size\nred,1\n", None, "No column"),
+        (b"Email\nx\n", {"email": "Mail"}, "no column 'Mail'"),
+        (b"Email\nx\n", {"mail": "Email"}, "no field"),
+        (b"Email\n\xff\n", None, "not UTF-8"),
+        (b'Email,City\na@b.c,"x\nb@b.c,y\n', None, "Line"),
+        (b"Email\n" + b"x" * 150_000 + b"\n", None, "larger|limit"),
+        (b"Email,City\na@b.c," + b"x" * 130_000 + b"\nb@b.c," + b"y" * 160_000, None, "larger|limit"),
+    ],
+)
+def test_what_cannot_be_imported_is_told(data, mapping, why):
+    with pytest.raises(ConfigurationError, match=why):
+        split_csv(data, mapping)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_file_or_a_clear_refusal(data):
+    try:
+        split = split_csv(b"Email,City\n" + data)
+    except ConfigurationError:
+        return
+    assume(split.parts)
+    assert sum(len(read(part)) - 1 for part in split.parts) == split.rows
+
+
+# -- through the client ----------------------------------------------------------------------------
+
+
+def test_a_large_file_goes_in_parts_with_a_key_each():
+    file = csv_of(1_500) + b"\n" + csv_of(3).split(b"\n", 1)[1]
+
+    async def main(here):
+        list_id = await list_of(here, 0)
+        report = await here.client.lead_lists.import_csv(list_id, file)
+        assert (report.rows_parsed, report.rows_imported, report.rows_skipped) == (1_503, 1_500, 3)
+        assert report.skip_reasons == {"duplicate_email": 3}
+        assert report.skipped_rows == [1_502, 1_503, 1_504]
+        assert len(report.parts) == len(sent(here, "/csv-import")) == 3
+        report.raise_for_error()
+        assert (await here.client.lead_lists.get_list(list_id)).lead_count == 1_500
+        again = await here.client.lead_lists.import_csv(list_id, file)
+        assert again.rows_imported == 1_500  # no key was given: imported anew
+
+    modern(main)
+
+
+def test_rows_that_the_server_skips_are_named_by_their_place_in_the_file():
+    rows = [f"a{i}@b.example,x" for i in range(700)]
+    rows[650] = ",only a city"
+    data = "\n".join(["Email,City", *rows]).encode()
+
+    async def main(here):
+        list_id = await list_of(here, 0)
+        report = await here.client.lead_lists.import_csv(list_id, data)
+        assert (report.skip_reasons, report.skipped_rows) == ({"missing_required": 1}, [652])
+
+    modern(main)
+
+
+def test_an_import_that_stops_half_way_says_how_far_it_came():
+    async def main(here):
+        list_id = await list_of(here, 0)
+        here.sandbox.add_fault(Fault("*/csv-import", nth=2, status=403, times=9))
+        report = await here.client.lead_lists.import_csv(list_id, csv_of(1_300), idempotency_key="k")
+        assert (report.rows_imported, report.stopped_by.status, len(report.parts)) == (600, 403, 1)
+        with pytest.raises(type(report.stopped_by)):
+            report.raise_for_error()
+        here.sandbox.clear_faults()
+        report = await here.client.lead_lists.import_csv(list_id, csv_of(1_300), idempotency_key="k")
+        assert report.rows_imported == 1_300
+        assert (await here.client.lead_lists.get_list(list_id)).lead_count == 1_300
+        here.sandbox.add_fault(Fault("*/csv-import", status=403))
+        assert (await error_of(here.client.lead_lists.import_csv(list_id, csv_of(1)))).status == 403
+
+    modern(main)
+
+
+def test_an_import_that_enriches_stays_within_its_wall():
+    async def main(here):
+        lists, list_id = here.client.lead_lists, await list_of(here, 0)
+        for options in (
+            {"dispatch_enrichment": True},
+            {"dispatch_enrichment": True, "enrichment_type": "full"},
+            {"dispatch_enrichment": True, "max_credits": 5},
+            {"dispatch_enrichment": True, "enrichment_type": "all", "max_credits": 5},
+            {"enrichment_type": "full"},
+            {"max_credits": 5},
+        ):
+            assert type(await error_of(lists.import_csv(list_id, csv_of(3), **options))) is ConfigurationError
+        what = {"dispatch_enrichment": True, "enrichment_type": "phone_only"}
+        for wall in (29, -1, float("nan")):
+            error = await error_of(lists.import_csv(list_id, csv_of(3), **what, max_credits=wall))
+            assert isinstance(error, BudgetExceededError)
+        assert not sent(here, "/csv-import")
+        report = await lists.import_csv(list_id, csv_of(3), **what, max_credits=30)
+        (workflow_id,) = report.workflow_ids
+        done = await here.client.enrichment.wait(workflow_id)
+        assert done.credits_charged == here.ledger.credits_charged <= 30
+
+    modern(main)
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("source", ["/nowhere/x.csv", "", "a\0b", "/"])
+def test_a_file_that_cannot_be_read(source):
+    async def main():
+        async with client_of("http://127.0.0.1:9") as client:
+            outcome = await outcome_of(client.lead_lists.import_csv("l", source))
+            assert type(outcome) is ConfigurationError
+            assert not client.statistics().requests
+
+    anyio.run(main)
+
+
+@pytest.mark.sockets
+def test_a_file_is_read_from_the_disk(tmp_path):
+    file = tmp_path / "people.csv"
+    file.write_bytes(csv_of(3))
+
+    async def main():
+        async with Sandbox() as sandbox, client_of(sandbox.base_url, api_key=sandbox.api_key) as client:
+            made = await client.lead_lists.create_list("A")
+            return await client.lead_lists.import_csv(made.list_id, file)
+
+    assert anyio.run(main).rows_imported == 3
