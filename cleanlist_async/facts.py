@@ -104,6 +104,7 @@ PERSON_TYPES: Final[tuple[PersonType, ...]] = get_args(PersonType)
 EMAIL_CREDITS: Final = 1
 PHONE_CREDITS: Final = 10
 FULL_CREDITS: Final = 11
+COMPANY_CREDITS: Final = 1
 """A full result. A full enrichment that found only one half has no documented price: we hold 11."""
 
 WORST_CASE_CREDITS: Final[dict[EnrichmentType, int]] = {

@@ -60,6 +60,10 @@ class Pages(Generic[P, T]):
     def __await__(self) -> Generator[Any, None, P]:
         return self._fetch(self._cursor).__await__()
 
+    async def all(self) -> list[T]:
+        """Return every item of all pages."""
+        return [item async for item in self]
+
     async def pages(self) -> AsyncIterator[P]:
         """Yield page after page, as they come. Ends at the last, and at a cursor that was seen before."""
         cursor, seen = self._cursor, {self._cursor}

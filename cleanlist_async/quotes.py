@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -27,16 +28,20 @@ async def buy(
     estimate: Callable[[], Awaitable[Quote]],
     redeem: Callable[[str], Awaitable[T]],
     *,
-    quote_id: str | None,
+    quote_id: str | Quote | None,
     max_credits: float | None,
 ) -> T:
     """Redeem *quote_id*, or else a fresh quote of at most *max_credits* credits.
+
+    A whole Quote is held against the balance first.
 
     A fresh quote that has gone stale before it was redeemed is replaced once, under the same wall. Raises
     ConfigurationError without either, or with both; InsufficientCreditsError when the balance does not cover
     the price; BudgetExceededError when `max_credits` does not. Nothing was bought then.
     """
     check_price_is_known(quote_id, max_credits)
+    if isinstance(quote_id, Quote):
+        return await redeem(_affordable(quote_id, math.inf))
     if quote_id is not None:
         return await redeem(quote_id)
     assert max_credits is not None  # noqa: S101  # see check_price_is_known
@@ -46,7 +51,7 @@ async def buy(
         return await redeem(_affordable(await estimate(), max_credits))
 
 
-def check_price_is_known(quote_id: str | None, max_credits: float | None) -> None:
+def check_price_is_known(quote_id: str | Quote | None, max_credits: float | None) -> None:
     """Raise ConfigurationError unless exactly one of the two bounds the price."""
     if (quote_id is None) == (max_credits is None):
         raise ConfigurationError(
@@ -55,6 +60,12 @@ def check_price_is_known(quote_id: str | None, max_credits: float | None) -> Non
         )
     if max_credits is not None and not max_credits >= 0:
         raise ConfigurationError("max_credits must be a number of credits, and not negative.")
+
+
+def check_price(cost: float | None, max_credits: float | None) -> None:
+    """Raise BudgetExceededError where a documented price, at most *cost* credits, is beyond *max_credits*."""
+    if max_credits is not None and (cost is None or not cost <= max_credits):
+        raise _over_budget(cost, max_credits, "call can cost")
 
 
 def _affordable(quote: Quote, max_credits: float) -> str:
@@ -74,10 +85,8 @@ def _affordable(quote: Quote, max_credits: float) -> str:
     return quote.quote_id
 
 
-def _over_budget(cost: Number | None, max_credits: float) -> BudgetExceededError:
-    said = "has no price" if cost is None else f"is for {cost:g} credits"
-    error = BudgetExceededError(
-        f"The quote {said}, and max_credits is {max_credits:g}.", fix="Nothing was bought."
-    )
+def _over_budget(cost: Number | None, max_credits: float, what: str = "quote is for") -> BudgetExceededError:
+    said = "quote has no price" if cost is None else f"{what} {cost:g} credits"
+    error = BudgetExceededError(f"The {said}, and max_credits is {max_credits:g}.", fix="Nothing was bought.")
     error.max_credits, error.committed_credits = max_credits, 0
     return error

@@ -19,10 +19,10 @@ async def main() -> None:
             enrichment_type="partial",  # 1 credit at most; phone_only is 10, full 11
         )
         print(f"Started {started.workflow_id}, {started.credits_reserved} credits reserved")
-        status = await client.enrichment.wait(started.workflow_id)
+        status = await client.enrichment.wait(started)
         print(f"Charged {status.credits_charged} credits, refunded {status.credits_refunded}")
-        if status.found and status.result:
-            print(f"Found {status.result.full_name}: {status.result.email}")
+        if person := status.person:
+            print(f"Found {person.full_name}: {person.email}")
 
 
 asyncio.run(main())

@@ -124,7 +124,6 @@ UNREADABLE = {
     "deep": b"[" * 100_000,
     "latin": b'{"credits": "\xe9"}',
     "other": b'{"credit": 7}',
-    "other": b'{"balance": 3}',
 }
 
 

@@ -152,3 +152,8 @@ class WorkflowStatus(Envelope):
         if not self.is_final or self.result is None:
             return None
         return bool(self.result.lead_id) and self.result.status.lower() not in FAILED_STATUSES
+
+    @property
+    def person(self) -> PersonResult | None:
+        """What was found of one person; None while it runs, where nothing was found, and for lists."""
+        return self.result if self.found else None

@@ -7,7 +7,7 @@ from typing import Final
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call
-from cleanlist_async.errors import Billed
+from cleanlist_async.errors import Billed, ConfigurationError
 from cleanlist_async.facts import PersonType
 from cleanlist_async.ids import CohortId, WorkflowId
 from cleanlist_async.models.enrichment import (
@@ -17,7 +17,8 @@ from cleanlist_async.models.enrichment import (
     TaskEnrichment,
     WorkflowStatus,
 )
-from cleanlist_async.quotes import buy, check_price_is_known
+from cleanlist_async.models.workspace import Quote
+from cleanlist_async.quotes import buy, check_price, check_price_is_known
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.requests import (
     PERSON_DATA_POINTS,
@@ -87,13 +88,15 @@ class Enrichment(ModernGroup):
         enrichment_type: PersonType | None = None,
         include_phone: bool | None = None,
         quote_id: str | None = None,
+        max_credits: float | None = None,
     ) -> PersonEnrichment:
         """Start the enrichment of one person into a list. Spends 1, 10 or 11 credits if something is found.
 
         One of `email`, `linkedin_url`, `person_id`, or both names with a company is needed; `phone` is only a
-        hint. `enrichment_type` is ``partial`` (e-mail, 1 credit), ``phone_only`` (10) or ``full`` (11).
-        `include_phone` is the API's older way to say ``phone_only`` (True) or ``partial`` (False), which is
-        what is sent. With a `quote_id` (of the tool ``enrich_person``) a lost answer may be asked for again.
+        hint. `enrichment_type` is ``partial`` (e-mail, 1 credit; the default), ``phone_only`` (10) or
+        ``full`` (11); `max_credits` refuses what could cost more (BudgetExceededError). `include_phone` is
+        the API's older way to say ``phone_only`` (True) or ``partial`` (False), which is what is sent. With
+        a `quote_id` (of the tool ``enrich_person``) a lost answer may be asked for again.
 
         Needs the scope ``enrich:write``. Raises InsufficientCreditsError, UnknownOutcomeError.
         """
@@ -107,9 +110,10 @@ class Enrichment(ModernGroup):
             company_name=company_name,
             domain=domain,
             person_id=person_id,
-            enrichment_type=_type_of(enrichment_type, include_phone=include_phone),
+            enrichment_type=(wanted := _type_of(enrichment_type, include_phone=include_phone)),
             quote_id=quote_id,
         )
+        check_price(facts.WORST_CASE_CREDITS.get(wanted), max_credits)
         return await self._ask(ENRICH_PERSON, request, guarded=quote_id is not None)
 
     async def enrich_company(
@@ -120,10 +124,12 @@ class Enrichment(ModernGroup):
         company_ticker: str | None = None,
         company_id: str | None = None,
         quote_id: str | None = None,
+        max_credits: float | None = None,
     ) -> CompanyEnrichment:
         """Enrich one company, and return it: 1 credit, no workflow. `domain` matches best.
 
-        Needs the scope ``enrich:write``. Raises InsufficientCreditsError, UnknownOutcomeError.
+        `max_credits` below that is refused (BudgetExceededError). Needs the scope ``enrich:write``. Raises
+        InsufficientCreditsError, UnknownOutcomeError.
         """
         request = EnrichCompany.checked(
             domain=domain,
@@ -132,6 +138,7 @@ class Enrichment(ModernGroup):
             company_id=company_id,
             quote_id=quote_id,
         )
+        check_price(facts.COMPANY_CREDITS, max_credits)
         return await self._ask(ENRICH_COMPANY, request, guarded=quote_id is not None)
 
     async def enrich_by_task(
@@ -141,7 +148,7 @@ class Enrichment(ModernGroup):
         data_points: Iterable[DataPoint],
         entity_ids: Iterable[str] | None = None,
         lead_list_id: str | None = None,
-        quote_id: str | None = None,
+        quote_id: str | Quote | None = None,
         max_credits: float | None = None,
     ) -> TaskEnrichment:
         """Enrich the members of a cohort that a search or a page gave. Spends credits.
@@ -181,7 +188,7 @@ class Enrichment(ModernGroup):
         list_id: str,
         *,
         scope: ListScope | PersonType = "partial",
-        quote_id: str | None = None,
+        quote_id: str | Quote | None = None,
         max_credits: float | None = None,
     ) -> ListEnrichment:
         """Start the enrichment of a whole list. Spends credits; results are read from the list afterwards.
@@ -210,18 +217,20 @@ class Enrichment(ModernGroup):
 
     async def wait(
         self,
-        workflow_id: WorkflowId | CohortId | str,
+        workflow_id: WorkflowId | CohortId | str | PersonEnrichment | ListEnrichment | TaskEnrichment,
         *,
         timeout_s: float = facts.WAIT_TIMEOUT_S,
         progress: Callable[[WorkflowStatus], None] | None = None,
     ) -> WorkflowStatus:
         """Wait until an enrichment is finished, and return its last status. Free.
 
-        `progress` is called with each answer; what it raises ends the wait. For one person, ``found`` says
-        whether anything was; the rows of a list are read with `client.lead_lists.list_leads_in_list`. Raises
-        WorkflowFailedError when the server ended it unfinished, and WaitTimeoutError after `timeout_s`
-        seconds: it goes on, and can be waited for again.
+        `workflow_id` may be what started it, whole. `progress` is called with each answer; what it raises
+        ends the wait. For one person, ``person`` is what was found, or None; the rows of a list are read with
+        `client.lead_lists.list_leads_in_list`. Raises WorkflowFailedError when the server ended it
+        unfinished, and WaitTimeoutError after `timeout_s` seconds: it goes on, and can be waited for again.
         """
+        if isinstance(workflow_id, PersonEnrichment | ListEnrichment | TaskEnrichment):
+            workflow_id = _id_of(workflow_id)
         question = self._question(workflow_id, RequestClass.STATUS)
         status = await self._finished(question, workflow_id, timeout_s, progress)
         if status.ended_badly:
@@ -242,10 +251,13 @@ class Enrichment(ModernGroup):
         return Workspace(self._session)
 
 
-def _type_of(enrichment_type: PersonType | None, *, include_phone: bool | None) -> PersonType | None:
-    """Say with a word what `include_phone` means, which is not what it seems: a phone number *only*."""
+def _type_of(enrichment_type: PersonType | None, *, include_phone: bool | None) -> PersonType:
+    """Say with a word what `include_phone` means, which is not what it seems: a phone number *only*.
+
+    The type is always said, so that the price is never left to the server.
+    """
     if include_phone is None:
-        return enrichment_type
+        return enrichment_type or "partial"
     meant: PersonType = "phone_only" if include_phone else "partial"
     if enrichment_type is not None and enrichment_type != meant:
         raise refusal(
@@ -260,6 +272,12 @@ def _billed(status: WorkflowStatus) -> Billed:
     if status.credits_charged or status.refund_status == "pending_review":
         return "yes"
     return "no" if status.credits_charged == 0 or status.refund_status == "not_applicable" else "unknown"
+
+
+def _id_of(started: PersonEnrichment | ListEnrichment | TaskEnrichment) -> WorkflowId:
+    if started.workflow_id is None:
+        raise ConfigurationError("There is nothing to wait for: companies are enriched at once.")
+    return started.workflow_id
 
 
 def _listed(data_points: Iterable[DataPoint]) -> list[DataPoint]:

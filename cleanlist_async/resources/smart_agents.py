@@ -9,6 +9,7 @@ from cleanlist_async import facts
 from cleanlist_async.calls import Call
 from cleanlist_async.ids import SmartAgentTaskId
 from cleanlist_async.models.smart_agents import SmartAgentResults, SmartAgentRuns, StartedSmartAgent
+from cleanlist_async.models.workspace import Quote
 from cleanlist_async.quotes import buy, check_price_is_known
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.requests import AgentType, LeadScope, ListSmartAgents, RunSmartAgent
@@ -53,7 +54,7 @@ class SmartAgents(ModernGroup):
         lead_scope: LeadScope = "subset",
         max_rows: int | None = None,
         overwrite: bool = False,
-        quote_id: str | None = None,
+        quote_id: str | Quote | None = None,
         max_credits: float | None = None,
     ) -> StartedSmartAgent:
         """Start an agent over a list. Spends credits per lead; `wait` takes the ``smart_agent_task_id``.
@@ -101,17 +102,19 @@ class SmartAgents(ModernGroup):
 
     async def wait(
         self,
-        smart_agent_task_id: SmartAgentTaskId,
+        smart_agent_task_id: SmartAgentTaskId | StartedSmartAgent,
         *,
         timeout_s: float = facts.WAIT_TIMEOUT_S,
         progress: Callable[[SmartAgentResults], None] | None = None,
     ) -> SmartAgentResults:
         """Wait until a run is finished, and return its results. Free.
 
-        `progress` is called with each answer, and the results so far; what it raises ends the wait. Raises
-        WorkflowFailedError when the run ended as failed, and WaitTimeoutError after `timeout_s` seconds: it
-        goes on, and can be waited for again.
+        `smart_agent_task_id` may be what started the run, whole. `progress` is called with each answer and
+        the results so far; what it raises ends the wait. Raises WorkflowFailedError when the run ended as
+        failed, and WaitTimeoutError after `timeout_s` seconds: it goes on, and can be waited for again.
         """
+        if isinstance(smart_agent_task_id, StartedSmartAgent):
+            smart_agent_task_id = smart_agent_task_id.smart_agent_task_id
         question = self._question(smart_agent_task_id, RequestClass.STATUS)
         results = await self._finished(question, smart_agent_task_id, timeout_s, progress)
         if results.ended_badly:

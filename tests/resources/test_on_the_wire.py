@@ -44,7 +44,12 @@ LEAST = {
             "idempotency_key": "k",
         },
     ),
-    "enrich_person": ("enrichment", (LIST,), {"email": "e"}, {"lead_list_id": LIST, "email": "e"}),
+    "enrich_person": (
+        "enrichment",
+        (LIST,),
+        {"email": "e"},
+        {"lead_list_id": LIST, "email": "e", "enrichment_type": "partial"},  # the price is never left open
+    ),
     "enrich_company": ("enrichment", (), {"company_name": "c"}, {"company_name": "c"}),
     "enrich_by_task": (
         "enrichment",

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async.bulk.tables import ContactTable, TableError, guess_columns
-from cleanlist_async.headers import addressable, known_as
 from cleanlist_async.bulk.tables.values import company_domain, split_name
+from cleanlist_async.headers import addressable, known_as
 
 URL = "https://www.linkedin.com/in/jane"
 PAGE = "https://www.linkedin.com/company/acme"
