@@ -60,6 +60,10 @@ class Call(Generic[T]):
     """Whether an answer is for this call: httpx can hand one request's answer to the next."""
     see_it_through: bool = False
     """Whether a cancelled caller waits for the answer of a paid request that is on its way."""
+    before: Callable[[], None] | None = None
+    """Called before the first byte of an attempt leaves; a CleanlistError from it stops the attempt."""
+    once: bool = False
+    """Whether there is one attempt only: its owner decides on others, a 429 included."""
     guarded: bool = False
     """Whether it carries a quote or an idempotency key: then the server takes it once, however often sent."""
     repeated: Callable[[CleanlistError], T | None] = lambda _error: None
@@ -68,7 +72,8 @@ class Call(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
-    """The answer to a call, and the name of the key that it was asked with."""
+    """The answer to a call, the name of the key that it was asked with, and the server's id for support."""
 
     value: T
     key: str | None
+    request_id: str | None = None

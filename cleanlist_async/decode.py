@@ -168,7 +168,7 @@ def decode_error(
         code=code,
         cause=_text(said.get("cause")),
         fix=_text(said.get("fix")) or _FIXES.get(code),
-        request_id=_text(said.get("request_id")) or _request_id(headers),
+        request_id=_text(said.get("request_id")) or request_id_of(headers),
         retryable=flag if isinstance(flag, bool) else status in _RETRYABLE_STATUSES or None,
         retry_after_s=retry_after_s(headers, said.get("retry_after_ms"), now),
         docs_url=_text(said.get("docs_url")),
@@ -246,7 +246,8 @@ def _problem(said: Mapping[str, JSON], content: JSON, status: int) -> str:
     return f"The server answered {status} without saying why."
 
 
-def _request_id(headers: Mapping[str, str]) -> str | None:
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """Find the server's id of a request in the headers of its answer, whatever it is called; else None."""
     for pattern in _REQUEST_ID_HEADERS:
         for name, value in headers.items():
             if pattern.search(name) and (line := one_line(value, 128)):

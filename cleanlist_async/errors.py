@@ -46,6 +46,9 @@
     ├── WaitTimeoutError                    we stopped waiting for a workflow that goes on
     ├── DeadlineExceededError               deadline_s passed
     ├── BudgetExceededError                 max_credits is used up
+    ├── JournalError                        the journal of a job cannot be used; nothing is sent
+    │   ├── JournalLockedError              another process works on it
+    │   └── InputChangedError               the input is not what the job was begun with
     └── ConfigurationError                  our caller's mistake; nothing was sent
         └── WrongEventLoopError             the client belongs to another event loop or process
 
@@ -406,6 +409,20 @@ class BudgetExceededError(CleanlistError):
 
     max_credits: float | None = None
     committed_credits: float | None = None
+
+
+class JournalError(CleanlistError):
+    """The journal of a job cannot be read or written. Nothing is sent without it."""
+
+
+class JournalLockedError(JournalError):
+    """Another process, or another job of this one, works on the journal."""
+
+    retryable = True
+
+
+class InputChangedError(JournalError):
+    """The input is not what the job was begun with, so its results would go to the wrong people."""
 
 
 class ConfigurationError(CleanlistError):

@@ -140,6 +140,9 @@ FAILED_STATUSES: Final = frozenset({"failed", "cancelled", "canceled", "terminat
 MAX_OPEN_WORKFLOWS: Final = 512
 """Workflows a bulk run keeps open at once: at 30 requests a minute, 17 minutes of submits."""
 
+CACHE_TTL_S: Final = 90 * 86_400.0
+"""Seconds for which a bought result is taken for good: people change jobs, on average, within years."""
+
 WAIT_TIMEOUT_S: Final = 900.0
 """Seconds that a wait for one workflow takes at most by default, as in MCP/polling."""
 

@@ -13,7 +13,7 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call, CallOptions, Reply
-from cleanlist_async.decode import salvage_workflow_id
+from cleanlist_async.decode import request_id_of, salvage_workflow_id
 from cleanlist_async.errors import (
     JSON,
     APIError,
@@ -77,6 +77,11 @@ class Pipeline:
         self._quota = RetryQuota()
         self._origins: dict[str, Origin] = {}
         self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT)
+
+    @property
+    def secret(self) -> Secret:
+        """The first of the client's keys, or its session token."""
+        return next(iter(self._keys.values()))
 
     async def call(self, call: Call[T], options: CallOptions) -> Reply[T]:
         """Make one call, with as many attempts as it may and needs to take.
@@ -225,6 +230,8 @@ class Pipeline:
 
     def _judge(self, call: Call[T], send: _Send) -> Reply[T] | CleanlistError:
         exchange = send.exchange
+        if exchange.halted is not None:
+            return exchange.halted
         log.debug("%s %s -> %s", send.request.method, send.request.path, exchange.status or exchange.reason)
         if send.error is not None:
             return self._failed(call, exchange, send.error)
@@ -237,14 +244,16 @@ class Pipeline:
         self._learn_organization(value)
         if send.request.paid:
             self._remember_origin(value, send)
-        return Reply(value, send.permit.key)
+        return Reply(value, send.permit.key, request_id_of(exchange.headers))
 
     def _read(self, call: Call[T], exchange: Exchange) -> T | CleanlistError:
         value = read_value(call, exchange)
         if isinstance(value, CleanlistError) or call.belongs(value):
             return value
         self._transport.renew()  # its connection is one answer behind, and would stay so
-        return malformed("the answer belongs to another call", exchange)
+        error = malformed("the answer belongs to another call", exchange)
+        error.workflow_id = None  # it is not ours
+        return error
 
     def _failed(self, call: Call[T], exchange: Exchange, error: CleanlistError) -> CleanlistError:
         if call.operation.retry == "safe":
@@ -284,7 +293,7 @@ class Pipeline:
         """Return the seconds to wait before another attempt, or None to give up."""
         if isinstance(error, UnknownOutcomeError) and call.guarded and error.answer is not None:
             error = error.answer
-        if not error.retryable or not error.safe_to_retry:
+        if call.once or not error.retryable or not error.safe_to_retry:
             return None
         interactive = call.kind is RequestClass.INTERACTIVE
         asked_s = error.retry_after_s if isinstance(error, APIError) else None
@@ -329,6 +338,7 @@ def _request(call: Call[T]) -> Request:
         call.params,
         call.content() if call.content else None,
         paid=operation.retry != "safe",
+        before=call.before,
         max_answer_bytes=operation.max_answer_bytes,
     )
 

@@ -129,7 +129,7 @@ class PollScheduler:
 
     async def _run(self) -> None:
         try:
-            while self._open:
+            while self._open and not self._pipeline.root.closed:
                 self._changed = anyio.Event()
                 sleep_s = self._ask_due()
                 with anyio.move_on_after(sleep_s):
@@ -147,9 +147,12 @@ class PollScheduler:
         streak = max((patience.streak for patience in self._patience.values()), default=0)
         places = min(_ASKED_AT_ONCE, 1 + streak) - (len(self._open) - len(idle))
         next_s = math.inf
+        saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
+        eager = {key: not saturated and self._is_idle(key) for key in {one.question.key for one in idle}}
         for position, waiting in enumerate(idle):
             age = now - waiting.submitted_at
-            wait_s = self._ask_age(waiting, position) - age
+            scout = position < (1 if saturated else _SCOUTS)
+            wait_s = self._ask_age(waiting, eager=eager[waiting.question.key], scout=scout) - age
             if wait_s > 0:
                 next_s = min(next_s, wait_s)
             elif places > 0:
@@ -159,11 +162,8 @@ class PollScheduler:
         # Whether tokens are idle changes without telling us.
         return max(0.01, min(next_s, self._limiter.limits.window_s / 30))
 
-    def _ask_age(self, waiting: _Open[Any], position: int) -> float:
-        saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
-        eager = not saturated and self._has_idle_tokens(waiting)
+    def _ask_age(self, waiting: _Open[Any], *, eager: bool, scout: bool) -> float:
         if waiting.is_new:
-            scout = position < (1 if saturated else _SCOUTS)
             age = waiting.patience.ask_at(waiting.last_age_s, eager=eager, scout=scout)
         else:
             age = waiting.asked and 1.0 + 1.5 * waiting.last_age_s
@@ -179,14 +179,11 @@ class PollScheduler:
             return age
         return min(age, max(_FIRST_GAP * window_s, min(2 * last_s, last_s + _LONGEST_GAP * window_s)))
 
-    def _has_idle_tokens(self, waiting: _Open[Any]) -> bool:
-        free = self._free_tokens(waiting)
-        return free * 2 > self._limiter.limits.key and len(self._open) * 2 <= max(free, 2)
-
-    def _free_tokens(self, waiting: _Open[Any]) -> int:
+    def _is_idle(self, key: str | None) -> bool:
+        """Whether so many tokens of a key are free that a question too early costs little."""
         route = self._pipeline.route
-        key = waiting.question.key
-        return self._limiter.available(route.only(key) if key else route)
+        free = self._limiter.available(route.only(key) if key else route)
+        return free * 2 > self._limiter.limits.key and len(self._open) * 2 <= max(free, 2)
 
     # -- one question --------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from cleanlist_async.errors import (
     BudgetExceededError,
@@ -20,7 +20,7 @@ from cleanlist_async.models.workspace import Quote
 
 T = TypeVar("T")
 
-_STALE = (QuoteExpiredError, QuoteMismatchError, EstimateTokenMismatchError, SpendCapExceededError)
+STALE: Final = (QuoteExpiredError, QuoteMismatchError, EstimateTokenMismatchError, SpendCapExceededError)
 """Refusals that cost nothing and mean that the price, or the list behind it, is no longer what it was."""
 
 
@@ -41,14 +41,14 @@ async def buy(
     """
     check_price_is_known(quote_id, max_credits)
     if isinstance(quote_id, Quote):
-        return await redeem(_affordable(quote_id, math.inf))
+        return await redeem(affordable(quote_id, math.inf))
     if quote_id is not None:
         return await redeem(quote_id)
     assert max_credits is not None  # noqa: S101  # see check_price_is_known
     try:
-        return await redeem(_affordable(await estimate(), max_credits))
-    except _STALE:
-        return await redeem(_affordable(await estimate(), max_credits))
+        return await redeem(affordable(await estimate(), max_credits))
+    except STALE:
+        return await redeem(affordable(await estimate(), max_credits))
 
 
 def check_price_is_known(quote_id: str | Quote | None, max_credits: float | None) -> None:
@@ -68,8 +68,12 @@ def check_price(cost: float | None, max_credits: float | None) -> None:
         raise _over_budget(cost, max_credits, "call can cost")
 
 
-def _affordable(quote: Quote, max_credits: float) -> str:
-    """Return the id of a quote that may be redeemed."""
+def affordable(quote: Quote, max_credits: float) -> str:
+    """Return the id of a quote that may be redeemed.
+
+    Raises BudgetExceededError when `max_credits` does not cover it, InsufficientCreditsError when the balance
+    does not.
+    """
     cost, available = quote.estimated_cost, quote.available_credits
     if cost is None or not cost <= max_credits:
         raise _over_budget(cost, max_credits)

@@ -84,5 +84,8 @@ def unknown_outcome(operation: str, error: CleanlistError, exchange: Exchange) -
     unknown.answer = unknown.__cause__ = error
     unknown.status = exchange.status or None
     unknown.code = error.code if isinstance(error, APIError) else None
-    unknown.workflow_id = salvage_workflow_id(exchange.body)
+    if isinstance(error, MalformedResponseError):
+        unknown.workflow_id = error.workflow_id
+    else:
+        unknown.workflow_id = salvage_workflow_id(exchange.body)
     return unknown

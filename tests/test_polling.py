@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import math
 import random
 
@@ -180,3 +182,32 @@ def test_how_many_are_overdue():
             assert polls.overdue == 1
 
     in_world(main)
+
+
+@pytest.mark.parametrize("at_s", [1.0, 2.0, 3.0, 4.0])
+def test_closing_as_a_question_falls_due_breaks_nothing(at_s):
+    broken, ends = [], []
+
+    async def main(here):
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: broken.append(context))
+        accepted = [await here.client.public.submit_bulk(people(1, n)) for n in range(2)]
+        polls, now = here.client._bulk().polls, here.client._pipeline.limiter.clock()
+
+        async def wait(workflow_id):
+            try:
+                await polls.finished(
+                    status_call(workflow_id=workflow_id), submitted_at=now, options=here.client._options
+                )
+            except CleanlistError as error:
+                ends.append(type(error).__name__)
+
+        async with anyio.create_task_group() as group:
+            for submission in accepted:
+                group.start_soon(wait, submission.workflow_id)
+            await anyio.sleep(at_s)
+            await here.client.aclose()
+
+    in_world(main, workflow_s=100.0)
+    gc.collect()
+    assert not broken
+    assert ends == ["ConfigurationError"] * 2

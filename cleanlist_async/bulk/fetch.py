@@ -76,9 +76,19 @@ class Fetcher:
         self._options = options
         self._note_lookups = note_lookups
 
-    async def fetch(self, submitted: Submitted, enrichment_type: EnrichmentType) -> list[EnrichmentResult]:
-        """Wait for a workflow and return a result for each of its contacts, in their order."""
+    async def fetch(
+        self,
+        submitted: Submitted,
+        enrichment_type: EnrichmentType,
+        *,
+        finished: Callable[[], None] = lambda: None,
+    ) -> list[EnrichmentResult]:
+        """Wait for a workflow and return a result for each of its contacts, in their order.
+
+        *finished* is called once the workflow is, before its rows are completed.
+        """
         status, key = await self._finished(submitted)
+        finished()
         rows = list(status.rows)
         if not status.failed:
             rows += await self._look_up(_missing(submitted, rows), key)

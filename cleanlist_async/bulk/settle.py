@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from cleanlist_async import facts
 from cleanlist_async.bulk.dedupe import copy_for
@@ -119,6 +120,18 @@ def estimate(row: EnrichmentRow, enrichment_type: EnrichmentType) -> float:
             return 1 if row.has_findings else 0
         case _:
             return 0
+
+
+def priced_by_halves(result: EnrichmentResult) -> EnrichmentResult:
+    """Return a result of ``full`` that found one half at the price of that half, if the server says none.
+
+    The documentation gives no price for it: 11 credits, or 1 for an e-mail and 10 for a phone.
+    """
+    found_one = bool(result.email) != bool(result.phones)
+    if result.enrichment_type != "full" or result.credits_charged is not None or not found_one:
+        return result
+    price = facts.EMAIL_CREDITS if result.email else facts.PHONE_CREDITS
+    return replace(result, credits_estimated=price if result.credits_estimated else 0.0)
 
 
 def _status(row: EnrichmentRow, enrichment_type: EnrichmentType) -> ResultStatus:

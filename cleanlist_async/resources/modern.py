@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -58,17 +58,19 @@ class ModernGroup:
         guarded: bool = False,
         **ids: str,
     ) -> A:
-        call = Call(
+        call = replace(
+            self._call(operation, request, **ids), belongs=belongs, repeated=repeated, guarded=guarded
+        )
+        return (await self._session.pipeline.call(call, self._session.options)).value
+
+    def _call(self, operation: Operation[A], request: RequestModel | None = None, **ids: str) -> Call[A]:
+        return Call(
             operation,
             path=self._path(operation, **ids),
             key=self._session.pipeline.home_key,
             params=request.params() if isinstance(request, Query) else {},
             content=None if request is None or isinstance(request, Query) else request.body,
-            belongs=belongs,
-            repeated=repeated,
-            guarded=guarded,
         )
-        return (await self._session.pipeline.call(call, self._session.options)).value
 
     def _path(self, operation: Operation[A], **ids: str) -> str:
         checked = {name: quoted_id(name, value) for name, value in ids.items()}

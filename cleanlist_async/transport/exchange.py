@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import httpx
 
 from cleanlist_async import facts
+from cleanlist_async.errors import CleanlistError
 
 Failure: TypeAlias = Literal["timeout", "connection", "too_large", "encoding", "incomplete"]
 Params: TypeAlias = Mapping[str, str | Sequence[str]]
@@ -24,6 +25,8 @@ class Request:
     params: Params = field(default_factory=dict[str, str])
     content: bytes | None = field(default=None, repr=False)
     paid: bool = False
+    before: Callable[[], None] | None = None
+    """Called once a connection is there, before the first byte leaves; what it raises stops that."""
     max_answer_bytes: int = facts.MAX_ANSWER_BYTES
 
 
@@ -42,6 +45,8 @@ class Exchange:
     body: bytes = field(default=b"", repr=False)
     failure: Failure | None = None
     reason: str = ""
+    halted: CleanlistError | None = None
+    """What `Request.before` raised: nothing was sent."""
 
     def take_head(self, response: httpx.Response) -> None:
         """Note status and headers."""

@@ -16,7 +16,7 @@ import anyio
 import httpx
 
 from cleanlist_async import facts
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.redact import Secret, one_line
 from cleanlist_async.transport.addresses import check_base_url, checked_proxy
 from cleanlist_async.transport.download import Download, download
@@ -69,6 +69,11 @@ class Transport:
         self, request: Request, key: Secret, timeout_s: float, exchange: Exchange
     ) -> None:
         pool = self._pool(paid=request.paid)
+        if request.before is not None and not pool.shows_trace:
+            exchange.halted = ConfigurationError(
+                "A durable job needs to see its requests leave, and this transport does not show it."
+            )
+            return
         pool.users += 1
         try:
             await self._attempt(pool.client, request, key, timeout_s, exchange, shows_trace=pool.shows_trace)
@@ -140,7 +145,7 @@ class Transport:
         *,
         shows_trace: bool = False,
     ) -> None:
-        trace = _Trace(exchange, self._clock)
+        trace = _Trace(exchange, self._clock, request.before)
         try:
             wire = self._wire_request(request, key, trace, timeout_s)
             with anyio.move_on_after(timeout_s) as scope:
@@ -211,19 +216,33 @@ class _Pool:
 class _Trace:
     """Watches httpcore at work on one request."""
 
-    __slots__ = ("_clock", "_exchange", "seen")
+    __slots__ = ("_before", "_clock", "_exchange", "seen")
 
-    def __init__(self, exchange: Exchange, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, exchange: Exchange, clock: Callable[[], float], before: Callable[[], None] | None
+    ) -> None:
         self._exchange = exchange
         self._clock = clock
+        self._before = before
         self.seen = False
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.seen = True
         if event.endswith("send_request_headers.started"):
-            self._exchange.sent = self._exchange.sent or not _is_to_proxy(info)
+            if not _is_to_proxy(info):
+                self._leave()
         elif event.endswith("receive_response_headers.complete") and self._exchange.sent:
             self._exchange.answered_at = self._clock()
+
+    def _leave(self) -> None:
+        before, self._before = self._before, None
+        if before is not None:
+            try:
+                before()
+            except CleanlistError as refusal:
+                self._exchange.halted = refusal
+                raise
+        self._exchange.sent = True
 
 
 def _is_to_proxy(info: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -137,6 +138,13 @@ class EnrichedWriter:
             self._part.finish(overwrite=self._overwrite)
         finally:
             self._part.leave()
+
+    def discard(self) -> None:
+        """Close without a target, and remove the part: for what can be written anew at no cost."""
+        self._is_open = False
+        self._part.leave()
+        with suppress(OSError):
+            self.part_path.unlink()
 
     def _enrichment(self, values: Mapping[str, str]) -> str:
         if unknown := values.keys() - set(self._columns):
