@@ -35,11 +35,14 @@ if TYPE_CHECKING:
         FieldMappingRequiredError,
         FiltersUnavailableError,
         FolderNotFoundError,
+        InputChangedError,
         InsufficientCreditsError,
         InsufficientScopeError,
         InternalServerError,
         InvalidCursorError,
         InvalidFilterError,
+        JournalError,
+        JournalLockedError,
         ListNotFoundError,
         MalformedResponseError,
         MissingColumnError,
@@ -67,6 +70,9 @@ if TYPE_CHECKING:
         WrongEventLoopError,
     )
     from cleanlist_async.ids import CohortId, ContactTaskId, SmartAgentTaskId, WorkflowId
+    from cleanlist_async.job.job import Job
+    from cleanlist_async.job.status import JobReport, JobStatus
+    from cleanlist_async.job.unknown import UnknownChunk
     from cleanlist_async.models.enrichment import WorkflowStatus
     from cleanlist_async.models.workspace import Quote
     from cleanlist_async.pagination import Pages
@@ -83,6 +89,9 @@ _HOMES = {
     "EnrichmentReport": "bulk.report",
     "EnrichmentResult": "bulk.report",
     "ImportReport": "resources.csv_import",
+    "Job": "job.job",
+    "JobReport": "job.status",
+    "JobStatus": "job.status",
     "Pages": "pagination",
     "Plan": "bulk.plan",
     "Progress": "bulk.report",
@@ -93,6 +102,7 @@ _HOMES = {
     "SmartAgentTaskId": "ids",
     "Statistics": "client",
     "Summary": "bulk.report",
+    "UnknownChunk": "job.unknown",
     "WorkflowId": "ids",
     "WorkflowStatus": "models.enrichment",
 }
@@ -124,11 +134,17 @@ __all__ = [
     "FiltersUnavailableError",
     "FolderNotFoundError",
     "ImportReport",
+    "InputChangedError",
     "InsufficientCreditsError",
     "InsufficientScopeError",
     "InternalServerError",
     "InvalidCursorError",
     "InvalidFilterError",
+    "Job",
+    "JobReport",
+    "JobStatus",
+    "JournalError",
+    "JournalLockedError",
     "ListNotFoundError",
     "MalformedResponseError",
     "MissingColumnError",
@@ -158,6 +174,7 @@ __all__ = [
     "Statistics",
     "Summary",
     "TaskNotFoundError",
+    "UnknownChunk",
     "UnknownOutcomeError",
     "VersionDeprecatedError",
     "WaitTimeoutError",

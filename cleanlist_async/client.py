@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache as once
+from functools import partial
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Never, Self
 
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress
     from cleanlist_async.bulk.service import BulkService
     from cleanlist_async.bulk.stream import ResultStream
+    from cleanlist_async.job.job import ChosenMode, HalfFullPrice, Job
+    from cleanlist_async.job.source import JobSource
+    from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.polling import PollScheduler
     from cleanlist_async.resources.enrichment import Enrichment
     from cleanlist_async.resources.export import Export
@@ -137,8 +143,8 @@ class AsyncCleanlist:
         self._pipeline = Pipeline(
             keys=names, route=route, limiter=limiter, transport=transport, root=self._root
         )
-        self._polls = cache(partial(_open_polls, self._pipeline))
-        self._bulk = cache(partial(_open_bulk, self._pipeline, self._polls))
+        self._polls = once(partial(_open_polls, self._pipeline))
+        self._bulk = once(partial(_open_bulk, self._pipeline, self._polls))
         attach(limiter, self._pipeline, route)
 
     def _open_transport(
@@ -311,6 +317,54 @@ class AsyncCleanlist:
         """
         return await self._bulk().collect(pending, self._options)
 
+    async def job(
+        self,
+        journal: str | PathLike[str],
+        source: JobSource,
+        *,
+        enrichment_type: EnrichmentType = "partial",
+        max_credits: float | None = None,
+        webhook: str | None = None,
+        submit_mode: ChosenMode = "auto",
+        on_unknown: OnUnknown = "hold",
+        max_duplicate_credits: float | None = None,
+        cache: str | PathLike[str] | None = None,
+        cache_ttl_s: float = facts.CACHE_TTL_S,
+        half_full_price: HalfFullPrice = "full",
+        max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
+    ) -> Job:
+        """Begin a durable bulk job, or resume it: the same call does both. Sends nothing yet.
+
+        *journal* is the file that survives; *source* a CSV, TSV or JSON Lines file, or an iterable that can
+        be read again. `max_credits` is a hard wall in credits, and may be another one on resume. `webhook` is
+        the public address of your receiver, for `Job.receive`. `submit_mode` says how a submit whose answer
+        was lost is found again; see `Job.promise`. `on_unknown` holds such a submit, or sends it again at the
+        cost of at most `max_duplicate_credits`, or asks a function of yours. `cache` is a file of results
+        that were bought before, good for `cache_ttl_s` seconds. `half_full_price` is the reading of what
+        ``full`` costs where one half was found, which is documented nowhere: ``"full"`` 11 credits,
+        ``"each"`` those of the half; the server's own word, where it gives one, counts before it.
+
+        Raises JournalLockedError when another process works on the journal, InputChangedError when the source
+        or what was asked for is not what the job was begun with.
+        """
+        from cleanlist_async.job.job import Job, JobSpec  # noqa: PLC0415  # see _open_bulk
+        from cleanlist_async.job.unknown import UnknownPolicy  # noqa: PLC0415
+
+        spec = JobSpec(
+            enrichment_type=enrichment_type,
+            max_credits=max_credits,
+            webhook=webhook,
+            submit_mode=submit_mode,
+            policy=UnknownPolicy(on_unknown, max_duplicate_credits),
+            options=self._options,
+            cache=None if cache is None else Path(cache),
+            cache_ttl_s=cache_ttl_s,
+            half_full_price=half_full_price,
+            max_open_workflows=max_open_workflows,
+            api_version=self._api_version,
+        )
+        return await Job.open(self._pipeline, self._polls(), Path(journal), source, spec)
+
     @property
     def abandoned(self) -> list[EnrichmentResult]:
         """Results of `enrich` calls that were cancelled: found ones, and pending ones for `collect`."""
@@ -350,7 +404,11 @@ class AsyncCleanlist:
         )
 
     async def __aenter__(self) -> Self:
-        await self._root.ensure()
+        try:
+            await self._root.ensure()
+        except BaseException:  # cancelled: nobody will leave what nobody has entered
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(

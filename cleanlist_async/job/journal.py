@@ -1,0 +1,365 @@
+"""The journal of a job: what was planned, sent, answered and found, each on disk before what follows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Final, Self
+
+from cleanlist_async.bulk.report import EnrichmentResult
+from cleanlist_async.errors import JournalError
+from cleanlist_async.job.database import Database
+from cleanlist_async.job.queries import HEADER, RESULT, JournalQueries
+from cleanlist_async.job.records import (
+    NOTHING_TO_SEND,
+    Answer,
+    Attempt,
+    ChunkRow,
+    Decision,
+    Header,
+    as_row,
+    now,
+)
+from cleanlist_async.job.states import ChunkState
+
+_LARGEST_BODY: Final = 64 * 1024
+
+
+class Journal(JournalQueries):
+    """A journal on the disk. Not for two processes at once: see :class:`JournalLock`."""
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Create an empty journal, which must not exist, readable by its owner alone."""
+        return cls(Database(path, create=True))
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+        """Open a journal that is there. Raises JournalError for anything else."""
+        return cls(Database(path, read_only=read_only))
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """Open the journal at *path*, or create it."""
+        return cls.open(path) if path.exists() else cls.create(path)
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Write several things at once, or none of them."""
+        with self._db.transaction():
+            yield
+
+    def begin(self, header: Header) -> None:
+        """Write down what the job is."""
+        values = tuple(getattr(header, field.name) for field in fields(Header))
+        marks = ", ".join("?" * len(values))
+        self._db.execute(f"INSERT INTO job (id, {HEADER}) VALUES (1, {marks})", values)  # noqa: S608
+
+    def set_wall(self, max_credits: float | None) -> None:
+        """Move the wall of credits."""
+        self._db.execute("UPDATE job SET max_credits = ?", (max_credits,))
+
+    def pause(self, reason: str | None, shortfall: float | None = None) -> None:
+        """Note why the job stands still; None when it goes on."""
+        self._db.execute("UPDATE job SET paused_by = ?, shortfall = ?", (reason, shortfall))
+
+    def plan_chunk(
+        self, first: int, last: int, contacts: int, fingerprint: bytes, *, is_pilot: bool = False
+    ) -> int:
+        """Add a chunk to be sent, and return its number."""
+        self._db.execute(
+            "INSERT INTO chunks (first, last, contacts, fingerprint, is_pilot) VALUES (?, ?, ?, ?, ?)",
+            (first, last, contacts, fingerprint, int(is_pilot)),
+        )
+        row = self._db.row("SELECT last_insert_rowid()")
+        assert row is not None  # noqa: S101  # it always has one
+        return int(row[0])
+
+    def plan_picked(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Add (place, chunk) of contacts that are taken out of their order, for a pilot."""
+        self._db.execute_many("INSERT INTO picked VALUES (?, ?)", pairs)
+
+    def forget_plan(self) -> None:
+        """Remove a plan of which nothing was sent. Raises JournalError if anything was."""
+        if self._db.row("SELECT 1 FROM attempts LIMIT 1") or self._db.row("SELECT 1 FROM results LIMIT 1"):
+            raise JournalError("Something of this job was sent already.")
+        for table in ("picked", "duplicates", "invalid", "chunks"):
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608
+
+    def plan_duplicates(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Add contacts that are bought with an earlier one."""
+        self._db.execute_many("INSERT INTO duplicates VALUES (?, ?)", pairs)
+
+    def plan_invalid(self, reasons: Iterable[tuple[int, str]]) -> None:
+        """Add contacts that are kept back."""
+        self._db.execute_many("INSERT INTO invalid VALUES (?, ?)", reasons)
+
+    def split(self, chunk: ChunkRow, halves: Sequence[tuple[int, int, int, bytes]]) -> list[ChunkRow]:
+        """Replace a planned chunk by two: each is (first, last, contacts, fingerprint)."""
+        (first, last, contacts, fingerprint), rest = halves
+        with self._db.transaction():
+            changed = self._db.execute(
+                "UPDATE chunks SET first = ?, last = ?, contacts = ?, fingerprint = ?"
+                " WHERE number = ? AND state = 'planned' AND NOT is_pilot",
+                (first, last, contacts, fingerprint, chunk.number),
+            )
+            if changed != 1:
+                raise JournalError("Only a planned chunk can be split.")
+            other = self.plan_chunk(*rest)
+        return [self.chunk(chunk.number), self.chunk(other)]
+
+    def _move(self, number: int, old: Sequence[ChunkState], new: ChunkState, **columns: object) -> None:
+        columns |= {"state": new.value, "since": now()}
+        sets = ", ".join(f"{name} = ?" for name in columns)
+        marks = ", ".join("?" * len(old))
+        changed = self._db.execute(
+            f"UPDATE chunks SET {sets} WHERE number = ? AND state IN ({marks})",  # noqa: S608
+            (*columns.values(), number, *(state.value for state in old)),
+        )
+        if changed != 1:
+            raise JournalError(f"Chunk {number} is not {' or '.join(old)}, so it cannot be {new}.")
+
+    def intend(self, attempt: Attempt, contacts: int) -> None:
+        """Write down that *contacts* of a chunk are about to be sent, before the first byte leaves."""
+        with self._db.transaction():
+            self._move(attempt.chunk, (ChunkState.PLANNED,), ChunkState.SENDING, held=contacts, reason=None)
+            self._add_attempt(attempt)
+
+    def intend_again(self, attempt: Attempt) -> None:
+        """Write down that an unknown chunk is about to be asked for once more, under the key it had."""
+        with self._db.transaction():
+            if self.chunk(attempt.chunk).state is not ChunkState.UNKNOWN:
+                raise JournalError(f"Chunk {attempt.chunk} is not unknown.")
+            self._add_attempt(attempt)
+
+    def _add_attempt(self, attempt: Attempt) -> None:
+        self._db.execute(
+            "INSERT INTO attempts (submission, chunk, token, idempotency_key, quote_id, started_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                attempt.submission,
+                attempt.chunk,
+                attempt.token,
+                attempt.idempotency_key,
+                attempt.quote_id,
+                now(),
+            ),
+        )
+
+    def accepted(
+        self,
+        attempt: Attempt,
+        workflow_id: str,
+        task_ids: Sequence[str],
+        answer: Answer,
+        key_name: str | None = None,
+    ) -> None:
+        """Write down the workflow of a chunk, before anything else is done with it."""
+        with self._db.transaction():
+            self._close(attempt, answer)
+            self._move(
+                attempt.chunk,
+                (ChunkState.SENDING, ChunkState.UNKNOWN),
+                ChunkState.ACCEPTED,
+                workflow_id=workflow_id,
+                task_ids=json.dumps(list(task_ids)),
+                key_name=key_name,
+                request_id=answer.request_id,
+                reason=None,
+            )
+
+    def not_accepted(self, attempt: Attempt, answer: Answer, state: ChunkState, reason: str) -> None:
+        """Write down that the server did not accept a chunk (PLANNED, REFUSED), or may have (UNKNOWN)."""
+        held = {} if state is ChunkState.UNKNOWN else {"held": 0}
+        with self._db.transaction():
+            self._close(attempt, answer)
+            self._move(attempt.chunk, (ChunkState.SENDING,), state, reason=reason, **held)
+
+    def answered(self, attempt: Attempt, answer: Answer) -> None:
+        """Write down what came of an attempt that tells nothing of its chunk."""
+        self._close(attempt, answer)
+
+    def _close(self, attempt: Attempt, answer: Answer) -> None:
+        self._db.execute(
+            "UPDATE attempts SET ended_at = ?, outcome = ?, status = ?, code = ?, request_id = ?, body = ?"
+            " WHERE submission = ?",
+            (
+                now(),
+                answer.outcome,
+                answer.status,
+                answer.code,
+                answer.request_id,
+                answer.body and answer.body[:_LARGEST_BODY],
+                attempt.submission,
+            ),
+        )
+
+    def set_list(self, chunk: int, list_id: str, key_name: str | None) -> None:
+        """Note the list that was made for a chunk, and the key it was made with."""
+        self._db.execute(
+            "UPDATE chunks SET list_id = ?, key_name = ? WHERE number = ?", (list_id, key_name, chunk)
+        )
+
+    def workflow_seen(self, chunk: int) -> str | None:
+        """Return the workflow that the latest evidence names for a chunk."""
+        row = self._db.row(
+            "SELECT workflow_id FROM evidence WHERE chunk = ? AND workflow_id IS NOT NULL ORDER BY id DESC",
+            (chunk,),
+        )
+        return row[0] if row else None
+
+    def prove(self, chunk: int, source: str, workflow_id: str | None) -> bool:
+        """Write down evidence on an unknown chunk: the workflow it is, or that there is none.
+
+        Returns False when the chunk is not unknown (any more): the evidence is kept, and changes nothing.
+        """
+        with self._db.transaction():
+            self._db.execute(
+                "INSERT INTO evidence (chunk, at, source, workflow_id) VALUES (?, ?, ?, ?)",
+                (chunk, self._moment(chunk), source, workflow_id),
+            )
+            if self.chunk(chunk).state is not ChunkState.UNKNOWN:
+                return False
+            if workflow_id is None:
+                self._move(chunk, (ChunkState.UNKNOWN,), ChunkState.PLANNED, reason=None, held=0)
+            else:
+                self._move(
+                    chunk, (ChunkState.UNKNOWN,), ChunkState.ACCEPTED, workflow_id=workflow_id, reason=None
+                )
+        return True
+
+    def decide(
+        self,
+        chunk: int,
+        decision: Decision,
+        actor: str,
+        credits_at_risk: float,
+        workflow_id: str | None = None,
+    ) -> None:
+        """Write down what somebody decided about an unknown chunk, and act on it."""
+        new = {
+            "accepted": ChunkState.ACCEPTED,
+            "absent": ChunkState.PLANNED,
+            "resubmit": ChunkState.PLANNED,
+            "abandon": ChunkState.ABANDONED,
+        }[decision]
+        with self._db.transaction():
+            self._db.execute(
+                "INSERT INTO decisions (chunk, at, decision, actor, credits_at_risk) VALUES (?, ?, ?, ?, ?)",
+                (chunk, self._moment(chunk), decision, actor, credits_at_risk),
+            )
+            columns: dict[str, object] = {"workflow_id": workflow_id} if workflow_id else {}
+            if decision == "resubmit":
+                columns["doubtful"] = self.chunk(chunk).doubtful + self.chunk(chunk).held
+            if new is ChunkState.PLANNED:
+                columns["held"] = 0
+            old = [ChunkState.UNKNOWN]
+            if decision == "accepted":  # a workflow that led nowhere may have been mistyped
+                old.append(ChunkState.REMOTE_EXPIRED)
+            self._move(chunk, old, new, reason=None, **columns)
+
+    def _moment(self, chunk: int) -> str:
+        """Return the time of day, or that of the last event of a chunk if the clock was set back since."""
+        return max(now(), self.chunk(chunk).since or "")
+
+    def recover(self) -> None:
+        """Take up what a crash left behind: what was being sent is unknown, what was read is read anew."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE attempts SET ended_at = ?, outcome = 'crash' WHERE ended_at IS NULL", (now(),)
+            )
+            self._move_all(
+                {ChunkState.SENDING: ChunkState.UNKNOWN}, "the process ended while it was being sent"
+            )
+            self._move_all({ChunkState.FETCHING: ChunkState.ACCEPTED}, None)
+
+    def try_again(self) -> None:
+        """Take up what came to nothing in an earlier run: what was refused, what the server did not know."""
+        with self._db.transaction():
+            self._move_all(
+                {
+                    ChunkState.REFUSED: ChunkState.PLANNED,
+                    ChunkState.REMOTE_EXPIRED: ChunkState.ACCEPTED,
+                },
+                None,
+            )
+
+    def _move_all(self, arrows: Mapping[ChunkState, ChunkState], reason: str | None) -> None:
+        for old, new in arrows.items():
+            for chunk in list(self.chunks("WHERE state = ?", (old.value,))):
+                self._move(chunk.number, (old,), new, reason=reason)
+
+    def fetching(self, chunk: int) -> None:
+        """Note that a workflow is finished, and that its results are being read."""
+        if self.chunk(chunk).state is ChunkState.FETCHING:
+            return
+        self._move(chunk, (ChunkState.ACCEPTED, ChunkState.PARTIAL), ChunkState.FETCHING)
+
+    def settled(self, chunk: int, results: Sequence[EnrichmentResult], request_id: str | None) -> ChunkState:
+        """Write down the results of a finished workflow, and with them that the chunk is done."""
+        failed = sum(result.status == "failed" for result in results)
+        with self._db.transaction():
+            self._put(chunk, results, request_id=request_id)
+            pending = self._pending_of(chunk)
+            state = ChunkState.PARTIAL if pending else ChunkState.DONE
+            if results and failed == len(results):
+                state = ChunkState.REMOTE_FAILED
+            ids = {} if pending else {"task_ids": None}
+            self._move(chunk, (ChunkState.FETCHING,), state, held=pending, spent=self._spent_on(chunk), **ids)
+        return state
+
+    def known_already(self, chunk: int, results: Sequence[EnrichmentResult], *, cached: bool) -> None:
+        """Write down results that need no request: bought before, or refused by name."""
+        with self._db.transaction():
+            self._put(chunk, results, cached=cached)
+
+    def nothing_to_send(self, chunk: int) -> None:
+        """Note that all contacts of a planned chunk have their results already."""
+        self._move(chunk, (ChunkState.PLANNED,), ChunkState.DONE, reason=NOTHING_TO_SEND)
+
+    def expired(self, chunk: int, reason: str) -> None:
+        """Note that the server knows a workflow no more."""
+        known = (ChunkState.ACCEPTED, ChunkState.FETCHING, ChunkState.PARTIAL)
+        self._move(chunk, known, ChunkState.REMOTE_EXPIRED, reason=reason)
+
+    def _pending_of(self, chunk: int) -> int:
+        query = "SELECT count(*) FROM results WHERE chunk = ? AND status = 'pending'"
+        row = self._db.row(query, (chunk,))
+        return int(row[0]) if row else 0
+
+    def _spent_on(self, chunk: int) -> float:
+        row = self._db.row(
+            "SELECT sum(coalesce(credits_charged, credits_estimated)) FROM results"
+            " WHERE chunk = ? AND status != 'pending'",
+            (chunk,),
+        )
+        return float(row[0] or 0) if row else 0.0
+
+    def _put(
+        self,
+        chunk: int,
+        results: Sequence[EnrichmentResult],
+        *,
+        request_id: str | None = None,
+        cached: bool = False,
+    ) -> None:
+        marks = ", ".join("?" * 14)
+        self._db.execute_many(
+            f"INSERT OR REPLACE INTO results (chunk, {RESULT}) VALUES ({marks})",  # noqa: S608
+            ((chunk, *as_row(result, request_id, cached=cached)) for result in results),
+        )
+        self._db.execute("DELETE FROM tallies WHERE chunk = ?", (chunk,))
+        self._db.execute(
+            "INSERT INTO tallies SELECT chunk, status, count(*) FROM results WHERE chunk = ? GROUP BY status",
+            (chunk,),
+        )
+
+    def purge(self) -> None:
+        """Remove all contact data: results, and what the server answered. The counts stay."""
+        with self._db.transaction():
+            self._db.execute("UPDATE results SET email = NULL, phones = NULL, raw = NULL, error = NULL")
+            self._db.execute("UPDATE attempts SET body = NULL")
+        self._db.execute("VACUUM")

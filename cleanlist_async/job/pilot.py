@@ -1,0 +1,129 @@
+"""A sample bought first: what share is found, and what a contact costs, with the width of the guess."""
+
+from __future__ import annotations
+
+import hmac
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from statistics import mean, stdev
+from typing import Final
+
+import anyio.lowlevel
+
+from cleanlist_async.bulk.report import EnrichmentResult
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.facts import MAX_CONTACTS_PER_REQUEST
+from cleanlist_async.identity import FirstSeen, Prepared, prepare
+from cleanlist_async.job.source import Source
+
+_Z: Final = 1.959964
+"""95 % of a normal distribution lie within so many standard deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """What a sample tells of the whole. Intervals cover 95 %; credits are per contact.
+
+    ``hit_rate`` is the share found (Wilson interval), ``credits_per_contact`` the mean price (Student would
+    be wider below 15 contacts), ``expected_credits`` both ends of what all contacts will cost at this rate.
+    """
+
+    contacts: int
+    found: int
+    hit_rate: float
+    hit_rate_interval: tuple[float, float]
+    credits: float
+    credits_per_contact: float
+    credits_per_contact_interval: tuple[float, float]
+    expected_credits: tuple[float, float]
+
+    @classmethod
+    def of(cls, results: Sequence[EnrichmentResult], contacts: int, dearest: float = math.inf) -> Pilot:
+        """Read the results of a sample out of *contacts* contacts; none costs more than *dearest*."""
+        costs = [result.credits for result in results]
+        found = sum(result.status == "found" for result in results)
+        n, spent = len(results), sum(costs)
+        price = mean(costs) if costs else 0.0
+        half = _Z * stdev(costs) / math.sqrt(n) if n > 1 else math.inf
+        interval = (max(0.0, price - half), min(dearest, price + half))
+        return cls(
+            contacts=n,
+            found=found,
+            hit_rate=found / n if n else 0.0,
+            hit_rate_interval=wilson(found, n),
+            credits=spent,
+            credits_per_contact=price,
+            credits_per_contact_interval=interval,
+            expected_credits=(interval[0] * contacts, interval[1] * contacts),
+        )
+
+
+def wilson(found: int, n: int) -> tuple[float, float]:
+    """Return the Wilson interval of a share."""
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = found / n, _Z * _Z
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+async def choose(source: Source, n: int, salt: bytes) -> frozenset[int]:
+    """Choose *n* places, spread over the kinds of contacts in proportion, and at random within each.
+
+    A kind is the set of fields a contact has: what it has decides how well it is found.
+    """
+    if not 1 <= n <= MAX_CONTACTS_PER_REQUEST:
+        raise ConfigurationError(f"A pilot takes 1 to {MAX_CONTACTS_PER_REQUEST} contacts.")
+    seen, strata = FirstSeen(), defaultdict[str, _Sample](lambda: _Sample(n))
+    total = 0
+    for place, given in enumerate(source):
+        contact = prepare(place, given)
+        if isinstance(contact, Prepared) and seen.setdefault(contact.identity, place) == place:
+            total += 1
+            rank = hmac.digest(salt, place.to_bytes(8, "big"), sha256)
+            strata[_kind(contact)].add(rank, place)
+        if place % 1_000 == 0:
+            await anyio.lowlevel.checkpoint()
+    return frozenset(_apportion(list(strata.values()), min(n, total), total))
+
+
+def _kind(contact: Prepared) -> str:
+    given = contact.contact
+    if given.linkedin_url:
+        return "linkedin"
+    return "domain" if given.company_domain else "company"
+
+
+class _Sample:
+    """The *n* lowest ranks of a stratum."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._lowest: list[tuple[bytes, int]] = []
+        self.size = 0
+
+    def add(self, rank: bytes, place: int) -> None:
+        self.size += 1
+        if len(self._lowest) < self._n or rank < self._lowest[-1][0]:
+            self._lowest.append((rank, place))
+            self._lowest.sort()
+            del self._lowest[self._n :]
+
+    def first(self, count: int) -> list[int]:
+        return [place for _, place in self._lowest[:count]]
+
+
+def _apportion(strata: list[_Sample], n: int, total: int) -> list[int]:
+    """Give each stratum its share of *n*, rounded by the largest remainders."""
+    if not total:
+        return []
+    exact = [n * stratum.size / total for stratum in strata]
+    counts = [int(share) for share in exact]
+    by_remainder = sorted(range(len(strata)), key=lambda i: exact[i] - counts[i], reverse=True)
+    for index in by_remainder[: n - sum(counts)]:
+        counts[index] += 1
+    return [place for stratum, count in zip(strata, counts, strict=True) for place in stratum.first(count)]

@@ -1,0 +1,219 @@
+"""The plan of a job, on the disk: which contacts go into which chunk. Nothing is sent."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, TypeAlias
+
+import anyio.lowlevel
+
+from cleanlist_async import facts
+from cleanlist_async.chunking import Chunker
+from cleanlist_async.errors import InputChangedError, JournalError
+from cleanlist_async.identity import ContactLike, FirstSeen, Invalid, Prepared, prepare
+from cleanlist_async.job.journal import Journal
+from cleanlist_async.job.records import ChunkRow, Header
+from cleanlist_async.job.source import Source
+
+_WRITTEN_AT_ONCE: Final = 5_000
+
+
+def fingerprint(salt: bytes, contacts: Sequence[Prepared]) -> bytes:
+    """Return a digest of contacts and their keys, in their order; useless to anyone without the journal."""
+    digest = hmac.new(salt, digestmod=sha256)
+    for contact in contacts:
+        _add_to(digest, contact)
+    return digest.digest()[:16]
+
+
+def _add_to(digest: hmac.HMAC, contact: Prepared) -> None:
+    key = (contact.contact.key or "").encode("utf-8", "surrogatepass")
+    digest.update(contact.identity + len(key).to_bytes(4, "big") + key)
+
+
+async def write_plan(
+    journal: Journal,
+    source: Source,
+    salt: bytes,
+    chunk_contacts: int,
+    picked: Container[int] = (),
+    *,
+    max_bytes: int = facts.MAX_REQUEST_BYTES,
+) -> tuple[int, bytes]:
+    """Read the source once and write down its chunks, duplicates and invalid contacts.
+
+    Contacts at *picked* places go into one chunk of their own, the pilot, which is sent first. Returns the
+    number of contacts, and a digest of the duplicates among them. To be called within a transaction, on a
+    journal without chunks.
+    """
+    planner = _Planner(journal, salt, Chunker(chunk_contacts, max_bytes), picked)
+    for place, given in enumerate(source):
+        planner.add(place, given)
+        if place % 1_000 == 0:
+            await anyio.lowlevel.checkpoint()
+    return planner.finish()
+
+
+class _Planner:
+    def __init__(self, journal: Journal, salt: bytes, chunker: Chunker, picked: Container[int]) -> None:
+        self._journal = journal
+        self._salt = salt
+        self._picked = picked
+        self._pilot: list[Prepared] = []
+        self._chunker = chunker
+        self._seen = FirstSeen()
+        self._duplicates: list[tuple[int, int]] = []
+        self._invalid: list[tuple[int, str]] = []
+        self._count = 0
+        self._digest = hmac.new(salt, digestmod=sha256)
+
+    def add(self, place: int, given: ContactLike) -> None:
+        self._count += 1
+        contact = prepare(place, given)
+        if not isinstance(contact, Prepared):
+            self._invalid.append((place, contact.reason))
+        elif (first := self._seen.setdefault(contact.identity, place)) != place:
+            self._duplicates.append((place, first))
+            _add_to(self._digest, contact)
+        elif place in self._picked:
+            self._pilot.append(contact)
+        elif chunk := self._chunker.add(contact):
+            self._write_chunk(chunk)
+        if len(self._duplicates) + len(self._invalid) >= _WRITTEN_AT_ONCE:
+            self._write_rest()
+
+    def finish(self) -> tuple[int, bytes]:
+        if chunk := self._chunker.flush():
+            self._write_chunk(chunk)
+        self._write_rest()
+        if self._pilot:
+            number = self._write_chunk(self._pilot, is_pilot=True)
+            self._journal.plan_picked((contact.index, number) for contact in self._pilot)
+        return self._count, self._digest.digest()[:16]
+
+    def _write_chunk(self, chunk: Sequence[Prepared], *, is_pilot: bool = False) -> int:
+        return self._journal.plan_chunk(
+            chunk[0].index, chunk[-1].index, len(chunk), fingerprint(self._salt, chunk), is_pilot=is_pilot
+        )
+
+    def _write_rest(self) -> None:
+        self._journal.plan_duplicates(self._duplicates)
+        self._journal.plan_invalid(self._invalid)
+        self._duplicates.clear()
+        self._invalid.clear()
+
+
+async def refuse_changed_input(journal: Journal, header: Header, source: Source) -> None:
+    """Raise InputChangedError, which says what changed, unless the source is what the job was begun with.
+
+    A file must be the same to the byte; of anything else the contacts and their keys are compared.
+    """
+    if source.digest and source.digest == header.source_digest:
+        return
+    for count, step in enumerate(Walk(journal, header, source)):
+        if isinstance(step, Batch) or count % STEPS_AT_ONCE == 0:
+            await anyio.lowlevel.checkpoint()
+    if source.digest or header.source_digest:
+        raise InputChangedError(
+            f"{source.name} is not the file that the job was begun with ({header.source_name}): its contacts"
+            " are the same, but other columns or the way it is written differ.",
+            fix="Bring the old file back, or begin a new job.",
+        )
+
+
+_SEND, _DUPLICATE, _INVALID, _PICKED = range(4)
+STEPS_AT_ONCE: Final = 1_000
+"""Of a walk, before other tasks have their turn."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """A chunk with its contacts."""
+
+    chunk: ChunkRow
+    contacts: list[Prepared]
+
+
+def _batches(journal: Journal) -> Iterator[Batch]:
+    """Yield the chunks of now, each read when its turn comes: all of them with their ids are not small."""
+    for number in journal.numbers():
+        yield Batch(journal.chunk(number), [])
+
+
+Step: TypeAlias = Batch | Prepared | Invalid
+"""A chunk, a duplicate, or a contact that is kept back."""
+
+
+class Walk:
+    """One reading of the source, cut into the chunks that the journal has."""
+
+    def __init__(self, journal: Journal, header: Header, source: Source) -> None:
+        self._header = header
+        self._source = source
+        self._kinds = bytearray(header.contacts)
+        try:
+            for place, _ in journal.duplicates():
+                self._kinds[place] = _DUPLICATE
+            for place, _ in journal.invalid():
+                self._kinds[place] = _INVALID
+            for place in journal.picked():
+                self._kinds[place] = _PICKED
+        except IndexError:
+            raise JournalError("The journal is damaged: it names more contacts than there are.") from None
+        self._pilot = next((Batch(chunk, []) for chunk in journal.chunks("WHERE is_pilot")), None)
+        self._coming = _batches(journal)
+        self._open = next(self._coming, None)
+
+    def __iter__(self) -> Iterator[Step]:
+        """Yield each chunk as soon as its last contact was read, and what is not sent, as it comes.
+
+        Raises InputChangedError at the first thing that is not what it was when the job was planned.
+        """
+        count, digest = 0, hmac.new(self._header.salt, digestmod=sha256)
+        for place, given in enumerate(self._source):
+            if place >= len(self._kinds):
+                raise self._changed(place, "there are more contacts now")
+            count += 1
+            contact = prepare(place, given)
+            if isinstance(contact, Invalid) != (self._kinds[place] == _INVALID):
+                raise self._changed(place, "a contact has become valid, or invalid")
+            if isinstance(contact, Invalid):
+                yield contact
+            elif self._kinds[place] == _DUPLICATE:
+                _add_to(digest, contact)
+                yield contact
+            elif (batch := self._add(contact)) is not None:
+                yield self._checked(batch)
+        if count < len(self._kinds):
+            raise self._changed(count, "there are fewer contacts now")
+        if digest.digest()[:16] != self._header.duplicates_digest:
+            raise self._changed(0, "one of the duplicates differs")
+
+    def _add(self, contact: Prepared) -> Batch | None:
+        """Put a contact into its chunk; return the chunk, its reader's from then on, once it is whole."""
+        is_picked = self._kinds[contact.index] == _PICKED
+        batch = self._pilot if is_picked else self._open
+        if batch is None:
+            raise self._changed(contact.index, "there is no chunk for it")
+        batch.contacts.append(contact)
+        if contact.index != batch.chunk.last:
+            return None
+        if not is_picked:
+            self._open = next(self._coming, None)
+        return batch
+
+    def _checked(self, batch: Batch) -> Batch:
+        if fingerprint(self._header.salt, batch.contacts) != batch.chunk.fingerprint:
+            last = f"one of the contacts up to #{batch.chunk.last + 1:,} differs"
+            raise self._changed(batch.chunk.first, last)
+        return batch
+
+    def _changed(self, place: int, what: str) -> InputChangedError:
+        return InputChangedError(
+            f"{self._source.name} is not what the job was begun with: from contact #{place + 1:,} on,"
+            f" {what}.",
+            fix="Bring the old input back, or begin a new job.",
+        )

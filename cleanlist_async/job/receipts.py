@@ -1,0 +1,44 @@
+"""A receipt for every contact of a job, in the order of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from cleanlist_async import facts
+from cleanlist_async.identity import prepare
+from cleanlist_async.job.journal import Journal
+from cleanlist_async.job.source import Source
+from cleanlist_async.job.status import Receipt, Rule
+
+_HALVES: Final = (facts.EMAIL_CREDITS, facts.PHONE_CREDITS)
+
+
+def receipts(journal: Journal, source: Source) -> Iterator[Receipt]:
+    """Read the source once more beside the journal."""
+    header = journal.header
+    assert header is not None  # noqa: S101  # a job without a plan has no receipts
+    firsts, kept_back = dict(journal.duplicates()), dict(journal.invalid())
+    for place, given in enumerate(source):
+        key = prepare(place, given).contact.key
+        if place in kept_back:
+            yield Receipt(place, key, "invalid", 0.0, "none", None, None)
+            continue
+        first = firsts.get(place, place)
+        receipt = journal.receipt_at(first)
+        if receipt is None:
+            state = journal.state_at(first)
+            yield Receipt(place, key, state, 0.0, "none", None, None)
+            continue
+        status, charged, estimated, workflow_id, request_id, cached = receipt
+        if first != place:
+            yield Receipt(place, key, status, 0.0, "duplicate", workflow_id, request_id)
+        elif cached:
+            yield Receipt(place, key, status, 0.0, "cache", workflow_id, request_id)
+        elif charged is not None:
+            yield Receipt(place, key, status, charged, "charged", workflow_id, request_id)
+        else:
+            rule: Rule = "price list" if estimated else "none"
+            if header.enrichment_type == "full" and estimated in _HALVES:
+                rule = "price of a half"
+            yield Receipt(place, key, status, estimated, rule, workflow_id, request_id)

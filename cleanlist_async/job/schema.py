@@ -1,0 +1,134 @@
+"""The tables of a journal. SQLite itself refuses what the state machine does not allow."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cleanlist_async.job.states import ARROWS, ChunkState
+
+VERSION: Final = 1
+APPLICATION_ID: Final = 0x434C4A31  # "CLJ1"
+
+_STATES: Final = ", ".join(f"'{state}'" for state in ChunkState)
+
+TABLES: Final = f"""
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    name TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    enrichment_type TEXT NOT NULL,
+    submit_mode TEXT NOT NULL CHECK (submit_mode IN ('plain', 'tracked', 'exact')),
+    webhook TEXT,
+    max_credits REAL,
+    source_name TEXT NOT NULL,
+    source_digest TEXT NOT NULL,
+    salt BLOB NOT NULL,
+    contacts INTEGER NOT NULL,
+    duplicates_digest BLOB NOT NULL,
+    paused_by TEXT,
+    shortfall REAL
+) STRICT;
+
+CREATE TABLE chunks (
+    number INTEGER PRIMARY KEY,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL CHECK (last >= first),
+    contacts INTEGER NOT NULL CHECK (contacts > 0),
+    fingerprint BLOB NOT NULL,
+    is_pilot INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'planned' CHECK (state IN ({_STATES})),
+    workflow_id TEXT UNIQUE,
+    list_id TEXT,
+    key_name TEXT,
+    request_id TEXT,
+    reason TEXT,
+    since TEXT,
+    held INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
+    doubtful INTEGER NOT NULL DEFAULT 0 CHECK (doubtful >= 0),
+    spent REAL NOT NULL DEFAULT 0 CHECK (spent >= 0),
+    task_ids TEXT, -- last: it is long, and sums over the columns before it need not read past it
+    CHECK (state NOT IN ('accepted', 'fetching', 'done', 'partial', 'remote_failed', 'remote_expired')
+           OR workflow_id IS NOT NULL OR reason IS 'nothing to send')
+) STRICT;
+CREATE INDEX chunks_by_place ON chunks (first);
+
+CREATE TABLE attempts (
+    submission TEXT PRIMARY KEY,
+    chunk INTEGER NOT NULL REFERENCES chunks,
+    token TEXT UNIQUE,
+    idempotency_key TEXT,
+    quote_id TEXT,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    outcome TEXT,
+    status INTEGER,
+    code TEXT,
+    request_id TEXT,
+    body TEXT
+) STRICT;
+CREATE INDEX attempts_by_chunk ON attempts (chunk);
+
+CREATE TABLE evidence (
+    id INTEGER PRIMARY KEY,
+    chunk INTEGER NOT NULL REFERENCES chunks,
+    at TEXT NOT NULL,
+    source TEXT NOT NULL,
+    workflow_id TEXT
+) STRICT;
+
+CREATE TABLE decisions (
+    id INTEGER PRIMARY KEY,
+    chunk INTEGER NOT NULL REFERENCES chunks,
+    at TEXT NOT NULL,
+    decision TEXT NOT NULL CHECK (decision IN ('accepted', 'absent', 'resubmit', 'abandon')),
+    actor TEXT NOT NULL,
+    credits_at_risk REAL
+) STRICT;
+
+CREATE TABLE results (
+    place INTEGER PRIMARY KEY,
+    chunk INTEGER,
+    status TEXT NOT NULL,
+    email TEXT,
+    email_status TEXT,
+    phones TEXT,
+    task_id TEXT,
+    workflow_id TEXT,
+    error TEXT,
+    credits_charged REAL,
+    credits_estimated REAL NOT NULL,
+    request_id TEXT,
+    cached INTEGER NOT NULL DEFAULT 0,
+    raw TEXT
+) STRICT;
+CREATE INDEX results_by_chunk ON results (chunk);
+
+CREATE TABLE tallies (
+    chunk INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    results INTEGER NOT NULL,
+    PRIMARY KEY (chunk, status)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE duplicates (place INTEGER PRIMARY KEY, first INTEGER NOT NULL) STRICT;
+CREATE INDEX duplicates_by_first ON duplicates (first);
+CREATE TABLE invalid (place INTEGER PRIMARY KEY, reason TEXT NOT NULL) STRICT;
+CREATE TABLE picked (place INTEGER PRIMARY KEY, chunk INTEGER NOT NULL REFERENCES chunks) STRICT;
+
+CREATE TABLE arrows (old TEXT NOT NULL, new TEXT NOT NULL, PRIMARY KEY (old, new)) STRICT;
+INSERT INTO arrows VALUES {", ".join(f"('{old}', '{new}')" for old, new in ARROWS)};
+CREATE TRIGGER along_the_arrows BEFORE UPDATE OF state ON chunks
+WHEN NOT EXISTS (SELECT 1 FROM arrows WHERE old = OLD.state AND new = NEW.state)
+BEGIN SELECT RAISE(ABORT, 'no such transition'); END;
+CREATE TRIGGER twice_only_by_decision BEFORE UPDATE OF state ON chunks
+WHEN OLD.state = 'unknown' AND NEW.state = 'planned'
+     AND NOT EXISTS (SELECT 1 FROM decisions WHERE chunk = NEW.number AND decision IN ('absent', 'resubmit')
+                     AND at >= OLD.since)
+     AND NOT EXISTS (SELECT 1 FROM evidence WHERE chunk = NEW.number AND workflow_id IS NULL
+                     AND at >= OLD.since)
+BEGIN SELECT RAISE(ABORT, 'resubmission without a decision'); END;
+
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+"""  # noqa: S608  # of words of ours only

@@ -1,0 +1,56 @@
+"""Where the contacts of a job come from: a file, or anything that can be read again and gives the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias, cast
+
+from cleanlist_async.bulk.tables import ContactTable
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.identity import ContactLike
+
+JobSource: TypeAlias = str | os.PathLike[str] | ContactTable | Iterable[ContactLike]
+
+
+class Source:
+    """Contacts that can be read as often as need be, and always in the same order.
+
+    Attributes
+    ----------
+    name
+        The file's name, or what kind of object it is.
+    digest
+        Of a file: over all its bytes. Else empty, and only the contacts themselves tell.
+    table
+        The file as a table, where it is one.
+
+    """
+
+    def __init__(self, given: JobSource) -> None:
+        self.table: ContactTable | None = None
+        self.digest = ""
+        if isinstance(given, str | os.PathLike):
+            given = ContactTable.open(given)
+        if isinstance(given, ContactTable):
+            self.table = given
+            self.name = given.name
+            self.digest = given.fingerprint
+        else:
+            self._contacts = _checked(given)
+            self.name = type(given).__name__
+
+    def __iter__(self) -> Iterator[ContactLike]:
+        return self.table.contacts() if self.table is not None else iter(self._contacts)
+
+
+def _checked(given: object) -> Iterable[ContactLike]:
+    kind = type(given).__name__
+    if isinstance(given, Iterator):
+        raise ConfigurationError(
+            f"A job reads its contacts more than once, and a {kind} can be read only once.",
+            fix="Pass a file, a list, or an object whose __iter__ begins anew.",
+        )
+    if not isinstance(given, Iterable) or isinstance(given, bytes | dict):
+        raise ConfigurationError(f"A job needs a file or an iterable of contacts, not a {kind}.")
+    return cast("Iterable[ContactLike]", given)

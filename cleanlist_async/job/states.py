@@ -1,0 +1,73 @@
+"""The states of a chunk, and the only ways from one to the next. Pure.
+
+::
+
+    PLANNED --> SENDING --> ACCEPTED --> FETCHING --> DONE | PARTIAL | REMOTE_FAILED
+       ^           |            |
+       |           |            '--> REMOTE_EXPIRED
+       |           |--> PLANNED    the server did not accept: sent again
+       |           |--> REFUSED    it never will, as it stands
+       |           '--> UNKNOWN    nobody can say
+       '-------------- UNKNOWN --> ACCEPTED by evidence | PLANNED by proof or decision | ABANDONED by decision
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class ChunkState(StrEnum):
+    """Where a chunk is."""
+
+    PLANNED = "planned"
+    """Nothing of it was sent, or it is certain that the server did not accept it."""
+    SENDING = "sending"
+    """The intent is on disk: from here to the answer, only the server knows."""
+    UNKNOWN = "unknown"
+    """It may have been accepted. Never sent again without evidence or a decision."""
+    ACCEPTED = "accepted"
+    """The server has it, and its workflow id is on disk."""
+    FETCHING = "fetching"
+    """The workflow is finished; its results are being read."""
+    DONE = "done"
+    """Every contact has its result on disk."""
+    PARTIAL = "partial"
+    """The workflow is finished, but some rows are not certain to be anybody's. Asked again on resume."""
+    REMOTE_FAILED = "remote_failed"
+    """The server ended the workflow unfinished, which costs nothing."""
+    REMOTE_EXPIRED = "remote_expired"
+    """The server knows the workflow no more."""
+    REFUSED = "refused"
+    """The server refuses it as it stands. Tried once more on resume."""
+    ABANDONED = "abandoned"
+    """Given up by decision, its outcome unknown for ever."""
+
+
+_ARROWS: Final[Mapping[ChunkState, tuple[ChunkState, ...]]] = {
+    ChunkState.PLANNED: (ChunkState.SENDING, ChunkState.DONE),
+    ChunkState.SENDING: (
+        ChunkState.PLANNED,
+        ChunkState.ACCEPTED,
+        ChunkState.UNKNOWN,
+        ChunkState.REFUSED,
+    ),
+    ChunkState.UNKNOWN: (ChunkState.ACCEPTED, ChunkState.PLANNED, ChunkState.ABANDONED),
+    ChunkState.ACCEPTED: (ChunkState.FETCHING, ChunkState.REMOTE_EXPIRED),
+    ChunkState.FETCHING: (
+        ChunkState.ACCEPTED,
+        ChunkState.DONE,
+        ChunkState.PARTIAL,
+        ChunkState.REMOTE_FAILED,
+        ChunkState.REMOTE_EXPIRED,
+    ),
+    ChunkState.PARTIAL: (ChunkState.FETCHING, ChunkState.REMOTE_EXPIRED),
+    ChunkState.REMOTE_EXPIRED: (ChunkState.ACCEPTED,),
+    ChunkState.REFUSED: (ChunkState.PLANNED,),
+    ChunkState.DONE: (),
+    ChunkState.REMOTE_FAILED: (),
+    ChunkState.ABANDONED: (),
+}
+ARROWS: Final = tuple((old, new) for old, after in _ARROWS.items() for new in after)
+"""Every permitted transition. PLANNED to DONE: all its contacts had results already."""

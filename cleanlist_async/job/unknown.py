@@ -1,0 +1,99 @@
+"""What is to be done about submits whose outcome nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from cleanlist_async import facts
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.job.journal import Journal
+from cleanlist_async.job.records import ChunkRow, Decision, Header
+
+OnUnknown: TypeAlias = (
+    'Literal["hold", "resubmit"] | Callable[[UnknownChunk], Literal["hold", "resubmit", "abandon"] | None]'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownChunk:
+    """A chunk that was sent, and of which nobody can say whether the server accepted it.
+
+    ``first`` and ``last`` are places in the input, from 0. ``credits_at_risk`` is what sending it again could
+    cost twice.
+    """
+
+    number: int
+    first: int
+    last: int
+    contacts: int
+    since: str | None
+    reason: str | None
+    credits_at_risk: float
+
+    @classmethod
+    def of(cls, chunk: ChunkRow, per_contact: float) -> UnknownChunk:
+        """Describe a chunk."""
+        return cls(
+            chunk.number,
+            chunk.first,
+            chunk.last,
+            chunk.held,
+            chunk.since,
+            chunk.reason,
+            chunk.held * per_contact,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownPolicy:
+    """Holds them, sends them again up to so many credits at risk, or asks the caller."""
+
+    on_unknown: OnUnknown = "hold"
+    max_duplicate_credits: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could buy twice without a bound. Raises ConfigurationError."""
+        if not callable(self.on_unknown) and self.on_unknown not in {"hold", "resubmit"}:
+            raise ConfigurationError("on_unknown is 'hold', 'resubmit' or a function.")
+        if (self.on_unknown == "resubmit") != (self.max_duplicate_credits is not None):
+            raise ConfigurationError(
+                "on_unknown='resubmit' goes with max_duplicate_credits: what it may cost to buy again."
+            )
+
+    def decide(self, chunk: ChunkRow, at_risk: float, risked: float) -> Decision | None:
+        """Return what to do about a chunk; None to hold it. *risked*: credits put at risk before."""
+        if callable(self.on_unknown):
+            per_contact = at_risk / chunk.held if chunk.held else 0.0
+            decision = self.on_unknown(UnknownChunk.of(chunk, per_contact))
+            if decision not in {None, "hold", "resubmit", "abandon"}:
+                raise ConfigurationError(f"on_unknown answers None, resubmit or abandon, not {decision!r}.")
+            return None if decision == "hold" else decision
+        if self.on_unknown == "resubmit" and risked + at_risk <= (self.max_duplicate_credits or 0):
+            return "resubmit"
+        return None
+
+
+def unknown_chunks(journal: Journal, header: Header) -> list[UnknownChunk]:
+    """Return the chunks whose outcome is unknown, in the order of the input."""
+    found = journal.chunks("WHERE state = 'unknown' ORDER BY first")
+    return [UnknownChunk.of(chunk, _per_contact(header)) for chunk in found]
+
+
+def decide(
+    journal: Journal,
+    header: Header,
+    chunk: int,
+    decision: Decision,
+    *,
+    actor: str,
+    workflow_id: str | None,
+) -> None:
+    """Write down what somebody decided about an unknown chunk. Raises JournalError when it is not unknown."""
+    at_risk = journal.chunk(chunk).held * _per_contact(header) if decision == "resubmit" else 0.0
+    journal.decide(chunk, decision, actor, at_risk, workflow_id)
+
+
+def _per_contact(header: Header) -> float:
+    return facts.WORST_CASE_CREDITS.get(header.enrichment_type) or 0

@@ -1,0 +1,158 @@
+"""What a hostile reader of the package tried: each of these cost money, results or peace once."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from cleanlist_async import ConfigurationError, JournalLockedError
+from cleanlist_async.sandbox import Fault, Shape
+from tests.job.worlds import STATUS, SUBMIT, Bench, in_world, people, query, states
+
+
+async def run_until(job, bench, state) -> None:
+    """Run a job until its one chunk is in a state, then crash."""
+
+    async def run():
+        try:
+            await job.run()
+        except Exception:  # noqa: BLE001  # whatever the crash leaves of it
+            pass
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        while states(bench.path) != [state]:  # noqa: ASYNC110 - the disk tells nobody
+            await anyio.sleep(0.05)
+        await bench.crash(job)
+
+
+def test_rows_that_were_pending_at_a_crash_are_asked_for_again(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        report = await bench.run()
+        assert report.status.chunks == {"partial": 1}
+        job = await bench.open()
+
+        def killed(*_args):
+            raise SystemError
+
+        job._journal.settled = killed
+        with pytest.raises(SystemError):
+            await job.run()
+        await bench.crash(job)
+        assert states(bench.path) == ["fetching"]
+        await anyio.sleep(200)
+        report = await bench.run()
+        assert report.status.results.get("pending", 0) == 0
+        assert report.status.credits_spent == here.ledger.credits_charged
+        assert report.status.credits_held == 0
+
+    in_world(main, shape=Shape(unfinished_rows=0.5, unfinished_s=60))
+
+
+def test_a_refusal_that_names_a_workflow_is_no_acceptance(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        body = {"error": {"code": "internal", "message": "x", "details": {"workflow_id": "wf_another"}}}
+        here.sandbox.add_fault(Fault(SUBMIT, when="after", status=500, body=body))
+        await bench.run()
+        assert states(bench.path) == ["unknown"]
+        assert query(bench.path, "SELECT workflow_id FROM chunks") == [(None,)]
+        bench.check()
+
+    in_world(main)
+
+
+def test_a_display_that_breaks_harms_nobody(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(10))
+
+        def broken(_status):
+            raise BrokenPipeError
+
+        async with await bench.open() as job:
+            job.on_progress = broken
+            report = await job.run()
+            assert report.status.state == "complete"
+        assert (await here.client.public.credits_balance()).credits is not None
+
+    in_world(main)
+
+
+def test_a_policy_may_hold_and_its_own_errors_come_out_as_they_are(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+
+        def failing(_chunk):
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await bench.run(on_unknown=failing)
+        with pytest.raises(ConfigurationError):
+            (await bench.run(on_unknown=lambda _chunk: "buy")).raise_for_error()
+        report = await bench.run(on_unknown=lambda _chunk: "hold")
+        assert report.status.state == "complete_with_unknown"
+
+    in_world(main)
+
+
+def test_a_404_right_after_a_restart_is_a_replica_that_lags(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        await run_until(await bench.open(), bench, "accepted")
+        here.sandbox.add_fault(Fault(STATUS, status=404, times=2))
+        report = await bench.run()
+        assert report.status.state == "complete"
+        assert states(bench.path) == ["done"]
+
+    in_world(main)
+
+
+def test_a_workflow_that_is_gone_is_asked_for_on_each_resume(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        here.sandbox.add_fault(Fault(STATUS, status=404, times=10_000))
+        await bench.run()
+        assert states(bench.path) == ["remote_expired"]
+        here.sandbox.clear_faults()
+        report = await bench.run()
+        assert (states(bench.path), report.status.state) == (["done"], "complete")
+
+    in_world(main)
+
+
+def test_a_name_beside_the_journal_is_the_same_journal(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        (tmp_path / "alias.journal").symlink_to(bench.path)
+        async with await bench.open():
+            with pytest.raises(JournalLockedError):
+                await here.client.job(tmp_path / "alias.journal", bench.contacts)
+
+    in_world(main)
+
+
+def test_words_of_the_server_about_contacts_are_not_kept(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        body = {"error": {"code": "not_found", "problem": "No workflow for Canary3 Lovelace3"}}
+        here.sandbox.add_fault(Fault(STATUS, status=404, times=10_000, body=body))
+        await bench.run()
+        assert b"Canary3" not in bench.path.read_bytes()
+
+    in_world(main)
+
+
+def test_what_a_crash_left_unknown_is_shown_before_anything_is_run(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        here.sandbox.add_fault(Fault(SUBMIT, when="after", delay_s=20))
+        await run_until(await bench.open(), bench, "sending")
+        async with await bench.open() as job:
+            (chunk,) = job.unknown()
+            assert job.status().credits_at_risk == chunk.credits_at_risk == 5
+            job.resolve(chunk.number, abandon=True)
+        assert states(bench.path) == ["abandoned"]
+
+    in_world(main)

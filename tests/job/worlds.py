@@ -1,0 +1,88 @@
+"""Jobs in a virtual world: small chunks, a crash that leaves what a crash leaves, an audit at the end."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import contextmanager
+
+import pytest
+
+from cleanlist_async.job import job as job_module
+from tests.job.auditor import audit
+from tests.support.virtual_sandbox import in_world, people
+
+__all__ = ["Bench", "chunks_of", "in_world", "people", "reset", "states"]
+
+SUBMIT = "/enrich/bulk"
+STATUS = "/enrich/status"
+IMPORT = "*/csv-import"
+
+
+@contextmanager
+def chunks_of(contacts: int):
+    """Let each chunk hold so many contacts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job_module, "_CHUNK_CONTACTS", contacts)
+        yield
+
+
+def query(path, statement, *values):
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return db.execute(statement, values).fetchall()
+    finally:
+        db.close()
+
+
+def states(path) -> list[str]:
+    """The states of the chunks, in the order of their contacts."""
+    return [row[0] for row in query(path, "SELECT state FROM chunks ORDER BY first")]
+
+
+class Bench:
+    """A world, a folder, contacts; opens their job again and again."""
+
+    def __init__(self, here, folder, contacts, *, chunk=5, **options) -> None:
+        self.here = here
+        self.path = folder / "run.journal"
+        self.contacts = contacts
+        self.chunk = chunk
+        self.options = options
+        self.crashes = 0
+
+    async def open(self, **options):
+        with chunks_of(self.chunk):
+            return await self.here.client.job(self.path, self.contacts, **{**self.options, **options})
+
+    async def run(self, **options):
+        """Open, run to the end, close; return the report."""
+        with chunks_of(self.chunk):
+            async with await self.open(**options) as job:
+                report = await job.run()
+                assert job.verify() == []
+                return report
+
+    async def results(self, **options):
+        async with await self.open(**options) as job:
+            return [result async for result in job]
+
+    async def crash(self, job) -> None:
+        """Leave the disk as a kill would now: what was sent is on its way, and nothing more is.
+
+        The old process writes no more, so it sends no more either: without its intent nothing leaves.
+        """
+        self.crashes += 1
+        left = self.path.with_name(f"left-by-crash-{self.crashes}.journal")
+        shutil.copy(self.path, left)
+        job._journal._db._connection.execute("PRAGMA query_only = ON")
+        await job.aclose()
+        self.path = left
+
+    def check(self, *, unknown_at_most=None) -> None:
+        found = audit(self.path, self.here.ledger, self.contacts, unknown_at_most=unknown_at_most)
+        assert found == [], found
+
+
+def reset(bench: Bench) -> None:
+    bench.here.sandbox.clear_faults()
