@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from cleanlist_async import __version__
-from cleanlist_async.cli.commands import account, agents, files, lists, server, single
+from cleanlist_async.cli.commands import account, agents, files, jobs, lists, server, single
 from cleanlist_async.cli.exits import DEBUG_FLAG, MEANINGS
 
 _EPILOG: Final = "Exit codes: " + "; ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items()) + "."
@@ -86,6 +86,7 @@ _panel(
     enrich=files.enrich,
     collect=files.collect,
 )
+app.add_typer(jobs.app, name="job", rich_help_panel=_FILES)
 _panel("One person, one company", enrich_person=single.enrich_person, enrich_company=single.enrich_company)
 _panel(_LISTS, lists=lists.show_lists)
 app.add_typer(lists.app, name="list", rich_help_panel=_LISTS)

@@ -14,6 +14,7 @@ from cleanlist_async.errors import (
     CleanlistError,
     ConfigurationError,
     DeadlineExceededError,
+    JournalError,
     UnknownOutcomeError,
     WaitTimeoutError,
     WorkflowFailedError,
@@ -49,6 +50,7 @@ MEANINGS: Final = {
 _CODES: Final[Sequence[tuple[type[BaseException], ExitCode]]] = (
     (TableError, ExitCode.REFUSED),
     (ConfigurationError, ExitCode.USAGE),
+    (JournalError, ExitCode.REFUSED),
     (APIConnectionError, ExitCode.CONNECTION),
     (BudgetExceededError, ExitCode.INCOMPLETE),
     (DeadlineExceededError, ExitCode.INCOMPLETE),

@@ -1,0 +1,1 @@
+"""Durable jobs at the command line."""

@@ -1,0 +1,87 @@
+"""Receives the webhooks of a job while it runs: ``--listen HOST:PORT``, behind the public address."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from cleanlist_async.cli.exits import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from cleanlist_async.job.job import Job
+
+_LARGEST_BODY: Final = 8 * 1024 * 1024
+_HIGHEST_PORT: Final = 65_535
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return host and port. Raises CommandError for anything else than HOST:PORT."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
+        raise CommandError("--listen is HOST:PORT, for instance 127.0.0.1:8788.", ExitCode.USAGE)
+    return host.strip("[]"), int(port)
+
+
+@asynccontextmanager
+async def listening(job: Job, address: tuple[str, int] | None) -> AsyncGenerator[None]:
+    """Pass what is posted to ``/.../<token>`` to the job, which knows its tokens. None listens nowhere."""
+    if address is None:
+        yield
+        return
+    try:
+        from starlette.applications import Starlette  # noqa: PLC0415 - its packages are an extra
+        from starlette.routing import Route  # noqa: PLC0415
+        from uvicorn import Config, Server  # noqa: PLC0415
+    except ImportError as missing:
+        raise CommandError(
+            "--listen needs more packages: pip install 'cleanlist-async[cli,sandbox]'", ExitCode.USAGE
+        ) from missing
+
+    class QuietServer(Server):
+        """Leaves signals to the command."""
+
+        @contextmanager
+        def capture_signals(self) -> Generator[None]:
+            yield
+
+    async def receive(request: Request) -> Response:
+        return await _receive(job, request)
+
+    app = Starlette(routes=[Route("/{path:path}", receive, methods=["POST"])])
+    server = QuietServer(Config(app, log_config=None, access_log=False, lifespan="off"))
+    with _bound(address) as bound:
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [bound])
+            try:
+                yield
+            finally:
+                server.should_exit = True
+
+
+def _bound(address: tuple[str, int]) -> socket.socket:
+    try:
+        return socket.create_server(address)
+    except OSError as refusal:
+        raise CommandError(
+            f"cannot listen on {address[0]}:{address[1]} ({refusal.strerror}).", ExitCode.USAGE
+        ) from refusal
+
+
+async def _receive(job: Job, request: Request) -> Response:
+    """Answer 2xx only once the event is on the disk; an unknown token is nobody's."""
+    from starlette.responses import Response  # noqa: PLC0415
+
+    body = bytearray()
+    async for received in request.stream():
+        body += received
+        if len(body) > _LARGEST_BODY:
+            return Response(status_code=413)
+    token = request.path_params["path"].rpartition("/")[2]
+    return Response(status_code=204 if job.receive(token, bytes(body)) else 404)
