@@ -1,0 +1,62 @@
+"""What the commands share: work spread over processes, one JSON line at the end, one command per failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from tests.crash.processes import Child
+
+MEMORY = Path("/dev/shm")
+
+
+def folder() -> tempfile.TemporaryDirectory:
+    """Make a folder, in memory where there is such a place: kill -9 does not tell the difference."""
+    return tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, prefix="cleanlist-crash-")
+
+
+def spread(
+    cases: Sequence[object], run: Callable[[Iterable[object]], Iterable[dict]], jobs: int
+) -> list[dict]:
+    """Run the cases in so many forked processes, and return what each came to."""
+    if jobs <= 1:
+        return list(run(cases))
+
+    def work(share: int):
+        def tell(pipe: int) -> None:
+            with os.fdopen(os.dup(pipe), "w") as out:
+                out.write(json.dumps({"cases": list(run(cases[share::jobs]))}) + "\n")
+
+        return tell
+
+    children = [Child(work(share)) for share in range(jobs)]
+    ends = [child.end(patience_s=24 * 3600.0) for child in children]
+    found: list[dict] = []
+    for end in ends:
+        if end.report is None or "cases" not in end.report:
+            raise RuntimeError((end.report or {}).get("error", f"a worker died of signal {end.signal}"))
+        found += end.report["cases"]
+    return found
+
+
+def guarded(run: Callable[[], dict], **otherwise: object) -> dict:
+    """Run a case; an exception is its problem, and not the end of the others."""
+    try:
+        return run()
+    except Exception:  # noqa: BLE001
+        return {"dup": 0, "lost": 0, "unknown": 0, **otherwise, "problem": traceback.format_exc()[-1_500:]}
+
+
+def finish(figure: dict, failures: Sequence[dict], started: float, *, reached: bool = True) -> int:
+    """Print each failure with the command that repeats it, then the figure; return the exit code."""
+    for failure in failures[:20]:
+        sys.stderr.write(f"FAILED {failure['problem']}\n  {failure['command']}\n")
+    figure = {**figure, "failed": len(failures), "seconds": round(time.monotonic() - started, 1)}
+    sys.stdout.write(json.dumps(figure) + "\n")
+    return 1 if failures or not reached else 0

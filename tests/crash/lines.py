@@ -1,0 +1,122 @@
+"""kill -9 at every executed line of a job, then resume it: nothing lost, nothing twice.
+
+::
+
+    python -m tests.crash.lines --modes plain,tracked --stride 1 --jobs 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from tests.crash.auditor import audit
+from tests.crash.figures import finish, folder, guarded, spread
+from tests.crash.processes import ServerProcess, run_life
+from tests.crash.work import CONTACTS, MODES, Life, write_source
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options().parse_args(arguments)
+    started, figure, failures = time.monotonic(), {"what": "kill -9 at executed lines"}, []
+    for mode in options.modes.split(","):
+        if options.only:
+            positions = [options.only]
+        else:
+            positions = range(1 + options.first, executed_lines(mode) + 1, options.stride)
+        cases = spread([(mode, at) for at in positions], crash_at, options.jobs)
+        figure[mode] = summary(cases)
+        failures += [case for case in cases if case["problem"]]
+    return finish(figure, failures, started)
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.lines")
+    parser.add_argument("--modes", default=",".join(MODES))
+    parser.add_argument("--stride", type=int, default=1, help="every so many lines")
+    parser.add_argument("--first", type=int, default=0, help="leave out so many lines")
+    parser.add_argument("--only", type=int, default=0, help="one position")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    return parser
+
+
+def executed_lines(mode: str) -> int:
+    """Count the lines of a run that nobody disturbs."""
+    with folder() as place, ServerProcess() as server:
+        end = run_life(_life(Path(place), server, mode)).end()
+        if not end.report or end.report.get("state") != "complete":
+            raise RuntimeError(f"the undisturbed run failed: {end}")
+        return end.report["lines"]
+
+
+def crash_at(cases: Iterable[tuple[str, int]]) -> Iterable[dict]:
+    with ServerProcess() as server:
+        for mode, position in cases:
+            with folder() as place:
+                run = partial(crash_and_resume, Path(place), server, mode, position)
+                found = guarded(run, killed=False, place=None, stayed_unknown=0)
+            command = f"python -m tests.crash.lines --modes {mode} --only {position}"
+            yield {"command": command, **found}
+
+
+def _life(place: Path, server: ServerProcess, mode: str) -> Life:
+    return Life(str(place / "run.journal"), str(write_source(place)), server.base_url, mode)
+
+
+def crash_and_resume(place: Path, server: ServerProcess, mode: str, position: int) -> dict:
+    """Kill a run at a line, audit what it left, resume it to the end, and audit that."""
+    server.ask("reset")
+    life = _life(place, server, mode)
+    death = run_life(life, kill_at=position).end()
+    ledger = server.ask("ledger")
+    left = audit(Path(life.journal), ledger, CONTACTS)
+    life.truth = {record["contact"]: record["workflow_id"] for record in ledger["accepted"]}
+    resumed = run_life(life, kill_at=-1).end()
+    end = audit(Path(life.journal), server.ask("ledger"), CONTACTS, over=True)
+    report = resumed.report or {"error": f"died of signal {resumed.signal}"}
+    problems = [*left.problems, *end.problems, *report.get("verify", [])]
+    problems += [report["error"]] if "error" in report else []
+    if death.report and "error" in death.report:
+        problems.append(death.report["error"])
+    if report.get("state") != "complete":
+        problems.append(f"the resumed job is {report.get('state')}: {report.get('stopped_by')}")
+    found = {"dup": left.duplicates + end.duplicates, "lost": left.lost + end.lost, "unknown": left.unknown}
+    if found["dup"] or found["lost"] or found["unknown"] > 1:
+        problems.append(str(found))
+    if mode != "plain" and report.get("unknown", 0) > _never_accepted(left, ledger):
+        problems.append(f"{report['unknown']} chunks stayed unknown in mode {mode}")
+    return {
+        **found,
+        "killed": death.signal == 9,
+        "place": death.place,
+        "stayed_unknown": report.get("unknown", 0),
+        "problem": "; ".join(problems)[-1_500:],
+    }
+
+
+def _never_accepted(left, ledger) -> int:
+    """How many unknown chunks the server knows nothing of: no webhook will ever come for those."""
+    open_chunks = sum(state in {"unknown", "sending"} for state in left.states.values())
+    known = {record["workflow_id"] for record in ledger["accepted"]}
+    bought = sum(state not in {"unknown", "sending", "planned"} for state in left.states.values())
+    return open_chunks - (len(known) - bought)
+
+
+def summary(cases: list[dict]) -> dict:
+    return {
+        "positions": sum(case["killed"] for case in cases),
+        "lines": len({case["place"] for case in cases if case["place"]}),
+        "dup": sum(case["dup"] for case in cases),
+        "lost": sum(case["lost"] for case in cases),
+        "unknown_max": max((case["unknown"] for case in cases), default=0),
+        "unknown_cases": sum(case["unknown"] > 0 for case in cases),
+        "stayed_unknown": sum(case["stayed_unknown"] > 0 for case in cases),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
