@@ -147,6 +147,7 @@ RETRYABLE = {
     "MalformedResponseError",
     "WaitTimeoutError",
     "DeadlineExceededError",
+    "JournalLockedError",
 }
 
 

@@ -1,0 +1,188 @@
+"""Do three jobs that share one limit keep it for hours, and do they use it?
+
+A million contacts in virtual time: three clients, each with a durable job of a third of them and a journal of its
+own on the disk, share one limiter and three keys of one organization, against a server that counts each window
+exactly (60 a minute for the organization, 30 for each key). Workflows of lognormal length, one-way latency 20
+to 400 ms, every answer with all of its rows. The journals are in memory where the system has a place for that:
+a virtual hour has more transactions than most disks do in a real minute.
+
+    python benchmarks/job_soak.py [--contacts 1000000] [--jobs 3] [--limiter sliding] [--seed 0] [--folder DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from cleanlist_async import Contact, RateLimiter
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.testing import MemoryNetwork, ServerRequest, ServerResponse, StrictServer, run
+from cleanlist_async.testing.simulated_workflow import Workflow
+from cleanlist_async.testing.virtual_client import VirtualCleanlist
+
+WINDOW_S, ORGANIZATION_LIMIT, KEY_LIMIT = 60.0, 60, 30
+MEDIAN_S, SIGMA = 60.0, 0.5
+FORMULA = """slots used = requests granted after the first burst, in whole windows up to the last submit
+             / 60 for each minute that they took
+targets: no 429, 95 % of the slots, 180 s of real time for a million contacts"""
+IN_MEMORY = Path("/dev/shm")
+
+
+class Contacts:
+    """People that begin anew each time they are asked for."""
+
+    def __init__(self, job: int, count: int) -> None:
+        self._job = job
+        self._count = count
+
+    def __iter__(self) -> Iterator[Contact]:
+        for number in range(self._count):
+            yield Contact(
+                first_name=f"Ada{number}",
+                last_name=f"Lovelace{self._job}",
+                company_domain=f"company{number % 9973}.com",
+            )
+
+
+class ForgetfulServer(StrictServer):
+    """Drops a workflow's contacts with its last answer, so that the memory that is measured is the jobs' own."""
+
+    def __init__(self, expected: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.memory_mib = dict.fromkeys((10, 50, 100), 0.0)
+        self._expected = expected
+
+    async def __call__(self, request: ServerRequest) -> ServerResponse:
+        """Answer one request."""
+        response = await super().__call__(request)
+        workflow = self.workflows.get(request.query.get("workflow_id", ""))
+        if response.status == 200 and workflow and workflow.status(request.arrived_at) == "completed":
+            workflow.contacts, workflow.task_ids = [], []
+        for share in self.memory_mib:
+            if self.contacts_accepted * 100 <= share * self._expected:
+                self.memory_mib[share] = memory_mib()
+        return response
+
+    def _accept(self, *arguments: Any) -> Workflow:
+        workflow = super()._accept(*arguments)
+        self._tasks.clear()
+        return workflow
+
+
+@dataclass(frozen=True)
+class Measured:
+    hours: float
+    submits: int
+    status_requests: int
+    rejections: int
+    slots_used: float
+    bought: int
+    settled: int
+    problems: int
+    memory_mib: list[float]
+
+
+async def run_job(client: AsyncCleanlist, journal: Path, contacts: Contacts, settled: list[int]) -> list[str]:
+    async with await client.job(journal, contacts) as job:
+        report = await job.run()
+        report.raise_for_error()
+        assert report.status.state == "complete", report
+        settled.append(report.status.settled)
+        return job.verify()
+
+
+async def simulate(contacts: int, jobs: int, limiter_kind: str, seed: int, folder: Path) -> Measured:
+    rng = random.Random(seed)
+    keys = {f"clapi_{number}": "org" for number in range(3)}
+    server = ForgetfulServer(
+        contacts,
+        limiter=limiter_kind,
+        keys=keys,
+        organization_limit=ORGANIZATION_LIMIT,
+        key_limit=KEY_LIMIT,
+        workflow_s=lambda: rng.lognormvariate(math.log(MEDIAN_S), SIGMA),
+    )
+    limiter = RateLimiter(clock=anyio.current_time, rng=random.Random(seed))
+    settled: list[int] = []
+    problems: list[str] = []
+    clients: list[VirtualCleanlist] = []
+
+    async def work(number: int, network: MemoryNetwork) -> None:
+        share = Contacts(number, contacts // jobs + (number < contacts % jobs))
+        async with VirtualCleanlist(network, list(keys), limiter=limiter) as client:
+            clients.append(client)
+            problems.extend(await run_job(client, folder / f"{number}.journal", share, settled))
+
+    async with MemoryNetwork(server, latency=lambda: rng.uniform(0.02, 0.4)) as network:
+        async with anyio.create_task_group() as group:
+            for number in range(jobs):
+                group.start_soon(work, number, network)
+    return Measured(
+        hours=anyio.current_time() / 3600,
+        submits=len(server.workflows),
+        status_requests=sum(client.statistics().status_requests for client in clients),
+        rejections=len(server.rejections),
+        slots_used=slots_used(server),
+        bought=server.contacts_accepted,
+        settled=sum(settled),
+        problems=len(problems),
+        memory_mib=list(server.memory_mib.values()),
+    )
+
+
+def slots_used(server: StrictServer) -> float:
+    last_submit = max(workflow.submitted_at for workflow in server.workflows.values())
+    steady = sorted(at for at in server.grants() if at <= last_submit)[ORGANIZATION_LIMIT:]
+    windows = (len(steady) - 1) // ORGANIZATION_LIMIT
+    took_s = steady[windows * ORGANIZATION_LIMIT] - steady[0] if windows else math.nan
+    return windows * WINDOW_S / took_s
+
+
+def memory_mib() -> float:
+    """Resident set now, where the system tells it; else its peak."""
+    now = Path("/proc/self/statm")
+    if now.exists():
+        return int(now.read_text().split()[1]) * resource.getpagesize() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--contacts", type=int, default=1_000_000)
+    parser.add_argument("--jobs", type=int, default=3)
+    parser.add_argument("--limiter", choices=("sliding", "fixed", "token_bucket"), default="sliding")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=IN_MEMORY if IN_MEMORY.is_dir() else None)
+    options = parser.parse_args()
+    start, cpu = time.perf_counter(), time.process_time()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        m = run(simulate(options.contacts, options.jobs, options.limiter, options.seed, Path(folder)))
+        journal_mib = sum(path.stat().st_size for path in Path(folder).glob("*.journal")) / 2**20
+    print(FORMULA)
+    print(f"\n{options.contacts:,} contacts, {options.jobs} job(s), {options.limiter} window\n")
+    print(
+        "| virtual hours | submits | status requests | 429s | slots used | contacts bought | settled"
+        " | found by verify | journals, MiB | RSS with the server at 10, 50, 100 %, MiB | CPU, s | real time, s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    memory = ", ".join(f"{mib:.0f}" for mib in m.memory_mib)
+    print(
+        f"| {m.hours:.2f} | {m.submits:,} | {m.status_requests:,} | {m.rejections} | {m.slots_used:.1%} | {m.bought:,}"
+        f" | {m.settled:,} | {m.problems} | {journal_mib:,.0f} | {memory} | {time.process_time() - cpu:.0f}"
+        f" | {time.perf_counter() - start:.0f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()
