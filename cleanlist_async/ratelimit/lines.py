@@ -8,7 +8,7 @@ from collections import OrderedDict
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-from cleanlist_async.ratelimit.memory import Lease, Route
+from cleanlist_async.ratelimit.buckets import Lease, Route
 
 Pace: TypeAlias = Literal["auto", "burst", "smooth"]
 
@@ -110,6 +110,10 @@ class WaitingLines:
     def is_head(self, waiter: Waiter) -> bool:
         """Whether nobody stands before *waiter* in its line."""
         return next(iter(self._line(waiter)), None) is waiter
+
+    def is_alone(self, waiter: Waiter) -> bool:
+        """Whether nobody else stands in the line of *waiter*."""
+        return len(self._line(waiter)) == 1
 
     def _line(self, waiter: Waiter) -> _Line:
         return self._lines.setdefault((waiter.route, waiter.kind, waiter.pace), OrderedDict())
