@@ -80,20 +80,19 @@ class Window:
         free = max(0, self._free(now))
         return 1 if free > 1 and self._burst_spent and not self._tried else free
 
-    def opens_at(self, now: float, keep: int = 0) -> float:
-        """Return when more than *keep* tokens are free; infinity when only an answer can bring that.
+    def opens_at(self, now: float, keep: int = 0, ahead: int = 0) -> float:
+        """Return when more than *keep* tokens are free, after *ahead* others have taken one each.
 
-        Of a small limit, no more than a quarter is kept.
+        Infinity when only an answer can bring that. Of a small limit, no more than a quarter is kept.
         """
-        return self.frees_at(now, 1 + min(keep, int(self.capacity(now)) // 4) if keep else 1)
-
-    def frees_at(self, now: float, count: int) -> float:
-        """Return when *count* tokens can be taken; infinity when only an answer can bring that."""
-        if self.available(now) >= count:
+        needed = 1 + ahead
+        if keep:
+            needed += min(keep, int(self.capacity(now)) // 4)
+        if self.available(now) >= needed:
             return now
-        if self._probing or (count > 1 and self._must_probe):
+        if self._probing or (needed > 1 and self._must_probe):
             return _UNTIL_ANSWER
-        missing = count - self._free(now)
+        missing = needed - self._free(now)
         growable = min(missing, self.limit - int(self.capacity(now)))
         opens = min(self._opens_with(grown, missing, now) for grown in range(max(growable, 0) + 1))
         return max(opens, self.paused_until)

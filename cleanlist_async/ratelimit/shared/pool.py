@@ -313,16 +313,15 @@ class Pool:
     def _turn_of(self, place: int, queue: Sequence[tuple[Ticket, Visitor]]) -> float:
         ticket = queue[place][0]
         before = [rival for rival, _ in queue[:place]]
-        turn = self._opening(self.organization, len(before) + 1)
+        turn = self._opening(self.organization, ahead=len(before))
         if not ticket.keys:
             return turn
         rivals = sum(rival.shares_a_key_with(ticket) for rival in before) // len(ticket.keys)
         keep = self._keep(ticket, queue)
-        keys = [self.key(name) for name in ticket.keys]
-        return max(turn, min(self._opening(key, rivals + 1 + _kept(key, keep, self.now)) for key in keys))
+        return max(turn, min(self._opening(self.key(name), rivals, keep) for name in ticket.keys))
 
-    def _opening(self, bucket: SharedBucket, count: int) -> float:
-        opens = bucket.window.frees_at(self.now, count)
+    def _opening(self, bucket: SharedBucket, ahead: int, keep: int = 0) -> float:
+        opens = bucket.window.opens_at(self.now, keep, ahead)
         if opens < math.inf:
             return opens
         probed = [
