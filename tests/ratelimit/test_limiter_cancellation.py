@@ -19,6 +19,9 @@ from tests.support.limited_wire import (
     LimitedWire,
     new_limiter,
 )
+from tests.support.shared_stores import everything_told
+
+pytestmark = pytest.mark.usefixtures("every_store")
 
 ONE = RateLimits(org=1, key=1)
 PACES: tuple[Pace, ...] = ("burst", "smooth", "auto")
@@ -31,6 +34,7 @@ async def settle(times: int = 10) -> None:
 
 def assert_nothing_is_out(limiter: RateLimiter) -> None:
     assert limiter.waiting() == 0
+    everything_told(limiter)
     assert all(state.in_flight == 0 for state in limiter.states())
 
 

@@ -12,6 +12,8 @@ from cleanlist_async.ratelimit import Pace, Permit, RateLimiter, RateLimits, Req
 from cleanlist_async.testing import run
 from tests.support.limited_wire import INTERACTIVE, JWT_ROUTE, ROUTE, STATUS, SUBMIT, new_limiter
 
+pytestmark = pytest.mark.usefixtures("every_store")
+
 A, B = Route(("a",), "org"), Route(("b",), "org")
 
 

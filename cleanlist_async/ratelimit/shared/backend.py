@@ -22,25 +22,28 @@ BucketKind: TypeAlias = Literal["key", "organization"]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The first of one waiting line, where any of `keys` will do (none for a JWT); or `more` than one."""
+    """The first of one waiting line, where any of `keys` will do (none for a JWT).
+
+    With `more`, others stand behind it. When it is `paced`, it holds its place but takes nothing yet: the
+    one before it still waits to be spaced.
+    """
 
     keys: tuple[str, ...]
     kind: RequestClass
     more: bool = False
+    paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What became of a lease, `age_s` seconds ago.
 
-    ``rejected`` follows the ``answered`` of a 429, and pauses the buckets of that lease for so many
-    seconds from then on.
+    ``rejected`` is an answer too, a 429: it pauses the buckets of that lease for so many seconds from then.
     """
 
     lease: str
     fate: Fate
     age_s: float = 0.0
-    key: str | None = None
     pauses: dict[BucketKind, float] = field(default_factory=dict[BucketKind, float])
 
 
@@ -98,6 +101,7 @@ class TicketState(TypedDict):
     kind: int
     since: float
     more: bool
+    paced: bool
 
 
 class VisitorState(TypedDict):

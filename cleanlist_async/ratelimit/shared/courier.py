@@ -17,11 +17,12 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.ratelimit.lines import RequestClass
 from cleanlist_async.ratelimit.shared.backend import (
     Answer,
     Backend,
@@ -40,6 +41,8 @@ _REPORTS_PER_LOOK: Final = 4
 """Visits within a look, from a process that has only answers to report: nobody waits for these."""
 _IDLE_S: Final = 1.0
 
+_Line: TypeAlias = tuple[tuple[str, ...], RequestClass, bool]
+
 
 @dataclass(slots=True)
 class Errand:
@@ -47,11 +50,9 @@ class Errand:
 
     organization: str
     wants: dict[Desk, list[Want]] = field(default_factory=dict["Desk", list[Want]])
-    settled: list[tuple[str, str | None, Settlement]] = field(
-        default_factory=list[tuple[str, str | None, Settlement]]
-    )
+    settled: list[tuple[str, Settlement]] = field(default_factory=list[tuple[str, Settlement]])
     held: dict[str, SharedLease] = field(default_factory=dict[str, SharedLease])
-    asked: frozenset[tuple[tuple[str, ...], int]] = frozenset()
+    asked: frozenset[_Line] = frozenset()
     due_at: float = math.inf
 
     def is_over(self) -> bool:
@@ -97,27 +98,25 @@ class Courier:
             wished = {_line(want.wish) for all_wants in errand.wants.values() for want in all_wants}
             if not wished <= errand.asked or (errand.asked and not wished):
                 self._due(errand, self.clock())
-        self._wake()
+        self.wake()
 
     def settle(self, lease: SharedLease, settlement: Settlement) -> None:
         """Tell with the next visit what became of *lease*."""
         with self._lock:
             errand = self._errands.get(lease.organization)
-            known = errand is not None and errand.held.pop(lease.id, None) is not None
-            if not known and settlement.fate != "rejected":
+            if errand is None or errand.held.pop(lease.id, None) is None:
                 return  # of the process that this one was forked from
-            errand = self._errand(lease.organization)
-            errand.settled.append((lease.id, lease.key, settlement))
+            errand.settled.append((lease.id, settlement))
             patient = settlement.fate == "answered" and not any(lease.probes)
             delay_s = self.look_s / _REPORTS_PER_LOOK if patient else 0.0
             self._due(errand, self.clock() + delay_s)
-        self._wake()
+        self.wake()
 
     def join(self, organization: str, other: str) -> None:
         """Make two names one organization, before anything else is asked."""
         with self._lock:
             self._joins.append((organization, other))
-        self._wake()
+        self.wake()
 
     def flush(self, timeout_s: float = facts.LONGEST_ERRAND_S) -> bool:
         """Wait until everything is told; return whether it was within *timeout_s* seconds."""
@@ -129,7 +128,7 @@ class Courier:
                 if errand.settled:
                     self._due(errand, self.clock())
             self._told = told
-        self._wake()
+        self.wake()
         return told.wait(timeout_s)
 
     _told: threading.Event | None = None
@@ -215,8 +214,8 @@ class Courier:
         for desk in [desk for desk in errand.wants if desk.loop.is_closed()]:
             del errand.wants[desk]
         now = self.clock()
-        best: dict[tuple[tuple[str, ...], int], tuple[Desk, Want]] = {}
-        followed: set[tuple[tuple[str, ...], int]] = set()
+        best: dict[_Line, tuple[Desk, Want]] = {}
+        followed: set[_Line] = set()
         for desk, wants in errand.wants.items():
             for want in wants:
                 line = _line(want.wish)
@@ -230,13 +229,10 @@ class Courier:
             f"{self.process.id}-{next(self._numbers)}",
             tuple(errand.held),
             tuple(
-                Report(lease, settled.fate, max(0.0, now - settled.at), key, settled.pauses)
-                for lease, key, settled in errand.settled
+                Report(lease, settled.fate, now - settled.at, settled.pauses)
+                for lease, settled in errand.settled
             ),
-            tuple(
-                Wish(want.wish.keys, want.wish.kind, more=line in followed)
-                for line, (_, want) in best.items()
-            ),
+            tuple(replace(want.wish, more=line in followed) for line, (_, want) in best.items()),
         )
         return visit, list(best.values())
 
@@ -295,7 +291,7 @@ class Courier:
 
     # -- the thread ----------------------------------------------------------------------------
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """Let the thread look at what has come; start it when there is none."""
         with self._lock:
             if self._thread is None:
@@ -334,8 +330,8 @@ class Courier:
             return False
 
 
-def _line(wish: Wish) -> tuple[tuple[str, ...], int]:
-    return wish.keys, wish.kind.value
+def _line(wish: Wish) -> _Line:
+    return wish.keys, wish.kind, wish.paced
 
 
 _couriers: Final[weakref.WeakSet[Courier]] = weakref.WeakSet()

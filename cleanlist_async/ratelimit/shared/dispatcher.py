@@ -71,17 +71,21 @@ class SharedDispatcher(Dispatcher):
         wants: dict[str, list[Want]] = {}
         for waiter in self.lines.heads():
             busy = self._in_shaper if self._is_shaped(waiter, now) else ()
-            keys = tuple(key for key in waiter.route.keys if key not in busy)
             organization = self._shared.pool_of(waiter.route)
-            if keys or (not waiter.route.keys and organization not in busy):
-                wish = Wish(keys, waiter.kind, more=not self.lines.is_alone(waiter))
-                wants.setdefault(organization, []).append(Want(wish, waiter.rank))
-        for organization in {*wants, *self._told, *self._asked_about}:
-            told = self._told.get(organization, [])
-            if (new := wants.get(organization, [])) != told or organization in self._asked_about:
+            keys = tuple(key for key in waiter.route.keys if key not in busy)
+            wish = Wish(
+                keys or waiter.route.keys,
+                waiter.kind,
+                more=not self.lines.is_alone(waiter),
+                paced=not keys if waiter.route.keys else organization in busy,
+            )
+            wants.setdefault(organization, []).append(Want(wish, waiter.rank))
+        told, self._told = self._told, wants
+        asked_about, self._asked_about = self._asked_about, set()
+        for organization in {*wants, *told, *asked_about}:
+            new = wants.get(organization, [])
+            if new != told.get(organization, []) or organization in asked_about:
                 self._courier.want(self, organization, new)
-        self._told = wants
-        self._asked_about.clear()
 
     # -- what the courier brings ---------------------------------------------------------------
 

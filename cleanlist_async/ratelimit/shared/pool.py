@@ -45,6 +45,8 @@ from cleanlist_async.window import Window
 _NEVER: Final = -math.inf
 _LOOKS_OF_A_TICKET: Final = 3
 """Looks that a process may miss before others are served in its place."""
+_MOMENT: Final = 1e-6
+"""Part of a window that two clocks cannot tell apart."""
 _PROBE_LOOKS: Final = 1_000
 """The answer to a probe is first looked for after this part of a window, then at doubling intervals."""
 
@@ -85,6 +87,7 @@ class Ticket:
     kind: RequestClass
     since: float
     more: bool = False
+    paced: bool = False
 
     def rank(self, window_s: float) -> float:
         """When it came to the head, and as many windows as its class has to stand back."""
@@ -194,28 +197,29 @@ class Pool:
 
     def _settle(self, report: Report) -> None:
         at = self.now - report.age_s
-        if report.fate == "rejected":
-            self._reject(report, at)
-            return
         holding = self.holdings.pop(report.lease, None)
         if holding is None:
             return  # told before, or taken for lost
         for bucket, probe in self._tokens(holding):
-            if report.fate == "answered":
-                bucket.window.answered(at, probe=probe)
-                bucket.rejections = 0
+            if report.fate == "unsent":
+                bucket.window.unsent(probe=probe)
             elif report.fate == "lost":
                 bucket.window.lost(at, probe=probe)
             else:
-                bucket.window.unsent(probe=probe)
-
-    def _reject(self, report: Report, at: float) -> None:
+                bucket.window.answered(at, probe=probe)
+            if report.fate == "answered":
+                bucket.rejections = 0
         for kind, pause_s in report.pauses.items():
-            bucket = self.key(report.key) if kind == "key" and report.key else self.organization
-            if self.now >= bucket.window.paused_until:  # the 429s of one volley count as one
-                bucket.rejections += 1
-            bucket.window.pause(at + pause_s)
-            bucket.window.reject(self.now)
+            self._reject(
+                self.key(holding["key"]) if kind == "key" and holding["key"] else self.organization,
+                at + pause_s,
+            )
+
+    def _reject(self, bucket: SharedBucket, until: float) -> None:
+        if self.now >= bucket.window.paused_until:  # the 429s of one volley count as one
+            bucket.rejections += 1
+        bucket.window.pause(until)
+        bucket.window.reject(self.now)
 
     def _free_unknown(self, visit: Visit) -> None:
         known = set(visit.held)
@@ -248,7 +252,7 @@ class Pool:
     def _renew_tickets(self, visitor: Visitor, wishes: Iterable[Wish]) -> None:
         before = {(ticket.keys, ticket.kind): ticket.since for ticket in visitor.tickets}
         visitor.tickets = [
-            Ticket(wish.keys, wish.kind, before.get((wish.keys, wish.kind), self.now), wish.more)
+            Ticket(wish.keys, wish.kind, before.get((wish.keys, wish.kind), self.now), wish.more, wish.paced)
             for wish in wishes
         ]
         if any(wish.kind is RequestClass.INTERACTIVE for wish in wishes):
@@ -266,6 +270,8 @@ class Pool:
         free = _Free(self)
         queue = self._queue()
         for ticket, owner in queue:
+            if ticket.paced:
+                continue
             key = free.key_for(ticket, self._keep(ticket, queue))
             if not free.organization or (ticket.keys and key is None):
                 continue
@@ -305,14 +311,19 @@ class Pool:
         if not visitor.tickets:
             return math.inf
         queue = self._queue()
-        soonest = min(
-            self._turn_of(place, queue) for place, (_, owner) in enumerate(queue) if owner is visitor
-        )
-        return min(max(soonest - self.now, self.limits.window_s / _PROBE_LOOKS), look_s(self.limits))
+        turns = [
+            self._turn_of(place, queue)
+            for place, (ticket, owner) in enumerate(queue)
+            if owner is visitor and not ticket.paced
+        ]
+        soonest = min(turns, default=math.inf)
+        if soonest <= self.now:  # somebody before it has yet to take what is there
+            soonest = self.now + self.limits.window_s / _PROBE_LOOKS
+        return min(max(soonest - self.now, _MOMENT * self.limits.window_s), look_s(self.limits))
 
     def _turn_of(self, place: int, queue: Sequence[tuple[Ticket, Visitor]]) -> float:
         ticket = queue[place][0]
-        before = [rival for rival, _ in queue[:place]]
+        before = [rival for rival, _ in queue[:place] if not rival.paced]
         turn = self._opening(self.organization, ahead=len(before))
         if not ticket.keys:
             return turn
@@ -330,7 +341,9 @@ class Pool:
             for touched, probe in self._tokens(holding)
             if probe and touched is bucket
         ]
-        return 2 * self.now - max(probed) if probed else math.inf
+        if not probed:
+            return math.inf
+        return self.now + max(self.now - max(probed), self.limits.window_s / _PROBE_LOOKS)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -409,7 +422,13 @@ def _visitor_state(visitor: Visitor) -> VisitorState:
         place=visitor.process.place,
         seen_at=visitor.seen_at,
         tickets=[
-            TicketState(keys=list(ticket.keys), kind=ticket.kind.value, since=ticket.since, more=ticket.more)
+            TicketState(
+                keys=list(ticket.keys),
+                kind=ticket.kind.value,
+                since=ticket.since,
+                more=ticket.more,
+                paced=ticket.paced,
+            )
             for ticket in visitor.tickets
         ],
     )
@@ -420,7 +439,7 @@ def _visitor(state: VisitorState) -> Visitor:
         Process(state["process"], state["pid"], state["place"]),
         state["seen_at"],
         [
-            Ticket(tuple(one["keys"]), RequestClass(one["kind"]), one["since"], one["more"])
+            Ticket(tuple(one["keys"]), RequestClass(one["kind"]), one["since"], one["more"], one["paced"])
             for one in state["tickets"]
         ],
     )

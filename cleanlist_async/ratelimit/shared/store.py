@@ -17,9 +17,11 @@ from cleanlist_async.ratelimit.shared.lease import Settlement, SharedLease
 class SharedStore(Buckets):
     """Answers at once from a copy of the pool, which each visit renews. Any thread may call."""
 
-    def __init__(self, backend: Backend, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, backend: Backend, clock: Callable[[], float], courier: type[Courier] = Courier
+    ) -> None:
         super().__init__(backend.limits)
-        self.courier = Courier(backend, clock, home=self)
+        self.courier = courier(backend, clock, home=self)
 
     def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[], None]) -> Dispatcher:
         """Open the waiting lines of the running event loop."""
@@ -28,9 +30,9 @@ class SharedStore(Buckets):
     # -- what became of a lease ----------------------------------------------------------------
 
     def answered(self, lease: Lease, now: float, *, accepted: bool) -> None:
-        """Start the window of a request answered at *now*; the pool counts from its answer too."""
-        del accepted  # a 429 is told by `reject`
-        self._settle(lease, Settlement("answered", now))
+        """Start the window of a request answered at *now*; of a 429, `reject` tells that and more."""
+        if accepted:
+            self._settle(lease, Settlement("answered", now))
 
     def lost(self, lease: Lease, now: float) -> None:
         """Keep the tokens of a request that was given up at *now* without an answer."""
