@@ -18,7 +18,7 @@ def pool_limiter(limits: RateLimits | None) -> RateLimiter:
 
 
 @pytest.fixture(params=["memory", "shared"])
-def every_store(request: pytest.FixtureRequest) -> Iterator[None]:
+def every_store(request: pytest.FixtureRequest) -> Iterator[str]:
     token = make_limiter.set(memory_limiter if request.param == "memory" else pool_limiter)
-    yield
+    yield request.param
     make_limiter.reset(token)
