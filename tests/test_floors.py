@@ -25,6 +25,7 @@ FLOORS = (
         "requests",
         "headers",
         "csv_parts",
+        "shared_file",
     },
     {"ratelimit", "transport", "root_task"},
     {"calls", "verdict", "pipeline", "resources", "polling", "pagination", "quotes"},

@@ -16,26 +16,16 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import Answer, PoolState, Visit
 from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
 from cleanlist_async.ratelimit.shared.process import has_ended
-
-_APPLICATION_ID: Final = 0x434C4C4D
-"""Marks the file as ours, in its header ("CLLM")."""
-_VERSION: Final = 1
-_BUSY_S: Final = 10.0
-_TABLES: Final = """
-    CREATE TABLE pools (id INTEGER PRIMARY KEY, state TEXT NOT NULL);
-    CREATE TABLE names (name TEXT PRIMARY KEY, pool INTEGER NOT NULL REFERENCES pools) WITHOUT ROWID;
-"""
+from cleanlist_async.shared_file import SharedFile
 
 
 def boot_clock() -> float:
@@ -50,10 +40,18 @@ def boot_clock() -> float:
 
 @dataclass(frozen=True, slots=True)
 class NamedPool:
-    """One pool of the file, and the names that lead to it: organizations and keys."""
+    """One pool of the file, and the names of the organizations that lead to it."""
 
-    names: tuple[str, ...]
-    pool: PoolState
+    organizations: tuple[str, ...]
+    state: PoolState
+
+    def pool(self, now: float) -> Pool:
+        """Return it as it stands at *now*."""
+        org, key, *seconds = self.state["limits"]
+        pool = Pool(RateLimits(int(org), int(key), *seconds))
+        pool.restore(self.state)
+        pool.go_on(now, clock_began_at=0.0)
+        return pool
 
 
 class LimitsFile:
@@ -65,20 +63,15 @@ class LimitsFile:
     def __init__(
         self, path: str | os.PathLike[str], limits: RateLimits, clock: Callable[[], float] = boot_clock
     ) -> None:
-        self.path = Path(path)
         self.limits = limits
         self.clock = clock
-        self._connection: sqlite3.Connection | None = None
-        self._pid = 0
-        with self._transaction():
-            pass
-        self._close()
+        self._file = SharedFile(path)
 
     # -- the protocol --------------------------------------------------------------------------
 
     async def visit(self, visit: Visit) -> Answer:
         """Apply a visit at one stroke."""
-        with self._transaction() as rows:
+        with self._file.transaction() as rows:
             names = [visit.organization, *(key for wish in visit.wishes for key in wish.keys)]
             number, pool = self._find(rows, names)
             answer = pool.visit(visit, self.clock(), clock_began_at=0.0, is_dead=has_ended)
@@ -87,32 +80,36 @@ class LimitsFile:
 
     async def join(self, organization: str, other: str) -> None:
         """Make two names one organization, with all that is out under either."""
-        with self._transaction() as rows:
+        with self._file.transaction() as rows:
             number, pool = self._find(rows, [organization, other])
             _save(rows, number, pool.state())
 
     async def aclose(self) -> None:
         """Let go of the file; the next call opens it again."""
-        self._close()
+        self._file.close()
 
     # -- for people ----------------------------------------------------------------------------
 
     def pools(self) -> list[NamedPool]:
         """Return all pools, as they were at the last visit to each."""
-        with self._transaction() as rows:
+        with self._file.transaction() as rows:
             states = dict(rows.execute("SELECT id, state FROM pools"))
             names: dict[int, list[str]] = {}
             for name, number in rows.execute("SELECT name, pool FROM names ORDER BY name"):
                 names.setdefault(number, []).append(name)
-        self._close()
-        return [NamedPool(tuple(names.get(number, ())), _read(state)) for number, state in states.items()]
+        self._file.close()
+        pools = {number: _read(state) for number, state in states.items()}
+        return [
+            NamedPool(tuple(name for name in names.get(number, ()) if name not in pool["keys"]), pool)
+            for number, pool in pools.items()
+        ]
 
     def reset(self) -> None:
         """Forget all pools: every token is there at once, whatever is on its way to the server."""
-        with self._transaction() as rows:
+        with self._file.transaction() as rows:
             rows.execute("DELETE FROM names")
             rows.execute("DELETE FROM pools")
-        self._close()
+        self._file.close()
 
     # -- pools and their names -----------------------------------------------------------------
 
@@ -141,91 +138,11 @@ class LimitsFile:
             pool.now = max(pool.now, self.clock())
             if not pool.is_untouched():
                 raise ConfigurationError(
-                    f"{self.path.name} is in use under other rate limits.",
+                    f"{self._file.path.name} is in use under other rate limits.",
                     fix="Give all processes that share a file the same rate limits.",
                 )
             return Pool(self.limits)
         return pool
-
-    # -- the file ------------------------------------------------------------------------------
-
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
-        with self._explained():
-            rows = self._open()
-            rows.execute("BEGIN IMMEDIATE")
-            try:
-                yield rows
-                rows.execute("COMMIT")
-            except BaseException:
-                if rows.in_transaction:
-                    rows.execute("ROLLBACK")
-                raise
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._pid == os.getpid():
-            return self._connection
-        if self._connection is not None:
-            _of_parents.append(self._connection)  # closing it here would harm the parent's
-        self._connection, self._pid = None, os.getpid()
-        with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        connection = sqlite3.connect(
-            self.path, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
-        )
-        try:
-            self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        if self._is_ours(connection):
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        if not self._is_ours(connection):  # and nobody was quicker
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
-        connection.execute("COMMIT")
-
-    def _is_ours(self, connection: sqlite3.Connection) -> bool:
-        """Whether the tables are there; raises ConfigurationError when the file is something else."""
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if (application, version) == (_APPLICATION_ID, _VERSION):
-            return True
-        if application or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise ConfigurationError(
-                f"{self.path.name} is not a limits file, or of another version of this package.",
-                fix="Give the path of a file of its own.",
-            )
-        return False
-
-    @contextmanager
-    def _explained(self) -> Generator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError, ValueError, KeyError) as error:
-            self._close()
-            raise ConfigurationError(
-                f"The limits file {self.path.name} cannot be used: {error}.",
-                fix="Check its directory and permissions. If it is damaged, delete it and wait a minute.",
-            ) from error
-
-    def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None and self._pid == os.getpid():
-            connection.close()
-
-
-_of_parents: Final[list[sqlite3.Connection]] = []
-"""Connections that a fork brought along: kept, since to drop one closes it."""
 
 
 def _pool_of(rows: sqlite3.Connection, name: str) -> int | None:

@@ -127,7 +127,10 @@ class PoolState(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A token, or in how many seconds to come again; and how the pool stands now."""
+    """A token, or in how many seconds to come again; and how the pool stands now.
+
+    A lease of the visitor's that is not among the pool's holdings was taken for lost, and is void.
+    """
 
     granted: Granted | None
     retry_in_s: float

@@ -197,13 +197,15 @@ class Courier:
         paused_anew = self._home.copy(errand.organization, answer.pool, now - answer.pool["now"])
         with self._lock:
             del errand.settled[:told]
-            for held in errand.held.values():
-                held.good_until = started + self.lease_s
+            for name in visit.held:
+                if (lease := errand.held.get(name)) is not None:
+                    renewed = name in answer.pool["holdings"]  # or it was taken for lost meanwhile
+                    lease.good_until = started + self.lease_s if renewed else -math.inf
             errand.asked = frozenset(_line(wish) for wish in visit.wishes)
-            lease = self._accept(errand, visit, wants, answer, started)
+            granted = self._accept(errand, visit, wants, answer, started)
             self._plan(errand, answer, now)
-        if lease is not None:
-            self._deliver(lease)
+        if granted is not None:
+            self._deliver(granted)
         if paused_anew:
             self._call_desks(errand, lambda desk: desk.look_again())
 

@@ -7,7 +7,7 @@ A lease is held until its fate is reported. A process that has said nothing for 
 known to be dead, has lost all it held: its requests left before, so they arrived within the grace, and
 the tokens return a grace and a window after *the moment that was noticed*. That is never too early, even
 when the machine slept in between. A process that still lives must not send with a lease that it has not
-renewed for `lease_s`: the courier sees to that.
+renewed for `lease_s`, nor with one that was taken for lost: the courier sees to that.
 
 A lease that its holder does not know of was never used, and is free.
 
@@ -148,7 +148,7 @@ class Pool:
         A clock that reads less than before has begun anew at *clock_began_at*, or was set back just now if
         that is None. *is_dead* tells of a process that can send nothing more.
         """
-        self._tell_the_time(now, clock_began_at)
+        self.go_on(now, clock_began_at)
         visitor = self._welcome(visit)
         for report in visit.reports:
             self._settle(report)
@@ -160,6 +160,20 @@ class Pool:
         if not visitor.tickets and all(one["visitor"] != visit.visitor for one in self.holdings.values()):
             del self.visitors[visit.visitor]
         return Answer(granted, retry_in_s, self.state())
+
+    def go_on(self, now: float, clock_began_at: float | None) -> None:
+        """Go on at *now*; if the clock began anew, all that was noted happened before it did."""
+        if now < self.now:
+            by_s = (now if clock_began_at is None else clock_began_at) - self.now
+            for bucket in (self.organization, *self.keys.values()):
+                bucket.window.shift(by_s)
+                bucket.interactive_at += by_s
+            for holding in self.holdings.values():
+                holding["since"] += by_s
+            for visitor in self.visitors.values():
+                visitor.seen_at += by_s
+                visitor.tickets.clear()
+        self.now = now
 
     def is_untouched(self) -> bool:
         """Whether every token is back and nobody waits, so that forgetting this pool loses nothing."""
@@ -173,20 +187,6 @@ class Pool:
             self.key(name).absorb(bucket)
         self.holdings |= other.holdings
         self.visitors |= other.visitors
-
-    def _tell_the_time(self, now: float, clock_began_at: float | None) -> None:
-        """Go on at *now*; if the clock began anew, all that was noted happened before it did."""
-        if now < self.now:
-            by_s = (now if clock_began_at is None else clock_began_at) - self.now
-            for bucket in (self.organization, *self.keys.values()):
-                bucket.window.shift(by_s)
-                bucket.interactive_at += by_s
-            for holding in self.holdings.values():
-                holding["since"] += by_s
-            for visitor in self.visitors.values():
-                visitor.seen_at += by_s
-                visitor.tickets.clear()
-        self.now = now
 
     def _welcome(self, visit: Visit) -> Visitor:
         visitor = self.visitors.setdefault(visit.visitor, Visitor(visit.process, self.now))
