@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,25 +18,10 @@ from cleanlist_async.ratelimit.shared.pool import Pool, SharedBucket
 from cleanlist_async.ratelimit.shared.process import has_ended
 from cleanlist_async.ratelimit.sqlite import LimitsFile, NamedPool, boot_clock
 
-LIMITS_FILE_VARIABLE: Final = "CLEANLIST_LIMITS_FILE"
-"""Path of the limits file; ``none`` for none."""
-NO_FILE: Final = "none"
-
-
-def default_limits_file() -> Path:
-    """Return the path under the user's cache directory."""
-    if sys.platform == "darwin":
-        caches = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "cleanlist-async" / "limits.db"
-
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One bucket as it is shown. Seconds from now; `opens_in_s` is None while only an answer can free a token."""
+    """One bucket as it is shown. `opens_in_s` is None while only an answer can free a token."""
 
     name: str
     limit: int

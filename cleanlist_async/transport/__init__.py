@@ -1,6 +1,6 @@
 """Bytes out, bytes in: the only folder that imports httpx."""
 
-from cleanlist_async.transport.addresses import check_base_url, same_origin
+from cleanlist_async.transport.addresses import check_base_url, is_loopback, same_origin
 from cleanlist_async.transport.download import Download
 from cleanlist_async.transport.exchange import Exchange, Params, Request
 from cleanlist_async.transport.transport import HTTPClient, HTTPConnections, Transport
@@ -14,5 +14,6 @@ __all__ = [
     "Request",
     "Transport",
     "check_base_url",
+    "is_loopback",
     "same_origin",
 ]

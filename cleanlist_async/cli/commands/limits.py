@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from cleanlist_async.cli.commands.ending import open_console
+from cleanlist_async.cli.exits import CommandError, ExitCode
 from cleanlist_async.cli.options import AsJSON
 
 app = typer.Typer(
@@ -18,15 +21,21 @@ app = typer.Typer(
 def show(*, as_json: AsJSON = False) -> None:
     """Show the buckets, who holds their tokens, and when the next one returns."""
     from cleanlist_async.cli import limits  # noqa: PLC0415
-    from cleanlist_async.cli.connection import limits_file  # noqa: PLC0415
 
-    limits.show(open_console(), limits_file() or limits.default_limits_file(), as_json=as_json)
+    limits.show(open_console(), _file(), as_json=as_json)
 
 
 @app.command("reset")
 def reset(*, as_json: AsJSON = False) -> None:
     """Forget what was sent. The server does not, and may answer 429 for a minute."""
     from cleanlist_async.cli import limits  # noqa: PLC0415
-    from cleanlist_async.cli.connection import limits_file  # noqa: PLC0415
 
-    limits.reset(open_console(), limits_file() or limits.default_limits_file(), as_json=as_json)
+    limits.reset(open_console(), _file(), as_json=as_json)
+
+
+def _file() -> Path:
+    from cleanlist_async.cli.limits_file import limits_file  # noqa: PLC0415
+
+    if (path := limits_file()) is None:
+        raise CommandError("there is no limits file: --limits-file is none.", ExitCode.USAGE)
+    return path
