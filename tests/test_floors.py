@@ -27,7 +27,7 @@ FLOORS = (
         "csv_parts",
         "shared_file",
     },
-    {"ratelimit", "transport", "root_task"},
+    {"ratelimit", "transport", "root_task", "mailbox"},
     {"calls", "verdict", "pipeline", "resources", "polling", "pagination", "quotes"},
     {"bulk", "job"},
     {"client"},

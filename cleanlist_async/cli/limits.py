@@ -14,7 +14,8 @@ from cleanlist_async.cli.render import say
 from cleanlist_async.errors import JSON
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.lines import RequestClass
-from cleanlist_async.ratelimit.shared.pool import Pool, SharedBucket
+from cleanlist_async.ratelimit.shared.bucket import SharedBucket
+from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.process import has_ended
 from cleanlist_async.ratelimit.sqlite import LimitsFile, NamedPool, boot_clock
 

@@ -47,9 +47,7 @@ class NamedPool:
 
     def pool(self, now: float) -> Pool:
         """Return it as it stands at *now*."""
-        org, key, *seconds = self.state["limits"]
-        pool = Pool(RateLimits(int(org), int(key), *seconds))
-        pool.restore(self.state)
+        pool = Pool.of(self.state)
         pool.go_on(now, clock_began_at=0.0)
         return pool
 
@@ -131,18 +129,19 @@ class LimitsFile:
         return number, pool
 
     def _load(self, rows: sqlite3.Connection, number: int) -> Pool:
-        state = _read(rows.execute("SELECT state FROM pools WHERE id = ?", (number,)).fetchone()[0])
-        pool = Pool(self.limits)
-        pool.restore(state)
-        if state["limits"] != limits_as_plain(self.limits):
-            pool.now = max(pool.now, self.clock())
-            if not pool.is_untouched():
-                raise ConfigurationError(
-                    f"{self._file.path.name} is in use under other rate limits.",
-                    fix="Give all processes that share a file the same rate limits.",
-                )
+        pool = Pool.of(_read(rows.execute("SELECT state FROM pools WHERE id = ?", (number,)).fetchone()[0]))
+        if limits_as_plain(pool.limits) == limits_as_plain(self.limits):
+            return pool
+        pool.go_on(self.clock(), clock_began_at=0.0)
+        pool.bury(has_ended)
+        if pool.is_untouched():
             return Pool(self.limits)
-        return pool
+        _save(rows, number, pool.state())
+        rows.execute("COMMIT")  # who was buried stays so, and the file is free a window later
+        raise ConfigurationError(
+            f"{self._file.path.name} is in use under other rate limits.",
+            fix="Give all processes that share a file the same rate limits.",
+        )
 
 
 def _pool_of(rows: sqlite3.Connection, name: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import stat
@@ -196,6 +197,25 @@ def test_other_limits_are_refused_while_tokens_are_out(path: Path) -> None:
     run(main())
 
 
+def test_other_limits_are_accepted_once_a_crashed_process_is_forgotten(path: Path) -> None:
+    clock = [1_000.0]
+
+    async def main() -> None:
+        one = sqlite_limiter(path, RateLimits(org=4, key=3), lambda: clock[0])
+        await one.acquire(ROUTE, SUBMIT)
+        courier_of(one).crash()
+        two = sqlite_limiter(path, RateLimits(org=5, key=3), lambda: clock[0])
+        for _ in range(2):  # the first notices that nobody has heard of the other for a lease
+            clock[0] += 66
+            with contextlib.suppress(ConfigurationError):
+                (await two.acquire(ROUTE, SUBMIT)).unsent()
+                return
+        clock[0] += 1
+        (await two.acquire(ROUTE, SUBMIT)).unsent()
+
+    run(main())
+
+
 def test_a_429_in_one_process_reaches_an_interactive_call_in_another(path: Path) -> None:
     async def main() -> None:
         one, two = sqlite_limiter(path), sqlite_limiter(path)
@@ -303,6 +323,7 @@ def test_a_loop_that_ends_with_a_token_on_its_way_gives_it_back(path: Path) -> N
     asyncio.run(main())
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_fork_shares_the_file_and_inherits_no_token(path: Path) -> None:
     limits = RateLimits(org=3, key=3, window_s=600.0)
     limiter = RateLimiter.sqlite(path, limits)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from cleanlist_async.ratelimit import RateLimits, RequestClass
 from cleanlist_async.ratelimit.shared.backend import Answer, Backend, Granted, Report, Visit, Wish
-from cleanlist_async.ratelimit.shared.pool import Pool, lease_s, look_s
+from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
+from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.sqlite import LimitsFile
 from tests.support.hand_clock import HandClock
@@ -32,8 +33,7 @@ class PlainBackend(PoolBackend):
     async def visit(self, visit: Visit) -> Answer:
         answer = await super().visit(visit)
         pool = self._pool(visit.organization)
-        twin = Pool(self.limits)
-        twin.restore(json.loads(json.dumps(answer.pool)))
+        twin = Pool.of(json.loads(json.dumps(answer.pool)))
         self.pools = {name: twin if known is pool else known for name, known in self.pools.items()}
         return answer
 

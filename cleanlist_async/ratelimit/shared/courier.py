@@ -32,7 +32,7 @@ from cleanlist_async.ratelimit.shared.backend import (
     Wish,
 )
 from cleanlist_async.ratelimit.shared.lease import Desk, Home, Settlement, SharedLease, Want
-from cleanlist_async.ratelimit.shared.pool import lease_s, look_s
+from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
 from cleanlist_async.ratelimit.shared.process import this_process
 
 _WORDS_PER_LEASE: Final = 6

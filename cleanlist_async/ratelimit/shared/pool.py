@@ -21,8 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from cleanlist_async import facts
 from cleanlist_async.ratelimit.limits import RateLimits
@@ -33,14 +32,13 @@ from cleanlist_async.ratelimit.shared.backend import (
     HoldingState,
     PoolState,
     Report,
-    SharedBucketState,
-    TicketState,
     Visit,
-    VisitorState,
     Wish,
 )
+from cleanlist_async.ratelimit.shared.bucket import SharedBucket
+from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
 from cleanlist_async.ratelimit.shared.process import Process
-from cleanlist_async.window import Window
+from cleanlist_async.ratelimit.shared.tickets import Ticket, Visitor, visitor_of, visitor_state
 
 _NEVER: Final = -math.inf
 _LOOKS_OF_A_TICKET: Final = 3
@@ -51,75 +49,15 @@ _PROBE_LOOKS: Final = 1_000
 """The answer to a probe is first looked for after this part of a window, then at doubling intervals."""
 
 
-@dataclass(slots=True)
-class SharedBucket:
-    """A window and what goes with it."""
-
-    window: Window
-    rejections: int = 0
-    interactive_at: float = _NEVER
-
-    def state(self) -> SharedBucketState:
-        """Return it as plain data."""
-        state = SharedBucketState(window=self.window.state(), rejections=self.rejections)
-        if self.interactive_at > _NEVER:
-            state["interactive_at"] = self.interactive_at
-        return state
-
-    def restore(self, state: SharedBucketState, shift_s: float = 0.0) -> None:
-        """Become what *state* says, whose clock is *shift_s* behind ours."""
-        self.window.restore(state["window"], shift_s)
-        self.rejections = state["rejections"]
-        self.interactive_at = state.get("interactive_at", _NEVER) + shift_s
-
-    def absorb(self, other: SharedBucket) -> None:
-        """Become one with *other*."""
-        self.window.absorb(other.window)
-        self.rejections = max(self.rejections, other.rejections)
-        self.interactive_at = max(self.interactive_at, other.interactive_at)
-
-
-@dataclass(slots=True)
-class Ticket:
-    """The place of one waiting line among those of all processes."""
-
-    keys: tuple[str, ...]
-    kind: RequestClass
-    since: float
-    more: bool = False
-    paced: bool = False
-
-    def rank(self, window_s: float) -> float:
-        """When it came to the head, and as many windows as its class has to stand back."""
-        return self.since + self.kind.value * window_s
-
-    def shares_a_key_with(self, other: Ticket) -> bool:
-        """Whether one key would do for both."""
-        return any(key in other.keys for key in self.keys)
-
-
-@dataclass(slots=True)
-class Visitor:
-    """A process that waits for tokens or holds some."""
-
-    process: Process
-    seen_at: float
-    tickets: list[Ticket] = field(default_factory=list[Ticket])
-
-
-def look_s(limits: RateLimits) -> float:
-    """Return the seconds between two looks, where nothing tells when a token returns."""
-    return min(facts.LOOK_S, limits.window_s / 10)
-
-
-def lease_s(limits: RateLimits) -> float:
-    """Return for how many seconds a lease is good without a word from its holder."""
-    return facts.LEASE_S * min(1.0, limits.window_s / facts.WINDOW_S)
-
-
 def limits_as_plain(limits: RateLimits) -> list[float]:
     """Return what two processes must agree on."""
     return [limits.org, limits.key, limits.window_s, limits.margin_s, limits.grace_s]
+
+
+def limits_of(state: PoolState) -> RateLimits:
+    """Return the limits that a pool was made for."""
+    org, key, *seconds = state["limits"]
+    return RateLimits(int(org), int(key), *seconds)
 
 
 class Pool:
@@ -153,7 +91,7 @@ class Pool:
         for report in visit.reports:
             self._settle(report)
         self._free_unknown(visit)
-        self._bury(visit.visitor, is_dead)
+        self.bury(is_dead, but=visit.visitor)
         self._renew_tickets(visitor, visit.wishes)
         granted = self._grant(visit, visitor)
         retry_in_s = math.inf if granted else self._retry_in_s(visitor)
@@ -231,10 +169,11 @@ class Pool:
         for lease in unknown:
             self._settle(Report(lease, "unsent"))
 
-    def _bury(self, visitor: str, is_dead: Callable[[Process], bool]) -> None:
+    def bury(self, is_dead: Callable[[Process], bool], but: str = "") -> None:
+        """Take for lost what the dead held, and give their places away; *but* is the one who asks."""
         lease, ticket = lease_s(self.limits), _LOOKS_OF_A_TICKET * look_s(self.limits)
         for name, other in list(self.visitors.items()):
-            if name == visitor:
+            if name == but:
                 continue
             silent_s = self.now - other.seen_at
             dead = silent_s > lease or is_dead(other.process)
@@ -368,17 +307,20 @@ class Pool:
             organization=self.organization.state(),
             keys={name: bucket.state() for name, bucket in self.keys.items()},
             holdings=dict(self.holdings),
-            visitors={name: _visitor_state(visitor) for name, visitor in self.visitors.items()},
+            visitors={name: visitor_state(visitor) for name, visitor in self.visitors.items()},
         )
 
-    def restore(self, state: PoolState) -> None:
-        """Become what *state* says. Its limits are not looked at."""
-        self.now = state["now"]
-        self.organization.restore(state["organization"])
+    @classmethod
+    def of(cls, state: PoolState) -> Self:
+        """Return the pool that *state* tells of, with the limits that it was made for."""
+        pool = cls(limits_of(state))
+        pool.now = state["now"]
+        pool.organization.restore(state["organization"])
         for name, bucket in state["keys"].items():
-            self.key(name).restore(bucket)
-        self.holdings = dict(state["holdings"])
-        self.visitors = {name: _visitor(one) for name, one in state["visitors"].items()}
+            pool.key(name).restore(bucket)
+        pool.holdings = dict(state["holdings"])
+        pool.visitors = {name: visitor_of(one) for name, one in state["visitors"].items()}
+        return pool
 
 
 class _Free:
@@ -413,33 +355,3 @@ class _Free:
 def _kept(bucket: SharedBucket, keep: int, now: float) -> int:
     """Return how many of *keep* tokens are really kept: of a small limit, no more than a quarter."""
     return min(keep, int(bucket.window.capacity(now)) // 4)
-
-
-def _visitor_state(visitor: Visitor) -> VisitorState:
-    return VisitorState(
-        process=visitor.process.id,
-        pid=visitor.process.pid,
-        place=visitor.process.place,
-        seen_at=visitor.seen_at,
-        tickets=[
-            TicketState(
-                keys=list(ticket.keys),
-                kind=ticket.kind.value,
-                since=ticket.since,
-                more=ticket.more,
-                paced=ticket.paced,
-            )
-            for ticket in visitor.tickets
-        ],
-    )
-
-
-def _visitor(state: VisitorState) -> Visitor:
-    return Visitor(
-        Process(state["process"], state["pid"], state["place"]),
-        state["seen_at"],
-        [
-            Ticket(tuple(one["keys"]), RequestClass(one["kind"]), one["since"], one["more"], one["paced"])
-            for one in state["tickets"]
-        ],
-    )
