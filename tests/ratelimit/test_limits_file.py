@@ -19,7 +19,7 @@ from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError, RateLimitError
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.shared.store import SharedStore
-from cleanlist_async.ratelimit.sqlite import boot_clock
+from cleanlist_async.ratelimit.sqlite import LimitsFile, boot_clock
 from cleanlist_async.testing import StrictServer, run
 from tests.support.limited_wire import INTERACTIVE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire
 from tests.support.shared_stores import LoopCourier, everything_told, sqlite_limiter
@@ -251,6 +251,74 @@ def test_a_permit_that_was_held_through_a_long_sleep_is_taken_anew(path: Path) -
         assert not rival.done()  # for all it knows the holder is sending right now
         assert holder.result().lease.good_until > clock[0]  # type: ignore[attr-defined]
         rival.cancel()
+
+    run(main())
+
+
+def test_a_request_may_take_longer_than_a_lease_while_its_process_lives(path: Path) -> None:
+    async def main() -> None:
+        one, two = (
+            sqlite_limiter(path, RateLimits(org=1, key=1)),
+            sqlite_limiter(path, RateLimits(org=1, key=1)),
+        )
+        permit = await one.acquire(ROUTE, SUBMIT)
+        waiting = asyncio.ensure_future(two.acquire(ROUTE, SUBMIT))
+        await asyncio.sleep(300)
+        assert not waiting.done()
+        permit.answered(300.0)
+        (await waiting).unsent()
+        assert 360 < asyncio.get_running_loop().time() < 362
+
+    run(main())
+
+
+def test_a_waiter_that_goes_while_its_token_is_on_its_way_leaves_it_to_the_next(path: Path) -> None:
+    async def main() -> None:
+        limiter = sqlite_limiter(path, RateLimits(org=1, key=1))
+        courier, loop = courier_of(limiter), asyncio.get_running_loop()
+        deliver = courier._deliver
+        courier._deliver = lambda lease: void(loop.call_soon(deliver, lease))  # as from another thread
+        gone = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        (await limiter.acquire(ROUTE, SUBMIT)).unsent()
+        assert loop.time() == 0
+
+    run(main())
+
+
+def void(_: object) -> None:
+    """Return nothing."""
+
+
+def test_a_lease_that_was_taken_for_lost_meanwhile_stays_void(path: Path) -> None:
+    clock = [1_000.0]
+
+    async def main() -> None:
+        one, two = (sqlite_limiter(path, RateLimits(org=1, key=1), lambda: clock[0]) for _ in range(2))
+        permit = await one.acquire(ROUTE, SUBMIT)
+        clock[0] += 61  # its process was stopped for so long
+        waiting = asyncio.ensure_future(two.acquire(ROUTE, SUBMIT))
+        await asyncio.sleep(0)
+        courier_of(one).flush()
+        assert one.store.is_stale(permit.lease, clock[0])
+        waiting.cancel()
+
+    run(main())
+
+
+def test_a_429_that_the_pool_has_not_heard_of_yet_is_not_forgotten(path: Path) -> None:
+    async def main() -> None:
+        limiter = sqlite_limiter(path)
+        permit = await limiter.acquire(ROUTE, SUBMIT)
+        courier = courier_of(limiter)
+        assert isinstance(courier.backend, LimitsFile)
+        before = courier.backend.pools()[0].state
+        courier.crash()  # a visit is on its way, and no other can be made
+        permit.answered(0.0, rejected=True, asked_s=30.0)
+        courier._home.copy(ROUTE.organization, before, 0.0)
+        assert limiter.store.paused_for_s(ROUTE, 1.0) > 28
 
     run(main())
 
