@@ -18,8 +18,9 @@ import pytest
 from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError, RateLimitError
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, Route
+from cleanlist_async.ratelimit.shared.clock import boot_clock
 from cleanlist_async.ratelimit.shared.store import SharedStore
-from cleanlist_async.ratelimit.sqlite import LimitsFile, boot_clock
+from cleanlist_async.ratelimit.sqlite import LimitsFile
 from cleanlist_async.testing import StrictServer, run
 from tests.support.limited_wire import INTERACTIVE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire
 from tests.support.shared_stores import LoopCourier, everything_told, sqlite_limiter
