@@ -47,9 +47,9 @@ class SharedStore(Buckets):
         super().reject(lease, now, asked_s, named, rng)
         pauses: dict[BucketKind, float] = {}
         with self._lock:
-            for bucket in lease.buckets:
-                if (pause_s := bucket.window.paused_until - now) > 0 and named in {None, self._kind(bucket)}:
-                    pauses["key" if self._kind(bucket) == "key" else "organization"] = pause_s
+            for bucket in self._hit(lease, named):
+                kind: BucketKind = "key" if self._kind(bucket) == "key" else "organization"
+                pauses[kind] = max(0.0, bucket.window.paused_until - now)
         self._settle(lease, Settlement("rejected", now, pauses))
 
     def _settle(self, lease: Lease, settlement: Settlement) -> None:
