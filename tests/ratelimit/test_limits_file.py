@@ -17,11 +17,12 @@ import pytest
 
 from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError, RateLimitError
-from cleanlist_async.ratelimit import RateLimiter, RateLimits, Route
+from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.shared.backend import Answer, Visit
 from cleanlist_async.ratelimit.shared.store import SharedStore
 from cleanlist_async.ratelimit.sqlite import LimitsFile, boot_clock
-from cleanlist_async.testing import StrictServer, run
+from cleanlist_async.testing import MemoryNetwork, StrictServer, run
+from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.limited_wire import INTERACTIVE, JWT_ROUTE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire
 from tests.support.shared_stores import LoopCourier, everything_told, sqlite_limiter
 
@@ -347,6 +348,32 @@ def test_a_waiter_that_goes_while_its_token_is_on_its_way_leaves_it_to_the_next(
 
 def void(_: object) -> None:
     """Return nothing."""
+
+
+def test_a_client_sends_nothing_with_a_lease_that_ran_out(path: Path) -> None:
+    server = StrictServer(keys={"clapi_0": "org"}, rows=False)
+
+    async def main() -> None:
+        limiter = sqlite_limiter(path)
+        acquire, permits = limiter.acquire, []
+
+        async def late(*args: object) -> Permit:
+            permit = await acquire(*args)  # type: ignore[arg-type]
+            permits.append(permit)
+            if len(permits) == 1:
+                permit.lease.good_until = -1.0  # type: ignore[attr-defined]
+            return permit
+
+        limiter.acquire = late  # type: ignore[method-assign,assignment]
+        async with (
+            MemoryNetwork(server) as network,
+            VirtualCleanlist(network, "clapi_0", limiter=limiter) as client,
+        ):
+            await client.public.validate_key()
+        assert len(permits) == 2
+        assert len(server.requests) == 1
+
+    run(main())
 
 
 def test_a_lease_that_was_taken_for_lost_meanwhile_stays_void(path: Path) -> None:

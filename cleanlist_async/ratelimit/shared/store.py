@@ -58,8 +58,7 @@ class SharedStore(Buckets):
 
     def is_stale(self, lease: Lease, now: float) -> bool:
         """Whether its bucket was paused, or the pool may have given the tokens to another meanwhile."""
-        overdue = isinstance(lease, SharedLease) and now > lease.good_until
-        return overdue or super().is_stale(lease, now)
+        return lease.is_overdue(now) or super().is_stale(lease, now)
 
     # -- who is who ----------------------------------------------------------------------------
 
