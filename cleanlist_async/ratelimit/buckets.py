@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -53,6 +54,11 @@ class Lease:
     key: str | None
     buckets: tuple[Bucket, ...]
     probes: list[bool]
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether somebody else may have these tokens by now; never, where nobody else takes any."""
+        del now
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +136,17 @@ class Buckets:
     def reject(self, lease: Lease, now: float, asked_s: float | None, named: str | None, rng: Random) -> None:
         """Pause the buckets of a request answered 429 (only the one it names), and keep to less of them."""
         with self._lock:
-            hit = [bucket for bucket in lease.buckets if named in (None, self._kind(bucket))]
-            for bucket in hit or lease.buckets:
+            for bucket in self._hit(lease, named):
                 if now >= bucket.window.paused_until:  # the 429s of one volley count as one
                     bucket.rejections += 1
                 bucket.window.pause(now + pause_s(bucket.rejections, rng, asked_s))
                 bucket.window.reject(now)
                 until = max(bucket.window.paused_until, bucket.window.smooth_until)
                 self._disturbed_until = max(self._disturbed_until, until)
+
+    def _hit(self, lease: Lease, named: str | None) -> Sequence[Bucket]:
+        """Return the buckets of a lease that a 429 tells of: the one it names, or all."""
+        return [one for one in lease.buckets if named in (None, self._kind(one))] or lease.buckets
 
     def _kind(self, bucket: Bucket) -> str:
         return "key" if self._keys.get(bucket.name) is bucket else "organization"

@@ -39,6 +39,11 @@ class Permit:
         """The name of the key to send with; None for a JWT."""
         return self.lease.key
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it is too late to send: a shared store was not reached for so long that others may."""
+        return self.lease.is_overdue(self._limiter.clock())
+
     def answered(
         self, at: float, *, rejected: bool = False, asked_s: float | None = None, named: str | None = None
     ) -> None:

@@ -17,12 +17,14 @@ import pytest
 
 from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError, RateLimitError
-from cleanlist_async.ratelimit import RateLimiter, RateLimits, Route
+from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits, Route
+from cleanlist_async.ratelimit.shared.backend import Answer, Visit
 from cleanlist_async.ratelimit.shared.clock import boot_clock
 from cleanlist_async.ratelimit.shared.store import SharedStore
 from cleanlist_async.ratelimit.sqlite import LimitsFile
-from cleanlist_async.testing import StrictServer, run
-from tests.support.limited_wire import INTERACTIVE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire
+from cleanlist_async.testing import MemoryNetwork, StrictServer, run
+from cleanlist_async.testing.virtual_client import VirtualCleanlist
+from tests.support.limited_wire import INTERACTIVE, JWT_ROUTE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire
 from tests.support.shared_stores import LoopCourier, everything_told, sqlite_limiter
 
 FEW = RateLimits(org=4, key=3)
@@ -234,6 +236,20 @@ def test_a_429_in_one_process_reaches_an_interactive_call_in_another(path: Path)
     run(main())
 
 
+@pytest.mark.parametrize("named", [None, "key", "organization"])
+def test_a_429_pauses_in_all_processes_what_it_names_and_all_where_that_is_nothing_we_know(
+    path: Path, named: str | None
+) -> None:
+    async def main() -> None:
+        one, two = sqlite_limiter(path), sqlite_limiter(path)
+        permit = await one.acquire(JWT_ROUTE, SUBMIT)
+        permit.answered(0.0, rejected=True, asked_s=30.0, named=named)
+        (await two.acquire(JWT_ROUTE, SUBMIT)).unsent()
+        assert 30 < asyncio.get_running_loop().time() < 32
+
+    run(main())
+
+
 def test_a_permit_that_was_held_through_a_long_sleep_is_taken_anew(path: Path) -> None:
     """The machine slept between the grant and its use: others may have the token by now."""
     clock = [1_000.0]
@@ -273,6 +289,48 @@ def test_a_request_may_take_longer_than_a_lease_while_its_process_lives(path: Pa
     run(main())
 
 
+def test_a_process_that_waits_looks_at_the_file_once_a_second(path: Path) -> None:
+    async def main() -> None:
+        one, two = (sqlite_limiter(path, RateLimits(org=1, key=1)) for _ in range(2))
+        permit = await one.acquire(ROUTE, SUBMIT)
+        waiting = [asyncio.ensure_future(two.acquire(ROUTE, SUBMIT)) for _ in range(100)]
+        await asyncio.sleep(0.5)
+        courier, looks = courier_of(two), 0
+        visit = courier.backend.visit
+
+        async def counted(asked: Visit) -> Answer:
+            nonlocal looks
+            looks += 1
+            return await visit(asked)
+
+        courier.backend.visit = counted  # type: ignore[method-assign]
+        await asyncio.sleep(100)
+        assert 99 <= looks <= 101
+        permit.unsent()
+        for waiter in waiting:
+            waiter.cancel()
+
+    run(main())
+
+
+def test_two_runs_of_a_loop_far_apart_wake_the_courier_anew(path: Path) -> None:
+    limiter = RateLimiter.sqlite(path, RateLimits(org=1, key=1))
+
+    async def main() -> None:
+        async with asyncio.timeout(10):
+            (await limiter.acquire(ROUTE, SUBMIT)).unsent()
+
+    def courier_threads() -> int:
+        return sum(thread.name == "cleanlist-limits" for thread in threading.enumerate())
+
+    asyncio.run(main())
+    until = time.monotonic() + 10
+    while courier_threads() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert courier_threads() == 0  # nothing to tell, nothing to wait for
+    asyncio.run(main())
+
+
 def test_a_waiter_that_goes_while_its_token_is_on_its_way_leaves_it_to_the_next(path: Path) -> None:
     async def main() -> None:
         limiter = sqlite_limiter(path, RateLimits(org=1, key=1))
@@ -291,6 +349,32 @@ def test_a_waiter_that_goes_while_its_token_is_on_its_way_leaves_it_to_the_next(
 
 def void(_: object) -> None:
     """Return nothing."""
+
+
+def test_a_client_sends_nothing_with_a_lease_that_ran_out(path: Path) -> None:
+    server = StrictServer(keys={"clapi_0": "org"}, rows=False)
+
+    async def main() -> None:
+        limiter = sqlite_limiter(path)
+        acquire, permits = limiter.acquire, []
+
+        async def late(*args: object) -> Permit:
+            permit = await acquire(*args)  # type: ignore[arg-type]
+            permits.append(permit)
+            if len(permits) == 1:
+                permit.lease.good_until = -1.0  # type: ignore[attr-defined]
+            return permit
+
+        limiter.acquire = late  # type: ignore[method-assign,assignment]
+        async with (
+            MemoryNetwork(server) as network,
+            VirtualCleanlist(network, "clapi_0", limiter=limiter) as client,
+        ):
+            await client.public.validate_key()
+        assert len(permits) == 2
+        assert len(server.requests) == 1
+
+    run(main())
 
 
 def test_a_lease_that_was_taken_for_lost_meanwhile_stays_void(path: Path) -> None:

@@ -171,7 +171,7 @@ class Courier:
 
     async def _join_all(self) -> None:
         while self._joins:
-            with suppress(BackendUnavailableError):  # an answer will show it again
+            with suppress(CleanlistError), self.visiting:  # an answer will show it again
                 await self.backend.join(*self._joins[0])
             with self._lock:
                 del self._joins[0]
@@ -300,39 +300,42 @@ class Courier:
         """Let the thread look at what has come; start it when there is none."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=lambda: asyncio.run(self._serve()), name="cleanlist-limits", daemon=True
-                )
+                self._thread = threading.Thread(target=self._work, name="cleanlist-limits", daemon=True)
                 self._thread.start()
             elif self._loop is not None:
                 self._loop.call_soon_threadsafe(self._woken.set)
 
+    def _work(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        finally:
+            with self._lock:
+                if self._thread is threading.current_thread():
+                    self._thread = self._loop = None
+
     async def _serve(self) -> None:
         self._woken, self._loop = asyncio.Event(), asyncio.get_running_loop()
-        try:
-            while await self._rest(await self.run_due()):
-                pass
-        finally:
-            with self.visiting:
-                await self.backend.aclose()
+        while True:
+            until = await self.run_due()
+            self._say_if_all_is_told()
+            idle = not self._errands
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_IDLE_S if idle else min(until - self.clock(), facts.LEASE_S)):
+                    await self._woken.wait()
+            if idle and not self._woken.is_set():
+                with self.visiting:
+                    await self.backend.aclose()
+            with self._lock:
+                if idle and not (self._woken.is_set() or self._errands or self._joins):
+                    self._thread = self._loop = None  # from here on, whoever comes starts another
+                    return
+            self._woken.clear()
 
-    async def _rest(self, until: float) -> bool:
-        """Wait for the next errand or for news; return False when this thread is done."""
+    def _say_if_all_is_told(self) -> None:
         with self._lock:
             all_told = not self._joins and not any(errand.settled for errand in self._errands.values())
             if all_told and self._told is not None:
                 self._told.set()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(
-                min(until - self.clock(), facts.LEASE_S) if self._errands else _IDLE_S
-            ):
-                await self._woken.wait()
-        with self._lock:
-            if self._woken.is_set() or self._errands or self._joins:
-                self._woken.clear()
-                return True
-            self._thread = self._loop = None
-            return False
 
 
 def _line(wish: Wish) -> _Line:

@@ -28,6 +28,10 @@ class SharedLease(Lease):
     good_until: float = math.inf
     delivered: bool = False
 
+    def is_overdue(self, now: float) -> bool:
+        """Whether somebody else may have these tokens by now: nothing may be sent with them."""
+        return now > self.good_until
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:

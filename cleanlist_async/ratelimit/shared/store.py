@@ -47,9 +47,9 @@ class SharedStore(Buckets):
         super().reject(lease, now, asked_s, named, rng)
         pauses: dict[BucketKind, float] = {}
         with self._lock:
-            for bucket in lease.buckets:
-                if (pause_s := bucket.window.paused_until - now) > 0 and named in {None, self._kind(bucket)}:
-                    pauses["key" if self._kind(bucket) == "key" else "organization"] = pause_s
+            for bucket in self._hit(lease, named):
+                kind: BucketKind = "key" if self._kind(bucket) == "key" else "organization"
+                pauses[kind] = max(0.0, bucket.window.paused_until - now)
         self._settle(lease, Settlement("rejected", now, pauses))
 
     def _settle(self, lease: Lease, settlement: Settlement) -> None:
@@ -58,8 +58,7 @@ class SharedStore(Buckets):
 
     def is_stale(self, lease: Lease, now: float) -> bool:
         """Whether its bucket was paused, or the pool may have given the tokens to another meanwhile."""
-        overdue = isinstance(lease, SharedLease) and now > lease.good_until
-        return overdue or super().is_stale(lease, now)
+        return lease.is_overdue(now) or super().is_stale(lease, now)
 
     # -- who is who ----------------------------------------------------------------------------
 
