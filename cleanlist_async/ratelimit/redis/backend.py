@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _KEPT_S: Final = 86_400.0
 _TRIES: Final = 30
 _SHORTEST_ANSWER_S: Final = 0.5
+_WITH_POOL: Final = 4
+"""Fields of what a look says of a name that is the first to lead to a pool."""
 _TURN_S: Final = 0.001
 _PROCESS_KEPT_S: Final = 3_600.0
 _MOMENTS: Final[tuple[Literal["doubted_at", "gathered_at"], ...]] = ("doubted_at", "gathered_at")
@@ -189,17 +191,18 @@ class RedisLimits:
             LOOK, [self._key("name", name) for name in names], [self._key("pool", "")]
         )
         now = int(seconds) + int(micros) / 1e6
-        self._watch.note(now, sent, self.clock())
-        pools = {row[1].decode(): row for row in found if len(row) > 2}  # the first to tell
-        return (
-            Server(run.decode(), now, min(now, int(seconds) - int(uptime_s) + 1.0)),
-            Home(
-                number=next(iter(pools), uuid.uuid4().hex[:12]),
-                versions={number: row[2].decode() for number, row in pools.items()},
-                names={name: row[0].decode() for name, row in zip(names, found, strict=True)},
-                pools=[cast("StoredPool", json.loads(row[3])) for row in pools.values()],
-            ),
+        server = self._server(run.decode(), now, min(now, int(seconds) - int(uptime_s) + 1.0))
+        self._watch.note(server.now, sent, self.clock())
+        pools = {row[1].decode(): row for row in found if len(row) == _WITH_POOL}
+        return server, Home(
+            number=next(iter(pools), uuid.uuid4().hex[:12]),
+            versions={number: row[2].decode() for number, row in pools.items()},
+            names={name: row[0].decode() for name, row in zip(names, found, strict=True)},
+            pools=[cast("StoredPool", json.loads(row[3])) for row in pools.values()],
         )
+
+    def _server(self, run: str, now: float, started_at: float) -> Server:
+        return Server(run, now, started_at)
 
     async def _save(self, home: Home, kept: StoredPool) -> bool:
         versions = home.versions or {home.number: ""}
