@@ -1,4 +1,4 @@
-"""Tokens in a Redis: the rules of every shared store, and what is special about a server that may lose them."""
+"""Tokens in a Redis: the rules of every shared store, and a server that may lose them."""
 
 from __future__ import annotations
 
@@ -85,6 +85,7 @@ def test_stores_on_one_redis_keep_the_limit_together(
     redis_url: str, namespace: str, loop_in_thread: LoopInThread
 ) -> None:
     rng = Random(1)
+    backends: list[BlockingBackend] = []
     server = StrictServer(keys={KEY: "org_test"}, rows=False)
 
     async def main() -> None:
@@ -92,7 +93,8 @@ def test_stores_on_one_redis_keep_the_limit_together(
 
         def limiter() -> RateLimiter:
             redis = ClockedRedis(redis_url, RateLimits(), clock, namespace)
-            return shared_limiter(BlockingBackend(redis, loop_in_thread), clock)
+            backends.append(BlockingBackend(redis, loop_in_thread))
+            return shared_limiter(backends[-1], clock)
 
         async def process() -> None:
             wire = LimitedWire(limiter(), server, latency=lambda: rng.uniform(0.02, 0.4))
@@ -103,6 +105,8 @@ def test_stores_on_one_redis_keep_the_limit_together(
         await asyncio.gather(*(process() for _ in range(3)))
 
     run(main())
+    for backend in backends:
+        finish(backend.aclose())
     assert server.rejections == []
     assert len(server.grants()) == 75
 
@@ -183,7 +187,7 @@ def test_what_a_server_that_was_started_anew_still_has_is_not_believed(
 
 
 def test_a_redis_that_has_just_started_may_have_lost_anything(program: str) -> None:
-    """By its own clock and without a word about it: the first lease and window of its life are for waiting."""
+    """By its own clock, and with nobody to tell: the first lease and window of its life are for waiting."""
     limits = RateLimits(window_s=0.6)
 
     async def main() -> tuple[float, float]:
@@ -412,8 +416,17 @@ def test_a_user_that_may_little_may_enough(program: str) -> None:
     with redis_server(program, password="right") as server:
         with server.client() as client:
             client.execute_command(
-                *"ACL SETUSER sharer on >pass ~{cleanlist}* +@string +@hash +@list +@scripting".split(),
-                *"+@connection +@transaction +del +expire +pexpire +time +info".split(),
+                *("ACL", "SETUSER", "sharer", "on", ">pass", "~{cleanlist}*", "+@string", "+@hash", "+@list"),
+                *(
+                    "+@scripting",
+                    "+@connection",
+                    "+@transaction",
+                    "+del",
+                    "+expire",
+                    "+pexpire",
+                    "+time",
+                    "+info",
+                ),
             )
 
         async def main() -> None:

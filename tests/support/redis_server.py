@@ -17,6 +17,9 @@ from tempfile import TemporaryDirectory
 import pytest
 import redis
 
+from cleanlist_async.ratelimit import RateLimits
+from cleanlist_async.ratelimit.shared.periods import lease_s
+
 PROGRAMS = [name for name in ("redis-server", "valkey-server") if shutil.which(name)]
 
 
@@ -92,6 +95,13 @@ def redis_server(program: str = "redis-server", **options: object) -> Iterator[R
             yield server
         finally:
             server.kill()
+
+
+def wait_until_old_enough(url: str, limits: RateLimits) -> None:
+    """Wait until a server has been up for as long as it would be suspected of having just lost its data."""
+    with redis.Redis.from_url(url) as client:
+        while client.info("server")["uptime_in_seconds"] <= lease_s(limits) + limits.window_s + 1:
+            time.sleep(0.1)
 
 
 def skip_without(program: str) -> None:
