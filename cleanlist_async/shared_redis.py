@@ -90,7 +90,8 @@ def explained() -> Generator[None]:
     except exceptions.NoPermissionError:
         raise ConfigurationError(
             "The user of that Redis may not do what sharing needs.",
-            fix="Allow it: ~{*}* +@string +@hash +@list +@scripting +@connection +@transaction +del +expire +pexpire +time +info.",
+            fix="Allow it ~{*}*, +@string, +@hash, +@list, +@scripting, +@connection, +@transaction, +del, "
+            "+expire, +pexpire, +time and +info.",
         ) from None
     except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
         raise RedisUnavailableError(f"Redis cannot be reached ({type(error).__name__}).") from None

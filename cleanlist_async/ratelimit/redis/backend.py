@@ -2,8 +2,9 @@
 
 The rules are those of every shared store, in the same Python and not written twice: a script compares the
 version of the pool and sets all of it at one stroke, both buckets and every ticket. A visit takes two round
-trips, and begins anew when another process saved in between. At 60 requests a minute that is rare; it asks
-for a Redis that is near, some 20 ms at most, where dozens of processes share one organization.
+trips, and begins anew when another process saved in between; then it has the next turn, so nobody loses
+twice. At 60 requests a minute that is rare; it asks for a Redis that is near, some 20 ms at most, where
+dozens of processes share one organization.
 
 The clock is the server's (`TIME`), read before the save: a token is never taken by a moment that is still to
 come. All keys expire, in a day without a visit.
@@ -42,7 +43,9 @@ _TRIES: Final = 30
 _SHORTEST_ANSWER_S: Final = 0.5
 _WITH_POOL: Final = 4
 """Fields of what a look says of a name that is the first to lead to a pool."""
-_TURN_S: Final = 0.001
+_TURN_MS: Final = 250
+"""For how long one who lost a race is waited for: a few round trips."""
+_PAUSE_S: Final = 0.002
 _PROCESS_KEPT_S: Final = 3_600.0
 _MOMENTS: Final[tuple[Literal["doubted_at", "gathered_at"], ...]] = ("doubted_at", "gathered_at")
 
@@ -127,15 +130,16 @@ class RedisLimits:
         names: Iterable[str],
         apply: Callable[[Pool, StoredPool, float], Answer],
     ) -> Answer:
+        me = uuid.uuid4().hex[:12]
         for tries in range(_TRIES):
             server, home = await self._look(names)
             pool, kept = self._read(organization, home, server)
             answer = apply(pool, kept, server.now)
             kept["pool"] = _without_untouched(pool, answer)
-            if await self._save(home, kept):
+            if await self._save(home, kept, me):
                 self.memory.note(organization, kept)
                 return answer
-            await asyncio.sleep(random.uniform(0, _TURN_S * (tries + 1)))  # noqa: S311
+            await asyncio.sleep(random.uniform(0, _PAUSE_S * tries))  # noqa: S311
         raise BackendUnavailableError("Too many processes change the same limits at once.")
 
     def _read(self, organization: str, home: Home, server: Server) -> tuple[Pool, StoredPool]:
@@ -204,16 +208,14 @@ class RedisLimits:
     def _server(self, run: str, now: float, started_at: float) -> Server:
         return Server(run, now, started_at)
 
-    async def _save(self, home: Home, kept: StoredPool) -> bool:
+    async def _save(self, home: Home, kept: StoredPool, me: str) -> bool:
         versions = home.versions or {home.number: ""}
-        keys = [self._key("pool", number) for number in versions]
+        keys = [self._key("turn", home.number)]
+        keys += [self._key("pool", number) for number in versions]
         keys += [self._key("name", name) for name in home.names]
-        said = [*versions.values(), *home.names.values()]
-        state = json.dumps(kept, separators=(",", ":"))
-        version = uuid.uuid4().hex[:12]
-        return bool(
-            await self._run(SAVE, keys, [home.number, version, state, self._kept_ms, len(versions), *said])
-        )
+        state, version = json.dumps(kept, separators=(",", ":")), uuid.uuid4().hex[:12]
+        settings = [me, _TURN_MS, home.number, version, state, self._kept_ms, len(versions)]
+        return bool(await self._run(SAVE, keys, [*settings, *versions.values(), *home.names.values()]))
 
     async def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
         if not self._backoff.is_over():

@@ -33,23 +33,38 @@ return {time[1], time[2], info:match('run_id:(%w+)'), info:match('uptime_in_seco
 """
 
 SAVE: Final = """
--- KEYS: the pool, others that became one with it, names. ARGV: its number, what it becomes (version, state),
--- how long to keep that in ms, how many pools there are, and what KEYS said before.
--- Returns 1, or 0 when any of KEYS says something else by now; then nothing is changed.
-local number, version, state, keep, pools = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-for place, key in ipairs(KEYS) do
+-- KEYS: whose turn it is, the pool, others that became one with it, names. ARGV: who asks, for how many ms
+-- it may have the turn, the pool's number, what it becomes (version, state), how long to keep that in ms, how
+-- many pools there are, and what their KEYS and those of the names said before.
+-- Returns 1, or 0 when somebody was quicker; then nothing is changed, and it is this one's turn next.
+local turn, me, patience = redis.call('GET', KEYS[1]), ARGV[1], ARGV[2]
+local number, version, state, keep, pools = ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+if turn and turn ~= me then return 0 end
+for place = 2, #KEYS do
   local says
-  if place <= pools then says = redis.call('HGET', key, 'version') else says = redis.call('GET', key) end
-  if (says or '') ~= ARGV[5 + place] then return 0 end
-end
-for place, key in ipairs(KEYS) do
-  if place == 1 then
-    redis.call('HSET', key, 'version', version, 'state', state)
-  elseif place <= pools then
-    redis.call('DEL', key)
-    redis.call('HSET', key, 'moved', number)
+  if place <= 1 + pools then
+    says = redis.call('HGET', KEYS[place], 'version')
+  else
+    says = redis.call('GET', KEYS[place])
   end
-  if place <= pools then redis.call('PEXPIRE', key, keep) else redis.call('SET', key, number, 'PX', keep) end
+  if (says or '') ~= ARGV[6 + place] then
+    redis.call('SET', KEYS[1], me, 'PX', patience)
+    return 0
+  end
 end
+for place = 2, #KEYS do
+  if place == 2 then
+    redis.call('HSET', KEYS[place], 'version', version, 'state', state)
+  elseif place <= 1 + pools then
+    redis.call('DEL', KEYS[place])
+    redis.call('HSET', KEYS[place], 'moved', number)
+  end
+  if place <= 1 + pools then
+    redis.call('PEXPIRE', KEYS[place], keep)
+  else
+    redis.call('SET', KEYS[place], number, 'PX', keep)
+  end
+end
+if turn then redis.call('DEL', KEYS[1]) end
 return 1
 """
