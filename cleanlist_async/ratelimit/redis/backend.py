@@ -39,13 +39,14 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _KEPT_S: Final = 86_400.0
-_TRIES: Final = 30
+_TRIES: Final = 200
 _SHORTEST_ANSWER_S: Final = 0.5
 _WITH_POOL: Final = 4
 """Fields of what a look says of a name that is the first to lead to a pool."""
 _TURN_MS: Final = 250
 """For how long one who lost a race is waited for: a few round trips."""
-_PAUSE_S: Final = 0.002
+_PAUSE_S: Final = 0.001
+_LONGEST_PAUSE_S: Final = 0.01
 _PROCESS_KEPT_S: Final = 3_600.0
 _MOMENTS: Final[tuple[Literal["doubted_at", "gathered_at"], ...]] = ("doubted_at", "gathered_at")
 
@@ -132,14 +133,16 @@ class RedisLimits:
     ) -> Answer:
         me = uuid.uuid4().hex[:12]
         for tries in range(_TRIES):
-            server, home = await self._look(names)
+            if (looked := await self._look(names, me, insists=tries > 0)) is None:
+                await asyncio.sleep(random.uniform(0.5, 1.0) * min(_PAUSE_S * (tries + 1), _LONGEST_PAUSE_S))  # noqa: S311
+                continue
+            server, home = looked
             pool, kept = self._read(organization, home, server)
             answer = apply(pool, kept, server.now)
             kept["pool"] = _without_untouched(pool, answer)
             if await self._save(home, kept, me):
                 self.memory.note(organization, kept)
                 return answer
-            await asyncio.sleep(random.uniform(0, _PAUSE_S * tries))  # noqa: S311
         raise BackendUnavailableError("Too many processes change the same limits at once.")
 
     def _read(self, organization: str, home: Home, server: Server) -> tuple[Pool, StoredPool]:
@@ -188,12 +191,18 @@ class RedisLimits:
 
     # -- two round trips -----------------------------------------------------------------------
 
-    async def _look(self, names: Iterable[str]) -> tuple[Server, Home]:
+    async def _look(self, names: Iterable[str], me: str, *, insists: bool) -> tuple[Server, Home] | None:
+        """Return the server, and where *names* lead; None while it is another's turn.
+
+        Who *insists* has the turn from now on, until it saves.
+        """
         names = list(dict.fromkeys(names))
         sent = self.clock()
-        seconds, micros, run, uptime_s, found = await self._run(
-            LOOK, [self._key("name", name) for name in names], [self._key("pool", "")]
-        )
+        settings = [self._key("pool", ""), self._key("turn", ""), me, _TURN_MS if insists else 0]
+        answer = await self._run(LOOK, [self._key("name", name) for name in names], settings)
+        if not answer:
+            return None
+        seconds, micros, run, uptime_s, found = answer
         now = int(seconds) + int(micros) / 1e6
         server = self._server(run.decode(), now, min(now, int(seconds) - int(uptime_s) + 1.0))
         self._watch.note(server.now, sent, self.clock())
@@ -214,7 +223,7 @@ class RedisLimits:
         keys += [self._key("pool", number) for number in versions]
         keys += [self._key("name", name) for name in home.names]
         state, version = json.dumps(kept, separators=(",", ":")), uuid.uuid4().hex[:12]
-        settings = [me, _TURN_MS, home.number, version, state, self._kept_ms, len(versions)]
+        settings = [me, home.number, version, state, self._kept_ms, len(versions)]
         return bool(await self._run(SAVE, keys, [*settings, *versions.values(), *home.names.values()]))
 
     async def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
