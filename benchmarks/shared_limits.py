@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -78,10 +78,12 @@ class Run:
         name: str,
         make: Callable[[], object],
         keys: str,
+        *,
         what: str = "no",
         trouble: Callable[[Fleet], None] | None = None,
         work: Callable[..., None] | None = None,
     ) -> None:
+        """Let it run, with *trouble* after a window and a half, and print a row of what the server saw."""
         limit, recovered_at = (KEY if keys == "one key" else ORG), 0.0
         windows = self.windows if trouble is None else self.windows + 6
         with strict_server(ORG, KEY, self.window_s) as (base_url, stop):
@@ -110,6 +112,7 @@ class Run:
         )
 
     def kill_some(self, workers: Fleet) -> None:
+        """Kill a third of the workers three times, and start others for them."""
         rng = random.Random(0)
         for _ in range(3):
             workers.kill_some(self.processes // 3, rng)
@@ -238,7 +241,53 @@ def resident() -> int:
 
 # -- everything -------------------------------------------------------------------------------------
 
-ROWS = ("fleet", "trouble", "rivals", "cost", "organizations")
+
+def show_runs(run: Run, asked: Collection[str], directory: Path, server: RedisServer | None) -> None:
+    limits = RateLimits(window_s=run.window_s)
+    print(f"{run.processes} processes, windows of {run.window_s:g} s\n")
+    row("store", "keys", "trouble", "arrivals", "429s", "busiest window", "used", "steady", "least share")
+    row(*["---"] * 9)
+    for keys in KEYS if "fleet" in asked else ():
+        for name, make in stores(directory, limits, server).items():
+            run.go(name, make, keys)
+    for keys in KEYS if "trouble" in asked else ():
+        for name, make in stores(directory, limits, server).items():
+            run.go(name, make, keys, what=f"3 x {run.processes // 3} killed", trouble=run.kill_some)
+        if server is not None:
+            redis = stores(directory, limits, server)["redis"]
+            run.go("redis", redis, keys, what="Redis loses its data", trouble=partial(lose_data, server))
+    for keys in KEYS if "rivals" in asked and server is not None else ():
+        for name, open_rival in rivals(server.url, limits).items():
+            with server.client() as client:
+                client.flushall()
+            run.go(name, open_rival, keys, work=work)
+
+
+def show_costs(processes: int, directory: Path, server: RedisServer | None) -> None:
+    print(f"\nOne token: microseconds, alone and in {processes} processes\n")
+    row("store", "wall", "CPU", "wall, together", "CPU, together")
+    row(*["---"] * 5)
+    memory: MakeLimiter = partial(RateLimiter, WIDE)
+    show_cost("memory (shares nothing)", partial(spend_in_process, memory), processes, 20_000)
+    for name, make in stores(directory, WIDE, server).items():
+        show_cost(f"{name}, taken and given back", partial(spend_in_process, make), processes, 2_000)
+    for name, open_rival in rivals(server.url, WIDE).items() if server else ():
+        show_cost(f"{name}, taken", partial(spend_with_rival, open_rival), processes, 2_000)
+
+
+def show_organizations(limits: RateLimits, server: RedisServer) -> None:
+    print("\nOne process and one Redis, one request of each organization: the cost of a token, and memory\n")
+    row("organizations", "wall, us", "bytes of ours, each", "bytes of Redis, each")
+    row(*["---"] * 4)
+    wait_until_old_enough(server.url, limits)
+    context = multiprocessing.get_context("spawn")
+    for count in (100, 1_000, 10_000):
+        results = context.Queue()
+        process = context.Process(target=organizations, args=(server.url, count, limits, results))
+        process.start()
+        per_token, ours, theirs = results.get(timeout=900)
+        process.join()
+        row(f"{count:,}", f"{per_token:,.0f}", f"{ours:,.0f}", f"{theirs:,.0f}")
 
 
 def main() -> None:
@@ -246,77 +295,22 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--window-s", type=float, default=6.0)
     parser.add_argument("--windows", type=int, default=5)
-    parser.add_argument("--only", choices=ROWS)
+    parser.add_argument("--only", choices=TABLES)
     options = parser.parse_args()
-    asked = (options.only,) if options.only else ROWS
+    asked = {options.only} if options.only else set(TABLES)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(redis_server()) if PROGRAMS else None
-        run = Run(options.processes, options.window_s, options.windows)
-        limits = RateLimits(window_s=options.window_s)
-        if {"fleet", "trouble", "rivals"} & set(asked):
-            print(f"{options.processes} processes, windows of {options.window_s:g} s\n")
-            row(
-                "store",
-                "keys",
-                "trouble",
-                "arrivals",
-                "429s",
-                "busiest window",
-                "used",
-                "steady",
-                "least share",
-            )
-            row(*["---"] * 9)
-        if "fleet" in asked:
-            for keys in KEYS:
-                for name, make in stores(directory, limits, server).items():
-                    run.go(name, make, keys)
-        if "trouble" in asked:
-            what = f"3 x {options.processes // 3} killed"
-            for keys in KEYS:
-                for name, make in stores(directory, limits, server).items():
-                    run.go(name, make, keys, what, run.kill_some)
-                if server is not None:
-                    redis = stores(directory, limits, server)["redis"]
-                    run.go("redis", redis, keys, "Redis loses its data", partial(lose_data, server))
-        if "rivals" in asked and server is not None:
-            for keys in KEYS:
-                for name, open_rival in rivals(server.url, limits).items():
-                    with server.client() as client:
-                        client.flushall()
-                    run.go(name, open_rival, keys, work=work)
+        if asked & {"fleet", "trouble", "rivals"}:
+            run = Run(options.processes, options.window_s, options.windows)
+            show_runs(run, asked, directory, server)
         if "cost" in asked:
-            print(f"\nOne token: microseconds, alone and in {options.processes} processes\n")
-            row("store", "wall", "CPU", "wall, together", "CPU, together")
-            row(*["---"] * 5)
-            memory: MakeLimiter = partial(RateLimiter, WIDE)
-            show_cost("memory (shares nothing)", partial(spend_in_process, memory), options.processes, 20_000)
-            for name, make in stores(directory, WIDE, server).items():
-                show_cost(
-                    f"{name}, taken and given back", partial(spend_in_process, make), options.processes, 2_000
-                )
-            if server is not None:
-                for name, open_rival in rivals(server.url, WIDE).items():
-                    show_cost(
-                        f"{name}, taken", partial(spend_with_rival, open_rival), options.processes, 2_000
-                    )
+            show_costs(options.processes, directory, server)
         if "organizations" in asked and server is not None:
-            print(
-                "\nOne process and one Redis, one request of each organization: the cost of a token, and memory\n"
-            )
-            row("organizations", "wall, us", "bytes of ours, each", "bytes of Redis, each")
-            row(*["---"] * 4)
-            wait_until_old_enough(server.url, limits)
-            context = multiprocessing.get_context("spawn")
-            for count in (100, 1_000, 10_000):
-                results = context.Queue()
-                process = context.Process(target=organizations, args=(server.url, count, limits, results))
-                process.start()
-                per_token, ours, theirs = results.get(timeout=900)
-                process.join()
-                row(f"{count:,}", f"{per_token:,.0f}", f"{ours:,.0f}", f"{theirs:,.0f}")
+            show_organizations(RateLimits(window_s=options.window_s), server)
 
+
+TABLES = ("fleet", "trouble", "rivals", "cost", "organizations")
 
 if __name__ == "__main__":
     main()

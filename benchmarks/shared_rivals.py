@@ -32,10 +32,9 @@ async def open_limits(url: str, limits: RateLimits) -> Acquire:
 
     async def acquire(key: str) -> None:
         async with turn:
-            while not await limiter.hit(of_key, key):
-                await asyncio.sleep(0.01)
-            while not await limiter.hit(of_organization, "organization"):
-                await asyncio.sleep(0.01)
+            for item, name in ((of_key, key), (of_organization, "organization")):
+                while not await limiter.hit(item, name):  # it knows no other way to wait
+                    await asyncio.sleep(0.01)
 
     return acquire
 
@@ -79,7 +78,7 @@ def rivals(url: str, limits: RateLimits) -> dict[str, Open]:
     return found
 
 
-def work(
+def work(  # noqa: PLR0917
     open_rival: Open, keys: list[str], base_url: str, starts_at: float, ends_at: float, told: Connection
 ) -> None:
     """Send as fast as the limiter lets us, over plain sockets; as a worker of a fleet does."""

@@ -51,7 +51,7 @@ class SharedRedis:
             raise ConfigurationError(
                 "Sharing through Redis needs redis-py.", fix="Run: pip install 'cleanlist-async[redis]'."
             ) from None
-        self._from_url = redis_asyncio.Redis.from_url
+        self._from_url: Callable[..., Redis] = redis_asyncio.Redis.from_url  # pyright: ignore[reportUnknownMemberType]
         self._url = url
         self._answer_s = answer_s
         try:

@@ -161,8 +161,8 @@ class RedisLimits:
             kept["generations"] += stored["generations"]
             kept["processes"] |= stored["processes"]
             for moment in _MOMENTS:
-                if moment in stored:
-                    kept[moment] = max(stored[moment], kept.get(moment, -math.inf))
+                if (at := stored.get(moment)) is not None:
+                    kept[moment] = max(at, kept.get(moment, at))
         if (since := max(doubts)) > server.now - self.caution_s:
             pool.distrust(since)
             kept["doubted_at"] = since
