@@ -281,7 +281,7 @@ def show_organizations(limits: RateLimits, server: RedisServer) -> None:
     row(*["---"] * 4)
     wait_until_old_enough(server.url, limits)
     context = multiprocessing.get_context("spawn")
-    for count in (100, 1_000, 10_000):
+    for count in (1_000, 3_000, 10_000):
         results = context.Queue()
         process = context.Process(target=organizations, args=(server.url, count, limits, results))
         process.start()
