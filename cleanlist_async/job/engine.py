@@ -301,12 +301,18 @@ class Engine:
             accepted = await self._submitter.submit(intent, batch.chunk, contacts)
             self._accept(intent, accepted)
         except JournalError:
-            raise
+            if not self._was_found(intent, batch.chunk.number):
+                raise
         except CleanlistError as error:
             self._not_accepted(intent, batch, contacts, error)
         batch.chunk = self._journal.chunk(batch.chunk.number)
         self._tell()
         return self._pipeline.limiter.clock() if batch.chunk.state is ChunkState.ACCEPTED else None
+
+    def _was_found(self, intent: Intent | None, number: int) -> bool:
+        """Whether a chunk was not sent because a webhook of an earlier attempt came first."""
+        was_sent = intent is not None and intent.written
+        return not was_sent and self._journal.chunk(number).state is ChunkState.ACCEPTED
 
     def _accept(self, intent: Intent, accepted: Accepted) -> None:
         answer = Answer(outcome="accepted", status=200, request_id=accepted.request_id, body=accepted.body)

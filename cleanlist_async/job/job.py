@@ -28,6 +28,7 @@ from cleanlist_async.job.audit import problems_of
 from cleanlist_async.job.cache import ResultCache
 from cleanlist_async.job.engine import Engine, WaitsFor
 from cleanlist_async.job.exact import ExactSubmits
+from cleanlist_async.job.filesystem import refuse_network
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.lock import JournalLock
 from cleanlist_async.job.pilot import Pilot, choose
@@ -154,6 +155,7 @@ class Job:
         """Open the journal at *path*, or plan a new job and write it there. Sends nothing."""
         spec.check()
         await pipeline.root.ensure()
+        refuse_network(path)
         source = Source(given)
         lock = JournalLock(path).take()
         journal: Journal | None = None
@@ -383,7 +385,7 @@ class Job:
         """
         self._check_open()
         number = self._pilot_number()
-        if number is None:
+        if number is None or not self._journal.was_sent():  # it may have been too large
             places = await choose(self._source, n, self._header.salt)
             with self._journal.transaction():
                 self._journal.forget_plan()

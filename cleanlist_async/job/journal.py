@@ -86,7 +86,7 @@ class Journal(JournalQueries):
         """Remove a plan of which nothing was sent. Raises JournalError if anything was."""
         if self._db.row("SELECT 1 FROM attempts LIMIT 1") or self._db.row("SELECT 1 FROM results LIMIT 1"):
             raise JournalError("Something of this job was sent already.")
-        for table in ("picked", "duplicates", "invalid", "chunks"):
+        for table in ("picked", "duplicates", "invalid", "reasons", "chunks"):
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def plan_duplicates(self, pairs: Iterable[tuple[int, int]]) -> None:
@@ -95,7 +95,10 @@ class Journal(JournalQueries):
 
     def plan_invalid(self, reasons: Iterable[tuple[int, str]]) -> None:
         """Add contacts that are kept back."""
-        self._db.execute_many("INSERT INTO invalid VALUES (?, ?)", reasons)
+        found = list(reasons)  # a bad file has a million of them, and the same few reasons for all
+        known = {reason for _, reason in found}
+        self._db.execute_many("INSERT OR IGNORE INTO reasons (reason) VALUES (?)", ((one,) for one in known))
+        self._db.execute_many("INSERT INTO invalid SELECT ?, id FROM reasons WHERE reason = ?", found)
 
     def split(self, chunk: ChunkRow, halves: Sequence[tuple[int, int, int, bytes]]) -> list[ChunkRow]:
         """Replace a planned chunk by two: each is (first, last, contacts, fingerprint)."""
@@ -214,22 +217,31 @@ class Journal(JournalQueries):
     def prove(self, chunk: int, source: str, workflow_id: str | None) -> bool:
         """Write down evidence on an unknown chunk: the workflow it is, or that there is none.
 
-        Returns False when the chunk is not unknown (any more): the evidence is kept, and changes nothing.
+        A workflow also counts for a chunk that was to be sent again and was not yet. Returns False when the
+        evidence comes too late for either: it is kept, and changes nothing.
         """
         with self._db.transaction():
             self._db.execute(
                 "INSERT INTO evidence (chunk, at, source, workflow_id) VALUES (?, ?, ?, ?)",
                 (chunk, self._moment(chunk), source, workflow_id),
             )
-            if self.chunk(chunk).state is not ChunkState.UNKNOWN:
-                return False
-            if workflow_id is None:
-                self._move(chunk, (ChunkState.UNKNOWN,), ChunkState.PLANNED, reason=None, held=0)
+            state = self.chunk(chunk).state
+            if workflow_id is None and state is ChunkState.UNKNOWN:
+                self._move(chunk, (state,), ChunkState.PLANNED, reason=None, held=0)
+            elif workflow_id is not None and state in {ChunkState.UNKNOWN, ChunkState.PLANNED}:
+                self._found(chunk, state, workflow_id)
             else:
-                self._move(
-                    chunk, (ChunkState.UNKNOWN,), ChunkState.ACCEPTED, workflow_id=workflow_id, reason=None
-                )
+                return False
         return True
+
+    def _found(self, number: int, state: ChunkState, workflow_id: str) -> None:
+        """Note that an earlier submit of a chunk was accepted after all."""
+        columns: dict[str, object] = {"workflow_id": workflow_id, "reason": None}
+        if state is ChunkState.PLANNED:
+            chunk = self.chunk(number)
+            held = chunk.contacts - len(self.has_result(number))
+            columns |= {"held": held, "doubtful": max(0, chunk.doubtful - held)}
+        self._move(number, (state,), ChunkState.ACCEPTED, **columns)
 
     def decide(
         self,

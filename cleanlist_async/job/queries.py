@@ -124,7 +124,7 @@ class JournalQueries:
 
     def invalid(self) -> Iterator[tuple[int, str]]:
         """Yield (place, reason) of every contact that was kept back, in their order."""
-        yield from self._db.rows("SELECT place, reason FROM invalid ORDER BY place")
+        yield from self._db.rows("SELECT place, reason FROM invalid JOIN reasons ON id = why ORDER BY place")
 
     def picked(self) -> dict[int, int]:
         """Return the chunk of each contact that a pilot took."""
@@ -197,7 +197,10 @@ class JournalQueries:
         """Return the first of each duplicate in a span, and the reason for each invalid contact in it."""
         span = "WHERE place BETWEEN ? AND ?"
         duplicates = self._db.rows(f"SELECT place, first FROM duplicates {span}", (first, last))  # noqa: S608
-        invalid = self._db.rows(f"SELECT place, reason FROM invalid {span}", (first, last))  # noqa: S608
+        invalid = self._db.rows(
+            f"SELECT place, reason FROM invalid JOIN reasons ON id = why {span}",  # noqa: S608
+            (first, last),
+        )
         return dict(duplicates), dict(invalid)
 
     def costs(self) -> list[tuple[str, int, float]]:

@@ -9,6 +9,8 @@
        |           |--> REFUSED    it never will, as it stands
        |           '--> UNKNOWN    nobody can say
        '-------------- UNKNOWN --> ACCEPTED by evidence | PLANNED by proof or decision | ABANDONED by decision
+
+    PLANNED --> ACCEPTED: the evidence came after the decision to send it again, and before that was done.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class ChunkState(StrEnum):
 
 
 _ARROWS: Final[Mapping[ChunkState, tuple[ChunkState, ...]]] = {
-    ChunkState.PLANNED: (ChunkState.SENDING, ChunkState.DONE),
+    ChunkState.PLANNED: (ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.DONE),
     ChunkState.SENDING: (
         ChunkState.PLANNED,
         ChunkState.ACCEPTED,

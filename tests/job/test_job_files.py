@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from cleanlist_async import (
     JournalError,
     JournalLockedError,
 )
+from cleanlist_async.job import filesystem
 from cleanlist_async.job.lock import JournalLock
 from cleanlist_async.sandbox import Fault
 from tests.job.worlds import SUBMIT, Bench, in_world, people, states
@@ -316,5 +318,59 @@ def test_a_client_that_is_closed_stops_its_job_and_the_journal_goes_on(tmp_path)
             await job.aclose()
         assert (await bench.run()).status.state == "complete"
         bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+# -- where it may lie ------------------------------------------------------------------------------
+
+MOUNTS = r"""22 1 0:21 / / rw,relatime shared:1 - ext4 /dev/vda rw
+23 22 0:22 / /home rw - nfs4 server:/home rw
+24 22 0:23 / /mnt/two\040words rw master:1 - cifs //server/share rw
+25 23 0:24 / /home/ada/disk rw - xfs /dev/vdb rw
+26 22 0:25 / /homeless rw - tmpfs tmpfs rw
+27 22 0:26 / /over rw - ext4 /dev/vdc rw
+28 27 0:27 / /over rw - fuse.sshfs ada@server: rw
+"""
+KINDS = {
+    "/": "ext4",
+    "/var/lib": "ext4",
+    "/home": "nfs4",
+    "/home/ada": "nfs4",
+    "/home/ada/disk/jobs": "xfs",
+    "/homeless/jobs": "tmpfs",
+    "/mnt/two words": "cifs",
+    "/over/jobs": "fuse.sshfs",
+}
+
+
+@pytest.mark.parametrize("folder", KINDS)
+def test_the_file_system_under_a_folder_is_that_of_the_nearest_mount(folder):
+    assert filesystem.kind_of(Path(folder), MOUNTS) == KINDS[folder]
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "ext4", "overlay", "tmpfs"])
+def test_a_journal_does_not_lie_on_another_machine(kind, tmp_path, monkeypatch):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"22 1 0:21 / / rw - ext4 /dev/vda rw\n23 22 0:22 / {tmp_path} rw - {kind} x rw\n")
+    monkeypatch.setattr(filesystem, "_MOUNTS", mounts)
+
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        if kind in {"ext4", "overlay", "tmpfs"}:
+            await bench.run()
+            return
+        with pytest.raises(JournalError, match=f"network file system .{kind}."):
+            await bench.open()
+        assert set(files_of(tmp_path)) == {"mountinfo"}
+
+    in_world(main)
+
+
+def test_where_the_system_does_not_say_what_is_mounted_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(filesystem, "_MOUNTS", tmp_path / "not here")
+
+    async def main(here):
+        await Bench(here, tmp_path, people(5)).run()
 
     in_world(main)

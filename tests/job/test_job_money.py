@@ -270,6 +270,21 @@ def test_a_pilot_has_a_size(n, tmp_path):
     in_world(main)
 
 
+def test_a_pilot_that_does_not_fit_into_one_import_can_be_asked_for_smaller(tmp_path):
+    async def main(here):
+        long = "x" * 1_900
+        given = [Contact(first_name=f"A{i}", last_name=long, company_domain="a.example") for i in range(90)]
+        async with await Bench(here, tmp_path, given, chunk=30, submit_mode="exact").open() as job:
+            with pytest.raises(ConfigurationError, match="smaller pilot"):
+                await job.pilot(90)
+            assert not here.ledger.contacts
+            assert (await job.pilot(20)).contacts == 20
+            assert (await job.pilot(10)).contacts == 20, "what was bought is the pilot"
+            assert len(here.ledger.contacts) == 20
+
+    in_world(main)
+
+
 def test_a_pilot_keeps_to_the_wall(tmp_path):
     async def main(here):
         async with await Bench(here, tmp_path, people(50)).open(max_credits=5) as job:

@@ -261,6 +261,37 @@ def test_a_webhook_before_the_answer_is_kept_for_when_the_answer_is_lost(tmp_pat
     in_world(main)
 
 
+@pytest.mark.parametrize("decision", ["absent", "resubmit"])
+@pytest.mark.parametrize("when", ["before the run", "while the submit waits for its token"])
+def test_a_webhook_that_comes_after_the_decision_to_send_again_still_prevents_it(decision, when, tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5), webhook=HOOK)
+        here.sandbox.add_fault(LOST)
+        await bench.run()
+        async with await bench.open() as job, anyio.create_task_group() as group:
+            job.resolve(1, **{decision: True})
+            assert states(bench.path) == ["planned"]
+            if when != "before the run":
+                for _ in range(30):
+                    group.start_soon(here.client.public.validate_key)
+                await anyio.sleep(5)
+                group.start_soon(job.run)
+                await anyio.sleep(5)
+                assert here.submits() == 1
+            job.receive(tokens(bench)[0], payload(workflows(here)[0]))
+            assert states(bench.path) == ["accepted"]
+            if when == "before the run":
+                await job.run()
+        async with await bench.open() as job:
+            status = job.status()
+            assert (status.state, status.credits_at_risk) == ("complete", 0)
+            assert job.verify() == []
+        assert here.submits() == 1
+        bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
 def test_early_late_and_repeated_webhooks_are_harmless(tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(10), webhook=HOOK)
@@ -355,11 +386,7 @@ def test_webhooks_over_the_wire(tmp_path):
                     people(15),
                     webhook=f"http://127.0.0.1:{port}/h",
                 )
-                try:
-                    job = await bench.open()
-                except ConfigurationError:
-                    pytest.skip("webhooks need https")
-                async with job:
+                async with await bench.open() as job:
                     report = await job.run()
                     assert report.status.state == "complete"
                     assert job.verify() == []
@@ -382,7 +409,7 @@ DAMAGE = {
     "a result is gone": "DELETE FROM results WHERE place = 2",
     "a duplicate too many": "INSERT INTO duplicates VALUES (99, 0)",
     "a chunk is gone": "DELETE FROM chunks WHERE number = 3",
-    "an invalid too many": "INSERT INTO invalid VALUES (99, 'x')",
+    "an invalid too many": "INSERT INTO reasons VALUES (1, 'x'); INSERT INTO invalid VALUES (99, 1)",
 }
 
 
@@ -395,7 +422,7 @@ def test_verify_finds_planted_damage(damage, tmp_path):
             assert job.verify() == []
             db = sqlite3.connect(bench.path)
             db.execute("PRAGMA ignore_check_constraints = ON")
-            db.execute(DAMAGE[damage])
+            db.executescript(DAMAGE[damage])
             db.commit()
             db.close()
             assert job.verify()
