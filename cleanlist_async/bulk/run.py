@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
@@ -20,7 +19,7 @@ from cleanlist_async.bulk.fetch import Fetcher, Submitted
 from cleanlist_async.bulk.plan import ContactSource
 from cleanlist_async.bulk.queue import ResultQueue
 from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.bulk.telling import Teller
+from cleanlist_async.bulk.telling import Teller, tell_end
 from cleanlist_async.chunking import Chunker, bulk_body
 from cleanlist_async.errors import (
     APIConnectionError,
@@ -37,13 +36,12 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
     VersionDeprecatedError,
 )
+from cleanlist_async.events import RunStarted, report_failure
 from cleanlist_async.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import submit_call
-
-log: Final = logging.getLogger("cleanlist_async")
 
 _SUBMITS_IN_LINE: Final = 4
 """Chunks that wait for a token at once; more would only be read ahead, and age past interactive calls."""
@@ -90,7 +88,7 @@ class BulkRun:
         self.results = ResultQueue(_RESULTS_AHEAD)
         self._spec = spec
         self._source = source
-        self._is_endless = total is None
+        self._total = total
         self._pipeline = pipeline
         self._polls = polls
         self._call_options = replace(spec.options, deadline_s=None)
@@ -116,18 +114,21 @@ class BulkRun:
     async def main(self) -> None:
         """Run to the end. Raises nothing of its own: `outcome` and `results` tell all."""
         self._teller.start()
+        self._pipeline.events.emit(RunStarted("enrich", self._spec.enrichment_type, self._total))
         try:
             with self._scope:
                 await self._run()
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001  # for whoever reads the results
             self.outcome.failure = problem
-            log.exception("a bulk run failed")
+            report_failure("a bulk run", problem)
         except BaseException:
             self._stop(ConfigurationError("The client was closed before the run was over."))
             raise
         finally:
             self.results.close()
             self._teller.tell(self._open_chunks)
+            error = self.outcome.failure or self.outcome.stopped_by
+            tell_end(self._pipeline.events, "enrich", self.summary, self.summary.elapsed_s, error)
             self.finished.set()
 
     async def _run(self) -> None:
@@ -159,7 +160,7 @@ class BulkRun:
                     await self._start(rest)
         except Exception as problem:  # noqa: BLE001  # the source is the caller's: what it raises is theirs
             self.outcome.failure = problem
-            log.warning("the source of contacts failed with %s", type(problem).__name__)
+            report_failure("the source of contacts", problem)
         finally:
             self._end(Chunk.of(chunker.flush() or ()))
 
@@ -172,7 +173,7 @@ class BulkRun:
                 await self._start(chunk)
         elif known is not True:
             self._hand_out(known)
-        elif self._is_endless and self._duplicates.waiting >= _DUPLICATES_AHEAD:
+        elif self._total is None and self._duplicates.waiting >= _DUPLICATES_AHEAD:
             await self._start(chunker.flush() or [])
             while self._duplicates.waiting >= _DUPLICATES_AHEAD:
                 await self._next_change()
@@ -317,6 +318,7 @@ class BulkRun:
         settled = sum(result.status != "pending" for result in fetched)
         self._settle_budget(chunk, settled, sum(result.credits for result in fetched))
         for result in fetched:
+            self._pipeline.counters.count_credits(result.credits_charged, result.credits_estimated)
             self._close(chunk, result)
 
     def _settle_budget(self, chunk: Chunk, contacts: int, spent: float = 0.0) -> None:

@@ -17,7 +17,8 @@ from cleanlist_async.budget import Budget
 from cleanlist_async.bulk import settle
 from cleanlist_async.bulk.dedupe import copy_for
 from cleanlist_async.bulk.queue import ResultQueue
-from cleanlist_async.bulk.report import EnrichmentResult
+from cleanlist_async.bulk.report import EnrichmentResult, Summary
+from cleanlist_async.bulk.telling import tell_end
 from cleanlist_async.contacts import Contact
 from cleanlist_async.errors import (
     APIConnectionError,
@@ -33,6 +34,7 @@ from cleanlist_async.errors import (
     RequestValidationError,
     UnknownOutcomeError,
 )
+from cleanlist_async.events import RunStarted, identifier, report_failure
 from cleanlist_async.identity import Invalid, Prepared
 from cleanlist_async.job.cache import ResultCache
 from cleanlist_async.job.classifier import Next, classify
@@ -108,6 +110,7 @@ class Engine:
         self._in_doubt: list[Batch] = []
         self.waits_for: WaitsFor | None = None
         self._open = 0
+        self._settled = Summary()
         self._bad = 0
 
     def cancel(self) -> None:
@@ -120,19 +123,24 @@ class Engine:
 
     async def main(self) -> None:
         """Run to the end. Raises nothing of its own: `outcome`, `results` and the journal tell all."""
+        clock, events = self._pipeline.limiter.clock, self._pipeline.events
+        began = clock()
+        events.emit(RunStarted("job", self._header.enrichment_type, self._header.contacts))
         try:
             with self._scope:
                 await self._run()
         except CleanlistError as error:
             self.outcome.stopped_by = error
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001  # for whoever waits for the job
             self.outcome.failure = _alone(problem)
-            log.exception("a job failed")
+            report_failure("a job", problem)
         except BaseException:
             self._stop(ConfigurationError("The client was closed before the job was over."))
             raise
         finally:
             self.results.close()
+            ended_by = self.outcome.failure or self.outcome.stopped_by
+            tell_end(events, "job", self._settled, clock() - began, ended_by)
             self.finished.set()
             self._tell()
 
@@ -321,7 +329,10 @@ class Engine:
                 intent.attempt, accepted.workflow_id, accepted.task_ids, answer, accepted.key_name
             )
         except JournalError:
-            log.error("workflow %s was accepted, and the journal cannot be written", accepted.workflow_id)  # noqa: TRY400
+            log.error(
+                "workflow %s was accepted, and the journal cannot be written",
+                identifier(accepted.workflow_id),
+            )
             raise
         self._bad = 0
 
@@ -429,6 +440,8 @@ class Engine:
         if self._cache is not None:
             self._cache.keep(batch.contacts, certain, self._header.enrichment_type)
         for result in certain:
+            self._settled.count(result)
+            self._pipeline.counters.count_credits(result.credits_charged, result.credits_estimated)
             self._give_to_all(result)
 
     # -- unknown -------------------------------------------------------------------------------

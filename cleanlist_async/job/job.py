@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,6 +21,7 @@ from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.calls import CallOptions
 from cleanlist_async.decode import parse_json
 from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
+from cleanlist_async.events import report_failure
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.identity import prepare
 from cleanlist_async.job.audit import problems_of
@@ -45,8 +45,6 @@ from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.resources.modern import Session
 from cleanlist_async.resources.public import BULK_STATUS, check_enrichment_type, check_webhook_url
-
-log: Final = logging.getLogger("cleanlist_async")
 
 HalfFullPrice: TypeAlias = Literal["full", "each"]
 """What a ``full`` enrichment costs that found one half: 11 credits, or those of the half. Not documented."""
@@ -310,8 +308,8 @@ class Job:
             return
         try:
             self.on_progress(self.status())
-        except Exception:  # a display's trouble is not the job's
-            log.warning("on_progress failed", exc_info=True)
+        except Exception as problem:  # noqa: BLE001  # a display's trouble is not the job's
+            report_failure("on_progress", problem)
 
     def _check_open(self) -> None:
         if self._closed:

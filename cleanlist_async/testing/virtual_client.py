@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.events import Listener
 from cleanlist_async.facts import ApiVersion
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
@@ -33,6 +34,7 @@ class VirtualCleanlist(AsyncCleanlist):
         request_timeout_s: float = 60.0,
         deadline_s: float | None = None,
         max_retries: int = 4,
+        on_event: Listener | None = None,
     ) -> None:
         self._network = network
         super().__init__(
@@ -44,6 +46,7 @@ class VirtualCleanlist(AsyncCleanlist):
             request_timeout_s=request_timeout_s,
             deadline_s=deadline_s,
             max_retries=max_retries,
+            on_event=on_event,
         )
 
     def _open_transport(
