@@ -329,10 +329,8 @@ class Engine:
                 intent.attempt, accepted.workflow_id, accepted.task_ids, answer, accepted.key_name
             )
         except JournalError:
-            log.error(
-                "workflow %s was accepted, and the journal cannot be written",
-                identifier(accepted.workflow_id),
-            )
+            workflow_id = identifier(accepted.workflow_id)
+            log.error("workflow %s was accepted, and the journal cannot be written", workflow_id)  # noqa: TRY400
             raise
         self._bad = 0
 
