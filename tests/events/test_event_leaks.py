@@ -6,7 +6,6 @@ import json
 import logging
 
 import anyio
-import pytest
 
 from cleanlist_async import Contact
 from cleanlist_async.events import AttemptFinished, CallDetached, CallFinished, RateLimited, WorkflowAccepted
@@ -44,13 +43,8 @@ def echoing(request, number):
     )[number % 8]
 
 
-@pytest.fixture
-def records(caplog):
+def test_neither_key_nor_contact_is_in_any_event_or_log_line(caplog):
     caplog.set_level(logging.DEBUG)
-    return caplog.records
-
-
-def test_neither_key_nor_contact_is_in_any_event_or_log_line(records):
     told = []
 
     def listener(event):
@@ -84,7 +78,7 @@ def test_neither_key_nor_contact_is_in_any_event_or_log_line(records):
     shown = repr(told).lower()
     for canary in (*CANARIES, KEY, json.dumps(KEY)[1:-1]):
         assert canary.lower() not in shown
-    ours = [record for record in records if record.name.startswith("cleanlist_async")]
+    ours = [record for record in caplog.records if record.name.startswith("cleanlist_async")]
     assert {record.levelno for record in ours} >= {logging.DEBUG, logging.INFO, logging.WARNING}
     for record in ours:
         text = f"{record.getMessage()} {record.args!r}"

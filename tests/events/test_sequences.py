@@ -160,16 +160,17 @@ def test_a_lost_paid_answer_is_an_unknown_outcome(caplog):
 
 
 def test_a_refused_connection_is_an_unsent_attempt():
-    def refuse(number):
-        if number == 0:
-            raise ConnectionRefusedError
-
     told = []
 
     async def main(client, network):
         return await outcome_of(client.public.submit_bulk([ADA]))
 
-    virtually(main, lambda request, number: respond(ACCEPTED), on_event=told.append, on_connect=refuse)
+    virtually(
+        main,
+        lambda request, number: respond(ACCEPTED),
+        on_event=told.append,
+        on_connect=lambda attempt: "accept" if attempt else "refuse",
+    )
     first, *_rest = of(told, AttemptFinished)
     assert (first.outcome, first.sent_bytes, first.status) == ("unsent", 0, None)
     assert of(told, WorkflowAccepted)
@@ -238,7 +239,7 @@ def test_a_bulk_run_tells_its_milestones(caplog):
     accepted = {event.workflow_id for event in of(told, WorkflowAccepted)}
     assert {event.workflow_id for event in ends} == accepted
     assert {event.status for event in ends} == {"completed"}
-    assert all(event.after_s >= 5 and event.asked >= 1 for event in ends)
+    assert all(event.after_s >= 4.9 and event.asked >= 1 for event in ends)
     finished = milestones[-1]
     assert (finished.contacts, finished.found, finished.credits, finished.error) == (
         600,
@@ -256,7 +257,7 @@ def test_a_run_that_is_stopped_tells_what_stopped_it(caplog):
     told = []
 
     async def main(here):
-        await here.client.enrich(people(300), max_credits=250)
+        await here.client.enrich(people(300), max_credits=100)
 
     in_world(main, client_options={"on_event": told.append})
     (finished,) = of(told, RunFinished)
