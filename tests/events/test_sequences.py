@@ -16,6 +16,7 @@ from cleanlist_async.events import (
     CallDetached,
     CallFinished,
     CallStarted,
+    Events,
     RateLimited,
     RetryScheduled,
     RunFinished,
@@ -23,6 +24,7 @@ from cleanlist_async.events import (
     WorkflowAccepted,
     WorkflowFinished,
 )
+from cleanlist_async.ratelimit import BucketState
 from cleanlist_async.testing import ServerResponse
 from tests.support.clients import ACCEPTED, ADA, ANSWERS, Served, outcome_of, respond, virtually
 from tests.support.virtual_sandbox import in_world, people
@@ -368,3 +370,27 @@ def test_an_idle_client_expects_nothing():
 
     statistics = virtually(main, lambda request, number: BALANCE)
     assert (statistics.eta_s, statistics.credits_charged, statistics.credits_estimated) == (0.0, 0.0, 0.0)
+
+
+def test_a_job_tells_its_milestones_and_counts_what_it_settled(tmp_path):
+    told = []
+
+    async def main(here):
+        async with await here.client.job(tmp_path / "journal", people(300), max_credits=3000) as job:
+            report = await job.run()
+        return report, here.client.statistics()
+
+    report, statistics = in_world(main, client_options={"on_event": told.append})
+    assert of(told, RunStarted) == [RunStarted("job", "partial", 300)]
+    (finished,) = of(told, RunFinished)
+    assert (finished.kind, finished.contacts, finished.error) == ("job", 300, None)
+    assert finished.credits == statistics.credits_charged + statistics.credits_estimated > 0
+    assert finished.credits == report.status.credits_spent
+
+
+def test_a_log_line_is_one_line_of_at_most_200_characters(caplog):
+    state = BucketState("acme\nWARNING forged\u2028" + 300 * "x", 60, 42, 0, 0, 5.0, 5.0)
+    Events().emit(RateLimited(1, "submit_bulk", 5.0, None, (state,), None))
+    (record,) = caplog.records
+    assert len(record.getMessage()) == 200
+    assert len(record.getMessage().splitlines()) == 1
