@@ -138,6 +138,7 @@ class Job:
         self._header = header
         self._cache = cache
         self._engine: Engine | None = None
+        self._turn = anyio.Lock()
         self._closed = False
         self.on_progress: Callable[[JobStatus], None] | None = None
 
@@ -243,11 +244,16 @@ class Job:
         return JobReport(self.status(), self.unknown(), engine.outcome.stopped_by)
 
     async def _start(self, *, wants_results: bool, only_pilot: bool = False) -> Engine:
-        self._check_open()
-        if self._engine is not None:
-            await self._take_over(self._engine)
-        await self._pipeline.root.ensure()
-        engine = Engine(
+        async with self._turn:
+            await self._take_over()
+            await self._pipeline.root.ensure()
+            self._check_open()
+            engine = self._engine = self._new_engine(wants_results=wants_results, only_pilot=only_pilot)
+            self._pipeline.root.spawn(engine.main)
+        return engine
+
+    def _new_engine(self, *, wants_results: bool, only_pilot: bool) -> Engine:
+        return Engine(
             self._pipeline,
             self._journal,
             self._header,
@@ -261,15 +267,15 @@ class Job:
             wants_results=wants_results,
             tell=self._tell,
         )
-        self._engine = engine
-        self._pipeline.root.spawn(engine.main)
-        return engine
 
-    async def _take_over(self, engine: Engine) -> None:
-        """End an iteration that was left early. Raises ConfigurationError when it is not one."""
-        if not engine.wants_results:
+    async def _take_over(self) -> None:
+        """End an iteration that was left early, if there is one. Raises ConfigurationError for another run."""
+        self._check_open()
+        if self._engine is None:
+            return
+        if not self._engine.wants_results:
             raise ConfigurationError("This job is running already.")
-        await self._end(engine, "The job was run anew while its results were read.")
+        await self._end(self._engine, "The job was run anew while its results were read.")
 
     async def _end(self, engine: Engine, reason: str) -> None:
         """End a run from outside: whoever reads its results is told that they are not all."""
@@ -381,7 +387,23 @@ class Job:
         Returns the hit rate and the cost per contact with 95 % intervals, and what they mean for all. Raises
         JournalError once anything else of the job was sent.
         """
-        self._check_open()
+        async with self._turn:
+            await self._take_over()
+            number = await self._plan_pilot(n)
+        report = await self._run(only_pilot=True)
+        report.raise_for_error()
+        picked = self._journal.picked()
+        contacts = {
+            place: prepare(place, given).contact
+            for place, given in enumerate(self._source)
+            if place in picked
+        }
+        results = self._journal.results_of(self._journal.chunk(number), contacts)
+        worst = facts.WORST_CASE_CREDITS.get(self._header.enrichment_type, math.inf)
+        return Pilot.of(results, sum(chunk.contacts for chunk in self._journal.chunks()), worst)
+
+    async def _plan_pilot(self, n: int) -> int:
+        """Return the number of the pilot's chunk; plan anew for it where nothing was sent yet."""
         number = self._pilot_number()
         if number is None or not self._journal.was_sent():  # it may have been too large
             places = await choose(self._source, n, self._header.salt)
@@ -398,17 +420,7 @@ class Job:
             number = self._pilot_number()
         if number is None:
             raise ConfigurationError("There is no contact to buy.")
-        report = await self._run(only_pilot=True)
-        report.raise_for_error()
-        picked = self._journal.picked()
-        contacts = {
-            place: prepare(place, given).contact
-            for place, given in enumerate(self._source)
-            if place in picked
-        }
-        results = self._journal.results_of(self._journal.chunk(number), contacts)
-        worst = facts.WORST_CASE_CREDITS.get(self._header.enrichment_type, math.inf)
-        return Pilot.of(results, sum(chunk.contacts for chunk in self._journal.chunks()), worst)
+        return number
 
     def _pilot_number(self) -> int | None:
         return next((chunk.number for chunk in self._journal.chunks("WHERE is_pilot = 1")), None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from cleanlist_async import ConfigurationError, JournalLockedError
@@ -154,5 +156,38 @@ def test_what_a_crash_left_unknown_is_shown_before_anything_is_run(tmp_path):
             assert job.status().credits_at_risk == chunk.credits_at_risk == 5
             job.resolve(chunk.number, abandon=True)
         assert states(bench.path) == ["abandoned"]
+
+    in_world(main)
+
+
+# -- two things at once ----------------------------------------------------------------------------
+
+
+def test_of_two_runs_at_once_one_is_refused(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(60))
+        async with await bench.open() as job:
+            unread = aiter(job)
+            await anext(unread)
+            ended = await asyncio.gather(job.run(), job.run(), return_exceptions=True)
+            assert [type(end).__name__ for end in ended] == ["JobReport", "ConfigurationError"]
+            assert (ended[0].stopped_by, ended[0].status.state) == (None, "complete")
+        bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+def test_a_pilot_leaves_the_plan_of_a_running_job_alone(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(60), chunk=20)
+        async with await bench.open() as job:
+            task = asyncio.create_task(job.run())
+            while job.status().state != "running":
+                await anyio.lowlevel.checkpoint()
+            with pytest.raises(ConfigurationError, match="running already"):
+                await job.pilot(5)
+            assert (await task).status.state == "complete"
+        assert len(here.ledger.contacts) == 60
+        bench.check(unknown_at_most=0)
 
     in_world(main)
