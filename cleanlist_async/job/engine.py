@@ -306,8 +306,7 @@ class Engine:
         try:
             attempt = await self._submitter.prepare(batch.chunk, contacts)
             intent = Intent(self._journal, attempt, len(contacts))
-            accepted = await self._submitter.submit(intent, batch.chunk, contacts)
-            self._accept(intent, accepted)
+            self._accept(intent, await self._submitter.submit(intent, batch.chunk, contacts))
         except JournalError:
             if not self._was_found(intent, batch.chunk.number):
                 raise
@@ -323,6 +322,9 @@ class Engine:
         return not was_sent and self._journal.chunk(number).state is ChunkState.ACCEPTED
 
     def _accept(self, intent: Intent, accepted: Accepted) -> None:
+        """Write down that a chunk was accepted. Raises UnknownOutcomeError for the answer of another one."""
+        if self._journal.is_of_another(accepted.workflow_id, intent.attempt.chunk):
+            raise UnknownOutcomeError("A submit was answered with the workflow of another chunk.")
         answer = Answer(outcome="accepted", status=200, request_id=accepted.request_id, body=accepted.body)
         try:
             self._journal.accepted(
@@ -341,8 +343,7 @@ class Engine:
         intended = intent is not None and intent.written
         verdict = classify(error, intended=intended)
         if intent is not None and intended:
-            if isinstance(error, UnknownOutcomeError) and error.workflow_id and _is_success(error.status):
-                self._accept(intent, Accepted(error.workflow_id, request_id=error.request_id))
+            if self._is_salvaged(intent, error):
                 return
             mended = self._mend(batch, contacts, error)
             state = ChunkState.PLANNED if mended else verdict.state
@@ -358,6 +359,15 @@ class Engine:
         self._bad += 1
         if verdict.next is Next.PAUSE or self._bad >= _FAILURES_IN_A_ROW:
             self._stop(error)
+
+    def _is_salvaged(self, intent: Intent, error: CleanlistError) -> bool:
+        """Whether an answer that is torn or odd still names the workflow, which is written down then."""
+        if not (isinstance(error, UnknownOutcomeError) and error.workflow_id and _is_success(error.status)):
+            return False
+        if self._journal.is_of_another(error.workflow_id, intent.attempt.chunk):
+            return False
+        self._accept(intent, Accepted(error.workflow_id, request_id=error.request_id))
+        return True
 
     def _mend(self, batch: Batch, contacts: Sequence[Prepared], error: CleanlistError) -> bool:
         """Whether the chunk can go without what the server refuses of it: contacts by name, or its half."""

@@ -207,9 +207,10 @@ class Journal(JournalQueries):
         )
 
     def workflow_seen(self, chunk: int) -> str | None:
-        """Return the workflow that the latest evidence names for a chunk."""
+        """Return the workflow that the latest evidence names for a chunk, and that is no other chunk's."""
         row = self._db.row(
-            "SELECT workflow_id FROM evidence WHERE chunk = ? AND workflow_id IS NOT NULL ORDER BY id DESC",
+            "SELECT workflow_id FROM evidence AS e WHERE chunk = ? AND workflow_id IS NOT NULL AND NOT EXISTS"
+            " (SELECT 1 FROM chunks WHERE workflow_id = e.workflow_id AND number != e.chunk) ORDER BY id DESC",
             (chunk,),
         )
         return row[0] if row else None
@@ -218,7 +219,8 @@ class Journal(JournalQueries):
         """Write down evidence on an unknown chunk: the workflow it is, or that there is none.
 
         A workflow also counts for a chunk that was to be sent again and was not yet. Returns False when the
-        evidence comes too late for either: it is kept, and changes nothing.
+        evidence comes too late for either, or names the workflow of another chunk: it is kept, and changes
+        nothing.
         """
         with self._db.transaction():
             self._db.execute(
@@ -228,7 +230,9 @@ class Journal(JournalQueries):
             state = self.chunk(chunk).state
             if workflow_id is None and state is ChunkState.UNKNOWN:
                 self._move(chunk, (state,), ChunkState.PLANNED, reason=None, held=0)
-            elif workflow_id is not None and state in {ChunkState.UNKNOWN, ChunkState.PLANNED}:
+            elif workflow_id is None or self.is_of_another(workflow_id, chunk):
+                return False
+            elif state in {ChunkState.UNKNOWN, ChunkState.PLANNED}:
                 self._found(chunk, state, workflow_id)
             else:
                 return False

@@ -73,6 +73,11 @@ class JournalQueries:
         """Return the chunk of a workflow."""
         return next(self.chunks("WHERE workflow_id = ?", (workflow_id,)), None)
 
+    def is_of_another(self, workflow_id: str, chunk: int) -> bool:
+        """Whether a workflow is that of another chunk than this."""
+        owner = self.of_workflow(workflow_id)
+        return owner is not None and owner.number != chunk
+
     def of_token(self, token: str) -> ChunkRow | None:
         """Return the chunk that was submitted with a token."""
         row = self._db.row("SELECT chunk FROM attempts WHERE token = ?", (token,))

@@ -153,8 +153,10 @@ def test_what_cannot_be_decided_is_refused_and_changes_nothing(tmp_path):
                 job.resolve(done[0][0], abandon=True)
             with pytest.raises(JournalError):
                 job.resolve(999, abandon=True)
-            with pytest.raises(JournalError):
-                job.resolve(number, accepted=done[0][1])  # it is another chunk's
+            with pytest.raises(JournalError, match="another chunk"):
+                job.resolve(number, accepted=done[0][1])
+            with pytest.raises(ConfigurationError, match="empty"):
+                job.resolve(number, accepted="")
         assert states(bench.path) == ["unknown", "done", "done"]
         assert not query(bench.path, "SELECT 1 FROM decisions")
 
@@ -305,6 +307,37 @@ def test_early_late_and_repeated_webhooks_are_harmless(tmp_path):
         assert query(bench.path, "SELECT number, state, workflow_id, spent FROM chunks") == before
         assert (await bench.run()).status.state == "complete"
         bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+def test_a_webhook_that_names_the_workflow_of_another_chunk_changes_nothing(tmp_path):
+    async def main(here):
+        bench = await one_unknown(here, tmp_path, LOST, webhook=HOOK)
+        mine, another = workflows(here)[:2]
+        async with await bench.open() as job:
+            assert job.receive(tokens(bench)[0], payload(another))
+            assert (await job.run()).status.state == "complete_with_unknown"
+            assert job.receive(tokens(bench)[0], payload(mine))
+            assert (await job.run()).status.state == "complete"
+            assert job.verify() == []
+        bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+@pytest.mark.parametrize("truncate", [None, 70])
+def test_an_answer_that_names_the_workflow_of_another_chunk_is_none(truncate, tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(10))
+        here.sandbox.set_credits(5)
+        await bench.run(max_credits=5)
+        here.sandbox.set_credits(100)
+        body = {"workflow_id": workflows(here)[0], "status": "pending", "task_ids": [f"t{i}" for i in range(5)]}
+        here.sandbox.add_fault(Fault(SUBMIT, when="after", status=202, body=body, truncate=truncate))
+        report = await bench.run()
+        assert (report.stopped_by, report.status.state) == (None, "complete_with_unknown")
+        bench.check(unknown_at_most=1)
 
     in_world(main)
 
