@@ -85,6 +85,12 @@ class JobSpec:
         check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook)
         Budget(self.max_credits, self.enrichment_type)
+        if self.policy.on_unknown == "resubmit" and self.enrichment_type not in facts.WORST_CASE_CREDITS:
+            raise ConfigurationError(
+                f"on_unknown='resubmit' has no bound for {self.enrichment_type!r}, which costs a credit per"
+                " discovered contact.",
+                fix="Hold what is unknown, or decide with a function.",
+            )
         if self.half_full_price not in {"full", "each"}:
             raise ConfigurationError(f"half_full_price is full or each, not {self.half_full_price!r}.")
         if self.submit_mode not in {"auto", "plain", "tracked", "exact"}:

@@ -65,6 +65,15 @@ def test_sending_again_stops_at_its_own_wall(wall, sent, tmp_path):
     in_world(main)
 
 
+def test_sending_again_without_a_bound_is_refused(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5), enrichment_type="prospecting_only")
+        with pytest.raises(ConfigurationError, match="no bound"):
+            await bench.open(on_unknown="resubmit", max_duplicate_credits=10)
+
+    in_world(main)
+
+
 def test_sending_again_what_was_accepted_is_on_record(tmp_path):
     async def main(here):
         bench = await one_unknown(here, tmp_path, LOST)
@@ -326,7 +335,7 @@ def test_a_webhook_that_names_the_workflow_of_another_chunk_changes_nothing(tmp_
     in_world(main)
 
 
-@pytest.mark.parametrize("truncate", [None, 70])
+@pytest.mark.parametrize("truncate", [None, 90])
 def test_an_answer_that_names_the_workflow_of_another_chunk_is_none(truncate, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(10))
