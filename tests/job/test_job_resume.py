@@ -278,3 +278,17 @@ def test_results_come_in_every_run_and_an_iteration_left_early_goes_on(tmp_path)
         assert not query(bench.path, "SELECT 1 FROM chunks WHERE state != 'done'")
 
     in_world(main)
+
+
+@pytest.mark.parametrize("key", [0, 7, 7.5, b"seven", ("a", 7)])
+def test_a_key_need_not_be_text(key, tmp_path):
+    async def main(here):
+        given = [{"linkedin_url": f"https://linkedin.com/in/p{i}", "key": key} for i in range(6)]
+        bench = Bench(here, tmp_path, given)
+        await bench.run(max_credits=5)
+        assert {result.key for result in await bench.results()} == {key}
+        bench.contacts = [*given[:5], {**given[5], "key": "another"}]
+        with pytest.raises(InputChangedError):
+            await bench.open()
+
+    in_world(main)
