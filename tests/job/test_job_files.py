@@ -374,3 +374,33 @@ def test_where_the_system_does_not_say_what_is_mounted_nothing_is_refused(tmp_pa
         await Bench(here, tmp_path, people(5)).run()
 
     in_world(main)
+
+
+def test_a_source_that_cannot_be_read_is_not_the_journals_fault(tmp_path):
+    class Fickle:
+        stops_at = 7
+
+        def __iter__(self):
+            for place, contact in enumerate(people(15)):
+                if place == self.stops_at:
+                    raise OSError("the source")
+                yield contact
+
+    async def main(here):
+        source = Fickle()
+        bench = Bench(here, tmp_path, source)
+        with pytest.raises(OSError, match="the source"):
+            await bench.open()
+        source.stops_at = None
+        async with await bench.open() as job:
+            source.stops_at = 7
+            with pytest.raises(OSError, match="the source"):
+                await job.pilot(3)
+            with pytest.raises(OSError, match="the source"):
+                await job.run()
+            source.stops_at = None
+            assert (await job.run()).status.state == "complete"
+        bench.contacts = people(15)
+        bench.check(unknown_at_most=0)
+
+    in_world(main)
