@@ -241,7 +241,8 @@ class Engine:
         while not self._stopping and (contacts := self._to_send(batch)):
             if not await self._afford(batch, contacts):
                 return
-            contacts = self._to_send(batch)
+            if not (contacts := self._to_send(batch)):
+                return
             submitted_at = await self._attempt(batch, contacts)
             if submitted_at is not None:
                 self._start(group, batch, submitted_at)
@@ -277,10 +278,10 @@ class Engine:
                 await self._next_change()
         if count == wanted:
             return True
-        if count == 0 or wanted < len(batch.contacts) or batch.chunk.is_pilot:
+        if count == 0 or batch.chunk.is_pilot:
             self._stop(_budget_error(self._budget))
             return False
-        self._split(batch, count)
+        self._split(batch, contacts[count - 1])
         return True
 
     def _affordable(self, contacts: int) -> int:
@@ -288,8 +289,9 @@ class Engine:
         self._budget.spent, self._budget.reserved = spent, held * self._budget.per_contact
         return self._budget.affordable(contacts)
 
-    def _split(self, batch: Batch, count: int) -> None:
-        """Keep the first *count* contacts of a planned chunk; the others become a chunk of their own."""
+    def _split(self, batch: Batch, last: Prepared) -> None:
+        """Keep the contacts of a planned chunk up to *last*; the others become a chunk of their own."""
+        count = sum(contact.index <= last.index for contact in batch.contacts)
         halves = [batch.contacts[:count], batch.contacts[count:]]
         first, _ = self._journal.split(
             batch.chunk,
@@ -351,7 +353,7 @@ class Engine:
             self._journal.not_accepted(intent.attempt, answer, state, reason_of(error))
             if isinstance(error, PayloadTooLargeError) and mended:
                 batch.chunk = self._journal.chunk(batch.chunk.number)
-                self._split(batch, len(contacts) // 2)
+                self._split(batch, contacts[len(contacts) // 2 - 1])
             if mended:
                 return
         if isinstance(error, RateLimitError):
@@ -373,8 +375,7 @@ class Engine:
         """Whether the chunk can go without what the server refuses of it: contacts by name, or its half."""
         if isinstance(error, RequestValidationError):
             return self._set_aside(batch, contacts, error)
-        whole = len(contacts) == len(batch.contacts) > 1 and not batch.chunk.is_pilot
-        return isinstance(error, PayloadTooLargeError) and whole
+        return isinstance(error, PayloadTooLargeError) and len(contacts) > 1 and not batch.chunk.is_pilot
 
     def _set_aside(self, batch: Batch, contacts: Sequence[Prepared], error: RequestValidationError) -> bool:
         """Write down the contacts that a 422 names as invalid; False if it names none."""

@@ -112,6 +112,11 @@ class Journal(JournalQueries):
             if changed != 1:
                 raise JournalError("Only a planned chunk can be split.")
             other = self.plan_chunk(*rest)
+            self._db.execute(
+                "UPDATE results SET chunk = ? WHERE chunk = ? AND place > ?", (other, chunk.number, last)
+            )
+            for number in (chunk.number, other):
+                self._tally(number)
         return [self.chunk(chunk.number), self.chunk(other)]
 
     def _move(self, number: int, old: Sequence[ChunkState], new: ChunkState, **columns: object) -> None:
@@ -367,6 +372,9 @@ class Journal(JournalQueries):
             f"INSERT OR REPLACE INTO results (chunk, {RESULT}) VALUES ({marks})",  # noqa: S608
             ((chunk, *as_row(result, request_id, cached=cached)) for result in results),
         )
+        self._tally(chunk)
+
+    def _tally(self, chunk: int) -> None:
         self._db.execute("DELETE FROM tallies WHERE chunk = ?", (chunk,))
         self._db.execute(
             "INSERT INTO tallies SELECT chunk, status, count(*) FROM results WHERE chunk = ? GROUP BY status",

@@ -103,6 +103,22 @@ def test_out_of_credits_pauses_and_goes_on_after_a_top_up(tmp_path):
     in_world(main)
 
 
+def test_the_wall_is_reached_beside_contacts_that_were_bought_before(tmp_path):
+    async def main(here):
+        known = [contact for place, contact in enumerate(people(20)) if place in {3, 12, 19}]
+        await Bench(here, tmp_path, known).run(cache=tmp_path / "bought.db")
+        bench = Bench(here, tmp_path, people(20), chunk=20)
+        bench.path = tmp_path / "next.journal"
+        report = await bench.run(cache=tmp_path / "bought.db", max_credits=10)
+        assert report.status.max_credits - report.status.credits_spent < 1
+        assert sum(report.status.results.values()) < 20
+        done = await bench.run(cache=tmp_path / "bought.db")
+        assert (done.status.state, sum(done.status.results.values())) == ("complete", 20)
+        assert len(here.ledger.contacts) == 20
+
+    in_world(main)
+
+
 # -- receipts --------------------------------------------------------------------------------------
 
 
