@@ -342,7 +342,11 @@ def test_an_answer_that_names_the_workflow_of_another_chunk_is_none(truncate, tm
         here.sandbox.set_credits(5)
         await bench.run(max_credits=5)
         here.sandbox.set_credits(100)
-        body = {"workflow_id": workflows(here)[0], "status": "pending", "task_ids": [f"t{i}" for i in range(5)]}
+        body = {
+            "workflow_id": workflows(here)[0],
+            "status": "pending",
+            "task_ids": [f"t{i}" for i in range(5)],
+        }
         here.sandbox.add_fault(Fault(SUBMIT, when="after", status=202, body=body, truncate=truncate))
         report = await bench.run()
         assert (report.stopped_by, report.status.state) == (None, "complete_with_unknown")
