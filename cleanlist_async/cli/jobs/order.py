@@ -15,7 +15,7 @@ from cleanlist_async.cli.exits import CommandError, ExitCode
 from cleanlist_async.cli.inputs import TableOptions, check_output
 from cleanlist_async.cli.jobs.listening import parse_address
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.facts import MAX_CONTACTS_PER_REQUEST, EnrichmentType
 from cleanlist_async.job.job import ChosenMode, Job
 from cleanlist_async.job.records import Header
 from cleanlist_async.resources.public import check_enrichment_type, check_webhook_url
@@ -53,12 +53,17 @@ class JobOrder:
             )
         if self.listen is not None:
             parse_address(self.listen)
+        if self.pilot is not None and not 1 <= self.pilot <= MAX_CONTACTS_PER_REQUEST:
+            raise CommandError(
+                f"--pilot takes 1 to {MAX_CONTACTS_PER_REQUEST} contacts, not {self.pilot}.", ExitCode.USAGE
+            )
         if self.source == STDIN:
             raise CommandError("a job reads its input again when it is resumed; name a file.", ExitCode.USAGE)
         self.connection.open()
         table = self.table.open(self.source)
         if self.output is not None:
-            check_output(self.output, table, overwrite=self.overwrite)
+            kept = [self.journal, *([Path(self.cache)] if self.cache else [])]
+            check_output(self.output, table, overwrite=self.overwrite, kept=kept)
         return table
 
     def as_begun(self, header: Header) -> JobOrder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -265,7 +266,9 @@ class Run:
                 self.console,
                 f"{plural(unknown, 'chunk')} {are} unknown: perhaps accepted, perhaps paid. Decide:",
             )
-            show_command(self.console, f"cleanlist-async job unknown {self.order.journal}")
+            show_command(
+                self.console, shlex.join(["cleanlist-async", "job", "unknown", str(self.order.journal)])
+            )
         if unknown or status.state == "complete_with_unknown" or status.chunks.get(ChunkState.REFUSED):
             say(self.console, "Then resume it:" if unknown else "Ask for the rest:")
             show_command(self.console, command)
