@@ -20,7 +20,12 @@ from cleanlist_async.bulk.plan import Plan, seconds_for
 from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.calls import CallOptions
 from cleanlist_async.decode import parse_json
-from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
+from cleanlist_async.errors import (
+    ConfigurationError,
+    InputChangedError,
+    JournalError,
+    UnknownOutcomeError,
+)
 from cleanlist_async.events import report_failure
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.identity import prepare
@@ -275,7 +280,7 @@ class Job:
         )
 
     async def _take_over(self) -> None:
-        """End an iteration that was left early, if there is one. Raises ConfigurationError for another run."""
+        """End an iteration that was left early, if there is one. Raises ConfigurationError for a run."""
         self._check_open()
         if self._engine is None:
             return
@@ -369,6 +374,7 @@ class Job:
 
     def plan(self) -> Plan:
         """Return what the whole job takes: requests, minutes, and credits at most. Free."""
+        self._check_open()
         invalid, duplicates = self._journal.set_aside()
         chunks = sum(chunks for chunks, _ in self._journal.counts().values())
         unique = sum(contacts for _, contacts in self._journal.counts().values())
@@ -390,14 +396,20 @@ class Job:
     async def pilot(self, n: int = 15) -> Pilot:
         """Buy a sample of *n* contacts first, spread over the kinds of contacts there are. Spends credits.
 
-        Returns the hit rate and the cost per contact with 95 % intervals, and what they mean for all. Raises
-        JournalError once anything else of the job was sent.
+        Returns the hit rate and the cost per contact with 95 % intervals, and what they mean for all, without
+        the contacts that are pending. Raises JournalError once anything else of the job was sent,
+        UnknownOutcomeError when nobody can say what became of the sample.
         """
         async with self._turn:
             await self._take_over()
             number = await self._plan_pilot(n)
         report = await self._run(only_pilot=True)
         report.raise_for_error()
+        if self._journal.chunk(number).state in {ChunkState.UNKNOWN, ChunkState.ABANDONED}:
+            raise UnknownOutcomeError(
+                "The pilot was sent, and nobody can say whether it was accepted.",
+                fix="Decide about it with resolve, then ask for it again.",
+            )
         picked = self._journal.picked()
         contacts = {
             place: prepare(place, given).contact
@@ -435,10 +447,12 @@ class Job:
 
     def status(self) -> JobStatus:
         """Return where the job stands."""
+        self._check_open()
         return status_of(self._journal, self._header, running=self._engine is not None)
 
     def unknown(self) -> list[UnknownChunk]:
         """Return the chunks that were sent, and of which nobody can say whether they were accepted."""
+        self._check_open()
         return unknown_chunks(self._journal, self._header)
 
     def resolve(
@@ -494,10 +508,12 @@ class Job:
 
     def verify(self) -> list[str]:
         """Check the journal against its own rules, and return what is wrong with it, if anything is."""
+        self._check_open()
         return problems_of(self._journal, self._header)
 
     def receipts(self) -> Iterator[Receipt]:
         """Yield a receipt for every contact, in the order of the input."""
+        self._check_open()
         yield from receipts(self._journal, self._source)
 
     def report(self) -> JobReport:

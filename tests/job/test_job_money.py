@@ -7,9 +7,15 @@ from collections import Counter
 
 import pytest
 
-from cleanlist_async import BudgetExceededError, ConfigurationError, Contact, InsufficientCreditsError
+from cleanlist_async import (
+    BudgetExceededError,
+    ConfigurationError,
+    Contact,
+    InsufficientCreditsError,
+    UnknownOutcomeError,
+)
 from cleanlist_async.job.pilot import wilson
-from cleanlist_async.sandbox import Fault
+from cleanlist_async.sandbox import Fault, Shape
 from tests.job.worlds import SUBMIT, Bench, in_world, people, query, states
 
 BOTH_READINGS = pytest.mark.parametrize("half_full_price", ["each", "full"])
@@ -385,5 +391,33 @@ def test_a_cached_chunk_sends_nothing_at_all(tmp_path):
         assert states(bench.path) == ["done"] * 4
         async with await bench.open(max_credits=0) as job:
             assert job.verify() == []
+
+    in_world(main)
+
+
+def test_a_pilot_counts_only_what_is_settled(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(40))
+        async with await bench.open() as job:
+            pilot = await job.pilot(20)
+            results = job.status().results
+        assert results["pending"] > 0
+        assert pilot.contacts == sum(results.values()) - results["pending"]
+        assert pilot.hit_rate == results["found"] / pilot.contacts
+
+    in_world(main, shape=Shape(unfinished_rows=0.5, unfinished_s=6_000))
+
+
+def test_a_pilot_whose_outcome_is_unknown_says_so(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(40))
+        here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+        async with await bench.open() as job:
+            for _ in range(2):
+                with pytest.raises(UnknownOutcomeError, match="resolve"):
+                    await job.pilot(5)
+            job.resolve(job.unknown()[0].number, accepted=here.ledger.contacts[0].workflow_id)
+            assert (await job.pilot(5)).contacts == 5
+        assert here.submits() == 1
 
     in_world(main)

@@ -33,6 +33,7 @@ from cleanlist_async.errors import (
     CleanlistError,
     InsufficientCreditsError,
     JournalError,
+    UnknownOutcomeError,
 )
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.pilot import Pilot
@@ -254,6 +255,9 @@ class Run:
             case BudgetExceededError():
                 command += " --max-credits N"
                 say(self.console, "Resume it with a higher limit:")
+            case UnknownOutcomeError() if status.chunks.get(ChunkState.UNKNOWN):
+                self._tell_what_is_open(status, command)
+                return
             case _:
                 say(self.console, "All that was sent is in the journal. Resume it:")
         show_command(self.console, command)
