@@ -135,6 +135,8 @@ def explained(path: Path) -> Generator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            raise JournalError(f"{path.name} is neither the journal nor the cache of a job.") from error
         raise JournalError(
             f"The journal {path.name} cannot be used: {error}.",
             fix="Nothing is sent without it. Check the disk and its permissions, then resume.",

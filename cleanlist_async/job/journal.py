@@ -15,6 +15,7 @@ from cleanlist_async.job.database import Database
 from cleanlist_async.job.queries import HEADER, RESULT, JournalQueries
 from cleanlist_async.job.records import (
     NOTHING_TO_SEND,
+    PURGED,
     Answer,
     Attempt,
     ChunkRow,
@@ -215,7 +216,8 @@ class Journal(JournalQueries):
         """Return the workflow that the latest evidence names for a chunk, and that is no other chunk's."""
         row = self._db.row(
             "SELECT workflow_id FROM evidence AS e WHERE chunk = ? AND workflow_id IS NOT NULL AND NOT EXISTS"
-            " (SELECT 1 FROM chunks WHERE workflow_id = e.workflow_id AND number != e.chunk) ORDER BY id DESC",
+            " (SELECT 1 FROM chunks WHERE workflow_id = e.workflow_id AND number != e.chunk)"
+            " ORDER BY id DESC",
             (chunk,),
         )
         return row[0] if row else None
@@ -321,12 +323,11 @@ class Journal(JournalQueries):
 
     def settled(self, chunk: int, results: Sequence[EnrichmentResult], request_id: str | None) -> ChunkState:
         """Write down the results of a finished workflow, and with them that the chunk is done."""
-        failed = sum(result.status == "failed" for result in results)
         with self._db.transaction():
             self._put(chunk, results, request_id=request_id)
             pending = self._pending_of(chunk)
             state = ChunkState.PARTIAL if pending else ChunkState.DONE
-            if results and failed == len(results):
+            if results and self._all_failed(chunk):
                 state = ChunkState.REMOTE_FAILED
             ids = {} if pending else {"task_ids": None}
             self._move(chunk, (ChunkState.FETCHING,), state, held=pending, spent=self._spent_on(chunk), **ids)
@@ -350,6 +351,12 @@ class Journal(JournalQueries):
         query = "SELECT count(*) FROM results WHERE chunk = ? AND status = 'pending'"
         row = self._db.row(query, (chunk,))
         return int(row[0]) if row else 0
+
+    def _all_failed(self, chunk: int) -> bool:
+        """Whether nothing came of all that was sent of a chunk, in this run or an earlier one."""
+        others = "status NOT IN ('failed', 'invalid') AND NOT cached"
+        query = f"SELECT 1 FROM results WHERE chunk = ? AND {others} LIMIT 1"  # noqa: S608
+        return self._db.row(query, (chunk,)) is None
 
     def _spent_on(self, chunk: int) -> float:
         row = self._db.row(
@@ -384,6 +391,8 @@ class Journal(JournalQueries):
     def purge(self) -> None:
         """Remove all contact data: results, and what the server answered. The counts stay."""
         with self._db.transaction():
-            self._db.execute("UPDATE results SET email = NULL, phones = NULL, raw = NULL, error = NULL")
+            self._db.execute(
+                "UPDATE results SET email = NULL, phones = NULL, raw = NULL, error = ?", (PURGED,)
+            )
             self._db.execute("UPDATE attempts SET body = NULL")
         self._db.execute("VACUUM")

@@ -11,7 +11,7 @@ from cleanlist_async.bulk.report import EnrichmentResult, ResultStatus
 from cleanlist_async.contacts import Contact
 from cleanlist_async.errors import JournalError
 from cleanlist_async.job.database import Database, Row
-from cleanlist_async.job.records import Attempt, ChunkRow, Header, from_row
+from cleanlist_async.job.records import PURGED, Attempt, ChunkRow, Header, from_row
 from cleanlist_async.job.states import ChunkState
 
 _CHUNK: Final = ", ".join(field.name for field in fields(ChunkRow))
@@ -226,9 +226,10 @@ class JournalQueries:
         return any(self._db.row(query) for query in queries)
 
     def is_purged(self) -> bool:
-        """Whether results were found that are not there any more."""
-        first = "SELECT coalesce(email, phones, raw) IS NULL FROM results WHERE status = 'found' LIMIT 1"
-        return self._db.row(first) == (1,)
+        """Whether results were found, and none of them is there any more."""
+        purged = "SELECT 1 FROM results WHERE status = 'found' AND error IS ? LIMIT 1"
+        left = "SELECT 1 FROM results WHERE status = 'found' AND error IS NOT ? LIMIT 1"
+        return self._db.row(purged, (PURGED,)) is not None and self._db.row(left, (PURGED,)) is None
 
     def is_sound(self) -> bool:
         """Whether SQLite finds nothing wrong with the file."""

@@ -19,6 +19,7 @@ SubmitMode: TypeAlias = Literal["plain", "tracked", "exact"]
 Decision: TypeAlias = Literal["accepted", "absent", "resubmit", "abandon"]
 
 NOTHING_TO_SEND: Final = "nothing to send"
+PURGED: Final = "its result was purged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

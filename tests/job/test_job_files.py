@@ -18,7 +18,9 @@ from cleanlist_async import (
     JournalLockedError,
 )
 from cleanlist_async.job import filesystem
+from cleanlist_async.job.cache import forget_all
 from cleanlist_async.job.lock import JournalLock
+from cleanlist_async.job.reading import reading
 from cleanlist_async.sandbox import Fault
 from tests.job.worlds import SUBMIT, Bench, in_world, people, states
 from tests.support.virtual_sandbox import KEY
@@ -402,5 +404,47 @@ def test_a_source_that_cannot_be_read_is_not_the_journals_fault(tmp_path):
             assert (await job.run()).status.state == "complete"
         bench.contacts = people(15)
         bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+def test_what_is_bought_after_a_purge_can_be_read(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(20))
+        await bench.run(max_credits=10)
+        async with await bench.open() as job:
+            job.purge()
+        with reading(bench.path) as reader, pytest.raises(JournalError, match="purged"):
+            reader.refuse_purged()
+        results = await bench.results()
+        gone = [result for result in results if result.error == "its result was purged"]
+        kept = [result for result in results if result.status == "found" and result not in gone]
+        assert gone
+        assert not any(result.email for result in gone)
+        assert all(result.email for result in kept)
+        with reading(bench.path) as reader:
+            reader.refuse_purged()
+
+    in_world(main)
+
+
+def test_a_journal_is_no_cache_and_an_input_no_journal(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        await bench.run()
+        before = bench.path.read_bytes()
+        for use in (
+            lambda: bench.open(cache=bench.path),
+            lambda: here.client.job(tmp_path / "n", people(1), cache=bench.path),
+        ):
+            with pytest.raises(ConfigurationError, match="no cache"):
+                await use()
+        with pytest.raises(ConfigurationError, match="no cache"):
+            forget_all(bench.path)
+        assert bench.path.read_bytes() == before
+        table = tmp_path / "in.csv"
+        table.write_text("linkedin_url\nhttps://www.linkedin.com/in/ada\n")
+        with pytest.raises(JournalError, match="neither the journal"):
+            await here.client.job(table, table)
 
     in_world(main)

@@ -191,3 +191,31 @@ def test_a_pilot_leaves_the_plan_of_a_running_job_alone(tmp_path):
         bench.check(unknown_at_most=0)
 
     in_world(main)
+
+
+def test_a_closed_job_says_that_it_is_closed(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        async with await bench.open() as job:
+            await job.run()
+        await job.aclose()
+        looks = (job.status, job.report, job.unknown, job.verify, job.plan, lambda: list(job.receipts()))
+        for look in looks:
+            with pytest.raises(ConfigurationError, match="closed"):
+                look()
+
+    in_world(main)
+
+
+def test_rows_that_fail_at_last_do_not_fail_what_was_found_before(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        assert (await bench.run()).status.chunks == {"partial": 1}
+        [(workflow_id,)] = query(bench.path, "SELECT workflow_id FROM chunks")
+        here.sandbox.add_fault(
+            Fault(STATUS, status=200, body={"status": "failed", "workflow_id": workflow_id}, times=10)
+        )
+        status = (await bench.run()).status
+        assert (status.results, status.chunks) == ({"found": 1, "failed": 4}, {"done": 1})
+
+    in_world(main, shape=Shape(unfinished_rows=0.5, unfinished_s=6_000))
