@@ -392,7 +392,9 @@ class Journal(JournalQueries):
         """Remove all contact data: results, and what the server answered. The counts stay."""
         with self._db.transaction():
             self._db.execute(
-                "UPDATE results SET email = NULL, phones = NULL, raw = NULL, error = ?", (PURGED,)
+                "UPDATE results SET email = NULL, phones = NULL, raw = NULL,"
+                " error = CASE status WHEN 'found' THEN ? END",
+                (PURGED,),
             )
             self._db.execute("UPDATE attempts SET body = NULL")
         self._db.execute("VACUUM")
