@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from cleanlist_async.bulk.service import BulkService
     from cleanlist_async.bulk.stream import ResultStream
     from cleanlist_async.events import Listener
-    from cleanlist_async.job.job import ChosenMode, HalfFullPrice, Job
+    from cleanlist_async.job.job import ChosenMode, Job
+    from cleanlist_async.job.records import HalfFullPrice
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.polling import PollScheduler
@@ -328,11 +329,12 @@ class AsyncCleanlist:
         """Begin a durable bulk job, or resume it: the same call does both. Sends nothing yet.
 
         *journal* is the file that survives; *source* a CSV, TSV or JSON Lines file, or an iterable that can
-        be read again. `max_credits` is a hard wall in credits, and may be another one on resume. `webhook` is
-        the public address of your receiver, for `Job.receive`. `submit_mode` says how a submit whose answer
-        was lost is found again; see `Job.promise`. `on_unknown` holds such a submit, or sends it again at the
-        cost of at most `max_duplicate_credits`, or asks a function of yours. `cache` is a file of results
-        that were bought before, good for `cache_ttl_s` seconds. `half_full_price` is the reading of what
+        be read again. `max_credits` is a hard wall in credits, and may be another one, or none, on resume.
+        `webhook` is the public address of your receiver, for `Job.receive`. `submit_mode` says how a submit
+        whose answer was lost is found again; see `Job.promise`. `on_unknown` holds such a submit, or sends it
+        again at the cost of at most `max_duplicate_credits`, or asks a function of yours. `cache` is a file
+        of results that were bought before, found again with the same API key (of several, the first) and good
+        for `cache_ttl_s` seconds. `half_full_price` is the reading of what
         ``full`` costs where one half was found, which is documented nowhere: ``"full"`` 11 credits,
         ``"each"`` those of the half; the server's own word, where it gives one, counts before it.
 

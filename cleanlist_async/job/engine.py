@@ -82,7 +82,6 @@ class Engine:
         policy: UnknownPolicy,
         cache: ResultCache | None,
         max_open: int,
-        by_halves: bool,
         only_pilot: bool = False,
         wants_results: bool,
         tell: Callable[[], None],
@@ -95,7 +94,6 @@ class Engine:
         self._header = header
         self._source = source
         self._submitter = submitter
-        self._by_halves = by_halves
         self._policy = policy
         self._cache = cache
         self._max_open = max_open
@@ -442,7 +440,7 @@ class Engine:
             if result.status != "pending"
         }
         fresh = [result for result in results if result.index not in before]
-        if self._by_halves:
+        if self._header.half_full_price == "each":
             fresh = [settle.priced_by_halves(result) for result in fresh]
         self._journal.settled(number, fresh, batch.chunk.request_id)
         certain = [result for result in fresh if result.status != "pending"]

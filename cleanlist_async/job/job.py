@@ -39,7 +39,7 @@ from cleanlist_async.job.lock import JournalLock
 from cleanlist_async.job.pilot import Pilot, choose
 from cleanlist_async.job.planning import refuse_changed_input, write_plan
 from cleanlist_async.job.receipts import receipts
-from cleanlist_async.job.records import Decision, Header, SubmitMode, now
+from cleanlist_async.job.records import Decision, HalfFullPrice, Header, SubmitMode, now
 from cleanlist_async.job.source import JobSource, Source
 from cleanlist_async.job.states import ChunkState
 from cleanlist_async.job.status import IN_DOUBT, UNFINISHED, JobReport, JobState, JobStatus, Receipt
@@ -51,8 +51,6 @@ from cleanlist_async.polling import PollScheduler
 from cleanlist_async.resources.modern import Session
 from cleanlist_async.resources.public import BULK_STATUS, check_enrichment_type, check_webhook_url
 
-HalfFullPrice: TypeAlias = Literal["full", "each"]
-"""What a ``full`` enrichment costs that found one half: 11 credits, or those of the half. Not documented."""
 ChosenMode: TypeAlias = Literal["auto", "plain", "tracked", "exact"]
 _CHUNK_CONTACTS: Final = facts.MAX_CONTACTS_PER_REQUEST
 _LISTED: Final = 1_000
@@ -273,7 +271,6 @@ class Job:
             policy=self._spec.policy,
             cache=self._cache,
             max_open=self._spec.max_open_workflows,
-            by_halves=self._spec.half_full_price == "each",
             only_pilot=only_pilot,
             wants_results=wants_results,
             tell=self._tell,
@@ -468,9 +465,9 @@ class Job:
         """Decide about an unknown chunk, for the record.
 
         `accepted` is the workflow id that the portal or the support named, also where an earlier one led
-        nowhere; `absent` says that they know of
-        none, so it is sent again; `resubmit` sends it again at the risk of buying it twice; `abandon` gives
-        it up. Exactly one of them. Raises JournalError when the chunk is not unknown.
+        nowhere; `absent` says that they know of none, so it is sent again; `resubmit` sends it again at the
+        risk of buying it twice; `abandon` gives it up, also where the server has forgotten its workflow.
+        Exactly one of them. Raises JournalError when the chunk is not unknown.
         """
         self._check_open()
         given: dict[Decision, bool] = {
@@ -580,6 +577,7 @@ async def _begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipe
             origin=_origin(pipeline),
             enrichment_type=spec.enrichment_type,
             submit_mode=spec.mode,
+            half_full_price=spec.half_full_price,
             webhook=spec.webhook,
             max_credits=spec.max_credits,
             source_name=source.name,
@@ -599,6 +597,7 @@ async def _resumed(
     asked: dict[str, tuple[Any, Any]] = {
         "enrichment_type": (header.enrichment_type, spec.enrichment_type),
         "submit_mode": (header.submit_mode, spec.mode),
+        "half_full_price": (header.half_full_price, spec.half_full_price),
         "webhook": (header.webhook, spec.webhook),
         "base_url": (header.origin, _origin(pipeline)),
     }

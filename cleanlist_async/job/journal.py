@@ -280,7 +280,7 @@ class Journal(JournalQueries):
             if new is ChunkState.PLANNED:
                 columns["held"] = 0
             old = [ChunkState.UNKNOWN]
-            if decision == "accepted":  # a workflow that led nowhere may have been mistyped
+            if decision in {"accepted", "abandon"}:  # a workflow that led nowhere may be mistyped, or gone
                 old.append(ChunkState.REMOTE_EXPIRED)
             self._move(chunk, old, new, reason=None, **columns)
 

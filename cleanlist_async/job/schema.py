@@ -19,6 +19,7 @@ CREATE TABLE job (
     origin TEXT NOT NULL,
     enrichment_type TEXT NOT NULL,
     submit_mode TEXT NOT NULL CHECK (submit_mode IN ('plain', 'tracked', 'exact')),
+    half_full_price TEXT NOT NULL CHECK (half_full_price IN ('full', 'each')),
     webhook TEXT,
     max_credits REAL,
     source_name TEXT NOT NULL,

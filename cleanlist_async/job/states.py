@@ -44,7 +44,7 @@ class ChunkState(StrEnum):
     REFUSED = "refused"
     """The server refuses it as it stands. Tried once more on resume."""
     ABANDONED = "abandoned"
-    """Given up by decision, its outcome unknown for ever."""
+    """Given up by decision, its outcome or its results unknown for ever."""
 
 
 _ARROWS: Final[Mapping[ChunkState, tuple[ChunkState, ...]]] = {
@@ -65,7 +65,7 @@ _ARROWS: Final[Mapping[ChunkState, tuple[ChunkState, ...]]] = {
         ChunkState.REMOTE_EXPIRED,
     ),
     ChunkState.PARTIAL: (ChunkState.FETCHING, ChunkState.REMOTE_EXPIRED),
-    ChunkState.REMOTE_EXPIRED: (ChunkState.ACCEPTED,),
+    ChunkState.REMOTE_EXPIRED: (ChunkState.ACCEPTED, ChunkState.ABANDONED),
     ChunkState.REFUSED: (ChunkState.PLANNED,),
     ChunkState.DONE: (),
     ChunkState.REMOTE_FAILED: (),

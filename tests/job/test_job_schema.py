@@ -30,6 +30,7 @@ ARROWS = {
     ("partial", "fetching"),
     ("partial", "remote_expired"),
     ("remote_expired", "accepted"),
+    ("remote_expired", "abandoned"),
     ("refused", "planned"),
 }
 """Written down once more, by hand: what the package says of itself is not the judge."""

@@ -17,7 +17,7 @@ from cleanlist_async.cli.jobs.listening import parse_address
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import MAX_CONTACTS_PER_REQUEST, EnrichmentType
 from cleanlist_async.job.job import ChosenMode, Job
-from cleanlist_async.job.records import Header
+from cleanlist_async.job.records import HalfFullPrice, Header
 from cleanlist_async.resources.public import check_enrichment_type, check_webhook_url
 
 
@@ -34,6 +34,7 @@ class JobOrder:
     webhook: str | None = None
     listen: str | None = None
     submit_mode: ChosenMode = "auto"
+    half_full_price: HalfFullPrice = "full"
     on_unknown: Literal["hold", "resubmit"] = "hold"
     max_duplicate_credits: float | None = None
     cache: str | None = None
@@ -73,6 +74,7 @@ class JobOrder:
             self,
             enrichment_type=header.enrichment_type,
             submit_mode=header.submit_mode,
+            half_full_price=header.half_full_price,
             webhook=header.webhook,
             consent=replace(self.consent, max_credits=limit),
         )
@@ -89,6 +91,7 @@ class JobOrder:
             on_unknown=self.on_unknown,
             max_duplicate_credits=self.max_duplicate_credits,
             cache=self.cache,
+            half_full_price=self.half_full_price,
         )
 
     def resume_command(self, *, is_written: bool = False) -> str:
