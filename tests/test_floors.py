@@ -28,7 +28,7 @@ FLOORS = (
     },
     {"ratelimit", "transport", "root_task"},
     {"calls", "verdict", "pipeline", "resources", "polling", "pagination", "quotes"},
-    {"bulk", "job"},
+    {"bulk", "batcher", "job"},
     {"client"},
     {"__init__", "__main__", "cli", "sandbox", "testing"},
 )
