@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
-from cleanlist_async.batcher.purchase import Purchase
+from cleanlist_async.batcher.purchase import Caller, Purchase
 from cleanlist_async.bulk import settle
 from cleanlist_async.calls import CallOptions
 from cleanlist_async.chunking import Chunker, chunked
@@ -40,9 +41,9 @@ class Batch:
     is_open: bool = True
 
     @property
-    def is_wanted(self) -> bool:
-        """Whether anybody waits for it."""
-        return any(purchase.callers for purchase in self.purchases)
+    def callers(self) -> Iterator[Caller]:
+        """Everybody who waits for it."""
+        return chain.from_iterable(purchase.callers for purchase in self.purchases)
 
     def close(self) -> list[Purchase]:
         """Draw up who rides in the attempt that is sent now; return those whom nobody wants any more."""
@@ -71,10 +72,12 @@ class Batch:
         gone = [purchase for at, purchase in enumerate(self.purchases) if at in bad]
         self.purchases = [purchase for at, purchase in enumerate(self.purchases) if at not in bad]
         self.is_open = False
+        self.reopen()
         return gone
 
     def split(self) -> Batch:
         """Cut off the second half of what is too large for one request."""
+        self.reopen()
         middle = len(self.purchases) // 2
         half = Batch(self.lane, self.options, self.purchases[middle:], is_open=False)
         del self.purchases[middle:]

@@ -6,9 +6,11 @@ scarce, whoever comes meanwhile rides along, up to 250 in a request.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final, TypeAlias
 
 import anyio
 
@@ -36,12 +38,17 @@ from cleanlist_async.ratelimit import Pace, RequestClass
 from cleanlist_async.resources.public import check_enrichment_type, submit_call
 from cleanlist_async.root_task import client_is_closed
 
+log: Final = logging.getLogger("cleanlist_async")
+
+_Name: TypeAlias = tuple[EnrichmentType, bytes]
+"""What is bought, of whom: calls with the same name share a purchase."""
+
 
 class Batcher:
     """Gathers the callers of `enrich_one` of one client.
 
-    A workflow that was accepted is waited for to its end, for at least 15 minutes, also when all its
-    callers have left: whoever asks for the same contact meanwhile shares the purchase.
+    What was paid for is not lost when its callers leave: its workflow is waited for to the end, for at
+    least 15 minutes, and its result is kept until somebody who asks for the same contact has taken it.
     """
 
     def __init__(self, pipeline: Pipeline, polls: PollScheduler, tally: Tally, max_queued: int) -> None:
@@ -51,7 +58,8 @@ class Batcher:
         self._tally = tally
         self._max_queued = max_queued
         self._lanes: dict[EnrichmentType, Lane] = {}
-        self._under_way: dict[tuple[EnrichmentType, bytes], Purchase] = {}
+        self._under_way: dict[_Name, Purchase] = {}
+        self._untaken: dict[_Name, EnrichmentResult] = {}
         self._callers = 0
         self._is_draining = False
         self._empty = anyio.Event()
@@ -66,7 +74,10 @@ class Batcher:
         contact = prepare(0, given)
         if isinstance(contact, Invalid):
             return settle.kept_back(contact)
-        caller = Caller(contact, self._clock())
+        if (bought := self._untaken.pop((enrichment_type, contact.identity), None)) is not None:
+            return replace(bought, contact=contact.contact, key=contact.contact.key)
+        now = self._clock()
+        caller = Caller(contact, now, now + deadline_s)
         purchase = self._join(caller, enrichment_type, options)
         try:
             with anyio.move_on_after(deadline_s):
@@ -89,7 +100,7 @@ class Batcher:
 
     def _join(self, caller: Caller, enrichment_type: EnrichmentType, options: CallOptions) -> Purchase:
         """Let a caller share the purchase of its contact that is under way, or begin one."""
-        if self._is_draining:
+        if self._is_draining or self._pipeline.root.closed:
             raise client_is_closed()
         name = (enrichment_type, caller.contact.identity)
         if (purchase := self._under_way.get(name)) is None:
@@ -124,6 +135,7 @@ class Batcher:
             raise purchase.timeout(caller, f"There was no result within {deadline_s:g} s.")
         if isinstance(outcome, CleanlistError):
             raise outcome
+        self._untaken.pop(_name(purchase), None)
         self._tally.answered(self._clock() - caller.since)
         return outcome
 
@@ -158,12 +170,20 @@ class Batcher:
             if (submitted := await self._submit(batch)) is not None:
                 await self._collect(batch, submitted)
         except CleanlistError as error:
-            if batch is batch.lane.next_batch:
-                self._close(batch)
-            for purchase in batch.purchases:
-                purchase.fail(error)
+            self._fail(batch, error)
+        except Exception as problem:
+            log.exception("a batch of contacts failed")
+            self._fail(batch, CleanlistError(f"The batch failed with {type(problem).__name__}."))
         finally:
             self._forget(batch.purchases)
+
+    def _fail(self, batch: Batch, error: CleanlistError) -> None:
+        """Give everybody in a batch an error; if no token was to be had, to those who would have ridden."""
+        if batch is batch.lane.next_batch:
+            self._close(batch)
+            batch.reopen()
+        for purchase in batch.purchases:
+            purchase.fail(error)
 
     async def _submit(self, batch: Batch) -> Submitted | None:
         """Submit, without those whom the server refuses by name, and by halves what is too large.
@@ -180,17 +200,17 @@ class Batcher:
         call = submit_call(body, before_retry=batch.reopen)
         while True:
             try:
-                reply = await self._pipeline.call(call, self._paced(batch))
+                reply = await self._pipeline.call(call, replace(batch.options, pace=self._pace(batch)))
             except _NobodyWaitsError:
                 return None
             except RequestValidationError as error:
-                batch.reopen()
                 refused = batch.set_aside(error)
+                self._forget(refused)
                 if not refused:
                     raise
-                self._forget(refused)
+                if not batch.purchases:
+                    return None
             except PayloadTooLargeError:
-                batch.reopen()
                 if len(batch.purchases) < 2:
                     raise
                 self._pipeline.root.spawn(self._carry, batch.split())
@@ -214,38 +234,64 @@ class Batcher:
         now = self._clock()
         for purchase, task_id in zip(batch.purchases, submitted.task_ids, strict=True):
             purchase.accepted(submitted.workflow_id, task_id)
-        callers = [caller for purchase in batch.purchases for caller in purchase.callers]
-        self._tally.accepted(len(batch.purchases), (now - caller.since for caller in callers))
+        self._tally.accepted(len(batch.purchases), (now - caller.since for caller in batch.callers))
         try:
             results = await self._fetch(batch, submitted)
         except CleanlistError as error:
             for purchase in batch.purchases:
                 purchase.give_up(error)
             return
+        except BaseException:  # the client is closed before it is finished
+            self._pipeline.counters.detached_workflows.append(submitted.workflow_id)
+            raise
         for purchase, result in zip(batch.purchases, results, strict=False):
+            self._keep(purchase, result)
             purchase.deliver(result)
 
     async def _fetch(self, batch: Batch, submitted: Submitted) -> Iterable[EnrichmentResult]:
-        fetcher = Fetcher(
-            self._pipeline, self._polls, self._paced(batch), lambda _count: None, RequestClass.INTERACTIVE
-        )
+        options = replace(batch.options, pace=_evenly(batch.options.pace))
+        fetcher = Fetcher(self._pipeline, self._polls, options, _ignore, RequestClass.INTERACTIVE)
         results: list[EnrichmentResult] = []
-        while not results and (batch.is_wanted or self._clock() < submitted.at + facts.WAIT_TIMEOUT_S):
+        while not results and (any(batch.callers) or self._clock() < submitted.at + facts.WAIT_TIMEOUT_S):
+            until = min((caller.until for caller in batch.callers), default=None)
             with anyio.move_on_after(facts.WAIT_TIMEOUT_S):
-                results = await fetcher.fetch(submitted, batch.lane.enrichment_type)
+                results = await fetcher.fetch(submitted, batch.lane.enrichment_type, until=until)
         return results
 
-    def _paced(self, batch: Batch) -> CallOptions:
-        """Space requests evenly, so that batches grow instead of burning tokens on crumbs."""
-        options = batch.options
-        pace: Pace = "smooth" if options.pace == "auto" else options.pace
-        return replace(options, pace=pace)
+    def _pace(self, batch: Batch) -> Pace:
+        """Space batches evenly, so that they grow instead of burning tokens on crumbs.
+
+        Full ones need not grow: they go at once if there are tokens for all who wait, and for the status
+        requests that follow. If there are not, whoever comes later would find none for a whole window.
+        """
+        waiting = len(batch.lane.waiting)
+        batches = math.ceil(waiting / facts.MAX_CONTACTS_PER_REQUEST)
+        free = self._pipeline.limiter.available(self._pipeline.route)
+        is_full = waiting >= facts.MAX_CONTACTS_PER_REQUEST
+        return batch.options.pace if is_full and 2 * batches <= free else _evenly(batch.options.pace)
+
+    def _keep(self, purchase: Purchase, result: EnrichmentResult) -> None:
+        """Keep a result until somebody has taken it. Those of callers who are here are taken at once."""
+        self._untaken[_name(purchase)] = result
+        if len(self._untaken) > facts.MAX_UNTAKEN_RESULTS:
+            del self._untaken[next(iter(self._untaken))]
 
     def _forget(self, purchases: Iterable[Purchase]) -> None:
         for purchase in purchases:
-            name = (purchase.enrichment_type, purchase.contact.identity)
-            if self._under_way.get(name) is purchase:
-                del self._under_way[name]
+            if self._under_way.get(_name(purchase)) is purchase:
+                del self._under_way[_name(purchase)]
+
+
+def _name(purchase: Purchase) -> _Name:
+    return (purchase.enrichment_type, purchase.contact.identity)
+
+
+def _evenly(pace: Pace) -> Pace:
+    return "smooth" if pace == "auto" else pace
+
+
+def _ignore(_count: int) -> None:
+    pass
 
 
 class _NobodyWaitsError(Exception):

@@ -21,10 +21,11 @@ Outcome: TypeAlias = EnrichmentResult | CleanlistError
 
 @dataclass(eq=False, slots=True)
 class Caller:
-    """Somebody who waits for a contact, since a time of the limiter's clock."""
+    """Somebody who waits for a contact, from one time of the limiter's clock until another."""
 
     contact: Prepared
     since: float
+    until: float
     done: anyio.Event = field(default_factory=anyio.Event)
     outcome: Outcome | None = None
 

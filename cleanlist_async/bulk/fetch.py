@@ -84,12 +84,14 @@ class Fetcher:
         enrichment_type: EnrichmentType,
         *,
         finished: Callable[[], None] = lambda: None,
+        until: float | None = None,
     ) -> list[EnrichmentResult]:
         """Wait for a workflow and return a result for each of its contacts, in their order.
 
-        *finished* is called once the workflow is, before its rows are completed.
+        *finished* is called once the workflow is, before its rows are completed. *until* is the time by
+        which somebody hopes for the results: see `PollScheduler.finished`.
         """
-        status, key = await self._finished(submitted)
+        status, key = await self._finished(submitted, until)
         finished()
         rows = list(status.rows)
         if not status.failed:
@@ -102,7 +104,7 @@ class Fetcher:
         )
         return _Reading(submitted, status, rows, enrichment_type).results(matched)
 
-    async def _finished(self, submitted: Submitted) -> tuple[BulkStatus, str | None]:
+    async def _finished(self, submitted: Submitted, until: float | None) -> tuple[BulkStatus, str | None]:
         """Wait for the end. Lists and rights are per user: where its key is not known, try each."""
         keys = (submitted.key,) if submitted.key else self._pipeline.route.keys or (None,)
         for key in keys:
@@ -112,6 +114,7 @@ class Fetcher:
                     submitted_at=submitted.at,
                     options=self._options,
                     is_new=submitted.is_new,
+                    until=until,
                 )
             except NotFoundError:
                 if key == keys[-1]:
