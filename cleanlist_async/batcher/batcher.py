@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeAlias
 
 import anyio
@@ -186,41 +187,39 @@ class Batcher:
             purchase.fail(error)
 
     async def _submit(self, batch: Batch) -> Submitted | None:
-        """Submit, without those whom the server refuses by name, and by halves what is too large.
-
-        Returns None if nobody wants it any more by the time a token is there.
-        """
-
-        def body() -> bytes:
-            self._close(batch)
-            if not batch.purchases:
-                raise _NobodyWaitsError
-            return self._body(batch)
-
-        call = submit_call(body, before_retry=batch.reopen)
-        while True:
+        """Submit a batch; None if nobody wants it any more by the time a token is there."""
+        call = submit_call(partial(self._body, batch), before_retry=batch.reopen)
+        while batch.is_open or batch.purchases:
             try:
                 reply = await self._pipeline.call(call, replace(batch.options, pace=self._pace(batch)))
             except _NobodyWaitsError:
-                return None
-            except RequestValidationError as error:
-                refused = batch.set_aside(error)
-                self._forget(refused)
-                if not refused:
+                break
+            except (RequestValidationError, PayloadTooLargeError) as error:
+                if not self._mend(batch, error):
                     raise
-                if not batch.purchases:
-                    return None
-            except PayloadTooLargeError:
-                if len(batch.purchases) < 2:
-                    raise
-                self._pipeline.root.spawn(self._carry, batch.split())
             else:
                 contacts = tuple(purchase.contact for purchase in batch.purchases)
                 return Submitted.of(reply, contacts, self._clock())
+        return None
 
     def _body(self, batch: Batch) -> bytes:
+        """Build the request of a batch, at the moment its token is granted."""
+        self._close(batch)
+        if not batch.purchases:
+            raise _NobodyWaitsError
         contacts = [purchase.contact for purchase in batch.purchases]
         return bulk_body(contacts, batch.lane.enrichment_type)
+
+    def _mend(self, batch: Batch, error: CleanlistError) -> bool:
+        """Take out whom the server refuses by name, or half of what is too large; False: no help."""
+        if isinstance(error, RequestValidationError):
+            refused = batch.set_aside(error)
+            self._forget(refused)
+            return bool(refused)
+        if len(batch.purchases) < 2:
+            return False
+        self._pipeline.root.spawn(self._carry, batch.split())
+        return True
 
     def _close(self, batch: Batch) -> None:
         """Draw up who rides in this batch; those who come from now on wait for the next."""

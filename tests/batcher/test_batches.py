@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from itertools import pairwise
 from random import Random
 
 import anyio
 import pytest
 
-from cleanlist_async import Contact, OverloadedError
+from cleanlist_async import AsyncCleanlist, ConfigurationError, Contact, OverloadedError
+from cleanlist_async.batcher.tally import BatchStatistics
 from cleanlist_async.sandbox import Fault
 from tests.support.callers import check_nothing_leaks, check_own_results, outcomes, start
 from tests.support.virtual_sandbox import in_world, people
@@ -64,9 +66,7 @@ def test_while_one_batch_is_paced_those_who_come_ride_in_the_next():
         submitted = [request.at for request in here.ledger.requests_of(SUBMIT)]
         assert sizes(here)[0] == 1
         assert len(submitted) <= 12 / (60 / 29) + 2
-        assert all(
-            later - earlier >= 60 / 29 for earlier, later in zip(submitted, submitted[1:], strict=False)
-        )
+        assert all(later - earlier >= 60 / 29 for earlier, later in pairwise(submitted))
 
     in_world(main, latency=lambda: 0.0)
 
@@ -82,7 +82,7 @@ def test_full_batches_go_at_once_while_there_are_tokens_for_all_of_them():
 
 def test_a_burst_leaves_tokens_for_those_who_come_later():
     async def main(here):
-        crowd = start(here, people(5_000))
+        crowd = start(here, people(4_000))
         await anyio.sleep(30)
         assert here.submits() <= 30 / (60 / 29) + 1
         late = start(here, people(1, 9_000))
@@ -198,7 +198,7 @@ def test_too_many_waiting_contacts_are_an_error_of_those_who_come_then():
 
 def test_a_bulk_run_beside_it_does_not_make_callers_wait():
     async def main(here):
-        async with here.client.stream(people(20_000, 1_000)) as stream:
+        async with here.client.stream(people(12_000, 1_000)) as stream:
             await anyio.sleep(90)
             asked = here.client._pipeline.limiter.clock()
             await here.client.enrich_one(people(1)[0])
@@ -221,3 +221,26 @@ def test_two_keys_double_the_pace():
         assert here.ledger.count(429) == 0
 
     in_world(main, api_keys=["clapi_one", "clapi_two"], workflow_s=60.0)
+
+
+def test_statistics_are_zero_before_and_cost_no_import():
+    async def main(here):
+        idle = here.client.statistics().enrich_one
+        assert idle == BatchStatistics()
+        assert idle.mean_batch == 0.0
+        for bad in (0, -1, "5", None):
+            with pytest.raises(ConfigurationError):
+                AsyncCleanlist("clapi_x", max_queued=bad)
+
+    in_world(main)
+
+
+def test_the_waits_of_callers_are_told():
+    async def main(here):
+        await outcomes(start(here, people(600)))
+        told = here.client.statistics().enrich_one
+        assert (told.callers, told.contacts, told.batches, told.largest_batch) == (600, 600, 3, 250)
+        assert told.mean_batch == 200
+        assert 0 < told.queued_p50_s <= told.queued_p99_s < told.answered_p50_s <= told.answered_p99_s < 20
+
+    in_world(main)

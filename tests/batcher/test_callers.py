@@ -235,6 +235,35 @@ def test_who_comes_between_two_attempts_rides_in_the_second():
     in_world(main)
 
 
+def test_what_was_bought_for_one_who_left_is_there_for_whoever_comes_back():
+    async def main(here):
+        contact = Contact(linkedin_url="https://linkedin.com/in/ada", key="first")
+        gone = await outcomes(start(here, [contact], deadline_s=2))
+        assert gone[0].billed == "unknown"
+        await anyio.sleep(120)
+        requests = len(here.ledger.requests)
+        again = await here.client.enrich_one(Contact(linkedin_url=contact.linkedin_url, key="second"))
+        assert (again.key, again.email) == ("second", here.sandbox.expected(contact, "partial").email)
+        assert (again.credits, again.duplicate_of) == (here.ledger.credits_charged, None)
+        assert len(here.ledger.requests) == requests
+        await here.client.enrich_one(contact)
+        assert len(here.ledger.contacts) == 2  # once it was taken, it is not remembered
+        assert not here.client._batcher()._untaken
+
+    in_world(main, hit_rate=1.0)
+
+
+def test_results_that_nobody_takes_are_bounded(monkeypatch):
+    monkeypatch.setattr("cleanlist_async.facts.MAX_UNTAKEN_RESULTS", 5)
+
+    async def main(here):
+        await outcomes(start(here, people(20), deadline_s=2))
+        await anyio.sleep(120)
+        assert len(here.client._batcher()._untaken) == 5
+
+    in_world(main)
+
+
 # -- errors ----------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Callers who leave at any moment, while everything goes wrong: nobody hangs, nothing leaks, nobody pays twice."""
+"""Callers leave at any moment, and everything goes wrong: nobody hangs, nothing leaks or is paid twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cleanlist_async import CleanlistError, UnknownOutcomeError, WaitTimeoutError
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.sandbox.identity import identity_of
-from tests.support.callers import PATIENT_S, check_nothing_leaks, check_own_results, outcomes, start
+from tests.support.callers import PATIENT_S, check_nothing_leaks, check_own_results, outcomes
 from tests.support.virtual_sandbox import in_world, people
 
 SUBMIT, STATUS = "/enrich/bulk", "/enrich/status"
@@ -79,14 +79,16 @@ visits = st.lists(
 )
 nths = st.integers(1, 4)
 named = {"detail": [{"loc": ["body", "contacts", 0], "msg": "no", "type": "value_error"}]}
+paths = st.sampled_from([SUBMIT, STATUS])
+refusals = st.sampled_from([named, {"detail": "no"}])
 faults = st.lists(
-    st.builds(Fault, path=st.sampled_from([SUBMIT, STATUS]), nth=nths, status=st.sampled_from([401, 429, 500, 503]))
-    | st.builds(Fault, path=st.just(SUBMIT), nth=nths, status=st.just(422), body=st.sampled_from([named, {"detail": "no"}]))
+    st.builds(Fault, path=paths, nth=nths, status=st.sampled_from([401, 429, 500, 503]))
+    | st.builds(Fault, path=st.just(SUBMIT), nth=nths, status=st.just(422), body=refusals)
     | st.builds(Fault, path=st.just(SUBMIT), nth=nths, status=st.just(413))
-    | st.builds(Fault, path=st.sampled_from([SUBMIT, STATUS]), nth=nths, when=st.just("after"), reset=st.just(value=True))
-    | st.builds(Fault, path=st.sampled_from([SUBMIT, STATUS]), nth=nths, when=st.just("after"), delay_s=st.just(3.0)),
+    | st.builds(Fault, path=paths, nth=nths, when=st.just("after"), reset=st.just(value=True))
+    | st.builds(Fault, path=paths, nth=nths, when=st.just("after"), delay_s=st.just(3.0)),
     max_size=3,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=60, deadline=None)
