@@ -279,8 +279,8 @@ class AsyncCleanlist:
         its own, ``pending``. What kept the call from one is raised, to its callers alone:
         WaitTimeoutError after `deadline_s` seconds (or the client's, if that is shorter), whose ``pending``
         can be given to `collect` if the contact was accepted by then, and which is not bought later if it
-        was not sent; OverloadedError when too many contacts wait already; UnknownOutcomeError when nobody
-        can say whether the request was processed; the server's refusal of the request.
+        was not sent; OverloadedError when so many contacts wait already that its turn would come too late;
+        UnknownOutcomeError when nobody can say whether the request was processed; the server's refusal.
         A caller that is cancelled harms nobody, and is bought nothing that was not sent yet.
         """
         deadline_s = _checked_deadline(deadline_s, self._options.deadline_s)

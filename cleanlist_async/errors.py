@@ -414,9 +414,9 @@ class DeadlineExceededError(CleanlistError):
 
 
 class OverloadedError(CleanlistError):
-    """So many contacts wait for their request that another was not taken. Nothing was sent.
+    """So many contacts wait already that another was not taken, or would be bought too late for its caller.
 
-    ``retry_after_s`` is the number of seconds that those who wait will take at least.
+    Nothing was sent. ``retry_after_s`` is the number of seconds that those who wait will take.
     """
 
     retryable = True

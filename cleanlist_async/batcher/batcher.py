@@ -36,10 +36,13 @@ from cleanlist_async.identity import ContactLike, Invalid, prepare
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.ratelimit import Pace, RequestClass
-from cleanlist_async.resources.public import check_enrichment_type, submit_call
+from cleanlist_async.resources.public import BULK_STATUS, check_enrichment_type, submit_call
 from cleanlist_async.root_task import client_is_closed
 
 log: Final = logging.getLogger("cleanlist_async")
+
+_REQUESTS_PER_BATCH: Final = 2
+"""A submit, and a status request."""
 
 _Name: TypeAlias = tuple[EnrichmentType, bytes]
 """What is bought, of whom: calls with the same name share a purchase."""
@@ -105,8 +108,7 @@ class Batcher:
             raise client_is_closed()
         name = (enrichment_type, caller.contact.identity)
         if (purchase := self._under_way.get(name)) is None:
-            if self._count_waiting() >= self._max_queued:
-                raise self._overloaded()
+            self._check_room(caller)
             purchase = Purchase(caller.contact, enrichment_type, replace(options, deadline_s=None))
             lane = self._lanes.setdefault(enrichment_type, Lane(enrichment_type))
             lane.waiting[purchase] = None
@@ -143,17 +145,30 @@ class Batcher:
     def _count_waiting(self) -> int:
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
-    def _overloaded(self) -> OverloadedError:
-        self._tally.overloaded += 1
+    def _check_room(self, caller: Caller) -> None:
+        """Refuse a caller that finds too many before it, or whose contact would be bought too late for it."""
         waiting = self._count_waiting()
-        limits, keys = self._pipeline.limiter.limits, max(1, len(self._pipeline.route.keys))
-        batches = math.ceil(waiting / facts.MAX_CONTACTS_PER_REQUEST)
+        batches = waiting // facts.MAX_CONTACTS_PER_REQUEST
+        ahead_s = self._seconds_for(batches)
+        workflow_s = self._polls.patience(BULK_STATUS.name).due_age_s or 0.0
+        too_late = caller.since + ahead_s + workflow_s > caller.until and not self._has_tokens_for(batches)
+        if waiting < self._max_queued and not too_late:
+            return
+        self._tally.overloaded += 1
         error = OverloadedError(
             f"{waiting:,} contacts wait for their request already.",
             fix="Call again later; for lists there is client.enrich.",
         )
-        error.retry_after_s = batches * limits.window_s / min(limits.org, limits.key * keys)
-        return error
+        error.retry_after_s = max(ahead_s, self._seconds_for(1))
+        raise error
+
+    def _seconds_for(self, batches: int) -> float:
+        limits, keys = self._pipeline.limiter.limits, max(1, len(self._pipeline.route.keys))
+        return batches * _REQUESTS_PER_BATCH * limits.window_s / min(limits.org, limits.key * keys)
+
+    def _has_tokens_for(self, batches: int) -> bool:
+        free = self._pipeline.limiter.available(self._pipeline.route)
+        return batches * _REQUESTS_PER_BATCH <= free
 
     # -- batches -------------------------------------------------------------------------------
 
@@ -265,9 +280,9 @@ class Batcher:
         """
         waiting = len(batch.lane.waiting)
         batches = math.ceil(waiting / facts.MAX_CONTACTS_PER_REQUEST)
-        free = self._pipeline.limiter.available(self._pipeline.route)
-        is_full = waiting >= facts.MAX_CONTACTS_PER_REQUEST
-        return batch.options.pace if is_full and 2 * batches <= free else _evenly(batch.options.pace)
+        if waiting >= facts.MAX_CONTACTS_PER_REQUEST and self._has_tokens_for(batches):
+            return batch.options.pace
+        return _evenly(batch.options.pace)
 
     def _keep(self, purchase: Purchase, result: EnrichmentResult) -> None:
         """Keep a result until somebody has taken it. Those of callers who are here are taken at once."""

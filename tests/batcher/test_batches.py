@@ -184,7 +184,7 @@ def test_too_many_waiting_contacts_are_an_error_of_those_who_come_then():
         refused = got[10:20]
         assert all(isinstance(one, OverloadedError) for one in refused)
         assert {(error.billed, error.retryable, error.retry_after_s) for error in refused} == {
-            ("no", True, 2.0)
+            ("no", True, 4.0)
         }
         assert "Ada" not in str(refused[0])
         assert len(here.ledger.contacts) == 10
@@ -194,6 +194,20 @@ def test_too_many_waiting_contacts_are_an_error_of_those_who_come_then():
         check_nothing_leaks(here)
 
     in_world(main, client_options={"max_queued": 10})
+
+
+def test_who_could_not_be_answered_in_time_is_refused_and_not_bought():
+    async def main(here):
+        got = await outcomes(start(here, people(10_000), deadline_s=60))
+        refused = [one for one in got if isinstance(one, OverloadedError)]
+        answered = [one for one in got if not isinstance(one, Exception)]
+        assert len(refused) > 5_000
+        assert len(answered) > 2_500
+        assert len(here.ledger.contacts) <= len(answered) + 1_000
+        assert {error.retry_after_s <= 64 for error in refused} == {True}
+        await here.client.enrich_one(people(1)[0], deadline_s=60)  # an idle client refuses nobody
+
+    in_world(main)
 
 
 def test_a_bulk_run_beside_it_does_not_make_callers_wait():

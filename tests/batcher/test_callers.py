@@ -48,13 +48,13 @@ def refusal(*indexes, nth=1):
 @pytest.mark.parametrize("at_s", [0.0, 0.02, 0.07, 1.0, 5.5])
 def test_a_cancelled_caller_neither_hangs_nor_cancels_another(at_s):
     async def main(here):
-        contacts = people(3)
-        tasks = start(here, [*contacts, contacts[0], contacts[1]])
+        contacts = [*people(3, key="first"), *people(2, key="second")]
+        tasks = start(here, contacts)
         await anyio.sleep(at_s)
         await cancel(tasks[0], tasks[1], tasks[2])
         got = await outcomes(tasks)
         assert got[:3] == [None] * 3
-        check_own_results(here, [*contacts, contacts[0], contacts[1]], got)
+        check_own_results(here, contacts, got)
         assert [one.duplicate_of for one in got[3:]] == [None, None]  # the payers left before they had paid
         await here.client.enrich_one(people(1, 9)[0])
         await anyio.sleep(60)
@@ -74,6 +74,18 @@ def test_a_poisoned_contact_fails_its_own_caller_alone():
         check_own_results(here, [*contacts, contacts[1]], got)
         assert len(here.ledger.contacts) == 2
         check_nothing_leaks(here)
+
+    in_world(main)
+
+
+def test_a_refused_batch_takes_nobody_else_along():
+    async def main(here):
+        here.sandbox.add_fault(refusal(0))
+        first = start(here, people(2))
+        await anyio.sleep(0.07)
+        got = await outcomes([*first, *start(here, people(1, 2))])
+        check_own_results(here, people(3), got)
+        assert [contacts_of(body) for body in here.bodies] == [["Ada0", "Ada1"], ["Ada2"], ["Ada1"]]
 
     in_world(main)
 
