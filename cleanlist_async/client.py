@@ -466,7 +466,8 @@ class AsyncCleanlist:
         """Close the client, from any task and as often as you like.
 
         Waits for paid requests that are on their way, each within its timeout; calls that wait for their
-        turn end with ConfigurationError. Raises WrongEventLoopError in another event loop or process.
+        turn or a result end with ConfigurationError; those of `enrich_one` are answered if `drain` is awaited
+        before. Raises WrongEventLoopError in another event loop or process.
         """
         await self._root.aclose()
         detach(self._pipeline.limiter, self._pipeline)

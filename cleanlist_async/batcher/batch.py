@@ -10,7 +10,7 @@ from cleanlist_async.batcher.purchase import Caller, Purchase
 from cleanlist_async.bulk import settle
 from cleanlist_async.calls import CallOptions
 from cleanlist_async.chunking import Chunker, chunked
-from cleanlist_async.errors import RequestValidationError
+from cleanlist_async.errors import Billed, RequestValidationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.identity import Prepared
 
@@ -44,6 +44,11 @@ class Batch:
     def callers(self) -> Iterator[Caller]:
         """Everybody who waits for it."""
         return chain.from_iterable(purchase.callers for purchase in self.purchases)
+
+    @property
+    def billed(self) -> Billed:
+        """Whether anything in it was paid for."""
+        return "unknown" if any(purchase.sent for purchase in self.purchases) else "no"
 
     def close(self) -> list[Purchase]:
         """Draw up who rides in the attempt that is sent now; return those whom nobody wants any more."""

@@ -79,6 +79,8 @@ class Batcher:
         if isinstance(contact, Invalid):
             return settle.kept_back(contact)
         if (bought := self._untaken.pop((enrichment_type, contact.identity), None)) is not None:
+            self._tally.callers += 1
+            self._tally.shared += 1
             return replace(bought, contact=contact.contact, key=contact.contact.key)
         now = self._clock()
         caller = Caller(contact, now, now + deadline_s)
@@ -189,7 +191,8 @@ class Batcher:
             self._fail(batch, error)
         except Exception as problem:
             log.exception("a batch of contacts failed")
-            self._fail(batch, CleanlistError(f"The batch failed with {type(problem).__name__}."))
+            why = f"The batch failed with {type(problem).__name__}."
+            self._fail(batch, CleanlistError(why, billed=batch.billed))
         finally:
             self._forget(batch.purchases)
 
