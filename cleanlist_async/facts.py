@@ -146,5 +146,14 @@ CACHE_TTL_S: Final = 90 * 86_400.0
 WAIT_TIMEOUT_S: Final = 900.0
 """Seconds that a wait for one workflow takes at most by default, as in MCP/polling."""
 
+ENRICH_ONE_DEADLINE_S: Final = 60.0
+"""Seconds that a call of `enrich_one` takes at most by default: what web servers and proxies wait for."""
+
+MAX_QUEUED_CONTACTS: Final = 20_000
+"""Contacts that wait for a shared request at once: at 30 requests of 250 a minute, almost three minutes."""
+
+MAX_UNTAKEN_RESULTS: Final = 10_000
+"""Results kept for callers of `enrich_one` who left before they came: 20 MB at most, at 2 kB each."""
+
 NEW_WORKFLOW_GRACE_S: Final = 600.0
 """Seconds during which a 404 on a workflow we submitted is a replica that lags, not the truth."""

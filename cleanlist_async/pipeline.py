@@ -106,6 +106,8 @@ class Pipeline:
                 if not (isinstance(outcome, RateLimitError) and call.kind is not RequestClass.INTERACTIVE):
                     failures += 1
                 self.counters.retries += 1
+                if call.before_retry is not None and doubt is None:
+                    call.before_retry()
                 told.retry(outcome, wait_s)
                 await self.root.unless_closed(anyio.sleep(wait_s))
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cleanlist_async.events import WorkflowFinished
 
 _ASKED_AT_ONCE: Final = 8
-"""Status requests in the limiter's line at once. More would age past interactive calls."""
+"""Status requests of one class in the limiter's line at once. More would age past interactive calls."""
 _SCOUTS: Final = 2
 _FIRST_GAP: Final = 1 / 60
 _LONGEST_GAP: Final = 1 / 4
@@ -157,7 +157,9 @@ class PollScheduler:
         now = self._limiter.clock()
         idle = [waiting for waiting in self._open if waiting.asking is None]
         streak = max((patience.streak for patience in self._patience.values()), default=0)
-        places = min(_ASKED_AT_ONCE, 1 + streak) - (len(self._open) - len(idle))
+        places = dict.fromkeys(RequestClass, min(_ASKED_AT_ONCE, 1 + streak))
+        for waiting in self._open:
+            places[waiting.question.kind] -= waiting.asking is not None
         next_s = math.inf
         saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
         eager = {key: not saturated and self._is_idle(key) for key in {one.question.key for one in idle}}
@@ -167,8 +169,8 @@ class PollScheduler:
             wait_s = self._ask_age(waiting, eager=eager[waiting.question.key], scout=scout) - age
             if wait_s > 0:
                 next_s = min(next_s, wait_s)
-            elif places > 0:
-                places -= 1
+            elif places[waiting.question.kind] > 0:
+                places[waiting.question.kind] -= 1
                 waiting.asking = anyio.CancelScope()
                 waiting.context.run(self._pipeline.root.spawn, self._ask, waiting, waiting.asking)
         # Whether tokens are idle changes without telling us.

@@ -31,6 +31,47 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchStatistics:
+    """What `enrich_one` has done so far.
+
+    Attributes
+    ----------
+    callers
+        Calls with a contact that could be sent.
+    waiting
+        Contacts that wait for a request now.
+    contacts, batches, largest_batch
+        Contacts that were accepted, in how many requests, and in the largest of them.
+    shared
+        Calls that rode on another's purchase, for nothing.
+    overloaded
+        Calls that were refused because too many waited.
+    queued_p50_s, queued_p99_s
+        Seconds until the contact's request was sent, of the last 2,000 callers.
+    answered_p50_s, answered_p99_s
+        Seconds until the caller had its answer, of the last 2,000.
+
+    """
+
+    callers: int = 0
+    waiting: int = 0
+    contacts: int = 0
+    batches: int = 0
+    largest_batch: int = 0
+    shared: int = 0
+    overloaded: int = 0
+    queued_p50_s: float = 0.0
+    queued_p99_s: float = 0.0
+    answered_p50_s: float = 0.0
+    answered_p99_s: float = 0.0
+
+    @property
+    def mean_batch(self) -> float:
+        """Contacts in a request, on average."""
+        return self.contacts / self.batches if self.batches else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """What a client has done so far, and the state of its buckets.
 
@@ -59,12 +100,15 @@ class Statistics:
     status_requests: int
     detached_workflows: tuple[str, ...]
     buckets: tuple[BucketState, ...]
+    enrich_one: BatchStatistics
     credits_charged: float = 0.0
     credits_estimated: float = 0.0
     eta_s: float = 0.0
 
 
-def statistics_of(counters: Counters, limiter: RateLimiter, route: Route) -> Statistics:
+def statistics_of(
+    counters: Counters, limiter: RateLimiter, route: Route, enrich_one: BatchStatistics
+) -> Statistics:
     """Return the numbers of this moment, of a client that sends on *route*."""
     buckets = limiter.states()
     return Statistics(
@@ -77,6 +121,7 @@ def statistics_of(counters: Counters, limiter: RateLimiter, route: Route) -> Sta
         status_requests=counters.status_requests,
         detached_workflows=tuple(counters.detached_workflows),
         buckets=buckets,
+        enrich_one=enrich_one,
         credits_charged=counters.credits_charged,
         credits_estimated=counters.credits_estimated,
         eta_s=_eta_s(counters.waiting, buckets, limiter, route),

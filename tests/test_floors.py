@@ -38,7 +38,7 @@ FLOORS = (
         "pagination",
         "quotes",
     },
-    {"bulk", "job"},
+    {"bulk", "batcher", "job"},
     {"client"},
     {"__init__", "__main__", "cli", "sandbox", "testing", "integrations"},
 )

@@ -6,11 +6,13 @@ import asyncio
 import gc
 import math
 import random
+from functools import partial
 
 import anyio
 import pytest
 
 from cleanlist_async import CleanlistError, InternalServerError, NotFoundError
+from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import BULK_STATUS, status_call
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run
@@ -65,6 +67,25 @@ def test_early_questions_leave_half_of_the_tokens_alone():
             group.cancel_scope.cancel()
 
     in_world(main, workflow_s=600.0)
+
+
+def test_questions_that_can_wait_leave_room_for_those_that_cannot():
+    async def main(here):
+        ids = [(await here.client.public.submit_bulk(people(1, n))).workflow_id for n in range(2)]
+        async with anyio.create_task_group() as group:
+            for _ in range(28):
+                group.start_soon(here.client.public.validate_key)
+        async with anyio.create_task_group() as group:
+            for id_, kind in zip(ids, (RequestClass.STATUS, RequestClass.INTERACTIVE), strict=True):
+                question = status_call(workflow_id=id_, kind=kind)
+                finished = here.client._polls().finished
+                options = here.client._options
+                group.start_soon(partial(finished, question, submitted_at=0.0, options=options, is_new=False))
+                await anyio.sleep(1)
+        asked = [request.query.partition("=")[2] for request in here.ledger.requests_of(STATUS)]
+        assert asked[:2] == [ids[1], ids[0]]
+
+    in_world(main)
 
 
 def test_a_404_on_a_new_workflow_is_a_replica_that_lags():

@@ -70,11 +70,13 @@ class Fetcher:
         polls: PollScheduler,
         options: CallOptions,
         note_lookups: Callable[[int], None],
+        kind: RequestClass = RequestClass.STATUS,
     ) -> None:
         self._pipeline = pipeline
         self._polls = polls
         self._options = options
         self._note_lookups = note_lookups
+        self._kind = kind
 
     async def fetch(
         self,
@@ -82,12 +84,14 @@ class Fetcher:
         enrichment_type: EnrichmentType,
         *,
         finished: Callable[[], None] = lambda: None,
+        until: float | None = None,
     ) -> list[EnrichmentResult]:
         """Wait for a workflow and return a result for each of its contacts, in their order.
 
-        *finished* is called once the workflow is, before its rows are completed.
+        *finished* is called once the workflow is, before its rows are completed. *until* is the time by
+        which somebody hopes for the results: see `PollScheduler.finished`.
         """
-        status, key = await self._finished(submitted)
+        status, key = await self._finished(submitted, until)
         finished()
         rows = list(status.rows)
         if not status.failed:
@@ -100,16 +104,17 @@ class Fetcher:
         )
         return _Reading(submitted, status, rows, enrichment_type).results(matched)
 
-    async def _finished(self, submitted: Submitted) -> tuple[BulkStatus, str | None]:
+    async def _finished(self, submitted: Submitted, until: float | None) -> tuple[BulkStatus, str | None]:
         """Wait for the end. Lists and rights are per user: where its key is not known, try each."""
         keys = (submitted.key,) if submitted.key else self._pipeline.route.keys or (None,)
         for key in keys:
             try:
                 status = await self._polls.finished(
-                    status_call(workflow_id=submitted.workflow_id, kind=RequestClass.STATUS, key=key),
+                    status_call(workflow_id=submitted.workflow_id, kind=self._kind, key=key),
                     submitted_at=submitted.at,
                     options=self._options,
                     is_new=submitted.is_new,
+                    until=until,
                 )
             except NotFoundError:
                 if key == keys[-1]:
@@ -127,7 +132,7 @@ class Fetcher:
             async with line:
                 self._pipeline.counters.status_requests += 1
                 try:
-                    call = status_call(task_id=task_id, kind=RequestClass.STATUS, key=key)
+                    call = status_call(task_id=task_id, kind=self._kind, key=key)
                     status = (await self._pipeline.call(call, self._options)).value
                 except CleanlistError:
                     return  # it stays pending

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from cleanlist_async import facts
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.events import Listener
 from cleanlist_async.facts import ApiVersion
@@ -35,6 +36,7 @@ class VirtualCleanlist(AsyncCleanlist):
         deadline_s: float | None = None,
         max_retries: int = 4,
         on_event: Listener | None = None,
+        max_queued: int = facts.MAX_QUEUED_CONTACTS,
     ) -> None:
         self._network = network
         super().__init__(
@@ -47,6 +49,7 @@ class VirtualCleanlist(AsyncCleanlist):
             deadline_s=deadline_s,
             max_retries=max_retries,
             on_event=on_event,
+            max_queued=max_queued,
         )
 
     def _open_transport(
