@@ -66,10 +66,11 @@ class Patience:
             return max(self.due_age_s / 2, min(self.due_age_s, last_age_s + self.due_age_s / 4))
         return _EAGER_STEP * last_age_s
 
-    def silent_at(self, last_age_s: float, *, scout: bool) -> float:
-        """Return the age at which to ask about a workflow whose webhook has not come."""
+    def silent_at(self, last_age_s: float, *, eager: bool, scout: bool) -> float:
+        """Return the age at which to ask about a workflow whose webhook has not come; see `ask_at`."""
         if self.due_age_s is None:
-            return max(_FIRST_SILENCE * self._window_s, _BUSY_SCOUT_STEP * last_age_s) if scout else math.inf
+            first = _FIRST_BUSY_ASK if eager else _FIRST_SILENCE
+            return max(first * self._window_s, _BUSY_SCOUT_STEP * last_age_s) if scout else math.inf
         return max(_SILENCE * self.due_age_s, LATE_STEP * last_age_s) + _RETRIES * self._window_s
 
     def was_pushed(self, age_s: float) -> None:

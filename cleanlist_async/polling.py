@@ -75,7 +75,7 @@ class PollScheduler:
         self._open: dict[_Open[Any], None] = {}
         self._changed = anyio.Event()
         self._running = False
-        self._silent_pushes = 0
+        self._silent_pushes = _SILENT_PUSHES - 1  # until one has come, a single one that stays away will do
 
     def patience(self, operation: str) -> Patience:
         """Return what the answers to a status *operation* have taught: each kind of work has its pace."""
@@ -178,7 +178,7 @@ class PollScheduler:
         if waiting.push is not None and waiting.push.is_hint:
             age = 0.0
         elif waiting.is_new and self._relies_on(waiting.push):
-            age = waiting.patience.silent_at(waiting.last_age_s, scout=scout)
+            age = waiting.patience.silent_at(waiting.last_age_s, eager=eager, scout=scout)
         elif waiting.is_new:
             age = waiting.patience.ask_at(waiting.last_age_s, eager=eager, scout=scout)
         else:
@@ -204,7 +204,7 @@ class PollScheduler:
     def _is_overdue(self, waiting: _Open[Any], now: float) -> bool:
         due = waiting.patience.due_age_s
         if due is not None and self._relies_on(waiting.push):
-            due = waiting.patience.silent_at(waiting.last_age_s, scout=False)
+            due = waiting.patience.silent_at(waiting.last_age_s, eager=False, scout=False)
         return due is not None and now - waiting.submitted_at >= max(due, LATE_STEP * waiting.last_age_s)
 
     # -- news that come on their own -----------------------------------------------------------

@@ -337,7 +337,7 @@ class BulkRun:
             tuple(chunk.open.values()),
             self._spec.enrichment_type,
             fetcher=self._fetcher,
-            within_s=patience.silent_at(0.0, scout=True),
+            within_s=patience.silent_at(0.0, eager=False, scout=True),
             now=self._pipeline.limiter.clock(),
         )
         if results is not None:

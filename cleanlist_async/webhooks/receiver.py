@@ -238,6 +238,8 @@ class WebhookReceiver:
 
 
 def _checked_url(public_url: str) -> str:
+    if not isinstance(public_url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"public_url must be text, not {type(public_url).__name__}.")
     check_webhook_url(public_url)
     parts = urlsplit(public_url)
     if parts.query or parts.fragment or "@" in parts.netloc:
