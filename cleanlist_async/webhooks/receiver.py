@@ -220,17 +220,23 @@ class WebhookReceiver:
     def _owner_of(self, token: str) -> TokenOwner | None:
         if not (isinstance(token, str) and token.isascii() and len(token) <= _LONGEST_TOKEN):  # pyright: ignore[reportUnnecessaryIsInstance]
             return None
-        try:
-            return next((owner for owner in self._owners if owner.knows(token)), None)
-        except Exception:
-            log.exception("a webhook's token could not be looked up")
-            raise RefusedEventError(503, "cannot be looked up now") from None
+        is_certain = True
+        for owner in self._owners:
+            try:
+                if owner.knows(token):
+                    return owner
+            except Exception as error:  # noqa: BLE001  # one that is broken is no reason to deny the others'
+                log.warning("a webhook's token could not be looked up: %s", type(error).__name__)
+                is_certain = False
+        if is_certain:
+            return None
+        raise RefusedEventError(503, "cannot be looked up now")
 
     def _commit(self, owner: TokenOwner, token: str, raw: bytes) -> None:
         try:
             owner.receive(token, raw)
-        except Exception:
-            log.exception("a webhook of a job could not be written down")
+        except Exception as error:  # noqa: BLE001  # whatever it is, the event is not safe
+            log.warning("a webhook of a job could not be written down: %s", type(error).__name__)
             raise RefusedEventError(503, "cannot be kept now") from None
 
     def __repr__(self) -> str:

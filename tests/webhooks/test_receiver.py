@@ -437,3 +437,43 @@ def test_a_store_in_memory_does_not_grow_for_ever():
         return await store.take([f"{n}" for n in range(3_000)])
 
     assert len(anyio.run(fill)) == 1_000
+
+
+# -- tokens of others ------------------------------------------------------------------------------
+
+
+class Owner:
+    def __init__(self, token=None, error=None) -> None:
+        self.token, self.error, self.taken = token, error, []
+
+    def knows(self, token):
+        if self.error:
+            raise self.error
+        return token == self.token
+
+    def receive(self, token, payload):
+        self.taken.append((token, payload))
+        return True
+
+
+def test_tokens_of_owners_go_to_them_alone():
+    desk, first, second = Desk(), Owner("first"), Owner("second")
+    for owner in (first, second):
+        desk.receiver.attach(owner)
+    assert desk.post(token="second") == 204
+    assert (first.taken, second.taken) == ([], [("second", EVENT)])
+    assert desk.post(b"{", token="second") == 400
+    assert desk.post(token="third") == 404
+    desk.receiver.detach(second)
+    assert desk.post(token="second") == 404
+    assert len(second.taken) == 1
+
+
+def test_an_owner_that_is_broken_hides_no_other():
+    desk, sound = Desk(), Owner("sound")
+    desk.receiver.attach(Owner(error=RuntimeError()))
+    desk.receiver.attach(sound)
+    assert desk.post(token="sound") == 204
+    assert desk.post(token="nobody's") == 503
+    assert desk.post() == 204
+    assert desk.believed
