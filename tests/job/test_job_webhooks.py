@@ -113,9 +113,11 @@ def test_an_event_that_is_not_all_ours_leads_to_one_question(tmp_path):
 
 def test_early_events_are_evidence_that_is_asked_about_at_once(tmp_path):
     async def main(bench, _receiver, _courier):
+        started = anyio.current_time()
         report = await bench.run()
         assert report.status.state == "complete"
-        assert bench.here.status_requests() <= 3
+        assert bench.here.status_requests() == 3
+        assert anyio.current_time() - started < 4 * (3.0 + 3.0) + 0.5  # four calls, there and back
         bench.check(unknown_at_most=0)
 
     in_pushed_world(main, tmp_path, workflow_s=0.0, latency=lambda: 3.0)

@@ -17,10 +17,10 @@ class Disturber:
 
     def __call__(self, _workflow, token, body):
         random = self._random
-        posts = [post for _ in range(random.choice([0, 0, 1, 2, 3])) for post in self._junk(token, body)]
+        posts = [post for _ in range(random.choice([0, 1, 1, 4])) for post in self._junk(token, body)]
         match random.choice(["straight", "straight", "lost", "late", "repeated", "torn"]):
             case "straight":
-                posts.append((random.choice([0.0, 1.0]), token, JSON_TYPE, body))
+                posts.append((random.choice([0.0, 4.0]), token, JSON_TYPE, body))
             case "late":
                 posts.append((random.uniform(10, 200), token, JSON_TYPE, body))
             case "repeated":
@@ -35,17 +35,15 @@ class Disturber:
         results = event.get("results") or event.get("tasks") or event.get("data") or []
         other_token, other_body = random.choice(self._others or [(token, body)])
         forged = "".join(random.choices("0123456789abcdef", k=64))
-        stolen = [
-            dict(row, primary_email="mallory@evil.example", task_id=f"x{n}") for n, row in enumerate(results)
-        ]
+        stolen = [_stolen(row, n) for n, row in enumerate(results)]
+        rows = random.choice([stolen, results[1:], results + stolen[:1], [*stolen[:1], *results[1:]]])
+        tampered = (token, JSON_TYPE, changed(body, results=rows, tasks=None, data=None))
         post = random.choice(
             [
+                *[tampered] * 9,
                 (token, JSON_TYPE, changed(body, status="processing")),
                 (token, JSON_TYPE, changed(body, status="failed", results=[])),
                 (token, JSON_TYPE, changed(body, workflow_id="public_bulk_of_somebody_else")),
-                (token, JSON_TYPE, changed(body, results=stolen, tasks=None, data=None)),
-                (token, JSON_TYPE, changed(body, results=results[1:], tasks=None, data=None)),
-                (token, JSON_TYPE, changed(body, results=results + stolen[:1], tasks=None, data=None)),
                 (token, JSON_TYPE, changed(body, results_truncated=3)),
                 (token, JSON_TYPE, other_body if other_token != token else b"{}"),
                 (token, "text/html", body),
@@ -53,5 +51,13 @@ class Disturber:
                 (other_token if other_token != token else forged, JSON_TYPE, body),
                 (forged, JSON_TYPE, body),
             ]
-        )  # fmt: skip
-        return [(random.uniform(0, 5), *post)]
+        )
+        return [(random.uniform(0, 3), *post)]
+
+
+def _stolen(row, number):
+    """Mallory's address in somebody's row, as another task."""
+    mail = "mallory@evil.example"
+    nested = "result" in row
+    mine = {"result": {**(row["result"] or {}), "email": mail}} if nested else {"primary_email": mail}
+    return {**row, **mine, "task_id": f"x{number}"}

@@ -135,22 +135,24 @@ def test_a_receiver_that_never_hears_anything_is_soon_not_waited_for():
 
 
 def test_it_is_waited_for_again_once_an_event_came():
-    deaf = True
+    deaf, seconds = True, 5.0
 
     def disturb(_workflow, token, body):
         return [] if deaf else [(0.0, token, "application/json", body)]
 
     async def main(here, _receiver, _courier):
-        nonlocal deaf
+        nonlocal deaf, seconds
         for n in range(4):
             await here.client.enrich(people(1, n))
-        deaf = False
+        deaf, seconds = False, 15.0
+        asked = here.status_requests()
         await here.client.enrich(people(1, 4))
+        assert here.status_requests() > asked
         asked = here.status_requests()
         await here.client.enrich(people(1, 5))
         assert here.status_requests() == asked
 
-    with_webhooks(main, workflow_s=0.5, disturb=disturb)
+    with_webhooks(main, workflow_s=lambda _: seconds, disturb=disturb)
 
 
 def test_a_few_lost_events_hold_up_nobody_for_long():
