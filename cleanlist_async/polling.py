@@ -183,7 +183,10 @@ class PollScheduler:
             age = waiting.patience.ask_at(waiting.last_age_s, eager=eager, scout=scout)
         else:
             age = waiting.asked and 1.0 + 1.5 * waiting.last_age_s
-        return age if waiting.until is None else min(age, self._single_ask_age(waiting, eager=eager))
+        if waiting.until is None:
+            return age
+        eager = eager and not self._relies_on(waiting.push)
+        return min(age, self._single_ask_age(waiting, eager=eager))
 
     def _single_ask_age(self, waiting: _Open[Any], *, eager: bool) -> float:
         """Return the age at which one who waits for this workflow alone would ask at the latest."""

@@ -218,7 +218,7 @@ def test_closing_as_a_question_falls_due_breaks_nothing(at_s):
 # -- pushes ----------------------------------------------------------------------------------------
 
 
-def waiting_with_push(main, **options):
+def waiting_with_push(main, *, within_s=None, **options):
     """Run ``main(here, push, status, outcome)`` while a workflow with a push is waited for."""
 
     async def inside(here):
@@ -229,6 +229,7 @@ def waiting_with_push(main, **options):
         async def wait():
             now = here.client._pipeline.limiter.clock()
             options = here.client._options
+            until = None if within_s is None else now + within_s
             outcome.append(
                 await polls.finished(question, submitted_at=now, options=options, push=push, tell=told.append)
             )
@@ -307,3 +308,14 @@ def test_a_workflow_that_waits_for_its_push_is_not_overdue_before_it_is_silent()
         assert polls.overdue == 1
 
     waiting_with_push(main, workflow_s=100.0)
+
+
+def test_who_waits_for_a_push_by_a_deadline_asks_once_before_that():
+    async def main(here, _push, outcome):
+        await anyio.sleep(9)
+        assert here.status_requests() == 0
+        await anyio.sleep(14)
+        assert here.status_requests() >= 1
+        assert outcome[0].is_final
+
+    waiting_with_push(main, within_s=20.0, workflow_s=12.0)
