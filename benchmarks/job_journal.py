@@ -75,6 +75,7 @@ def header_of(path: Path, contacts: int) -> Header:
         origin="http://localhost",
         enrichment_type="partial",
         submit_mode="plain",
+        half_full_price="full",
         webhook=None,
         max_credits=None,
         source_name="benchmark",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cleanlist_async.bulk.plan import Plan
     from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress, Summary
     from cleanlist_async.bulk.stream import ResultStream
-    from cleanlist_async.client import AsyncCleanlist, Statistics
+    from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.contacts import Contact
     from cleanlist_async.errors import (
         APIConnectionError,
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
     from cleanlist_async.resources.csv_import import ImportReport
     from cleanlist_async.resources.lead_lists import UNSET
+    from cleanlist_async.statistics import Statistics
     from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
 
 _HOMES = {
@@ -101,7 +102,7 @@ _HOMES = {
     "RateLimits": "ratelimit",
     "ResultStream": "bulk.stream",
     "SmartAgentTaskId": "ids",
-    "Statistics": "client",
+    "Statistics": "statistics",
     "Summary": "bulk.report",
     "UnknownChunk": "job.unknown",
     "WebhookAnswer": "webhooks.receiver",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass
 from functools import cache as once
 from functools import partial
+from inspect import iscoroutinefunction
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -18,10 +18,11 @@ from cleanlist_async.credentials import find_credentials
 from cleanlist_async.errors import JSON, ConfigurationError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.pipeline import Pipeline
-from cleanlist_async.ratelimit import BucketState, Pace, RateLimiter, RateLimits, Route
+from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
 from cleanlist_async.redact import Secret
 from cleanlist_async.root_task import RootTask
+from cleanlist_async.statistics import Statistics, statistics_of
 from cleanlist_async.transport import HTTPClient, Transport, check_base_url
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress
     from cleanlist_async.bulk.service import BulkService
     from cleanlist_async.bulk.stream import ResultStream
-    from cleanlist_async.job.job import ChosenMode, HalfFullPrice, Job
+    from cleanlist_async.events import Listener
+    from cleanlist_async.job.job import ChosenMode, Job
+    from cleanlist_async.job.records import HalfFullPrice
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.polling import PollScheduler
@@ -45,25 +48,6 @@ if TYPE_CHECKING:
     from cleanlist_async.resources.workspace import Workspace
     from cleanlist_async.webhooks.receiver import WebhookReceiver
     from cleanlist_async.webhooks.submissions import Submissions
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What a client has done so far, and the state of its buckets.
-
-    ``waited_s`` is the sum of the seconds that requests waited for the rate limit. ``retries`` counts
-    repeated attempts, ``detached_workflows`` submits that were accepted after their caller had gone.
-    """
-
-    requests: int
-    answered: int
-    rejected_429: int
-    retries: int
-    waited_s: float
-    waiting: int
-    status_requests: int
-    detached_workflows: tuple[str, ...]
-    buckets: tuple[BucketState, ...]
 
 
 class AsyncCleanlist:
@@ -100,6 +84,9 @@ class AsyncCleanlist:
     webhooks
         The receiver of your application. Submits then ask the server to push their results there, and are
         only asked about when it does not.
+    on_event
+        A function that is told of everything that happens, one event at a time; see
+        :mod:`cleanlist_async.events`.
 
     Raises ConfigurationError for options that cannot work. No method raises anything but the errors of
     :mod:`cleanlist_async.errors`.
@@ -124,6 +111,7 @@ class AsyncCleanlist:
         proxy: str | None = None,
         http_client: HTTPClient | None = None,
         webhooks: WebhookReceiver | None = None,
+        on_event: Listener | None = None,
     ) -> None:
         try:
             secrets = find_credentials(api_key, os.environ)
@@ -147,7 +135,12 @@ class AsyncCleanlist:
         self._root = RootTask(at_end=self._ended)
         self._transport = transport
         self._pipeline = Pipeline(
-            keys=names, route=route, limiter=limiter, transport=transport, root=self._root
+            keys=names,
+            route=route,
+            limiter=limiter,
+            transport=transport,
+            root=self._root,
+            on_event=_checked_listener(on_event),
         )
         self._polls = once(partial(_open_polls, self._pipeline))
         self._webhooks = webhooks
@@ -349,12 +342,13 @@ class AsyncCleanlist:
         """Begin a durable bulk job, or resume it: the same call does both. Sends nothing yet.
 
         *journal* is the file that survives; *source* a CSV, TSV or JSON Lines file, or an iterable that can
-        be read again. `max_credits` is a hard wall in credits, and may be another one on resume. `webhook` is
-        the public address of your receiver, for `Job.receive`; by default that of `webhooks`, which needs no
-        such call. `submit_mode` says how a submit whose answer
-        was lost is found again; see `Job.promise`. `on_unknown` holds such a submit, or sends it again at the
-        cost of at most `max_duplicate_credits`, or asks a function of yours. `cache` is a file of results
-        that were bought before, good for `cache_ttl_s` seconds. `half_full_price` is the reading of what
+        be read again. `max_credits` is a hard wall in credits, and may be another one, or none, on resume.
+        `webhook` is the public address of your receiver, for `Job.receive`; by default that of `webhooks`,
+        which needs no such call. `submit_mode` says how a submit whose answer was lost is found again; see
+        `Job.promise`. `on_unknown` holds such a submit, or sends it again at the cost of at most
+        `max_duplicate_credits`, or asks a function of yours. `cache` is a file of results that were bought
+        before, found again with the same API key (of several, the first) and good for `cache_ttl_s` seconds.
+        `half_full_price` is the reading of what
         ``full`` costs where one half was found, which is documented nowhere: ``"full"`` 11 credits,
         ``"each"`` those of the half; the server's own word, where it gives one, counts before it.
 
@@ -405,18 +399,8 @@ class AsyncCleanlist:
 
     def statistics(self) -> Statistics:
         """Return what this client has done so far, and the state of its buckets."""
-        counters, limiter = self._pipeline.counters, self._pipeline.limiter
-        return Statistics(
-            requests=counters.requests,
-            answered=counters.answered,
-            rejected_429=counters.rejected_429,
-            retries=counters.retries,
-            waited_s=counters.waited_s,
-            waiting=counters.waiting,
-            status_requests=counters.status_requests,
-            detached_workflows=tuple(counters.detached_workflows),
-            buckets=limiter.states(),
-        )
+        pipeline = self._pipeline
+        return statistics_of(pipeline.counters, pipeline.limiter, pipeline.route)
 
     async def __aenter__(self) -> Self:
         try:
@@ -474,6 +458,12 @@ def _checked(options: CallOptions) -> CallOptions:
     if options.pace not in {"auto", "burst", "smooth"}:
         raise ConfigurationError(f"pace is 'auto', 'burst' or 'smooth', not {options.pace!r}.")
     return options
+
+
+def _checked_listener(listener: Listener | None) -> Listener | None:
+    if listener is not None and (not callable(listener) or iscoroutinefunction(listener)):
+        raise ConfigurationError("on_event must be a plain function of one event, not an async one.")
+    return listener
 
 
 def _is_number(value: object) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import anyio
 
@@ -16,6 +17,9 @@ from cleanlist_async.patience import LATE_STEP, Patience
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.push import Push
 from cleanlist_async.ratelimit import RequestClass
+
+if TYPE_CHECKING:
+    from cleanlist_async.events import WorkflowFinished
 
 _ASKED_AT_ONCE: Final = 8
 """Status requests in the limiter's line at once. More would age past interactive calls."""
@@ -37,6 +41,11 @@ class Status(Protocol):
         """Whether the server is done."""
         ...
 
+    @property
+    def status(self) -> str:
+        """The server's own word for it."""
+        ...
+
 
 S = TypeVar("S", bound=Status)
 
@@ -55,6 +64,8 @@ class _Open(Generic[S]):
     is_new: bool
     tell: Callable[[S], None]
     patience: Patience
+    context: Context = field(default_factory=copy_context)
+    """Of whoever waits: what is sent for them belongs to their trace."""
     done: anyio.Event = field(default_factory=anyio.Event)
     until: float | None = None
     push: Push[S] | None = None
@@ -117,6 +128,7 @@ class PollScheduler:
         if waiting.error is not None:
             raise waiting.error
         assert waiting.answer is not None  # noqa: S101  # done without an error means an answer
+        self._pipeline.events.emit(_end_of(waiting, waiting.answer, self._limiter.clock()))
         return waiting.answer
 
     @property
@@ -170,7 +182,7 @@ class PollScheduler:
             elif places > 0:
                 places -= 1
                 waiting.asking = anyio.CancelScope()
-                self._pipeline.root.spawn(self._ask, waiting, waiting.asking)
+                waiting.context.run(self._pipeline.root.spawn, self._ask, waiting, waiting.asking)
         # Whether tokens are idle changes without telling us.
         return max(0.01, min(next_s, self._limiter.limits.window_s / 30))
 
@@ -279,3 +291,16 @@ class PollScheduler:
         waiting.asked += 1
         waiting.last_age_s = self._limiter.clock() - waiting.submitted_at
         return waiting.last_age_s
+
+
+def _end_of(waiting: _Open[Any], answer: Status, now: float) -> WorkflowFinished:
+    from cleanlist_async.events import WorkflowFinished, identifier  # noqa: PLC0415  # see Pipeline.events
+
+    ids = (getattr(answer, name, None) for name in ("workflow_id", "smart_agent_task_id"))
+    id_ = next((id_ for id_ in ids if id_), waiting.question.params.get("workflow_id"))
+    return WorkflowFinished(
+        identifier(str(id_)) if id_ else None,
+        identifier(answer.status),
+        now - waiting.submitted_at,
+        waiting.asked,
+    )

@@ -26,11 +26,22 @@ FLOORS = (
         "headers",
         "csv_parts",
     },
-    {"ratelimit", "transport", "root_task"},
-    {"calls", "verdict", "pipeline", "resources", "polling", "push", "pagination", "quotes"},
+    {"ratelimit", "transport", "root_task", "events"},
+    {
+        "calls",
+        "verdict",
+        "call_events",
+        "statistics",
+        "pipeline",
+        "resources",
+        "polling",
+        "push",
+        "pagination",
+        "quotes",
+    },
     {"bulk", "job", "webhooks"},
     {"client"},
-    {"__init__", "__main__", "cli", "sandbox", "testing"},
+    {"__init__", "__main__", "cli", "sandbox", "testing", "integrations"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

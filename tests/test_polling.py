@@ -231,7 +231,9 @@ def waiting_with_push(main, *, within_s=None, **options):
             options = here.client._options
             until = None if within_s is None else now + within_s
             outcome.append(
-                await polls.finished(question, submitted_at=now, options=options, push=push, tell=told.append)
+                await polls.finished(
+                    question, submitted_at=now, options=options, push=push, tell=told.append, until=until
+                )
             )
 
         async with anyio.create_task_group() as group:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
@@ -21,7 +20,7 @@ from cleanlist_async.bulk.lost import results_of_lost
 from cleanlist_async.bulk.plan import ContactSource
 from cleanlist_async.bulk.queue import ResultQueue
 from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.bulk.telling import Teller
+from cleanlist_async.bulk.telling import Teller, tell_end
 from cleanlist_async.chunking import Chunker, bulk_body
 from cleanlist_async.errors import (
     APIConnectionError,
@@ -38,6 +37,7 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
     VersionDeprecatedError,
 )
+from cleanlist_async.events import RunStarted, report_failure
 from cleanlist_async.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
@@ -45,8 +45,6 @@ from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import BULK_STATUS, submit_call
 from cleanlist_async.webhooks.submission import Submission
 from cleanlist_async.webhooks.submissions import Submissions
-
-log: Final = logging.getLogger("cleanlist_async")
 
 _SUBMITS_IN_LINE: Final = 4
 """Chunks that wait for a token at once; more would only be read ahead, and age past interactive calls."""
@@ -94,7 +92,7 @@ class BulkRun:
         self.results = ResultQueue(_RESULTS_AHEAD)
         self._spec = spec
         self._source = source
-        self._is_endless = total is None
+        self._total = total
         self._pipeline = pipeline
         self._polls = polls
         self._submissions = submissions
@@ -121,18 +119,21 @@ class BulkRun:
     async def main(self) -> None:
         """Run to the end. Raises nothing of its own: `outcome` and `results` tell all."""
         self._teller.start()
+        self._pipeline.events.emit(RunStarted("enrich", self._spec.enrichment_type, self._total))
         try:
             with self._scope:
                 await self._run()
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001  # for whoever reads the results
             self.outcome.failure = problem
-            log.exception("a bulk run failed")
+            report_failure("a bulk run", problem)
         except BaseException:
             self._stop(ConfigurationError("The client was closed before the run was over."))
             raise
         finally:
             self.results.close()
             self._teller.tell(self._open_chunks)
+            error = self.outcome.failure or self.outcome.stopped_by
+            tell_end(self._pipeline.events, "enrich", self.summary, self.summary.elapsed_s, error)
             self.finished.set()
 
     async def _run(self) -> None:
@@ -164,7 +165,7 @@ class BulkRun:
                     await self._start(rest)
         except Exception as problem:  # noqa: BLE001  # the source is the caller's: what it raises is theirs
             self.outcome.failure = problem
-            log.warning("the source of contacts failed with %s", type(problem).__name__)
+            report_failure("the source of contacts", problem)
         finally:
             self._end(Chunk.of(chunker.flush() or ()))
 
@@ -177,7 +178,7 @@ class BulkRun:
                 await self._start(chunk)
         elif known is not True:
             self._hand_out(known)
-        elif self._is_endless and self._duplicates.waiting >= _DUPLICATES_AHEAD:
+        elif self._total is None and self._duplicates.waiting >= _DUPLICATES_AHEAD:
             await self._start(chunker.flush() or [])
             while self._duplicates.waiting >= _DUPLICATES_AHEAD:
                 await self._next_change()
@@ -350,6 +351,7 @@ class BulkRun:
         settled = sum(result.status != "pending" for result in fetched)
         self._settle_budget(chunk, settled, sum(result.credits for result in fetched))
         for result in fetched:
+            self._pipeline.counters.count_credits(result.credits_charged, result.credits_estimated)
             self._close(chunk, result)
 
     def _settle_budget(self, chunk: Chunk, contacts: int, spent: float = 0.0) -> None:

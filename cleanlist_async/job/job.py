@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,19 +19,26 @@ from cleanlist_async.bulk.fetch import Fetcher
 from cleanlist_async.bulk.plan import Plan, seconds_for
 from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.calls import CallOptions
-from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
+from cleanlist_async.errors import (
+    ConfigurationError,
+    InputChangedError,
+    JournalError,
+    UnknownOutcomeError,
+)
+from cleanlist_async.events import report_failure
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.identity import prepare
 from cleanlist_async.job.audit import problems_of
 from cleanlist_async.job.cache import ResultCache
 from cleanlist_async.job.engine import Engine, WaitsFor
 from cleanlist_async.job.exact import ExactSubmits
+from cleanlist_async.job.filesystem import refuse_network
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.lock import JournalLock
 from cleanlist_async.job.pilot import Pilot, choose
 from cleanlist_async.job.planning import refuse_changed_input, write_plan
 from cleanlist_async.job.receipts import receipts
-from cleanlist_async.job.records import Decision, Header, SubmitMode, now
+from cleanlist_async.job.records import Decision, HalfFullPrice, Header, SubmitMode, now
 from cleanlist_async.job.source import JobSource, Source
 from cleanlist_async.job.states import ChunkState
 from cleanlist_async.job.status import IN_DOUBT, UNFINISHED, JobReport, JobState, JobStatus, Receipt
@@ -46,10 +52,6 @@ from cleanlist_async.webhooks.event import Event, RefusedEventError
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.submission import Submission
 
-log: Final = logging.getLogger("cleanlist_async")
-
-HalfFullPrice: TypeAlias = Literal["full", "each"]
-"""What a ``full`` enrichment costs that found one half: 11 credits, or those of the half. Not documented."""
 ChosenMode: TypeAlias = Literal["auto", "plain", "tracked", "exact"]
 _CHUNK_CONTACTS: Final = facts.MAX_CONTACTS_PER_REQUEST
 _LISTED: Final = 1_000
@@ -96,6 +98,12 @@ class JobSpec:
         check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook)
         Budget(self.max_credits, self.enrichment_type)
+        if self.policy.on_unknown == "resubmit" and self.enrichment_type not in facts.WORST_CASE_CREDITS:
+            raise ConfigurationError(
+                f"on_unknown='resubmit' has no bound for {self.enrichment_type!r}, which costs a credit per"
+                " discovered contact.",
+                fix="Hold what is unknown, or decide with a function.",
+            )
         if self.half_full_price not in {"full", "each"}:
             raise ConfigurationError(f"half_full_price is full or each, not {self.half_full_price!r}.")
         if self.submit_mode not in {"auto", "plain", "tracked", "exact"}:
@@ -150,6 +158,7 @@ class Job:
         self._cache = cache
         self._engine: Engine | None = None
         self._expected: dict[int, Submission] = {}
+        self._turn = anyio.Lock()
         self._closed = False
         self.on_progress: Callable[[JobStatus], None] | None = None
         if spec.receiver is not None:
@@ -167,6 +176,7 @@ class Job:
         """Open the journal at *path*, or plan a new job and write it there. Sends nothing."""
         spec.check()
         await pipeline.root.ensure()
+        refuse_network(path)
         source = Source(given)
         lock = JournalLock(path).take()
         journal: Journal | None = None
@@ -258,11 +268,16 @@ class Job:
         return JobReport(self.status(), self.unknown(), engine.outcome.stopped_by)
 
     async def _start(self, *, wants_results: bool, only_pilot: bool = False) -> Engine:
-        self._check_open()
-        if self._engine is not None:
-            await self._take_over(self._engine)
-        await self._pipeline.root.ensure()
-        engine = Engine(
+        async with self._turn:
+            await self._take_over()
+            await self._pipeline.root.ensure()
+            self._check_open()
+            engine = self._engine = self._new_engine(wants_results=wants_results, only_pilot=only_pilot)
+            self._pipeline.root.spawn(engine.main)
+        return engine
+
+    def _new_engine(self, *, wants_results: bool, only_pilot: bool) -> Engine:
+        return Engine(
             self._pipeline,
             self._journal,
             self._header,
@@ -271,20 +286,19 @@ class Job:
             policy=self._spec.policy,
             cache=self._cache,
             max_open=self._spec.max_open_workflows,
-            by_halves=self._spec.half_full_price == "each",
             only_pilot=only_pilot,
             wants_results=wants_results,
             tell=self._tell,
         )
-        self._engine = engine
-        self._pipeline.root.spawn(engine.main)
-        return engine
 
-    async def _take_over(self, engine: Engine) -> None:
-        """End an iteration that was left early. Raises ConfigurationError when it is not one."""
-        if not engine.wants_results:
+    async def _take_over(self) -> None:
+        """End an iteration that was left early, if there is one. Raises ConfigurationError for a run."""
+        self._check_open()
+        if self._engine is None:
+            return
+        if not self._engine.wants_results:
             raise ConfigurationError("This job is running already.")
-        await self._end(engine, "The job was run anew while its results were read.")
+        await self._end(self._engine, "The job was run anew while its results were read.")
 
     async def _end(self, engine: Engine, reason: str) -> None:
         """End a run from outside: whoever reads its results is told that they are not all."""
@@ -325,8 +339,8 @@ class Job:
             return
         try:
             self.on_progress(self.status())
-        except Exception:  # a display's trouble is not the job's
-            log.warning("on_progress failed", exc_info=True)
+        except Exception as problem:  # noqa: BLE001  # a display's trouble is not the job's
+            report_failure("on_progress", problem)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -374,6 +388,7 @@ class Job:
 
     def plan(self) -> Plan:
         """Return what the whole job takes: requests, minutes, and credits at most. Free."""
+        self._check_open()
         invalid, duplicates = self._journal.set_aside()
         chunks = sum(chunks for chunks, _ in self._journal.counts().values())
         unique = sum(contacts for _, contacts in self._journal.counts().values())
@@ -395,12 +410,34 @@ class Job:
     async def pilot(self, n: int = 15) -> Pilot:
         """Buy a sample of *n* contacts first, spread over the kinds of contacts there are. Spends credits.
 
-        Returns the hit rate and the cost per contact with 95 % intervals, and what they mean for all. Raises
-        JournalError once anything else of the job was sent.
+        Returns the hit rate and the cost per contact with 95 % intervals, and what they mean for all, without
+        the contacts that are pending. Raises JournalError once anything else of the job was sent,
+        UnknownOutcomeError when nobody can say what became of the sample.
         """
-        self._check_open()
+        async with self._turn:
+            await self._take_over()
+            number = await self._plan_pilot(n)
+        report = await self._run(only_pilot=True)
+        report.raise_for_error()
+        if self._journal.chunk(number).state in {ChunkState.UNKNOWN, ChunkState.ABANDONED}:
+            raise UnknownOutcomeError(
+                "The pilot was sent, and nobody can say whether it was accepted.",
+                fix="Decide about it with resolve, then ask for it again.",
+            )
+        picked = self._journal.picked()
+        contacts = {
+            place: prepare(place, given).contact
+            for place, given in enumerate(self._source)
+            if place in picked
+        }
+        results = self._journal.results_of(self._journal.chunk(number), contacts)
+        worst = facts.WORST_CASE_CREDITS.get(self._header.enrichment_type, math.inf)
+        return Pilot.of(results, sum(chunk.contacts for chunk in self._journal.chunks()), worst)
+
+    async def _plan_pilot(self, n: int) -> int:
+        """Return the number of the pilot's chunk; plan anew for it where nothing was sent yet."""
         number = self._pilot_number()
-        if number is None:
+        if number is None or not self._journal.was_sent():  # it may have been too large
             places = await choose(self._source, n, self._header.salt)
             with self._journal.transaction():
                 self._journal.forget_plan()
@@ -415,17 +452,7 @@ class Job:
             number = self._pilot_number()
         if number is None:
             raise ConfigurationError("There is no contact to buy.")
-        report = await self._run(only_pilot=True)
-        report.raise_for_error()
-        picked = self._journal.picked()
-        contacts = {
-            place: prepare(place, given).contact
-            for place, given in enumerate(self._source)
-            if place in picked
-        }
-        results = self._journal.results_of(self._journal.chunk(number), contacts)
-        worst = facts.WORST_CASE_CREDITS.get(self._header.enrichment_type, math.inf)
-        return Pilot.of(results, sum(chunk.contacts for chunk in self._journal.chunks()), worst)
+        return number
 
     def _pilot_number(self) -> int | None:
         return next((chunk.number for chunk in self._journal.chunks("WHERE is_pilot = 1")), None)
@@ -434,10 +461,12 @@ class Job:
 
     def status(self) -> JobStatus:
         """Return where the job stands."""
+        self._check_open()
         return status_of(self._journal, self._header, running=self._engine is not None)
 
     def unknown(self) -> list[UnknownChunk]:
         """Return the chunks that were sent, and of which nobody can say whether they were accepted."""
+        self._check_open()
         return unknown_chunks(self._journal, self._header)
 
     def resolve(
@@ -453,9 +482,9 @@ class Job:
         """Decide about an unknown chunk, for the record.
 
         `accepted` is the workflow id that the portal or the support named, also where an earlier one led
-        nowhere; `absent` says that they know of
-        none, so it is sent again; `resubmit` sends it again at the risk of buying it twice; `abandon` gives
-        it up. Exactly one of them. Raises JournalError when the chunk is not unknown.
+        nowhere; `absent` says that they know of none, so it is sent again; `resubmit` sends it again at the
+        risk of buying it twice; `abandon` gives it up, also where the server has forgotten its workflow.
+        Exactly one of them. Raises JournalError when the chunk is not unknown.
         """
         self._check_open()
         given: dict[Decision, bool] = {
@@ -500,10 +529,12 @@ class Job:
 
     def verify(self) -> list[str]:
         """Check the journal against its own rules, and return what is wrong with it, if anything is."""
+        self._check_open()
         return problems_of(self._journal, self._header)
 
     def receipts(self) -> Iterator[Receipt]:
         """Yield a receipt for every contact, in the order of the input."""
+        self._check_open()
         yield from receipts(self._journal, self._source)
 
     def report(self) -> JobReport:
@@ -570,6 +601,7 @@ async def _begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipe
             origin=_origin(pipeline),
             enrichment_type=spec.enrichment_type,
             submit_mode=spec.mode,
+            half_full_price=spec.half_full_price,
             webhook=spec.address,
             max_credits=spec.max_credits,
             source_name=source.name,
@@ -590,6 +622,7 @@ async def _resumed(
     asked: dict[str, tuple[Any, Any]] = {
         "enrichment_type": (header.enrichment_type, spec.enrichment_type),
         "submit_mode": (header.submit_mode, header.submit_mode if by_default else spec.mode),
+        "half_full_price": (header.half_full_price, spec.half_full_price),
         "webhook": (header.webhook, header.webhook if by_default else spec.address),
         "base_url": (header.origin, _origin(pipeline)),
     }

@@ -16,9 +16,12 @@ from cleanlist_async.identity import encode
 from cleanlist_async.job.states import ChunkState
 
 SubmitMode: TypeAlias = Literal["plain", "tracked", "exact"]
+HalfFullPrice: TypeAlias = Literal["full", "each"]
+"""What a ``full`` enrichment costs that found one half: 11 credits, or those of the half. Not documented."""
 Decision: TypeAlias = Literal["accepted", "absent", "resubmit", "abandon"]
 
 NOTHING_TO_SEND: Final = "nothing to send"
+PURGED: Final = "its result was purged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,7 @@ class Header:
     origin: str
     enrichment_type: EnrichmentType
     submit_mode: SubmitMode
+    half_full_price: HalfFullPrice
     webhook: str | None
     max_credits: float | None
     source_name: str

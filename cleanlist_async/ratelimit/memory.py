@@ -70,6 +70,11 @@ class BucketState:
     opens_in_s: float | None
     paused_for_s: float
 
+    @property
+    def use(self) -> float:
+        """The share of the limit that is taken, or kept back after a 429: from 0 to 1."""
+        return 1 - self.available / self.limit if self.limit else 1.0
+
 
 class MemoryStore:
     """All buckets of one limiter. Every method may be called from any thread."""

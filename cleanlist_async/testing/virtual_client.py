@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.events import Listener
 from cleanlist_async.facts import ApiVersion
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
@@ -35,6 +36,7 @@ class VirtualCleanlist(AsyncCleanlist):
         deadline_s: float | None = None,
         max_retries: int = 4,
         webhooks: WebhookReceiver | None = None,
+        on_event: Listener | None = None,
     ) -> None:
         self._network = network
         super().__init__(
@@ -47,6 +49,7 @@ class VirtualCleanlist(AsyncCleanlist):
             deadline_s=deadline_s,
             max_retries=max_retries,
             webhooks=webhooks,
+            on_event=on_event,
         )
 
     def _open_transport(

@@ -72,7 +72,8 @@ async def listening(
 
 def _bound(address: tuple[str, int]) -> socket.socket:
     try:
-        return socket.create_server(address)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        return socket.create_server(address, family=family)
     except OSError as refusal:
         raise CommandError(
             f"cannot listen on {address[0]}:{address[1]} ({refusal.strerror}).", ExitCode.USAGE
