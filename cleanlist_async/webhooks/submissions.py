@@ -33,14 +33,15 @@ class Submissions:
 
         Send its ``webhook_url`` with it; then call ``accepted``, and ``close`` once nobody waits any more.
         *own_url* is the address that the caller wants events to go to instead: nothing is expected then.
+        Raises ConfigurationError unless the client is open.
         """
         if self.receiver is None or own_url is not None:
             return Submission(own_url, is_expected=False)
-        id_, submission = self.receiver.begin(on_close=self._open.discard)
-        self._open.add(id_)
         if self.receiver.store is not None and not self._following:
             self._root.spawn(self._follow, self.receiver, self.receiver.store)
             self._following = True
+        id_, submission = self.receiver.begin(on_close=self._open.discard)
+        self._open.add(id_)
         return submission
 
     async def _follow(self, receiver: WebhookReceiver, store: EventStore) -> None:
