@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from cleanlist_async.resources.csv_import import ImportReport
     from cleanlist_async.resources.lead_lists import UNSET
     from cleanlist_async.statistics import Statistics
+    from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
 
 _HOMES = {
     "UNSET": "resources.lead_lists",
@@ -105,6 +106,8 @@ _HOMES = {
     "Statistics": "statistics",
     "Summary": "bulk.report",
     "UnknownChunk": "job.unknown",
+    "WebhookAnswer": "webhooks.receiver",
+    "WebhookReceiver": "webhooks.receiver",
     "WorkflowId": "ids",
     "WorkflowStatus": "models.enrichment",
 }
@@ -181,6 +184,8 @@ __all__ = [
     "UnknownOutcomeError",
     "VersionDeprecatedError",
     "WaitTimeoutError",
+    "WebhookAnswer",
+    "WebhookReceiver",
     "WorkflowFailedError",
     "WorkflowId",
     "WorkflowStatus",

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from cleanlist_async.resources.search import SearchAPI
     from cleanlist_async.resources.smart_agents import SmartAgents
     from cleanlist_async.resources.workspace import Workspace
+    from cleanlist_async.webhooks.receiver import WebhookReceiver
+    from cleanlist_async.webhooks.submissions import Submissions
 
 
 class AsyncCleanlist:
@@ -84,6 +86,9 @@ class AsyncCleanlist:
         Address of an HTTP proxy. Proxies of the environment are not used.
     http_client
         An httpx client of yours for reads. It is never closed here; submits use connections of their own.
+    webhooks
+        The receiver of your application. Submits then ask the server to push their results there, and are
+        only asked about when it does not.
     on_event
         A function that is told of everything that happens, one event at a time; see
         :mod:`cleanlist_async.events`.
@@ -111,6 +116,7 @@ class AsyncCleanlist:
         max_queued: int = facts.MAX_QUEUED_CONTACTS,
         proxy: str | None = None,
         http_client: HTTPClient | None = None,
+        webhooks: WebhookReceiver | None = None,
         on_event: Listener | None = None,
     ) -> None:
         try:
@@ -145,9 +151,13 @@ class AsyncCleanlist:
             on_event=_checked_listener(on_event),
         )
         self._polls = once(partial(_open_polls, self._pipeline))
-        self._bulk = once(partial(_open_bulk, self._pipeline, self._polls))
+        self._webhooks = webhooks
+        self._submissions = once(partial(_open_submissions, self._root, webhooks))
+        self._bulk = once(partial(_open_bulk, self._pipeline, self._polls, self._submissions))
         self._tally = Tally()
-        self._batcher = once(partial(_open_batcher, self._pipeline, self._polls, self._tally, max_queued))
+        self._batcher = once(
+            partial(_open_batcher, self._pipeline, self._polls, self._submissions, self._tally, max_queued)
+        )
         attach(limiter, self._pipeline, route)
 
     def _open_transport(
@@ -176,6 +186,11 @@ class AsyncCleanlist:
             )
         )
         return twin
+
+    @property
+    def webhooks(self) -> WebhookReceiver | None:
+        """The receiver that was given."""
+        return self._webhooks
 
     @property
     def public(self) -> PublicAPI:
@@ -367,11 +382,12 @@ class AsyncCleanlist:
 
         *journal* is the file that survives; *source* a CSV, TSV or JSON Lines file, or an iterable that can
         be read again. `max_credits` is a hard wall in credits, and may be another one, or none, on resume.
-        `webhook` is the public address of your receiver, for `Job.receive`. `submit_mode` says how a submit
-        whose answer was lost is found again; see `Job.promise`. `on_unknown` holds such a submit, or sends it
-        again at the cost of at most `max_duplicate_credits`, or asks a function of yours. `cache` is a file
-        of results that were bought before, found again with the same API key (of several, the first) and good
-        for `cache_ttl_s` seconds. `half_full_price` is the reading of what
+        `webhook` is the public address of your receiver, for `Job.receive`; by default that of `webhooks`,
+        which needs no such call. `submit_mode` says how a submit whose answer was lost is found again; see
+        `Job.promise`. `on_unknown` holds such a submit, or sends it again at the cost of at most
+        `max_duplicate_credits`, or asks a function of yours. `cache` is a file of results that were bought
+        before, found again with the same API key (of several, the first) and good for `cache_ttl_s` seconds.
+        `half_full_price` is the reading of what
         ``full`` costs where one half was found, which is documented nowhere: ``"full"`` 11 credits,
         ``"each"`` those of the half; the server's own word, where it gives one, counts before it.
 
@@ -393,6 +409,7 @@ class AsyncCleanlist:
             half_full_price=half_full_price,
             max_open_workflows=max_open_workflows,
             api_version=self._api_version,
+            receiver=self._webhooks,
         )
         return await Job.open(self._pipeline, self._polls(), Path(journal), source, spec)
 
@@ -506,22 +523,34 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _open_bulk(pipeline: Pipeline, polls: Callable[[], PollScheduler]) -> BulkService:
+def _open_bulk(
+    pipeline: Pipeline, polls: Callable[[], PollScheduler], submissions: Callable[[], Submissions]
+) -> BulkService:
     # Loaded when first used, like all that needs the models: pydantic takes as long to import as httpx.
     from cleanlist_async.bulk.service import BulkService  # noqa: PLC0415
 
-    return BulkService(pipeline, polls())
+    return BulkService(pipeline, polls(), submissions())
 
 
 def _open_batcher(
-    pipeline: Pipeline, polls: Callable[[], PollScheduler], tally: Tally, max_queued: int
+    pipeline: Pipeline,
+    polls: Callable[[], PollScheduler],
+    submissions: Callable[[], Submissions],
+    tally: Tally,
+    max_queued: int,
 ) -> Batcher:
     from cleanlist_async.batcher.batcher import Batcher  # noqa: PLC0415  # see _open_bulk
 
-    return Batcher(pipeline, polls(), tally, max_queued)
+    return Batcher(pipeline, polls(), submissions(), tally, max_queued)
 
 
 def _open_polls(pipeline: Pipeline) -> PollScheduler:
     from cleanlist_async.polling import PollScheduler  # noqa: PLC0415  # see _open_bulk
 
     return PollScheduler(pipeline)
+
+
+def _open_submissions(root: RootTask, webhooks: WebhookReceiver | None) -> Submissions:
+    from cleanlist_async.webhooks.submissions import Submissions  # noqa: PLC0415  # see _open_bulk
+
+    return Submissions(root, webhooks)

@@ -35,10 +35,11 @@ FLOORS = (
         "pipeline",
         "resources",
         "polling",
+        "push",
         "pagination",
         "quotes",
     },
-    {"bulk", "batcher", "job"},
+    {"bulk", "batcher", "job", "webhooks"},
     {"client"},
     {"__init__", "__main__", "cli", "sandbox", "testing", "integrations"},
 )

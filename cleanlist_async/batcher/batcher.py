@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import anyio
 
@@ -20,6 +20,7 @@ from cleanlist_async.batcher.purchase import Caller, Purchase
 from cleanlist_async.batcher.tally import Tally
 from cleanlist_async.bulk import settle
 from cleanlist_async.bulk.fetch import Fetcher, Submitted
+from cleanlist_async.bulk.lost import results_of_lost
 from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.calls import CallOptions
 from cleanlist_async.chunking import bulk_body
@@ -29,6 +30,7 @@ from cleanlist_async.errors import (
     OverloadedError,
     PayloadTooLargeError,
     RequestValidationError,
+    UnknownOutcomeError,
 )
 from cleanlist_async.events import report_failure
 from cleanlist_async.facts import EnrichmentType
@@ -38,9 +40,8 @@ from cleanlist_async.polling import PollScheduler
 from cleanlist_async.ratelimit import Pace, RequestClass
 from cleanlist_async.resources.public import BULK_STATUS, check_enrichment_type, submit_call
 from cleanlist_async.root_task import client_is_closed
-
-_REQUESTS_PER_BATCH: Final = 2
-"""A submit, and a status request."""
+from cleanlist_async.webhooks.submission import Submission
+from cleanlist_async.webhooks.submissions import Submissions
 
 _Name: TypeAlias = tuple[EnrichmentType, bytes]
 """What is bought, of whom: calls with the same name share a purchase."""
@@ -53,9 +54,17 @@ class Batcher:
     least 15 minutes, and its result is kept until somebody who asks for the same contact has taken it.
     """
 
-    def __init__(self, pipeline: Pipeline, polls: PollScheduler, tally: Tally, max_queued: int) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        polls: PollScheduler,
+        submissions: Submissions,
+        tally: Tally,
+        max_queued: int,
+    ) -> None:
         self._pipeline = pipeline
         self._polls = polls
+        self._submissions = submissions
         self._clock = pipeline.limiter.clock
         self._tally = tally
         self._max_queued = max_queued
@@ -164,11 +173,16 @@ class Batcher:
 
     def _seconds_for(self, batches: int) -> float:
         limits, keys = self._pipeline.limiter.limits, max(1, len(self._pipeline.route.keys))
-        return batches * _REQUESTS_PER_BATCH * limits.window_s / min(limits.org, limits.key * keys)
+        return batches * self._requests_per_batch * limits.window_s / min(limits.org, limits.key * keys)
 
     def _has_tokens_for(self, batches: int) -> bool:
         free = self._pipeline.limiter.available(self._pipeline.route)
-        return batches * _REQUESTS_PER_BATCH <= free
+        return batches * self._requests_per_batch <= free
+
+    @property
+    def _requests_per_batch(self) -> int:
+        """A submit, and a status request where no webhook tells what that would."""
+        return 2 if self._submissions.receiver is None else 1
 
     # -- batches -------------------------------------------------------------------------------
 
@@ -183,8 +197,8 @@ class Batcher:
     async def _carry(self, batch: Batch) -> None:
         """Bring a batch to its end, whatever that is, and give it to everybody in it."""
         try:
-            if (submitted := await self._submit(batch)) is not None:
-                await self._collect(batch, submitted)
+            with self._submissions.begin() as submission:
+                await self._buy(batch, submission)
         except CleanlistError as error:
             self._fail(batch, error)
         except Exception as problem:  # noqa: BLE001  # whatever it is, its callers must hear of it
@@ -202,9 +216,20 @@ class Batcher:
         for purchase in batch.purchases:
             purchase.fail(error)
 
-    async def _submit(self, batch: Batch) -> Submitted | None:
+    async def _buy(self, batch: Batch, submission: Submission) -> None:
+        """Submit a batch, and give each caller its own result."""
+        try:
+            submitted = await self._submit(batch, submission)
+        except UnknownOutcomeError:
+            if not await self._find_lost(batch, submission):
+                raise
+        else:
+            if submitted is not None:
+                await self._collect(batch, submitted)
+
+    async def _submit(self, batch: Batch, submission: Submission) -> Submitted | None:
         """Submit a batch; None if nobody wants it any more by the time a token is there."""
-        call = submit_call(partial(self._body, batch), before_retry=batch.reopen)
+        call = submit_call(partial(self._body, batch, submission.webhook_url), before_retry=batch.reopen)
         while batch.is_open or batch.purchases:
             try:
                 reply = await self._pipeline.call(call, replace(batch.options, pace=self._pace(batch)))
@@ -215,16 +240,17 @@ class Batcher:
                     raise
             else:
                 contacts = tuple(purchase.contact for purchase in batch.purchases)
-                return Submitted.of(reply, contacts, self._clock())
+                submission.accepted(reply.value.workflow_id, reply.value.task_ids)
+                return Submitted.of(reply, contacts, self._clock(), submission.push)
         return None
 
-    def _body(self, batch: Batch) -> bytes:
+    def _body(self, batch: Batch, webhook_url: str | None) -> bytes:
         """Build the request of a batch, at the moment its token is granted."""
         self._close(batch)
         if not batch.purchases:
             raise _NobodyWaitsError
         contacts = [purchase.contact for purchase in batch.purchases]
-        return bulk_body(contacts, batch.lane.enrichment_type)
+        return bulk_body(contacts, batch.lane.enrichment_type, webhook_url)
 
     def _mend(self, batch: Batch, error: CleanlistError) -> bool:
         """Take out whom the server refuses by name, or half of what is too large; False: no help."""
@@ -245,7 +271,7 @@ class Batcher:
             self._stand_in_line(batch.lane)
 
     async def _collect(self, batch: Batch, submitted: Submitted) -> None:
-        """Wait for the workflow, and give each caller its own result."""
+        """Wait for the workflow of a batch that was accepted."""
         now = self._clock()
         for purchase, task_id in zip(batch.purchases, submitted.task_ids, strict=True):
             purchase.accepted(submitted.workflow_id, task_id)
@@ -259,13 +285,33 @@ class Batcher:
         except BaseException:  # the client is closed before it is finished
             self._pipeline.counters.detached_workflows.append(submitted.workflow_id)
             raise
+        self._deliver(batch, results)
+
+    async def _find_lost(self, batch: Batch, submission: Submission) -> bool:
+        """Whether the results of a batch were had whose submit was not answered: by its webhook."""
+        results = await results_of_lost(
+            submission,
+            tuple(purchase.contact for purchase in batch.purchases),
+            batch.lane.enrichment_type,
+            fetcher=self._fetcher(batch),
+            within_s=self._polls.patience(BULK_STATUS.name).silent_at(0.0, eager=False, scout=True),
+            now=self._clock(),
+        )
+        self._deliver(batch, results or ())
+        return results is not None
+
+    def _deliver(self, batch: Batch, results: Iterable[EnrichmentResult]) -> None:
         for purchase, result in zip(batch.purchases, results, strict=False):
+            self._pipeline.counters.count_credits(result.credits_charged, result.credits_estimated)
             self._keep(purchase, result)
             purchase.deliver(result)
 
-    async def _fetch(self, batch: Batch, submitted: Submitted) -> Iterable[EnrichmentResult]:
+    def _fetcher(self, batch: Batch) -> Fetcher:
         options = replace(batch.options, pace=_evenly(batch.options.pace))
-        fetcher = Fetcher(self._pipeline, self._polls, options, _ignore, RequestClass.INTERACTIVE)
+        return Fetcher(self._pipeline, self._polls, options, _ignore, RequestClass.INTERACTIVE)
+
+    async def _fetch(self, batch: Batch, submitted: Submitted) -> Iterable[EnrichmentResult]:
+        fetcher = self._fetcher(batch)
         results: list[EnrichmentResult] = []
         while not results and (any(batch.callers) or self._clock() < submitted.at + facts.WAIT_TIMEOUT_S):
             until = min((caller.until for caller in batch.callers), default=None)

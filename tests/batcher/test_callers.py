@@ -115,11 +115,11 @@ def test_a_refused_batch_fails_its_own_callers_alone_each_with_its_own_error(sta
 def test_a_failing_batch_function_fails_its_own_callers_and_the_next_batch_goes(monkeypatch):
     real, calls = Batcher._body, []
 
-    def body(self, batch):
+    def body(self, batch, webhook_url):
         calls.append(batch)
         if len(calls) == 1:
             raise ZeroDivisionError
-        return real(self, batch)
+        return real(self, batch, webhook_url)
 
     async def main(here):
         monkeypatch.setattr(Batcher, "_body", body)
