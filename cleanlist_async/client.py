@@ -51,6 +51,7 @@ class Statistics:
 
     ``waited_s`` is the sum of the seconds that requests waited for the rate limit. ``retries`` counts
     repeated attempts, ``detached_workflows`` submits that were accepted after their caller had gone.
+    ``available`` requests could be sent at once; ``paused_for_s`` is how long the server asked to send none.
     """
 
     requests: int
@@ -62,6 +63,8 @@ class Statistics:
     status_requests: int
     detached_workflows: tuple[str, ...]
     buckets: tuple[BucketState, ...]
+    available: int
+    paused_for_s: float
 
 
 class AsyncCleanlist:
@@ -390,7 +393,7 @@ class AsyncCleanlist:
 
     def statistics(self) -> Statistics:
         """Return what this client has done so far, and the state of its buckets."""
-        counters, limiter = self._pipeline.counters, self._pipeline.limiter
+        counters, limiter, route = self._pipeline.counters, self._pipeline.limiter, self._pipeline.route
         return Statistics(
             requests=counters.requests,
             answered=counters.answered,
@@ -401,6 +404,8 @@ class AsyncCleanlist:
             status_requests=counters.status_requests,
             detached_workflows=tuple(counters.detached_workflows),
             buckets=limiter.states(),
+            available=limiter.available(route),
+            paused_for_s=limiter.store.paused_for_s(route, limiter.clock()),
         )
 
     async def __aenter__(self) -> Self:

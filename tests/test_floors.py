@@ -30,7 +30,7 @@ FLOORS = (
     {"calls", "verdict", "pipeline", "resources", "polling", "pagination", "quotes"},
     {"bulk", "job"},
     {"client"},
-    {"__init__", "__main__", "cli", "sandbox", "testing"},
+    {"__init__", "__main__", "cli", "sandbox", "testing", "integrations"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -1,0 +1,89 @@
+"""A client that opens and closes with the application, and the dependency that hands it out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import cache
+from typing import Annotated, Final, TypeAlias
+
+from fastapi import Depends
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.errors import ConfigurationError
+
+Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, object]]]
+"""What `FastAPI(lifespan=...)` takes: it runs around the application, and yields the lifespan state."""
+OtherLifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, object] | None]]
+"""A lifespan of yours, which may yield no state."""
+OpenClient: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncCleanlist]]
+
+DEFAULT_NAME: Final = "cleanlist"
+
+
+def cleanlist_lifespan(open_client: OpenClient = AsyncCleanlist, *, name: str = DEFAULT_NAME) -> Lifespan:
+    """Return a lifespan that opens a client, puts it into the lifespan state as *name*, and closes it.
+
+    *open_client* is called at each start, so the client always belongs to the loop that serves:
+    `AsyncCleanlist` itself, a function that makes one with your options, or an async context manager that
+    gives one. The server closes the application only after the last request was answered; closing the
+    client then waits for paid requests that are still on their way.
+
+    Several clients stand side by side under names of their own, joined by `combine_lifespans`.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, object]]:
+        async with open_client() as client:
+            yield {name: client}
+
+    return lifespan
+
+
+def combine_lifespans(*lifespans: OtherLifespan) -> Lifespan:
+    """Return one lifespan of several: entered in this order, left in reverse, their states joined.
+
+    Raises ConfigurationError at the start when two of them claim the same name in the state.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
+        state: dict[str, object] = {}
+        async with AsyncExitStack() as stack:
+            for one in lifespans:
+                added = await stack.enter_async_context(one(app)) or {}
+                if taken := sorted(state.keys() & added.keys()):
+                    raise ConfigurationError(
+                        f"Two lifespans put {taken[0]!r} into the state of the application.",
+                        fix="Give each client a name of its own: cleanlist_lifespan(..., name=...).",
+                    )
+                state |= added
+            yield state
+
+    return lifespan
+
+
+@cache
+def cleanlist_client(name: str = DEFAULT_NAME) -> Callable[[HTTPConnection], Awaitable[AsyncCleanlist]]:
+    """Return the dependency that gives the client called *name*: the same one each time, to be overridden.
+
+    The dependency raises ConfigurationError where no such client is open.
+    """
+
+    async def client_of(connection: HTTPConnection) -> AsyncCleanlist:
+        client = getattr(connection.state, name, None)
+        if isinstance(client, AsyncCleanlist):
+            return client
+        raise ConfigurationError(
+            f"No client named {name!r} is open in this application.",
+            fix="Pass lifespan=cleanlist_lifespan() to FastAPI; in a test, run the lifespan as well: "
+            "`with TestClient(app)`.",
+        )
+
+    return client_of
+
+
+CleanlistDep: TypeAlias = Annotated[AsyncCleanlist, Depends(cleanlist_client())]
+"""The client of the application, as a parameter of an endpoint. Raises ConfigurationError without one."""
