@@ -1,7 +1,5 @@
 """A health probe: can the client send, and what does its limiter say."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -49,6 +47,7 @@ def health_router(
     """
     router = APIRouter()
 
+    # No annotation of this module may be postponed: FastAPI could not see `name` from outside.
     @router.get(path, summary="Whether enrichments can be sent", tags=["health"], dependencies=dependencies)
     async def health(client: Annotated[AsyncCleanlist, Depends(cleanlist_client(name))]) -> Health:
         return health_of(client)

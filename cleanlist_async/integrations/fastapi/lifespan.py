@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cache
 from typing import Annotated, Final, TypeAlias
@@ -35,7 +35,7 @@ def cleanlist_lifespan(open_client: OpenClient = AsyncCleanlist, *, name: str = 
     """
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, object]]:
+    async def lifespan(_app: Starlette) -> AsyncGenerator[Mapping[str, object]]:
         async with open_client() as client:
             yield {name: client}
 
@@ -49,7 +49,7 @@ def combine_lifespans(*lifespans: OtherLifespan) -> Lifespan:
     """
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
+    async def lifespan(app: Starlette) -> AsyncGenerator[Mapping[str, object]]:
         state: dict[str, object] = {}
         async with AsyncExitStack() as stack:
             for one in lifespans:

@@ -86,8 +86,8 @@ ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
 """The answer to each error; one that is not here is answered like its parent."""
 
 _RETRY_AFTER: Final = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-_PLAIN_ID: Final = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
-"""A request id as it may stand in a header: the server's text, which could be anything."""
+_PLAIN_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+"""A request id or code of the server's that is one: its text could be anything, and goes into a header."""
 _FIELD_MESSAGES: Final = {"missing": "This field is required.", "extra_forbidden": "This field is not known."}
 
 
@@ -127,7 +127,7 @@ def problem_of(error: CleanlistError) -> Problem:
         code=_code(type(error)),
         retryable=retryable,
         billed=error.billed,
-        request_id=error.request_id if _PLAIN_ID.fullmatch(error.request_id or "") else None,
+        request_id=_plain_id(error.request_id),
         retry_after_s=_whole_seconds(error) if retryable and answer.status in _RETRY_AFTER else None,
         errors=_field_problems(error) or None,
     )
@@ -160,12 +160,11 @@ async def _answer(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, CleanlistError):
         raise error
     problem = problem_of(error)
-    code = error.code if isinstance(error, APIError) else None
     log.warning(
         "answered %d for %s (code %s, request %s, billed %s)",
         problem.status,
         type(error).__name__,
-        code,
+        _plain_id(error.code) if isinstance(error, APIError) else None,
         problem.request_id,
         problem.billed,
     )
@@ -174,6 +173,10 @@ async def _answer(_request: Request, error: Exception) -> JSONResponse:
         headers["Retry-After"] = str(problem.retry_after_s)
     content = problem.model_dump(mode="json", exclude_none=True)
     return JSONResponse(content, problem.status, headers, media_type=MEDIA_TYPE)
+
+
+def _plain_id(text: str | None) -> str | None:
+    return text if text and _PLAIN_ID.fullmatch(text) else None
 
 
 def _code(kind: type[CleanlistError]) -> str:
