@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
     from cleanlist_async.resources.csv_import import ImportReport
     from cleanlist_async.resources.lead_lists import UNSET
+    from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
 
 _HOMES = {
     "UNSET": "resources.lead_lists",
@@ -103,6 +104,8 @@ _HOMES = {
     "Statistics": "client",
     "Summary": "bulk.report",
     "UnknownChunk": "job.unknown",
+    "WebhookAnswer": "webhooks.receiver",
+    "WebhookReceiver": "webhooks.receiver",
     "WorkflowId": "ids",
     "WorkflowStatus": "models.enrichment",
 }
@@ -178,6 +181,8 @@ __all__ = [
     "UnknownOutcomeError",
     "VersionDeprecatedError",
     "WaitTimeoutError",
+    "WebhookAnswer",
+    "WebhookReceiver",
     "WorkflowFailedError",
     "WorkflowId",
     "WorkflowStatus",

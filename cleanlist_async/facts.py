@@ -28,6 +28,9 @@ MAX_SUBMIT_ANSWER_BYTES: Final = 8 * 1024 * 1024
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """Bytes of one answer that we are ready to hold (250 rows take about 130 kB)."""
 
+MAX_WEBHOOK_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of one webhook. It carries at most 250 rows, about 130 kB; the rest is for richer ones."""
+
 MAX_IN_FLIGHT: Final = 16
 """Requests on the wire at once. httpx scans its whole pool for each request; 16 keeps that free."""
 
@@ -145,6 +148,9 @@ CACHE_TTL_S: Final = 90 * 86_400.0
 
 WAIT_TIMEOUT_S: Final = 900.0
 """Seconds that a wait for one workflow takes at most by default, as in MCP/polling."""
+
+WEBHOOK_RETRIES_S: Final = 31.0
+"""Seconds over which a webhook is sent again: after 1, 2, 4, 8 and 16 s (guides/receiving-webhooks)."""
 
 NEW_WORKFLOW_GRACE_S: Final = 600.0
 """Seconds during which a 404 on a workflow we submitted is a replica that lags, not the truth."""

@@ -27,8 +27,8 @@ FLOORS = (
         "csv_parts",
     },
     {"ratelimit", "transport", "root_task"},
-    {"calls", "verdict", "pipeline", "resources", "polling", "pagination", "quotes"},
-    {"bulk", "job"},
+    {"calls", "verdict", "pipeline", "resources", "polling", "push", "pagination", "quotes"},
+    {"bulk", "job", "webhooks"},
     {"client"},
     {"__init__", "__main__", "cli", "sandbox", "testing", "integrations"},
 )

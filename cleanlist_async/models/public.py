@@ -129,6 +129,16 @@ class WebhookPayload(_WithRows):
     results_endpoint: Text = None
     completed_at: Text = None
 
+    def as_status(self) -> BulkStatus:
+        """Return what a status request would answer, if this payload is the truth."""
+        return BulkStatus.model_construct(
+            workflow_id=self.workflow_id,
+            status=self.status,
+            summary=self.summary,
+            results_truncated=self.results_truncated,
+            rows=self.rows,
+        )
+
 
 class WebhookDelivery(Answer):
     """One attempt to deliver a webhook. The field names are not documented; all are kept.
