@@ -31,6 +31,7 @@ try:
         problem_of,
         problem_responses,
     )
+    from cleanlist_async.integrations.fastapi.webhooks import webhook_router
 except ModuleNotFoundError as missing:
     if (missing.name or "").partition(".")[0] not in {"fastapi", "starlette"}:
         raise
@@ -52,4 +53,5 @@ __all__ = [
     "install_error_handlers",
     "problem_of",
     "problem_responses",
+    "webhook_router",
 ]
