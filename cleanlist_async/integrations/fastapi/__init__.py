@@ -16,9 +16,11 @@ Needs ``pip install 'cleanlist-async[fastapi]'``.
 from __future__ import annotations
 
 try:
+    from cleanlist_async.integrations.fastapi.disconnects import unless_disconnected
     from cleanlist_async.integrations.fastapi.health import Health, health_of, health_router
     from cleanlist_async.integrations.fastapi.lifespan import (
         CleanlistDep,
+        ClientLifespan,
         Lifespan,
         cleanlist_client,
         cleanlist_lifespan,
@@ -41,6 +43,7 @@ except ModuleNotFoundError as missing:
 
 __all__ = [
     "CleanlistDep",
+    "ClientLifespan",
     "FieldProblem",
     "Health",
     "Lifespan",
@@ -53,5 +56,6 @@ __all__ = [
     "install_error_handlers",
     "problem_of",
     "problem_responses",
+    "unless_disconnected",
     "webhook_router",
 ]

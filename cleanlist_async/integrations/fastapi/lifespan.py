@@ -16,6 +16,7 @@ from cleanlist_async.errors import ConfigurationError
 
 Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, object]]]
 """What `FastAPI(lifespan=...)` takes: it runs around the application, and yields the lifespan state."""
+ClientLifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, AsyncCleanlist]]]
 OtherLifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, object] | None]]
 """A lifespan of yours, which may yield no state."""
 OpenClient: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncCleanlist]]
@@ -23,7 +24,9 @@ OpenClient: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncCleanlist]
 DEFAULT_NAME: Final = "cleanlist"
 
 
-def cleanlist_lifespan(open_client: OpenClient = AsyncCleanlist, *, name: str = DEFAULT_NAME) -> Lifespan:
+def cleanlist_lifespan(
+    open_client: OpenClient = AsyncCleanlist, *, name: str = DEFAULT_NAME
+) -> ClientLifespan:
     """Return a lifespan that opens a client, puts it into the lifespan state as *name*, and closes it.
 
     *open_client* is called at each start, so the client always belongs to the loop that serves:
@@ -35,7 +38,7 @@ def cleanlist_lifespan(open_client: OpenClient = AsyncCleanlist, *, name: str = 
     """
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncGenerator[Mapping[str, object]]:
+    async def lifespan(_app: Starlette) -> AsyncGenerator[Mapping[str, AsyncCleanlist]]:
         async with open_client() as client:
             yield {name: client}
 

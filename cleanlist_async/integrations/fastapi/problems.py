@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError as InvalidRequest
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from cleanlist_async import errors
 from cleanlist_async.bulk.tables import TableError
@@ -86,6 +88,8 @@ ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
 """The answer to each error; one that is not here is answered like its parent."""
 
 _RETRY_AFTER: Final = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_HUNG_UP: Final = 499
+"""What proxies note for a caller that did not wait. Nobody is there to read it."""
 _PLAIN_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 """A request id or code of the server's that is one: its text could be anything, and goes into a header."""
 _FIELD_MESSAGES: Final = {"missing": "This field is required.", "extra_forbidden": "This field is not known."}
@@ -133,15 +137,21 @@ def problem_of(error: CleanlistError) -> Problem:
     )
 
 
-def install_error_handlers(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI, *, invalid_requests: bool = False) -> None:
     """Answer every CleanlistError that leaves an endpoint of *app* with its `Problem`.
 
     The status tells the caller's faults (400, 402, 404, 409, 413, 422, 429) from those of your application,
     which are 500 (a bad key is one: never 401), and from those of Cleanlist, 501 to 504. 429 and 503 carry
     ``Retry-After`` in whole seconds where a retry is safe; the request id is in ``Cleanlist-Request-Id``
     as well. Each is logged, without contact data.
+
+    With *invalid_requests*, requests that FastAPI itself refuses are answered in the same form, and without
+    the values that FastAPI would send back.
     """
     app.add_exception_handler(CleanlistError, _answer)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    if invalid_requests:
+        app.add_exception_handler(InvalidRequest, _answer_invalid_request)
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -168,6 +178,21 @@ async def _answer(_request: Request, error: Exception) -> JSONResponse:
         problem.request_id,
         problem.billed,
     )
+    return _response(problem)
+
+
+async def _answer_invalid_request(_request: Request, error: Exception) -> JSONResponse:
+    problem = problem_of(RequestValidationError())
+    found = error.errors() if isinstance(error, InvalidRequest) else ()
+    problem.errors = [FieldProblem(loc=list(one["loc"]), msg=one["msg"], type=one["type"]) for one in found]
+    return _response(problem)
+
+
+async def _answer_nobody(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=_HUNG_UP)
+
+
+def _response(problem: Problem) -> JSONResponse:
     headers = {REQUEST_ID_HEADER: problem.request_id} if problem.request_id else {}
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
