@@ -62,6 +62,8 @@ class Call(Generic[T]):
     """Whether a cancelled caller waits for the answer of a paid request that is on its way."""
     before: Callable[[], None] | None = None
     """Called before the first byte of an attempt leaves; a CleanlistError from it stops the attempt."""
+    before_retry: Callable[[], None] | None = None
+    """Called after an attempt that the server did not accept, before the wait for another."""
     once: bool = False
     """Whether there is one attempt only: its owner decides on others, a 429 included."""
     guarded: bool = False

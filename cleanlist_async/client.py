@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Never, Self
 
 from cleanlist_async import facts
+from cleanlist_async.batcher.tally import BatchStatistics, Tally
 from cleanlist_async.calls import CallOptions
 from cleanlist_async.credentials import find_credentials
 from cleanlist_async.errors import JSON, ConfigurationError
@@ -25,12 +26,14 @@ from cleanlist_async.root_task import RootTask
 from cleanlist_async.transport import HTTPClient, Transport, check_base_url
 
 if TYPE_CHECKING:
+    from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.bulk.chunk import RunSpec
     from cleanlist_async.bulk.dedupe import Dedupe
     from cleanlist_async.bulk.plan import ContactSource, Plan
     from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress
     from cleanlist_async.bulk.service import BulkService
     from cleanlist_async.bulk.stream import ResultStream
+    from cleanlist_async.identity import ContactLike
     from cleanlist_async.job.job import ChosenMode, HalfFullPrice, Job
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.unknown import OnUnknown
@@ -65,6 +68,7 @@ class Statistics:
     buckets: tuple[BucketState, ...]
     available: int
     paused_for_s: float
+    enrich_one: BatchStatistics
 
 
 class AsyncCleanlist:
@@ -94,6 +98,8 @@ class AsyncCleanlist:
         Seconds for one attempt, and for a whole call with its waits and retries (None: no limit).
     max_retries
         Attempts after the first, for calls that may be repeated.
+    max_queued
+        Contacts that may wait for their request in `enrich_one` before OverloadedError.
     proxy
         Address of an HTTP proxy. Proxies of the environment are not used.
     http_client
@@ -119,6 +125,7 @@ class AsyncCleanlist:
         request_timeout_s: float = 60.0,
         deadline_s: float | None = None,
         max_retries: int = facts.MAX_RETRIES,
+        max_queued: int = facts.MAX_QUEUED_CONTACTS,
         proxy: str | None = None,
         http_client: HTTPClient | None = None,
     ) -> None:
@@ -134,6 +141,8 @@ class AsyncCleanlist:
             raise ConfigurationError(f"api_version is 'v2' or 'v1', not {api_version!r}.")
         self._api_version: ApiVersion = api_version
         self._options = _checked(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
+        if not (_is_number(max_queued) and max_queued >= 1):
+            raise ConfigurationError("max_queued must be a number of contacts, at least 1.")
         base_url = check_base_url(
             base_url or os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
         )
@@ -148,6 +157,8 @@ class AsyncCleanlist:
         )
         self._polls = once(partial(_open_polls, self._pipeline))
         self._bulk = once(partial(_open_bulk, self._pipeline, self._polls))
+        self._tally = Tally()
+        self._batcher = once(partial(_open_batcher, self._pipeline, self._polls, self._tally, max_queued))
         attach(limiter, self._pipeline, route)
 
     def _open_transport(
@@ -250,6 +261,33 @@ class AsyncCleanlist:
         from cleanlist_async.resources.modern import Session  # noqa: PLC0415
 
         return ModernAPI(Session(self._pipeline, self._polls, self._options, self._api_version))
+
+    # -- one contact ---------------------------------------------------------------------------
+
+    async def enrich_one(
+        self,
+        contact: ContactLike,
+        *,
+        enrichment_type: EnrichmentType = "partial",
+        deadline_s: float = facts.ENRICH_ONE_DEADLINE_S,
+    ) -> EnrichmentResult:
+        """Enrich one contact, in a request shared with whoever else calls meanwhile. Spends credits.
+
+        A lone caller is sent at once; while tokens are scarce, up to 250 callers share a request. Callers
+        with the same contact and type share one purchase while it is on its way: all but the first get
+        the result as a duplicate (``duplicate_of`` 0), which cost nothing.
+
+        What is true of the contact is a result, as in `enrich`: ``found``, ``not_found``, ``invalid`` (kept
+        back, or refused by the server), ``failed`` or, of a finished workflow without a row that is certainly
+        its own, ``pending``. What kept the call from one is raised, to its callers alone:
+        WaitTimeoutError after `deadline_s` seconds (or the client's, if that is shorter), whose ``pending``
+        can be given to `collect` if the contact was accepted by then, and which is not bought later if it
+        was not sent; OverloadedError when too many contacts wait already; UnknownOutcomeError when nobody
+        can say whether the request was processed; the server's refusal of the request.
+        A caller that is cancelled harms nobody, and is bought nothing that was not sent yet.
+        """
+        deadline_s = _checked_deadline(deadline_s, self._options.deadline_s)
+        return await self._batcher().enrich_one(contact, enrichment_type, self._options, deadline_s)
 
     # -- bulk ----------------------------------------------------------------------------------
 
@@ -406,6 +444,7 @@ class AsyncCleanlist:
             buckets=limiter.states(),
             available=limiter.available(route),
             paused_for_s=limiter.store.paused_for_s(route, limiter.clock()),
+            enrich_one=self._tally.statistics(),
         )
 
     async def __aenter__(self) -> Self:
@@ -420,6 +459,13 @@ class AsyncCleanlist:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    async def drain(self) -> None:
+        """Take no more calls of `enrich_one`, and wait until those that are here have ended.
+
+        Takes as long as their deadlines at most. Call it before `aclose` where a server shuts down.
+        """
+        await self._batcher().drain()
 
     async def aclose(self) -> None:
         """Close the client, from any task and as often as you like.
@@ -466,6 +512,12 @@ def _checked(options: CallOptions) -> CallOptions:
     return options
 
 
+def _checked_deadline(deadline_s: float, clients: float | None) -> float:
+    if not (_is_number(deadline_s) and deadline_s > 0):
+        raise ConfigurationError("deadline_s must be more than 0 seconds.")
+    return deadline_s if clients is None else min(deadline_s, clients)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -475,6 +527,14 @@ def _open_bulk(pipeline: Pipeline, polls: Callable[[], PollScheduler]) -> BulkSe
     from cleanlist_async.bulk.service import BulkService  # noqa: PLC0415
 
     return BulkService(pipeline, polls())
+
+
+def _open_batcher(
+    pipeline: Pipeline, polls: Callable[[], PollScheduler], tally: Tally, max_queued: int
+) -> Batcher:
+    from cleanlist_async.batcher.batcher import Batcher  # noqa: PLC0415  # see _open_bulk
+
+    return Batcher(pipeline, polls(), tally, max_queued)
 
 
 def _open_polls(pipeline: Pipeline) -> PollScheduler:

@@ -152,5 +152,11 @@ WAIT_TIMEOUT_S: Final = 900.0
 WEBHOOK_RETRIES_S: Final = 31.0
 """Seconds over which a webhook is sent again: after 1, 2, 4, 8 and 16 s (guides/receiving-webhooks)."""
 
+ENRICH_ONE_DEADLINE_S: Final = 60.0
+"""Seconds that a call of `enrich_one` takes at most by default: what web servers and proxies wait for."""
+
+MAX_QUEUED_CONTACTS: Final = 20_000
+"""Contacts that wait for a shared request at once: at 30 requests of 250 a minute, almost three minutes."""
+
 NEW_WORKFLOW_GRACE_S: Final = 600.0
 """Seconds during which a 404 on a workflow we submitted is a replica that lags, not the truth."""

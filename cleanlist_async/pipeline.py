@@ -112,6 +112,8 @@ class Pipeline:
                 if not (isinstance(outcome, RateLimitError) and call.kind is not RequestClass.INTERACTIVE):
                     failures += 1
                 self.counters.retries += 1
+                if call.before_retry is not None and doubt is None:
+                    call.before_retry()
                 await self.root.unless_closed(anyio.sleep(wait_s))
 
     async def download(self, wanted: Download, options: CallOptions) -> int:

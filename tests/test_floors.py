@@ -28,7 +28,7 @@ FLOORS = (
     },
     {"ratelimit", "transport", "root_task"},
     {"calls", "verdict", "pipeline", "resources", "polling", "push", "pagination", "quotes"},
-    {"bulk", "job", "webhooks"},
+    {"bulk", "batcher", "job", "webhooks"},
     {"client"},
     {"__init__", "__main__", "cli", "sandbox", "testing", "integrations"},
 )

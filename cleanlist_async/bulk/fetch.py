@@ -70,11 +70,13 @@ class Fetcher:
         polls: PollScheduler,
         options: CallOptions,
         note_lookups: Callable[[int], None],
+        kind: RequestClass = RequestClass.STATUS,
     ) -> None:
         self._pipeline = pipeline
         self._polls = polls
         self._options = options
         self._note_lookups = note_lookups
+        self._kind = kind
 
     async def fetch(
         self,
@@ -106,7 +108,7 @@ class Fetcher:
         for key in keys:
             try:
                 status = await self._polls.finished(
-                    status_call(workflow_id=submitted.workflow_id, kind=RequestClass.STATUS, key=key),
+                    status_call(workflow_id=submitted.workflow_id, kind=self._kind, key=key),
                     submitted_at=submitted.at,
                     options=self._options,
                     is_new=submitted.is_new,
@@ -127,7 +129,7 @@ class Fetcher:
             async with line:
                 self._pipeline.counters.status_requests += 1
                 try:
-                    call = status_call(task_id=task_id, kind=RequestClass.STATUS, key=key)
+                    call = status_call(task_id=task_id, kind=self._kind, key=key)
                     status = (await self._pipeline.call(call, self._options)).value
                 except CleanlistError:
                     return  # it stays pending

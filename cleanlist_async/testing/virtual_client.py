@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from cleanlist_async import facts
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import ApiVersion
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
@@ -33,6 +34,7 @@ class VirtualCleanlist(AsyncCleanlist):
         request_timeout_s: float = 60.0,
         deadline_s: float | None = None,
         max_retries: int = 4,
+        max_queued: int = facts.MAX_QUEUED_CONTACTS,
     ) -> None:
         self._network = network
         super().__init__(
@@ -44,6 +46,7 @@ class VirtualCleanlist(AsyncCleanlist):
             request_timeout_s=request_timeout_s,
             deadline_s=deadline_s,
             max_retries=max_retries,
+            max_queued=max_queued,
         )
 
     def _open_transport(

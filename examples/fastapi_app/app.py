@@ -177,9 +177,7 @@ async def begin_list(request: Request, lists: LiveListsDep, response: Response) 
 
 
 @app.get("/lists/{list_id}", tags=["lists"], responses=NO_LIST)
-async def progress(
-    list_id: str, lists: LiveListsDep, since: Annotated[int, Query(ge=0)] = 0
-) -> ListProgress:
+async def progress(list_id: str, lists: LiveListsDep, since: Annotated[int, Query(ge=0)] = 0) -> ListProgress:
     """Say where a list stands, with the results that came after the first `since`."""
     return known(list_id, lists).progress(since)
 

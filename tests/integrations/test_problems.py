@@ -68,6 +68,7 @@ STATUSES = {
     "WorkflowFailedError": 502,
     "WaitTimeoutError": 504,
     "DeadlineExceededError": 504,
+    "OverloadedError": 503,
     "BudgetExceededError": 402,
     "JournalError": 500,
     "JournalLockedError": 409,
@@ -138,6 +139,12 @@ async def test_an_error_becomes_a_problem(kind, caplog):
     assert problem.retryable == (error.retryable and error.billed == "no")
     for private in PRIVATE.split():
         assert private not in answer.text + str(answer.headers) + caplog.text
+
+
+async def test_an_overloaded_client_says_when_to_come_back():
+    error = errors.OverloadedError("")
+    error.retry_after_s = 12.3
+    assert (await answered(error)).headers["Retry-After"] == "13"
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)

@@ -21,7 +21,14 @@ from starlette.requests import ClientDisconnect
 
 from cleanlist_async import errors
 from cleanlist_async.bulk.tables import TableError
-from cleanlist_async.errors import APIError, Billed, CleanlistError, FieldError, RequestValidationError
+from cleanlist_async.errors import (
+    APIError,
+    Billed,
+    CleanlistError,
+    FieldError,
+    OverloadedError,
+    RequestValidationError,
+)
 from cleanlist_async.facts import LEGACY_429_BACKOFF_S
 
 log: Final = logging.getLogger("cleanlist_async")
@@ -78,6 +85,7 @@ ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
     errors.WorkflowFailedError: Answer(HTTPStatus.BAD_GATEWAY, "The enrichment service gave this up."),
     errors.WaitTimeoutError: _NOT_YET,
     errors.DeadlineExceededError: _NOT_YET,
+    errors.OverloadedError: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "Too many contacts wait already."),
     errors.BudgetExceededError: Answer(HTTPStatus.PAYMENT_REQUIRED, "The credits for this are used up."),
     errors.JournalError: _NOT_SET_UP,
     errors.JournalLockedError: Answer(HTTPStatus.CONFLICT, "Another process works on this."),
@@ -211,7 +219,7 @@ def _code(kind: type[CleanlistError]) -> str:
 
 
 def _whole_seconds(error: CleanlistError) -> int:
-    asked = error.retry_after_s if isinstance(error, APIError) else None
+    asked = error.retry_after_s if isinstance(error, APIError | OverloadedError) else None
     return max(1, math.ceil(LEGACY_429_BACKOFF_S if asked is None else asked))
 
 
