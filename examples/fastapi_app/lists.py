@@ -1,4 +1,4 @@
-"""Lists that are enriched in the background: each a file of contacts, and beside it the journal of its job."""
+"""Lists that are enriched in the background: each a file of contacts, and the journal of its job."""
 
 import json
 import logging

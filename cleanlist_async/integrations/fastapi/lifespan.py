@@ -31,8 +31,8 @@ def cleanlist_lifespan(
 
     *open_client* is called at each start, so the client always belongs to the loop that serves:
     `AsyncCleanlist` itself, a function that makes one with your options, or an async context manager that
-    gives one. The server closes the application only after the last request was answered; closing the
-    client then waits for paid requests that are still on their way.
+    gives one. When the application ends, calls of `enrich_one` that are still waiting (in tasks of yours:
+    the server has seen its requests through by then) get their answers before the client is closed.
 
     Several clients stand side by side under names of their own, joined by `combine_lifespans`.
     """
@@ -41,6 +41,7 @@ def cleanlist_lifespan(
     async def lifespan(_app: Starlette) -> AsyncGenerator[Mapping[str, AsyncCleanlist]]:
         async with open_client() as client:
             yield {name: client}
+            await client.drain()
 
     return lifespan
 
