@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from cleanlist_async.resources.search import SearchAPI
     from cleanlist_async.resources.smart_agents import SmartAgents
     from cleanlist_async.resources.workspace import Workspace
+    from cleanlist_async.webhooks.receiver import WebhookReceiver
+    from cleanlist_async.webhooks.submissions import Submissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,9 @@ class AsyncCleanlist:
         Address of an HTTP proxy. Proxies of the environment are not used.
     http_client
         An httpx client of yours for reads. It is never closed here; submits use connections of their own.
+    webhooks
+        The receiver of your application. Submits then ask the server to push their results there, and are
+        only asked about when it does not.
 
     Raises ConfigurationError for options that cannot work. No method raises anything but the errors of
     :mod:`cleanlist_async.errors`.
@@ -128,6 +133,7 @@ class AsyncCleanlist:
         max_queued: int = facts.MAX_QUEUED_CONTACTS,
         proxy: str | None = None,
         http_client: HTTPClient | None = None,
+        webhooks: WebhookReceiver | None = None,
     ) -> None:
         try:
             secrets = find_credentials(api_key, os.environ)
@@ -156,7 +162,9 @@ class AsyncCleanlist:
             keys=names, route=route, limiter=limiter, transport=transport, root=self._root
         )
         self._polls = once(partial(_open_polls, self._pipeline))
-        self._bulk = once(partial(_open_bulk, self._pipeline, self._polls))
+        self._webhooks = webhooks
+        self._submissions = once(partial(_open_submissions, self._root, webhooks))
+        self._bulk = once(partial(_open_bulk, self._pipeline, self._polls, self._submissions))
         self._tally = Tally()
         self._batcher = once(partial(_open_batcher, self._pipeline, self._polls, self._tally, max_queued))
         attach(limiter, self._pipeline, route)
@@ -187,6 +195,11 @@ class AsyncCleanlist:
             )
         )
         return twin
+
+    @property
+    def webhooks(self) -> WebhookReceiver | None:
+        """The receiver that was given."""
+        return self._webhooks
 
     @property
     def public(self) -> PublicAPI:
@@ -378,7 +391,8 @@ class AsyncCleanlist:
 
         *journal* is the file that survives; *source* a CSV, TSV or JSON Lines file, or an iterable that can
         be read again. `max_credits` is a hard wall in credits, and may be another one on resume. `webhook` is
-        the public address of your receiver, for `Job.receive`. `submit_mode` says how a submit whose answer
+        the public address of your receiver, for `Job.receive`; by default that of `webhooks`, which needs no
+        such call. `submit_mode` says how a submit whose answer
         was lost is found again; see `Job.promise`. `on_unknown` holds such a submit, or sends it again at the
         cost of at most `max_duplicate_credits`, or asks a function of yours. `cache` is a file of results
         that were bought before, good for `cache_ttl_s` seconds. `half_full_price` is the reading of what
@@ -403,6 +417,7 @@ class AsyncCleanlist:
             half_full_price=half_full_price,
             max_open_workflows=max_open_workflows,
             api_version=self._api_version,
+            receiver=self._webhooks,
         )
         return await Job.open(self._pipeline, self._polls(), Path(journal), source, spec)
 
@@ -522,11 +537,13 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _open_bulk(pipeline: Pipeline, polls: Callable[[], PollScheduler]) -> BulkService:
+def _open_bulk(
+    pipeline: Pipeline, polls: Callable[[], PollScheduler], submissions: Callable[[], Submissions]
+) -> BulkService:
     # Loaded when first used, like all that needs the models: pydantic takes as long to import as httpx.
     from cleanlist_async.bulk.service import BulkService  # noqa: PLC0415
 
-    return BulkService(pipeline, polls())
+    return BulkService(pipeline, polls(), submissions())
 
 
 def _open_batcher(
@@ -541,3 +558,9 @@ def _open_polls(pipeline: Pipeline) -> PollScheduler:
     from cleanlist_async.polling import PollScheduler  # noqa: PLC0415  # see _open_bulk
 
     return PollScheduler(pipeline)
+
+
+def _open_submissions(root: RootTask, webhooks: WebhookReceiver | None) -> Submissions:
+    from cleanlist_async.webhooks.submissions import Submissions  # noqa: PLC0415  # see _open_bulk
+
+    return Submissions(root, webhooks)

@@ -19,6 +19,7 @@ from cleanlist_async.models.public import BulkStatus, BulkSubmission
 from cleanlist_async.models.rows import EnrichmentRow
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
+from cleanlist_async.push import Push
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import status_call
 
@@ -41,6 +42,8 @@ class Submitted:
         Time of the submit's answer, by the limiter's clock.
     is_new
         Whether we submitted it just now, all these contacts and no others.
+    push
+        What its webhook tells, if it has one.
 
     """
 
@@ -51,14 +54,21 @@ class Submitted:
     key: str | None
     at: float
     is_new: bool = True
+    push: Push[BulkStatus] | None = None
 
     @classmethod
-    def of(cls, reply: Reply[BulkSubmission], contacts: tuple[Prepared, ...], at: float) -> Submitted:
+    def of(
+        cls,
+        reply: Reply[BulkSubmission],
+        contacts: tuple[Prepared, ...],
+        at: float,
+        push: Push[BulkStatus] | None = None,
+    ) -> Submitted:
         """Take the ids by position only where there are as many as contacts, each of them once."""
         ids = reply.value.task_ids
         usable = len(ids) == len(contacts) == len(set(ids))
         by_position = ids if usable else (None,) * len(contacts)
-        return cls(reply.value.workflow_id, contacts, by_position, ids, reply.key, at)
+        return cls(reply.value.workflow_id, contacts, by_position, ids, reply.key, at, push=push)
 
 
 class Fetcher:
@@ -112,6 +122,7 @@ class Fetcher:
                     submitted_at=submitted.at,
                     options=self._options,
                     is_new=submitted.is_new,
+                    push=submitted.push,
                 )
             except NotFoundError:
                 if key == keys[-1]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
@@ -17,6 +17,7 @@ from cleanlist_async.bulk import settle
 from cleanlist_async.bulk.chunk import Chunk, RunSpec
 from cleanlist_async.bulk.dedupe import Duplicates, repeated_identities
 from cleanlist_async.bulk.fetch import Fetcher, Submitted
+from cleanlist_async.bulk.lost import results_of_lost
 from cleanlist_async.bulk.plan import ContactSource
 from cleanlist_async.bulk.queue import ResultQueue
 from cleanlist_async.bulk.report import EnrichmentResult
@@ -41,7 +42,9 @@ from cleanlist_async.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.resources.public import submit_call
+from cleanlist_async.resources.public import BULK_STATUS, submit_call
+from cleanlist_async.webhooks.submission import Submission
+from cleanlist_async.webhooks.submissions import Submissions
 
 log: Final = logging.getLogger("cleanlist_async")
 
@@ -79,6 +82,7 @@ class BulkRun:
         self,
         pipeline: Pipeline,
         polls: PollScheduler,
+        submissions: Submissions,
         spec: RunSpec,
         source: ContactSource,
         *,
@@ -93,6 +97,7 @@ class BulkRun:
         self._is_endless = total is None
         self._pipeline = pipeline
         self._polls = polls
+        self._submissions = submissions
         self._call_options = replace(spec.options, deadline_s=None)
         self._teller = Teller(pipeline, polls, spec.progress, total)
         self._fetcher = Fetcher(pipeline, polls, self._call_options, self._note_lookups)
@@ -231,12 +236,16 @@ class BulkRun:
             await self._submit(chunk)
             if chunk.submitted is not None:
                 self._tell()
-                await self._collect(chunk, chunk.submitted)
+                fetched = await self._fetcher.fetch(chunk.submitted, self._spec.enrichment_type)
+                self._settle(chunk, fetched)
+            elif chunk.doubt is not None and chunk.submission is not None:
+                await self._find_lost(chunk, chunk.submission)
         except CleanlistError as error:
             chunk.refusal = error
             if isinstance(error, _ENDS_THE_RUN):
                 self._stop(error)
         finally:
+            self._close_submission(chunk)
             self._end(chunk)
             self._open_chunks -= 1
             self._change.set()
@@ -278,10 +287,13 @@ class BulkRun:
 
     async def _submit_once(self, chunk: Chunk) -> None:
         """Submit, unless the run is stopped before that is on its way."""
+        self._close_submission(chunk)
+        submission = chunk.submission = self._submissions.begin(self._spec.webhook_url)
 
         def body() -> bytes:
             self._leave_line(chunk)
-            return bulk_body(tuple(chunk.open.values()), self._spec.enrichment_type, self._spec.webhook_url)
+            contacts = tuple(chunk.open.values())
+            return bulk_body(contacts, self._spec.enrichment_type, submission.webhook_url)
 
         call = submit_call(body, RequestClass.SUBMIT, see_it_through=True)
         with anyio.CancelScope() as scope:
@@ -294,7 +306,13 @@ class BulkRun:
             self._bad_chunks = 0
             self.summary.workflows += 1
             now = self._pipeline.limiter.clock()
-            chunk.submitted = Submitted.of(reply, tuple(chunk.open.values()), now)
+            submission.accepted(reply.value.workflow_id, reply.value.task_ids)
+            chunk.submitted = Submitted.of(reply, tuple(chunk.open.values()), now, submission.push)
+
+    def _close_submission(self, chunk: Chunk) -> None:
+        if chunk.submission is not None:
+            chunk.submission.close()
+            chunk.submission = None
 
     def _leave_line(self, chunk: Chunk) -> None:
         if chunk.in_line:
@@ -311,9 +329,24 @@ class BulkRun:
         self._settle_budget(chunk, len(bad))
         return bool(bad)
 
-    async def _collect(self, chunk: Chunk, submitted: Submitted) -> None:
-        """Wait for the workflow, and close every contact of it."""
-        fetched = await self._fetcher.fetch(submitted, self._spec.enrichment_type)
+    async def _find_lost(self, chunk: Chunk, submission: Submission) -> None:
+        """Take the results of a chunk whose submit was not answered, if its webhook tells of them."""
+        patience = self._polls.patience(BULK_STATUS.name)
+        results = await results_of_lost(
+            submission,
+            tuple(chunk.open.values()),
+            self._spec.enrichment_type,
+            fetcher=self._fetcher,
+            within_s=patience.silent_at(0.0, scout=True),
+            now=self._pipeline.limiter.clock(),
+        )
+        if results is not None:
+            self.outcome.accepted = True
+            self.summary.workflows += 1
+            self._settle(chunk, results)
+
+    def _settle(self, chunk: Chunk, fetched: Sequence[EnrichmentResult]) -> None:
+        """Close every contact of a finished workflow."""
         settled = sum(result.status != "pending" for result in fetched)
         self._settle_budget(chunk, settled, sum(result.credits for result in fetched))
         for result in fetched:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from rich.console import Console
@@ -15,6 +15,9 @@ from cleanlist_async.cli.progress import warnings_shown
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import MAX_RETRIES
 from cleanlist_async.ratelimit import RateLimits
+
+if TYPE_CHECKING:
+    from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 T = TypeVar("T")
 
@@ -34,9 +37,14 @@ class Connection:
         """The limits to keep to."""
         return RateLimits() if self.window_s is None else RateLimits(window_s=self.window_s)
 
-    def open(self) -> AsyncCleanlist:
+    def open(self, webhooks: WebhookReceiver | None = None) -> AsyncCleanlist:
         """Return a client. Raises ConfigurationError, for instance where there is no key."""
-        return AsyncCleanlist(base_url=self.base_url, rate_limits=self.limits, max_retries=self.max_retries)
+        return AsyncCleanlist(
+            base_url=self.base_url,
+            rate_limits=self.limits,
+            max_retries=self.max_retries,
+            webhooks=webhooks,
+        )
 
     def as_typed(self) -> str:
         """Return the options as they would be typed again, with a blank before each."""

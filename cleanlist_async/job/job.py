@@ -20,7 +20,6 @@ from cleanlist_async.bulk.fetch import Fetcher
 from cleanlist_async.bulk.plan import Plan, seconds_for
 from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.calls import CallOptions
-from cleanlist_async.decode import parse_json
 from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.identity import prepare
@@ -39,11 +38,13 @@ from cleanlist_async.job.states import ChunkState
 from cleanlist_async.job.status import IN_DOUBT, UNFINISHED, JobReport, JobState, JobStatus, Receipt
 from cleanlist_async.job.submitting import PlainSubmits, Submitter, TrackedSubmits
 from cleanlist_async.job.unknown import UnknownChunk, UnknownPolicy, decide, unknown_chunks
-from cleanlist_async.models.public import WebhookPayload
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.resources.modern import Session
 from cleanlist_async.resources.public import BULK_STATUS, check_enrichment_type, check_webhook_url
+from cleanlist_async.webhooks.event import Event, RefusedEventError
+from cleanlist_async.webhooks.receiver import WebhookReceiver
+from cleanlist_async.webhooks.submission import Submission
 
 log: Final = logging.getLogger("cleanlist_async")
 
@@ -73,13 +74,22 @@ class JobSpec:
     max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
     half_full_price: HalfFullPrice = "full"
     api_version: ApiVersion = "v2"
+    receiver: WebhookReceiver | None = None
+    """The client's own, to which `webhook` leads if it is not given."""
 
     @property
     def mode(self) -> SubmitMode:
         """The way to submit: `auto` is tracked with a webhook, else plain."""
         if self.submit_mode == "auto":
-            return "tracked" if self.webhook else "plain"
+            return "tracked" if self.address else "plain"
         return self.submit_mode
+
+    @property
+    def address(self) -> str | None:
+        """Where the webhooks go: the `webhook` given, or the client's receiver, where the mode has any."""
+        if self.webhook is not None or self.receiver is None or self.submit_mode in {"plain", "exact"}:
+            return self.webhook
+        return self.receiver.public_url
 
     def check(self) -> None:
         """Raise ConfigurationError for what cannot work."""
@@ -92,7 +102,7 @@ class JobSpec:
             raise ConfigurationError(
                 f"submit_mode is auto, plain, tracked or exact, not {self.submit_mode!r}."
             )
-        if self.mode == "tracked" and not self.webhook:
+        if self.mode == "tracked" and not self.address:
             raise ConfigurationError(
                 "submit_mode='tracked' needs a webhook: the public address of your receiver."
             )
@@ -139,8 +149,11 @@ class Job:
         self._header = header
         self._cache = cache
         self._engine: Engine | None = None
+        self._expected: dict[int, Submission] = {}
         self._closed = False
         self.on_progress: Callable[[JobStatus], None] | None = None
+        if spec.receiver is not None:
+            spec.receiver.attach(self)
 
     @classmethod
     async def open(
@@ -201,6 +214,8 @@ class Job:
             return
         if self._engine is not None:
             await self._end(self._engine, "The job was closed while it ran.")
+        if self._spec.receiver is not None:
+            self._spec.receiver.detach(self)
         self._closed = True
         self._journal.close()
         if self._cache is not None:
@@ -300,6 +315,8 @@ class Job:
                 webhook=address,
                 journal=self._journal,
                 patience=patience,
+                expected=self._expected,
+                receiver=self._spec.receiver,
             )
         return PlainSubmits(self._pipeline, fetcher, options, kind)
 
@@ -454,24 +471,31 @@ class Job:
         if self._engine is not None:
             self._engine.wake()
 
+    def knows(self, token: str) -> bool:
+        """Whether a webhook that came to ``<webhook>/<token>`` is one of ours."""
+        self._check_open()
+        return self._journal.of_token(token) is not None
+
     def receive(self, token: str, payload: bytes) -> bool:
         """Take a webhook that came to ``<webhook>/<token>``. Returns whether the token is one of ours.
 
         Answer the sender with 2xx if so, and with 404 if not: it is on the disk when this returns. Webhooks
-        are not signed; the token is the secret that only this job and the server know.
+        are not signed; the token is the secret that only this job and the server know. A client that has a
+        `WebhookReceiver` needs no call of this.
         """
         self._check_open()
         chunk = self._journal.of_token(token)
         if chunk is None:
             return False
         try:
-            workflow_id = WebhookPayload.model_validate(parse_json(payload)).workflow_id
-        except ValueError:
+            event = Event.read(payload)
+        except RefusedEventError:
             return True  # ours, and nothing in it
-        if workflow_id:
-            self._journal.prove(chunk.number, "webhook", workflow_id)
-            if self._engine is not None:
-                self._engine.wake()
+        self._journal.prove(chunk.number, "webhook", event.workflow_id)
+        if (submission := self._expected.get(chunk.number)) is not None:
+            submission.receive(event)
+        if self._engine is not None:
+            self._engine.wake()
         return True
 
     def verify(self) -> list[str]:
@@ -546,7 +570,7 @@ async def _begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipe
             origin=_origin(pipeline),
             enrichment_type=spec.enrichment_type,
             submit_mode=spec.mode,
-            webhook=spec.webhook,
+            webhook=spec.address,
             max_credits=spec.max_credits,
             source_name=source.name,
             source_digest=source.digest,
@@ -562,10 +586,11 @@ async def _resumed(
     journal: Journal, header: Header, source: Source, spec: JobSpec, pipeline: Pipeline
 ) -> Header:
     """Check that this is the same job; the wall may have moved."""
+    by_default = spec.submit_mode == "auto" and spec.address != spec.webhook and header.submit_mode != "exact"
     asked: dict[str, tuple[Any, Any]] = {
         "enrichment_type": (header.enrichment_type, spec.enrichment_type),
-        "submit_mode": (header.submit_mode, spec.mode),
-        "webhook": (header.webhook, spec.webhook),
+        "submit_mode": (header.submit_mode, header.submit_mode if by_default else spec.mode),
+        "webhook": (header.webhook, header.webhook if by_default else spec.address),
         "base_url": (header.origin, _origin(pipeline)),
     }
     for name, (old, new) in asked.items():

@@ -96,7 +96,6 @@ class ModernGroup:
         known = pipeline.origin(id_)
         now = pipeline.limiter.clock()
         origin = known or Origin(pipeline.home_key, now)
-        tell = {} if progress is None else {"tell": progress}
         with anyio.move_on_after(timeout_s):
             await pipeline.root.ensure()
             return await self._session.polls().finished(
@@ -105,7 +104,7 @@ class ModernGroup:
                 options=self._session.options,
                 is_new=known is not None,
                 until=now + timeout_s,
-                **tell,
+                tell=progress or (lambda _answer: None),
             )
         error = WaitTimeoutError(
             f"{id_} was not finished within {timeout_s:g} s.",

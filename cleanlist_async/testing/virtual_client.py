@@ -11,6 +11,7 @@ from cleanlist_async.facts import ApiVersion
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
 from cleanlist_async.transport import HTTPClient, HTTPConnections, Transport
+from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 BASE_URL = "http://localhost"
 
@@ -35,6 +36,7 @@ class VirtualCleanlist(AsyncCleanlist):
         deadline_s: float | None = None,
         max_retries: int = 4,
         max_queued: int = facts.MAX_QUEUED_CONTACTS,
+        webhooks: WebhookReceiver | None = None,
     ) -> None:
         self._network = network
         super().__init__(
@@ -47,6 +49,7 @@ class VirtualCleanlist(AsyncCleanlist):
             deadline_s=deadline_s,
             max_retries=max_retries,
             max_queued=max_queued,
+            webhooks=webhooks,
         )
 
     def _open_transport(

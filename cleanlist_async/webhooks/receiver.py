@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
-from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.resources.public import check_webhook_url
 from cleanlist_async.webhooks.event import Event, RefusedEventError, check_content_type, read_body
 from cleanlist_async.webhooks.store import EventStore
@@ -21,6 +21,11 @@ log: Final = logging.getLogger("cleanlist_async")
 
 Confirm: TypeAlias = Literal["auto", "always"]
 _CLOSED_KEPT: Final = 10_000
+_LONGEST_TOKEN: Final = 128
+
+
+def _tell_nobody(_submission_id: str) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +180,17 @@ class WebhookReceiver:
 
     # -- whose it is ---------------------------------------------------------------------------
 
-    def begin(self) -> tuple[str, Submission]:
-        """Make a submission with an address of its own, which is expected until it is closed."""
+    def begin(self, on_close: Callable[[str], None] = _tell_nobody) -> tuple[str, Submission]:
+        """Make a submission with an address of its own, and return it after its id.
+
+        Its events are taken until it is closed, of which *on_close* is told.
+        """
         id_ = new_submission_id()
 
         def close() -> None:
             if self._open.pop(id_, None) is not None:
-                self._closed[id_] = None
-                if len(self._closed) > _CLOSED_KEPT:
-                    self._closed.popitem(last=False)
+                self._note_closed(id_)
+                on_close(id_)
 
         submission = self._open[id_] = Submission(
             f"{self._public_url}/{token_of(id_, self._secret)}",
@@ -192,6 +199,15 @@ class WebhookReceiver:
             on_close=close,
         )
         return id_, submission
+
+    def _note_closed(self, id_: str) -> None:
+        self._closed[id_] = None
+        if len(self._closed) > _CLOSED_KEPT:
+            self._closed.popitem(last=False)
+
+    def expect(self) -> Submission:
+        """Make a submission for events that a `TokenOwner` takes and passes on to it."""
+        return Submission(confirm_always=self._confirm == "always", statistics=self._statistics)
 
     def attach(self, owner: TokenOwner) -> None:
         """Let the events of *owner*'s tokens go to it."""
@@ -202,15 +218,18 @@ class WebhookReceiver:
         self._owners.pop(owner, None)
 
     def _owner_of(self, token: str) -> TokenOwner | None:
+        if not (isinstance(token, str) and token.isascii() and len(token) <= _LONGEST_TOKEN):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return None
         try:
             return next((owner for owner in self._owners if owner.knows(token)), None)
-        except CleanlistError:
+        except Exception:
+            log.exception("a webhook's token could not be looked up")
             raise RefusedEventError(503, "cannot be looked up now") from None
 
     def _commit(self, owner: TokenOwner, token: str, raw: bytes) -> None:
         try:
             owner.receive(token, raw)
-        except CleanlistError:
+        except Exception:
             log.exception("a webhook of a job could not be written down")
             raise RefusedEventError(503, "cannot be kept now") from None
 

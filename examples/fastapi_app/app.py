@@ -53,7 +53,7 @@ receiver = WebhookReceiver(f"{PUBLIC_URL}/webhooks/cleanlist") if PUBLIC_URL els
 @asynccontextmanager
 async def open_client() -> AsyncGenerator[AsyncCleanlist]:
     if not IS_SANDBOX:
-        async with AsyncCleanlist() as client:
+        async with AsyncCleanlist(webhooks=receiver) as client:
             yield client
         return
 
@@ -63,7 +63,9 @@ async def open_client() -> AsyncGenerator[AsyncCleanlist]:
     limits = RateLimits(window_s=10)  # six times as fast as the real one
     async with (
         Sandbox(window_s=limits.window_s, workflow_s=workflow_s) as sandbox,
-        AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url, rate_limits=limits) as client,
+        AsyncCleanlist(
+            sandbox.api_key, base_url=sandbox.base_url, rate_limits=limits, webhooks=receiver
+        ) as client,
     ):
         yield client
 

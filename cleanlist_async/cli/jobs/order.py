@@ -19,6 +19,7 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.job import ChosenMode, Job
 from cleanlist_async.job.records import Header
 from cleanlist_async.resources.public import check_enrichment_type, check_webhook_url
+from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,10 @@ class JobOrder:
             webhook=header.webhook,
             consent=replace(self.consent, max_credits=limit),
         )
+
+    def receiver(self) -> WebhookReceiver | None:
+        """Return what takes the webhooks that come to ``--listen``, if there are any."""
+        return WebhookReceiver(self.webhook) if self.webhook and self.listen else None
 
     async def open(self, client: AsyncCleanlist, table: ContactTable) -> Job:
         """Begin the job, or resume it. Sends nothing."""

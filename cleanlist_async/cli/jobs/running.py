@@ -138,7 +138,8 @@ class Run:
         """Open the client and the job, do one thing with it, and close both."""
 
         async def call() -> T:
-            async with self.order.connection.open() as client, await self.order.open(client, table) as job:
+            client = self.order.connection.open(self.order.receiver())
+            async with client, await self.order.open(client, table) as job:
                 return await do(client, job)
 
         return anyio.run(call)
@@ -204,7 +205,7 @@ class Run:
         watch = _Watch(client, job, pilot)
         address = parse_address(self.order.listen) if self.order.listen else None
         with showing(self.console, window_s, self.terminal) as view, signals.stopping(scope), scope:
-            async with listening(job, address), anyio.create_task_group() as group:
+            async with listening(client.webhooks, address), anyio.create_task_group() as group:
                 group.start_soon(watch.follow, view)
                 try:
                     await work()
