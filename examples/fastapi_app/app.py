@@ -8,23 +8,22 @@ spends credits, at most CREDITS_PER_LIST (1000) for a list. Lists and their jour
 Cleanlist reaches this server, webhooks are received.
 """
 
-import itertools
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from random import Random
 from typing import Annotated, Any, cast
 
 import anyio
+from demo import demo_table, sandboxed_client
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, PlainTextResponse
 from lists import Enriched, ListProgress, LiveList, LiveLists
 from pydantic import TypeAdapter, ValidationError
 
-from cleanlist_async import AsyncCleanlist, Contact, RateLimits, WebhookReceiver
+from cleanlist_async import AsyncCleanlist, Contact, WebhookReceiver
 from cleanlist_async.integrations.fastapi import (
     CleanlistDep,
     cleanlist_lifespan,
@@ -34,55 +33,40 @@ from cleanlist_async.integrations.fastapi import (
     unless_disconnected,
     webhook_router,
 )
-from cleanlist_async.sandbox import Sandbox
 
-IS_SANDBOX = not os.environ.get("CLEANLIST_API_KEY")
+HAS_KEY = bool(os.environ.get("CLEANLIST_API_KEY"))
 PUBLIC_URL = os.environ.get("PUBLIC_URL")
-CREDITS_PER_LIST = float(os.environ.get("CREDITS_PER_LIST", "1000" if not IS_SANDBOX else "1e6"))
+CREDITS_PER_LIST = float(os.environ.get("CREDITS_PER_LIST", "1000"))
 DESCRIPTION = "Enriches one person while the caller waits, or a list whose progress is shown live."
 MAX_BODY_BYTES = 5_000_000
 PAGE = Path(__file__).with_name("index.html")
 
-FIRST_NAMES = ("Ada", "Alan", "Barbara", "Edsger", "Frances", "Grace", "Hedy", "Katherine", "Linus", "Radia")
-LAST_NAMES = ("Allen", "Hamilton", "Hopper", "Johnson", "Lamarr", "Liskov", "Lovelace", "Perlman", "Turing")
-TRADES = ("analytics", "energy", "foods", "labs", "logistics", "mobility", "robotics", "studio", "textiles")
-
 receiver = WebhookReceiver(f"{PUBLIC_URL}/webhooks/cleanlist") if PUBLIC_URL else None
 
 
-@asynccontextmanager
-async def open_client() -> AsyncGenerator[AsyncCleanlist]:
-    if not IS_SANDBOX:
-        async with AsyncCleanlist(webhooks=receiver) as client:
-            yield client
-        return
-
-    def workflow_s(random: Random) -> float:
-        return random.uniform(0.5, 5)
-
-    limits = RateLimits(window_s=10)  # six times as fast as the real one
-    async with (
-        Sandbox(window_s=limits.window_s, workflow_s=workflow_s) as sandbox,
-        AsyncCleanlist(
-            sandbox.api_key, base_url=sandbox.base_url, rate_limits=limits, webhooks=receiver
-        ) as client,
-    ):
-        yield client
+def open_client() -> AbstractAsyncContextManager[AsyncCleanlist]:
+    return AsyncCleanlist(webhooks=receiver) if HAS_KEY else sandboxed_client(receiver)
 
 
-def folder_of_lists() -> Path:
-    """Return where lists are kept: those of the sandbox go nowhere else, so they need not outlive it."""
-    return Path(tempfile.mkdtemp() if IS_SANDBOX else os.environ.get("LISTS_FOLDER", "lists"))
+@contextmanager
+def folder_of_lists() -> Generator[Path]:
+    """Give the folder of the lists. What comes from the sandbox need not outlive it."""
+    if HAS_KEY:
+        yield Path(os.environ.get("LISTS_FOLDER", "lists"))
+    else:
+        with tempfile.TemporaryDirectory(prefix="cleanlist-lists-") as folder:
+            yield Path(folder)
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
     """Open the client, then what works with it; close in reverse. No task outlives this block."""
-    async with cleanlist_lifespan(open_client)(app) as state, anyio.create_task_group() as tasks:
-        lists = LiveLists(state["cleanlist"], tasks, folder_of_lists(), CREDITS_PER_LIST)
-        await lists.resume()
-        yield {**state, "lists": lists}
-        tasks.cancel_scope.cancel()
+    with folder_of_lists() as folder:
+        async with cleanlist_lifespan(open_client)(app) as state, anyio.create_task_group() as tasks:
+            lists = LiveLists(state["cleanlist"], tasks, folder, CREDITS_PER_LIST)
+            await lists.resume()
+            yield {**state, "lists": lists}
+            tasks.cancel_scope.cancel()
 
 
 app = FastAPI(title="Cleanlist live", version="1.0", description=DESCRIPTION, lifespan=lifespan)
@@ -132,16 +116,9 @@ async def page() -> FileResponse:
 @app.get("/demo.csv", include_in_schema=False)
 async def demo() -> PlainTextResponse:
     """Return invented people; where there is a key there are none, lest somebody buys them."""
-    if not IS_SANDBOX:
+    if HAS_KEY:
         raise HTTPException(404)
-    return PlainTextResponse("\n".join(demo_rows()), media_type="text/csv")
-
-
-def demo_rows() -> Iterator[str]:
-    yield "First Name,Last Name,Website"
-    for name, trade in itertools.product(FIRST_NAMES, TRADES):
-        for last_name in LAST_NAMES:
-            yield f"{name},{last_name},{trade}.example"
+    return PlainTextResponse(demo_table(), media_type="text/csv")
 
 
 @app.post("/enrich", tags=["enrichment"], responses=problem_responses())
