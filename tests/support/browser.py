@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
+import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = (
@@ -26,6 +30,13 @@ OPTIONS = (
     "--no-first-run",
     "--remote-debugging-pipe",
 )
+ON_3_AND_4 = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Begins the browser with the ends of our pipes where it looks for them."""
 
 
 class Browser:
@@ -44,16 +55,17 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(prefix="cleanlist-browser-", ignore_cleanup_errors=True)
         theirs_in, self._write = os.pipe()
         self._read, theirs_out = os.pipe()
-        script = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'  # the protocol is spoken on 3 and 4
+        theirs = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_in, theirs_out)]
+        command = (CHROMIUM, *OPTIONS, f"--user-data-dir={self._profile.name}")
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", script, CHROMIUM, *OPTIONS, f"--user-data-dir={self._profile.name}"],
-            pass_fds=(theirs_in, theirs_out),
+            [sys.executable, "-c", ON_3_AND_4, *map(str, theirs), *command],
+            pass_fds=theirs,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(theirs_in)
-        os.close(theirs_out)
+        for end in (theirs_in, theirs_out, *theirs):
+            os.close(end)
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
@@ -91,6 +103,18 @@ class Browser:
         """Go to a page, and wait until it is there."""
         self.send("Page.navigate", url=address)
         self.wait_for("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    def open_when_served(self, address: str) -> None:
+        """Go to a page as soon as its server listens."""
+        parts, until = urlsplit(address), time.monotonic() + self._timeout_s
+        while True:
+            try:
+                socket.create_connection((parts.hostname, parts.port)).close()
+            except OSError:
+                assert time.monotonic() < until, f"nobody listens at {address}"
+                time.sleep(0.05)
+            else:
+                return self.open(address)
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of some JavaScript."""
