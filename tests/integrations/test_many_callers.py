@@ -159,6 +159,16 @@ async def test_who_hangs_up_before_the_submit_is_bought_nothing():
         assert names == {"Ada1", "Ada3"}
 
 
+async def test_closing_waits_for_the_answers_that_tasks_still_wait_for():
+    async with Sandbox(window_s=2.0, workflow_s=0.5) as sandbox:
+        made = World(sandbox)
+        app = made.backend(RateLimits(window_s=2.0))
+        async with asyncio.TaskGroup() as group, app.router.lifespan_context(app):
+            waits = group.create_task(made.client.enrich_one(person(1)))
+            await until(lambda: made.submits == 1)
+        assert waits.result().email == sandbox.expected(person(1), "partial").email
+
+
 async def test_errors_of_the_client_reach_the_caller_as_problems():
     async with world() as made:
         made.sandbox.set_credits(0)

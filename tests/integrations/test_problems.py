@@ -10,7 +10,7 @@ from http import HTTPStatus
 import pytest
 from fastapi import FastAPI
 
-from cleanlist_async import errors
+from cleanlist_async import Contact, errors
 from cleanlist_async.bulk.tables import TableError
 from cleanlist_async.errors import APIError, CleanlistError, FieldError, RequestValidationError
 from cleanlist_async.integrations.fastapi import (
@@ -242,6 +242,24 @@ async def test_a_bad_table_is_the_fault_of_who_sent_it():
     assert answer.status_code == 422
     assert answer.json()["errors"] == [{"loc": ["row", 3, "Site"], "msg": "is blank", "type": "table"}]
     assert "private" not in answer.text
+
+
+@pytest.mark.parametrize("invalid_requests", [False, True])
+async def test_requests_that_fastapi_refuses_are_answered_alike_if_you_want(invalid_requests):
+    app = FastAPI()
+    install_error_handlers(app, invalid_requests=invalid_requests)
+
+    @app.post("/enrich")
+    async def enrich(contact: Contact) -> None: ...
+
+    async with calling(app) as caller:
+        answer = await caller.post("/enrich", json={"first_name": [PRIVATE]})
+    assert answer.status_code == 422
+    assert (answer.headers["Content-Type"] == "application/problem+json") == invalid_requests
+    assert (PRIVATE in answer.text) != invalid_requests
+    if invalid_requests:
+        (found,) = Problem.model_validate_json(answer.content).errors
+        assert found.loc == ["body", "first_name"]
 
 
 async def test_other_exceptions_are_none_of_our_business():

@@ -178,7 +178,8 @@ async def _answer(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, CleanlistError):
         raise error
     problem = problem_of(error)
-    log.warning(
+    log.log(
+        logging.WARNING if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO,
         "answered %d for %s (code %s, request %s, billed %s)",
         problem.status,
         type(error).__name__,
