@@ -86,7 +86,7 @@ def started(port: int, **settings: str):
 async def running(port: int | None = None, **settings: str):
     """A server that answers, and a caller of it."""
     with started(port or free_port(), **settings) as application:
-        async with httpx.AsyncClient(base_url=application.address, verify=False) as caller:
+        async with httpx.AsyncClient(base_url=application.address, verify=False, timeout=60) as caller:
             with anyio.fail_after(20):
                 while not await answers(caller):  # it is another process
                     assert application.process.poll() is None, application.process.communicate()
@@ -232,6 +232,15 @@ async def test_a_list_stops_at_its_wall_and_says_so(tmp_path):
             assert progress["state"] == "stopped"
             assert progress["problem"]["code"] == "budget_exceeded"
         assert sandbox.ledger.credits_charged <= 5
+
+
+async def test_it_ends_in_the_middle_of_a_list_and_leaves_no_task_behind():
+    async with running() as (application, caller):
+        await caller.post("/lists", content=table(900), headers=CSV)
+        assert application.end() in {0, -signal.SIGTERM}
+    assert "Application shutdown complete." in application.printed
+    assert "Traceback" not in application.printed
+    assert "Task was destroyed" not in application.printed
 
 
 async def test_its_webhooks_come_home():
