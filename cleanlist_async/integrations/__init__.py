@@ -1,1 +1,1 @@
-"""Ways to use the client inside other frameworks. Each needs an extra, and is imported by name."""
+"""The client in company: each module here needs an extra of its own, and is imported only by who wants it."""

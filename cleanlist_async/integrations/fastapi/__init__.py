@@ -8,7 +8,8 @@
 
 
     @app.post("/enrich", responses=problem_responses())
-    async def enrich(contact: ContactIn, client: CleanlistDep) -> Enriched: ...
+    async def enrich(contact: Contact, client: CleanlistDep) -> str | None:
+        return (await client.enrich_one(contact)).email
 
 Needs ``pip install 'cleanlist-async[fastapi]'``.
 """
