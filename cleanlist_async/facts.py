@@ -157,6 +157,7 @@ MAX_QUEUED_CONTACTS: Final = 20_000
 
 MAX_UNTAKEN_RESULTS: Final = 10_000
 """Results kept for callers of `enrich_one` who left before they came: 20 MB at most, at 2 kB each."""
+
 WEBHOOK_RETRIES_S: Final = 31.0
 """Seconds over which a webhook is sent again: after 1, 2, 4, 8 and 16 s (guides/receiving-webhooks)."""
 

@@ -83,11 +83,15 @@ class Statistics:
         The sum of the seconds that requests waited for the rate limit.
     waiting, eta_s
         Requests that wait for it now, and in about how many seconds the last of them will be sent.
+    available
+        Requests that could be sent at once.
+    paused_for_s
+        Seconds for which the server asked to send none.
     detached_workflows
         Submits that were accepted after their caller had gone.
     credits_charged, credits_estimated
-        Credits of the contacts that runs and jobs have settled: those the server told, and, by the price
-        list, those of all others. Their sum is what was spent.
+        Credits of the contacts that runs, jobs and `enrich_one` have settled: those the server told, and, by
+        the price list, those of all others. Their sum is what was spent.
 
     """
 
@@ -100,6 +104,8 @@ class Statistics:
     status_requests: int
     detached_workflows: tuple[str, ...]
     buckets: tuple[BucketState, ...]
+    available: int
+    paused_for_s: float
     enrich_one: BatchStatistics
     credits_charged: float = 0.0
     credits_estimated: float = 0.0
@@ -121,6 +127,8 @@ def statistics_of(
         status_requests=counters.status_requests,
         detached_workflows=tuple(counters.detached_workflows),
         buckets=buckets,
+        available=limiter.available(route),
+        paused_for_s=limiter.store.paused_for_s(route, limiter.clock()),
         enrich_one=enrich_one,
         credits_charged=counters.credits_charged,
         credits_estimated=counters.credits_estimated,
