@@ -189,10 +189,12 @@ class Batcher:
     def _stand_in_line(self, lane: Lane) -> None:
         """Have a batch wait for a token if contacts wait for a batch."""
         if lane.waiting and lane.next_batch is None and not self._pipeline.root.closed:
-            first = next(iter(lane.waiting))
-            batch = Batch(lane, first.options)
-            self._pipeline.root.spawn(self._carry, batch)
+            batch = Batch(lane, first=next(iter(lane.waiting)))
+            self._start(batch)
             lane.next_batch = batch
+
+    def _start(self, batch: Batch) -> None:
+        batch.first.context.run(self._pipeline.root.spawn, self._carry, batch)
 
     async def _carry(self, batch: Batch) -> None:
         """Bring a batch to its end, whatever that is, and give it to everybody in it."""
@@ -260,7 +262,7 @@ class Batcher:
             return bool(refused)
         if len(batch.purchases) < 2:
             return False
-        self._pipeline.root.spawn(self._carry, batch.split())
+        self._start(batch.split())
         return True
 
     def _close(self, batch: Batch) -> None:
