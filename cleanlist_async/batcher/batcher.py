@@ -313,12 +313,18 @@ class Batcher:
         return Fetcher(self._pipeline, self._polls, options, _ignore, RequestClass.INTERACTIVE)
 
     async def _fetch(self, batch: Batch, submitted: Submitted) -> Iterable[EnrichmentResult]:
+        """Wait for the results of what is paid, also while the server cannot say how far it is."""
         fetcher = self._fetcher(batch)
         results: list[EnrichmentResult] = []
         while not results and (any(batch.callers) or self._clock() < submitted.at + facts.WAIT_TIMEOUT_S):
             until = min((caller.until for caller in batch.callers), default=None)
             with anyio.move_on_after(facts.WAIT_TIMEOUT_S):
-                results = await fetcher.fetch(submitted, batch.lane.enrichment_type, until=until)
+                try:
+                    results = await fetcher.fetch(submitted, batch.lane.enrichment_type, until=until)
+                except CleanlistError as error:
+                    if not error.retryable:
+                        raise
+                    await anyio.sleep(self._pipeline.limiter.limits.window_s / 4)
         return results
 
     def _pace(self, batch: Batch) -> Pace:
@@ -335,6 +341,8 @@ class Batcher:
 
     def _keep(self, purchase: Purchase, result: EnrichmentResult) -> None:
         """Keep a result until somebody has taken it. Those of callers who are here are taken at once."""
+        if result.status == "failed":  # cost nothing: whoever asks next may well be luckier
+            return
         self._untaken[_name(purchase)] = result
         if len(self._untaken) > facts.MAX_UNTAKEN_RESULTS:
             del self._untaken[next(iter(self._untaken))]

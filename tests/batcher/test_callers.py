@@ -347,10 +347,38 @@ def test_when_the_status_cannot_be_had_each_caller_can_collect_later():
     in_world(main)
 
 
+def test_while_the_status_cannot_be_had_callers_wait_as_long_as_they_have_time():
+    async def main(here):
+        here.sandbox.add_fault(Fault(STATUS, status=503, times=8))
+        contacts = people(2)
+        hasty, patient = await outcomes(
+            [*start(here, contacts[:1], deadline_s=15), *start(here, contacts[1:], deadline_s=60)]
+        )
+        assert isinstance(hasty, WaitTimeoutError)
+        assert hasty.workflow_id == patient.workflow_id
+        check_own_results(here, contacts[1:], [patient])
+        check_own_results(here, contacts[:1], await outcomes(start(here, contacts[:1])))
+        assert len(here.ledger.contacts) == 2
+        check_nothing_leaks(here)
+
+    in_world(main)
+
+
 def test_a_workflow_that_the_server_ends_is_a_failed_result():
     async def main(here):
         got = await outcomes(start(here, people(2)))
         assert [one.status for one in got] == ["failed", "failed"]
+
+    in_world(main, shape=Shape(failed_workflows=1.0))
+
+
+def test_a_failure_that_nobody_waited_for_is_not_kept_for_whoever_asks_next():
+    async def main(here):
+        await outcomes(start(here, people(1), deadline_s=2))
+        await anyio.sleep(120)
+        [again] = await outcomes(start(here, people(1)))
+        assert again.status == "failed"
+        assert here.submits() == 2
 
     in_world(main, shape=Shape(failed_workflows=1.0))
 
