@@ -172,8 +172,9 @@ class Batcher:
         raise error
 
     def _seconds_for(self, batches: int) -> float:
-        limits, keys = self._pipeline.limiter.limits, max(1, len(self._pipeline.route.keys))
-        return batches * self._requests_per_batch * limits.window_s / min(limits.org, limits.key * keys)
+        limits = self._pipeline.limiter.limits
+        rate = limits.per_window(len(self._pipeline.route.keys))
+        return batches * self._requests_per_batch * limits.window_s / rate
 
     def _has_tokens_for(self, batches: int) -> bool:
         free = self._pipeline.limiter.available(self._pipeline.route)
