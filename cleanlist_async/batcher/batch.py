@@ -50,6 +50,10 @@ class Batch:
         """Everybody who waits for it."""
         return chain.from_iterable(purchase.callers for purchase in self.purchases)
 
+    def until(self) -> float | None:
+        """Return the time at which the next of them gives up."""
+        return min((caller.until for caller in self.callers), default=None)
+
     @property
     def billed(self) -> Billed:
         """Whether anything in it was paid for."""

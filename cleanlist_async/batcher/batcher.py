@@ -318,10 +318,9 @@ class Batcher:
         fetcher = self._fetcher(batch)
         results: list[EnrichmentResult] = []
         while not results and (any(batch.callers) or self._clock() < submitted.at + facts.WAIT_TIMEOUT_S):
-            until = min((caller.until for caller in batch.callers), default=None)
             with anyio.move_on_after(facts.WAIT_TIMEOUT_S):
                 try:
-                    results = await fetcher.fetch(submitted, batch.lane.enrichment_type, until=until)
+                    results = await fetcher.fetch(submitted, batch.lane.enrichment_type, until=batch.until)
                 except CleanlistError as error:
                     if not error.retryable:
                         raise
