@@ -104,7 +104,7 @@ async def test_the_health_of_one_client_is_not_that_of_another_beside_it():
     async with FaultyServer(always(REFUSED), max_requests=10) as server:
         paused = AsyncCleanlist(KEY, base_url=server.base_url, limiter=limiter)
         well = AsyncCleanlist(
-            "clapi_other_one, clapi_other_two".split(", "), base_url=server.base_url, limiter=limiter
+            ["clapi_other_one", "clapi_other_two"], base_url=server.base_url, limiter=limiter
         )
         async with paused, well:
             with pytest.raises(RateLimitError):
