@@ -47,7 +47,7 @@ class BatchStatistics:
     overloaded
         Calls that were refused because too many waited.
     queued_p50_s, queued_p99_s
-        Seconds until the contact's request was sent, of the last 2,000 callers.
+        Seconds until the contact's request was accepted, of the last 2,000 callers.
     answered_p50_s, answered_p99_s
         Seconds until the caller had its answer, of the last 2,000.
 
