@@ -281,10 +281,6 @@ class Batcher:
         self._tally.accepted(len(batch.purchases), (now - caller.since for caller in batch.callers))
         try:
             results = await self._fetch(batch, submitted)
-        except CleanlistError as error:
-            for purchase in batch.purchases:
-                purchase.give_up(error)
-            return
         except BaseException:  # the client is closed before it is finished
             self._pipeline.counters.detached_workflows.append(submitted.workflow_id)
             raise
@@ -314,17 +310,27 @@ class Batcher:
         return Fetcher(self._pipeline, self._polls, options, _ignore, RequestClass.INTERACTIVE)
 
     async def _fetch(self, batch: Batch, submitted: Submitted) -> Iterable[EnrichmentResult]:
-        """Wait for the results of what is paid, also while the server cannot say how far it is."""
+        """Wait for the results of what is paid.
+
+        When its status cannot be had, callers are told so at once if that is for good; but it is asked about
+        again, since whoever comes for the same contact would buy what is forgotten.
+        """
         fetcher = self._fetcher(batch)
+        window_s, held_until = self._pipeline.limiter.limits.window_s, submitted.at + facts.WAIT_TIMEOUT_S
+        pause_s = window_s / 4
         results: list[EnrichmentResult] = []
-        while not results and (any(batch.callers) or self._clock() < submitted.at + facts.WAIT_TIMEOUT_S):
+        while not results and (any(batch.callers) or self._clock() < held_until):
             with anyio.move_on_after(facts.WAIT_TIMEOUT_S):
                 try:
                     results = await fetcher.fetch(submitted, batch.lane.enrichment_type, until=batch.until)
                 except CleanlistError as error:
                     if not error.retryable:
-                        raise
-                    await anyio.sleep(self._pipeline.limiter.limits.window_s / 4)
+                        for purchase in batch.purchases:
+                            purchase.give_up(error)
+                        if self._clock() >= held_until:
+                            break
+                    await anyio.sleep(pause_s)
+                    pause_s = min(2 * pause_s, window_s)
         return results
 
     def _pace(self, batch: Batch) -> Pace:

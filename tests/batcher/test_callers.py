@@ -372,6 +372,36 @@ def test_when_the_status_cannot_be_had_each_caller_can_collect_later():
     in_world(main)
 
 
+def test_what_is_paid_is_not_bought_again_because_its_status_was_refused():
+    async def main(here):
+        here.sandbox.add_fault(Fault(STATUS, status=401, times=3))
+        contacts = people(1)
+        [told] = await outcomes(start(here, contacts))
+        assert type(told.__cause__) is AuthenticationError
+        [gone, patient] = await outcomes([*start(here, contacts, deadline_s=1), *start(here, contacts)])
+        assert gone.pending.workflow_id == told.pending.workflow_id
+        assert type(patient.__cause__) is AuthenticationError
+        await anyio.sleep(120)
+        check_own_results(here, contacts, await outcomes(start(here, contacts)))
+        assert len(here.ledger.contacts) == 1
+        check_nothing_leaks(here)
+
+    in_world(main)
+
+
+def test_what_can_never_be_had_is_forgotten_after_a_quarter_of_an_hour():
+    async def main(here):
+        here.sandbox.add_fault(Fault(STATUS, status=403, times=1_000))
+        await outcomes(start(here, people(1)))
+        await anyio.sleep(840)
+        assert here.client._batcher()._under_way
+        await anyio.sleep(180)
+        assert here.status_requests() <= 20
+        check_nothing_leaks(here)
+
+    in_world(main)
+
+
 def test_while_the_status_cannot_be_had_callers_wait_as_long_as_they_have_time():
     async def main(here):
         here.sandbox.add_fault(Fault(STATUS, status=503, times=8))
