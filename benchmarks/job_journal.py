@@ -21,9 +21,9 @@ from pathlib import Path
 
 from cleanlist_async import Contact
 from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.job.job import status_of
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.records import Answer, Attempt, Header
+from cleanlist_async.job.status import status_of
 from cleanlist_async.testing.simulated_workflow import Workflow
 
 REQUEST_S, CHUNK = 2.0, 250

@@ -132,7 +132,7 @@ class CallEvents:
         )
 
     def rejected(self, error: APIError | None, named: str | None, buckets: Sequence[BucketState]) -> None:
-        """Tell of a 429; *buckets* are all there are."""
+        """Tell of a 429; *buckets* are all of the client's."""
         paused = tuple(bucket for bucket in buckets if bucket.paused_for_s)
         asked_s = error.retry_after_s if error else None
         request_id = _identified(error.request_id if error else None)

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from cleanlist_async.bulk.stream import ResultStream
     from cleanlist_async.events import Listener
     from cleanlist_async.identity import ContactLike
-    from cleanlist_async.job.job import ChosenMode, Job
+    from cleanlist_async.job.job import Job
+    from cleanlist_async.job.opening import ChosenMode
     from cleanlist_async.job.records import HalfFullPrice
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.unknown import OnUnknown
@@ -394,7 +395,8 @@ class AsyncCleanlist:
         Raises JournalLockedError when another process works on the journal, InputChangedError when the source
         or what was asked for is not what the job was begun with.
         """
-        from cleanlist_async.job.job import Job, JobSpec  # noqa: PLC0415  # see _open_bulk
+        from cleanlist_async.job.job import Job  # noqa: PLC0415  # see _open_bulk
+        from cleanlist_async.job.opening import JobSpec  # noqa: PLC0415
         from cleanlist_async.job.unknown import UnknownPolicy  # noqa: PLC0415
 
         spec = JobSpec(

@@ -221,7 +221,7 @@ class Pipeline:
         named = _named_bucket(send.error.details) if send.error else None
         permit.answered(exchange.answered_at, rejected=rejected, asked_s=asked_s, named=named)
         if rejected:
-            send.told.rejected(send.error, named, self.limiter.states())
+            send.told.rejected(send.error, named, self.limiter.states(self.route))
 
     def _note_detached(self, send: _Send) -> None:
         """Keep the workflow of a paid request whose caller has gone: it can be collected for free."""

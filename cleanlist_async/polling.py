@@ -54,6 +54,11 @@ def _tell_nobody(_answer: object) -> None:
     pass
 
 
+def wait_for_good() -> float | None:
+    """Give up at no time."""
+    return None
+
+
 @dataclass(eq=False, slots=True)
 class _Open(Generic[S]):
     """A workflow somebody waits for. `question` is the call that asks about it."""
@@ -67,7 +72,7 @@ class _Open(Generic[S]):
     context: Context = field(default_factory=copy_context)
     """Of whoever waits: what is sent for them belongs to their trace."""
     done: anyio.Event = field(default_factory=anyio.Event)
-    until: float | None = None
+    until: Callable[[], float | None] = wait_for_good
     push: Push[S] | None = None
     asked: int = 0
     last_age_s: float = 0.0
@@ -100,14 +105,15 @@ class PollScheduler:
         options: CallOptions,
         is_new: bool = True,
         tell: Callable[[S], None] = _tell_nobody,
-        until: float | None = None,
+        until: Callable[[], float | None] = wait_for_good,
         push: Push[S] | None = None,
     ) -> S:
         """Return the last answer to *question*, the status of a workflow, once it is final.
 
         *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. Each
-        answer is passed to *tell*. *until* is the time at which one gives up who waits for this workflow
-        alone: it is asked about more often while tokens are idle, and once more shortly before that. While
+        answer is passed to *tell*. *until* returns the time at which one gives up who waits for this workflow
+        alone, and then that of the next one who does: it is asked about more often while tokens are idle,
+        and once more shortly before each of these times. While
         a *push* is expected, nothing is asked unless it stays away or is a hint only. Raises the error of
         the status request when it keeps failing; a 404 within ten minutes of the submit only means that a
         replica lags.
@@ -196,15 +202,15 @@ class PollScheduler:
             age = waiting.patience.ask_at(waiting.last_age_s, eager=eager, scout=scout)
         else:
             age = waiting.asked and 1.0 + 1.5 * waiting.last_age_s
-        if waiting.until is None:
+        if (until := waiting.until()) is None:
             return age
         eager = eager and not self._relies_on(waiting.push)
-        return min(age, self._single_ask_age(waiting, eager=eager))
+        return min(age, self._single_ask_age(waiting, until, eager=eager))
 
-    def _single_ask_age(self, waiting: _Open[Any], *, eager: bool) -> float:
+    def _single_ask_age(self, waiting: _Open[Any], until: float, *, eager: bool) -> float:
         """Return the age at which one who waits for this workflow alone would ask at the latest."""
         window_s, last_s = self._limiter.limits.window_s, waiting.last_age_s
-        gives_up = (waiting.until or 0.0) - waiting.submitted_at
+        gives_up = until - waiting.submitted_at
         last_look = gives_up - min(_LAST_LOOK * window_s, gives_up / 10)
         age = last_look if last_s < last_look else math.inf
         if not eager:

@@ -47,7 +47,7 @@ class BatchStatistics:
     overloaded
         Calls that were refused because too many waited.
     queued_p50_s, queued_p99_s
-        Seconds until the contact's request was sent, of the last 2,000 callers.
+        Seconds until the contact's request was accepted, of the last 2,000 callers.
     answered_p50_s, answered_p99_s
         Seconds until the caller had its answer, of the last 2,000.
 
@@ -85,6 +85,8 @@ class Statistics:
         Requests that wait for it now, and in about how many seconds the last of them will be sent.
     available
         Requests that could be sent at once.
+    buckets
+        Those of the client's keys, and its organization's.
     paused_for_s
         Seconds for which the server asked to send none.
     detached_workflows
@@ -116,7 +118,7 @@ def statistics_of(
     counters: Counters, limiter: RateLimiter, route: Route, enrich_one: BatchStatistics
 ) -> Statistics:
     """Return the numbers of this moment, of a client that sends on *route*."""
-    buckets = limiter.states()
+    buckets = limiter.states(route)
     return Statistics(
         requests=counters.requests,
         answered=counters.answered,
@@ -141,10 +143,8 @@ def _eta_s(waiting: int, buckets: tuple[BucketState, ...], limiter: RateLimiter,
     if not waiting:
         return 0.0
     limits = limiter.limits
-    opens = {
-        bucket.name: limits.window_s if bucket.opens_in_s is None else bucket.opens_in_s for bucket in buckets
-    }
-    keys = [opens.get(key, 0.0) for key in route.keys]
-    opens_in_s = max(min(keys, default=0.0), opens.get(route.organization, 0.0))
-    per_window = min(limits.org, limits.key * len(route.keys) or limits.org)
-    return opens_in_s + (waiting - 1) // per_window * limits.window_s
+    *keys, organization = (
+        limits.window_s if bucket.opens_in_s is None else bucket.opens_in_s for bucket in buckets
+    )
+    opens_in_s = max(min(keys, default=0.0), organization)
+    return opens_in_s + (waiting - 1) // limits.per_window(len(route.keys)) * limits.window_s

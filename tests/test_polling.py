@@ -250,7 +250,10 @@ def waiting_with_push(main, *, within_s=None, **options):
         async def wait():
             now = here.client._pipeline.limiter.clock()
             options = here.client._options
-            until = None if within_s is None else now + within_s
+
+            def until():
+                return None if within_s is None else now + within_s
+
             outcome.append(
                 await polls.finished(
                     question, submitted_at=now, options=options, push=push, tell=told.append, until=until

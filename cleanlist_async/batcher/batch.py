@@ -30,20 +30,29 @@ class Lane:
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """Contacts that share a request, which is made with the options of the first who came.
+    """Contacts that share a request, which is made for the `first` who came: with its options, in its trace.
 
     `is_open` until an attempt was refused for what is in it: then it takes nobody else along.
     """
 
     lane: Lane
-    options: CallOptions
+    first: Purchase
     purchases: list[Purchase] = field(default_factory=list[Purchase])
     is_open: bool = True
+
+    @property
+    def options(self) -> CallOptions:
+        """How its requests are made."""
+        return self.first.options
 
     @property
     def callers(self) -> Iterator[Caller]:
         """Everybody who waits for it."""
         return chain.from_iterable(purchase.callers for purchase in self.purchases)
+
+    def until(self) -> float | None:
+        """Return the time at which the next of them gives up."""
+        return min((caller.until for caller in self.callers), default=None)
 
     @property
     def billed(self) -> Billed:
@@ -84,7 +93,8 @@ class Batch:
         """Cut off the second half of what is too large for one request."""
         self.reopen()
         middle = len(self.purchases) // 2
-        half = Batch(self.lane, self.options, self.purchases[middle:], is_open=False)
+        rest = self.purchases[middle:]
+        half = Batch(self.lane, rest[0], rest, is_open=False)
         del self.purchases[middle:]
         self.is_open = False
         return half

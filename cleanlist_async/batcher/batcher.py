@@ -172,8 +172,9 @@ class Batcher:
         raise error
 
     def _seconds_for(self, batches: int) -> float:
-        limits, keys = self._pipeline.limiter.limits, max(1, len(self._pipeline.route.keys))
-        return batches * self._requests_per_batch * limits.window_s / min(limits.org, limits.key * keys)
+        limits = self._pipeline.limiter.limits
+        rate = limits.per_window(len(self._pipeline.route.keys))
+        return batches * self._requests_per_batch * limits.window_s / rate
 
     def _has_tokens_for(self, batches: int) -> bool:
         free = self._pipeline.limiter.available(self._pipeline.route)
@@ -189,10 +190,12 @@ class Batcher:
     def _stand_in_line(self, lane: Lane) -> None:
         """Have a batch wait for a token if contacts wait for a batch."""
         if lane.waiting and lane.next_batch is None and not self._pipeline.root.closed:
-            first = next(iter(lane.waiting))
-            batch = Batch(lane, first.options)
-            self._pipeline.root.spawn(self._carry, batch)
+            batch = Batch(lane, first=next(iter(lane.waiting)))
+            self._start(batch)
             lane.next_batch = batch
+
+    def _start(self, batch: Batch) -> None:
+        batch.first.context.run(self._pipeline.root.spawn, self._carry, batch)
 
     async def _carry(self, batch: Batch) -> None:
         """Bring a batch to its end, whatever that is, and give it to everybody in it."""
@@ -260,7 +263,7 @@ class Batcher:
             return bool(refused)
         if len(batch.purchases) < 2:
             return False
-        self._pipeline.root.spawn(self._carry, batch.split())
+        self._start(batch.split())
         return True
 
     def _close(self, batch: Batch) -> None:
@@ -311,12 +314,17 @@ class Batcher:
         return Fetcher(self._pipeline, self._polls, options, _ignore, RequestClass.INTERACTIVE)
 
     async def _fetch(self, batch: Batch, submitted: Submitted) -> Iterable[EnrichmentResult]:
+        """Wait for the results of what is paid, also while the server cannot say how far it is."""
         fetcher = self._fetcher(batch)
         results: list[EnrichmentResult] = []
         while not results and (any(batch.callers) or self._clock() < submitted.at + facts.WAIT_TIMEOUT_S):
-            until = min((caller.until for caller in batch.callers), default=None)
             with anyio.move_on_after(facts.WAIT_TIMEOUT_S):
-                results = await fetcher.fetch(submitted, batch.lane.enrichment_type, until=until)
+                try:
+                    results = await fetcher.fetch(submitted, batch.lane.enrichment_type, until=batch.until)
+                except CleanlistError as error:
+                    if not error.retryable:
+                        raise
+                    await anyio.sleep(self._pipeline.limiter.limits.window_s / 4)
         return results
 
     def _pace(self, batch: Batch) -> Pace:
@@ -333,6 +341,8 @@ class Batcher:
 
     def _keep(self, purchase: Purchase, result: EnrichmentResult) -> None:
         """Keep a result until somebody has taken it. Those of callers who are here are taken at once."""
+        if result.status == "failed":  # cost nothing: whoever asks next may well be luckier
+            return
         self._untaken[_name(purchase)] = result
         if len(self._untaken) > facts.MAX_UNTAKEN_RESULTS:
             del self._untaken[next(iter(self._untaken))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import Context, copy_context
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -41,8 +42,8 @@ class Purchase:
 
     Attributes
     ----------
-    options
-        Those of the caller who asked first.
+    options, context
+        Those of the caller who asked first: what is sent for them belongs to their trace.
     callers
         Those who wait, in the order in which they came.
     sent
@@ -55,6 +56,7 @@ class Purchase:
     contact: Prepared
     enrichment_type: EnrichmentType
     options: CallOptions
+    context: Context = field(default_factory=copy_context)
     callers: dict[Caller, None] = field(default_factory=dict[Caller, None])
     sent: bool = False
     workflow_id: str | None = None

@@ -18,7 +18,7 @@ from cleanlist_async.identity import Prepared
 from cleanlist_async.models.public import BulkStatus, BulkSubmission
 from cleanlist_async.models.rows import EnrichmentRow
 from cleanlist_async.pipeline import Pipeline
-from cleanlist_async.polling import PollScheduler
+from cleanlist_async.polling import PollScheduler, wait_for_good
 from cleanlist_async.push import Push
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import status_call
@@ -94,12 +94,12 @@ class Fetcher:
         enrichment_type: EnrichmentType,
         *,
         finished: Callable[[], None] = lambda: None,
-        until: float | None = None,
+        until: Callable[[], float | None] = wait_for_good,
     ) -> list[EnrichmentResult]:
         """Wait for a workflow and return a result for each of its contacts, in their order.
 
-        *finished* is called once the workflow is, before its rows are completed. *until* is the time by
-        which somebody hopes for the results: see `PollScheduler.finished`.
+        *finished* is called once the workflow is, before its rows are completed. *until* returns the time
+        by which somebody hopes for the results: see `PollScheduler.finished`.
         """
         status, key = await self._finished(submitted, until)
         finished()
@@ -114,7 +114,9 @@ class Fetcher:
         )
         return _Reading(submitted, status, rows, enrichment_type).results(matched)
 
-    async def _finished(self, submitted: Submitted, until: float | None) -> tuple[BulkStatus, str | None]:
+    async def _finished(
+        self, submitted: Submitted, until: Callable[[], float | None]
+    ) -> tuple[BulkStatus, str | None]:
         """Wait for the end. Lists and rights are per user: where its key is not known, try each."""
         keys = (submitted.key,) if submitted.key else self._pipeline.route.keys or (None,)
         for key in keys:

@@ -40,6 +40,6 @@ async def results_of_lost(
     try:
         fetched = await fetcher.fetch(named, enrichment_type)
     except CleanlistError as error:
-        log.warning("a webhook names a workflow that cannot be confirmed: %s", error)
+        log.warning("a webhook names a workflow that cannot be confirmed: %s", type(error).__name__)
         return None
     return fetched if all(result.status in {"found", "not_found"} for result in fetched) else None

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.bulk.plan import rate_per_window
 from cleanlist_async.bulk.report import Progress, Summary
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.events import Events, RunFinished, RunKind, report_failure
@@ -77,8 +76,8 @@ class Teller:
     def _eta_s(self, open_workflows: int) -> float | None:
         if self._total is None:
             return None
-        limits, keys = self._pipeline.limiter.limits, len(self._pipeline.route.keys)
-        rate = rate_per_window(limits, keys)
+        limits = self._pipeline.limiter.limits
+        rate = limits.per_window(len(self._pipeline.route.keys))
         left = max(0, self._total - self.summary.contacts)
         chunks = math.ceil(left / facts.MAX_CONTACTS_PER_REQUEST)
         to_send = max(0, 2 * chunks - open_workflows - rate // 2)

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Final, Self
 
 import anyio
 
 from cleanlist_async import facts
-from cleanlist_async.budget import Budget
 from cleanlist_async.bulk.fetch import Fetcher
 from cleanlist_async.bulk.plan import Plan, seconds_for
 from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.calls import CallOptions
 from cleanlist_async.errors import (
     ConfigurationError,
-    InputChangedError,
-    JournalError,
     UnknownOutcomeError,
 )
 from cleanlist_async.events import report_failure
-from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.identity import prepare
 from cleanlist_async.job.audit import problems_of
 from cleanlist_async.job.cache import ResultCache
@@ -35,91 +29,27 @@ from cleanlist_async.job.exact import ExactSubmits
 from cleanlist_async.job.filesystem import refuse_network
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.lock import JournalLock
+from cleanlist_async.job.opening import JobSpec, begin, resumed, write_chunks
 from cleanlist_async.job.pilot import Pilot, choose
-from cleanlist_async.job.planning import refuse_changed_input, write_plan
 from cleanlist_async.job.receipts import receipts
-from cleanlist_async.job.records import Decision, HalfFullPrice, Header, SubmitMode, now
+from cleanlist_async.job.records import Decision, Header, SubmitMode
 from cleanlist_async.job.source import JobSource, Source
 from cleanlist_async.job.states import ChunkState
-from cleanlist_async.job.status import IN_DOUBT, UNFINISHED, JobReport, JobState, JobStatus, Receipt
+from cleanlist_async.job.status import JobReport, JobStatus, Receipt, status_of
 from cleanlist_async.job.submitting import PlainSubmits, Submitter, TrackedSubmits
-from cleanlist_async.job.unknown import UnknownChunk, UnknownPolicy, decide, unknown_chunks
+from cleanlist_async.job.unknown import UnknownChunk, decide, unknown_chunks
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.resources.modern import Session
-from cleanlist_async.resources.public import BULK_STATUS, check_enrichment_type, check_webhook_url
+from cleanlist_async.resources.public import BULK_STATUS
 from cleanlist_async.webhooks.event import Event, RefusedEventError
-from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.submission import Submission
 
-ChosenMode: TypeAlias = Literal["auto", "plain", "tracked", "exact"]
-_CHUNK_CONTACTS: Final = facts.MAX_CONTACTS_PER_REQUEST
 _LISTED: Final = 1_000
 """Invalid and duplicate contacts that a plan lists one by one; it counts them all."""
 _REQUESTS: Final[dict[SubmitMode, int]] = {"plain": 2, "tracked": 2, "exact": 5}
 """Requests for each chunk, where nothing goes wrong: in mode exact, the list, the price, the import, the
 status and the leads."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobSpec:
-    """What the caller of `client.job` asked for. `max_credits` in credits."""
-
-    enrichment_type: EnrichmentType
-    max_credits: float | None
-    webhook: str | None
-    submit_mode: ChosenMode
-    policy: UnknownPolicy
-    options: CallOptions
-    cache: Path | None = None
-    cache_ttl_s: float = facts.CACHE_TTL_S
-    max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
-    half_full_price: HalfFullPrice = "full"
-    api_version: ApiVersion = "v2"
-    receiver: WebhookReceiver | None = None
-    """The client's own, to which `webhook` leads if it is not given."""
-
-    @property
-    def mode(self) -> SubmitMode:
-        """The way to submit: `auto` is tracked with a webhook, else plain."""
-        if self.submit_mode == "auto":
-            return "tracked" if self.address else "plain"
-        return self.submit_mode
-
-    @property
-    def address(self) -> str | None:
-        """Where the webhooks go: the `webhook` given, or the client's receiver, where the mode has any."""
-        if self.webhook is not None or self.receiver is None or self.submit_mode in {"plain", "exact"}:
-            return self.webhook
-        return self.receiver.public_url
-
-    def check(self) -> None:
-        """Raise ConfigurationError for what cannot work."""
-        check_enrichment_type(self.enrichment_type)
-        check_webhook_url(self.webhook)
-        Budget(self.max_credits, self.enrichment_type)
-        if self.policy.on_unknown == "resubmit" and self.enrichment_type not in facts.WORST_CASE_CREDITS:
-            raise ConfigurationError(
-                f"on_unknown='resubmit' has no bound for {self.enrichment_type!r}, which costs a credit per"
-                " discovered contact.",
-                fix="Hold what is unknown, or decide with a function.",
-            )
-        if self.half_full_price not in {"full", "each"}:
-            raise ConfigurationError(f"half_full_price is full or each, not {self.half_full_price!r}.")
-        if self.submit_mode not in {"auto", "plain", "tracked", "exact"}:
-            raise ConfigurationError(
-                f"submit_mode is auto, plain, tracked or exact, not {self.submit_mode!r}."
-            )
-        if self.mode == "tracked" and not self.address:
-            raise ConfigurationError(
-                "submit_mode='tracked' needs a webhook: the public address of your receiver."
-            )
-        if self.mode == "exact" and self.enrichment_type not in facts.PERSON_TYPES:
-            raise ConfigurationError(
-                f"submit_mode='exact' takes an enrichment_type of {', '.join(facts.PERSON_TYPES)}."
-            )
-        if self.max_open_workflows < 1:
-            raise ConfigurationError("max_open_workflows must be at least 1.")
 
 
 class Job:
@@ -187,9 +117,9 @@ class Job:
             journal = Journal.at(path)
             header = journal.header
             if header is None:
-                header = await _begin(journal, source, spec, pipeline)
+                header = await begin(journal, source, spec, pipeline)
             else:
-                header = await _resumed(journal, header, source, spec, pipeline)
+                header = await resumed(journal, header, source, spec, pipeline)
                 journal.recover()
             return cls(
                 pipeline,
@@ -441,13 +371,8 @@ class Job:
             places = await choose(self._source, n, self._header.salt)
             with self._journal.transaction():
                 self._journal.forget_plan()
-                await write_plan(
-                    self._journal,
-                    self._source,
-                    self._header.salt,
-                    _CHUNK_CONTACTS,
-                    places,
-                    max_bytes=_max_bytes(self._header.submit_mode),
+                await write_chunks(
+                    self._journal, self._source, self._header.salt, self._header.submit_mode, places
                 )
             number = self._pilot_number()
         if number is None:
@@ -547,104 +472,3 @@ class Job:
         self._journal.purge()
         if self._cache is not None:
             self._cache.purge()
-
-
-def status_of(journal: Journal, header: Header, *, running: bool) -> JobStatus:
-    """Read where a job stands."""
-    latest = journal.header or header
-    counts = {state: chunks for state, (chunks, _) in journal.counts().items()}
-    per_contact = facts.WORST_CASE_CREDITS.get(header.enrichment_type) or 0
-    spent, held = journal.committed()
-    doubtful = sum(
-        chunk.held + chunk.doubtful for chunk in journal.chunks("WHERE state = 'unknown' OR doubtful > 0")
-    )
-    invalid, duplicates = journal.set_aside()
-    return JobStatus(
-        name=header.name,
-        state=_state(counts, latest, running=running),
-        enrichment_type=header.enrichment_type,
-        submit_mode=header.submit_mode,
-        contacts=header.contacts,
-        invalid=invalid,
-        duplicates=duplicates,
-        chunks=counts,
-        results=journal.statuses(),
-        credits_spent=spent,
-        credits_held=held * per_contact,
-        credits_at_risk=doubtful * per_contact,
-        max_credits=latest.max_credits,
-        paused_by=latest.paused_by,
-        shortfall_credits=latest.shortfall,
-    )
-
-
-def _state(counts: dict[ChunkState, int], header: Header, *, running: bool) -> JobState:
-    if counts.keys() & UNFINISHED:
-        if header.paused_by is not None and not running:
-            return "paused"
-        return "planned" if counts.keys() <= {ChunkState.PLANNED} and not running else "running"
-    return "complete_with_unknown" if counts.keys() & IN_DOUBT else "complete"
-
-
-async def _begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipeline) -> Header:
-    """Plan a new job. The journal holds all of the plan, or none."""
-    salt = secrets.token_bytes(16)
-    with journal.transaction():
-        contacts, duplicates_digest = await write_plan(
-            journal, source, salt, _CHUNK_CONTACTS, max_bytes=_max_bytes(spec.mode)
-        )
-        if contacts == 0:
-            raise ConfigurationError(f"{source.name} has no contacts.")
-        header = Header(
-            name=journal.path.name,
-            created_at=now(),
-            origin=_origin(pipeline),
-            enrichment_type=spec.enrichment_type,
-            submit_mode=spec.mode,
-            half_full_price=spec.half_full_price,
-            webhook=spec.address,
-            max_credits=spec.max_credits,
-            source_name=source.name,
-            source_digest=source.digest,
-            salt=salt,
-            contacts=contacts,
-            duplicates_digest=duplicates_digest,
-        )
-        journal.begin(header)
-    return header
-
-
-async def _resumed(
-    journal: Journal, header: Header, source: Source, spec: JobSpec, pipeline: Pipeline
-) -> Header:
-    """Check that this is the same job; the wall may have moved."""
-    by_default = spec.submit_mode == "auto" and spec.address != spec.webhook and header.submit_mode != "exact"
-    asked: dict[str, tuple[Any, Any]] = {
-        "enrichment_type": (header.enrichment_type, spec.enrichment_type),
-        "submit_mode": (header.submit_mode, header.submit_mode if by_default else spec.mode),
-        "half_full_price": (header.half_full_price, spec.half_full_price),
-        "webhook": (header.webhook, header.webhook if by_default else spec.address),
-        "base_url": (header.origin, _origin(pipeline)),
-    }
-    for name, (old, new) in asked.items():
-        if old != new:
-            raise InputChangedError(
-                f"The job was begun with {name} = {old!r}, and is now asked for with {new!r}.",
-                fix="Resume it as it was, or begin a new job with another journal.",
-            )
-    await refuse_changed_input(journal, header, source)
-    if header.max_credits != spec.max_credits:
-        journal.set_wall(spec.max_credits)
-    resumed = journal.header
-    if resumed is None:
-        raise JournalError("The journal has lost its header.")
-    return resumed
-
-
-def _max_bytes(mode: SubmitMode) -> int:
-    """Return the bytes of one chunk; a contact takes no more of them as a row of CSV than as JSON."""
-    return facts.MAX_IMPORT_BYTES if mode == "exact" else facts.MAX_REQUEST_BYTES
-
-
-def _origin(pipeline: Pipeline) -> str:
-    return pipeline.route.organization.rpartition("@")[2]

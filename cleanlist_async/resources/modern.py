@@ -103,7 +103,7 @@ class ModernGroup:
                 submitted_at=origin.at,
                 options=self._session.options,
                 is_new=known is not None,
-                until=now + timeout_s,
+                until=lambda: now + timeout_s,
                 tell=progress or (lambda _answer: None),
             )
         error = WaitTimeoutError(

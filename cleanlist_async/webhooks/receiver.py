@@ -54,7 +54,8 @@ class WebhookReceiver:
 
     Webhooks are not signed (docs.cleanlist.ai/guides/receiving-webhooks). Each submit has an address of its
     own below `public_url`, which only the server learns; and what comes there is believed if its workflow
-    and tasks are those of that very submit. Anything else only leads to a status request.
+    and tasks are those of that very submit. Anything else only leads to a status request. Call `receive` in
+    the event loop of its clients.
 
     Parameters
     ----------

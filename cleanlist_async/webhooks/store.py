@@ -6,7 +6,9 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol
 
-_EVENTS_KEPT: Final = 1_000
+_SUBMISSIONS_KEPT: Final = 1_000
+_EVENTS_KEPT: Final = 4
+"""Of one submission. It has one event; whoever sends more knows its token only."""
 
 
 class EventStore(Protocol):
@@ -25,15 +27,17 @@ class EventStore(Protocol):
 
 
 class MemoryEventStore:
-    """Events between receivers of one process. Keeps the latest 1,000 submissions'."""
+    """Events between receivers of one process. Keeps the latest 1,000 submissions', four of each."""
 
     def __init__(self) -> None:
         self._events: OrderedDict[str, list[bytes]] = OrderedDict()
 
     async def put(self, submission_id: str, event: bytes, /) -> None:
-        """Keep an event."""
-        self._events.setdefault(submission_id, []).append(event)
-        while len(self._events) > _EVENTS_KEPT:
+        """Keep an event, unless it is there already."""
+        kept = self._events.setdefault(submission_id, [])
+        if event not in kept and len(kept) < _EVENTS_KEPT:
+            kept.append(event)
+        while len(self._events) > _SUBMISSIONS_KEPT:
             self._events.popitem(last=False)
 
     async def take(self, submission_ids: Collection[str], /) -> Mapping[str, Sequence[bytes]]:

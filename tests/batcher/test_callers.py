@@ -163,6 +163,31 @@ def test_the_deadline_is_a_minute_and_what_was_accepted_is_collected_for_free():
     in_world(main, workflow_s=100.0, hit_rate=1.0)
 
 
+@pytest.mark.parametrize(("workflow_s", "deadline_s"), [(17.0, 20), (50.0, 59)])
+def test_each_caller_is_looked_for_once_more_before_its_own_deadline(workflow_s, deadline_s):
+    async def main(here):
+        for _ in range(25):
+            await here.client.public.validate_key()
+        hasty, patient = people(2)
+        tasks = [*start(here, [hasty], deadline_s=3), *start(here, [patient], deadline_s=deadline_s)]
+        got = await outcomes(tasks)
+        assert isinstance(got[0], WaitTimeoutError)
+        check_own_results(here, [patient], got[1:])
+        assert got[1].workflow_id == got[0].workflow_id
+        assert here.status_requests() <= 4
+
+    in_world(main, workflow_s=workflow_s)
+
+
+def test_deadlines_that_pass_one_by_one_cost_few_requests():
+    async def main(here):
+        tasks = [start(here, [contact], deadline_s=20 + n / 10)[0] for n, contact in enumerate(people(100))]
+        assert {type(one) for one in await outcomes(tasks)} == {WaitTimeoutError}
+        assert here.status_requests() <= 10
+
+    in_world(main, workflow_s=100.0)
+
+
 def test_the_clients_own_deadline_counts_if_it_is_shorter():
     async def main(here):
         with pytest.raises(WaitTimeoutError):
@@ -347,10 +372,38 @@ def test_when_the_status_cannot_be_had_each_caller_can_collect_later():
     in_world(main)
 
 
+def test_while_the_status_cannot_be_had_callers_wait_as_long_as_they_have_time():
+    async def main(here):
+        here.sandbox.add_fault(Fault(STATUS, status=503, times=8))
+        contacts = people(2)
+        hasty, patient = await outcomes(
+            [*start(here, contacts[:1], deadline_s=15), *start(here, contacts[1:], deadline_s=60)]
+        )
+        assert isinstance(hasty, WaitTimeoutError)
+        assert hasty.workflow_id == patient.workflow_id
+        check_own_results(here, contacts[1:], [patient])
+        check_own_results(here, contacts[:1], await outcomes(start(here, contacts[:1])))
+        assert len(here.ledger.contacts) == 2
+        check_nothing_leaks(here)
+
+    in_world(main)
+
+
 def test_a_workflow_that_the_server_ends_is_a_failed_result():
     async def main(here):
         got = await outcomes(start(here, people(2)))
         assert [one.status for one in got] == ["failed", "failed"]
+
+    in_world(main, shape=Shape(failed_workflows=1.0))
+
+
+def test_a_failure_that_nobody_waited_for_is_not_kept_for_whoever_asks_next():
+    async def main(here):
+        await outcomes(start(here, people(1), deadline_s=2))
+        await anyio.sleep(120)
+        [again] = await outcomes(start(here, people(1)))
+        assert again.status == "failed"
+        assert here.submits() == 2
 
     in_world(main, shape=Shape(failed_workflows=1.0))
 

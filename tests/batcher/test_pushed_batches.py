@@ -14,7 +14,7 @@ from tests.support.callers import check_nothing_leaks, check_own_results, outcom
 from tests.support.virtual_sandbox import people
 from tests.webhooks.couriers import with_webhooks
 
-SUBMIT = "/enrich/bulk"
+SUBMIT, STATUS = "/enrich/bulk", "/enrich/status"
 
 
 @pytest.mark.parametrize("median_s", [2.0, 20.0])
@@ -76,3 +76,15 @@ def test_a_lost_batch_that_was_never_processed_is_unknown_to_its_callers():
         assert not receiver._open
 
     with_webhooks(main, workflow_s=5.0)
+
+
+def test_a_workflow_that_cannot_be_confirmed_is_logged_without_the_server_s_words(caplog):
+    async def main(here, _receiver, _courier):
+        here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+        here.sandbox.add_fault(Fault(STATUS, status=403, body={"detail": "not Ada0 Lovelace0"}))
+        [error] = await outcomes(start(here, people(1)))
+        assert isinstance(error, UnknownOutcomeError)
+
+    with_webhooks(main)
+    assert "cannot be confirmed: PermissionDeniedError" in caplog.text
+    assert "Lovelace0" not in caplog.text

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
 
-from cleanlist_async import AsyncCleanlist, RateLimiter, RateLimits
+from cleanlist_async import AsyncCleanlist, RateLimiter, RateLimitError, RateLimits
 from cleanlist_async.integrations.fastapi import (
     CleanlistDep,
     cleanlist_lifespan,
+    health_of,
     health_router,
     install_error_handlers,
 )
@@ -96,3 +97,18 @@ async def test_the_probe_is_documented():
     paths = app.openapi()["paths"]
     answer = paths["/health"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert answer == {"$ref": "#/components/schemas/Health"}
+
+
+async def test_the_health_of_one_client_is_not_that_of_another_beside_it():
+    limiter = RateLimiter(RateLimits())
+    async with FaultyServer(always(REFUSED), max_requests=10) as server:
+        paused = AsyncCleanlist(KEY, base_url=server.base_url, limiter=limiter)
+        well = AsyncCleanlist(
+            ["clapi_other_one", "clapi_other_two"], base_url=server.base_url, limiter=limiter
+        )
+        async with paused, well:
+            with pytest.raises(RateLimitError):
+                await paused.public.credits_balance()
+            assert health_of(paused).status == "degraded"
+            assert (health_of(well).status, health_of(well).tokens_available) == ("ok", 60)
+            assert [bucket.limit for bucket in well.statistics().buckets] == [30, 30, 60]

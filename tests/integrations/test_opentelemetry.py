@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from cleanlist_async import errors
 from cleanlist_async.integrations.opentelemetry import OpenTelemetry
+from tests.support.callers import outcomes, start
 from tests.support.clients import ACCEPTED, ADA, ANSWERS, outcome_of, respond, virtually
 from tests.support.virtual_sandbox import in_world, people
 
@@ -149,6 +150,27 @@ def test_what_two_runs_send_hangs_below_each_of_them(exporter, provider):
         submits = {span.attributes.get("cleanlist.workflow_id") for span in below} - {None}
         assert submits == workflows[name]
         assert sum(span.name == "cleanlist.bulk_status" for span in below) >= 2
+
+
+def test_a_batch_hangs_below_the_caller_who_came_first_of_those_in_it(exporter, provider):
+    tracer = provider.get_tracer("app")
+
+    async def main(here):
+        tasks = []
+        for name, first in (("one", 0), ("two", 300)):
+            with tracer.start_as_current_span(name):
+                tasks += start(here, people(300, first))
+        await outcomes(tasks)
+
+    in_world(main, client_options={"on_event": OpenTelemetry(provider)})
+    spans = exporter.get_finished_spans()
+    roots = {span.context.span_id: span.name for span in spans if span.name in {"one", "two"}}
+    calls = [span for span in spans if span.name.startswith("cleanlist.")]
+    submits = [roots[span.parent.span_id] for span in calls if span.name == "cleanlist.submit_bulk"]
+    assert submits == ["one", "one", "two"]
+    assert {roots[span.parent.span_id] for span in calls if span.name == "cleanlist.bulk_status"} == set(
+        roots.values()
+    )
 
 
 def run_python(code):

@@ -227,6 +227,10 @@ async def test_field_errors_in_our_words_where_the_server_s_could_quote_a_contac
             "type": "value_error",
         },
     ]
+    error.field_errors = (FieldError(("body", PRIVATE), PRIVATE, PRIVATE, 7),)
+    assert (await answered(error)).json()["errors"] == [
+        {"loc": ["body", "?"], "msg": "This field is not valid.", "type": "invalid"}
+    ]
 
 
 async def test_field_errors_of_our_own_are_told_as_they_are():

@@ -439,6 +439,17 @@ def test_a_store_in_memory_does_not_grow_for_ever():
     assert len(anyio.run(fill)) == 1_000
 
 
+def test_a_store_in_memory_keeps_no_replays_and_few_events_of_one_submission():
+    async def fill(events):
+        store = MemoryEventStore()
+        for event in events:
+            await store.put("it", event)
+        return (await store.take(["it"]))["it"]
+
+    assert anyio.run(fill, [EVENT] * 1_000) == [EVENT]
+    assert anyio.run(fill, [b"%d" % n for n in range(1_000)]) == [b"0", b"1", b"2", b"3"]
+
+
 # -- tokens of others ------------------------------------------------------------------------------
 
 

@@ -16,7 +16,8 @@ from cleanlist_async.cli.inputs import TableOptions, check_output
 from cleanlist_async.cli.jobs.listening import parse_address
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import MAX_CONTACTS_PER_REQUEST, EnrichmentType
-from cleanlist_async.job.job import ChosenMode, Job
+from cleanlist_async.job.job import Job
+from cleanlist_async.job.opening import ChosenMode
 from cleanlist_async.job.records import HalfFullPrice, Header
 from cleanlist_async.resources.public import check_enrichment_type, check_webhook_url
 from cleanlist_async.webhooks.receiver import WebhookReceiver

@@ -230,17 +230,18 @@ def _field_problems(error: CleanlistError) -> list[FieldProblem]:
         return [FieldProblem(loc=place, msg=error.problem, type="table")] if error.problem else []
     if not isinstance(error, RequestValidationError):
         return []
-    return [
-        FieldProblem(loc=list(found.loc), msg=_message(found, error), type=found.type)
-        for found in error.field_errors
-    ]
-
-
-def _message(found: FieldError, error: RequestValidationError) -> str:
-    """Return our own words: the server's may quote the value, perhaps that of another caller's contact."""
     if error.status is None:
-        return found.msg
-    return _FIELD_MESSAGES.get(found.type, "This field is not valid.")
+        return [FieldProblem(loc=list(one.loc), msg=one.msg, type=one.type) for one in error.field_errors]
+    return [_in_our_words(found) for found in error.field_errors]
+
+
+def _in_our_words(found: FieldError) -> FieldProblem:
+    """Leave out the server's, which may quote the value, perhaps that of another caller's contact."""
+    return FieldProblem(
+        loc=[part if isinstance(part, int) else _plain_id(part) or "?" for part in found.loc],
+        msg=_FIELD_MESSAGES.get(found.type, "This field is not valid."),
+        type=_plain_id(found.type) or "invalid",
+    )
 
 
 def _details(status: int) -> Iterable[str]:
