@@ -95,6 +95,13 @@ SMALLEST_LIMIT: Final = 3
 TOKENS_KEPT_FROM_STATUS: Final = 3
 """Key tokens that status requests leave alone while submits wait."""
 
+LEASE_S: Final = 60.0
+"""Seconds that a process may keep a shared token without a word: as long as a request takes at most."""
+LOOK_S: Final = 1.0
+"""Seconds between two looks at a shared store, where nothing tells when a token returns."""
+LONGEST_ERRAND_S: Final = 2.0
+"""Seconds that the end of a process waits for the last word to its shared store."""
+
 # -- credits (PUBLIC/enrichment-types, PUBLIC/credits) -------------------------------------------
 
 EnrichmentType = Literal["none", "partial", "phone_only", "full", "prospecting_only"]

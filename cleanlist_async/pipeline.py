@@ -185,6 +185,9 @@ class Pipeline:
             with anyio.CancelScope(shield=paid):  # closing the client waits for a paid request's answer
                 if send.abandoned or self.root.closed:
                     return
+                if send.permit.is_overdue:  # not a byte has left, so it is tried again with another
+                    send.exchange.failure, send.exchange.reason = "connection", "its rate-limit lease ran out"
+                    return
                 send.started = True
                 self.counters.requests += 1
                 send.told.attempt_started(send.permit)

@@ -13,11 +13,26 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import Final
+from typing import Final, NotRequired, TypedDict
 
 from cleanlist_async import facts
 
 _UNTIL_ANSWER: Final = math.inf
+_NEVER: Final = -math.inf
+
+
+class WindowState(TypedDict):
+    """A window as plain data, for stores that several processes share. A moment that is missing never was."""
+
+    in_flight: int
+    returning: list[float]
+    capacity: float
+    burst_spent: bool
+    tried: bool
+    probing: bool
+    shrunk_at: NotRequired[float]
+    paused_until: NotRequired[float]
+    smooth_until: NotRequired[float]
 
 
 class Window:
@@ -44,12 +59,12 @@ class Window:
         self.window_s = window_s
         self.margin_s = margin_s
         self.grace_s = grace_s
-        self.paused_until = -math.inf
-        self.smooth_until = -math.inf
+        self.paused_until = _NEVER
+        self.smooth_until = _NEVER
         self._in_flight = 0
         self._returning: list[float] = []
         self._capacity = float(limit)
-        self._shrunk_at = -math.inf
+        self._shrunk_at = _NEVER
         self._burst_spent = False
         self._tried = False
         self._probing = False
@@ -65,18 +80,19 @@ class Window:
         free = max(0, self._free(now))
         return 1 if free > 1 and self._burst_spent and not self._tried else free
 
-    def opens_at(self, now: float, keep: int = 0) -> float:
-        """Return when more than *keep* tokens are free; infinity when only an answer can bring that.
+    def opens_at(self, now: float, keep: int = 0, ahead: int = 0) -> float:
+        """Return when more than *keep* tokens are free, after *ahead* others have taken one each.
 
-        Of a small limit, no more than a quarter is kept.
+        Infinity when only an answer can bring that. Of a small limit, no more than a quarter is kept.
         """
+        needed = 1 + ahead
         if keep:
-            keep = min(keep, int(self.capacity(now)) // 4)
-        if self.available(now) > keep:
+            needed += min(keep, int(self.capacity(now)) // 4)
+        if self.available(now) >= needed:
             return now
-        if self._probing or (keep and self._must_probe):
+        if self._probing or (needed > 1 and self._must_probe):
             return _UNTIL_ANSWER
-        missing = keep + 1 - self._free(now)
+        missing = needed - self._free(now)
         growable = min(missing, self.limit - int(self.capacity(now)))
         opens = min(self._opens_with(grown, missing, now) for grown in range(max(growable, 0) + 1))
         return max(opens, self.paused_until)
@@ -154,6 +170,42 @@ class Window:
         self._probing = self._probing or other._probing
         if other._shrunk_at > self._shrunk_at:
             self._capacity, self._shrunk_at = other._capacity, other._shrunk_at
+
+    def shift(self, by_s: float) -> None:
+        """Read every moment by a clock that is *by_s* ahead of the one they were noted by."""
+        self.restore(self.state(), by_s)
+
+    # -- as plain data -------------------------------------------------------------------------
+
+    def state(self) -> WindowState:
+        """Return everything but the limits."""
+        state = WindowState(
+            in_flight=self._in_flight,
+            returning=sorted(self._returning),
+            capacity=self._capacity,
+            burst_spent=self._burst_spent,
+            tried=self._tried,
+            probing=self._probing,
+        )
+        if self._shrunk_at > _NEVER:
+            state["shrunk_at"] = self._shrunk_at
+        if self.paused_until > _NEVER:
+            state["paused_until"] = self.paused_until
+        if self.smooth_until > _NEVER:
+            state["smooth_until"] = self.smooth_until
+        return state
+
+    def restore(self, state: WindowState, shift_s: float = 0.0) -> None:
+        """Become what *state* says, whose clock is *shift_s* behind ours."""
+        self._in_flight = state["in_flight"]
+        self._returning = [at + shift_s for at in state["returning"]]
+        self._capacity = state["capacity"]
+        self._burst_spent = state["burst_spent"]
+        self._tried = state["tried"]
+        self._probing = state["probing"]
+        self._shrunk_at = state.get("shrunk_at", _NEVER) + shift_s
+        self.paused_until = state.get("paused_until", _NEVER) + shift_s
+        self.smooth_until = state.get("smooth_until", _NEVER) + shift_s
 
     # -- inside --------------------------------------------------------------------------------
 

@@ -25,8 +25,9 @@ FLOORS = (
         "requests",
         "headers",
         "csv_parts",
+        "shared_file",
     },
-    {"ratelimit", "transport", "root_task", "events"},
+    {"ratelimit", "transport", "root_task", "events", "mailbox"},
     {
         "calls",
         "verdict",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -9,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from cleanlist_async import __version__
-from cleanlist_async.cli.commands import account, agents, files, jobs, lists, server, single
+from cleanlist_async.cli.commands import account, agents, files, jobs, limits, lists, server, single
 from cleanlist_async.cli.exits import DEBUG_FLAG, MEANINGS
 
 _EPILOG: Final = "Exit codes: " + "; ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items()) + "."
@@ -61,8 +62,19 @@ _VERSION: Final = typer.Option(
 def _main(
     *,
     version: Annotated[bool, _VERSION] = False,  # noqa: ARG001 - its callback has done it
+    limits_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="CLEANLIST_LIMITS_FILE",
+            help="File through which all runs on this machine share the rate limits; none for no file. "
+            "By default it is in your cache directory.",
+        ),
+    ] = None,
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, hidden=True, help="Show tracebacks.")] = False,
 ) -> None:
+    if limits_file is not None:
+        os.environ["CLEANLIST_LIMITS_FILE"] = limits_file
     if debug:
         import logging  # noqa: PLC0415 - only here
 
@@ -98,4 +110,5 @@ _panel(
     credits=account.balance,
     usage=account.usage,
 )
+app.add_typer(limits.app, name="limits", rich_help_panel=_ACCOUNT)
 _panel("Development", sandbox=server.sandbox)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ import anyio
 from rich.console import Console
 
 from cleanlist_async.cli.exits import CommandError, ExitCode
+from cleanlist_async.cli.limits_file import limiter_of
 from cleanlist_async.cli.progress import warnings_shown
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.facts import MAX_RETRIES
-from cleanlist_async.ratelimit import RateLimits
+from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL, MAX_RETRIES
+from cleanlist_async.ratelimit import RateLimiter, RateLimits
+from cleanlist_async.transport import is_loopback
 
 if TYPE_CHECKING:
     from cleanlist_async.webhooks.receiver import WebhookReceiver
@@ -39,12 +42,19 @@ class Connection:
 
     def open(self, webhooks: WebhookReceiver | None = None) -> AsyncCleanlist:
         """Return a client. Raises ConfigurationError, for instance where there is no key."""
+        limiter = self.limiter()
         return AsyncCleanlist(
             base_url=self.base_url,
-            rate_limits=self.limits,
+            rate_limits=None if limiter else self.limits,
+            limiter=limiter,
             max_retries=self.max_retries,
             webhooks=webhooks,
         )
+
+    def limiter(self) -> RateLimiter | None:
+        """Return the limiter that runs on this machine share; None where each keeps the limits alone."""
+        base_url = self.base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+        return limiter_of(self.limits, on_loopback=is_loopback(base_url))
 
     def as_typed(self) -> str:
         """Return the options as they would be typed again, with a blank before each."""

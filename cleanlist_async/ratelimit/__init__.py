@@ -1,8 +1,8 @@
 """The rate limiter: two buckets, both tokens or none, and no 429 by construction."""
 
+from cleanlist_async.ratelimit.buckets import BucketState, Route
 from cleanlist_async.ratelimit.limiter import Clock, Permit, RateLimiter
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.lines import Pace, RequestClass
-from cleanlist_async.ratelimit.memory import BucketState, Route
 
 __all__ = ["BucketState", "Clock", "Pace", "Permit", "RateLimiter", "RateLimits", "RequestClass", "Route"]

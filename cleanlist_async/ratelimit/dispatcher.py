@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container
 
 from cleanlist_async import facts
 from cleanlist_async.errors import RateLimitError
+from cleanlist_async.ratelimit.buckets import Bucket, Lease, Route
 from cleanlist_async.ratelimit.lines import Pace, RequestClass, Waiter, WaitingLines
-from cleanlist_async.ratelimit.memory import Bucket, Lease, MemoryStore, Route
 from cleanlist_async.ratelimit.shaper import Shaper
+from cleanlist_async.ratelimit.store import Store
 
 
-class Dispatcher:
+class Dispatcher(ABC):
     """The waiters of one event loop, its one timer, and its shapers."""
 
-    def __init__(self, store: MemoryStore, clock: Callable[[], float], wake_all: Callable[[], None]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float], wake_all: Callable[[], None]) -> None:
         self.lines = WaitingLines(store.limits.window_s)
         self._store = store
         self._clock = clock
@@ -40,7 +42,7 @@ class Dispatcher:
             lease = await self._turn(waiter)
             if waiter.shaped:
                 await self._pass_shapers(lease)
-            if not self._store.is_paused(lease, self._clock()):
+            if not self._store.is_stale(lease, self._clock()):
                 return lease
             self._store.unsent(lease)  # a 429 came between the grant and this moment
             waiter.future = asyncio.get_running_loop().create_future()
@@ -82,7 +84,7 @@ class Dispatcher:
             shaped = self._is_shaped(waiter, now)
             busy = self._in_shaper if shaped else ()
             keep = self._keep(waiter) if waiter.kind is RequestClass.STATUS else 0
-            taken = self._store.take(waiter.route, now, keep=keep, busy=busy)
+            taken = self._take(waiter, now, keep, busy)
             if isinstance(taken, Lease):
                 self.lines.leave(waiter)
                 waiter.shaped = shaped
@@ -92,6 +94,10 @@ class Dispatcher:
                 return now
             opens = min(opens, taken)
         return opens
+
+    @abstractmethod
+    def _take(self, waiter: Waiter, now: float, keep: int, busy: Container[str]) -> Lease | float:
+        """Take the tokens of *waiter*, or return when to try again; infinity when no clock can tell."""
 
     def _keep(self, waiter: Waiter) -> int:
         """Return the key tokens that a status request leaves to submits, until it has aged ahead of them."""
@@ -167,3 +173,11 @@ def _paused(pause_s: float) -> RateLimitError:
         retry_after_s=pause_s,
         fix=f"Call again in {pause_s:.0f} s.",
     )
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, or None."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

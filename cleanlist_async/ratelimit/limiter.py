@@ -8,13 +8,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from os import PathLike
 from random import Random
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
-from cleanlist_async.ratelimit.dispatcher import Dispatcher
+from cleanlist_async.ratelimit.buckets import BucketState, Lease, Route
+from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.lines import Pace, RequestClass
-from cleanlist_async.ratelimit.memory import BucketState, Lease, MemoryStore, Route
+from cleanlist_async.ratelimit.memory import MemoryStore
+from cleanlist_async.ratelimit.store import Store
 
 Clock: TypeAlias = Callable[[], float]
 
@@ -34,6 +37,11 @@ class Permit:
     def key(self) -> str | None:
         """The name of the key to send with; None for a JWT."""
         return self.lease.key
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it is too late to send: a shared store was not reached for so long that others may."""
+        return self.lease.is_overdue(self._limiter.clock())
 
     def answered(
         self, at: float, *, rejected: bool = False, asked_s: float | None = None, named: str | None = None
@@ -73,19 +81,48 @@ class RateLimiter:
         Seconds that never go back; replaced in tests.
     rng
         Source of jitter; replaced in tests.
+    store
+        Where the tokens are; by default in the memory of this process. It brings its own limits.
 
     """
 
     def __init__(
-        self, limits: RateLimits | None = None, *, clock: Clock = time.monotonic, rng: Random | None = None
+        self,
+        limits: RateLimits | None = None,
+        *,
+        clock: Clock = time.monotonic,
+        rng: Random | None = None,
+        store: Store | None = None,
     ) -> None:
-        self.limits = limits or RateLimits()
+        self.store = store or MemoryStore(limits or RateLimits())
+        self.limits = self.store.limits
         self.clock = clock
         self.rng = rng or Random()  # noqa: S311  # jitter, not cryptography
-        self.store = MemoryStore(self.limits)
         self.rejections = 0
         self._lock = threading.Lock()
         self._dispatchers: dict[asyncio.AbstractEventLoop, Dispatcher] = {}
+
+    @classmethod
+    def sqlite(
+        cls,
+        path: str | PathLike[str],
+        limits: RateLimits | None = None,
+        *,
+        clock: Clock | None = None,
+        rng: Random | None = None,
+    ) -> Self:
+        """Share the limits with all processes of this machine that open the file at *path*.
+
+        The file is made when it is not there, for its owner alone; it outlives every process, and holds
+        fingerprints of keys, no keys. All that share it must give the same *limits*. It must not be on a
+        network file system. Raises ConfigurationError when it cannot be used.
+        """
+        from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415  # sqlite3 is not small
+        from cleanlist_async.ratelimit.sqlite import LimitsFile, boot_clock  # noqa: PLC0415
+
+        clock = clock or boot_clock
+        backend = LimitsFile(path, limits or RateLimits(), clock)
+        return cls(clock=clock, rng=rng, store=SharedStore(backend, clock))
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace = "auto") -> Permit:
         """Wait for both tokens of a request of class *kind*.
@@ -101,7 +138,7 @@ class RateLimiter:
 
     def waiting(self, kind: RequestClass | None = None) -> int:
         """Return how many requests (of one class) wait in this event loop; 0 where none runs."""
-        loop = _running_loop()
+        loop = running_loop()
         dispatcher = self._dispatchers.get(loop) if loop else None
         return dispatcher.lines.count(kind) if dispatcher else 0
 
@@ -142,7 +179,7 @@ class RateLimiter:
 
     def wake_all(self, returns_at: float = -math.inf) -> None:
         """Let every event loop look again for tokens to hand out: one returns at *returns_at*."""
-        running = _running_loop()
+        running = running_loop()
         for loop, dispatcher in self._dispatchers.items():
             if loop is running:
                 dispatcher.wake(returns_at)
@@ -153,15 +190,8 @@ class RateLimiter:
     def _dispatcher(self) -> Dispatcher:
         loop = asyncio.get_running_loop()
         if (dispatcher := self._dispatchers.get(loop)) is None:
-            dispatcher = Dispatcher(self.store, self.clock, self.wake_all)
+            dispatcher = self.store.dispatcher(self.clock, self.wake_all)
             with self._lock:  # replaced, never changed: other threads may be walking through it
                 alive = {known: its for known, its in self._dispatchers.items() if not known.is_closed()}
                 self._dispatchers = {**alive, loop: dispatcher}
         return dispatcher
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-from cleanlist_async.ratelimit.memory import Lease, Route
+from cleanlist_async.ratelimit.buckets import Lease, Route
 
 Pace: TypeAlias = Literal["auto", "burst", "smooth"]
 
@@ -97,19 +97,25 @@ class WaitingLines:
 
     def heads(self, kind: RequestClass | None = None) -> list[Waiter]:
         """Return the first of each line (of one class), the best rank first."""
-        firsts = [next(iter(line)) for key, line in self._lines.items() if kind is None or key[1] is kind]
-        gone = [first for first in firsts if first.future.done()]
-        if gone:  # cancelled, but its task has not run since
-            for waiter in gone:
+        firsts = self._firsts(kind)
+        while gone := [first for first in firsts if first.future.done()]:
+            for waiter in gone:  # cancelled, but its task has not run since
                 self.leave(waiter)
-            return self.heads(kind)
+            firsts = self._firsts(kind)
         if len(firsts) > 1:
             firsts.sort(key=_by_rank)
         return firsts
 
+    def _firsts(self, kind: RequestClass | None) -> list[Waiter]:
+        return [next(iter(line)) for key, line in self._lines.items() if kind is None or key[1] is kind]
+
     def is_head(self, waiter: Waiter) -> bool:
         """Whether nobody stands before *waiter* in its line."""
         return next(iter(self._line(waiter)), None) is waiter
+
+    def is_alone(self, waiter: Waiter) -> bool:
+        """Whether nobody else stands in the line of *waiter*."""
+        return len(self._line(waiter)) == 1
 
     def _line(self, waiter: Waiter) -> _Line:
         return self._lines.setdefault((waiter.route, waiter.kind, waiter.pace), OrderedDict())

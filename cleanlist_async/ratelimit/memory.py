@@ -1,91 +1,25 @@
-"""The store behind the limiter: the state of all buckets, in this process's memory.
+"""The store behind the limiter of one process: the state of all buckets, in its memory.
 
-Plain data under a lock, shared by every client and event loop of the process, so that two
-`asyncio.run` within one minute do not double the rate. A restarted process has forgotten its last
-minute. Stores that outlive a process need only these same few methods.
+Two `asyncio.run` within one minute do not double the rate; a restarted process has forgotten its last
+minute. `cleanlist_async.ratelimit.shared` holds what outlives a process, and what several share.
 """
 
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Container
-from dataclasses import dataclass, field
-from random import Random
+from collections.abc import Callable, Container
 
-from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.retry import pause_s
-from cleanlist_async.window import Window
+from cleanlist_async.ratelimit.buckets import Bucket, Buckets, Lease, Route
+from cleanlist_async.ratelimit.dispatcher import Dispatcher
+from cleanlist_async.ratelimit.lines import Waiter
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The buckets a request must pass: any one of `keys` (none for a JWT), and the organization's.
+class MemoryStore(Buckets):
+    """Buckets that nobody else has a share in. Every method may be called from any thread."""
 
-    Names, never secrets: a key is known here by its fingerprint.
-    """
-
-    keys: tuple[str, ...]
-    organization: str
-
-    def only(self, key: str) -> Route:
-        """Return this route narrowed to one key: a workflow is polled with the key that submitted it."""
-        return Route((key,), self.organization) if key in self.keys else self
-
-    def keys_apart_from(self, other: Route) -> bool:
-        """Whether the two share no key."""
-        return not any(key in other.keys for key in self.keys)
-
-
-@dataclass(eq=False, slots=True)
-class Bucket:
-    """A named window. Two buckets that turn out to be one organization share a window from then on."""
-
-    name: str
-    window: Window
-    rejections: int = 0
-    interactive_at: float = -math.inf
-    merged: list[Bucket] = field(default_factory=list["Bucket"], repr=False)
-    """Buckets that became this one; leases of that time still hold them."""
-
-
-@dataclass(eq=False, slots=True)
-class Lease:
-    """The tokens of one request: one from each bucket of its route, taken together."""
-
-    key: str | None
-    buckets: tuple[Bucket, ...]
-    probes: list[bool]
-
-
-@dataclass(frozen=True, slots=True)
-class BucketState:
-    """One bucket at one moment. ``opens_in_s`` is None while only an answer can free a token."""
-
-    name: str
-    limit: int
-    capacity: int
-    available: int
-    in_flight: int
-    opens_in_s: float | None
-    paused_for_s: float
-
-    @property
-    def use(self) -> float:
-        """The share of the limit that is taken, or kept back after a 429: from 0 to 1."""
-        return 1 - self.available / self.limit if self.limit else 1.0
-
-
-class MemoryStore:
-    """All buckets of one limiter. Every method may be called from any thread."""
-
-    def __init__(self, limits: RateLimits) -> None:
-        self.limits = limits
-        self._lock = threading.RLock()
-        self._keys: dict[str, Bucket] = {}
-        self._organizations: dict[str, Bucket] = {}
-        self._organization_of: dict[str, str] = {}
-        self._disturbed_until = -math.inf
+    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[], None]) -> Dispatcher:
+        """Open the waiting lines of the running event loop."""
+        return MemoryDispatcher(self, clock, wake_all)
 
     # -- taking both tokens, or none -----------------------------------------------------------
 
@@ -129,13 +63,6 @@ class MemoryStore:
     def _lease(self, key: str | None, buckets: tuple[Bucket, ...], now: float) -> Lease:
         return Lease(key, buckets, [bucket.window.take(now) for bucket in buckets])
 
-    def available(self, route: Route, now: float) -> int:
-        """Return how many tokens could be taken now, from all keys and from the organization."""
-        with self._lock:
-            organization = max(0, self._organization(route.organization).window.available(now))
-            keys = [max(0, self._key(name).window.available(now)) for name in route.keys]
-            return min(organization, sum(keys)) if keys else organization
-
     # -- giving them back ----------------------------------------------------------------------
 
     def answered(self, lease: Lease, now: float, *, accepted: bool) -> None:
@@ -158,121 +85,13 @@ class MemoryStore:
             for bucket, probe in zip(lease.buckets, lease.probes, strict=True):
                 bucket.window.unsent(probe=probe)
 
-    def reject(self, lease: Lease, now: float, asked_s: float | None, named: str | None, rng: Random) -> None:
-        """Pause the buckets of a request answered 429 (only the one it names), and keep to less of them."""
-        with self._lock:
-            hit = [bucket for bucket in lease.buckets if named in (None, self._kind(bucket))]
-            for bucket in hit or lease.buckets:
-                if now >= bucket.window.paused_until:  # the 429s of one volley count as one
-                    bucket.rejections += 1
-                bucket.window.pause(now + pause_s(bucket.rejections, rng, asked_s))
-                bucket.window.reject(now)
-                until = max(bucket.window.paused_until, bucket.window.smooth_until)
-                self._disturbed_until = max(self._disturbed_until, until)
 
-    def _kind(self, bucket: Bucket) -> str:
-        return "key" if self._keys.get(bucket.name) is bucket else "organization"
+class MemoryDispatcher(Dispatcher):
+    """Takes tokens out of this process's memory: they are there, or it is known when they will be."""
 
-    # -- what else the limiter asks ------------------------------------------------------------
+    def __init__(self, store: MemoryStore, clock: Callable[[], float], wake_all: Callable[[], None]) -> None:
+        super().__init__(store, clock, wake_all)
+        self._take_now = store.take
 
-    def paused_for_s(self, route: Route, now: float) -> float:
-        """Return for how many seconds nothing may be sent on this route; 0 when something may."""
-        if now >= self._disturbed_until:
-            return 0.0
-        with self._lock:
-            until = self._organization(route.organization).window.paused_until
-            keys = [self._key(name).window.paused_until for name in route.keys]
-            return max(0.0, until - now, min(keys, default=until) - now)
-
-    def is_disturbed(self, now: float) -> bool:
-        """Whether a 429 of the last minutes is still felt anywhere."""
-        return now < self._disturbed_until
-
-    def is_paused(self, lease: Lease, now: float) -> bool:
-        """Whether a bucket of this lease was paused since its tokens were taken."""
-        return now < self._disturbed_until and any(
-            now < bucket.window.paused_until for bucket in lease.buckets
-        )
-
-    def must_be_smooth(self, route: Route, now: float) -> bool:
-        """Whether a recent 429 asks for even pacing on this route."""
-        if now >= self._disturbed_until:
-            return False
-        with self._lock:
-            buckets = [self._organization(route.organization), *map(self._key, route.keys)]
-            return any(now < bucket.window.smooth_until for bucket in buckets)
-
-    def note_interactive(self, route: Route, now: float) -> None:
-        """Remember that an interactive call uses this organization's bucket."""
-        with self._lock:
-            self._organization(route.organization).interactive_at = now
-
-    def has_interactive(self, route: Route, now: float) -> bool:
-        """Whether an interactive call used this organization's bucket within the last two windows."""
-        with self._lock:
-            return now - self._organization(route.organization).interactive_at < 2 * self.limits.window_s
-
-    def join(self, organization: str, other: str) -> None:
-        """Make two names one organization: what was sent under either counts for both."""
-        with self._lock:
-            ours, theirs = self._organization(organization), self._organizations.get(other)
-            if theirs is None:
-                self._organizations[other] = ours
-            elif theirs is not ours:
-                self._merge(ours, theirs)
-
-    def _merge(self, ours: Bucket, theirs: Bucket) -> None:
-        ours.window.absorb(theirs.window)
-        ours.interactive_at = max(ours.interactive_at, theirs.interactive_at)
-        ours.rejections = max(ours.rejections, theirs.rejections)
-        ours.merged += [theirs, *theirs.merged]
-        for bucket in ours.merged:
-            bucket.window = ours.window
-        self._organizations = {
-            name: ours if bucket is theirs else bucket for name, bucket in self._organizations.items()
-        }
-
-    def states(self, now: float, route: Route | None = None) -> tuple[BucketState, ...]:
-        """Return the state of each bucket at *now*, or of those of *route*: its keys, its organization."""
-        with self._lock:
-            if route is not None:
-                buckets = [*map(self._key, route.keys), self._organization(route.organization)]
-            else:
-                buckets = list(dict.fromkeys((*self._keys.values(), *self._organizations.values())))
-            return tuple(_state(bucket, now) for bucket in buckets)
-
-    def attach(self, route: Route) -> None:
-        """Learn which organization the keys of *route* belong to, joining what they tell is one."""
-        with self._lock:
-            for key in route.keys:
-                self.join(route.organization, self._organization_of.setdefault(key, route.organization))
-
-    def is_touched(self, route: Route, now: float) -> bool:
-        """Whether any key of *route* has tokens out, which another store would know nothing of."""
-        with self._lock:
-            known = [self._keys[name] for name in route.keys if name in self._keys]
-            return any(not bucket.window.is_untouched(now) for bucket in known)
-
-    def _key(self, name: str) -> Bucket:
-        if (bucket := self._keys.get(name)) is None:
-            bucket = self._keys[name] = Bucket(name, self.limits.key_window())
-        return bucket
-
-    def _organization(self, name: str) -> Bucket:
-        if (bucket := self._organizations.get(name)) is None:
-            bucket = self._organizations[name] = Bucket(name, self.limits.organization_window())
-        return bucket
-
-
-def _state(bucket: Bucket, now: float) -> BucketState:
-    window = bucket.window
-    opens_in = max(0.0, window.opens_at(now) - now)
-    return BucketState(
-        name=bucket.name,
-        limit=window.limit,
-        capacity=int(window.capacity(now)),
-        available=max(0, window.available(now)),
-        in_flight=window.in_flight,
-        opens_in_s=None if math.isinf(opens_in) else opens_in,
-        paused_for_s=max(0.0, window.paused_until - now),
-    )
+    def _take(self, waiter: Waiter, now: float, keep: int, busy: Container[str]) -> Lease | float:
+        return self._take_now(waiter.route, now, keep=keep, busy=busy)

@@ -7,9 +7,9 @@ import weakref
 from typing import Final
 
 from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.ratelimit.buckets import Route
 from cleanlist_async.ratelimit.limiter import RateLimiter
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.memory import Route
 
 _lock: Final = threading.Lock()
 _shared: Final[dict[tuple[str, RateLimits], RateLimiter]] = {}

@@ -41,6 +41,12 @@ def same_origin(address: str, base_url: str) -> bool:
     return one is not None and other is not None and _origin(one) == _origin(other)
 
 
+def is_loopback(address: str) -> bool:
+    """Whether an address leads to this machine."""
+    url = _parsed(address)
+    return url is not None and _is_loopback(url.host)
+
+
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 

@@ -45,6 +45,7 @@ class CommandLine:
         self._started: list[subprocess.Popen[str]] = []
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("CLEANLIST_")}
         self.env["COLUMNS"] = "200"
+        self.env["XDG_CACHE_HOME"] = str(folder / "cache")
 
     def use(self, sandbox: Sandbox) -> None:
         self.env |= {"CLEANLIST_API_KEY": KEY, "CLEANLIST_BASE_URL": sandbox.base_url}

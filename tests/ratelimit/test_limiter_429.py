@@ -20,6 +20,8 @@ from tests.support.limited_wire import (
     new_limiter,
 )
 
+pytestmark = pytest.mark.usefixtures("every_store")
+
 OTHER = Route(("other",), "org_test")
 
 

@@ -23,6 +23,8 @@ from tests.support.limited_wire import (
     new_limiter,
 )
 
+pytestmark = pytest.mark.usefixtures("every_store")
+
 EXACT: tuple[LimitKind, ...] = ("sliding", "fixed", "token_bucket")
 WINDOW_S, MEAN_ROUND_TRIP_S = 60.0, 0.42
 

@@ -6,9 +6,13 @@ import asyncio
 import random
 from itertools import pairwise
 
+import pytest
+
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, RequestClass, Route
 from cleanlist_async.testing import StrictServer, run
 from tests.support.limited_wire import INTERACTIVE, ROUTE, STATUS, SUBMIT, LimitedWire, new_limiter
+
+pytestmark = pytest.mark.usefixtures("every_store")
 
 INTERVAL_S = 60 / 29
 

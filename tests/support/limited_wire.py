@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -22,8 +23,17 @@ PATH = "/api/v1/public/auth/validate-key"
 
 
 def new_limiter(limits: RateLimits | None = None) -> RateLimiter:
-    """A limiter that goes by the running loop's clock."""
+    """A limiter that goes by the running loop's clock, on the store that a test asked for."""
+    return make_limiter.get()(limits)
+
+
+def memory_limiter(limits: RateLimits | None = None) -> RateLimiter:
     return RateLimiter(limits, clock=asyncio.get_running_loop().time)
+
+
+make_limiter: ContextVar[Callable[[RateLimits | None], RateLimiter]] = ContextVar(
+    "make_limiter", default=memory_limiter
+)
 
 
 @dataclass

@@ -41,10 +41,12 @@ class WatchedCleanlist(AsyncCleanlist):
 
     def __init__(self, api_key: str, connection: Connection) -> None:
         self.seen: list[Observation] = []
+        limiter = connection.limiter()
         super().__init__(
             api_key,
             base_url=connection.base_url,
-            rate_limits=connection.limits,
+            rate_limits=None if limiter else connection.limits,
+            limiter=limiter,
             request_timeout_s=REQUEST_TIMEOUT_S,
             max_retries=0,
         )

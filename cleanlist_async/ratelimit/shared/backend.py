@@ -1,0 +1,163 @@
+"""The protocol between a process and the place where several processes keep their tokens.
+
+There is one question, the visit. A process tells what became of the tokens it held, says which it still
+holds and who waits in it, and gets at most one token, or the moment to come again. A backend applies a
+visit at one stroke, by its own clock: `Pool.visit` says what that means, and every backend keeps to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NotRequired, Protocol, TypeAlias, TypedDict
+
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.ratelimit.limits import RateLimits
+from cleanlist_async.ratelimit.lines import RequestClass
+from cleanlist_async.ratelimit.shared.process import Process
+from cleanlist_async.window import WindowState
+
+Fate: TypeAlias = Literal["answered", "lost", "unsent", "rejected"]
+BucketKind: TypeAlias = Literal["key", "organization"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The first of one waiting line, where any of `keys` will do (none for a JWT).
+
+    With `more`, others stand behind it. When it is `paced`, it holds its place but takes nothing yet: the
+    one before it still waits to be spaced.
+    """
+
+    keys: tuple[str, ...]
+    kind: RequestClass
+    more: bool = False
+    paced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a lease, `age_s` seconds ago.
+
+    ``rejected`` is an answer too, a 429: it pauses the buckets of that lease for so many seconds from then.
+    """
+
+    lease: str
+    fate: Fate
+    age_s: float = 0.0
+    pauses: dict[BucketKind, float] = field(default_factory=dict[BucketKind, float])
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """All that one process has to say about one organization, at one moment.
+
+    `held` are the leases it knows of and has not reported: whatever else is held in its name was granted
+    in an answer that never reached it, and is free. `lease` is the name of the lease to be granted.
+    """
+
+    process: Process
+    organization: str
+    lease: str
+    held: tuple[str, ...] = ()
+    reports: tuple[Report, ...] = ()
+    wishes: tuple[Wish, ...] = ()
+
+    @property
+    def visitor(self) -> str:
+        """The name under which this process stands in line at this organization."""
+        return f"{self.process.id} {self.organization}"
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """One token of each bucket, for the wish of that number."""
+
+    wish: int
+    key: str | None
+    probes: tuple[bool, ...]
+
+
+class SharedBucketState(TypedDict):
+    """One bucket of a pool."""
+
+    window: WindowState
+    rejections: int
+    interactive_at: NotRequired[float]
+
+
+class HoldingState(TypedDict):
+    """A lease that is out: who took it and when, the key, and which of its tokens are probes."""
+
+    visitor: str
+    since: float
+    key: str | None
+    probes: list[bool]
+
+
+class TicketState(TypedDict):
+    """The place of one waiting line among those of all processes."""
+
+    keys: list[str]
+    kind: int
+    since: float
+    more: bool
+    paced: bool
+
+
+class VisitorState(TypedDict):
+    """A process at one organization, and when it was last heard of."""
+
+    process: str
+    pid: int
+    place: str
+    seen_at: float
+    tickets: list[TicketState]
+
+
+class PoolState(TypedDict):
+    """The buckets of one organization as plain data. Every moment is by the clock of the backend."""
+
+    now: float
+    limits: list[float]
+    organization: SharedBucketState
+    keys: dict[str, SharedBucketState]
+    holdings: dict[str, HoldingState]
+    visitors: dict[str, VisitorState]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A token, or in how many seconds to come again; and how the pool stands now.
+
+    A lease of the visitor's that is not among the pool's holdings was taken for lost, and is void.
+    """
+
+    granted: Granted | None
+    retry_in_s: float
+    pool: PoolState
+
+
+class BackendUnavailableError(CleanlistError):
+    """The shared store cannot be reached now. Whoever waits goes on waiting; it is asked again."""
+
+
+class Backend(Protocol):
+    """A place that several processes share. One thread of each process calls it, one call at a time.
+
+    A call raises BackendUnavailableError when it is worth repeating, any other CleanlistError when it is
+    not: that one is raised from every call that waits. A visit whose answer was lost may be repeated.
+    """
+
+    limits: RateLimits
+
+    async def visit(self, visit: Visit) -> Answer:
+        """Apply a visit at one stroke."""
+        ...
+
+    async def join(self, organization: str, other: str) -> None:
+        """Make two names one organization, with all that is out under either."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections; the next call opens them again."""
+        ...

@@ -1,0 +1,84 @@
+"""A lease of shared tokens, as the process that holds it knows it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.ratelimit.buckets import Bucket, Lease
+from cleanlist_async.ratelimit.lines import RequestClass
+from cleanlist_async.ratelimit.shared.backend import BucketKind, Fate, PoolState, Wish
+
+
+@dataclass(eq=False, slots=True)
+class SharedLease(Lease):
+    """The tokens of one request, out of a pool that others share.
+
+    `good_until` is the moment, by this process's clock, until which nobody else takes them for lost; each
+    visit moves it on.
+    """
+
+    id: str = ""
+    organization: str = ""
+    kind: RequestClass = RequestClass.INTERACTIVE
+    desk: Desk | None = None
+    good_until: float = math.inf
+    delivered: bool = False
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether somebody else may have these tokens by now: nothing may be sent with them."""
+        return now > self.good_until
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a lease at one moment of this process's clock."""
+
+    fate: Fate
+    at: float
+    pauses: dict[BucketKind, float] = field(default_factory=dict[BucketKind, float])
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """The first of one waiting line, and its rank among those of this process."""
+
+    wish: Wish
+    rank: float
+
+
+class Desk(Protocol):
+    """Where the courier delivers: the waiting lines of one event loop."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def deliver(self, lease: SharedLease) -> None:
+        """Take a lease. Any thread may call; raises RuntimeError when the loop is closed."""
+        ...
+
+    def refuse(self, organization: str, error: CleanlistError) -> None:
+        """Raise *error* from all that wait for *organization*; as `deliver`."""
+        ...
+
+    def look_again(self) -> None:
+        """Look at the lines again: the server asked for a pause; as `deliver`."""
+        ...
+
+
+class Home(Protocol):
+    """Where the courier reports to: the store of this process."""
+
+    def copy(self, organization: str, pool: PoolState, shift_s: float) -> bool:
+        """Take over what the pool says, by our own clock; return whether it is paused anew."""
+        ...
+
+    def buckets_of(self, organization: str, key: str | None) -> tuple[Bucket, ...]:
+        """Return the buckets that a request with *key* passes."""
+        ...
+
+    def after_fork(self) -> None:
+        """Put aside what a thread of the parent may have held."""
+        ...

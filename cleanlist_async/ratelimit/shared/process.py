@@ -1,0 +1,44 @@
+"""Who visits a shared store, and whether somebody who did has ended."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process. `id` is of this one alone, also after a fork; `pid` has a meaning within `place` only."""
+
+    id: str
+    pid: int
+    place: str
+
+
+def this_process() -> Process:
+    """Return a new name for the process that runs this."""
+    return Process(uuid.uuid4().hex[:12], os.getpid(), _this_place())
+
+
+def has_ended(process: Process) -> bool:
+    """Whether *process* is known to have ended: its place is ours, and nobody has its number."""
+    if os.name != "posix" or process.place != _this_place():
+        return False
+    try:
+        os.kill(process.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _this_place() -> str:
+    """Return the host, and in which of its containers process numbers are counted."""
+    try:
+        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return socket.gethostname()

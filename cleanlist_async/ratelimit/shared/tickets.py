@@ -1,0 +1,69 @@
+"""Who stands in line at a pool: processes, and a ticket for each waiting line of theirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cleanlist_async.ratelimit.lines import RequestClass
+from cleanlist_async.ratelimit.shared.backend import TicketState, VisitorState
+from cleanlist_async.ratelimit.shared.process import Process
+
+
+@dataclass(slots=True)
+class Ticket:
+    """The place of one waiting line among those of all processes."""
+
+    keys: tuple[str, ...]
+    kind: RequestClass
+    since: float
+    more: bool = False
+    paced: bool = False
+
+    def rank(self, window_s: float) -> float:
+        """When it came to the head, and as many windows as its class has to stand back."""
+        return self.since + self.kind.value * window_s
+
+    def shares_a_key_with(self, other: Ticket) -> bool:
+        """Whether one key would do for both."""
+        return any(key in other.keys for key in self.keys)
+
+
+@dataclass(slots=True)
+class Visitor:
+    """A process that waits for tokens or holds some."""
+
+    process: Process
+    seen_at: float
+    tickets: list[Ticket] = field(default_factory=list[Ticket])
+
+
+def visitor_state(visitor: Visitor) -> VisitorState:
+    """Return a visitor as plain data."""
+    return VisitorState(
+        process=visitor.process.id,
+        pid=visitor.process.pid,
+        place=visitor.process.place,
+        seen_at=visitor.seen_at,
+        tickets=[
+            TicketState(
+                keys=list(ticket.keys),
+                kind=ticket.kind.value,
+                since=ticket.since,
+                more=ticket.more,
+                paced=ticket.paced,
+            )
+            for ticket in visitor.tickets
+        ],
+    )
+
+
+def visitor_of(state: VisitorState) -> Visitor:
+    """Return the visitor that plain data tell of."""
+    return Visitor(
+        Process(state["process"], state["pid"], state["place"]),
+        state["seen_at"],
+        [
+            Ticket(tuple(one["keys"]), RequestClass(one["kind"]), one["since"], one["more"], one["paced"])
+            for one in state["tickets"]
+        ],
+    )

@@ -1,0 +1,166 @@
+"""A file in which the processes of one machine share their tokens. No server; whoever dies, it goes on.
+
+Each visit is one transaction: the pool is read, `Pool.visit` is applied, the pool is written. The clock is
+the machine's own, since its start and through any sleep, so nobody can set it back; when it reads less
+than the file has seen, the machine was started anew, and whatever was out was sent before that.
+
+A commit is in the hands of the system but not forced to the disk: a process that is killed loses nothing of
+it, and a machine that loses its power has sent nothing since it was started anew.
+
+It assumes one machine: not a network file system, and no containers whose clocks are offset.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.ratelimit.limits import RateLimits
+from cleanlist_async.ratelimit.shared.backend import Answer, PoolState, Visit
+from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
+from cleanlist_async.ratelimit.shared.process import has_ended
+from cleanlist_async.shared_file import SharedFile
+
+
+def boot_clock() -> float:
+    """Return seconds since this machine was started, the same in all its processes.
+
+    Where the system has no clock that goes on while it sleeps, tokens return later by as long as it slept.
+    """
+    if (clock := getattr(time, "CLOCK_BOOTTIME", None)) is not None:  # Linux
+        return time.clock_gettime(clock)
+    return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPool:
+    """One pool of the file, and the names of the organizations that lead to it."""
+
+    organizations: tuple[str, ...]
+    state: PoolState
+
+    def pool(self, now: float) -> Pool:
+        """Return it as it stands at *now*."""
+        pool = Pool.of(self.state)
+        pool.go_on(now, clock_began_at=0.0)
+        return pool
+
+
+class LimitsFile:
+    """The backend in a file. Open in each process for itself; a fork opens its own connection.
+
+    Raises ConfigurationError when the file cannot be used, at once when it is made.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], limits: RateLimits, clock: Callable[[], float] = boot_clock
+    ) -> None:
+        self.limits = limits
+        self.clock = clock
+        self._file = SharedFile(path)
+
+    # -- the protocol --------------------------------------------------------------------------
+
+    async def visit(self, visit: Visit) -> Answer:
+        """Apply a visit at one stroke."""
+        with self._file.transaction() as rows:
+            names = [visit.organization, *(key for wish in visit.wishes for key in wish.keys)]
+            number, pool = self._find(rows, names)
+            answer = pool.visit(visit, self.clock(), clock_began_at=0.0, is_dead=has_ended)
+            _save(rows, number, answer.pool)
+        return answer
+
+    async def join(self, organization: str, other: str) -> None:
+        """Make two names one organization, with all that is out under either."""
+        with self._file.transaction() as rows:
+            number, pool = self._find(rows, [organization, other])
+            _save(rows, number, pool.state())
+
+    async def aclose(self) -> None:
+        """Let go of the file; the next call opens it again."""
+        self._file.close()
+
+    # -- for people ----------------------------------------------------------------------------
+
+    def pools(self) -> list[NamedPool]:
+        """Return all pools, as they were at the last visit to each."""
+        with self._file.transaction() as rows:
+            states = dict(rows.execute("SELECT id, state FROM pools"))
+            names: dict[int, list[str]] = {}
+            for name, number in rows.execute("SELECT name, pool FROM names ORDER BY name"):
+                names.setdefault(number, []).append(name)
+        self._file.close()
+        pools = {number: _read(state) for number, state in states.items()}
+        return [
+            NamedPool(tuple(name for name in names.get(number, ()) if name not in pool["keys"]), pool)
+            for number, pool in pools.items()
+        ]
+
+    def reset(self) -> None:
+        """Forget all pools: every token is there at once, whatever is on its way to the server."""
+        with self._file.transaction() as rows:
+            rows.execute("DELETE FROM names")
+            rows.execute("DELETE FROM pools")
+        self._file.close()
+
+    # -- pools and their names -----------------------------------------------------------------
+
+    def _find(self, rows: sqlite3.Connection, names: list[str]) -> tuple[int, Pool]:
+        """Return the pool of *names*, made one where they led to several."""
+        known = {name: _pool_of(rows, name) for name in dict.fromkeys(names)}
+        numbers = list(dict.fromkeys(number for number in known.values() if number is not None))
+        if numbers:
+            number, *others = numbers
+            pool = self._load(rows, number)
+        else:
+            number, others, pool = _add(rows, Pool(self.limits).state()), [], Pool(self.limits)
+        for other in others:
+            pool.absorb(self._load(rows, other))
+            rows.execute("UPDATE names SET pool = ? WHERE pool = ?", (number, other))
+            rows.execute("DELETE FROM pools WHERE id = ?", (other,))
+        for name in (name for name, where in known.items() if where is None):
+            rows.execute("INSERT INTO names VALUES (?, ?)", (name, number))
+        return number, pool
+
+    def _load(self, rows: sqlite3.Connection, number: int) -> Pool:
+        pool = Pool.of(_read(rows.execute("SELECT state FROM pools WHERE id = ?", (number,)).fetchone()[0]))
+        if limits_as_plain(pool.limits) == limits_as_plain(self.limits):
+            return pool
+        pool.go_on(self.clock(), clock_began_at=0.0)
+        pool.bury(has_ended)
+        if pool.is_untouched():
+            return Pool(self.limits)
+        _save(rows, number, pool.state())
+        rows.execute("COMMIT")  # who was buried stays so, and the file is free a window later
+        raise ConfigurationError(
+            f"{self._file.path.name} is in use under other rate limits.",
+            fix="Give all processes that share a file the same rate limits.",
+        )
+
+
+def _pool_of(rows: sqlite3.Connection, name: str) -> int | None:
+    found = rows.execute("SELECT pool FROM names WHERE name = ?", (name,)).fetchone()
+    return None if found is None else cast("int", found[0])
+
+
+def _add(rows: sqlite3.Connection, state: PoolState) -> int:
+    cursor = rows.execute("INSERT INTO pools (state) VALUES (?)", (_written(state),))
+    return cast("int", cursor.lastrowid)
+
+
+def _save(rows: sqlite3.Connection, number: int, state: PoolState) -> None:
+    rows.execute("UPDATE pools SET state = ? WHERE id = ?", (_written(state), number))
+
+
+def _written(state: PoolState) -> str:
+    return json.dumps(state, separators=(",", ":"))
+
+
+def _read(text: str) -> PoolState:
+    return cast("PoolState", json.loads(text))

@@ -1,0 +1,122 @@
+"""The SQLite file that processes of one machine share: private, crash-safe, and open anew after a fork."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from cleanlist_async.errors import ConfigurationError
+
+_APPLICATION_ID: Final = 0x434C4C4D
+"""Marks the file as ours, in its header ("CLLM")."""
+_VERSION: Final = 1
+_BUSY_S: Final = 10.0
+_TABLES: Final = """
+    CREATE TABLE pools (id INTEGER PRIMARY KEY, state TEXT NOT NULL);
+    CREATE TABLE names (name TEXT PRIMARY KEY, pool INTEGER NOT NULL REFERENCES pools) WITHOUT ROWID;
+    CREATE TABLE mail (
+        id INTEGER PRIMARY KEY, recipient TEXT NOT NULL, content BLOB NOT NULL, sent REAL NOT NULL
+    );
+    CREATE INDEX mail_by_recipient ON mail (recipient);
+"""
+
+
+class SharedFile:
+    """One connection. One thread at a time may use it.
+
+    A commit is in the hands of the system, so a killed process loses nothing of it; when it is `durable`
+    it is on the disk, too. Raises ConfigurationError when the file cannot be used, at once when it is made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, durable: bool = False) -> None:
+        self.path = Path(path)
+        self._durable = durable
+        self._connection: sqlite3.Connection | None = None
+        self._pid = 0
+        with self.transaction():
+            pass
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Generator[sqlite3.Connection]:
+        """Do several things at one stroke, with nobody in between."""
+        with self._explained():
+            rows = self._open()
+            rows.execute("BEGIN IMMEDIATE")
+            try:
+                yield rows
+                rows.execute("COMMIT")
+            except BaseException:
+                if rows.in_transaction:
+                    rows.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Let go of the file; the next transaction opens it again."""
+        connection, self._connection = self._connection, None
+        if connection is not None and self._pid == os.getpid():
+            connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._pid == os.getpid():
+            return self._connection
+        if self._connection is not None:
+            _of_parents.append(self._connection)  # closing it here would harm the parent's
+        self._connection, self._pid = None, os.getpid()
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+        if self._is_ours(connection):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        if not self._is_ours(connection):  # and nobody was quicker
+            for statement in _TABLES.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        connection.execute("COMMIT")
+
+    def _is_ours(self, connection: sqlite3.Connection) -> bool:
+        """Whether the tables are there; raises ConfigurationError when the file is something else."""
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if (application, version) == (_APPLICATION_ID, _VERSION):
+            return True
+        if application or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise ConfigurationError(
+                f"{self.path.name} is not a limits file, or of another version of this package.",
+                fix="Give the path of a file of its own.",
+            )
+        return False
+
+    @contextmanager
+    def _explained(self) -> Generator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError, ValueError, KeyError) as error:
+            self.close()
+            raise ConfigurationError(
+                f"The limits file {self.path.name} cannot be used: {error}.",
+                fix="Check its directory and permissions. If it is damaged, delete it and wait a minute.",
+            ) from error
+
+
+_of_parents: Final[list[sqlite3.Connection]] = []
+"""Connections that a fork brought along: kept, since to drop one closes it."""

@@ -1,0 +1,502 @@
+"""The file in which processes share their tokens: restarts, forks, clocks, damage, and several loops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from cleanlist_async import AsyncCleanlist
+from cleanlist_async.errors import ConfigurationError, RateLimitError
+from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits, Route
+from cleanlist_async.ratelimit.shared.backend import Answer, Visit
+from cleanlist_async.ratelimit.shared.store import SharedStore
+from cleanlist_async.ratelimit.sqlite import LimitsFile, boot_clock
+from cleanlist_async.testing import MemoryNetwork, StrictServer, run
+from cleanlist_async.testing.virtual_client import VirtualCleanlist
+from tests.support.limited_wire import INTERACTIVE, JWT_ROUTE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire
+from tests.support.shared_stores import LoopCourier, everything_told, sqlite_limiter
+
+FEW = RateLimits(org=4, key=3)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "limits.db"
+
+
+def courier_of(limiter: RateLimiter) -> LoopCourier:
+    assert isinstance(limiter.store, SharedStore)
+    assert isinstance(limiter.store.courier, LoopCourier)
+    return limiter.store.courier
+
+
+def simulate(path: Path, seed: int, processes: int, requests: int, *, crashes: int = 0) -> StrictServer:
+    """Several stores on one file, as several processes have, each with a queue; some crash on the way."""
+    rng = Random(seed)
+    server = StrictServer(keys={KEY: "org_test"}, rows=False)
+
+    async def main() -> None:
+        limiters = [sqlite_limiter(path) for _ in range(processes)]
+        doomed = limiters[:crashes]
+
+        async def process(limiter: RateLimiter) -> None:
+            wire = LimitedWire(limiter, server, latency=lambda: rng.uniform(0.02, 0.4))
+            calls = [wire.call(ROUTE, rng.choice((INTERACTIVE, SUBMIT, STATUS))) for _ in range(requests)]
+            group = asyncio.gather(*calls)
+            if limiter in doomed:
+                await asyncio.sleep(rng.uniform(0, 90))
+                courier_of(limiter).crash()
+                group.cancel()
+            await asyncio.gather(group, return_exceptions=True)
+
+        await asyncio.gather(*(process(limiter) for limiter in limiters))
+
+    run(main())
+    return server
+
+
+@pytest.mark.parametrize("crashes", [0, 2])
+def test_stores_on_one_file_keep_the_limit_together(path: Path, crashes: int) -> None:
+    server = simulate(path, crashes, 4, 30, crashes=crashes)
+    assert server.rejections == []
+    assert len(server.grants()) >= 30 * (4 - crashes)
+
+
+def test_stores_on_two_files_would_not(path: Path) -> None:
+    server = StrictServer(keys={KEY: "org_test"}, rows=False)
+
+    async def main() -> None:
+        for name in ("one.db", "two.db"):
+            wire = LimitedWire(sqlite_limiter(path.with_name(name)), server)
+            await asyncio.gather(*(wire.call(ROUTE, SUBMIT) for _ in range(20)))
+
+    run(main())
+    assert server.rejections
+
+
+def test_a_second_run_within_the_minute_knows_of_the_first(path: Path) -> None:
+    async def first() -> None:
+        limiter = sqlite_limiter(path, FEW, lambda: 1_000.0)
+        for _ in range(3):
+            (await limiter.acquire(ROUTE, SUBMIT, "burst")).answered(1_000.0)
+        everything_told(limiter)
+
+    async def second(now: float) -> bool:
+        limiter = sqlite_limiter(path, FEW, lambda: now)
+        waiting = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "burst"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        granted = waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return granted
+
+    run(first())
+    assert not run(second(1_059.0))
+    assert run(second(1_060.1))
+
+
+def test_a_machine_that_was_started_anew_waits_for_the_rest_of_a_window(path: Path) -> None:
+    def granted_at(now: float) -> bool:
+        async def main() -> bool:
+            limiter = sqlite_limiter(path, RateLimits(org=1, key=1), lambda: now)
+            waiting = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "burst"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            if waiting.done():
+                waiting.result().answered(now)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            everything_told(limiter)
+            return not waiting.cancelled()
+
+        return run(main())
+
+    assert granted_at(90_000.0)
+    assert not granted_at(5.0)
+    assert not granted_at(59.0)
+    assert granted_at(60.1)
+
+
+def test_the_clock_is_that_of_the_machine_and_not_the_one_people_set() -> None:
+    assert boot_clock() == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=1)
+
+
+def test_the_file_is_private_and_names_no_key(path: Path) -> None:
+    secret = "clapi_" + "s3cr3t" * 8
+
+    async def main() -> None:
+        limiter = RateLimiter.sqlite(path)
+        client = AsyncCleanlist(secret, limiter=limiter, base_url="http://127.0.0.1:9")
+        (await limiter.acquire(client._pipeline.route, SUBMIT)).answered(boot_clock())
+        await asyncio.to_thread(limiter.store.courier.flush)  # type: ignore[attr-defined]
+        await client.aclose()
+
+    asyncio.run(main())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    written = b"".join(file.read_bytes() for file in path.parent.glob("limits.db*"))
+    assert b"holdings" in written
+    assert b"s3cr3t" not in written
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, None], ids=["damaged", "of another"])
+def test_a_file_that_is_no_limits_file_is_one_clear_error(path: Path, content: bytes | None) -> None:
+    if content is not None:
+        path.write_bytes(content)
+    else:
+        with sqlite3.connect(path) as connection:
+            connection.execute("CREATE TABLE mine (x)")
+        connection.close()
+    with pytest.raises(ConfigurationError, match=r"limits\.db"):
+        RateLimiter.sqlite(path)
+
+
+def test_a_directory_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"limits\.db cannot be used"):
+        RateLimiter.sqlite(tmp_path / "nowhere" / "limits.db")
+
+
+def test_damage_on_the_way_ends_every_call_that_waits(path: Path) -> None:
+    async def main() -> None:
+        limiter = sqlite_limiter(path, RateLimits(org=1, key=1))
+        (await limiter.acquire(ROUTE, SUBMIT)).answered(0.0)
+        waiting = [asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT)) for _ in range(3)]
+        await asyncio.sleep(5)
+        with sqlite3.connect(path) as connection:
+            connection.execute("DROP TABLE names")
+        connection.close()
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(end) for end in ends} == {ConfigurationError}
+        with pytest.raises(ConfigurationError):
+            await limiter.acquire(ROUTE, INTERACTIVE)
+
+    run(main())
+
+
+def test_other_limits_are_refused_while_tokens_are_out(path: Path) -> None:
+    clock = [1_000.0]
+
+    async def main() -> None:
+        one = sqlite_limiter(path, RateLimits(org=4, key=3), lambda: clock[0])
+        (await one.acquire(ROUTE, SUBMIT)).answered(clock[0])
+        everything_told(one)
+        two = sqlite_limiter(path, RateLimits(org=5, key=3), lambda: clock[0])
+        with pytest.raises(ConfigurationError, match="other rate limits"):
+            await two.acquire(ROUTE, SUBMIT)
+        clock[0] += 61
+        (await two.acquire(ROUTE, SUBMIT)).unsent()
+
+    run(main())
+
+
+def test_other_limits_are_accepted_once_a_crashed_process_is_forgotten(path: Path) -> None:
+    clock = [1_000.0]
+
+    async def main() -> None:
+        one = sqlite_limiter(path, RateLimits(org=4, key=3), lambda: clock[0])
+        await one.acquire(ROUTE, SUBMIT)
+        courier_of(one).crash()
+        two = sqlite_limiter(path, RateLimits(org=5, key=3), lambda: clock[0])
+        for _ in range(2):  # the first notices that nobody has heard of the other for a lease
+            clock[0] += 66
+            with contextlib.suppress(ConfigurationError):
+                (await two.acquire(ROUTE, SUBMIT)).unsent()
+                return
+        clock[0] += 1
+        (await two.acquire(ROUTE, SUBMIT)).unsent()
+
+    run(main())
+
+
+def test_a_429_in_one_process_reaches_an_interactive_call_in_another(path: Path) -> None:
+    async def main() -> None:
+        one, two = sqlite_limiter(path), sqlite_limiter(path)
+        held = await one.acquire(ROUTE, SUBMIT)
+        rest = [await two.acquire(ROUTE, SUBMIT, "burst") for _ in range(29)]
+        waiting = asyncio.ensure_future(two.acquire(ROUTE, INTERACTIVE))
+        await asyncio.sleep(0.5)
+        held.answered(0.5, rejected=True, asked_s=500.0)
+        with pytest.raises(RateLimitError):
+            async with asyncio.timeout(3):
+                await waiting
+        for permit in rest:
+            permit.unsent()
+
+    run(main())
+
+
+@pytest.mark.parametrize("named", [None, "key", "organization"])
+def test_a_429_pauses_in_all_processes_what_it_names_and_all_where_that_is_nothing_we_know(
+    path: Path, named: str | None
+) -> None:
+    async def main() -> None:
+        one, two = sqlite_limiter(path), sqlite_limiter(path)
+        permit = await one.acquire(JWT_ROUTE, SUBMIT)
+        permit.answered(0.0, rejected=True, asked_s=30.0, named=named)
+        (await two.acquire(JWT_ROUTE, SUBMIT)).unsent()
+        assert 30 < asyncio.get_running_loop().time() < 32
+
+    run(main())
+
+
+def test_a_permit_that_was_held_through_a_long_sleep_is_taken_anew(path: Path) -> None:
+    """The machine slept between the grant and its use: others may have the token by now."""
+    clock = [1_000.0]
+
+    async def main() -> None:
+        limiter = sqlite_limiter(path, RateLimits(org=1, key=1), lambda: clock[0])
+        first = await limiter.acquire(ROUTE, SUBMIT, "burst")
+        holder = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "burst"))
+        await asyncio.sleep(0)
+        first.unsent()  # the token is the holder's, whose task has not run
+        clock[0] += 3_600
+        other = sqlite_limiter(path, RateLimits(org=1, key=1), lambda: clock[0])
+        rival = asyncio.ensure_future(other.acquire(ROUTE, SUBMIT, "burst"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not rival.done()  # for all it knows the holder is sending right now
+        assert holder.result().lease.good_until > clock[0]  # type: ignore[attr-defined]
+        rival.cancel()
+
+    run(main())
+
+
+def test_a_request_may_take_longer_than_a_lease_while_its_process_lives(path: Path) -> None:
+    async def main() -> None:
+        one, two = (
+            sqlite_limiter(path, RateLimits(org=1, key=1)),
+            sqlite_limiter(path, RateLimits(org=1, key=1)),
+        )
+        permit = await one.acquire(ROUTE, SUBMIT)
+        waiting = asyncio.ensure_future(two.acquire(ROUTE, SUBMIT))
+        await asyncio.sleep(300)
+        assert not waiting.done()
+        permit.answered(300.0)
+        (await waiting).unsent()
+        assert 360 < asyncio.get_running_loop().time() < 362
+
+    run(main())
+
+
+def test_a_process_that_waits_looks_at_the_file_once_a_second(path: Path) -> None:
+    async def main() -> None:
+        one, two = (sqlite_limiter(path, RateLimits(org=1, key=1)) for _ in range(2))
+        permit = await one.acquire(ROUTE, SUBMIT)
+        waiting = [asyncio.ensure_future(two.acquire(ROUTE, SUBMIT)) for _ in range(100)]
+        await asyncio.sleep(0.5)
+        courier, looks = courier_of(two), 0
+        visit = courier.backend.visit
+
+        async def counted(asked: Visit) -> Answer:
+            nonlocal looks
+            looks += 1
+            return await visit(asked)
+
+        courier.backend.visit = counted  # type: ignore[method-assign]
+        await asyncio.sleep(100)
+        assert 99 <= looks <= 101
+        permit.unsent()
+        for waiter in waiting:
+            waiter.cancel()
+
+    run(main())
+
+
+def test_two_runs_of_a_loop_far_apart_wake_the_courier_anew(path: Path) -> None:
+    limiter = RateLimiter.sqlite(path, RateLimits(org=1, key=1))
+
+    async def main() -> None:
+        async with asyncio.timeout(10):
+            (await limiter.acquire(ROUTE, SUBMIT)).unsent()
+
+    def courier_threads() -> int:
+        return sum(thread.name == "cleanlist-limits" for thread in threading.enumerate())
+
+    asyncio.run(main())
+    until = time.monotonic() + 10
+    while courier_threads() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert courier_threads() == 0  # nothing to tell, nothing to wait for
+    asyncio.run(main())
+
+
+def test_a_waiter_that_goes_while_its_token_is_on_its_way_leaves_it_to_the_next(path: Path) -> None:
+    async def main() -> None:
+        limiter = sqlite_limiter(path, RateLimits(org=1, key=1))
+        courier, loop = courier_of(limiter), asyncio.get_running_loop()
+        deliver = courier._deliver
+        courier._deliver = lambda lease: void(loop.call_soon(deliver, lease))  # as from another thread
+        gone = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        (await limiter.acquire(ROUTE, SUBMIT)).unsent()
+        assert loop.time() == 0
+
+    run(main())
+
+
+def void(_: object) -> None:
+    """Return nothing."""
+
+
+def test_a_client_sends_nothing_with_a_lease_that_ran_out(path: Path) -> None:
+    server = StrictServer(keys={"clapi_0": "org"}, rows=False)
+
+    async def main() -> None:
+        limiter = sqlite_limiter(path)
+        acquire, permits = limiter.acquire, []
+
+        async def late(*args: object) -> Permit:
+            permit = await acquire(*args)  # type: ignore[arg-type]
+            permits.append(permit)
+            if len(permits) == 1:
+                permit.lease.good_until = -1.0  # type: ignore[attr-defined]
+            return permit
+
+        limiter.acquire = late  # type: ignore[method-assign,assignment]
+        async with (
+            MemoryNetwork(server) as network,
+            VirtualCleanlist(network, "clapi_0", limiter=limiter) as client,
+        ):
+            await client.public.validate_key()
+        assert len(permits) == 2
+        assert len(server.requests) == 1
+
+    run(main())
+
+
+def test_a_lease_that_was_taken_for_lost_meanwhile_stays_void(path: Path) -> None:
+    clock = [1_000.0]
+
+    async def main() -> None:
+        one, two = (sqlite_limiter(path, RateLimits(org=1, key=1), lambda: clock[0]) for _ in range(2))
+        permit = await one.acquire(ROUTE, SUBMIT)
+        clock[0] += 61  # its process was stopped for so long
+        waiting = asyncio.ensure_future(two.acquire(ROUTE, SUBMIT))
+        await asyncio.sleep(0)
+        courier_of(one).flush()
+        assert one.store.is_stale(permit.lease, clock[0])
+        waiting.cancel()
+
+    run(main())
+
+
+def test_a_429_that_the_pool_has_not_heard_of_yet_is_not_forgotten(path: Path) -> None:
+    async def main() -> None:
+        limiter = sqlite_limiter(path)
+        permit = await limiter.acquire(ROUTE, SUBMIT)
+        courier = courier_of(limiter)
+        assert isinstance(courier.backend, LimitsFile)
+        before = courier.backend.pools()[0].state
+        courier.crash()  # a visit is on its way, and no other can be made
+        permit.answered(0.0, rejected=True, asked_s=30.0)
+        courier._home.copy(ROUTE.organization, before, 0.0)
+        assert limiter.store.paused_for_s(ROUTE, 1.0) > 28
+
+    run(main())
+
+
+def test_names_joined_in_one_process_are_one_in_the_other(path: Path) -> None:
+    one_route, two_route = Route(("a",), "of a"), Route(("b",), "of b")
+
+    async def main() -> None:
+        limits = RateLimits(org=2, key=2)
+        one, two = sqlite_limiter(path, limits), sqlite_limiter(path, limits)
+        await one.acquire(one_route, SUBMIT)
+        await two.acquire(two_route, SUBMIT)
+        one.join("of a", "acme")
+        two.join("of b", "acme")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(30):
+                await two.acquire(two_route, SUBMIT)
+
+    run(main())
+
+
+# -- real threads and real time ----------------------------------------------------------------------
+
+
+def in_thread(main: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=main)
+    thread.start()
+    return thread
+
+
+def test_two_loops_of_one_process_ask_with_one_voice(path: Path) -> None:
+    limits = RateLimits(org=20, key=10, window_s=0.3)
+    limiter = RateLimiter.sqlite(path, limits)
+    arrivals: list[float] = []
+
+    async def caller() -> None:
+        for kind in (SUBMIT, STATUS, INTERACTIVE):
+            permit = await limiter.acquire(ROUTE, kind, "burst")
+            arrivals.append(boot_clock())
+            await asyncio.sleep(0.002)
+            permit.answered(boot_clock())
+
+    async def main() -> None:
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            for _ in range(6):
+                group.create_task(caller())
+
+    threads = [in_thread(lambda: asyncio.run(main())) for _ in range(2)]
+    for thread in threads:
+        thread.join(20)
+    arrivals.sort()
+    assert len(arrivals) == 36
+    assert all(later - earlier >= 0.3 for earlier, later in zip(arrivals, arrivals[10:], strict=False))
+
+
+def test_a_loop_that_ends_with_a_token_on_its_way_gives_it_back(path: Path) -> None:
+    limiter = RateLimiter.sqlite(path, RateLimits(org=1, key=1))
+
+    async def leave_in_the_middle() -> None:
+        waiting = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    async def main() -> None:
+        async with asyncio.timeout(10):
+            (await limiter.acquire(ROUTE, SUBMIT)).unsent()
+
+    for _ in range(10):
+        asyncio.run(leave_in_the_middle())
+    asyncio.run(main())
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_fork_shares_the_file_and_inherits_no_token(path: Path) -> None:
+    limits = RateLimits(org=3, key=3, window_s=600.0)
+    limiter = RateLimiter.sqlite(path, limits)
+
+    async def take(count: int) -> None:
+        async with asyncio.timeout(10):
+            for _ in range(count):
+                await limiter.acquire(ROUTE, SUBMIT)
+
+    async def is_granted() -> bool:
+        try:
+            async with asyncio.timeout(0.3):
+                await limiter.acquire(ROUTE, SUBMIT)
+        except TimeoutError:
+            return False
+        return True
+
+    asyncio.run(take(2))
+    child = os.fork()
+    if child == 0:  # one token is left, and it is for the child
+        granted = [asyncio.run(is_granted()) for _ in range(2)]
+        os._exit(0 if granted == [True, False] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert not asyncio.run(is_granted())

@@ -1,0 +1,71 @@
+"""Real processes under one limit, before a strict server in a process of its own; some are killed."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cleanlist_async import RateLimiter, RateLimits
+from tests.support.fleet import Fleet, Seen, strict_server
+
+pytestmark = pytest.mark.sockets
+
+PROCESSES = 4
+WINDOW_S = 1.5
+WINDOWS = 4
+LIMITS = RateLimits(window_s=WINDOW_S)
+START_S = 2.0
+
+
+def run_fleet(path: Path, keys: list[list[str]], *, kills: int = 0) -> tuple[Seen, list[int], float]:
+    """Return what the server saw, how many requests each process sent, and when the last was killed."""
+    rng = random.Random(0)
+    last_kill = 0.0
+    with strict_server(60, 30, WINDOW_S) as (base_url, stop):
+        starts_at = time.monotonic() + START_S
+        ends_at = starts_at + (WINDOWS + 3 * bool(kills)) * WINDOW_S
+        fleet = Fleet(partial(RateLimiter.sqlite, path, LIMITS), keys, base_url, starts_at, ends_at)
+        for number in range(PROCESSES):
+            fleet.start(number)
+        time.sleep(max(0.0, starts_at - time.monotonic()))
+        for _ in range(kills):
+            time.sleep(rng.uniform(0.3, 0.7) * WINDOW_S)
+            fleet.kill_some(1, rng)
+            last_kill = time.monotonic()
+        counts = fleet.join()
+        return stop(), counts, last_kill
+
+
+@pytest.mark.parametrize(
+    ("keys", "limit"), [([["a"]], 30), ([["a"], ["b"], ["c"], ["d"]], 60)], ids=["one key", "four keys"]
+)
+def test_processes_reach_the_limit_together_and_never_pass_it(
+    tmp_path: Path, keys: list[list[str]], limit: int
+) -> None:
+    seen, counts, _ = run_fleet(tmp_path / "limits.db", keys)
+    assert seen.rejected == 0
+    assert seen.busiest <= limit
+    assert len(seen.arrivals) >= limit * (WINDOWS - 1)
+    assert min(counts) >= statistics.mean(counts) / 2
+
+
+def test_processes_that_are_killed_take_no_token_with_them(tmp_path: Path) -> None:
+    seen, _, last_kill = run_fleet(tmp_path / "limits.db", [["a"]], kills=2)
+    assert seen.rejected == 0
+    later = [at for at in seen.arrivals if at > last_kill + 2 * WINDOW_S]
+    assert len(later) >= 30
+
+
+def test_the_server_would_have_noticed(tmp_path: Path) -> None:
+    with strict_server(60, 30, WINDOW_S) as (base_url, stop):
+        starts_at = time.monotonic() + START_S
+        fleet = Fleet(partial(RateLimiter, LIMITS), [["a"]], base_url, starts_at, starts_at + WINDOW_S)
+        for number in range(2):
+            fleet.start(number)
+        fleet.join()
+        assert stop().rejected > 0

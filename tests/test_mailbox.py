@@ -1,0 +1,79 @@
+"""Events between workers, in the file in which they share their limits."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import anyio
+import pytest
+
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.mailbox import FileMailbox
+from cleanlist_async.ratelimit import RateLimiter
+from tests.support.hand_clock import HandClock
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "limits.db"
+
+
+def test_an_event_reaches_the_worker_it_is_for_once_and_in_order(path: Path) -> None:
+    async def main() -> None:
+        here, there = FileMailbox(path), FileMailbox(path)
+        for event in (b"1", b"2", b"\x00\xff"):
+            await here.put("ours", event)
+        await here.put("another's", b"3")
+        assert await there.take(["ours", "nobody's"]) == {"ours": [b"1", b"2", b"\x00\xff"]}
+        assert await here.take(["ours"]) == {}
+        assert await here.take(["another's"]) == {"another's": [b"3"]}
+
+    anyio.run(main)
+
+
+def test_it_shares_the_file_with_the_limits(path: Path) -> None:
+    async def main() -> None:
+        RateLimiter.sqlite(path)
+        await FileMailbox(path).put("ours", b"1")
+        RateLimiter.sqlite(path)
+        assert await FileMailbox(path).take(["ours"]) == {"ours": [b"1"]}
+
+    anyio.run(main)
+
+
+def test_what_nobody_took_within_an_hour_is_forgotten(path: Path) -> None:
+    async def main() -> None:
+        clock = HandClock()
+        mailbox = FileMailbox(path, clock=clock)
+        await mailbox.put("old", b"1")
+        clock.move(3_500)
+        await mailbox.put("young", b"2")
+        clock.move(200)
+        await mailbox.put("new", b"3")
+        assert await mailbox.take(["old", "young", "new"]) == {"young": [b"2"], "new": [b"3"]}
+
+    anyio.run(main)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_worker_takes_what_its_parent_put(path: Path) -> None:
+    async def put() -> None:
+        await mailbox.put("ours", b"1")
+
+    async def take() -> int:
+        return len(await mailbox.take(["ours"]))
+
+    mailbox = FileMailbox(path)
+    anyio.run(put)
+    child = os.fork()
+    if child == 0:
+        os._exit(anyio.run(take) - 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert anyio.run(take) == 0
+
+
+def test_a_file_of_something_else_is_one_clear_error(path: Path) -> None:
+    path.write_bytes(b"no database" * 500)
+    with pytest.raises(ConfigurationError, match=r"limits\.db"):
+        FileMailbox(path)
