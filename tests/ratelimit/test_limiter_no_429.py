@@ -136,9 +136,9 @@ def test_heavy_tailed_latencies(kind: LimitKind) -> None:
 
 
 def test_a_gateway_that_estimates_its_window_draws_few() -> None:
-    """One volley after the probe, then even pacing: also for those who were queued before the first 429."""
+    """Those that were in flight together, then even pacing: also for those queued before the first 429."""
     for seed in range(3):
-        assert len(simulate("weighted", seed, requests=400).rejections) <= 30
+        assert 0 < len(simulate("weighted", seed, requests=1000).rejections) < 10
         assert simulate("weighted", seed, requests=400, pace="smooth").rejections == []
 
 
