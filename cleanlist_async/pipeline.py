@@ -76,7 +76,7 @@ class Pipeline:
         self._transport = transport
         self._quota = RetryQuota()
         self._origins: dict[str, Origin] = {}
-        self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT)
+        self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
 
     @property
     def secret(self) -> Secret:
