@@ -97,15 +97,20 @@ class WaitingLines:
 
     def heads(self, kind: RequestClass | None = None) -> list[Waiter]:
         """Return the first of each line (of one class), the best rank first."""
-        firsts = [next(iter(line)) for key, line in self._lines.items() if kind is None or key[1] is kind]
-        gone = [first for first in firsts if first.future.done()]
-        if gone:  # cancelled, but its task has not run since
-            for waiter in gone:
-                self.leave(waiter)
-            return self.heads(kind)
+        wanted = [key for key in self._lines if kind is None or key[1] is kind]
+        firsts = [first for key in wanted if (first := self._first(key)) is not None]
         if len(firsts) > 1:
             firsts.sort(key=_by_rank)
         return firsts
+
+    def _first(self, key: tuple[Route, RequestClass, Pace]) -> Waiter | None:
+        """Return the first of a line who still waits: one may be cancelled, but its task has not run since."""
+        while line := self._lines.get(key):
+            first = next(iter(line))
+            if not first.future.done():
+                return first
+            self.leave(first)
+        return None
 
     def is_head(self, waiter: Waiter) -> bool:
         """Whether nobody stands before *waiter* in its line."""
