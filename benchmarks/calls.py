@@ -20,7 +20,17 @@ from functools import partial
 import anyio
 
 from benchmarks import report
-from benchmarks.clients import AIOHTTP, CLIENTS, HTTPX, HTTPX_16, OFFICIAL, OURS, QUESTIONS, Question, Questions
+from benchmarks.clients import (
+    AIOHTTP,
+    CLIENTS,
+    HTTPX,
+    HTTPX_16,
+    OFFICIAL,
+    OURS,
+    QUESTIONS,
+    Question,
+    Questions,
+)
 from benchmarks.local_server import local_server
 from benchmarks.measuring import async_rounds_of, in_new_process, peak_mib, ratio, stopwatch
 

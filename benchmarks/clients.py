@@ -21,7 +21,7 @@ Questions: TypeAlias = dict[str, Question]
 
 @asynccontextmanager
 async def httpx_json(url: str, module: str = "httpx", at_once: int = 10_000) -> AsyncGenerator[Questions]:
-    """httpx (or httpx2) and json, with as many kept connections as may be open; *at_once* requests in flight."""
+    """Ask by httpx (or httpx2) and json, with as many kept connections as may be open; *at_once* requests in flight."""
     http: Any = __import__(module)
     limits = http.Limits(max_connections=100, max_keepalive_connections=100)
     line = anyio.Semaphore(at_once)
@@ -55,7 +55,9 @@ async def official(url: str) -> AsyncGenerator[Questions]:
     async with Cleanlist(access_token=KEY, host=url) as client:
         yield {
             "small answer": client.workspace.whoami,
-            "250-result status": lambda: client.enrichment.enrichment_status(OFFICIAL_STATUS.rpartition("/")[2]),
+            "250-result status": lambda: client.enrichment.enrichment_status(
+                OFFICIAL_STATUS.rpartition("/")[2]
+            ),
             "500-lead page": lambda: client.lead_lists.list_leads_in_list(LIST_ID, limit=500),
         }
 
@@ -92,5 +94,5 @@ CLIENTS: dict[str, Callable[[str], Any]] = {
     AIOHTTP: aiohttp_json,
     OFFICIAL: official,
     OURS: ours,
-    #"ours on httpx2": lambda url: ours(url, "httpx2"),
+    # "ours on httpx2": lambda url: ours(url, "httpx2"),
 }

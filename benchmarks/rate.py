@@ -255,7 +255,14 @@ def client_table(seeds: int, requests: int) -> tuple[report.Table, float, int, f
                 )
             )
     table = report.Table(
-        ("server", "keys", "429s, all seeds", "share: median (least)", "last answer, s", "first burst sent in, s"),
+        (
+            "server",
+            "keys",
+            "429s, all seeds",
+            "share: median (least)",
+            "last answer, s",
+            "first burst sent in, s",
+        ),
         rows,
         f"Our whole client down to httpcore, {requests:,} requests, {seeds} seeds",
     )

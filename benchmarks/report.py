@@ -89,7 +89,13 @@ class Section:
     def markdown(self, *, with_plots: bool = False) -> str:
         plots = [f"![{plot.title}]({plot.name}.svg)" for plot in self.plots] if with_plots else []
         targets = [target_table(self.targets).markdown()] if self.targets else []
-        parts = [f"## {self.title}", self.text.strip(), *(t.markdown() for t in self.tables), *targets, *plots]
+        parts = [
+            f"## {self.title}",
+            self.text.strip(),
+            *(t.markdown() for t in self.tables),
+            *targets,
+            *plots,
+        ]
         return "\n\n".join(parts) + "\n"
 
 
