@@ -94,5 +94,5 @@ CLIENTS: dict[str, Callable[[str], Any]] = {
     AIOHTTP: aiohttp_json,
     OFFICIAL: official,
     OURS: ours,
-    # "ours on httpx2": lambda url: ours(url, "httpx2"),
+    "ours on httpx2": lambda url: ours(url, "httpx2"),
 }

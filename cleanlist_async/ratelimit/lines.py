@@ -104,7 +104,7 @@ class WaitingLines:
         return firsts
 
     def _first(self, key: tuple[Route, RequestClass, Pace]) -> Waiter | None:
-        """Return the first of a line who still waits: one may be cancelled, but its task has not run since."""
+        """Return the first of a line who still waits: a cancelled one stands there until its task has run."""
         while line := self._lines.get(key):
             first = next(iter(line))
             if not first.future.done():
