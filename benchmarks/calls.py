@@ -4,7 +4,7 @@ The same answers from the same local server, which is a process of its own; all 
 calls interleaved in random order. CPU of the client's process and wall time, as ratios to httpx + json of the
 same round: median (middle half).
 
-    python -m benchmarks.calls [--rounds 7] [--calls 64]
+    python -m benchmarks.calls [--rounds 5] [--calls 48]
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def cpu(costs: list[Cost]) -> list[float]:
     return [cost.cpu_us for cost in costs]
 
 
-def measure(rounds: int = 7, calls: int = 64) -> report.Section:
+def measure(rounds: int = 5, calls: int = 48) -> report.Section:
     with local_server() as url:
         memory = {name: in_new_process(peak_rss, name, url) for name in CLIENTS}
 
@@ -217,8 +217,8 @@ def plot(costs: dict[tuple[str, int], dict[str, list[Cost]]]) -> report.Bars:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--calls", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=48)
     options = parser.parse_args()
     report.show(lambda: measure(options.rounds, options.calls))
 

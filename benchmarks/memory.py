@@ -1,8 +1,8 @@
-"""How much memory do a million contacts take on their way through plan and chunker?
+"""How much memory do many contacts take on their way through plan and chunker?
 
 Duplicates are linked across the whole input. Peak resident set, as the operating system counts it.
 
-    python -m benchmarks.memory [--contacts 1000000]
+    python -m benchmarks.memory [--contacts 300000]
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STEPS: dict[str, Callable[[People], str]] = {
 }
 
 
-def measure(contacts: int = 1_000_000) -> report.Section:
+def measure(contacts: int = 300_000) -> report.Section:
     people, before = People(contacts, duplicates=True), peak_mib()
     rows: list[tuple[object, ...]] = []
     for name, step in STEPS.items():
@@ -60,7 +60,7 @@ def measure(contacts: int = 1_000_000) -> report.Section:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contacts", type=int, default=1_000_000)
+    parser.add_argument("--contacts", type=int, default=300_000)
     contacts = parser.parse_args().contacts
     report.show(lambda: measure(contacts))
 
