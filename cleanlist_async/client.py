@@ -94,7 +94,7 @@ class AsyncCleanlist:
     proxy
         Address of an HTTP proxy. Proxies of the environment are not used.
     http_client
-        An httpx or httpx2 client of yours, for reads; it is never closed here. Submits have their own connections.
+        An httpx or httpx2 client of yours, for reads; never closed here. Submits use connections of their own.
 
     Raises ConfigurationError for options that cannot work. No method raises anything but the errors of
     :mod:`cleanlist_async.errors`.
