@@ -103,7 +103,8 @@ def answers_floor(source: Path, _target: Path) -> None:
 
 
 def results_ours(source: Path, target: Path) -> None:
-    count = source.read_bytes().count(b"\n") - 1
+    with source.open("rb") as file:
+        count = sum(1 for _ in file) - 1
     table = ContactTable.open(source)
     results = results_of(next(chunked(prepared(table), Chunker())))
     with EnrichedWriter(target, table, overwrite=True) as writer:

@@ -94,7 +94,7 @@ class AsyncCleanlist:
     proxy
         Address of an HTTP proxy. Proxies of the environment are not used.
     http_client
-        An httpx or httpx2 client of yours, for reads; never closed here. Submits use connections of their own.
+        An httpx or httpx2 client of yours, for reads. It is never closed here; submits do not go through it.
 
     Raises ConfigurationError for options that cannot work. No method raises anything but the errors of
     :mod:`cleanlist_async.errors`.
