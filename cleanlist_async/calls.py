@@ -37,6 +37,8 @@ class Operation(Generic[T]):
     path: str
     retry: RetrySafety
     parse: Callable[[JSON], T]
+    parse_bytes: Callable[[bytes], T | None] = lambda _body: None
+    """Reads an answer that is as it should be without a detour over `parse`; None for any other."""
     salvage: Callable[[bytes], T | None] = lambda _body: None
     max_answer_bytes: int = facts.MAX_ANSWER_BYTES
     may_be_empty: bool = False

@@ -86,7 +86,7 @@ class AsyncCleanlist:
     proxy
         Address of an HTTP proxy. Proxies of the environment are not used.
     http_client
-        An httpx client of yours for reads. It is never closed here; submits use connections of their own.
+        An httpx or httpx2 client of yours, for reads. It is never closed here; submits do not go through it.
     webhooks
         The receiver of your application. Submits then ask the server to push their results there, and are
         only asked about when it does not.

@@ -90,6 +90,8 @@ LONGEST_INTERACTIVE_PAUSE_S: Final = 120.0
 """An interactive call asked to wait longer than this raises instead, and says when to come back."""
 SMOOTH_AFTER_429_S: Final = 600.0
 """Seconds of even pacing after a 429 that the window did not expect: someone else shares the limit."""
+PROBES_AT_ONCE: Final = 4
+"""Requests in flight, per bucket, while the tokens that return after a burst are tried."""
 SHRINK_FACTOR: Final = 0.7
 SMALLEST_LIMIT: Final = 3
 TOKENS_KEPT_FROM_STATUS: Final = 3

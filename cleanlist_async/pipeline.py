@@ -66,7 +66,7 @@ class Pipeline:
         self._transport = transport
         self._quota = RetryQuota()
         self._origins: dict[str, Origin] = {}
-        self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT)
+        self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
         self._on_event = on_event
 
     @property

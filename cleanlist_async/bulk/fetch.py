@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
@@ -150,7 +150,7 @@ class Fetcher:
                 except CleanlistError:
                     return  # it stays pending
             rows = (row for row in status.rows if row.task_id in {None, task_id})
-            found.extend(replace(row, task_id=task_id) for row in (next(rows, None),) if row)
+            found.extend(row.but(task_id=task_id) for row in (next(rows, None),) if row)
 
         if task_ids:
             self._note_lookups(len(task_ids))

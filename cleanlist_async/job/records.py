@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias, cast
 
+from pydantic_core import to_json
+
 from cleanlist_async.bulk.report import EnrichmentResult, ResultStatus
 from cleanlist_async.contacts import Contact
 from cleanlist_async.errors import JSON
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.identity import encode
 from cleanlist_async.job.states import ChunkState
 
 SubmitMode: TypeAlias = Literal["plain", "tracked", "exact"]
@@ -117,7 +118,7 @@ def as_row(result: EnrichmentResult, request_id: str | None, *, cached: bool) ->
         result.credits_estimated,
         request_id,
         int(cached),
-        encode(result.raw) if result.raw else None,
+        to_json(result.raw).decode() if result.raw else None,
     )
 
 

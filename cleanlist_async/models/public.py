@@ -88,7 +88,7 @@ class _WithRows(Answer):
         if not isinstance(raw, dict):
             return raw
         answer = cast("dict[str, JSON]", raw)
-        return {**answer, "rows": tuple(EnrichmentRow.parse(row) for row in _raw_rows(answer))}
+        return {**answer, "rows": tuple(EnrichmentRow(row) for row in _raw_rows(answer))}
 
     @property
     def is_final(self) -> bool:

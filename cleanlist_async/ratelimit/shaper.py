@@ -26,6 +26,10 @@ class Shaper:
         self._interval_s = interval_s * _LATER
         self._free_at = -math.inf
 
+    def skip(self) -> None:
+        """Note a request that did not wait for its turn: the next turn comes an interval later."""
+        self._free_at = max(self._free_at, asyncio.get_running_loop().time()) + self._interval_s
+
     async def acquire(self) -> None:
         """Wait for the next turn; one that is cancelled falls to whoever asks next."""
         now = asyncio.get_running_loop().time()

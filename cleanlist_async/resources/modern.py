@@ -133,7 +133,15 @@ def modern(
         workflow_id = salvage_workflow_id(body) if started else None
         return started(workflow_id) if started and workflow_id else None
 
-    return Operation(name, method, path, "conditional" if paid else "safe", answer.read, salvage=salvage)
+    return Operation(
+        name,
+        method,
+        path,
+        "conditional" if paid else "safe",
+        answer.read,
+        parse_bytes=answer.read_json,
+        salvage=salvage,
+    )
 
 
 def quoted_id(name: str, value: str) -> str:
