@@ -220,11 +220,11 @@ class PollScheduler:
     def _is_idle(self, key: str | None) -> bool:
         """Whether so many tokens of a key are free that a question too early costs little.
 
-        That is half of them for everybody; or at the end of a run, three for each workflow that is left.
+        That is half of them for everybody; or at the end of a run, five for each workflow that is left.
         """
         route, left = self._pipeline.route, len(self._open)
         free = self._limiter.available(route.only(key) if key else route)
-        return (free * 2 > self._limiter.limits.key and left * 2 <= max(free, 2)) or left * 3 <= free
+        return (free * 2 > self._limiter.limits.key and left * 2 <= max(free, 2)) or left * 5 <= free
 
     def _is_overdue(self, waiting: _Open[Any], now: float) -> bool:
         due = waiting.patience.due_age_s

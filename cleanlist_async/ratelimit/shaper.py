@@ -24,7 +24,7 @@ class Shaper:
 
         self._limiter = AsyncLimiter(1, interval_s)
         self._interval_s = interval_s * _LATER
-        self._free_at = -math.inf
+        self._free_at: float = -math.inf
 
     def skip(self) -> None:
         """Note a request that did not wait for its turn: the next turn comes an interval later."""
