@@ -86,7 +86,7 @@ def rate_share(server: StrictServer, limit: int) -> float:
 def test_exact_servers_reject_nothing_at_99_per_cent_of_the_rate(
     kind: LimitKind, keys: int, every_store: str
 ) -> None:
-    # A shared store is asked for each token of a burst that is tried: that takes seconds, once in a busy spell.
+    # A shared store is asked for each token of a burst that is tried: seconds, once in a busy spell.
     least = 0.95 if every_store == "shared" else 0.99
     for seed in range(3):
         server = simulate(kind, seed, keys=keys, requests=300)
