@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.job import Job
     from cleanlist_async.job.status import JobReport, JobStatus
     from cleanlist_async.job.unknown import UnknownChunk
+    from cleanlist_async.mailbox import FileMailbox
     from cleanlist_async.models.enrichment import WorkflowStatus
     from cleanlist_async.models.workspace import Quote
     from cleanlist_async.pagination import Pages
@@ -91,6 +92,7 @@ _HOMES = {
     "ContactTaskId": "ids",
     "EnrichmentReport": "bulk.report",
     "EnrichmentResult": "bulk.report",
+    "FileMailbox": "mailbox",
     "ImportReport": "resources.csv_import",
     "Job": "job.job",
     "JobReport": "job.status",
@@ -136,6 +138,7 @@ __all__ = [
     "FeatureNotAvailableError",
     "FieldError",
     "FieldMappingRequiredError",
+    "FileMailbox",
     "FiltersUnavailableError",
     "FolderNotFoundError",
     "ImportReport",

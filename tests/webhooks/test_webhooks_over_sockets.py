@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn import Config, Server
 
-from cleanlist_async import AsyncCleanlist, WebhookReceiver
+from cleanlist_async import AsyncCleanlist, FileMailbox, RateLimits, WebhookReceiver
 from cleanlist_async.sandbox import Sandbox, Shape
 from tests.support.virtual_sandbox import check_one_result_each, people
 
@@ -26,10 +26,10 @@ class QuietServer(Server):
 
 
 @asynccontextmanager
-async def an_application():
+async def an_application(**options):
     """An application that receives below its own address. Yields its receiver."""
     listener = socket.create_server(("127.0.0.1", 0))
-    receiver = WebhookReceiver(f"http://127.0.0.1:{listener.getsockname()[1]}/hooks")
+    receiver = WebhookReceiver(f"http://127.0.0.1:{listener.getsockname()[1]}/hooks", **options)
 
     async def receive(request):
         token, kind = request.path_params["token"], request.headers.get("content-type")
@@ -73,3 +73,39 @@ async def test_a_job_is_pushed_too(tmp_path):
         assert report.status.state == "complete"
         assert sandbox.ledger.requests_of("/enrich/status") == []
         assert not sandbox.ledger.duplicates()
+
+
+async def test_an_event_that_reaches_another_worker_finds_the_one_that_waits(tmp_path):
+    contacts, secret = people(520), "a-secret-of-all-workers"
+    async with (
+        an_application(secret=secret, store=FileMailbox(tmp_path / "limits.db")) as other,
+        Sandbox(workflow_s=0.3) as sandbox,
+    ):
+        mine = WebhookReceiver(other.public_url, secret=secret, store=FileMailbox(tmp_path / "limits.db"))
+        client = AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url, webhooks=mine)
+        async with client:
+            report = await client.enrich(contacts[:500])
+            person = await client.enrich_one(contacts[-1])
+        assert report.stopped_by is None
+        assert person.status in {"found", "not_found"}
+        await sandbox.settle()
+        check_one_result_each(report.results, contacts[:500])
+        assert sandbox.ledger.requests_of("/enrich/status") == []
+        assert other.statistics().passed_on == mine.statistics().believed == 3
+        assert not sandbox.ledger.duplicates()
+
+
+async def test_without_a_store_the_worker_that_waits_asks():
+    contacts, secret = people(20), "a-secret-of-all-workers"
+    async with an_application(secret=secret) as other, Sandbox(workflow_s=0.3, window_s=1.0) as sandbox:
+        mine = WebhookReceiver(other.public_url, secret=secret)
+        limits = RateLimits(window_s=1.0)
+        async with AsyncCleanlist(
+            sandbox.api_key, base_url=sandbox.base_url, rate_limits=limits, webhooks=mine
+        ) as client:
+            report = await client.enrich(contacts)
+        await sandbox.settle()
+        check_one_result_each(report.results, contacts)
+        assert not report.pending
+        assert other.statistics().dropped == 1
+        assert {delivery.attempt for delivery in sandbox.ledger.deliveries} == {1}
