@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.job import Job
     from cleanlist_async.job.status import JobReport, JobStatus
     from cleanlist_async.job.unknown import UnknownChunk
-    from cleanlist_async.mailbox import FileMailbox
+    from cleanlist_async.mailbox import FileMailbox, RedisMailbox
     from cleanlist_async.models.enrichment import WorkflowStatus
     from cleanlist_async.models.workspace import Quote
     from cleanlist_async.pagination import Pages
@@ -103,6 +103,7 @@ _HOMES = {
     "Quote": "models.workspace",
     "RateLimiter": "ratelimit",
     "RateLimits": "ratelimit",
+    "RedisMailbox": "mailbox",
     "ResultStream": "bulk.stream",
     "SmartAgentTaskId": "ids",
     "Statistics": "statistics",
@@ -175,6 +176,7 @@ __all__ = [
     "RateLimitError",
     "RateLimiter",
     "RateLimits",
+    "RedisMailbox",
     "RequestValidationError",
     "ResultStream",
     "ServiceUnavailableError",

@@ -1,4 +1,4 @@
-"""Events between the workers of one machine, in the file in which they share their limits."""
+"""Events between workers, where they share their limits: a file on one machine, a Redis between several."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Final
 import anyio.to_thread
 
 from cleanlist_async.shared_file import SharedFile
+from cleanlist_async.shared_redis import SharedRedis, explained
 
 _KEPT_S: Final = 3_600.0
 _KEPT: Final = 10_000
@@ -59,3 +60,43 @@ class FileMailbox:
                     taken[recipient] = events
                     rows.execute("DELETE FROM mail WHERE recipient = ?", (recipient,))
         return taken
+
+
+class RedisMailbox:
+    """Keeps an event until its recipient takes it, for an hour at most. Any process, thread and loop may ask.
+
+    Events hold contact data: give it a Redis that is yours alone, and TLS (``rediss://``) on the way. When
+    `put` returns, Redis has the event; whether it outlives a restart of Redis is for its own persistence.
+    Raises ConfigurationError when redis-py is missing or *url* is no address, at once when it is made, and
+    RedisUnavailableError from `put` and `take` while Redis is away.
+    """
+
+    def __init__(self, url: str, *, namespace: str = "cleanlist") -> None:
+        self._redis = SharedRedis(url)
+        self._prefix = f"{{{namespace}}}:mail:"
+
+    async def put(self, recipient: str, event: bytes, /) -> None:
+        """Keep an event until its recipient takes it."""
+        key = self._prefix + recipient
+        with explained():
+            async with self._redis.client() as client, client.pipeline(transaction=True) as stroke:
+                stroke.rpush(key, event)
+                stroke.ltrim(key, -_KEPT, -1)
+                stroke.expire(key, int(_KEPT_S))
+                await stroke.execute()
+
+    async def take(self, recipients: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
+        """Return the events of these recipients there are by now, and forget them. Does not wait.
+
+        A caller that is cancelled in the middle may have taken them.
+        """
+        recipients = list(recipients)
+        if not recipients:
+            return {}
+        with explained():
+            async with self._redis.client() as client, client.pipeline(transaction=True) as stroke:
+                for recipient in recipients:
+                    stroke.lrange(self._prefix + recipient, 0, -1)
+                stroke.delete(*(self._prefix + recipient for recipient in recipients))
+                *found, _ = await stroke.execute()
+        return {recipient: events for recipient, events in zip(recipients, found, strict=True) if events}

@@ -158,6 +158,12 @@ class Window:
         self._capacity = max(smallest, math.floor(self.capacity(now) * facts.SHRINK_FACTOR))
         self._shrunk_at = now
 
+    def hold_back(self, now: float, until: float) -> None:
+        """Keep all tokens that are free at *now* until *until*: others may have used them."""
+        self._collect(now)
+        for _ in range(self._free(now)):
+            heapq.heappush(self._returning, until)
+
     def absorb(self, other: Window) -> None:
         """Take over the tokens that *other* has out, when two buckets turn out to be one."""
         self._in_flight += other._in_flight

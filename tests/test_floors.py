@@ -26,6 +26,7 @@ FLOORS = (
         "headers",
         "csv_parts",
         "shared_file",
+        "shared_redis",
     },
     {"ratelimit", "transport", "root_task", "events", "mailbox"},
     {

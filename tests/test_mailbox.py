@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
 
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.mailbox import FileMailbox
+from cleanlist_async.mailbox import FileMailbox, RedisMailbox
 from cleanlist_async.ratelimit import RateLimiter
+from cleanlist_async.shared_redis import RedisUnavailableError
 from tests.support.hand_clock import HandClock
+from tests.support.redis_server import RedisServer, redis_server, skip_without
 
 
 @pytest.fixture
@@ -77,3 +80,66 @@ def test_a_file_of_something_else_is_one_clear_error(path: Path) -> None:
     path.write_bytes(b"no database" * 500)
     with pytest.raises(ConfigurationError, match=r"limits\.db"):
         FileMailbox(path)
+
+
+# -- in a Redis ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    skip_without("redis-server")
+    with redis_server() as server:
+        yield server
+
+
+@pytest.mark.sockets
+def test_an_event_in_redis_reaches_the_worker_it_is_for_once_and_in_order(server: RedisServer) -> None:
+    async def main() -> None:
+        here, there = RedisMailbox(server.url), RedisMailbox(server.url)
+        for event in (b"1", b"2", b"\x00\xff"):
+            await here.put("ours", event)
+        await here.put("another's", b"3")
+        assert await RedisMailbox(server.url, namespace="else").take(["ours"]) == {}
+        assert await there.take(["ours", "nobody's"]) == {"ours": [b"1", b"2", b"\x00\xff"]}
+        assert await here.take(["ours"]) == {}
+        assert await here.take(["another's"]) == {"another's": [b"3"]}
+        assert await here.take([]) == {}
+
+    anyio.run(main)
+
+
+@pytest.mark.sockets
+def test_no_event_in_redis_is_taken_twice(server: RedisServer) -> None:
+    async def main() -> None:
+        mailbox, taken = RedisMailbox(server.url), list[bytes]()
+
+        async def put() -> None:
+            for number in range(40):
+                await mailbox.put("ours", b"%d" % number)
+
+        async def take() -> None:
+            for _ in range(40):
+                taken.extend((await mailbox.take(["ours"])).get("ours", ()))
+
+        async with anyio.create_task_group() as group:
+            for task in (put, take, take, take):
+                group.start_soon(task)
+        taken.extend((await mailbox.take(["ours"])).get("ours", ()))
+        assert sorted(taken, key=int) == [b"%d" % number for number in range(40)]
+
+    anyio.run(main)
+
+
+@pytest.mark.sockets
+def test_redis_forgets_what_nobody_took_within_an_hour(server: RedisServer) -> None:
+    anyio.run(RedisMailbox(server.url).put, "ours", b"1")
+    with server.client() as client:
+        (key,) = client.keys()
+        assert 3_500 < client.ttl(key) <= 3_600
+
+
+@pytest.mark.sockets
+def test_a_redis_that_is_away_is_one_clear_error(server: RedisServer) -> None:
+    server.kill()
+    with pytest.raises(RedisUnavailableError, match="cannot be reached"):
+        anyio.run(RedisMailbox(server.url).put, "ours", b"1")

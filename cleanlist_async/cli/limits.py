@@ -15,9 +15,10 @@ from cleanlist_async.errors import JSON
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.lines import RequestClass
 from cleanlist_async.ratelimit.shared.bucket import SharedBucket
+from cleanlist_async.ratelimit.shared.clock import boot_clock
 from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.process import has_ended
-from cleanlist_async.ratelimit.sqlite import LimitsFile, NamedPool, boot_clock
+from cleanlist_async.ratelimit.sqlite import LimitsFile, NamedPool
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from os import PathLike
 from random import Random
-from typing import Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from cleanlist_async.ratelimit.buckets import BucketState, Lease, Route
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
@@ -20,6 +20,7 @@ from cleanlist_async.ratelimit.memory import MemoryStore
 from cleanlist_async.ratelimit.store import Store
 
 Clock: TypeAlias = Callable[[], float]
+WhenAway: TypeAlias = Literal["closed", "local"]
 
 
 class Permit:
@@ -117,12 +118,46 @@ class RateLimiter:
         fingerprints of keys, no keys. All that share it must give the same *limits*. It must not be on a
         network file system. Raises ConfigurationError when it cannot be used.
         """
-        from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415  # sqlite3 is not small
-        from cleanlist_async.ratelimit.sqlite import LimitsFile, boot_clock  # noqa: PLC0415
+        from cleanlist_async.ratelimit.shared.clock import boot_clock  # noqa: PLC0415  # sqlite3 is not small
+        from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
+        from cleanlist_async.ratelimit.sqlite import LimitsFile  # noqa: PLC0415
 
         clock = clock or boot_clock
         backend = LimitsFile(path, limits or RateLimits(), clock)
         return cls(clock=clock, rng=rng, store=SharedStore(backend, clock))
+
+    @classmethod
+    def redis(
+        cls,
+        url: str,
+        limits: RateLimits | None = None,
+        *,
+        fail: WhenAway = "closed",
+        namespace: str = "cleanlist",
+        clock: Clock | None = None,
+        rng: Random | None = None,
+    ) -> Self:
+        """Share the limits with all processes, on any machine, that use the Redis at *url*.
+
+        While Redis is away, requests wait (*fail* is ``"closed"``), or each process goes on with its own
+        tokens up to an equal share of the limits (``"local"``). A Redis that lost its data costs a pause of a
+        lease and a window, two minutes, and no 429. It holds fingerprints of keys, no keys; every key of
+        it begins with *namespace* and expires. All that share it must give the same *limits*, *fail* and
+        *namespace*. Needs the extra ``redis``. Raises ConfigurationError when that is missing or *url* is no
+        address; a Redis that refuses the user or a command raises it from every call that waits.
+        """
+        from cleanlist_async.ratelimit.redis.backend import RedisLimits  # noqa: PLC0415  # of the extra
+        from cleanlist_async.ratelimit.redis.share import LocalShare  # noqa: PLC0415
+        from cleanlist_async.ratelimit.shared.clock import boot_clock  # noqa: PLC0415
+        from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
+
+        clock = clock or boot_clock
+        backend = RedisLimits(url, limits or RateLimits(), clock, namespace)
+        return cls(
+            clock=clock,
+            rng=rng,
+            store=SharedStore(LocalShare(backend, clock) if fail == "local" else backend, clock),
+        )
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace = "auto") -> Permit:
         """Wait for both tokens of a request of class *kind*.

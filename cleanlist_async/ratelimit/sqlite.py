@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -23,19 +22,10 @@ from typing import cast
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import Answer, PoolState, Visit
+from cleanlist_async.ratelimit.shared.clock import boot_clock
 from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
 from cleanlist_async.ratelimit.shared.process import has_ended
 from cleanlist_async.shared_file import SharedFile
-
-
-def boot_clock() -> float:
-    """Return seconds since this machine was started, the same in all its processes.
-
-    Where the system has no clock that goes on while it sleeps, tokens return later by as long as it slept.
-    """
-    if (clock := getattr(time, "CLOCK_BOOTTIME", None)) is not None:  # Linux
-        return time.clock_gettime(clock)
-    return time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)

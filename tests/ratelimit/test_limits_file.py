@@ -19,8 +19,9 @@ from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError, RateLimitError
 from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.shared.backend import Answer, Visit
+from cleanlist_async.ratelimit.shared.clock import boot_clock
 from cleanlist_async.ratelimit.shared.store import SharedStore
-from cleanlist_async.ratelimit.sqlite import LimitsFile, boot_clock
+from cleanlist_async.ratelimit.sqlite import LimitsFile
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.limited_wire import INTERACTIVE, JWT_ROUTE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from cleanlist_async import RateLimiter, RateLimits
 from tests.support.fleet import Fleet, Seen, strict_server
+from tests.support.redis_server import wait_until_old_enough
 
 pytestmark = pytest.mark.sockets
 
@@ -22,14 +24,25 @@ LIMITS = RateLimits(window_s=WINDOW_S)
 START_S = 2.0
 
 
-def run_fleet(path: Path, keys: list[list[str]], *, kills: int = 0) -> tuple[Seen, list[int], float]:
+@pytest.fixture(params=["sqlite", "redis"])
+def open_limiter(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], RateLimiter]:
+    if request.param == "sqlite":
+        return partial(RateLimiter.sqlite, tmp_path / "limits.db", LIMITS)
+    url = request.getfixturevalue("redis_url")
+    wait_until_old_enough(url, LIMITS)
+    return partial(RateLimiter.redis, url, LIMITS, namespace=request.getfixturevalue("namespace"))
+
+
+def run_fleet(
+    open_limiter: Callable[[], RateLimiter], keys: list[list[str]], *, kills: int = 0
+) -> tuple[Seen, list[int], float]:
     """Return what the server saw, how many requests each process sent, and when the last was killed."""
     rng = random.Random(0)
     last_kill = 0.0
     with strict_server(60, 30, WINDOW_S) as (base_url, stop):
         starts_at = time.monotonic() + START_S
         ends_at = starts_at + (WINDOWS + 3 * bool(kills)) * WINDOW_S
-        fleet = Fleet(partial(RateLimiter.sqlite, path, LIMITS), keys, base_url, starts_at, ends_at)
+        fleet = Fleet(open_limiter, keys, base_url, starts_at, ends_at)
         for number in range(PROCESSES):
             fleet.start(number)
         time.sleep(max(0.0, starts_at - time.monotonic()))
@@ -45,23 +58,23 @@ def run_fleet(path: Path, keys: list[list[str]], *, kills: int = 0) -> tuple[See
     ("keys", "limit"), [([["a"]], 30), ([["a"], ["b"], ["c"], ["d"]], 60)], ids=["one key", "four keys"]
 )
 def test_processes_reach_the_limit_together_and_never_pass_it(
-    tmp_path: Path, keys: list[list[str]], limit: int
+    open_limiter: Callable[[], RateLimiter], keys: list[list[str]], limit: int
 ) -> None:
-    seen, counts, _ = run_fleet(tmp_path / "limits.db", keys)
+    seen, counts, _ = run_fleet(open_limiter, keys)
     assert seen.rejected == 0
     assert seen.busiest <= limit
     assert len(seen.arrivals) >= limit * (WINDOWS - 1)
     assert min(counts) >= statistics.mean(counts) / 2
 
 
-def test_processes_that_are_killed_take_no_token_with_them(tmp_path: Path) -> None:
-    seen, _, last_kill = run_fleet(tmp_path / "limits.db", [["a"]], kills=2)
+def test_processes_that_are_killed_take_no_token_with_them(open_limiter: Callable[[], RateLimiter]) -> None:
+    seen, _, last_kill = run_fleet(open_limiter, [["a"]], kills=2)
     assert seen.rejected == 0
     later = [at for at in seen.arrivals if at > last_kill + 2 * WINDOW_S]
     assert len(later) >= 30
 
 
-def test_the_server_would_have_noticed(tmp_path: Path) -> None:
+def test_the_server_would_have_noticed() -> None:
     with strict_server(60, 30, WINDOW_S) as (base_url, stop):
         starts_at = time.monotonic() + START_S
         fleet = Fleet(partial(RateLimiter, LIMITS), [["a"]], base_url, starts_at, starts_at + WINDOW_S)

@@ -50,11 +50,13 @@ class Seen:
 class Fleet:
     """Workers that send as fast as the limiter lets them, all to one server."""
 
-    make_limiter: Callable[[], RateLimiter]
+    make_limiter: Callable[[], object]
     keys: list[list[str]]
     base_url: str
     starts_at: float
     ends_at: float
+    work: Callable[..., None] | None = None
+    """What each worker does, with the limiter of others."""
     workers: list[BaseProcess] = field(default_factory=list)
     counts: list[Connection] = field(default_factory=list)
 
@@ -63,7 +65,7 @@ class Fleet:
         ours, theirs = _CONTEXT.Pipe(duplex=False)
         keys = self.keys[number % len(self.keys)]
         worker = _CONTEXT.Process(
-            target=_work,
+            target=self.work or _work,
             args=(self.make_limiter, keys, self.base_url, self.starts_at, self.ends_at, theirs),
             daemon=True,
         )

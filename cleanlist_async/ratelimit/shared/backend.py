@@ -7,6 +7,7 @@ visit at one stroke, by its own clock: `Pool.visit` says what that means, and ev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NotRequired, Protocol, TypeAlias, TypedDict
 
@@ -53,6 +54,9 @@ class Visit:
 
     `held` are the leases it knows of and has not reported: whatever else is held in its name was granted
     in an answer that never reached it, and is free. `lease` is the name of the lease to be granted.
+
+    A process that went on by itself while the backend was away says so (`was_away`), and which leases it
+    took meanwhile, of which key (`borrowed`).
     """
 
     process: Process
@@ -61,6 +65,8 @@ class Visit:
     held: tuple[str, ...] = ()
     reports: tuple[Report, ...] = ()
     wishes: tuple[Wish, ...] = ()
+    borrowed: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+    was_away: bool = False
 
     @property
     def visitor(self) -> str:
@@ -129,12 +135,14 @@ class PoolState(TypedDict):
 class Answer:
     """A token, or in how many seconds to come again; and how the pool stands now.
 
-    A lease of the visitor's that is not among the pool's holdings was taken for lost, and is void.
+    A lease of the visitor's that is not among the pool's holdings was taken for lost, and is void. With
+    `come_again`, there is more to tell, whether anybody waits or not.
     """
 
     granted: Granted | None
     retry_in_s: float
     pool: PoolState
+    come_again: bool = False
 
 
 class BackendUnavailableError(CleanlistError):

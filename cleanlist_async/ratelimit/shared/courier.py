@@ -69,6 +69,7 @@ class Courier:
         self._home = home
         self.look_s = look_s(backend.limits)
         self.lease_s = lease_s(backend.limits)
+        self.good_for_s = self.lease_s - backend.limits.organization_window().grace_s
         self.start_anew()
         _couriers.add(self)
 
@@ -200,7 +201,7 @@ class Courier:
             for name in visit.held:
                 if (lease := errand.held.get(name)) is not None:
                     renewed = name in answer.pool["holdings"]  # or it was taken for lost meanwhile
-                    lease.good_until = started + self.lease_s if renewed else -math.inf
+                    lease.good_until = started + self.good_for_s if renewed else -math.inf
             errand.asked = frozenset(_line(wish) for wish in visit.wishes)
             granted = self._accept(errand, visit, wants, answer, started)
             self._plan(errand, answer, now)
@@ -255,7 +256,7 @@ class Courier:
             organization=errand.organization,
             kind=want.wish.kind,
             desk=desk,
-            good_until=started + self.lease_s,
+            good_until=started + self.good_for_s,
         )
         errand.held[lease.id] = lease
         errand.asked -= {_line(want.wish)}
@@ -268,7 +269,9 @@ class Courier:
             self._due(errand, now)
         if errand.held:
             self._due(errand, now + self.lease_s / _WORDS_PER_LEASE)
-        if errand.is_over():
+        if answer.come_again:
+            self._due(errand, now + self.look_s)
+        elif errand.is_over():
             self._errands.pop(errand.organization, None)
 
     def _deliver(self, lease: SharedLease) -> None:

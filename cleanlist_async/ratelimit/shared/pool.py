@@ -20,7 +20,7 @@ behind all others. A ticket that has not been renewed for a few looks is void.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Self
 
 from cleanlist_async import facts
@@ -88,8 +88,9 @@ class Pool:
         """
         self.go_on(now, clock_began_at)
         visitor = self._welcome(visit)
+        self.adopt(visit, visit.borrowed)
         for report in visit.reports:
-            self._settle(report)
+            self.settle(report)
         self._free_unknown(visit)
         self.bury(is_dead, but=visit.visitor)
         self._renew_tickets(visitor, visit.wishes)
@@ -118,6 +119,14 @@ class Pool:
         buckets = [self.organization, *self.keys.values()]
         return not self.visitors and all(bucket.window.is_untouched(self.now) for bucket in buckets)
 
+    def distrust(self, sent_until: float) -> None:
+        """Give out nothing until all that may have been sent is past: for a pool that cannot be believed.
+
+        Those who held its tokens at *sent_until* may use them for a lease.
+        """
+        window = self.organization.window
+        window.pause(sent_until + lease_s(self.limits) + window.window_s + window.margin_s)
+
     def absorb(self, other: Pool) -> None:
         """Become one with *other*: two names turned out to be one organization."""
         self.organization.absorb(other.organization)
@@ -133,7 +142,8 @@ class Pool:
 
     # -- what became of tokens -----------------------------------------------------------------
 
-    def _settle(self, report: Report) -> None:
+    def settle(self, report: Report) -> None:
+        """Let the tokens of a lease return as its fate says; nothing happens when it is not held."""
         at = self.now - report.age_s
         holding = self.holdings.pop(report.lease, None)
         if holding is None:
@@ -167,7 +177,7 @@ class Pool:
             if holding["visitor"] == visit.visitor and lease not in known
         ]
         for lease in unknown:
-            self._settle(Report(lease, "unsent"))
+            self.settle(Report(lease, "unsent"))
 
     def bury(self, is_dead: Callable[[Process], bool], but: str = "") -> None:
         """Take for lost what the dead held, and give their places away; *but* is the one who asks."""
@@ -182,7 +192,7 @@ class Pool:
             theirs = [key for key, holding in self.holdings.items() if holding["visitor"] == name]
             if dead:
                 for key in theirs:
-                    self._settle(Report(key, "lost"))
+                    self.settle(Report(key, "lost"))
             if not other.tickets and (dead or not theirs):
                 del self.visitors[name]
 
@@ -225,12 +235,19 @@ class Pool:
             ticket.since = self.now
         else:
             del visitor.tickets[place]
+        return Granted(place, key, tuple(self._hold(visit, visit.lease, key)))
+
+    def adopt(self, visit: Visit, leases: Mapping[str, str | None]) -> None:
+        """Count leases, of these keys, that were taken elsewhere: also where no token is left for them."""
+        for lease, key in leases.items():
+            if lease not in self.holdings:
+                self._hold(visit, lease, key)
+
+    def _hold(self, visit: Visit, lease: str, key: str | None) -> list[bool]:
         buckets = ([self.key(key)] if key else []) + [self.organization]
         probes = [bucket.window.take(self.now) for bucket in buckets]
-        self.holdings[visit.lease] = HoldingState(
-            visitor=visit.visitor, since=self.now, key=key, probes=probes
-        )
-        return Granted(place, key, tuple(probes))
+        self.holdings[lease] = HoldingState(visitor=visit.visitor, since=self.now, key=key, probes=probes)
+        return probes
 
     def _keep(self, ticket: Ticket, queue: Sequence[tuple[Ticket, Visitor]]) -> int:
         """Return the key tokens that a status request leaves to submits, until it has aged ahead of them."""

@@ -37,8 +37,9 @@ def has_ended(process: Process) -> bool:
 
 
 def _this_place() -> str:
-    """Return the host, and in which of its containers process numbers are counted."""
+    """Return the host since its start, and in which of its containers process numbers are counted."""
     try:
-        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
+        started = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{socket.gethostname()} {started} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return socket.gethostname()

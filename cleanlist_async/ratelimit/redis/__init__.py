@@ -1,0 +1,1 @@
+"""A Redis in which the processes of several machines share their tokens."""

@@ -1,0 +1,269 @@
+"""The backend in a Redis: a look, the arithmetic of `Pool` here, and a save if nobody was quicker.
+
+The rules are those of every shared store, in the same Python and not written twice: a script compares the
+version of the pool and sets all of it at one stroke, both buckets and every ticket. A visit takes two round
+trips, and begins anew when another process saved in between; then it has the next turn, so nobody loses
+twice. At 60 requests a minute that is rare; it asks for a Redis that is near, some 20 ms at most, where
+dozens of processes share one organization.
+
+The clock is the server's (`TIME`), read before the save: a token is never taken by a moment that is still to
+come. All keys expire, in a day without a visit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import os
+import random
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.ratelimit.limits import RateLimits
+from cleanlist_async.ratelimit.redis.doubt import Memory, StoredPool, doubted_at
+from cleanlist_async.ratelimit.redis.scripts import LOOK, SAVE
+from cleanlist_async.ratelimit.redis.server import ClockWatch, Server
+from cleanlist_async.ratelimit.shared.backend import Answer, BackendUnavailableError, Visit
+from cleanlist_async.ratelimit.shared.bucket import SharedBucket
+from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
+from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
+from cleanlist_async.ratelimit.shared.process import has_ended
+from cleanlist_async.shared_redis import Backoff, RedisUnavailableError, SharedRedis, explained
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_KEPT_S: Final = 86_400.0
+_TRIES: Final = 200
+_SHORTEST_ANSWER_S: Final = 0.5
+_WITH_POOL: Final = 4
+"""Fields of what a look says of a name that is the first to lead to a pool."""
+_TURN_MS: Final = 250
+"""For how long one who lost a race is waited for: a few round trips."""
+_PAUSE_S: Final = 0.001
+_LONGEST_PAUSE_S: Final = 0.01
+_PROCESS_KEPT_S: Final = 3_600.0
+_MOMENTS: Final[tuple[Literal["doubted_at", "gathered_at"], ...]] = ("doubted_at", "gathered_at")
+
+log: Final = logging.getLogger("cleanlist_async")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where names lead: the first pool found takes in the others, and every name leads to it from then on."""
+
+    number: str
+    versions: dict[str, str]
+    names: dict[str, str]
+    """What each name said: the number of a pool, or nothing."""
+    pools: list[StoredPool]
+
+
+class RedisLimits:
+    """The backend in a Redis. A fork, or another event loop, opens its own connection.
+
+    Raises ConfigurationError when redis-py is missing or *url* is no address, at once when it is made.
+    """
+
+    def __init__(
+        self, url: str, limits: RateLimits, clock: Callable[[], float], namespace: str = "cleanlist"
+    ) -> None:
+        if not namespace.isprintable() or not namespace or set(namespace) & set("{}"):
+            raise ConfigurationError("A namespace must be printable and have no braces.")
+        self.limits = limits
+        self.clock = clock
+        self.caution_s = lease_s(limits) + limits.window_s
+        self.memory = Memory(clock, self.caution_s + limits.window_s)
+        self.without = "Requests wait for it."
+        answer_s = max(_SHORTEST_ANSWER_S, 2 * look_s(limits))
+        self._gathering_s = answer_s + 3 * look_s(limits)
+        self._redis = SharedRedis(url, answer_s)
+        self._prefix = f"{{{namespace}}}:"
+        self._kept_ms = math.ceil(max(_KEPT_S, 2 * self.caution_s) * 1_000)
+        self._backoff = Backoff(look_s(limits))
+        self._watch = ClockWatch(limits.margin_s)
+        self._aliases: dict[str, set[str]] = {}
+        self._client: Redis | None = None
+        self._pid = 0
+
+    # -- the protocol --------------------------------------------------------------------------
+
+    async def visit(self, visit: Visit) -> Answer:
+        """Apply a visit at one stroke."""
+        names = [*self._names_of(visit.organization), *(key for wish in visit.wishes for key in wish.keys)]
+
+        def apply(pool: Pool, kept: StoredPool, now: float) -> Answer:
+            kept["processes"][visit.process.id] = now
+            if visit.was_away and now - kept.get("gathered_at", -math.inf) > self.caution_s:
+                kept["gathered_at"] = now
+                pool.organization.window.pause(now + self._gathering_s)
+            return pool.visit(visit, now, is_dead=has_ended)
+
+        return await self._change(visit.organization, names, apply)
+
+    async def join(self, organization: str, other: str) -> None:
+        """Make two names one organization, with all that is out under either."""
+        together = self._names_of(organization) | self._names_of(other)
+        self._aliases |= dict.fromkeys(together, together)
+
+        def nothing(pool: Pool, _: StoredPool, now: float) -> Answer:
+            pool.go_on(now, None)
+            return Answer(None, math.inf, pool.state())
+
+        await self._change(organization, together, nothing)
+
+    async def aclose(self) -> None:
+        """Let go of the connection; the next call opens another."""
+        client, self._client = self._client, None
+        if client is not None and self._pid == os.getpid():
+            await client.aclose()
+
+    # -- one change at one stroke --------------------------------------------------------------
+
+    async def _change(
+        self,
+        organization: str,
+        names: Iterable[str],
+        apply: Callable[[Pool, StoredPool, float], Answer],
+    ) -> Answer:
+        me = uuid.uuid4().hex[:12]
+        for tries in range(_TRIES):
+            if (looked := await self._look(names, me, insists=tries > 0)) is None:
+                await asyncio.sleep(random.uniform(0.5, 1.0) * min(_PAUSE_S * (tries + 1), _LONGEST_PAUSE_S))  # noqa: S311
+                continue
+            server, home = looked
+            pool, kept = self._read(organization, home, server)
+            answer = apply(pool, kept, server.now)
+            kept["pool"] = _without_untouched(pool, answer)
+            if await self._save(home, kept, me):
+                self.memory.note(organization, kept)
+                return answer
+        raise BackendUnavailableError("Too many processes change the same limits at once.")
+
+    def _read(self, organization: str, home: Home, server: Server) -> tuple[Pool, StoredPool]:
+        """Return the one pool of these names, and what else is kept of it."""
+        pool = Pool(self.limits)
+        kept = StoredPool(pool=pool.state(), run=server.run, generations=[], processes={})
+        seen = self.memory.of(organization)
+        stored_pools: list[StoredPool | None] = [*home.pools] or [None]
+        doubts = [doubted_at(stored, seen, server, self._watch) for stored in stored_pools]
+        for place, stored in enumerate(home.pools):
+            loaded = self._load(stored, server)
+            if place == 0:
+                pool = loaded
+            else:
+                pool.absorb(loaded)
+            kept["generations"] += stored["generations"]
+            kept["processes"] |= stored["processes"]
+            for moment in _MOMENTS:
+                if (at := stored.get(moment)) is not None:
+                    kept[moment] = max(at, kept.get(moment, at))
+        if (since := max(doubts)) > server.now - self.caution_s:
+            pool.distrust(since)
+            kept["doubted_at"] = since
+            kept["generations"] = []
+        if not kept["generations"]:
+            kept["generations"] = [uuid.uuid4().hex[:12]]
+        kept["processes"] = {
+            process: seen_at
+            for process, seen_at in kept["processes"].items()
+            if server.now - seen_at < _PROCESS_KEPT_S
+        }
+        return pool, kept
+
+    def _load(self, stored: StoredPool, server: Server) -> Pool:
+        pool = Pool.of(stored["pool"])
+        pool.go_on(server.now, None)
+        if limits_as_plain(pool.limits) == limits_as_plain(self.limits):
+            return pool
+        pool.bury(has_ended)
+        if pool.is_untouched():
+            return Pool(self.limits)
+        raise ConfigurationError(
+            "This organization is in use under other rate limits.",
+            fix="Give all processes that share a Redis the same rate limits.",
+        )
+
+    # -- two round trips -----------------------------------------------------------------------
+
+    async def _look(self, names: Iterable[str], me: str, *, insists: bool) -> tuple[Server, Home] | None:
+        """Return the server, and where *names* lead; None while it is another's turn.
+
+        Who *insists* has the turn from now on, until it saves.
+        """
+        names = list(dict.fromkeys(names))
+        sent = self.clock()
+        settings = [self._key("pool", ""), self._key("turn", ""), me, _TURN_MS if insists else 0]
+        answer = await self._run(LOOK, [self._key("name", name) for name in names], settings)
+        if not answer:
+            return None
+        seconds, micros, run, uptime_s, found = answer
+        now = int(seconds) + int(micros) / 1e6
+        server = self._server(run.decode(), now, min(now, int(seconds) - int(uptime_s) + 1.0))
+        self._watch.note(server.now, sent, self.clock())
+        pools = {row[1].decode(): row for row in found if len(row) == _WITH_POOL}
+        return server, Home(
+            number=next(iter(pools), uuid.uuid4().hex[:12]),
+            versions={number: row[2].decode() for number, row in pools.items()},
+            names={name: row[0].decode() for name, row in zip(names, found, strict=True)},
+            pools=[cast("StoredPool", json.loads(row[3])) for row in pools.values()],
+        )
+
+    def _server(self, run: str, now: float, started_at: float) -> Server:
+        return Server(run, now, started_at)
+
+    async def _save(self, home: Home, kept: StoredPool, me: str) -> bool:
+        versions = home.versions or {home.number: ""}
+        keys = [self._key("turn", home.number)]
+        keys += [self._key("pool", number) for number in versions]
+        keys += [self._key("name", name) for name in home.names]
+        state, version = json.dumps(kept, separators=(",", ":")), uuid.uuid4().hex[:12]
+        settings = [me, home.number, version, state, self._kept_ms, len(versions)]
+        return bool(await self._run(SAVE, keys, [*settings, *versions.values(), *home.names.values()]))
+
+    async def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
+        if not self._backoff.is_over():
+            raise BackendUnavailableError("Redis cannot be reached.")
+        try:
+            with explained():
+                answer = await self._connected().register_script(script)(keys, arguments)
+        except RedisUnavailableError as error:
+            if self._backoff.failed() == 1:
+                log.warning("%s %s", error.problem, self.without)
+            await self.aclose()
+            raise BackendUnavailableError(error.problem) from error
+        if self._backoff.succeeded():
+            log.warning("Redis is back.")
+        return answer
+
+    def _connected(self) -> Redis:
+        if self._client is None or self._pid != os.getpid():
+            if self._client is not None:
+                _of_parents.append(self._client)  # closing it here would harm the parent's
+            self._client, self._pid = self._redis.client(), os.getpid()
+        return self._client
+
+    def _key(self, kind: str, name: str) -> str:
+        return f"{self._prefix}{kind}:{name}"
+
+    def _names_of(self, organization: str) -> set[str]:
+        """Return all names that this process knows for one organization, should Redis have forgotten some."""
+        return self._aliases.get(organization, {organization})
+
+
+def _without_untouched(pool: Pool, answer: Answer) -> Any:
+    """Return the state to keep: a key whose tokens are all back is as good as one never seen."""
+    new = SharedBucket(pool.limits.key_window()).state()
+    for bucket in pool.keys.values():
+        bucket.window.is_untouched(pool.now)
+    kept = {name: state for name, bucket in pool.keys.items() if (state := bucket.state()) != new}
+    return {**answer.pool, "keys": kept}
+
+
+_of_parents: Final[list[object]] = []
+"""Connections that a fork brought along: kept, since to drop one closes it."""

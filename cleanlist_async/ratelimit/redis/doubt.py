@@ -1,0 +1,90 @@
+"""Whether a pool tells of all that was sent, or Redis has lost some of it.
+
+A Redis that is started anew may have lost everything, or its last seconds; a replica that takes over, the
+same; somebody may empty it; a clock set ahead makes tokens return too early. Each leaves a trace: another
+run of the server in the pool; a pool that is gone, or of another generation than we saw; a jump between its
+clock and ours. Then all tokens count as sent until that moment, by holders that may use them for a lease
+more: the pool begins anew a lease and a window later, and nobody draws a 429.
+
+Only one loss leaves no trace for a newcomer: a server that goes on after it was emptied. Those that were
+there notice it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NotRequired, TypedDict
+
+from cleanlist_async.ratelimit.redis.server import ClockWatch, Server
+from cleanlist_async.ratelimit.shared.backend import PoolState
+
+_REMEMBERED_S: Final = 3_600.0
+
+
+class StoredPool(TypedDict):
+    """A pool as it is kept, with what tells whether it is the one that others have seen.
+
+    `generations` are the names of all pools that it has become one with; `doubted_at` is the moment up to
+    which it counts all tokens as sent, `gathered_at` when it last waited for those who had been alone.
+    """
+
+    pool: PoolState
+    run: str
+    generations: list[str]
+    processes: dict[str, float]
+    doubted_at: NotRequired[float]
+    gathered_at: NotRequired[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What this process saw when it last visited an organization: by the server's clock, and by ours."""
+
+    generation: str
+    seen_at: float
+    at: float
+    processes: int
+
+
+class Memory:
+    """The last sight of each organization that this process visited within the hour."""
+
+    def __init__(self, clock: Callable[[], float], matters_for_s: float) -> None:
+        self._clock = clock
+        self._matters_for_s = matters_for_s
+        self._sights: OrderedDict[str, Sight] = OrderedDict()
+
+    def note(self, organization: str, stored: StoredPool) -> None:
+        """Remember what is kept of this organization from now on."""
+        now = self._clock()
+        seen = Sight(stored["generations"][-1], stored["pool"]["now"], now, len(stored["processes"]))
+        self._sights[organization] = seen
+        self._sights.move_to_end(organization)
+        while now - next(iter(self._sights.values())).at > _REMEMBERED_S:
+            self._sights.popitem(last=False)
+
+    def of(self, organization: str) -> Sight | None:
+        """Return what was seen while it still matters: later, all tokens are back anyway."""
+        seen = self._sights.get(organization)
+        return seen if seen and self._clock() - seen.at <= self._matters_for_s else None
+
+    def processes(self, organization: str) -> int | None:
+        """Return how many processes shared this organization of late; None if it was never reached."""
+        seen = self._sights.get(organization)
+        return None if seen is None else seen.processes
+
+
+def doubted_at(stored: StoredPool | None, seen: Sight | None, server: Server, watch: ClockWatch) -> float:
+    """Return up to when something was sent that the pool may not tell of; minus infinity for never."""
+    if stored is None:
+        return server.now if seen else min(server.now, server.started_at)
+    if stored["run"] != server.run:
+        return server.now
+    last_seen_at = seen.seen_at if seen else stored["pool"]["now"]
+    if stored.get("doubted_at", -math.inf) >= last_seen_at:
+        return -math.inf  # somebody was quicker
+    is_another = seen is not None and seen.generation not in stored["generations"]
+    return server.now if is_another or last_seen_at < watch.jumped_at else -math.inf

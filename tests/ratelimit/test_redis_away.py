@@ -1,0 +1,253 @@
+"""While Redis is away, and when it returns: nobody exceeds the limits, or waits longer than it must."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+import pytest
+
+from cleanlist_async import RateLimiter, RateLimits
+from cleanlist_async.ratelimit.redis.share import LocalShare
+from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Visit, Wish
+from cleanlist_async.ratelimit.shared.process import Process
+from tests.ratelimit.test_shared_pool import Actor, actor
+from tests.support.fleet import Fleet, Seen, strict_server
+from tests.support.hand_clock import HandClock
+from tests.support.limited_wire import ROUTE, SUBMIT
+from tests.support.redis_limits import BlockingBackend, ClockedRedis, LoopInThread
+from tests.support.redis_server import RedisServer, redis_server, skip_without, wait_until_old_enough
+from tests.support.shared_stores import finish
+
+pytestmark = pytest.mark.sockets
+
+CAUTION_S = 120.0
+FOUR = RateLimits(org=4, key=4)
+ONE = Wish(("a",), SUBMIT)
+
+
+# -- one process at a time ---------------------------------------------------------------------------
+
+
+@dataclass
+class Cable:
+    """Between two processes and their Redis; nothing passes while it is pulled."""
+
+    clock: HandClock
+    pulled: bool = False
+    opened: list[BlockingBackend] = field(default_factory=list)
+
+
+class BehindCable(ClockedRedis):
+    cable: Cable
+
+    async def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
+        if self.cable.pulled:
+            raise BackendUnavailableError("the cable is pulled")
+        return await super()._run(script, keys, arguments)
+
+
+@pytest.fixture
+def cable() -> Cable:
+    return Cable(HandClock())
+
+
+Start = Callable[[str], Actor]
+
+
+@pytest.fixture
+def start(redis_url: str, namespace: str, cable: Cable, loop_in_thread: LoopInThread) -> Iterator[Start]:
+    def start(name: str) -> Actor:
+        redis = BehindCable(redis_url, FOUR, cable.clock, namespace)
+        redis.cable = cable
+        cable.opened.append(BlockingBackend(LocalShare(redis, cable.clock), loop_in_thread))
+        return actor(cable.opened[-1], cable.clock, name)
+
+    yield start
+    for backend in cable.opened:
+        finish(backend.aclose())
+
+
+def answer_all(who: Actor) -> None:
+    for lease in list(who.held):
+        who.settle(lease, "answered")
+    who.visit()
+
+
+def granted(who: Actor, times: int) -> int:
+    return sum(who.visit(ONE) is not None for _ in range(times))
+
+
+def test_a_process_goes_on_with_what_it_had_up_to_its_share(start: Start, cable: Cable) -> None:
+    one, two = start("one"), start("two")
+    assert granted(one, 3) == 3
+    assert granted(two, 0) == 0
+    two.visit()
+    answer_all(one)
+    two.visit()
+    cable.pulled = True
+    cable.clock.now += 30
+    assert granted(one, 1) + granted(two, 1) == 0
+    cable.clock.now += 30.1
+    assert granted(one, 4) == 2
+    assert granted(two, 4) == 0  # its share may be on its way to the server from another
+
+
+def test_its_whole_share_is_there_when_all_others_are_back(start: Start, cable: Cable) -> None:
+    one, two = start("one"), start("two")
+    for who in (one, two, one):
+        who.visit()
+    cable.pulled = True
+    assert granted(one, 1) + granted(two, 1) == 0
+    cable.clock.now += CAUTION_S - 1
+    assert granted(one, 1) + granted(two, 1) == 0
+    cable.clock.now += 1.1
+    assert (granted(one, 4), granted(two, 4)) == (2, 2)
+
+
+def test_of_many_processes_each_has_one_token(start: Start, cable: Cable) -> None:
+    crowd = [start(f"p{number}") for number in range(6)]
+    for who in [*crowd, *crowd]:
+        who.visit()
+    cable.pulled = True
+    crowd[0].visit(ONE)
+    cable.clock.now += CAUTION_S + 0.1
+    assert granted(crowd[0], 3) == 1
+
+
+def test_what_was_taken_meanwhile_is_told_before_anything_else_is_given(start: Start, cable: Cable) -> None:
+    one, two = start("one"), start("two")
+    assert granted(one, 2) == 2
+    assert granted(two, 2) == 2
+    answer_all(one)
+    answer_all(two)
+    cable.pulled = True
+    one.visit()
+    two.visit()
+    cable.clock.now += 60.1
+    assert (granted(one, 2), granted(two, 2)) == (2, 2)
+    answer_all(one)  # one answers, the other's are still out
+    cable.pulled = False
+    newcomer = start("newcomer")
+    one.visit()
+    assert newcomer.visit(ONE) is None
+    cable.clock.now += 2
+    two.visit()
+    cable.clock.now += 30
+    assert newcomer.visit(ONE) is None
+    two.visit()
+    cable.clock.now += 28.2
+    assert granted(newcomer, 3) == 2  # those of one are back, those of two are in flight
+    assert all(two.good_until[lease] > cable.clock.now for lease in two.held)
+
+
+def test_the_last_tokens_are_told_though_nobody_waits(start: Start, cable: Cable) -> None:
+    one = start("one")
+    one.visit()
+    cable.pulled = True
+    one.visit(ONE)
+    cable.clock.now += CAUTION_S + 0.1
+    assert granted(one, 1) == 1
+    for lease in list(one.held):
+        one.settle(lease, "answered")
+    visit = Visit(Process("one", 1, "here"), "org", "one-last")
+    assert finish(one.backend.visit(visit)).come_again
+    cable.pulled = False
+    assert not finish(one.backend.visit(visit)).come_again
+
+
+def test_a_process_that_never_reached_it_waits(start: Start, cable: Cable) -> None:
+    cable.pulled = True
+    with pytest.raises(BackendUnavailableError):
+        start("one").visit(ONE)
+
+
+# -- real processes ----------------------------------------------------------------------------------
+
+WINDOW_S = 1.2
+LIMITS = RateLimits(window_s=WINDOW_S)
+START_S = 2.5
+
+
+def run_fleet(
+    server: RedisServer, fail: Literal["closed", "local"], windows: int, trouble: Callable[[Fleet], None]
+) -> tuple[Seen, float, float]:
+    """Let *trouble* come after two windows; return what the API saw, and when the trouble began and ended."""
+    open_limiter = partial(RateLimiter.redis, server.url, LIMITS, fail=fail)
+    with strict_server(60, 30, WINDOW_S) as (base_url, stop):
+        starts_at = time.monotonic() + START_S
+        fleet = Fleet(open_limiter, [["a"]], base_url, starts_at, starts_at + windows * WINDOW_S)
+        for number in range(3):
+            fleet.start(number)
+        time.sleep(max(0.0, starts_at + 2 * WINDOW_S - time.monotonic()))
+        began_at = time.monotonic()
+        trouble(fleet)
+        ended_at = time.monotonic()
+        fleet.join()
+        return stop(), began_at, ended_at
+
+
+def arrived(seen: Seen, since: float, until: float) -> int:
+    return sum(since <= at < until for at in seen.arrivals)
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    skip_without("redis-server")
+    with redis_server() as server:
+        wait_until_old_enough(server.url, LIMITS)
+        yield server
+
+
+def test_a_restart_that_loses_everything_while_a_process_is_killed(server: RedisServer) -> None:
+    def trouble(fleet: Fleet) -> None:
+        server.kill()
+        fleet.kill_some(1, random.Random(0))
+        server.start()
+
+    seen, _, ended_at = run_fleet(server, "closed", 7, trouble)
+    assert seen.rejected == 0
+    assert seen.busiest <= 30
+    assert arrived(seen, ended_at, ended_at + 4 * WINDOW_S) >= 30
+
+
+@pytest.mark.parametrize("fail", ["closed", "local"])
+def test_a_redis_that_does_not_answer_for_a_while(
+    server: RedisServer, fail: Literal["closed", "local"]
+) -> None:
+    def trouble(_: Fleet) -> None:
+        server.signal(signal.SIGSTOP)
+        time.sleep(3 * WINDOW_S)
+        server.signal(signal.SIGCONT)
+
+    seen, began_at, ended_at = run_fleet(server, fail, 8, trouble)
+    assert seen.rejected == 0
+    assert seen.busiest <= 30
+    meanwhile = arrived(seen, began_at + WINDOW_S / 2, ended_at)
+    assert (meanwhile >= 15) if fail == "local" else (meanwhile <= 5)
+    assert arrived(seen, ended_at, ended_at + 3 * WINDOW_S) >= 30
+
+
+def test_whoever_waits_gets_its_token_when_redis_returns(server: RedisServer) -> None:
+    async def main() -> None:
+        limiter = RateLimiter.redis(server.url, RateLimits(window_s=0.5))
+        (await limiter.acquire(ROUTE, SUBMIT)).unsent()
+        server.signal(signal.SIGSTOP)
+        try:
+            waiting = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT))
+            await asyncio.sleep(0.8)
+            assert not waiting.done()
+        finally:
+            server.signal(signal.SIGCONT)
+        async with asyncio.timeout(10):
+            (await waiting).unsent()
+        await asyncio.to_thread(limiter.store.courier.flush)  # type: ignore[attr-defined]
+        await asyncio.sleep(1.5)
+
+    asyncio.run(main())

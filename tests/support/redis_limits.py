@@ -1,0 +1,71 @@
+"""The Redis backend for tests without an event loop, or with a virtual one: a loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from cleanlist_async.ratelimit import RateLimits
+from cleanlist_async.ratelimit.redis.backend import RedisLimits
+from cleanlist_async.ratelimit.redis.server import Server
+from cleanlist_async.ratelimit.shared.backend import Answer, Backend, Visit
+
+T = TypeVar("T")
+
+
+class LoopInThread:
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+        self.loop.close()
+
+
+class BlockingBackend:
+    """Answers without waiting, as far as its caller can tell."""
+
+    def __init__(self, backend: Backend, thread: LoopInThread) -> None:
+        self.backend = backend
+        self.limits = backend.limits
+        self._thread = thread
+
+    async def visit(self, visit: Visit) -> Answer:
+        return self._thread.run(self.backend.visit(visit))
+
+    async def join(self, organization: str, other: str) -> None:
+        self._thread.run(self.backend.join(organization, other))
+
+    async def aclose(self) -> None:
+        self._thread.run(self.backend.aclose())
+
+
+class ClockedRedis(RedisLimits):
+    """A real Redis that is told the time: the only thing about it that a test must not wait for.
+
+    It has been up for a day by then, so that it is not taken for one that may just have lost its data.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        limits: RateLimits,
+        clock: Callable[[], float],
+        namespace: str,
+        server_clock: Callable[[], float] | None = None,
+    ) -> None:
+        super().__init__(url, limits, clock, namespace)
+        self._server_clock = server_clock or clock
+
+    def _server(self, run: str, now: float, started_at: float) -> Server:
+        del started_at
+        now = self._server_clock()
+        return super()._server(run, now, now - 86_400)
