@@ -80,8 +80,8 @@ def answer_all(who: Actor) -> None:
     who.visit()
 
 
-def granted(who: Actor, times: int) -> int:
-    return sum(who.visit(ONE) is not None for _ in range(times))
+def granted(who: Actor, times: int, wish: Wish = ONE) -> int:
+    return sum(who.visit(wish) is not None for _ in range(times))
 
 
 def test_a_process_goes_on_with_what_it_had_up_to_its_share(start: Start, cable: Cable) -> None:
@@ -99,16 +99,17 @@ def test_a_process_goes_on_with_what_it_had_up_to_its_share(start: Start, cable:
     assert granted(two, 4) == 0  # its share may be on its way to the server from another
 
 
-def test_its_whole_share_is_there_when_all_others_are_back(start: Start, cable: Cable) -> None:
+@pytest.mark.parametrize("wish", [ONE, Wish((), SUBMIT)], ids=["of a key", "of a JWT"])
+def test_its_whole_share_is_there_when_all_others_are_back(start: Start, cable: Cable, wish: Wish) -> None:
     one, two = start("one"), start("two")
     for who in (one, two, one):
         who.visit()
     cable.pulled = True
-    assert granted(one, 1) + granted(two, 1) == 0
+    assert granted(one, 1, wish) + granted(two, 1, wish) == 0
     cable.clock.now += CAUTION_S - 1
-    assert granted(one, 1) + granted(two, 1) == 0
+    assert granted(one, 1, wish) + granted(two, 1, wish) == 0
     cable.clock.now += 1.1
-    assert (granted(one, 4), granted(two, 4)) == (2, 2)
+    assert (granted(one, 4, wish), granted(two, 4, wish)) == (2, 2)
 
 
 def test_of_many_processes_each_has_one_token(start: Start, cable: Cable) -> None:

@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.ratelimit.shared.periods import lease_s
@@ -23,10 +25,17 @@ from cleanlist_async.ratelimit.shared.periods import lease_s
 PROGRAMS = [name for name in ("redis-server", "valkey-server") if shutil.which(name)]
 
 
+HIGHEST_PORT = 55_000
+"""A server of a cluster talks to others 10,000 higher."""
+
+
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = int(listener.getsockname()[1])
+        if port < HIGHEST_PORT:
+            return port
 
 
 @dataclass
@@ -45,7 +54,9 @@ class RedisServer:
         return f"redis://{f':{self.password}@' if self.password else ''}127.0.0.1:{self.port}/0"
 
     def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port, password=self.password or None, socket_timeout=5)
+        return redis.Redis(
+            port=self.port, password=self.password or None, socket_timeout=5, retry=Retry(NoBackoff(), 0)
+        )
 
     def start(self) -> None:
         command = [
@@ -63,10 +74,11 @@ class RedisServer:
             [*command, *self.options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         with self.client() as client:
-            for _ in range(200):
+            for _ in range(500):
                 with suppress(redis.ConnectionError):
                     client.ping()
                     return
+                assert self.process.poll() is None, f"{self.program} did not start"
                 time.sleep(0.02)
         raise AssertionError(f"{self.program} does not answer")
 
