@@ -6,6 +6,7 @@ import os
 import socket
 import uuid
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 
@@ -39,7 +40,11 @@ def has_ended(process: Process) -> bool:
 def _this_place() -> str:
     """Return the host since its start, and in which of its containers process numbers are counted."""
     try:
-        started = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{socket.gethostname()} {started} {Path('/proc/self/ns/pid').readlink()}"
+        return f"{socket.gethostname()} {_boot_id()} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return socket.gethostname()
+
+
+@cache
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
