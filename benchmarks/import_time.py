@@ -2,7 +2,7 @@
 
 Each import in a process of its own, interleaved; CPU time over that of `pass`, as the system accounts it.
 
-    python benchmarks/import_time.py [--rounds 15]
+    python -m benchmarks.import_time [--rounds 11]
 """
 
 from __future__ import annotations
@@ -12,12 +12,23 @@ import resource
 import statistics
 import subprocess
 import sys
+from functools import partial
 
-CANDIDATES = {
+from benchmarks import report
+from benchmarks.measuring import ratio, rounds_of
+
+FLOOR, OURS, OFFICIAL = (
+    "httpx + pydantic.BaseModel",
+    "cleanlist_async.AsyncCleanlist",
+    "cleanlist_ai.aio.Cleanlist",
+)
+CODE = {
     "pass": "pass",
-    "httpx + pydantic.BaseModel": "import httpx; from pydantic import BaseModel",
-    "from cleanlist_async import AsyncCleanlist": "from cleanlist_async import AsyncCleanlist",
+    FLOOR: "import httpx; from pydantic import BaseModel",
+    OURS: "from cleanlist_async import AsyncCleanlist",
+    OFFICIAL: "from cleanlist_ai.aio import Cleanlist",
 }
+AT_MOST = 1.2
 
 
 def seconds(code: str) -> float:
@@ -27,25 +38,32 @@ def seconds(code: str) -> float:
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
+def measure(rounds: int = 11) -> report.Section:
+    times = rounds_of({name: partial(seconds, code) for name, code in CODE.items()}, rounds)
+    nothing = times.pop("pass")
+    over = {name: [t - n for t, n in zip(taken, nothing, strict=True)] for name, taken in times.items()}
+    rows = [
+        (name, f"{1e3 * statistics.median(taken):.0f}", str(ratio(taken, over[FLOOR])))
+        for name, taken in over.items()
+    ]
+    ours = ratio(over[OURS], over[FLOOR])
+    return report.Section(
+        "Import",
+        __doc__.partition("    python")[0].partition("\n\n")[2].strip(),
+        [report.Table(("import", "CPU over pass, ms", f"ratio (middle half of {rounds} rounds)"), rows)],
+        [
+            report.Target(
+                f"import: CPU beside {FLOOR}", f"at most {AT_MOST}", str(ours), ours.median <= AT_MOST
+            )
+        ],
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=11)
     rounds = parser.parse_args().rounds
-    times: dict[str, list[float]] = {name: [] for name in CANDIDATES}
-    for _ in range(rounds):
-        for name, code in CANDIDATES.items():
-            times[name].append(seconds(code))
-    nothing, floor, ours = (times[name] for name in CANDIDATES)
-    ratios = sorted((o - n) / (f - n) for n, f, o in zip(nothing, floor, ours, strict=True))
-    print(f"{rounds} interleaved rounds, medians\n")
-    print("| import | ms over pass |")
-    print("|---|---|")
-    print(
-        f"| httpx + pydantic.BaseModel | {1e3 * (statistics.median(floor) - statistics.median(nothing)):.0f} |"
-    )
-    print(f"| AsyncCleanlist | {1e3 * (statistics.median(ours) - statistics.median(nothing)):.0f} |")
-    print(f"\nratio: {statistics.median(ratios):.2f} (middle half {ratios[len(ratios) // 4]:.2f}"
-          f" to {ratios[3 * len(ratios) // 4]:.2f})")  # fmt: skip
+    report.show(lambda: measure(rounds))
 
 
 if __name__ == "__main__":

@@ -3,26 +3,25 @@
 Each measurement is a process of its own: peak resident set as the operating system counts it, Python and all
 of the client with it. "Resume" is the same call on the journal that is there. Nothing is sent.
 
-    python benchmarks/job_plan.py [--contacts 1000000] [--rounds 1]
+    python -m benchmarks.job_plan [--contacts 200000] [--rounds 1]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import csv
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from benchmarks import report
+from benchmarks.measuring import in_new_process, peak_mib
+from benchmarks.people import write_csv
 from cleanlist_async import AsyncCleanlist, Contact
 
-TARGETS = "targets: plan in 60 s, peak RSS 150 MiB, journal 64 MiB before results"
 KINDS = ("few duplicates", "half duplicates", "half invalid")
 
 
@@ -48,60 +47,74 @@ class Contacts:
             )
 
 
-def write_csv(path: Path, contacts: Contacts) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("first_name", "last_name", "company_domain", "key"))
-        for contact in contacts:
-            writer.writerow((contact.first_name, contact.last_name, contact.company_domain, contact.key))
+@dataclass(frozen=True)
+class Planned:
+    chunks: int
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+    journal_mib: float
 
 
-async def plan(journal: Path, source: Path | Contacts) -> str:
+async def plan(journal: Path, source: Path | Contacts) -> tuple[int, float, float]:
     async with AsyncCleanlist("clapi_benchmark_of_plans") as client:
         start, cpu = time.perf_counter(), time.process_time()
         async with await client.job(journal, source) as job:
             seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
-            planned = job.plan()
-    return f"{planned.chunks:,} | {seconds:.1f} | {cpu_s:.1f}"
+            return job.plan().chunks, seconds, cpu_s
 
 
-def peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+def planned(journal: Path, source: Path | Contacts) -> Planned:
+    """Begin a job, or resume it, in this process."""
+    chunks, wall_s, cpu_s = asyncio.run(plan(journal, source))
+    return Planned(chunks, wall_s, cpu_s, peak_mib(), journal.stat().st_size / 2**20)
 
 
-def measure_apart(*arguments: str) -> str:
-    command = [sys.executable, __file__, "--measure", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+def measure(contacts: int = 200_000, rounds: int = 1) -> report.Section:
+    rows: list[tuple[object, ...]] = []
+    all_of: list[Planned] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for turn, kind in product(range(rounds), KINDS):
+            people = Contacts(contacts, kind)
+            table = Path(folder, f"{kind}.csv")
+            write_csv(table, people)
+            for source in (table, people):
+                what = "CSV file" if source is table else "iterable"
+                journal = Path(folder, f"{kind} {what} {turn}.journal")
+                for call in ("plan", "resume"):
+                    took = in_new_process(planned, journal, source)
+                    all_of.append(took)
+                    sizes = (f"{took.peak_mib:.0f}", f"{took.journal_mib:.1f}")
+                    rows.append(
+                        (kind, what, call, took.chunks, f"{took.wall_s:.1f}", f"{took.cpu_s:.1f}", *sizes)
+                    )
+    slowest = max(took.wall_s for took in all_of) * 1_000_000 / contacts
+    peak, largest = max(took.peak_mib for took in all_of), max(took.journal_mib for took in all_of)
+    journal_mib = largest * 1_000_000 / contacts
+    columns = ("contacts", "source", "call", "requests", "seconds", "CPU, s", "peak RSS, MiB", "journal, MiB")
+    return report.Section(
+        f"Planning a durable job of {contacts:,} contacts",
+        __doc__.partition("    python")[0].partition("\n\n")[2].strip(),
+        [report.Table(columns, rows)],
+        [
+            report.Target("plan, for a million contacts", "60 s", f"{slowest:.0f} s", slowest <= 60),
+            report.Target(f"its peak RSS ({contacts:,} contacts)", "150 MiB", f"{peak:.0f} MiB", peak <= 150),
+            report.Target(
+                "its journal before results, for a million",
+                "64 MiB",
+                f"{journal_mib:.0f} MiB",
+                journal_mib <= 64,
+            ),
+        ],
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contacts", type=int, default=1_000_000)
+    parser.add_argument("--contacts", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument(
-        "--measure", nargs=4, metavar=("JOURNAL", "CSV", "COUNT", "KIND"), help=argparse.SUPPRESS
-    )
     options = parser.parse_args()
-    if options.measure:
-        journal, file, count, kind = options.measure
-        planned = asyncio.run(plan(Path(journal), Path(file) if file else Contacts(int(count), kind)))
-        print(f"{planned} | {peak_mib():.0f} | {Path(journal).stat().st_size / 2**20:.1f}")
-        return
-    print(f"{options.contacts:,} contacts; {TARGETS}\n")
-    print("| contacts | source | call | requests | seconds | CPU, s | peak RSS, MiB | journal, MiB |")
-    print("|---|---|---|---|---|---|---|---|")
-    count = str(options.contacts)
-    with tempfile.TemporaryDirectory() as name:
-        for kind in KINDS:
-            write_csv(Path(name, f"{kind}.csv"), Contacts(options.contacts, kind))
-        for turn, kind, source in product(range(options.rounds), KINDS, ("CSV file", "iterable")):
-            file = str(Path(name, f"{kind}.csv")) if source == "CSV file" else ""
-            journal = str(Path(name, f"{kind} {source} {turn}.journal"))
-            for call in ("plan", "resume"):
-                print(
-                    f"| {kind} | {source} | {call} | {measure_apart(journal, file, count, kind)} |",
-                    flush=True,
-                )
+    report.show(lambda: measure(options.contacts, options.rounds))
 
 
 if __name__ == "__main__":

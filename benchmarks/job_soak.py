@@ -1,12 +1,12 @@
 """Do three jobs that share one limit keep it for hours, and do they use it?
 
-A million contacts in virtual time: three clients, each with a durable job of a third of them and a journal of its
+Contacts in virtual time: three clients, each with a durable job of a third of them and a journal of its
 own on the disk, share one limiter and three keys of one organization, against a server that counts each window
 exactly (60 a minute for the organization, 30 for each key). Workflows of lognormal length, one-way latency 20
 to 400 ms, every answer with all of its rows. The journals are in memory where the system has a place for that:
 a virtual hour has more transactions than most disks do in a real minute.
 
-    python benchmarks/job_soak.py [--contacts 1000000] [--jobs 3] [--limiter sliding] [--seed 0] [--folder DIR]
+    python -m benchmarks.job_soak [--contacts 60000] [--jobs 3] [--limiter sliding] [--seed 0] [--folder DIR]
 """
 
 from __future__ import annotations
@@ -14,45 +14,28 @@ from __future__ import annotations
 import argparse
 import math
 import random
-import resource
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
 
-from cleanlist_async import Contact, RateLimiter
+from benchmarks import report
+from benchmarks.measuring import resident_mib, stopwatch
+from benchmarks.people import People
+from cleanlist_async import RateLimiter
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.testing import MemoryNetwork, ServerRequest, ServerResponse, StrictServer, run
+from cleanlist_async.testing import LimitKind, MemoryNetwork, ServerRequest, ServerResponse, StrictServer, run
 from cleanlist_async.testing.simulated_workflow import Workflow
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 
 WINDOW_S, ORGANIZATION_LIMIT, KEY_LIMIT = 60.0, 60, 30
 MEDIAN_S, SIGMA = 60.0, 0.5
 FORMULA = """slots used = requests granted after the first burst, in whole windows up to the last submit
-             / 60 for each minute that they took
-targets: no 429, 95 % of the slots, 180 s of real time for a million contacts"""
-IN_MEMORY = Path("/dev/shm")
-
-
-class Contacts:
-    """People that begin anew each time they are asked for."""
-
-    def __init__(self, job: int, count: int) -> None:
-        self._job = job
-        self._count = count
-
-    def __iter__(self) -> Iterator[Contact]:
-        for number in range(self._count):
-            yield Contact(
-                first_name=f"Ada{number}",
-                last_name=f"Lovelace{self._job}",
-                company_domain=f"company{number % 9973}.com",
-            )
+             / 60 for each minute that they took"""
+SHARED_MEMORY = Path("/dev/shm")
+MEMORY = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
 
 
 class ForgetfulServer(StrictServer):
@@ -71,7 +54,7 @@ class ForgetfulServer(StrictServer):
             workflow.contacts, workflow.task_ids = [], []
         for share in self.memory_mib:
             if self.contacts_accepted * 100 <= share * self._expected:
-                self.memory_mib[share] = memory_mib()
+                self.memory_mib[share] = resident_mib()
         return response
 
     def _accept(self, *arguments: Any) -> Workflow:
@@ -93,7 +76,7 @@ class Measured:
     memory_mib: list[float]
 
 
-async def run_job(client: AsyncCleanlist, journal: Path, contacts: Contacts, settled: list[int]) -> list[str]:
+async def run_job(client: AsyncCleanlist, journal: Path, contacts: People, settled: list[int]) -> list[str]:
     async with await client.job(journal, contacts) as job:
         report = await job.run()
         report.raise_for_error()
@@ -102,7 +85,7 @@ async def run_job(client: AsyncCleanlist, journal: Path, contacts: Contacts, set
         return job.verify()
 
 
-async def simulate(contacts: int, jobs: int, limiter_kind: str, seed: int, folder: Path) -> Measured:
+async def simulate(contacts: int, jobs: int, limiter_kind: LimitKind, seed: int, folder: Path) -> Measured:
     rng = random.Random(seed)
     keys = {f"clapi_{number}": "org" for number in range(3)}
     server = ForgetfulServer(
@@ -119,7 +102,7 @@ async def simulate(contacts: int, jobs: int, limiter_kind: str, seed: int, folde
     clients: list[VirtualCleanlist] = []
 
     async def work(number: int, network: MemoryNetwork) -> None:
-        share = Contacts(number, contacts // jobs + (number < contacts % jobs))
+        share = People(contacts // jobs + (number < contacts % jobs), last_name=f"Lovelace{number}")
         async with VirtualCleanlist(network, list(keys), limiter=limiter) as client:
             clients.append(client)
             problems.extend(await run_job(client, folder / f"{number}.journal", share, settled))
@@ -149,38 +132,55 @@ def slots_used(server: StrictServer) -> float:
     return windows * WINDOW_S / took_s
 
 
-def memory_mib() -> float:
-    """Resident set now, where the system tells it; else its peak."""
-    now = Path("/proc/self/statm")
-    if now.exists():
-        return int(now.read_text().split()[1]) * resource.getpagesize() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+def measure(
+    contacts: int = 60_000,
+    jobs: int = 3,
+    kind: LimitKind = "sliding",
+    seed: int = 0,
+    folder: Path | None = MEMORY,
+) -> report.Section:
+    with tempfile.TemporaryDirectory(dir=folder) as name, stopwatch() as watch:
+        m = run(simulate(contacts, jobs, kind, seed, Path(name)))
+        journal_mib = sum(path.stat().st_size for path in Path(name).glob("*.journal")) / 2**20
+    resident = ", ".join(f"{mib:.0f}" for mib in m.memory_mib)
+    row = {
+        "virtual hours": f"{m.hours:.2f}",
+        "submits": f"{m.submits:,}",
+        "status requests": f"{m.status_requests:,}",
+        "429s": m.rejections,
+        "slots used": f"{m.slots_used:.1%}",
+        "contacts bought": f"{m.bought:,}",
+        "settled": f"{m.settled:,}",
+        "found by verify": m.problems,
+        "journals, MiB": f"{journal_mib:,.0f}",
+        "RSS with the server at 10, 50, 100 %, MiB": resident,
+        "CPU, s": f"{watch.cpu_s:.0f}",
+    }
+    per_million = watch.wall_s * 1_000_000 / contacts
+    return report.Section(
+        f"A soak: {contacts:,} contacts, {jobs} jobs",
+        f"{__doc__.partition('    python')[0].partition(chr(10) * 2)[2].strip()}\n\n{FORMULA}",
+        [report.Table(list(row), [list(row.values())])],
+        [
+            report.Target("soak: 429s", "0", str(m.rejections), m.rejections == 0),
+            report.Target("soak: slots used", "95 %", f"{m.slots_used:.1%}", m.slots_used >= 0.95),
+            report.Target(
+                "soak: real time for a million", "180 s", f"{per_million:.0f} s", per_million <= 180
+            ),
+        ],
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contacts", type=int, default=1_000_000)
+    parser.add_argument("--contacts", type=int, default=60_000)
     parser.add_argument("--jobs", type=int, default=3)
     parser.add_argument("--limiter", choices=("sliding", "fixed", "token_bucket"), default="sliding")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=IN_MEMORY if IN_MEMORY.is_dir() else None)
+    parser.add_argument("--folder", type=Path, default=MEMORY)
     options = parser.parse_args()
-    start, cpu = time.perf_counter(), time.process_time()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        m = run(simulate(options.contacts, options.jobs, options.limiter, options.seed, Path(folder)))
-        journal_mib = sum(path.stat().st_size for path in Path(folder).glob("*.journal")) / 2**20
-    print(FORMULA)
-    print(f"\n{options.contacts:,} contacts, {options.jobs} job(s), {options.limiter} window\n")
-    print(
-        "| virtual hours | submits | status requests | 429s | slots used | contacts bought | settled"
-        " | found by verify | journals, MiB | RSS with the server at 10, 50, 100 %, MiB | CPU, s | real time, s |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
-    memory = ", ".join(f"{mib:.0f}" for mib in m.memory_mib)
-    print(
-        f"| {m.hours:.2f} | {m.submits:,} | {m.status_requests:,} | {m.rejections} | {m.slots_used:.1%} | {m.bought:,}"
-        f" | {m.settled:,} | {m.problems} | {journal_mib:,.0f} | {memory} | {time.process_time() - cpu:.0f}"
-        f" | {time.perf_counter() - start:.0f} |"
+    report.show(
+        lambda: measure(options.contacts, options.jobs, options.limiter, options.seed, options.folder)
     )
 
 

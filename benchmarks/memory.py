@@ -1,71 +1,68 @@
-"""How much memory do a million contacts take on their way through the plan and the chunker?
+"""How much memory do many contacts take on their way through plan and chunker?
 
 Duplicates are linked across the whole input. Peak resident set, as the operating system counts it.
 
-    python benchmarks/memory.py [--contacts 1000000]
+    python -m benchmarks.memory [--contacts 300000]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import resource
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 
-from cleanlist_async import Contact, RateLimits
+from benchmarks import report
+from benchmarks.measuring import peak_mib, stopwatch
+from benchmarks.people import People
+from cleanlist_async import RateLimits
 from cleanlist_async.bulk.dedupe import repeated_identities
 from cleanlist_async.bulk.plan import make_plan
 from cleanlist_async.chunking import Chunker, chunked
 from cleanlist_async.identity import Prepared, prepare
 
 
-def contacts(count: int) -> Iterator[Contact]:
-    """Every hundredth is a duplicate of one half a file away."""
-    for number in range(count):
-        person = number - count // 2 if number % 100 == 0 and number >= count // 2 else number
-        yield Contact(
-            first_name=f"Ada{person}", last_name="Lovelace", company_domain=f"company{person % 9973}.com"
-        )
+def plan(people: People) -> str:
+    made = asyncio.run(make_plan(people, "partial", RateLimits(), 1))
+    return f"{made.unique:,} unique, {made.duplicates:,} duplicates, {made.chunks:,} requests"
 
 
-def chunk(count: int) -> int:
+def link(people: People) -> str:
+    return f"{len(asyncio.run(repeated_identities(people))):,} identities occur twice"
+
+
+def chunk(people: People) -> str:
     """Split everything as a stream does, keeping one chunk at a time."""
-    prepared = (prepare(index, contact) for index, contact in enumerate(contacts(count)))
+    prepared = (prepare(index, contact) for index, contact in enumerate(people))
     valid = (contact for contact in prepared if isinstance(contact, Prepared))
-    return sum(1 for _ in chunked(valid, Chunker()))
+    return f"{sum(1 for _ in chunked(valid, Chunker())):,} requests"
 
 
-def peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+STEPS: dict[str, Callable[[People], str]] = {
+    "plan": plan,
+    "link duplicates for a stream": link,
+    "chunk": chunk,
+}
+
+
+def measure(contacts: int = 300_000) -> report.Section:
+    people, before = People(contacts, duplicates=True), peak_mib()
+    rows: list[tuple[object, ...]] = []
+    for name, step in STEPS.items():
+        with stopwatch() as watch:
+            result = step(people)
+        rows.append((name, result, f"{peak_mib() - before:.0f}", f"{watch.cpu_s:.1f}"))
+    return report.Section(
+        f"Memory of {contacts:,} contacts",
+        __doc__.partition("    python")[0].partition("\n\n")[2].strip(),
+        [report.Table(("step", "result", "peak RSS growth so far, MiB", "CPU, s"), rows)],
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contacts", type=int, default=1_000_000)
-    count = parser.parse_args().contacts
-    before = peak_mib()
-    print(f"{count:,} contacts; {before:.0f} MiB before\n")
-    print("| step | result | peak RSS growth, MiB | CPU, s |")
-    print("|---|---|---|---|")
-    start = time.process_time()
-    plan = asyncio.run(make_plan(contacts(count), "partial", RateLimits(), 1))
-    report(
-        "plan",
-        f"{plan.unique:,} unique, {plan.duplicates:,} duplicates, {plan.chunks:,} requests",
-        before,
-        start,
-    )
-    start = time.process_time()
-    repeated = asyncio.run(repeated_identities(contacts(count)))
-    report("link duplicates for a stream", f"{len(repeated):,} identities occur twice", before, start)
-    start = time.process_time()
-    report("chunk", f"{chunk(count):,} requests", before, start)
-
-
-def report(step: str, result: str, before: float, start: float) -> None:
-    print(f"| {step} | {result} | {peak_mib() - before:.0f} | {time.process_time() - start:.1f} |")
+    parser.add_argument("--contacts", type=int, default=300_000)
+    contacts = parser.parse_args().contacts
+    report.show(lambda: measure(contacts))
 
 
 if __name__ == "__main__":

@@ -3,20 +3,20 @@
 Virtual time, interleaved runs, medians. Ours guards two buckets and hands each token back after its
 answer; aiolimiter guards one bucket and never takes anything back.
 
-    python benchmarks/waiters.py [--rounds 5]
+    python -m benchmarks.waiters [--rounds 5]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import statistics
-import time
 from collections.abc import Callable, Coroutine
 
 from aiolimiter import AsyncLimiter
 
+from benchmarks import report
+from benchmarks.measuring import ratio, rounds_of, stopwatch
 from cleanlist_async.ratelimit import RateLimiter, RequestClass, Route
 from cleanlist_async.testing import run
 
@@ -35,7 +35,7 @@ async def ours(waiters: int) -> float:
         granted += 1
         permit.answered(loop.time())
 
-    return await measure(wait, waiters, lambda: granted)
+    return await cost_of(wait, waiters, lambda: granted)
 
 
 async def aiolimiter(waiters: int) -> float:
@@ -47,44 +47,50 @@ async def aiolimiter(waiters: int) -> float:
         await limiter.acquire()
         granted += 1
 
-    return await measure(wait, waiters, lambda: granted)
+    return await cost_of(wait, waiters, lambda: granted)
 
 
-async def measure(
+async def cost_of(
     wait: Callable[[], Coroutine[None, None, None]], waiters: int, granted: Callable[[], int]
 ) -> float:
     """CPU microseconds per grant, after everybody is in line."""
     tasks = [asyncio.ensure_future(wait()) for _ in range(waiters)]
     await asyncio.sleep(0.001)
-    before, start = granted(), time.process_time()
-    await asyncio.sleep(MINUTES * 60)
-    cost = (time.process_time() - start) / (granted() - before) * 1e6
+    before = granted()
+    with stopwatch() as watch:
+        await asyncio.sleep(MINUTES * 60)
+    served = granted() - before
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    return cost
+    return watch.cpu_s / served * 1e6
+
+
+def measure(rounds: int = 5) -> report.Section:
+    rows: list[tuple[object, ...]] = []
+    for waiters in (100, 1_000, 10_000):
+        contestants = (ours, aiolimiter)
+        costs = rounds_of(
+            {who.__name__: lambda who=who, n=waiters: run(who(n)) for who in contestants}, rounds
+        )
+        medians = [f"{statistics.median(taken):.0f}" for taken in costs.values()]
+        rows.append((f"{waiters:,}", *medians, str(ratio(costs["ours"], costs["aiolimiter"]))))
+    return report.Section(
+        "Waiters",
+        __doc__.partition("    python")[0].partition("\n\n")[2].strip(),
+        [
+            report.Table(
+                ("waiters", "ours, µs", "aiolimiter, µs", f"ratio (middle half of {rounds} rounds)"), rows
+            )
+        ],
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    print(f"CPU per grant, {MINUTES} virtual minutes at 30 a minute, {rounds} interleaved rounds\n")
-    print("| waiters | ours, us | aiolimiter, us | ratio: median (least to most) |")
-    print("|---|---|---|---|")
-    for waiters in (100, 1_000, 10_000):
-        pairs: list[tuple[float, float]] = []
-        for _ in range(rounds):
-            gc.collect()
-            gc.disable()
-            pairs.append((run(ours(waiters)), run(aiolimiter(waiters))))
-            gc.enable()
-        ratios = sorted(mine / theirs for mine, theirs in pairs)
-        print(
-            f"| {waiters:,} | {statistics.median(mine for mine, _ in pairs):.0f} "
-            f"| {statistics.median(theirs for _, theirs in pairs):.0f} "
-            f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |"
-        )
+    report.show(lambda: measure(rounds))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cleanlist_async.bulk.plan import Plan
     from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress, Summary
     from cleanlist_async.bulk.stream import ResultStream
-    from cleanlist_async.client import AsyncCleanlist, Statistics
+    from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.contacts import Contact
     from cleanlist_async.errors import (
         APIConnectionError,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         MissingColumnError,
         NotEnabledError,
         NotFoundError,
+        OverloadedError,
         PayloadTooLargeError,
         PermissionDeniedError,
         ProviderNotConnectedError,
@@ -73,12 +74,15 @@ if TYPE_CHECKING:
     from cleanlist_async.job.job import Job
     from cleanlist_async.job.status import JobReport, JobStatus
     from cleanlist_async.job.unknown import UnknownChunk
+    from cleanlist_async.mailbox import FileMailbox, RedisMailbox
     from cleanlist_async.models.enrichment import WorkflowStatus
     from cleanlist_async.models.workspace import Quote
     from cleanlist_async.pagination import Pages
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
     from cleanlist_async.resources.csv_import import ImportReport
     from cleanlist_async.resources.lead_lists import UNSET
+    from cleanlist_async.statistics import Statistics
+    from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
 
 _HOMES = {
     "UNSET": "resources.lead_lists",
@@ -88,6 +92,7 @@ _HOMES = {
     "ContactTaskId": "ids",
     "EnrichmentReport": "bulk.report",
     "EnrichmentResult": "bulk.report",
+    "FileMailbox": "mailbox",
     "ImportReport": "resources.csv_import",
     "Job": "job.job",
     "JobReport": "job.status",
@@ -98,11 +103,14 @@ _HOMES = {
     "Quote": "models.workspace",
     "RateLimiter": "ratelimit",
     "RateLimits": "ratelimit",
+    "RedisMailbox": "mailbox",
     "ResultStream": "bulk.stream",
     "SmartAgentTaskId": "ids",
-    "Statistics": "client",
+    "Statistics": "statistics",
     "Summary": "bulk.report",
     "UnknownChunk": "job.unknown",
+    "WebhookAnswer": "webhooks.receiver",
+    "WebhookReceiver": "webhooks.receiver",
     "WorkflowId": "ids",
     "WorkflowStatus": "models.enrichment",
 }
@@ -131,6 +139,7 @@ __all__ = [
     "FeatureNotAvailableError",
     "FieldError",
     "FieldMappingRequiredError",
+    "FileMailbox",
     "FiltersUnavailableError",
     "FolderNotFoundError",
     "ImportReport",
@@ -150,6 +159,7 @@ __all__ = [
     "MissingColumnError",
     "NotEnabledError",
     "NotFoundError",
+    "OverloadedError",
     "Pages",
     "PayloadTooLargeError",
     "PermissionDeniedError",
@@ -166,6 +176,7 @@ __all__ = [
     "RateLimitError",
     "RateLimiter",
     "RateLimits",
+    "RedisMailbox",
     "RequestValidationError",
     "ResultStream",
     "ServiceUnavailableError",
@@ -178,6 +189,8 @@ __all__ = [
     "UnknownOutcomeError",
     "VersionDeprecatedError",
     "WaitTimeoutError",
+    "WebhookAnswer",
+    "WebhookReceiver",
     "WorkflowFailedError",
     "WorkflowId",
     "WorkflowStatus",

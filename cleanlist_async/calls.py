@@ -37,6 +37,8 @@ class Operation(Generic[T]):
     path: str
     retry: RetrySafety
     parse: Callable[[JSON], T]
+    parse_bytes: Callable[[bytes], T | None] = lambda _body: None
+    """Reads an answer that is as it should be without a detour over `parse`; None for any other."""
     salvage: Callable[[bytes], T | None] = lambda _body: None
     max_answer_bytes: int = facts.MAX_ANSWER_BYTES
     may_be_empty: bool = False
@@ -62,6 +64,8 @@ class Call(Generic[T]):
     """Whether a cancelled caller waits for the answer of a paid request that is on its way."""
     before: Callable[[], None] | None = None
     """Called before the first byte of an attempt leaves; a CleanlistError from it stops the attempt."""
+    before_retry: Callable[[], None] | None = None
+    """Called after an attempt that the server did not accept, before the wait for another."""
     once: bool = False
     """Whether there is one attempt only: its owner decides on others, a 429 included."""
     guarded: bool = False

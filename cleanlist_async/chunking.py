@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pydantic_core import to_json
+
 from cleanlist_async import facts
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.identity import Prepared, encode
+from cleanlist_async.identity import Prepared
 
 
 class Chunker:
@@ -65,4 +67,4 @@ def bulk_body(
     """Build the JSON of one bulk request from contacts that are JSON already."""
     options = {"enrichment_type": enrichment_type} | ({"webhook_url": webhook_url} if webhook_url else {})
     listed = b",".join(contact.payload for contact in contacts)
-    return b'{"contacts":[' + listed + b"]," + encode(options).encode()[1:]
+    return b'{"contacts":[' + listed + b"]," + to_json(options)[1:]

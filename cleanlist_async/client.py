@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass
 from functools import cache as once
 from functools import partial
+from inspect import iscoroutinefunction
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Never, Self
 
 from cleanlist_async import facts
+from cleanlist_async.batcher.tally import Tally
 from cleanlist_async.calls import CallOptions
 from cleanlist_async.credentials import find_credentials
 from cleanlist_async.errors import JSON, ConfigurationError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.pipeline import Pipeline
-from cleanlist_async.ratelimit import BucketState, Pace, RateLimiter, RateLimits, Route
+from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
 from cleanlist_async.redact import Secret
 from cleanlist_async.root_task import RootTask
+from cleanlist_async.statistics import Statistics, statistics_of
 from cleanlist_async.transport import HTTPClient, Transport, check_base_url
 
 if TYPE_CHECKING:
+    from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.bulk.chunk import RunSpec
     from cleanlist_async.bulk.dedupe import Dedupe
     from cleanlist_async.bulk.plan import ContactSource, Plan
     from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress
     from cleanlist_async.bulk.service import BulkService
     from cleanlist_async.bulk.stream import ResultStream
-    from cleanlist_async.job.job import ChosenMode, HalfFullPrice, Job
+    from cleanlist_async.events import Listener
+    from cleanlist_async.identity import ContactLike
+    from cleanlist_async.job.job import Job
+    from cleanlist_async.job.opening import ChosenMode
+    from cleanlist_async.job.records import HalfFullPrice
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.polling import PollScheduler
@@ -43,25 +50,8 @@ if TYPE_CHECKING:
     from cleanlist_async.resources.search import SearchAPI
     from cleanlist_async.resources.smart_agents import SmartAgents
     from cleanlist_async.resources.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What a client has done so far, and the state of its buckets.
-
-    ``waited_s`` is the sum of the seconds that requests waited for the rate limit. ``retries`` counts
-    repeated attempts, ``detached_workflows`` submits that were accepted after their caller had gone.
-    """
-
-    requests: int
-    answered: int
-    rejected_429: int
-    retries: int
-    waited_s: float
-    waiting: int
-    status_requests: int
-    detached_workflows: tuple[str, ...]
-    buckets: tuple[BucketState, ...]
+    from cleanlist_async.webhooks.receiver import WebhookReceiver
+    from cleanlist_async.webhooks.submissions import Submissions
 
 
 class AsyncCleanlist:
@@ -91,10 +81,18 @@ class AsyncCleanlist:
         Seconds for one attempt, and for a whole call with its waits and retries (None: no limit).
     max_retries
         Attempts after the first, for calls that may be repeated.
+    max_queued
+        Contacts that may wait for their request in `enrich_one` before OverloadedError.
     proxy
         Address of an HTTP proxy. Proxies of the environment are not used.
     http_client
-        An httpx client of yours for reads. It is never closed here; submits use connections of their own.
+        An httpx or httpx2 client of yours, for reads. It is never closed here; submits do not go through it.
+    webhooks
+        The receiver of your application. Submits then ask the server to push their results there, and are
+        only asked about when it does not.
+    on_event
+        A function that is told of everything that happens, one event at a time; see
+        :mod:`cleanlist_async.events`.
 
     Raises ConfigurationError for options that cannot work. No method raises anything but the errors of
     :mod:`cleanlist_async.errors`.
@@ -116,8 +114,11 @@ class AsyncCleanlist:
         request_timeout_s: float = 60.0,
         deadline_s: float | None = None,
         max_retries: int = facts.MAX_RETRIES,
+        max_queued: int = facts.MAX_QUEUED_CONTACTS,
         proxy: str | None = None,
         http_client: HTTPClient | None = None,
+        webhooks: WebhookReceiver | None = None,
+        on_event: Listener | None = None,
     ) -> None:
         try:
             secrets = find_credentials(api_key, os.environ)
@@ -131,6 +132,8 @@ class AsyncCleanlist:
             raise ConfigurationError(f"api_version is 'v2' or 'v1', not {api_version!r}.")
         self._api_version: ApiVersion = api_version
         self._options = _checked(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
+        if not (_is_number(max_queued) and max_queued >= 1):
+            raise ConfigurationError("max_queued must be a number of contacts, at least 1.")
         base_url = check_base_url(
             base_url or os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
         )
@@ -141,10 +144,21 @@ class AsyncCleanlist:
         self._root = RootTask(at_end=self._ended)
         self._transport = transport
         self._pipeline = Pipeline(
-            keys=names, route=route, limiter=limiter, transport=transport, root=self._root
+            keys=names,
+            route=route,
+            limiter=limiter,
+            transport=transport,
+            root=self._root,
+            on_event=_checked_listener(on_event),
         )
         self._polls = once(partial(_open_polls, self._pipeline))
-        self._bulk = once(partial(_open_bulk, self._pipeline, self._polls))
+        self._webhooks = webhooks
+        self._submissions = once(partial(_open_submissions, self._root, webhooks))
+        self._bulk = once(partial(_open_bulk, self._pipeline, self._polls, self._submissions))
+        self._tally = Tally()
+        self._batcher = once(
+            partial(_open_batcher, self._pipeline, self._polls, self._submissions, self._tally, max_queued)
+        )
         attach(limiter, self._pipeline, route)
 
     def _open_transport(
@@ -173,6 +187,11 @@ class AsyncCleanlist:
             )
         )
         return twin
+
+    @property
+    def webhooks(self) -> WebhookReceiver | None:
+        """The receiver that was given."""
+        return self._webhooks
 
     @property
     def public(self) -> PublicAPI:
@@ -247,6 +266,33 @@ class AsyncCleanlist:
         from cleanlist_async.resources.modern import Session  # noqa: PLC0415
 
         return ModernAPI(Session(self._pipeline, self._polls, self._options, self._api_version))
+
+    # -- one contact ---------------------------------------------------------------------------
+
+    async def enrich_one(
+        self,
+        contact: ContactLike,
+        *,
+        enrichment_type: EnrichmentType = "partial",
+        deadline_s: float = facts.ENRICH_ONE_DEADLINE_S,
+    ) -> EnrichmentResult:
+        """Enrich one contact, in a request shared with whoever else calls meanwhile. Spends credits.
+
+        A lone caller is sent at once; while tokens are scarce, up to 250 callers share a request. Callers
+        with the same contact and type share one purchase while it is on its way: all but the first get
+        the result as a duplicate (``duplicate_of`` 0), which cost nothing.
+
+        What is true of the contact is a result, as in `enrich`: ``found``, ``not_found``, ``invalid`` (kept
+        back, or refused by the server), ``failed`` or, of a finished workflow without a row that is certainly
+        its own, ``pending``. What kept the call from one is raised, to its callers alone:
+        WaitTimeoutError after `deadline_s` seconds (or the client's, if that is shorter), whose ``pending``
+        can be given to `collect` if the contact was accepted by then, and which is not bought later if it
+        was not sent; OverloadedError when so many contacts wait already that its turn would come too late;
+        UnknownOutcomeError when nobody can say whether the request was processed; the server's refusal.
+        A caller that is cancelled harms nobody, and is bought nothing that was not sent yet.
+        """
+        deadline_s = _checked_deadline(deadline_s, self._options.deadline_s)
+        return await self._batcher().enrich_one(contact, enrichment_type, self._options, deadline_s)
 
     # -- bulk ----------------------------------------------------------------------------------
 
@@ -336,18 +382,21 @@ class AsyncCleanlist:
         """Begin a durable bulk job, or resume it: the same call does both. Sends nothing yet.
 
         *journal* is the file that survives; *source* a CSV, TSV or JSON Lines file, or an iterable that can
-        be read again. `max_credits` is a hard wall in credits, and may be another one on resume. `webhook` is
-        the public address of your receiver, for `Job.receive`. `submit_mode` says how a submit whose answer
-        was lost is found again; see `Job.promise`. `on_unknown` holds such a submit, or sends it again at the
-        cost of at most `max_duplicate_credits`, or asks a function of yours. `cache` is a file of results
-        that were bought before, good for `cache_ttl_s` seconds. `half_full_price` is the reading of what
+        be read again. `max_credits` is a hard wall in credits, and may be another one, or none, on resume.
+        `webhook` is the public address of your receiver, for `Job.receive`; by default that of `webhooks`,
+        which needs no such call. `submit_mode` says how a submit whose answer was lost is found again; see
+        `Job.promise`. `on_unknown` holds such a submit, or sends it again at the cost of at most
+        `max_duplicate_credits`, or asks a function of yours. `cache` is a file of results that were bought
+        before, found again with the same API key (of several, the first) and good for `cache_ttl_s` seconds.
+        `half_full_price` is the reading of what
         ``full`` costs where one half was found, which is documented nowhere: ``"full"`` 11 credits,
         ``"each"`` those of the half; the server's own word, where it gives one, counts before it.
 
         Raises JournalLockedError when another process works on the journal, InputChangedError when the source
         or what was asked for is not what the job was begun with.
         """
-        from cleanlist_async.job.job import Job, JobSpec  # noqa: PLC0415  # see _open_bulk
+        from cleanlist_async.job.job import Job  # noqa: PLC0415  # see _open_bulk
+        from cleanlist_async.job.opening import JobSpec  # noqa: PLC0415
         from cleanlist_async.job.unknown import UnknownPolicy  # noqa: PLC0415
 
         spec = JobSpec(
@@ -362,6 +411,7 @@ class AsyncCleanlist:
             half_full_price=half_full_price,
             max_open_workflows=max_open_workflows,
             api_version=self._api_version,
+            receiver=self._webhooks,
         )
         return await Job.open(self._pipeline, self._polls(), Path(journal), source, spec)
 
@@ -390,18 +440,8 @@ class AsyncCleanlist:
 
     def statistics(self) -> Statistics:
         """Return what this client has done so far, and the state of its buckets."""
-        counters, limiter = self._pipeline.counters, self._pipeline.limiter
-        return Statistics(
-            requests=counters.requests,
-            answered=counters.answered,
-            rejected_429=counters.rejected_429,
-            retries=counters.retries,
-            waited_s=counters.waited_s,
-            waiting=counters.waiting,
-            status_requests=counters.status_requests,
-            detached_workflows=tuple(counters.detached_workflows),
-            buckets=limiter.states(),
-        )
+        pipeline = self._pipeline
+        return statistics_of(pipeline.counters, pipeline.limiter, pipeline.route, self._tally.statistics())
 
     async def __aenter__(self) -> Self:
         try:
@@ -416,11 +456,19 @@ class AsyncCleanlist:
     ) -> None:
         await self.aclose()
 
+    async def drain(self) -> None:
+        """Take no more calls of `enrich_one`, and wait until those that are here have ended.
+
+        Takes as long as their deadlines at most. Call it before `aclose` where a server shuts down.
+        """
+        await self._batcher().drain()
+
     async def aclose(self) -> None:
         """Close the client, from any task and as often as you like.
 
         Waits for paid requests that are on their way, each within its timeout; calls that wait for their
-        turn end with ConfigurationError. Raises WrongEventLoopError in another event loop or process.
+        turn or a result end with ConfigurationError; those of `enrich_one` are answered if `drain` is awaited
+        before. Raises WrongEventLoopError in another event loop or process.
         """
         await self._root.aclose()
         detach(self._pipeline.limiter, self._pipeline)
@@ -461,18 +509,50 @@ def _checked(options: CallOptions) -> CallOptions:
     return options
 
 
+def _checked_listener(listener: Listener | None) -> Listener | None:
+    if listener is not None and (not callable(listener) or iscoroutinefunction(listener)):
+        raise ConfigurationError("on_event must be a plain function of one event, not an async one.")
+    return listener
+
+
+def _checked_deadline(deadline_s: float, clients: float | None) -> float:
+    if not (_is_number(deadline_s) and deadline_s > 0):
+        raise ConfigurationError("deadline_s must be more than 0 seconds.")
+    return deadline_s if clients is None else min(deadline_s, clients)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _open_bulk(pipeline: Pipeline, polls: Callable[[], PollScheduler]) -> BulkService:
+def _open_bulk(
+    pipeline: Pipeline, polls: Callable[[], PollScheduler], submissions: Callable[[], Submissions]
+) -> BulkService:
     # Loaded when first used, like all that needs the models: pydantic takes as long to import as httpx.
     from cleanlist_async.bulk.service import BulkService  # noqa: PLC0415
 
-    return BulkService(pipeline, polls())
+    return BulkService(pipeline, polls(), submissions())
+
+
+def _open_batcher(
+    pipeline: Pipeline,
+    polls: Callable[[], PollScheduler],
+    submissions: Callable[[], Submissions],
+    tally: Tally,
+    max_queued: int,
+) -> Batcher:
+    from cleanlist_async.batcher.batcher import Batcher  # noqa: PLC0415  # see _open_bulk
+
+    return Batcher(pipeline, polls(), submissions(), tally, max_queued)
 
 
 def _open_polls(pipeline: Pipeline) -> PollScheduler:
     from cleanlist_async.polling import PollScheduler  # noqa: PLC0415  # see _open_bulk
 
     return PollScheduler(pipeline)
+
+
+def _open_submissions(root: RootTask, webhooks: WebhookReceiver | None) -> Submissions:
+    from cleanlist_async.webhooks.submissions import Submissions  # noqa: PLC0415  # see _open_bulk
+
+    return Submissions(root, webhooks)

@@ -98,7 +98,7 @@ _FIXES: Final[dict[str, str]] = {
 
 def parse_json(body: bytes) -> JSON:
     """Decode *body*, which may not contain NaN or an endless nesting. Raises ValueError."""
-    return cast("JSON", from_json(body, allow_inf_nan=False))
+    return cast("JSON", from_json(body, allow_inf_nan=False, cache_strings="keys"))
 
 
 def salvage_workflow_id(body: bytes) -> str | None:

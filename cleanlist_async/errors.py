@@ -45,6 +45,7 @@
     ├── WorkflowFailedError                 the server gave up on a workflow
     ├── WaitTimeoutError                    we stopped waiting for a workflow that goes on
     ├── DeadlineExceededError               deadline_s passed
+    ├── OverloadedError                     too many contacts wait for their request; nothing was sent
     ├── BudgetExceededError                 max_credits is used up
     ├── JournalError                        the journal of a job cannot be used; nothing is sent
     │   ├── JournalLockedError              another process works on it
@@ -61,7 +62,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from cleanlist_async.bulk.report import EnrichmentResult
 
 Billed: TypeAlias = Literal["no", "yes", "unknown"]
 Envelope: TypeAlias = Literal["error", "detail", "none"]
@@ -392,16 +396,31 @@ class WorkflowFailedError(CleanlistError):
 
 
 class WaitTimeoutError(CleanlistError):
-    """We stopped waiting; the workflow goes on and can be collected for free."""
+    """We stopped waiting; a workflow that was accepted goes on, and can be collected for free.
+
+    ``workflow_id`` is None if none was accepted; ``billed`` then says whether one may have been. From
+    ``enrich_one``, ``pending`` is the result to give to ``client.collect``.
+    """
 
     retryable = True
     workflow_id: str | None = None
+    pending: EnrichmentResult | None = None
 
 
 class DeadlineExceededError(CleanlistError):
     """``deadline_s`` passed before the call was done."""
 
     retryable = True
+
+
+class OverloadedError(CleanlistError):
+    """So many contacts wait already that another was not taken, or would be bought too late for its caller.
+
+    Nothing was sent. ``retry_after_s`` is the number of seconds that those who wait will take.
+    """
+
+    retryable = True
+    retry_after_s: float | None = None
 
 
 class BudgetExceededError(CleanlistError):

@@ -28,6 +28,9 @@ MAX_SUBMIT_ANSWER_BYTES: Final = 8 * 1024 * 1024
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """Bytes of one answer that we are ready to hold (250 rows take about 130 kB)."""
 
+MAX_WEBHOOK_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of one webhook. It carries at most 250 rows, about 130 kB; the rest is for richer ones."""
+
 MAX_IN_FLIGHT: Final = 16
 """Requests on the wire at once. httpx scans its whole pool for each request; 16 keeps that free."""
 
@@ -87,6 +90,8 @@ LONGEST_INTERACTIVE_PAUSE_S: Final = 120.0
 """An interactive call asked to wait longer than this raises instead, and says when to come back."""
 SMOOTH_AFTER_429_S: Final = 600.0
 """Seconds of even pacing after a 429 that the window did not expect: someone else shares the limit."""
+PROBES_AT_ONCE: Final = 4
+"""Requests in flight, per bucket, while the tokens that return after a burst are tried."""
 SHRINK_FACTOR: Final = 0.7
 SMALLEST_LIMIT: Final = 3
 TOKENS_KEPT_FROM_STATUS: Final = 3
@@ -152,6 +157,18 @@ CACHE_TTL_S: Final = 90 * 86_400.0
 
 WAIT_TIMEOUT_S: Final = 900.0
 """Seconds that a wait for one workflow takes at most by default, as in MCP/polling."""
+
+ENRICH_ONE_DEADLINE_S: Final = 60.0
+"""Seconds that a call of `enrich_one` takes at most by default: what web servers and proxies wait for."""
+
+MAX_QUEUED_CONTACTS: Final = 20_000
+"""Contacts that wait for a shared request at once: at 30 requests of 250 a minute, almost three minutes."""
+
+MAX_UNTAKEN_RESULTS: Final = 10_000
+"""Results kept for callers of `enrich_one` who left before they came: 20 MB at most, at 2 kB each."""
+
+WEBHOOK_RETRIES_S: Final = 31.0
+"""Seconds over which a webhook is sent again: after 1, 2, 4, 8 and 16 s (guides/receiving-webhooks)."""
 
 NEW_WORKFLOW_GRACE_S: Final = 600.0
 """Seconds during which a 404 on a workflow we submitted is a replica that lags, not the truth."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import json
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any, Final, TypeAlias, cast
+
+from pydantic_core import to_json
 
 from cleanlist_async.contacts import API_FIELDS, CONTACT_FIELDS, Contact
 
@@ -19,10 +21,10 @@ LONGEST_VALUE: Final = 2_000
 
 RULE: Final = "needs linkedin_url, or first_name + last_name + (company_domain or company_name)"
 
-encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_api_fields_of: Final = attrgetter(*API_FIELDS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """A contact that may be sent: `payload` is its JSON, `identity` the digest of it."""
 
@@ -51,8 +53,8 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     if problem is not None:
         return Invalid(index, contact, problem)
     fields: dict[str, str] = {}
-    for name in API_FIELDS:
-        value: object = getattr(contact, name)
+    given_fields: tuple[object, ...] = _api_fields_of(contact)
+    for name, value in zip(API_FIELDS, given_fields, strict=True):
         if value is None:
             continue
         if not isinstance(value, str):
@@ -66,8 +68,8 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     if not is_sufficient(fields):
         return Invalid(index, contact, RULE)
     try:
-        payload = encode(fields).encode()
-    except UnicodeEncodeError:
+        payload = to_json(fields)
+    except ValueError:
         return Invalid(index, contact, "holds characters that no encoding has (lone surrogates)")
     return Prepared(index, contact, payload, blake2b(payload, digest_size=16).digest())
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from cleanlist_async.facts import WEBHOOK_RETRIES_S, WINDOW_S
+
 _FIRST_ASK: Final = 1 / 60
 _FIRST_BUSY_ASK: Final = 1 / 4
 """Ages of the first questions while nothing is known, in windows: 1 s and 15 s of a minute."""
@@ -23,6 +25,12 @@ _BUSY_SCOUT_STEP: Final = 3.0
 _IDLE_SCOUT_STEP: Final = 2.0
 LATE_STEP: Final = 1.15
 _EAGER_STEP: Final = 1.05
+_FIRST_SILENCE: Final = 1.0
+"""Age in windows at which one workflow whose webhook stays away is asked about while nothing is known."""
+_SILENCE: Final = 2.0
+"""Times the age by which almost all are done: a question too early costs a token, too late costs nothing
+where the webhook does come."""
+_RETRIES: Final = WEBHOOK_RETRIES_S / WINDOW_S
 _FREE_MISSES: Final = 5
 _MISSES_PER_FINISHED: Final = 0.03
 
@@ -58,6 +66,23 @@ class Patience:
             return max(self.due_age_s / 2, min(self.due_age_s, last_age_s + self.due_age_s / 4))
         return _EAGER_STEP * last_age_s
 
+    def silent_at(self, last_age_s: float, *, eager: bool, scout: bool) -> float:
+        """Return the age at which to ask about a workflow whose webhook has not come; see `ask_at`."""
+        if self.due_age_s is None:
+            first = _FIRST_BUSY_ASK if eager else _FIRST_SILENCE
+            return max(first * self._window_s, _BUSY_SCOUT_STEP * last_age_s) if scout else math.inf
+        return max(_SILENCE * self.due_age_s, LATE_STEP * last_age_s) + _RETRIES * self._window_s
+
+    def was_pushed(self, age_s: float) -> None:
+        """Learn that the webhook of a workflow came at this age: right after its end."""
+        self._finished += 1
+        if self.due_age_s is None:
+            self.due_age_s = _FIRST_GUESS * age_s
+        elif age_s <= self.due_age_s:
+            self.due_age_s *= _STEP_DOWN
+        else:
+            self._raise_due(age_s)
+
     def was_finished(self, age_s: float) -> None:
         """Learn that a workflow of this age was found to be done."""
         self._finished += 1
@@ -72,8 +97,11 @@ class Patience:
         self._misses += 1
         self.streak = 0
         if first and self.due_age_s is not None and age_s >= self.due_age_s:
-            step = _FIRST_STEPS_UP if self._finished < _FIRST_FINISHED else _STEP_UP
-            self.due_age_s = age_s * step
+            self._raise_due(age_s)
+
+    def _raise_due(self, age_s: float) -> None:
+        step = _FIRST_STEPS_UP if self._finished < _FIRST_FINISHED else _STEP_UP
+        self.due_age_s = age_s * step
 
     @property
     def _may_miss(self) -> bool:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 
 from cleanlist_async import facts
-from cleanlist_async.calls import Call, CallOptions, Reply
+from cleanlist_async.calls import Call, CallOptions, Operation, Reply
 from cleanlist_async.decode import request_id_of, salvage_workflow_id
 from cleanlist_async.errors import (
     JSON,
@@ -26,26 +26,15 @@ from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route
 from cleanlist_async.redact import Secret
 from cleanlist_async.retry import Proof, RetryQuota, backoff_s, proof_of
 from cleanlist_async.root_task import RootTask
+from cleanlist_async.statistics import Counters
 from cleanlist_async.transport import Download, Exchange, Request, Transport, same_origin
 from cleanlist_async.verdict import malformed, no_answer, read_value, said_no, unknown_outcome
 
+if TYPE_CHECKING:
+    from cleanlist_async.call_events import CallEvents
+    from cleanlist_async.events import Events, Listener
+
 T = TypeVar("T")
-
-log: Final = logging.getLogger("cleanlist_async")
-
-
-@dataclass(slots=True)
-class Counters:
-    """What a client has done so far."""
-
-    requests: int = 0
-    answered: int = 0
-    rejected_429: int = 0
-    retries: int = 0
-    status_requests: int = 0
-    waited_s: float = 0.0
-    waiting: int = 0
-    detached_workflows: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +56,7 @@ class Pipeline:
         limiter: RateLimiter,
         transport: Transport,
         root: RootTask,
+        on_event: Listener | None = None,
     ) -> None:
         self.limiter = limiter
         self.route = route
@@ -76,7 +66,8 @@ class Pipeline:
         self._transport = transport
         self._quota = RetryQuota()
         self._origins: dict[str, Origin] = {}
-        self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT)
+        self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
+        self._on_event = on_event
 
     @property
     def secret(self) -> Secret:
@@ -93,16 +84,19 @@ class Pipeline:
         send: _Send | None = None
         failures, lost = 0, False
         doubt: UnknownOutcomeError | None = None
-        with _deadline(options.deadline_s, lambda: doubt is not None or bool(send and send.may_be_billed)):
+        with (
+            self._tell_of(call) as told,
+            _deadline(options.deadline_s, lambda: doubt is not None or bool(send and send.may_be_billed)),
+        ):
             while True:
-                send = await self._admit(call, options)
+                send = await self._admit(call, options, told)
                 await self._perform(send, see_it_through=call.see_it_through)
                 outcome = self._judge(call, send)
                 exchange, send = send.exchange, None
                 if isinstance(outcome, Reply):
-                    return outcome
+                    return told.replied(outcome)
                 if lost and (value := call.repeated(outcome)) is not None:
-                    return Reply(value, call.key)
+                    return told.replied(Reply(value, call.key))
                 said = outcome if isinstance(outcome, APIError) else None
                 lost = lost or proof_of(sent=exchange.sent, error=said) is Proof.NONE
                 doubt = outcome if isinstance(outcome, UnknownOutcomeError) else doubt
@@ -112,6 +106,9 @@ class Pipeline:
                 if not (isinstance(outcome, RateLimitError) and call.kind is not RequestClass.INTERACTIVE):
                     failures += 1
                 self.counters.retries += 1
+                if call.before_retry is not None and doubt is None:
+                    call.before_retry()
+                told.retry(outcome, wait_s)
                 await self.root.unless_closed(anyio.sleep(wait_s))
 
     async def download(self, wanted: Download, options: CallOptions) -> int:
@@ -120,15 +117,20 @@ class Pipeline:
         At the API's own address it counts as a request like any other.
         """
         await self.root.ensure()
-        with _deadline(options.deadline_s, lambda: False):
+        with self._tell_of(_DOWNLOAD) as told, _deadline(options.deadline_s, lambda: False):
             for failures in count():
+                told.attempts += 1
                 try:
-                    return await self.root.unless_closed(self._download(wanted, options))
+                    told.received_bytes = await self.root.unless_closed(self._download(wanted, options))
                 except CleanlistError as error:
                     if not error.retryable or failures >= options.max_retries or not self._quota.spend():
                         raise
+                    wait_s = backoff_s(failures, self.limiter.rng)
+                    told.retry(error, wait_s)
+                else:
+                    return told.received_bytes
                 self.counters.retries += 1
-                await self.root.unless_closed(anyio.sleep(backoff_s(failures, self.limiter.rng)))
+                await self.root.unless_closed(anyio.sleep(wait_s))
         raise AssertionError  # _deadline raises, or the loop has returned
 
     async def _download(self, wanted: Download, options: CallOptions) -> int:
@@ -140,7 +142,7 @@ class Pipeline:
         finally:
             permit.answered(self.limiter.clock())
 
-    async def _admit(self, call: Call[T], options: CallOptions) -> _Send:
+    async def _admit(self, call: Call[T], options: CallOptions, told: CallEvents) -> _Send:
         route = self.route.only(call.key) if call.key else self.route
         self.counters.waiting += 1
         try:
@@ -149,7 +151,7 @@ class Pipeline:
             self.counters.waiting -= 1
         self.counters.waited_s += permit.waited_s
         try:
-            return _Send(_request(call), permit, options.request_timeout_s)
+            return _Send(_request(call), permit, options.request_timeout_s, told)
         except BaseException:
             permit.unsent()
             raise
@@ -188,12 +190,15 @@ class Pipeline:
                     return
                 send.started = True
                 self.counters.requests += 1
+                send.told.attempt_started(send.permit)
                 key = self._keys[send.permit.key or _JWT]
                 await self._transport.send(send.request, key, send.timeout_s, send.exchange)
         finally:
             self._in_flight.release()
             try:
                 self._settle(send)
+                if send.started:
+                    send.told.attempt_finished(send.request, send.exchange, send.error)
             finally:
                 send.done.set()
             if send.abandoned:
@@ -209,14 +214,14 @@ class Pipeline:
             return
         self.counters.answered += 1
         rejected = exchange.status == 429
+        self.counters.rejected_429 += rejected
         if exchange.status and not exchange.ok:
             send.error = said_no(send.request, exchange)
-        if rejected:
-            self.counters.rejected_429 += 1
-            log.warning("429 on %s %s: %s", send.request.method, send.request.path, send.error)
         asked_s = send.error.retry_after_s if send.error else None
         named = _named_bucket(send.error.details) if send.error else None
         permit.answered(exchange.answered_at, rejected=rejected, asked_s=asked_s, named=named)
+        if rejected:
+            send.told.rejected(send.error, named, self.limiter.states(self.route))
 
     def _note_detached(self, send: _Send) -> None:
         """Keep the workflow of a paid request whose caller has gone: it can be collected for free."""
@@ -225,9 +230,9 @@ class Pipeline:
             return
         if exchange.ok and (workflow_id := salvage_workflow_id(exchange.body)):
             self.counters.detached_workflows.append(workflow_id)
-            log.warning("the caller was cancelled, but workflow %s was accepted", workflow_id)
+            send.told.detached(workflow_id)
         elif proof_of(sent=exchange.sent, error=send.error) is Proof.NONE:
-            log.warning("the caller was cancelled; whether its paid request was processed is not known")
+            send.told.detached(None)
 
     # -- reading the answer --------------------------------------------------------------------
 
@@ -235,7 +240,6 @@ class Pipeline:
         exchange = send.exchange
         if exchange.halted is not None:
             return exchange.halted
-        log.debug("%s %s -> %s", send.request.method, send.request.path, exchange.status or exchange.reason)
         if send.error is not None:
             return self._failed(call, exchange, send.error)
         if not exchange.status:
@@ -288,6 +292,21 @@ class Pipeline:
         """Return where a workflow of this client came from; None if it is not, or long ago."""
         return self._origins.get(id_)
 
+    # -- telling -------------------------------------------------------------------------------
+
+    @cached_property
+    def events(self) -> Events:
+        """Where the events of this client go."""
+        # Loaded with the first call, like all that a client does not need to be made.
+        from cleanlist_async.events import Events  # noqa: PLC0415
+
+        return Events(self._on_event)
+
+    def _tell_of(self, call: Call[Any]) -> CallEvents:
+        from cleanlist_async.call_events import CallEvents  # noqa: PLC0415  # see events
+
+        return CallEvents(self.events, call, self._transport.base_url, self.limiter.clock)
+
     # -- trying again --------------------------------------------------------------------------
 
     def _wait_before_retry(
@@ -312,6 +331,7 @@ class Pipeline:
 
 
 _ORIGINS_KEPT: Final = 10_000
+_DOWNLOAD: Final[Call[None]] = Call(Operation("download", "GET", "", "safe", lambda _file: None))
 _JWT: Final = ""
 """Stands for the key name where there is none to choose."""
 
@@ -321,6 +341,7 @@ class _Send:
     request: Request
     permit: Permit
     timeout_s: float
+    told: CallEvents
     done: anyio.Event = field(default_factory=anyio.Event)
     exchange: Exchange = field(default_factory=Exchange)
     error: APIError | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import anyio
 
@@ -14,16 +15,22 @@ from cleanlist_async.calls import Call, CallOptions
 from cleanlist_async.errors import CleanlistError, ConfigurationError, NotFoundError
 from cleanlist_async.patience import LATE_STEP, Patience
 from cleanlist_async.pipeline import Pipeline
+from cleanlist_async.push import Push
 from cleanlist_async.ratelimit import RequestClass
 
+if TYPE_CHECKING:
+    from cleanlist_async.events import WorkflowFinished
+
 _ASKED_AT_ONCE: Final = 8
-"""Status requests in the limiter's line at once. More would age past interactive calls."""
+"""Status requests of one class in the limiter's line at once. More would age past interactive calls."""
 _SCOUTS: Final = 2
 _FIRST_GAP: Final = 1 / 60
 _LONGEST_GAP: Final = 1 / 4
 _LAST_LOOK: Final = 1 / 20
 """In windows, for one who waits for a single workflow: asked after 1 s, then at most 15 s apart while tokens
 are idle, and for the last time 3 s before giving up (of a minute)."""
+_SILENT_PUSHES: Final = 3
+"""Workflows in a row whose webhook stayed away before the next are asked about as if they had none."""
 
 
 class Status(Protocol):
@@ -34,12 +41,22 @@ class Status(Protocol):
         """Whether the server is done."""
         ...
 
+    @property
+    def status(self) -> str:
+        """The server's own word for it."""
+        ...
+
 
 S = TypeVar("S", bound=Status)
 
 
 def _tell_nobody(_answer: object) -> None:
     pass
+
+
+def wait_for_good() -> float | None:
+    """Give up at no time."""
+    return None
 
 
 @dataclass(eq=False, slots=True)
@@ -52,8 +69,11 @@ class _Open(Generic[S]):
     is_new: bool
     tell: Callable[[S], None]
     patience: Patience
+    context: Context = field(default_factory=copy_context)
+    """Of whoever waits: what is sent for them belongs to their trace."""
     done: anyio.Event = field(default_factory=anyio.Event)
-    until: float | None = None
+    until: Callable[[], float | None] = wait_for_good
+    push: Push[S] | None = None
     asked: int = 0
     last_age_s: float = 0.0
     asking: anyio.CancelScope | None = None
@@ -71,6 +91,7 @@ class PollScheduler:
         self._open: dict[_Open[Any], None] = {}
         self._changed = anyio.Event()
         self._running = False
+        self._silent_pushes = _SILENT_PUSHES - 1  # until one has come, a single one that stays away will do
 
     def patience(self, operation: str) -> Patience:
         """Return what the answers to a status *operation* have taught: each kind of work has its pace."""
@@ -84,19 +105,24 @@ class PollScheduler:
         options: CallOptions,
         is_new: bool = True,
         tell: Callable[[S], None] = _tell_nobody,
-        until: float | None = None,
+        until: Callable[[], float | None] = wait_for_good,
+        push: Push[S] | None = None,
     ) -> S:
         """Return the last answer to *question*, the status of a workflow, once it is final.
 
         *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. Each
-        answer is passed to *tell*. *until* is the time at which one gives up who waits for this workflow
-        alone: it is asked about more often while tokens are idle, and once more shortly before that. Raises
-        the error of the status request when it keeps failing; a 404 within ten minutes of the submit only
-        means that a replica lags.
+        answer is passed to *tell*. *until* returns the time at which one gives up who waits for this workflow
+        alone, and then that of the next one who does: it is asked about more often while tokens are idle,
+        and once more shortly before each of these times. While
+        a *push* is expected, nothing is asked unless it stays away or is a hint only. Raises the error of
+        the status request when it keeps failing; a 404 within ten minutes of the submit only means that a
+        replica lags.
         """
         patience = self.patience(question.operation.name)
-        waiting = _Open(question, submitted_at, options, is_new, tell, patience, until=until)
+        waiting = _Open(question, submitted_at, options, is_new, tell, patience, until=until, push=push)
         self._open[waiting] = None
+        if push is not None:
+            push.wake = self._wake
         try:
             self._start()
             await waiting.done.wait()
@@ -108,13 +134,14 @@ class PollScheduler:
         if waiting.error is not None:
             raise waiting.error
         assert waiting.answer is not None  # noqa: S101  # done without an error means an answer
+        self._pipeline.events.emit(_end_of(waiting, waiting.answer, self._limiter.clock()))
         return waiting.answer
 
     @property
     def overdue(self) -> int:
         """How many workflows should have been asked about by now."""
         now = self._limiter.clock()
-        return sum(_is_overdue(waiting, now) for waiting in self._open)
+        return sum(self._is_overdue(waiting, now) for waiting in self._open)
 
     # -- the schedule --------------------------------------------------------------------------
 
@@ -143,36 +170,47 @@ class PollScheduler:
     def _ask_due(self) -> float:
         """Start asking about every workflow that is due; return the seconds until the next one is."""
         now = self._limiter.clock()
-        idle = [waiting for waiting in self._open if waiting.asking is None]
+        for waiting in self._open:
+            self._take_push(waiting)
+        idle = [waiting for waiting in self._open if waiting.asking is None and not waiting.done.is_set()]
         streak = max((patience.streak for patience in self._patience.values()), default=0)
-        places = min(_ASKED_AT_ONCE, 1 + streak) - (len(self._open) - len(idle))
+        places = dict.fromkeys(RequestClass, min(_ASKED_AT_ONCE, 1 + streak))
+        for waiting in self._open:
+            places[waiting.question.kind] -= waiting.asking is not None
         next_s = math.inf
         saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
         eager = {key: not saturated and self._is_idle(key) for key in {one.question.key for one in idle}}
         for position, waiting in enumerate(idle):
             age = now - waiting.submitted_at
-            scout = position < (1 if saturated else _SCOUTS)
+            scout = position < (1 if saturated or self._relies_on(waiting.push) else _SCOUTS)
             wait_s = self._ask_age(waiting, eager=eager[waiting.question.key], scout=scout) - age
             if wait_s > 0:
                 next_s = min(next_s, wait_s)
-            elif places > 0:
-                places -= 1
+            elif places[waiting.question.kind] > 0:
+                places[waiting.question.kind] -= 1
                 waiting.asking = anyio.CancelScope()
-                self._pipeline.root.spawn(self._ask, waiting, waiting.asking)
+                waiting.context.run(self._pipeline.root.spawn, self._ask, waiting, waiting.asking)
         # Whether tokens are idle changes without telling us.
         return max(0.01, min(next_s, self._limiter.limits.window_s / 30))
 
     def _ask_age(self, waiting: _Open[Any], *, eager: bool, scout: bool) -> float:
-        if waiting.is_new:
+        if waiting.push is not None and waiting.push.is_hint:
+            age = 0.0
+        elif waiting.is_new and self._relies_on(waiting.push):
+            age = waiting.patience.silent_at(waiting.last_age_s, eager=eager, scout=scout)
+        elif waiting.is_new:
             age = waiting.patience.ask_at(waiting.last_age_s, eager=eager, scout=scout)
         else:
             age = waiting.asked and 1.0 + 1.5 * waiting.last_age_s
-        return age if waiting.until is None else min(age, self._single_ask_age(waiting, eager=eager))
+        if (until := waiting.until()) is None:
+            return age
+        eager = eager and not self._relies_on(waiting.push)
+        return min(age, self._single_ask_age(waiting, until, eager=eager))
 
-    def _single_ask_age(self, waiting: _Open[Any], *, eager: bool) -> float:
+    def _single_ask_age(self, waiting: _Open[Any], until: float, *, eager: bool) -> float:
         """Return the age at which one who waits for this workflow alone would ask at the latest."""
         window_s, last_s = self._limiter.limits.window_s, waiting.last_age_s
-        gives_up = (waiting.until or 0.0) - waiting.submitted_at
+        gives_up = until - waiting.submitted_at
         last_look = gives_up - min(_LAST_LOOK * window_s, gives_up / 10)
         age = last_look if last_s < last_look else math.inf
         if not eager:
@@ -180,14 +218,44 @@ class PollScheduler:
         return min(age, max(_FIRST_GAP * window_s, min(2 * last_s, last_s + _LONGEST_GAP * window_s)))
 
     def _is_idle(self, key: str | None) -> bool:
-        """Whether so many tokens of a key are free that a question too early costs little."""
-        route = self._pipeline.route
+        """Whether so many tokens of a key are free that a question too early costs little.
+
+        That is half of them for everybody; or at the end of a run, five for each workflow that is left.
+        """
+        route, left = self._pipeline.route, len(self._open)
         free = self._limiter.available(route.only(key) if key else route)
-        return free * 2 > self._limiter.limits.key and len(self._open) * 2 <= max(free, 2)
+        return (free * 2 > self._limiter.limits.key and left * 2 <= max(free, 2)) or left * 5 <= free
+
+    def _is_overdue(self, waiting: _Open[Any], now: float) -> bool:
+        due = waiting.patience.due_age_s
+        if due is not None and self._relies_on(waiting.push):
+            due = waiting.patience.silent_at(waiting.last_age_s, eager=False, scout=False)
+        return due is not None and now - waiting.submitted_at >= max(due, LATE_STEP * waiting.last_age_s)
+
+    # -- news that come on their own -----------------------------------------------------------
+
+    def _relies_on(self, push: Push[Any] | None) -> bool:
+        """Whether to wait for a push, as long as it may still come."""
+        return push is not None and push.is_expected and self._silent_pushes < _SILENT_PUSHES
+
+    def _take_push(self, waiting: _Open[S]) -> None:
+        """Finish a workflow whose push says what it came to."""
+        push = waiting.push
+        if push is None or push.answer is None or waiting.done.is_set():
+            return
+        self._silent_pushes = 0
+        if waiting.is_new:
+            waiting.patience.was_pushed(self._limiter.clock() - waiting.submitted_at)
+        if self._tell(waiting, push.answer):
+            waiting.answer = push.answer
+            waiting.done.set()
 
     # -- one question --------------------------------------------------------------------------
 
     async def _ask(self, waiting: _Open[Any], scope: anyio.CancelScope) -> None:
+        if waiting.push is not None and waiting.push.is_hint:
+            waiting.push.is_hint = False
+            self._silent_pushes = 0
         with scope:
             try:
                 self._pipeline.counters.status_requests += 1
@@ -200,13 +268,10 @@ class PollScheduler:
 
     def _learn(self, waiting: _Open[S], answer: S) -> None:
         age = self._note_asked(waiting)
-        try:
-            waiting.tell(answer)
-        except Exception as error:  # noqa: BLE001  # a callback's own mistake is for its owner, not for us
-            waiting.error = error
-            waiting.done.set()
+        if not self._tell(waiting, answer):
             return
         if answer.is_final:
+            self._silent_pushes += self._relies_on(waiting.push)
             waiting.answer = answer
             waiting.done.set()
         if not waiting.is_new:
@@ -215,6 +280,15 @@ class PollScheduler:
             waiting.patience.was_finished(age)
         else:
             waiting.patience.was_unfinished(age, first=waiting.asked == 1)
+
+    def _tell(self, waiting: _Open[S], answer: S) -> bool:
+        try:
+            waiting.tell(answer)
+        except Exception as error:  # noqa: BLE001  # a callback's own mistake is for its owner, not for us
+            waiting.error = error
+            waiting.done.set()
+            return False
+        return True
 
     def _learn_failure(self, waiting: _Open[Any], error: CleanlistError) -> None:
         age = self._note_asked(waiting)
@@ -229,6 +303,14 @@ class PollScheduler:
         return waiting.last_age_s
 
 
-def _is_overdue(waiting: _Open[Any], now: float) -> bool:
-    due = waiting.patience.due_age_s
-    return due is not None and now - waiting.submitted_at >= max(due, LATE_STEP * waiting.last_age_s)
+def _end_of(waiting: _Open[Any], answer: Status, now: float) -> WorkflowFinished:
+    from cleanlist_async.events import WorkflowFinished, identifier  # noqa: PLC0415  # see Pipeline.events
+
+    ids = (getattr(answer, name, None) for name in ("workflow_id", "smart_agent_task_id"))
+    id_ = next((id_ for id_ in ids if id_), waiting.question.params.get("workflow_id"))
+    return WorkflowFinished(
+        identifier(str(id_)) if id_ else None,
+        identifier(answer.status),
+        now - waiting.submitted_at,
+        waiting.asked,
+    )

@@ -7,10 +7,10 @@ host at most, and those of the server are cut to their first word.
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
 from cleanlist_async.errors import CleanlistError, ConfigurationError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _ANSWER_S: Final = 2.0
 """Seconds that Redis has to accept a connection, and to answer: it does either in milliseconds."""
 _FIRST_BACKOFF_S: Final = 0.05
+JITTER: Final = SystemRandom()
+"""Not the generator that all share: it is asked from threads of ours, and forked processes must differ."""
 
 _PASSING: Final = frozenset(
     {
@@ -121,7 +123,7 @@ class Backoff:
     def failed(self) -> int:
         """Wait longer than the last time; return how many times it was."""
         wait_s = min(_FIRST_BACKOFF_S * 2.0**self._failures, self._longest_s)
-        self._until = self._clock() + wait_s * random.uniform(0.5, 1.0)  # noqa: S311
+        self._until = self._clock() + wait_s * JITTER.uniform(0.5, 1.0)
         self._failures = min(self._failures + 1, 10)
         return self._failures
 

@@ -50,6 +50,8 @@ def read_value(call: Call[T], exchange: Exchange) -> T | CleanlistError:
     operation = call.operation
     if exchange.failure is None:
         try:
+            if (value := operation.parse_bytes(exchange.body)) is not None:
+                return value
             empty = operation.may_be_empty and not exchange.body
             answer = None if empty else parse_json(exchange.body)
             if holds_error(answer):

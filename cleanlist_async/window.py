@@ -28,8 +28,8 @@ class WindowState(TypedDict):
     returning: list[float]
     capacity: float
     burst_spent: bool
-    tried: bool
-    probing: bool
+    tried: int
+    probing: int
     shrunk_at: NotRequired[float]
     paused_until: NotRequired[float]
     smooth_until: NotRequired[float]
@@ -66,8 +66,8 @@ class Window:
         self._capacity = float(limit)
         self._shrunk_at = _NEVER
         self._burst_spent = False
-        self._tried = False
-        self._probing = False
+        self._tried = 0
+        self._probing = 0
 
     # -- what is there -------------------------------------------------------------------------
 
@@ -75,10 +75,10 @@ class Window:
         """Return how many tokens can be taken at *now*."""
         if self._returning and self._returning[0] <= now:
             self._collect(now)
-        if self._probing or now < self.paused_until:
+        if now < self.paused_until:
             return 0
         free = max(0, self._free(now))
-        return 1 if free > 1 and self._burst_spent and not self._tried else free
+        return min(free, self._probes_allowed) if self._must_probe else free
 
     def opens_at(self, now: float, keep: int = 0, ahead: int = 0) -> float:
         """Return when more than *keep* tokens are free, after *ahead* others have taken one each.
@@ -90,7 +90,7 @@ class Window:
             needed += min(keep, int(self.capacity(now)) // 4)
         if self.available(now) >= needed:
             return now
-        if self._probing or (needed > 1 and self._must_probe):
+        if self._must_probe and (needed > 1 or self._probes_allowed <= 0):
             return _UNTIL_ANSWER
         missing = needed - self._free(now)
         growable = min(missing, self.limit - int(self.capacity(now)))
@@ -116,14 +116,14 @@ class Window:
     # -- what happens to a token ---------------------------------------------------------------
 
     def take(self, now: float) -> bool:
-        """Take one token. Return whether its request is a probe, on whose answer all others wait.
+        """Take one token. Return whether its request is a probe, on whose answer others wait.
 
-        The first token that returns after a burst goes alone: a stricter server than the published one
-        then shows itself with one 429 and not with as many as are in flight.
+        The tokens that return after a burst go one, then two, and never more than four at a time: a stricter
+        server than the published one then shows itself with a few 429s and not with a whole burst of them.
         """
         is_probe = self._must_probe
         self._in_flight += 1
-        self._probing = self._probing or is_probe
+        self._probing += is_probe
         if not self._burst_spent and self._free(now) <= 0:
             self._burst_spent = True
         return is_probe
@@ -131,7 +131,7 @@ class Window:
     def answered(self, now: float, *, probe: bool = False) -> None:
         """Let the token return one window after *now*, when its request was answered."""
         self._settle(now + self.window_s + self.margin_s, probe=probe)
-        self._tried = self._tried or probe
+        self._tried += probe
 
     def lost(self, now: float, *, probe: bool = False) -> None:
         """Let the token return a grace later still: the request was given up at *now*, but may yet arrive."""
@@ -141,7 +141,7 @@ class Window:
         """Free the token at once: not a byte of its request left."""
         self._settle(None, probe=probe)
         if not probe:
-            self._burst_spent = self._tried  # a token is left, so the burst is not spent after all
+            self._burst_spent = self._tried > 0  # a token is left, so the burst is not spent after all
 
     # -- what the server tells -----------------------------------------------------------------
 
@@ -172,8 +172,8 @@ class Window:
         self.pause(other.paused_until)
         self.smooth_until = max(self.smooth_until, other.smooth_until)
         self._burst_spent = self._burst_spent or other._burst_spent
-        self._tried = self._tried or other._tried
-        self._probing = self._probing or other._probing
+        self._tried = max(self._tried, other._tried)
+        self._probing += other._probing
         if other._shrunk_at > self._shrunk_at:
             self._capacity, self._shrunk_at = other._capacity, other._shrunk_at
 
@@ -217,7 +217,11 @@ class Window:
 
     @property
     def _must_probe(self) -> bool:
-        return self._burst_spent and not self._tried
+        return self._burst_spent and self._tried < self.limit
+
+    @property
+    def _probes_allowed(self) -> int:
+        return min(self._tried + 1, facts.PROBES_AT_ONCE) - self._probing
 
     def _free(self, now: float) -> int:
         limit = self.limit if self._capacity >= self.limit else int(self.capacity(now))
@@ -227,8 +231,7 @@ class Window:
         self._in_flight -= 1
         if returns_at is not None:
             heapq.heappush(self._returning, returns_at)
-        if probe:
-            self._probing = False
+        self._probing -= probe
         self._forget_burst()
 
     def _collect(self, now: float) -> None:
@@ -238,7 +241,7 @@ class Window:
 
     def _forget_burst(self) -> None:
         if not self._returning and not self._in_flight:
-            self._burst_spent = self._tried = False
+            self._burst_spent, self._tried = False, 0
 
     def _opens_with(self, grown: int, missing: int, now: float) -> float:
         """Return when *missing* tokens are there, of which so many have *grown* back after a 429."""

@@ -148,6 +148,7 @@ RETRYABLE = {
     "WaitTimeoutError",
     "DeadlineExceededError",
     "JournalLockedError",
+    "OverloadedError",
 }
 
 

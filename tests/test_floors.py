@@ -28,11 +28,22 @@ FLOORS = (
         "shared_file",
         "shared_redis",
     },
-    {"ratelimit", "transport", "root_task", "mailbox"},
-    {"calls", "verdict", "pipeline", "resources", "polling", "pagination", "quotes"},
-    {"bulk", "job"},
+    {"ratelimit", "transport", "root_task", "events", "mailbox"},
+    {
+        "calls",
+        "verdict",
+        "call_events",
+        "statistics",
+        "pipeline",
+        "resources",
+        "polling",
+        "push",
+        "pagination",
+        "quotes",
+    },
+    {"bulk", "batcher", "job", "webhooks"},
     {"client"},
-    {"__init__", "__main__", "cli", "sandbox", "testing"},
+    {"__init__", "__main__", "cli", "sandbox", "testing", "integrations"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

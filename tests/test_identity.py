@@ -173,3 +173,11 @@ def test_the_identity_of_all_zeros_and_the_index_zero() -> None:
     assert seen.setdefault(bytes(16), 5) == 0
     assert seen.setdefault(b"\xff" * 16, 2**32 - 2) == 2**32 - 2
     assert seen.setdefault(b"\xff" * 16, 9) == 2**32 - 2
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20).filter(str.strip))
+def test_the_bytes_are_those_that_a_journal_of_any_age_knows(text: str) -> None:
+    prepared = prepare(0, Contact(linkedin_url=text))
+    assert isinstance(prepared, Prepared)
+    plain = json.dumps({"linkedin_url": text.strip()}, ensure_ascii=False, separators=(",", ":"))
+    assert prepared.payload == plain.encode()

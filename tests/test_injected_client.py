@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx
+import httpx2
 import pytest
 
 from cleanlist_async import ConfigurationError, errors
@@ -23,7 +24,12 @@ from tests.support.clients import (
 sockets = pytest.mark.sockets
 
 
-class Untraced(httpx.AsyncBaseTransport):
+@pytest.fixture(params=[httpx, httpx2], ids=["httpx", "httpx2"])
+def library(request):
+    return request.param
+
+
+class _Untraced:
     """A transport in memory; it shows no trace events."""
 
     def __init__(self, respond):
@@ -42,10 +48,13 @@ class Untraced(httpx.AsyncBaseTransport):
         self.closed = True
 
 
-def with_injected(respond, use, **options):
+def with_injected(library, respond, use, **options):
+    class Untraced(_Untraced, library.AsyncBaseTransport):
+        pass
+
     async def main():
         transport = Untraced(respond)
-        http = httpx.AsyncClient(transport=transport, **options)
+        http = library.AsyncClient(transport=transport, **options)
         async with against(always(json_answer(ACCEPTED)), http_client=http) as (client, server):
             outcome = await use(client)
             buckets = client.statistics().buckets
@@ -57,13 +66,14 @@ def with_injected(respond, use, **options):
 
 
 @sockets
-def test_an_injected_client_serves_reads_only_and_is_never_closed():
+def test_an_injected_client_serves_reads_only_and_is_never_closed(library):
     async def use(client):
         reads = [await CALLS[name](client) for name in ("credits_balance",) * 3]
         return reads, await client.public.submit_bulk([ADA])
 
     (reads, submit), transport, requests, _, closed = with_injected(
-        lambda request: httpx.Response(200, json={"credits": 4}),
+        library,
+        lambda request: library.Response(200, json={"credits": 4}),
         use,
         auth=("user", "pass"),
         follow_redirects=True,
@@ -78,13 +88,19 @@ def test_an_injected_client_serves_reads_only_and_is_never_closed():
 
 @sockets
 @pytest.mark.parametrize(
-    "problem", [httpx.ConnectError("no"), RuntimeError("odd"), ValueError("bad"), OSError(5, "io")]
+    "problem_of",
+    [
+        lambda library: library.ConnectError("no"),
+        lambda _: RuntimeError("odd"),
+        lambda _: ValueError("bad"),
+        lambda _: OSError(5, "io"),
+    ],
 )
-def test_whatever_an_injected_client_raises_is_a_typed_error_and_counts_as_sent(problem):
+def test_whatever_an_injected_client_raises_is_a_typed_error_and_counts_as_sent(library, problem_of):
     async def use(client):
         return await outcome_of(client.with_options(max_retries=0).public.credits_balance())
 
-    error, _, _, buckets, _ = with_injected(lambda request: problem, use)
+    error, _, _, buckets, _ = with_injected(library, lambda request: problem_of(library), use)
     assert type(error) is errors.APIConnectionError
     assert all(bucket.available == bucket.limit - 1 for bucket in buckets), (
         "a token that may have been used is held"
@@ -92,7 +108,7 @@ def test_whatever_an_injected_client_raises_is_a_typed_error_and_counts_as_sent(
 
 
 @sockets
-def test_an_injected_client_that_raises_for_statuses_loses_no_status():
+def test_an_injected_client_that_raises_for_statuses_loses_no_status(library):
     async def use(client):
         return await outcome_of(client.with_options(max_retries=0).public.credits_balance())
 
@@ -100,12 +116,43 @@ def test_an_injected_client_that_raises_for_statuses_loses_no_status():
         response.raise_for_status()
 
     error, _, _, _, _ = with_injected(
-        lambda request: httpx.Response(402, json={"detail": "x"}), use, event_hooks={"response": [raise_for]}
+        library,
+        lambda request: library.Response(402, json={"detail": "x"}),
+        use,
+        event_hooks={"response": [raise_for]},
     )
     assert type(error) is errors.InsufficientCreditsError
 
 
 def test_something_else_than_an_async_client_is_refused():
-    for wrong in (httpx.Client(), "http", object()):
+    for wrong in (httpx.Client(), httpx2.Client(), "http", object()):
         with pytest.raises(ConfigurationError, match=r"httpx\.AsyncClient"):
             client_of("https://api.cleanlist.ai", http_client=wrong)
+
+
+@sockets
+def test_over_real_connections(library):
+    """Its trace events are seen: a connection that is refused was not sent on."""
+
+    async def main():
+        async with (
+            library.AsyncClient() as http,
+            against(always(json_answer({"credits": 4})), http_client=http) as (client, server),
+        ):
+            read = await client.public.credits_balance()
+            in_window = [bucket.limit - bucket.available for bucket in client.statistics().buckets]
+            return read.credits, len(server.requests), in_window
+
+    assert asyncio.run(main()) == (4, 1, [1, 1])
+
+    async def refused():
+        async with (
+            library.AsyncClient() as http,
+            client_of("http://127.0.0.1:9", http_client=http) as client,
+        ):
+            error = await outcome_of(client.with_options(max_retries=0).public.credits_balance())
+            return error, [bucket.limit - bucket.available for bucket in client.statistics().buckets]
+
+    error, in_window = asyncio.run(refused())
+    assert type(error) is errors.APIConnectionError
+    assert in_window == [0, 0]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_async.patience import Patience
+from cleanlist_async.patience import LATE_STEP, Patience
 
 
 def questions(patience, count, *, eager, scout=True):
@@ -71,3 +72,40 @@ def test_the_next_question_is_always_later(history, last, eager, scout):
     for age, done in history:
         patience.was_finished(age) if done else patience.was_unfinished(age, first=True)
     assert patience.ask_at(last, eager=eager, scout=scout) >= last
+
+
+def test_silence_is_borne_for_a_while():
+    patience = Patience(60.0)
+    assert patience.silent_at(0.0, eager=False, scout=False) == math.inf
+    assert patience.silent_at(0.0, eager=True, scout=True) == 15.0
+    assert patience.silent_at(0.0, eager=False, scout=True) == 60.0
+    assert patience.silent_at(60.0, eager=False, scout=True) == 180.0
+    patience.was_pushed(20.0)
+    assert patience.due_age_s == 30.0
+    assert patience.silent_at(0.0, eager=True, scout=False) == 2 * 30.0 + 31.0
+    assert patience.silent_at(100.0, eager=True, scout=False) == LATE_STEP * 100.0 + 31.0
+
+
+@given(ages=st.lists(st.floats(1.0, 1_000.0), min_size=200, max_size=200))
+def test_webhooks_teach_by_when_almost_all_are_done(ages):
+    patience = Patience(60.0)
+    for age in ages:
+        patience.was_pushed(age)
+        assert patience.due_age_s > 0
+    before = patience.due_age_s
+    patience.was_pushed(2 * before)
+    assert patience.due_age_s > 2 * before
+    for _ in range(2_000):
+        patience.was_pushed(1.0)
+    assert patience.due_age_s < 1.5
+
+
+def test_pushes_do_not_wear_the_patience_out():
+    patience, rng = Patience(60.0), random.Random(0)
+    ages = [rng.lognormvariate(math.log(60), 0.5) for _ in range(5_000)]
+    late = []
+    for age in ages:
+        if patience.due_age_s is not None:
+            late.append(age > patience.due_age_s)
+        patience.was_pushed(age)
+    assert 0.005 < sum(late[100:]) / len(late[100:]) < 0.05

@@ -6,11 +6,15 @@ import asyncio
 import gc
 import math
 import random
+from functools import partial
 
 import anyio
 import pytest
 
 from cleanlist_async import CleanlistError, InternalServerError, NotFoundError
+from cleanlist_async.models.public import BulkStatus
+from cleanlist_async.push import Push
+from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import BULK_STATUS, status_call
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run
@@ -65,6 +69,25 @@ def test_early_questions_leave_half_of_the_tokens_alone():
             group.cancel_scope.cancel()
 
     in_world(main, workflow_s=600.0)
+
+
+def test_questions_that_can_wait_leave_room_for_those_that_cannot():
+    async def main(here):
+        ids = [(await here.client.public.submit_bulk(people(1, n))).workflow_id for n in range(2)]
+        async with anyio.create_task_group() as group:
+            for _ in range(28):
+                group.start_soon(here.client.public.validate_key)
+        async with anyio.create_task_group() as group:
+            for id_, kind in zip(ids, (RequestClass.STATUS, RequestClass.INTERACTIVE), strict=True):
+                question = status_call(workflow_id=id_, kind=kind)
+                finished = here.client._polls().finished
+                options = here.client._options
+                group.start_soon(partial(finished, question, submitted_at=0.0, options=options, is_new=False))
+                await anyio.sleep(1)
+        asked = [request.query.partition("=")[2] for request in here.ledger.requests_of(STATUS)]
+        assert asked[:2] == [ids[1], ids[0]]
+
+    in_world(main)
 
 
 def test_a_404_on_a_new_workflow_is_a_replica_that_lags():
@@ -211,3 +234,114 @@ def test_closing_as_a_question_falls_due_breaks_nothing(at_s):
     gc.collect()
     assert not broken
     assert ends == ["ConfigurationError"] * 2
+
+
+# -- pushes ----------------------------------------------------------------------------------------
+
+
+def waiting_with_push(main, *, within_s=None, **options):
+    """Run ``main(here, push, status, outcome)`` while a workflow with a push is waited for."""
+
+    async def inside(here):
+        submitted = await here.client.public.submit_bulk(people(1))
+        polls, push, outcome, told = here.client._bulk().polls, Push(), [], []
+        question = status_call(workflow_id=submitted.workflow_id)
+
+        async def wait():
+            now = here.client._pipeline.limiter.clock()
+            options = here.client._options
+
+            def until():
+                return None if within_s is None else now + within_s
+
+            outcome.append(
+                await polls.finished(
+                    question, submitted_at=now, options=options, push=push, tell=told.append, until=until
+                )
+            )
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await anyio.sleep(5)
+            await main(here, push, outcome)
+            group.cancel_scope.cancel()
+        assert told[-1:] == outcome[-1:]
+        assert not polls._open
+
+    in_world(inside, **options)
+
+
+def final(**more):
+    return BulkStatus(workflow_id="wf", status="completed", **more)
+
+
+def test_a_believed_push_ends_the_wait_at_once_and_asks_nothing():
+    async def main(here, push, outcome):
+        started = anyio.current_time()
+        assert here.status_requests() == 0
+        push.believe(final())
+        await anyio.sleep(0.001)
+        assert [answer.workflow_id for answer in outcome] == ["wf"]
+        assert anyio.current_time() - started < 0.01
+        assert here.status_requests() == 0
+
+    waiting_with_push(main, workflow_s=100.0)
+
+
+def test_a_push_that_was_there_before_the_wait():
+    async def main(here):
+        push = Push()
+        push.believe(final())
+        answer = await here.client._bulk().polls.finished(
+            status_call(workflow_id="wf"), submitted_at=0.0, options=here.client._options, push=push
+        )
+        assert answer is push.answer
+        assert here.status_requests() == 0
+
+    in_world(main)
+
+
+def test_a_hint_is_asked_about_once_and_then_it_is_polled():
+    async def main(here, push, outcome):
+        push.hint()
+        await anyio.sleep(0.2)
+        assert here.status_requests() == 1
+        assert not outcome
+        await anyio.sleep(60)
+        assert outcome[0].is_final
+        assert here.status_requests() <= 6
+
+    waiting_with_push(main, workflow_s=20.0)
+
+
+def test_a_believed_push_overtakes_a_question():
+    async def main(here, push, outcome):
+        push.hint()
+        await anyio.sleep(0.01)
+        push.believe(final())
+        await anyio.sleep(0.001)
+        assert outcome[0].workflow_id == "wf"
+
+    waiting_with_push(main, workflow_s=100.0, latency=lambda: 2.0)
+
+
+def test_a_workflow_that_waits_for_its_push_is_not_overdue_before_it_is_silent():
+    async def main(here, push, _outcome):
+        polls = here.client._bulk().polls
+        polls.patience(BULK_STATUS.name).due_age_s = 1.0
+        assert polls.overdue == 0
+        push.is_expected = False
+        assert polls.overdue == 1
+
+    waiting_with_push(main, workflow_s=100.0)
+
+
+def test_who_waits_for_a_push_by_a_deadline_asks_once_before_that():
+    async def main(here, _push, outcome):
+        await anyio.sleep(9)
+        assert here.status_requests() == 0
+        await anyio.sleep(14)
+        assert here.status_requests() >= 1
+        assert outcome[0].is_final
+
+    waiting_with_push(main, within_s=20.0, workflow_s=12.0)

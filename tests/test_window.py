@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cleanlist_async import facts
 from cleanlist_async.window import Window
 
 
@@ -55,7 +56,26 @@ def test_the_first_token_after_a_burst_is_a_probe_and_goes_alone() -> None:
     assert window.opens_at(61.4) == math.inf
     window.answered(61.5, probe=True)
     assert window.available(61.5) == 2
-    assert not window.take(61.5)
+
+
+def test_after_the_first_probe_a_few_at_a_time_until_the_whole_burst_is_tried() -> None:
+    window = Window(10, 60.0, 1.0)
+    for _ in range(10):
+        window.take(0.0)
+    for answered_at in (*[1.0] * 9, 50.0):
+        window.answered(answered_at)
+    for tried in range(9):
+        allowed = min(tried + 1, facts.PROBES_AT_ONCE, 9 - tried)
+        assert window.available(70.0) == allowed
+        assert all(window.take(70.0) for _ in range(allowed))
+        assert window.available(70.0) == 0
+        window.answered(70.0, probe=True)
+        for _ in range(allowed - 1):
+            window.unsent(probe=True)
+    assert window.take(111.0)
+    window.answered(111.0, probe=True)
+    assert window.available(131.0) == 9
+    assert not window.take(131.0)
 
 
 def test_only_one_of_several_returned_tokens_may_probe() -> None:

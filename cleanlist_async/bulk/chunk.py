@@ -14,6 +14,7 @@ from cleanlist_async.calls import CallOptions
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.identity import Prepared
+from cleanlist_async.webhooks.submission import Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,17 @@ class Chunk:
         Contacts whose worst case is set aside in the budget.
     in_line
         Whether it holds a place in the line of chunks that wait for a token.
+    submission
+        The latest submit, which may expect a webhook.
     submitted, doubt, refusal
-        How its submit ended: accepted, nobody knows, or with this error.
+        How that ended: accepted, nobody knows, or with this error.
 
     """
 
     open: dict[int, Prepared]
     reserved: int = 0
     in_line: bool = False
+    submission: Submission | None = None
     submitted: Submitted | None = None
     doubt: UnknownOutcomeError | None = None
     refusal: CleanlistError | None = None

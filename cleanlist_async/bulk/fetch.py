@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
@@ -18,7 +18,8 @@ from cleanlist_async.identity import Prepared
 from cleanlist_async.models.public import BulkStatus, BulkSubmission
 from cleanlist_async.models.rows import EnrichmentRow
 from cleanlist_async.pipeline import Pipeline
-from cleanlist_async.polling import PollScheduler
+from cleanlist_async.polling import PollScheduler, wait_for_good
+from cleanlist_async.push import Push
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import status_call
 
@@ -41,6 +42,8 @@ class Submitted:
         Time of the submit's answer, by the limiter's clock.
     is_new
         Whether we submitted it just now, all these contacts and no others.
+    push
+        What its webhook tells, if it has one.
 
     """
 
@@ -51,14 +54,21 @@ class Submitted:
     key: str | None
     at: float
     is_new: bool = True
+    push: Push[BulkStatus] | None = None
 
     @classmethod
-    def of(cls, reply: Reply[BulkSubmission], contacts: tuple[Prepared, ...], at: float) -> Submitted:
+    def of(
+        cls,
+        reply: Reply[BulkSubmission],
+        contacts: tuple[Prepared, ...],
+        at: float,
+        push: Push[BulkStatus] | None = None,
+    ) -> Submitted:
         """Take the ids by position only where there are as many as contacts, each of them once."""
         ids = reply.value.task_ids
         usable = len(ids) == len(contacts) == len(set(ids))
         by_position = ids if usable else (None,) * len(contacts)
-        return cls(reply.value.workflow_id, contacts, by_position, ids, reply.key, at)
+        return cls(reply.value.workflow_id, contacts, by_position, ids, reply.key, at, push=push)
 
 
 class Fetcher:
@@ -70,11 +80,13 @@ class Fetcher:
         polls: PollScheduler,
         options: CallOptions,
         note_lookups: Callable[[int], None],
+        kind: RequestClass = RequestClass.STATUS,
     ) -> None:
         self._pipeline = pipeline
         self._polls = polls
         self._options = options
         self._note_lookups = note_lookups
+        self._kind = kind
 
     async def fetch(
         self,
@@ -82,12 +94,14 @@ class Fetcher:
         enrichment_type: EnrichmentType,
         *,
         finished: Callable[[], None] = lambda: None,
+        until: Callable[[], float | None] = wait_for_good,
     ) -> list[EnrichmentResult]:
         """Wait for a workflow and return a result for each of its contacts, in their order.
 
-        *finished* is called once the workflow is, before its rows are completed.
+        *finished* is called once the workflow is, before its rows are completed. *until* returns the time
+        by which somebody hopes for the results: see `PollScheduler.finished`.
         """
-        status, key = await self._finished(submitted)
+        status, key = await self._finished(submitted, until)
         finished()
         rows = list(status.rows)
         if not status.failed:
@@ -100,16 +114,20 @@ class Fetcher:
         )
         return _Reading(submitted, status, rows, enrichment_type).results(matched)
 
-    async def _finished(self, submitted: Submitted) -> tuple[BulkStatus, str | None]:
+    async def _finished(
+        self, submitted: Submitted, until: Callable[[], float | None]
+    ) -> tuple[BulkStatus, str | None]:
         """Wait for the end. Lists and rights are per user: where its key is not known, try each."""
         keys = (submitted.key,) if submitted.key else self._pipeline.route.keys or (None,)
         for key in keys:
             try:
                 status = await self._polls.finished(
-                    status_call(workflow_id=submitted.workflow_id, kind=RequestClass.STATUS, key=key),
+                    status_call(workflow_id=submitted.workflow_id, kind=self._kind, key=key),
                     submitted_at=submitted.at,
                     options=self._options,
                     is_new=submitted.is_new,
+                    until=until,
+                    push=submitted.push,
                 )
             except NotFoundError:
                 if key == keys[-1]:
@@ -127,12 +145,12 @@ class Fetcher:
             async with line:
                 self._pipeline.counters.status_requests += 1
                 try:
-                    call = status_call(task_id=task_id, kind=RequestClass.STATUS, key=key)
+                    call = status_call(task_id=task_id, kind=self._kind, key=key)
                     status = (await self._pipeline.call(call, self._options)).value
                 except CleanlistError:
                     return  # it stays pending
             rows = (row for row in status.rows if row.task_id in {None, task_id})
-            found.extend(replace(row, task_id=task_id) for row in (next(rows, None),) if row)
+            found.extend(row.but(task_id=task_id) for row in (next(rows, None),) if row)
 
         if task_ids:
             self._note_lookups(len(task_ids))

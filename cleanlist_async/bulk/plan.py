@@ -96,14 +96,9 @@ class Planner:
         return plan
 
 
-def rate_per_window(limits: RateLimits, keys: int) -> int:
-    """Return the requests a client with *keys* keys (0 for a JWT) may send per window."""
-    return min(limits.org, limits.key * keys) if keys else limits.org
-
-
 def seconds_for(requests: int, limits: RateLimits, keys: int) -> float:
     """Return the seconds in which *requests* fit the limits, when nothing was sent before."""
-    rate = rate_per_window(limits, keys)
+    rate = limits.per_window(keys)
     return max(0, requests - rate) / rate * limits.window_s
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
@@ -17,10 +16,11 @@ from cleanlist_async.bulk import settle
 from cleanlist_async.bulk.chunk import Chunk, RunSpec
 from cleanlist_async.bulk.dedupe import Duplicates, repeated_identities
 from cleanlist_async.bulk.fetch import Fetcher, Submitted
+from cleanlist_async.bulk.lost import results_of_lost
 from cleanlist_async.bulk.plan import ContactSource
 from cleanlist_async.bulk.queue import ResultQueue
 from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.bulk.telling import Teller
+from cleanlist_async.bulk.telling import Teller, tell_end
 from cleanlist_async.chunking import Chunker, bulk_body
 from cleanlist_async.errors import (
     APIConnectionError,
@@ -37,13 +37,14 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
     VersionDeprecatedError,
 )
+from cleanlist_async.events import RunStarted, report_failure
 from cleanlist_async.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.resources.public import submit_call
-
-log: Final = logging.getLogger("cleanlist_async")
+from cleanlist_async.resources.public import BULK_STATUS, submit_call
+from cleanlist_async.webhooks.submission import Submission
+from cleanlist_async.webhooks.submissions import Submissions
 
 _SUBMITS_IN_LINE: Final = 4
 """Chunks that wait for a token at once; more would only be read ahead, and age past interactive calls."""
@@ -79,6 +80,7 @@ class BulkRun:
         self,
         pipeline: Pipeline,
         polls: PollScheduler,
+        submissions: Submissions,
         spec: RunSpec,
         source: ContactSource,
         *,
@@ -90,9 +92,10 @@ class BulkRun:
         self.results = ResultQueue(_RESULTS_AHEAD)
         self._spec = spec
         self._source = source
-        self._is_endless = total is None
+        self._total = total
         self._pipeline = pipeline
         self._polls = polls
+        self._submissions = submissions
         self._call_options = replace(spec.options, deadline_s=None)
         self._teller = Teller(pipeline, polls, spec.progress, total)
         self._fetcher = Fetcher(pipeline, polls, self._call_options, self._note_lookups)
@@ -116,18 +119,21 @@ class BulkRun:
     async def main(self) -> None:
         """Run to the end. Raises nothing of its own: `outcome` and `results` tell all."""
         self._teller.start()
+        self._pipeline.events.emit(RunStarted("enrich", self._spec.enrichment_type, self._total))
         try:
             with self._scope:
                 await self._run()
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001  # for whoever reads the results
             self.outcome.failure = problem
-            log.exception("a bulk run failed")
+            report_failure("a bulk run", problem)
         except BaseException:
             self._stop(ConfigurationError("The client was closed before the run was over."))
             raise
         finally:
             self.results.close()
             self._teller.tell(self._open_chunks)
+            error = self.outcome.failure or self.outcome.stopped_by
+            tell_end(self._pipeline.events, "enrich", self.summary, self.summary.elapsed_s, error)
             self.finished.set()
 
     async def _run(self) -> None:
@@ -159,7 +165,7 @@ class BulkRun:
                     await self._start(rest)
         except Exception as problem:  # noqa: BLE001  # the source is the caller's: what it raises is theirs
             self.outcome.failure = problem
-            log.warning("the source of contacts failed with %s", type(problem).__name__)
+            report_failure("the source of contacts", problem)
         finally:
             self._end(Chunk.of(chunker.flush() or ()))
 
@@ -172,7 +178,7 @@ class BulkRun:
                 await self._start(chunk)
         elif known is not True:
             self._hand_out(known)
-        elif self._is_endless and self._duplicates.waiting >= _DUPLICATES_AHEAD:
+        elif self._total is None and self._duplicates.waiting >= _DUPLICATES_AHEAD:
             await self._start(chunker.flush() or [])
             while self._duplicates.waiting >= _DUPLICATES_AHEAD:
                 await self._next_change()
@@ -231,12 +237,16 @@ class BulkRun:
             await self._submit(chunk)
             if chunk.submitted is not None:
                 self._tell()
-                await self._collect(chunk, chunk.submitted)
+                fetched = await self._fetcher.fetch(chunk.submitted, self._spec.enrichment_type)
+                self._settle(chunk, fetched)
+            elif chunk.doubt is not None and chunk.submission is not None:
+                await self._find_lost(chunk, chunk.submission)
         except CleanlistError as error:
             chunk.refusal = error
             if isinstance(error, _ENDS_THE_RUN):
                 self._stop(error)
         finally:
+            self._close_submission(chunk)
             self._end(chunk)
             self._open_chunks -= 1
             self._change.set()
@@ -278,10 +288,13 @@ class BulkRun:
 
     async def _submit_once(self, chunk: Chunk) -> None:
         """Submit, unless the run is stopped before that is on its way."""
+        self._close_submission(chunk)
+        submission = chunk.submission = self._submissions.begin(self._spec.webhook_url)
 
         def body() -> bytes:
             self._leave_line(chunk)
-            return bulk_body(tuple(chunk.open.values()), self._spec.enrichment_type, self._spec.webhook_url)
+            contacts = tuple(chunk.open.values())
+            return bulk_body(contacts, self._spec.enrichment_type, submission.webhook_url)
 
         call = submit_call(body, RequestClass.SUBMIT, see_it_through=True)
         with anyio.CancelScope() as scope:
@@ -294,7 +307,13 @@ class BulkRun:
             self._bad_chunks = 0
             self.summary.workflows += 1
             now = self._pipeline.limiter.clock()
-            chunk.submitted = Submitted.of(reply, tuple(chunk.open.values()), now)
+            submission.accepted(reply.value.workflow_id, reply.value.task_ids)
+            chunk.submitted = Submitted.of(reply, tuple(chunk.open.values()), now, submission.push)
+
+    def _close_submission(self, chunk: Chunk) -> None:
+        if chunk.submission is not None:
+            chunk.submission.close()
+            chunk.submission = None
 
     def _leave_line(self, chunk: Chunk) -> None:
         if chunk.in_line:
@@ -311,12 +330,28 @@ class BulkRun:
         self._settle_budget(chunk, len(bad))
         return bool(bad)
 
-    async def _collect(self, chunk: Chunk, submitted: Submitted) -> None:
-        """Wait for the workflow, and close every contact of it."""
-        fetched = await self._fetcher.fetch(submitted, self._spec.enrichment_type)
+    async def _find_lost(self, chunk: Chunk, submission: Submission) -> None:
+        """Take the results of a chunk whose submit was not answered, if its webhook tells of them."""
+        patience = self._polls.patience(BULK_STATUS.name)
+        results = await results_of_lost(
+            submission,
+            tuple(chunk.open.values()),
+            self._spec.enrichment_type,
+            fetcher=self._fetcher,
+            within_s=patience.silent_at(0.0, eager=False, scout=True),
+            now=self._pipeline.limiter.clock(),
+        )
+        if results is not None:
+            self.outcome.accepted = True
+            self.summary.workflows += 1
+            self._settle(chunk, results)
+
+    def _settle(self, chunk: Chunk, fetched: Sequence[EnrichmentResult]) -> None:
+        """Close every contact of a finished workflow."""
         settled = sum(result.status != "pending" for result in fetched)
         self._settle_budget(chunk, settled, sum(result.credits for result in fetched))
         for result in fetched:
+            self._pipeline.counters.count_credits(result.credits_charged, result.credits_estimated)
             self._close(chunk, result)
 
     def _settle_budget(self, chunk: Chunk, contacts: int, spent: float = 0.0) -> None:

@@ -17,15 +17,17 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.resources.public import check_contacts, check_enrichment_type, check_webhook_url
+from cleanlist_async.webhooks.submissions import Submissions
 
 
 class BulkService:
     """Starts runs on one pipeline; all of them share one poll scheduler."""
 
-    def __init__(self, pipeline: Pipeline, polls: PollScheduler) -> None:
+    def __init__(self, pipeline: Pipeline, polls: PollScheduler, submissions: Submissions) -> None:
         self.polls = polls
         self.abandoned: list[EnrichmentResult] = []
         self._pipeline = pipeline
+        self._submissions = submissions
 
     async def plan(self, contacts: ContactSource, enrichment_type: EnrichmentType) -> Plan:
         """Say what enriching *contacts* would take."""
@@ -76,7 +78,15 @@ class BulkService:
 
         async def start() -> BulkRun:
             await self._pipeline.root.ensure()
-            run = BulkRun(self._pipeline, self.polls, spec, source, total=total, find_repeated=find_repeated)
+            run = BulkRun(
+                self._pipeline,
+                self.polls,
+                self._submissions,
+                spec,
+                source,
+                total=total,
+                find_repeated=find_repeated,
+            )
             self._pipeline.root.spawn(run.main)
             return run
 

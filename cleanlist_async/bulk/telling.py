@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.bulk.plan import rate_per_window
 from cleanlist_async.bulk.report import Progress, Summary
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.events import Events, RunFinished, RunKind, report_failure
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.resources.public import BULK_STATUS
@@ -48,8 +49,8 @@ class Teller:
             return
         try:
             self._tell(self._progress(open_workflows, note))
-        except Exception:
-            log.exception("the progress callback failed")
+        except Exception as problem:  # noqa: BLE001  # a display's trouble is not the run's
+            report_failure("the progress callback", problem)
 
     def note_lookups(self, count: int, open_workflows: int) -> None:
         """Tell what it costs that an answer lacks rows."""
@@ -75,10 +76,22 @@ class Teller:
     def _eta_s(self, open_workflows: int) -> float | None:
         if self._total is None:
             return None
-        limits, keys = self._pipeline.limiter.limits, len(self._pipeline.route.keys)
-        rate = rate_per_window(limits, keys)
+        limits = self._pipeline.limiter.limits
+        rate = limits.per_window(len(self._pipeline.route.keys))
         left = max(0, self._total - self.summary.contacts)
         chunks = math.ceil(left / facts.MAX_CONTACTS_PER_REQUEST)
         to_send = max(0, 2 * chunks - open_workflows - rate // 2)
         wait_s = (self._polls.patience(BULK_STATUS.name).due_age_s or 0.0) if left else 0.0
         return to_send / rate * limits.window_s + wait_s
+
+
+def tell_end(
+    events: Events,
+    kind: RunKind,
+    summary: Summary,
+    elapsed_s: float,
+    error: CleanlistError | Exception | None,
+) -> None:
+    """Tell the listeners that a run is over; *error* is what stopped it, if anything did."""
+    found, name = summary.statuses["found"], None if error is None else type(error).__name__
+    events.emit(RunFinished(kind, summary.contacts, found, summary.credits, elapsed_s, name))

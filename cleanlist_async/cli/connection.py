@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from rich.console import Console
@@ -18,6 +18,9 @@ from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL, MAX_RETRIES
 from cleanlist_async.ratelimit import RateLimiter, RateLimits
 from cleanlist_async.transport import is_loopback
+
+if TYPE_CHECKING:
+    from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 T = TypeVar("T")
 
@@ -37,7 +40,7 @@ class Connection:
         """The limits to keep to."""
         return RateLimits() if self.window_s is None else RateLimits(window_s=self.window_s)
 
-    def open(self) -> AsyncCleanlist:
+    def open(self, webhooks: WebhookReceiver | None = None) -> AsyncCleanlist:
         """Return a client. Raises ConfigurationError, for instance where there is no key."""
         limiter = self.limiter()
         return AsyncCleanlist(
@@ -45,6 +48,7 @@ class Connection:
             rate_limits=None if limiter else self.limits,
             limiter=limiter,
             max_retries=self.max_retries,
+            webhooks=webhooks,
         )
 
     def limiter(self) -> RateLimiter | None:

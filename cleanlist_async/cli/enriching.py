@@ -19,9 +19,10 @@ from cleanlist_async.cli.inputs import TableContacts
 from cleanlist_async.cli.progress import Display
 from cleanlist_async.cli.stopping import StopSignals
 from cleanlist_async.cli.tally import Tally, enrichment_cells
-from cleanlist_async.client import AsyncCleanlist, Statistics
+from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.statistics import Statistics
 
 _FLUSH_EVERY_S: Final = 30.0
 _FLUSH_SHARE: Final = 20

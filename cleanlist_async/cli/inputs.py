@@ -95,8 +95,11 @@ def survey(
     return planner.finish(limits, _keys()), contacts
 
 
-def check_output(path: str, table: ContactTable, *, overwrite: bool) -> None:
-    """Raise TableError before anything is asked or spent, if *path* cannot become the output of *table*."""
+def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Sequence[Path] = ()) -> None:
+    """Raise TableError before anything is asked or spent, if *path* cannot become the output of *table*.
+
+    *kept*: files that must not be overwritten, asked for or not.
+    """
     target = Path(path)
     problem, fix = "", ""
     if known_format(path) is None or path == STDIN:
@@ -107,6 +110,8 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool) -> None:
         problem, fix = "cannot be written: its folder does not exist", "create it first"
     elif target.exists() and target.samefile(table.source.file.path):
         problem, fix = "is the input itself", "write to another file"
+    elif any(target.resolve() == file.resolve() for file in kept):
+        problem, fix = "is a file of the job itself", "write to another file"
     elif target.exists() and not overwrite:
         problem, fix = "exists already", "name another file, or pass --overwrite"
     if problem:

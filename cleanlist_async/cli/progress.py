@@ -14,7 +14,7 @@ from rich.progress import Progress as RichProgress
 
 from cleanlist_async.bulk.report import Progress
 from cleanlist_async.cli.render import say
-from cleanlist_async.client import Statistics
+from cleanlist_async.statistics import Statistics
 
 _SECONDS_BETWEEN_LINES: Final = 10.0
 _MINUTE_S: Final = 60.0

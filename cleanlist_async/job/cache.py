@@ -17,6 +17,7 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.identity import Prepared
 from cleanlist_async.job.database import create_private, explained
+from cleanlist_async.job.schema import APPLICATION_ID
 from cleanlist_async.redact import Secret
 
 _TABLE: Final = """
@@ -43,6 +44,7 @@ class ResultCache:
             if not self._path.exists():
                 create_private(self._path)
             self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=10)
+            _refuse_journal(self._connection, self._path)
             self._connection.execute(_TABLE)
 
     def find(self, contacts: Sequence[Prepared], enrichment_type: EnrichmentType) -> list[EnrichmentResult]:
@@ -107,7 +109,15 @@ def _restored(
 def forget_all(path: Path) -> None:
     """Remove all results from the cache at *path*, which needs no key."""
     with explained(path), closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
+        _refuse_journal(connection, path)
         _empty(connection)
+
+
+def _refuse_journal(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise ConfigurationError for the journal of a job, which has results of its own."""
+    if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
+        connection.close()
+        raise ConfigurationError(f"{path.name} is the journal of a job, and no cache of results.")
 
 
 def _empty(connection: sqlite3.Connection) -> None:

@@ -71,16 +71,19 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """Do several things at once, or none of them: on the disk when this is left."""
-        with self._writing():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
+        """Do several things at once, or none of them: on the disk when this is left.
+
+        What goes wrong within, apart from the journal, is not the journal's error.
+        """
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            with explained(self.path):
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                raise
+            raise
 
     @contextmanager
     def _writing(self) -> Generator[None]:
@@ -132,6 +135,8 @@ def explained(path: Path) -> Generator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            raise JournalError(f"{path.name} is neither the journal nor the cache of a job.") from error
         raise JournalError(
             f"The journal {path.name} cannot be used: {error}.",
             fix="Nothing is sent without it. Check the disk and its permissions, then resume.",

@@ -17,7 +17,8 @@ from cleanlist_async.budget import Budget
 from cleanlist_async.bulk import settle
 from cleanlist_async.bulk.dedupe import copy_for
 from cleanlist_async.bulk.queue import ResultQueue
-from cleanlist_async.bulk.report import EnrichmentResult
+from cleanlist_async.bulk.report import EnrichmentResult, Summary
+from cleanlist_async.bulk.telling import tell_end
 from cleanlist_async.contacts import Contact
 from cleanlist_async.errors import (
     APIConnectionError,
@@ -33,6 +34,7 @@ from cleanlist_async.errors import (
     RequestValidationError,
     UnknownOutcomeError,
 )
+from cleanlist_async.events import RunStarted, identifier, report_failure
 from cleanlist_async.identity import Invalid, Prepared
 from cleanlist_async.job.cache import ResultCache
 from cleanlist_async.job.classifier import Next, classify
@@ -80,7 +82,6 @@ class Engine:
         policy: UnknownPolicy,
         cache: ResultCache | None,
         max_open: int,
-        by_halves: bool,
         only_pilot: bool = False,
         wants_results: bool,
         tell: Callable[[], None],
@@ -93,7 +94,6 @@ class Engine:
         self._header = header
         self._source = source
         self._submitter = submitter
-        self._by_halves = by_halves
         self._policy = policy
         self._cache = cache
         self._max_open = max_open
@@ -108,6 +108,7 @@ class Engine:
         self._in_doubt: list[Batch] = []
         self.waits_for: WaitsFor | None = None
         self._open = 0
+        self._settled = Summary()
         self._bad = 0
 
     def cancel(self) -> None:
@@ -120,19 +121,24 @@ class Engine:
 
     async def main(self) -> None:
         """Run to the end. Raises nothing of its own: `outcome`, `results` and the journal tell all."""
+        clock, events = self._pipeline.limiter.clock, self._pipeline.events
+        began = clock()
+        events.emit(RunStarted("job", self._header.enrichment_type, self._header.contacts))
         try:
             with self._scope:
                 await self._run()
         except CleanlistError as error:
             self.outcome.stopped_by = error
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001  # for whoever waits for the job
             self.outcome.failure = _alone(problem)
-            log.exception("a job failed")
+            report_failure("a job", problem)
         except BaseException:
             self._stop(ConfigurationError("The client was closed before the job was over."))
             raise
         finally:
             self.results.close()
+            ended_by = self.outcome.failure or self.outcome.stopped_by
+            tell_end(events, "job", self._settled, clock() - began, ended_by)
             self.finished.set()
             self._tell()
 
@@ -233,7 +239,8 @@ class Engine:
         while not self._stopping and (contacts := self._to_send(batch)):
             if not await self._afford(batch, contacts):
                 return
-            contacts = self._to_send(batch)
+            if not (contacts := self._to_send(batch)):
+                return
             submitted_at = await self._attempt(batch, contacts)
             if submitted_at is not None:
                 self._start(group, batch, submitted_at)
@@ -269,10 +276,10 @@ class Engine:
                 await self._next_change()
         if count == wanted:
             return True
-        if count == 0 or wanted < len(batch.contacts) or batch.chunk.is_pilot:
+        if count == 0 or batch.chunk.is_pilot:
             self._stop(_budget_error(self._budget))
             return False
-        self._split(batch, count)
+        self._split(batch, contacts[count - 1])
         return True
 
     def _affordable(self, contacts: int) -> int:
@@ -280,8 +287,9 @@ class Engine:
         self._budget.spent, self._budget.reserved = spent, held * self._budget.per_contact
         return self._budget.affordable(contacts)
 
-    def _split(self, batch: Batch, count: int) -> None:
-        """Keep the first *count* contacts of a planned chunk; the others become a chunk of their own."""
+    def _split(self, batch: Batch, last: Prepared) -> None:
+        """Keep the contacts of a planned chunk up to *last*; the others become a chunk of their own."""
+        count = sum(contact.index <= last.index for contact in batch.contacts)
         halves = [batch.contacts[:count], batch.contacts[count:]]
         first, _ = self._journal.split(
             batch.chunk,
@@ -298,24 +306,33 @@ class Engine:
         try:
             attempt = await self._submitter.prepare(batch.chunk, contacts)
             intent = Intent(self._journal, attempt, len(contacts))
-            accepted = await self._submitter.submit(intent, batch.chunk, contacts)
-            self._accept(intent, accepted)
+            self._accept(intent, await self._submitter.submit(intent, batch.chunk, contacts))
         except JournalError:
-            raise
+            if not self._was_found(intent, batch.chunk.number):
+                raise
         except CleanlistError as error:
             self._not_accepted(intent, batch, contacts, error)
         batch.chunk = self._journal.chunk(batch.chunk.number)
         self._tell()
         return self._pipeline.limiter.clock() if batch.chunk.state is ChunkState.ACCEPTED else None
 
+    def _was_found(self, intent: Intent | None, number: int) -> bool:
+        """Whether a chunk was not sent because a webhook of an earlier attempt came first."""
+        was_sent = intent is not None and intent.written
+        return not was_sent and self._journal.chunk(number).state is ChunkState.ACCEPTED
+
     def _accept(self, intent: Intent, accepted: Accepted) -> None:
+        """Write down that a chunk was accepted. Raises UnknownOutcomeError for the answer of another one."""
+        if self._journal.is_of_another(accepted.workflow_id, intent.attempt.chunk):
+            raise UnknownOutcomeError("A submit was answered with the workflow of another chunk.")
         answer = Answer(outcome="accepted", status=200, request_id=accepted.request_id, body=accepted.body)
         try:
             self._journal.accepted(
                 intent.attempt, accepted.workflow_id, accepted.task_ids, answer, accepted.key_name
             )
         except JournalError:
-            log.error("workflow %s was accepted, and the journal cannot be written", accepted.workflow_id)  # noqa: TRY400
+            workflow_id = identifier(accepted.workflow_id)
+            log.error("workflow %s was accepted, and the journal cannot be written", workflow_id)  # noqa: TRY400
             raise
         self._bad = 0
 
@@ -326,8 +343,7 @@ class Engine:
         intended = intent is not None and intent.written
         verdict = classify(error, intended=intended)
         if intent is not None and intended:
-            if isinstance(error, UnknownOutcomeError) and error.workflow_id and _is_success(error.status):
-                self._accept(intent, Accepted(error.workflow_id, request_id=error.request_id))
+            if self._is_salvaged(intent, error):
                 return
             mended = self._mend(batch, contacts, error)
             state = ChunkState.PLANNED if mended else verdict.state
@@ -335,7 +351,7 @@ class Engine:
             self._journal.not_accepted(intent.attempt, answer, state, reason_of(error))
             if isinstance(error, PayloadTooLargeError) and mended:
                 batch.chunk = self._journal.chunk(batch.chunk.number)
-                self._split(batch, len(contacts) // 2)
+                self._split(batch, contacts[len(contacts) // 2 - 1])
             if mended:
                 return
         if isinstance(error, RateLimitError):
@@ -344,12 +360,20 @@ class Engine:
         if verdict.next is Next.PAUSE or self._bad >= _FAILURES_IN_A_ROW:
             self._stop(error)
 
+    def _is_salvaged(self, intent: Intent, error: CleanlistError) -> bool:
+        """Whether an answer that is torn or odd still names the workflow, which is written down then."""
+        if not (isinstance(error, UnknownOutcomeError) and error.workflow_id and _is_success(error.status)):
+            return False
+        if self._journal.is_of_another(error.workflow_id, intent.attempt.chunk):
+            return False
+        self._accept(intent, Accepted(error.workflow_id, request_id=error.request_id))
+        return True
+
     def _mend(self, batch: Batch, contacts: Sequence[Prepared], error: CleanlistError) -> bool:
         """Whether the chunk can go without what the server refuses of it: contacts by name, or its half."""
         if isinstance(error, RequestValidationError):
             return self._set_aside(batch, contacts, error)
-        whole = len(contacts) == len(batch.contacts) > 1 and not batch.chunk.is_pilot
-        return isinstance(error, PayloadTooLargeError) and whole
+        return isinstance(error, PayloadTooLargeError) and len(contacts) > 1 and not batch.chunk.is_pilot
 
     def _set_aside(self, batch: Batch, contacts: Sequence[Prepared], error: RequestValidationError) -> bool:
         """Write down the contacts that a 422 names as invalid; False if it names none."""
@@ -416,13 +440,15 @@ class Engine:
             if result.status != "pending"
         }
         fresh = [result for result in results if result.index not in before]
-        if self._by_halves:
+        if self._header.half_full_price == "each":
             fresh = [settle.priced_by_halves(result) for result in fresh]
         self._journal.settled(number, fresh, batch.chunk.request_id)
         certain = [result for result in fresh if result.status != "pending"]
         if self._cache is not None:
             self._cache.keep(batch.contacts, certain, self._header.enrichment_type)
         for result in certain:
+            self._settled.count(result)
+            self._pipeline.counters.count_credits(result.credits_charged, result.credits_estimated)
             self._give_to_all(result)
 
     # -- unknown -------------------------------------------------------------------------------

@@ -2,106 +2,54 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Final, Self
 
 import anyio
 
 from cleanlist_async import facts
-from cleanlist_async.budget import Budget
 from cleanlist_async.bulk.fetch import Fetcher
 from cleanlist_async.bulk.plan import Plan, seconds_for
 from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.calls import CallOptions
-from cleanlist_async.decode import parse_json
-from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
-from cleanlist_async.facts import ApiVersion, EnrichmentType
+from cleanlist_async.errors import (
+    ConfigurationError,
+    UnknownOutcomeError,
+)
+from cleanlist_async.events import report_failure
 from cleanlist_async.identity import prepare
 from cleanlist_async.job.audit import problems_of
 from cleanlist_async.job.cache import ResultCache
 from cleanlist_async.job.engine import Engine, WaitsFor
 from cleanlist_async.job.exact import ExactSubmits
+from cleanlist_async.job.filesystem import refuse_network
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.lock import JournalLock
+from cleanlist_async.job.opening import JobSpec, begin, resumed, write_chunks
 from cleanlist_async.job.pilot import Pilot, choose
-from cleanlist_async.job.planning import refuse_changed_input, write_plan
 from cleanlist_async.job.receipts import receipts
-from cleanlist_async.job.records import Decision, Header, SubmitMode, now
+from cleanlist_async.job.records import Decision, Header, SubmitMode
 from cleanlist_async.job.source import JobSource, Source
 from cleanlist_async.job.states import ChunkState
-from cleanlist_async.job.status import IN_DOUBT, UNFINISHED, JobReport, JobState, JobStatus, Receipt
+from cleanlist_async.job.status import JobReport, JobStatus, Receipt, status_of
 from cleanlist_async.job.submitting import PlainSubmits, Submitter, TrackedSubmits
-from cleanlist_async.job.unknown import UnknownChunk, UnknownPolicy, decide, unknown_chunks
-from cleanlist_async.models.public import WebhookPayload
+from cleanlist_async.job.unknown import UnknownChunk, decide, unknown_chunks
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.resources.modern import Session
-from cleanlist_async.resources.public import BULK_STATUS, check_enrichment_type, check_webhook_url
+from cleanlist_async.resources.public import BULK_STATUS
+from cleanlist_async.webhooks.event import Event, RefusedEventError
+from cleanlist_async.webhooks.submission import Submission
 
-log: Final = logging.getLogger("cleanlist_async")
-
-HalfFullPrice: TypeAlias = Literal["full", "each"]
-"""What a ``full`` enrichment costs that found one half: 11 credits, or those of the half. Not documented."""
-ChosenMode: TypeAlias = Literal["auto", "plain", "tracked", "exact"]
-_CHUNK_CONTACTS: Final = facts.MAX_CONTACTS_PER_REQUEST
 _LISTED: Final = 1_000
 """Invalid and duplicate contacts that a plan lists one by one; it counts them all."""
 _REQUESTS: Final[dict[SubmitMode, int]] = {"plain": 2, "tracked": 2, "exact": 5}
 """Requests for each chunk, where nothing goes wrong: in mode exact, the list, the price, the import, the
 status and the leads."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobSpec:
-    """What the caller of `client.job` asked for. `max_credits` in credits."""
-
-    enrichment_type: EnrichmentType
-    max_credits: float | None
-    webhook: str | None
-    submit_mode: ChosenMode
-    policy: UnknownPolicy
-    options: CallOptions
-    cache: Path | None = None
-    cache_ttl_s: float = facts.CACHE_TTL_S
-    max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
-    half_full_price: HalfFullPrice = "full"
-    api_version: ApiVersion = "v2"
-
-    @property
-    def mode(self) -> SubmitMode:
-        """The way to submit: `auto` is tracked with a webhook, else plain."""
-        if self.submit_mode == "auto":
-            return "tracked" if self.webhook else "plain"
-        return self.submit_mode
-
-    def check(self) -> None:
-        """Raise ConfigurationError for what cannot work."""
-        check_enrichment_type(self.enrichment_type)
-        check_webhook_url(self.webhook)
-        Budget(self.max_credits, self.enrichment_type)
-        if self.half_full_price not in {"full", "each"}:
-            raise ConfigurationError(f"half_full_price is full or each, not {self.half_full_price!r}.")
-        if self.submit_mode not in {"auto", "plain", "tracked", "exact"}:
-            raise ConfigurationError(
-                f"submit_mode is auto, plain, tracked or exact, not {self.submit_mode!r}."
-            )
-        if self.mode == "tracked" and not self.webhook:
-            raise ConfigurationError(
-                "submit_mode='tracked' needs a webhook: the public address of your receiver."
-            )
-        if self.mode == "exact" and self.enrichment_type not in facts.PERSON_TYPES:
-            raise ConfigurationError(
-                f"submit_mode='exact' takes an enrichment_type of {', '.join(facts.PERSON_TYPES)}."
-            )
-        if self.max_open_workflows < 1:
-            raise ConfigurationError("max_open_workflows must be at least 1.")
 
 
 class Job:
@@ -139,8 +87,12 @@ class Job:
         self._header = header
         self._cache = cache
         self._engine: Engine | None = None
+        self._expected: dict[int, Submission] = {}
+        self._turn = anyio.Lock()
         self._closed = False
         self.on_progress: Callable[[JobStatus], None] | None = None
+        if spec.receiver is not None:
+            spec.receiver.attach(self)
 
     @classmethod
     async def open(
@@ -154,6 +106,7 @@ class Job:
         """Open the journal at *path*, or plan a new job and write it there. Sends nothing."""
         spec.check()
         await pipeline.root.ensure()
+        refuse_network(path)
         source = Source(given)
         lock = JournalLock(path).take()
         journal: Journal | None = None
@@ -164,9 +117,9 @@ class Job:
             journal = Journal.at(path)
             header = journal.header
             if header is None:
-                header = await _begin(journal, source, spec, pipeline)
+                header = await begin(journal, source, spec, pipeline)
             else:
-                header = await _resumed(journal, header, source, spec, pipeline)
+                header = await resumed(journal, header, source, spec, pipeline)
                 journal.recover()
             return cls(
                 pipeline,
@@ -201,6 +154,8 @@ class Job:
             return
         if self._engine is not None:
             await self._end(self._engine, "The job was closed while it ran.")
+        if self._spec.receiver is not None:
+            self._spec.receiver.detach(self)
         self._closed = True
         self._journal.close()
         if self._cache is not None:
@@ -243,11 +198,16 @@ class Job:
         return JobReport(self.status(), self.unknown(), engine.outcome.stopped_by)
 
     async def _start(self, *, wants_results: bool, only_pilot: bool = False) -> Engine:
-        self._check_open()
-        if self._engine is not None:
-            await self._take_over(self._engine)
-        await self._pipeline.root.ensure()
-        engine = Engine(
+        async with self._turn:
+            await self._take_over()
+            await self._pipeline.root.ensure()
+            self._check_open()
+            engine = self._engine = self._new_engine(wants_results=wants_results, only_pilot=only_pilot)
+            self._pipeline.root.spawn(engine.main)
+        return engine
+
+    def _new_engine(self, *, wants_results: bool, only_pilot: bool) -> Engine:
+        return Engine(
             self._pipeline,
             self._journal,
             self._header,
@@ -256,20 +216,19 @@ class Job:
             policy=self._spec.policy,
             cache=self._cache,
             max_open=self._spec.max_open_workflows,
-            by_halves=self._spec.half_full_price == "each",
             only_pilot=only_pilot,
             wants_results=wants_results,
             tell=self._tell,
         )
-        self._engine = engine
-        self._pipeline.root.spawn(engine.main)
-        return engine
 
-    async def _take_over(self, engine: Engine) -> None:
-        """End an iteration that was left early. Raises ConfigurationError when it is not one."""
-        if not engine.wants_results:
+    async def _take_over(self) -> None:
+        """End an iteration that was left early, if there is one. Raises ConfigurationError for a run."""
+        self._check_open()
+        if self._engine is None:
+            return
+        if not self._engine.wants_results:
             raise ConfigurationError("This job is running already.")
-        await self._end(engine, "The job was run anew while its results were read.")
+        await self._end(self._engine, "The job was run anew while its results were read.")
 
     async def _end(self, engine: Engine, reason: str) -> None:
         """End a run from outside: whoever reads its results is told that they are not all."""
@@ -300,6 +259,8 @@ class Job:
                 webhook=address,
                 journal=self._journal,
                 patience=patience,
+                expected=self._expected,
+                receiver=self._spec.receiver,
             )
         return PlainSubmits(self._pipeline, fetcher, options, kind)
 
@@ -308,8 +269,8 @@ class Job:
             return
         try:
             self.on_progress(self.status())
-        except Exception:  # a display's trouble is not the job's
-            log.warning("on_progress failed", exc_info=True)
+        except Exception as problem:  # noqa: BLE001  # a display's trouble is not the job's
+            report_failure("on_progress", problem)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -357,6 +318,7 @@ class Job:
 
     def plan(self) -> Plan:
         """Return what the whole job takes: requests, minutes, and credits at most. Free."""
+        self._check_open()
         invalid, duplicates = self._journal.set_aside()
         chunks = sum(chunks for chunks, _ in self._journal.counts().values())
         unique = sum(contacts for _, contacts in self._journal.counts().values())
@@ -378,28 +340,20 @@ class Job:
     async def pilot(self, n: int = 15) -> Pilot:
         """Buy a sample of *n* contacts first, spread over the kinds of contacts there are. Spends credits.
 
-        Returns the hit rate and the cost per contact with 95 % intervals, and what they mean for all. Raises
-        JournalError once anything else of the job was sent.
+        Returns the hit rate and the cost per contact with 95 % intervals, and what they mean for all, without
+        the contacts that are pending. Raises JournalError once anything else of the job was sent,
+        UnknownOutcomeError when nobody can say what became of the sample.
         """
-        self._check_open()
-        number = self._pilot_number()
-        if number is None:
-            places = await choose(self._source, n, self._header.salt)
-            with self._journal.transaction():
-                self._journal.forget_plan()
-                await write_plan(
-                    self._journal,
-                    self._source,
-                    self._header.salt,
-                    _CHUNK_CONTACTS,
-                    places,
-                    max_bytes=_max_bytes(self._header.submit_mode),
-                )
-            number = self._pilot_number()
-        if number is None:
-            raise ConfigurationError("There is no contact to buy.")
+        async with self._turn:
+            await self._take_over()
+            number = await self._plan_pilot(n)
         report = await self._run(only_pilot=True)
         report.raise_for_error()
+        if self._journal.chunk(number).state in {ChunkState.UNKNOWN, ChunkState.ABANDONED}:
+            raise UnknownOutcomeError(
+                "The pilot was sent, and nobody can say whether it was accepted.",
+                fix="Decide about it with resolve, then ask for it again.",
+            )
         picked = self._journal.picked()
         contacts = {
             place: prepare(place, given).contact
@@ -410,6 +364,21 @@ class Job:
         worst = facts.WORST_CASE_CREDITS.get(self._header.enrichment_type, math.inf)
         return Pilot.of(results, sum(chunk.contacts for chunk in self._journal.chunks()), worst)
 
+    async def _plan_pilot(self, n: int) -> int:
+        """Return the number of the pilot's chunk; plan anew for it where nothing was sent yet."""
+        number = self._pilot_number()
+        if number is None or not self._journal.was_sent():  # it may have been too large
+            places = await choose(self._source, n, self._header.salt)
+            with self._journal.transaction():
+                self._journal.forget_plan()
+                await write_chunks(
+                    self._journal, self._source, self._header.salt, self._header.submit_mode, places
+                )
+            number = self._pilot_number()
+        if number is None:
+            raise ConfigurationError("There is no contact to buy.")
+        return number
+
     def _pilot_number(self) -> int | None:
         return next((chunk.number for chunk in self._journal.chunks("WHERE is_pilot = 1")), None)
 
@@ -417,10 +386,12 @@ class Job:
 
     def status(self) -> JobStatus:
         """Return where the job stands."""
+        self._check_open()
         return status_of(self._journal, self._header, running=self._engine is not None)
 
     def unknown(self) -> list[UnknownChunk]:
         """Return the chunks that were sent, and of which nobody can say whether they were accepted."""
+        self._check_open()
         return unknown_chunks(self._journal, self._header)
 
     def resolve(
@@ -436,9 +407,9 @@ class Job:
         """Decide about an unknown chunk, for the record.
 
         `accepted` is the workflow id that the portal or the support named, also where an earlier one led
-        nowhere; `absent` says that they know of
-        none, so it is sent again; `resubmit` sends it again at the risk of buying it twice; `abandon` gives
-        it up. Exactly one of them. Raises JournalError when the chunk is not unknown.
+        nowhere; `absent` says that they know of none, so it is sent again; `resubmit` sends it again at the
+        risk of buying it twice; `abandon` gives it up, also where the server has forgotten its workflow.
+        Exactly one of them. Raises JournalError when the chunk is not unknown.
         """
         self._check_open()
         given: dict[Decision, bool] = {
@@ -454,32 +425,41 @@ class Job:
         if self._engine is not None:
             self._engine.wake()
 
+    def knows(self, token: str) -> bool:
+        """Whether a webhook that came to ``<webhook>/<token>`` is one of ours."""
+        self._check_open()
+        return self._journal.of_token(token) is not None
+
     def receive(self, token: str, payload: bytes) -> bool:
         """Take a webhook that came to ``<webhook>/<token>``. Returns whether the token is one of ours.
 
         Answer the sender with 2xx if so, and with 404 if not: it is on the disk when this returns. Webhooks
-        are not signed; the token is the secret that only this job and the server know.
+        are not signed; the token is the secret that only this job and the server know. A client that has a
+        `WebhookReceiver` needs no call of this.
         """
         self._check_open()
         chunk = self._journal.of_token(token)
         if chunk is None:
             return False
         try:
-            workflow_id = WebhookPayload.model_validate(parse_json(payload)).workflow_id
-        except ValueError:
+            event = Event.read(payload)
+        except RefusedEventError:
             return True  # ours, and nothing in it
-        if workflow_id:
-            self._journal.prove(chunk.number, "webhook", workflow_id)
-            if self._engine is not None:
-                self._engine.wake()
+        self._journal.prove(chunk.number, "webhook", event.workflow_id)
+        if (submission := self._expected.get(chunk.number)) is not None:
+            submission.receive(event)
+        if self._engine is not None:
+            self._engine.wake()
         return True
 
     def verify(self) -> list[str]:
         """Check the journal against its own rules, and return what is wrong with it, if anything is."""
+        self._check_open()
         return problems_of(self._journal, self._header)
 
     def receipts(self) -> Iterator[Receipt]:
         """Yield a receipt for every contact, in the order of the input."""
+        self._check_open()
         yield from receipts(self._journal, self._source)
 
     def report(self) -> JobReport:
@@ -492,101 +472,3 @@ class Job:
         self._journal.purge()
         if self._cache is not None:
             self._cache.purge()
-
-
-def status_of(journal: Journal, header: Header, *, running: bool) -> JobStatus:
-    """Read where a job stands."""
-    latest = journal.header or header
-    counts = {state: chunks for state, (chunks, _) in journal.counts().items()}
-    per_contact = facts.WORST_CASE_CREDITS.get(header.enrichment_type) or 0
-    spent, held = journal.committed()
-    doubtful = sum(
-        chunk.held + chunk.doubtful for chunk in journal.chunks("WHERE state = 'unknown' OR doubtful > 0")
-    )
-    invalid, duplicates = journal.set_aside()
-    return JobStatus(
-        name=header.name,
-        state=_state(counts, latest, running=running),
-        enrichment_type=header.enrichment_type,
-        submit_mode=header.submit_mode,
-        contacts=header.contacts,
-        invalid=invalid,
-        duplicates=duplicates,
-        chunks=counts,
-        results=journal.statuses(),
-        credits_spent=spent,
-        credits_held=held * per_contact,
-        credits_at_risk=doubtful * per_contact,
-        max_credits=latest.max_credits,
-        paused_by=latest.paused_by,
-        shortfall_credits=latest.shortfall,
-    )
-
-
-def _state(counts: dict[ChunkState, int], header: Header, *, running: bool) -> JobState:
-    if counts.keys() & UNFINISHED:
-        if header.paused_by is not None and not running:
-            return "paused"
-        return "planned" if counts.keys() <= {ChunkState.PLANNED} and not running else "running"
-    return "complete_with_unknown" if counts.keys() & IN_DOUBT else "complete"
-
-
-async def _begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipeline) -> Header:
-    """Plan a new job. The journal holds all of the plan, or none."""
-    salt = secrets.token_bytes(16)
-    with journal.transaction():
-        contacts, duplicates_digest = await write_plan(
-            journal, source, salt, _CHUNK_CONTACTS, max_bytes=_max_bytes(spec.mode)
-        )
-        if contacts == 0:
-            raise ConfigurationError(f"{source.name} has no contacts.")
-        header = Header(
-            name=journal.path.name,
-            created_at=now(),
-            origin=_origin(pipeline),
-            enrichment_type=spec.enrichment_type,
-            submit_mode=spec.mode,
-            webhook=spec.webhook,
-            max_credits=spec.max_credits,
-            source_name=source.name,
-            source_digest=source.digest,
-            salt=salt,
-            contacts=contacts,
-            duplicates_digest=duplicates_digest,
-        )
-        journal.begin(header)
-    return header
-
-
-async def _resumed(
-    journal: Journal, header: Header, source: Source, spec: JobSpec, pipeline: Pipeline
-) -> Header:
-    """Check that this is the same job; the wall may have moved."""
-    asked: dict[str, tuple[Any, Any]] = {
-        "enrichment_type": (header.enrichment_type, spec.enrichment_type),
-        "submit_mode": (header.submit_mode, spec.mode),
-        "webhook": (header.webhook, spec.webhook),
-        "base_url": (header.origin, _origin(pipeline)),
-    }
-    for name, (old, new) in asked.items():
-        if old != new:
-            raise InputChangedError(
-                f"The job was begun with {name} = {old!r}, and is now asked for with {new!r}.",
-                fix="Resume it as it was, or begin a new job with another journal.",
-            )
-    await refuse_changed_input(journal, header, source)
-    if header.max_credits != spec.max_credits:
-        journal.set_wall(spec.max_credits)
-    resumed = journal.header
-    if resumed is None:
-        raise JournalError("The journal has lost its header.")
-    return resumed
-
-
-def _max_bytes(mode: SubmitMode) -> int:
-    """Return the bytes of one chunk; a contact takes no more of them as a row of CSV than as JSON."""
-    return facts.MAX_IMPORT_BYTES if mode == "exact" else facts.MAX_REQUEST_BYTES
-
-
-def _origin(pipeline: Pipeline) -> str:
-    return pipeline.route.organization.rpartition("@")[2]

@@ -15,6 +15,7 @@ from cleanlist_async.job.database import Database
 from cleanlist_async.job.queries import HEADER, RESULT, JournalQueries
 from cleanlist_async.job.records import (
     NOTHING_TO_SEND,
+    PURGED,
     Answer,
     Attempt,
     ChunkRow,
@@ -86,7 +87,7 @@ class Journal(JournalQueries):
         """Remove a plan of which nothing was sent. Raises JournalError if anything was."""
         if self._db.row("SELECT 1 FROM attempts LIMIT 1") or self._db.row("SELECT 1 FROM results LIMIT 1"):
             raise JournalError("Something of this job was sent already.")
-        for table in ("picked", "duplicates", "invalid", "chunks"):
+        for table in ("picked", "duplicates", "invalid", "reasons", "chunks"):
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def plan_duplicates(self, pairs: Iterable[tuple[int, int]]) -> None:
@@ -95,7 +96,10 @@ class Journal(JournalQueries):
 
     def plan_invalid(self, reasons: Iterable[tuple[int, str]]) -> None:
         """Add contacts that are kept back."""
-        self._db.execute_many("INSERT INTO invalid VALUES (?, ?)", reasons)
+        found = list(reasons)  # a bad file has a million of them, and the same few reasons for all
+        known = {reason for _, reason in found}
+        self._db.execute_many("INSERT OR IGNORE INTO reasons (reason) VALUES (?)", ((one,) for one in known))
+        self._db.execute_many("INSERT INTO invalid SELECT ?, id FROM reasons WHERE reason = ?", found)
 
     def split(self, chunk: ChunkRow, halves: Sequence[tuple[int, int, int, bytes]]) -> list[ChunkRow]:
         """Replace a planned chunk by two: each is (first, last, contacts, fingerprint)."""
@@ -109,6 +113,11 @@ class Journal(JournalQueries):
             if changed != 1:
                 raise JournalError("Only a planned chunk can be split.")
             other = self.plan_chunk(*rest)
+            self._db.execute(
+                "UPDATE results SET chunk = ? WHERE chunk = ? AND place > ?", (other, chunk.number, last)
+            )
+            for number in (chunk.number, other):
+                self._tally(number)
         return [self.chunk(chunk.number), self.chunk(other)]
 
     def _move(self, number: int, old: Sequence[ChunkState], new: ChunkState, **columns: object) -> None:
@@ -204,9 +213,11 @@ class Journal(JournalQueries):
         )
 
     def workflow_seen(self, chunk: int) -> str | None:
-        """Return the workflow that the latest evidence names for a chunk."""
+        """Return the workflow that the latest evidence names for a chunk, and that is no other chunk's."""
         row = self._db.row(
-            "SELECT workflow_id FROM evidence WHERE chunk = ? AND workflow_id IS NOT NULL ORDER BY id DESC",
+            "SELECT workflow_id FROM evidence AS e WHERE chunk = ? AND workflow_id IS NOT NULL AND NOT EXISTS"
+            " (SELECT 1 FROM chunks WHERE workflow_id = e.workflow_id AND number != e.chunk)"
+            " ORDER BY id DESC",
             (chunk,),
         )
         return row[0] if row else None
@@ -214,22 +225,34 @@ class Journal(JournalQueries):
     def prove(self, chunk: int, source: str, workflow_id: str | None) -> bool:
         """Write down evidence on an unknown chunk: the workflow it is, or that there is none.
 
-        Returns False when the chunk is not unknown (any more): the evidence is kept, and changes nothing.
+        A workflow also counts for a chunk that was to be sent again and was not yet. Returns False when the
+        evidence comes too late for either, or names the workflow of another chunk: it is kept, and changes
+        nothing.
         """
         with self._db.transaction():
             self._db.execute(
                 "INSERT INTO evidence (chunk, at, source, workflow_id) VALUES (?, ?, ?, ?)",
                 (chunk, self._moment(chunk), source, workflow_id),
             )
-            if self.chunk(chunk).state is not ChunkState.UNKNOWN:
+            state = self.chunk(chunk).state
+            if workflow_id is None and state is ChunkState.UNKNOWN:
+                self._move(chunk, (state,), ChunkState.PLANNED, reason=None, held=0)
+            elif workflow_id is None or self.is_of_another(workflow_id, chunk):
                 return False
-            if workflow_id is None:
-                self._move(chunk, (ChunkState.UNKNOWN,), ChunkState.PLANNED, reason=None, held=0)
+            elif state in {ChunkState.UNKNOWN, ChunkState.PLANNED}:
+                self._found(chunk, state, workflow_id)
             else:
-                self._move(
-                    chunk, (ChunkState.UNKNOWN,), ChunkState.ACCEPTED, workflow_id=workflow_id, reason=None
-                )
+                return False
         return True
+
+    def _found(self, number: int, state: ChunkState, workflow_id: str) -> None:
+        """Note that an earlier submit of a chunk was accepted after all."""
+        columns: dict[str, object] = {"workflow_id": workflow_id, "reason": None}
+        if state is ChunkState.PLANNED:
+            chunk = self.chunk(number)
+            held = chunk.contacts - len(self.has_result(number))
+            columns |= {"held": held, "doubtful": max(0, chunk.doubtful - held)}
+        self._move(number, (state,), ChunkState.ACCEPTED, **columns)
 
     def decide(
         self,
@@ -257,7 +280,7 @@ class Journal(JournalQueries):
             if new is ChunkState.PLANNED:
                 columns["held"] = 0
             old = [ChunkState.UNKNOWN]
-            if decision == "accepted":  # a workflow that led nowhere may have been mistyped
+            if decision in {"accepted", "abandon"}:  # a workflow that led nowhere may be mistyped, or gone
                 old.append(ChunkState.REMOTE_EXPIRED)
             self._move(chunk, old, new, reason=None, **columns)
 
@@ -300,12 +323,11 @@ class Journal(JournalQueries):
 
     def settled(self, chunk: int, results: Sequence[EnrichmentResult], request_id: str | None) -> ChunkState:
         """Write down the results of a finished workflow, and with them that the chunk is done."""
-        failed = sum(result.status == "failed" for result in results)
         with self._db.transaction():
             self._put(chunk, results, request_id=request_id)
             pending = self._pending_of(chunk)
             state = ChunkState.PARTIAL if pending else ChunkState.DONE
-            if results and failed == len(results):
+            if results and self._all_failed(chunk):
                 state = ChunkState.REMOTE_FAILED
             ids = {} if pending else {"task_ids": None}
             self._move(chunk, (ChunkState.FETCHING,), state, held=pending, spent=self._spent_on(chunk), **ids)
@@ -330,6 +352,12 @@ class Journal(JournalQueries):
         row = self._db.row(query, (chunk,))
         return int(row[0]) if row else 0
 
+    def _all_failed(self, chunk: int) -> bool:
+        """Whether nothing came of all that was sent of a chunk, in this run or an earlier one."""
+        others = "status NOT IN ('failed', 'invalid') AND NOT cached"
+        query = f"SELECT 1 FROM results WHERE chunk = ? AND {others} LIMIT 1"  # noqa: S608
+        return self._db.row(query, (chunk,)) is None
+
     def _spent_on(self, chunk: int) -> float:
         row = self._db.row(
             "SELECT sum(coalesce(credits_charged, credits_estimated)) FROM results"
@@ -351,6 +379,9 @@ class Journal(JournalQueries):
             f"INSERT OR REPLACE INTO results (chunk, {RESULT}) VALUES ({marks})",  # noqa: S608
             ((chunk, *as_row(result, request_id, cached=cached)) for result in results),
         )
+        self._tally(chunk)
+
+    def _tally(self, chunk: int) -> None:
         self._db.execute("DELETE FROM tallies WHERE chunk = ?", (chunk,))
         self._db.execute(
             "INSERT INTO tallies SELECT chunk, status, count(*) FROM results WHERE chunk = ? GROUP BY status",
@@ -360,6 +391,10 @@ class Journal(JournalQueries):
     def purge(self) -> None:
         """Remove all contact data: results, and what the server answered. The counts stay."""
         with self._db.transaction():
-            self._db.execute("UPDATE results SET email = NULL, phones = NULL, raw = NULL, error = NULL")
+            self._db.execute(
+                "UPDATE results SET email = NULL, phones = NULL, raw = NULL,"
+                " error = CASE status WHEN 'found' THEN ? END",
+                (PURGED,),
+            )
             self._db.execute("UPDATE attempts SET body = NULL")
         self._db.execute("VACUUM")

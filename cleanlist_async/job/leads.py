@@ -7,7 +7,7 @@ the e-mail address and company it was imported with beside what was found, so on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from cleanlist_async import facts
@@ -32,6 +32,15 @@ def _by_halves(row: EnrichmentRow) -> float:
     return facts.EMAIL_CREDITS * bool(row.email) + facts.PHONE_CREDITS * bool(row.phones)
 
 
+_SAID_OF_A_LEAD: Final = (
+    "email",
+    "phone",
+    "linkedin_url",
+    "first_name",
+    "last_name",
+    "full_name",
+    "company",
+)
 _PRICES_OF_FULL: Final[tuple[Callable[[EnrichmentRow], float], ...]] = (_at_list_price, _by_halves)
 """What a ``full`` enrichment that found only one half costs is not documented: these are the two readings."""
 
@@ -110,16 +119,8 @@ class FinishedImport:
 
 def _as_row(lead: Lead) -> EnrichmentRow:
     raw: dict[str, JSON] = lead.model_dump(mode="json")
-    return EnrichmentRow(
-        email=lead.email,
-        phones=(lead.phone,) if lead.phone else (),
-        linkedin_url=lead.linkedin_url,
-        first_name=lead.first_name,
-        last_name=lead.last_name,
-        full_name=lead.full_name,
-        company_name=lead.company,
-        raw=raw,
-    )
+    said = {name: raw[name] for name in _SAID_OF_A_LEAD}
+    return EnrichmentRow(said, raw)
 
 
 def _findings(row: EnrichmentRow, contact: Prepared, enrichment_type: EnrichmentType) -> EnrichmentRow:
@@ -127,7 +128,7 @@ def _findings(row: EnrichmentRow, contact: Prepared, enrichment_type: Enrichment
     given = (contact.contact.email or "").strip().casefold()
     same = row.email is not None and row.email.casefold() == given
     confirmed = bool(row.raw.get("provider")) and enrichment_type == "partial"
-    return replace(row, email=None) if same and not confirmed else row
+    return row.but(email=None) if same and not confirmed else row
 
 
 def _unclaimed(rows: Sequence[EnrichmentRow], claimed: Iterable[EnrichmentRow]) -> list[EnrichmentRow]:

@@ -43,9 +43,10 @@ class Pilot:
     @classmethod
     def of(cls, results: Sequence[EnrichmentResult], contacts: int, dearest: float = math.inf) -> Pilot:
         """Read the results of a sample out of *contacts* contacts; none costs more than *dearest*."""
-        costs = [result.credits for result in results]
-        found = sum(result.status == "found" for result in results)
-        n, spent = len(results), sum(costs)
+        settled = [result for result in results if result.status != "pending"]
+        costs = [result.credits for result in settled]
+        found = sum(result.status == "found" for result in settled)
+        n, spent = len(settled), sum(costs)
         price = mean(costs) if costs else 0.0
         half = _Z * stdev(costs) / math.sqrt(n) if n > 1 else math.inf
         interval = (max(0.0, price - half), min(dearest, price + half))

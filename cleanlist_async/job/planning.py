@@ -30,7 +30,8 @@ def fingerprint(salt: bytes, contacts: Sequence[Prepared]) -> bytes:
 
 
 def _add_to(digest: hmac.HMAC, contact: Prepared) -> None:
-    key = (contact.contact.key or "").encode("utf-8", "surrogatepass")
+    given: object = contact.contact.key  # text by its type, and often enough a number in a mapping
+    key = b"" if given is None else str(given).encode("utf-8", "surrogatepass")
     digest.update(contact.identity + len(key).to_bytes(4, "big") + key)
 
 

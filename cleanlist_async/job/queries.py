@@ -11,7 +11,7 @@ from cleanlist_async.bulk.report import EnrichmentResult, ResultStatus
 from cleanlist_async.contacts import Contact
 from cleanlist_async.errors import JournalError
 from cleanlist_async.job.database import Database, Row
-from cleanlist_async.job.records import Attempt, ChunkRow, Header, from_row
+from cleanlist_async.job.records import PURGED, Attempt, ChunkRow, Header, from_row
 from cleanlist_async.job.states import ChunkState
 
 _CHUNK: Final = ", ".join(field.name for field in fields(ChunkRow))
@@ -73,6 +73,11 @@ class JournalQueries:
         """Return the chunk of a workflow."""
         return next(self.chunks("WHERE workflow_id = ?", (workflow_id,)), None)
 
+    def is_of_another(self, workflow_id: str, chunk: int) -> bool:
+        """Whether a workflow is that of another chunk than this."""
+        owner = self.of_workflow(workflow_id)
+        return owner is not None and owner.number != chunk
+
     def of_token(self, token: str) -> ChunkRow | None:
         """Return the chunk that was submitted with a token."""
         row = self._db.row("SELECT chunk FROM attempts WHERE token = ?", (token,))
@@ -124,7 +129,7 @@ class JournalQueries:
 
     def invalid(self) -> Iterator[tuple[int, str]]:
         """Yield (place, reason) of every contact that was kept back, in their order."""
-        yield from self._db.rows("SELECT place, reason FROM invalid ORDER BY place")
+        yield from self._db.rows("SELECT place, reason FROM invalid JOIN reasons ON id = why ORDER BY place")
 
     def picked(self) -> dict[int, int]:
         """Return the chunk of each contact that a pilot took."""
@@ -197,7 +202,10 @@ class JournalQueries:
         """Return the first of each duplicate in a span, and the reason for each invalid contact in it."""
         span = "WHERE place BETWEEN ? AND ?"
         duplicates = self._db.rows(f"SELECT place, first FROM duplicates {span}", (first, last))  # noqa: S608
-        invalid = self._db.rows(f"SELECT place, reason FROM invalid {span}", (first, last))  # noqa: S608
+        invalid = self._db.rows(
+            f"SELECT place, reason FROM invalid JOIN reasons ON id = why {span}",  # noqa: S608
+            (first, last),
+        )
         return dict(duplicates), dict(invalid)
 
     def costs(self) -> list[tuple[str, int, float]]:
@@ -218,9 +226,10 @@ class JournalQueries:
         return any(self._db.row(query) for query in queries)
 
     def is_purged(self) -> bool:
-        """Whether results were found that are not there any more."""
-        first = "SELECT coalesce(email, phones, raw) IS NULL FROM results WHERE status = 'found' LIMIT 1"
-        return self._db.row(first) == (1,)
+        """Whether results were found, and none of them is there any more."""
+        purged = "SELECT 1 FROM results WHERE status = 'found' AND error IS ? LIMIT 1"
+        left = "SELECT 1 FROM results WHERE status = 'found' AND error IS NOT ? LIMIT 1"
+        return self._db.row(purged, (PURGED,)) is not None and self._db.row(left, (PURGED,)) is None
 
     def is_sound(self) -> bool:
         """Whether SQLite finds nothing wrong with the file."""

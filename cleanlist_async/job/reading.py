@@ -15,14 +15,13 @@ from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.errors import InputChangedError, JournalError, JournalLockedError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.identity import Invalid, Prepared, prepare
-from cleanlist_async.job.job import status_of
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.lock import JournalLock
 from cleanlist_async.job.receipts import receipts
 from cleanlist_async.job.records import ChunkRow, Header
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.states import ChunkState
-from cleanlist_async.job.status import WITHOUT_RESULT, JobStatus, Receipt
+from cleanlist_async.job.status import WITHOUT_RESULT, JobStatus, Receipt, status_of
 from cleanlist_async.job.unknown import UnknownChunk, unknown_chunks
 
 _READ_AT_ONCE: Final = 500

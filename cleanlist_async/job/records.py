@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias, cast
 
+from pydantic_core import to_json
+
 from cleanlist_async.bulk.report import EnrichmentResult, ResultStatus
 from cleanlist_async.contacts import Contact
 from cleanlist_async.errors import JSON
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.identity import encode
 from cleanlist_async.job.states import ChunkState
 
 SubmitMode: TypeAlias = Literal["plain", "tracked", "exact"]
+HalfFullPrice: TypeAlias = Literal["full", "each"]
+"""What a ``full`` enrichment costs that found one half: 11 credits, or those of the half. Not documented."""
 Decision: TypeAlias = Literal["accepted", "absent", "resubmit", "abandon"]
 
 NOTHING_TO_SEND: Final = "nothing to send"
+PURGED: Final = "its result was purged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,7 @@ class Header:
     origin: str
     enrichment_type: EnrichmentType
     submit_mode: SubmitMode
+    half_full_price: HalfFullPrice
     webhook: str | None
     max_credits: float | None
     source_name: str
@@ -113,7 +118,7 @@ def as_row(result: EnrichmentResult, request_id: str | None, *, cached: bool) ->
         result.credits_estimated,
         request_id,
         int(cached),
-        encode(result.raw) if result.raw else None,
+        to_json(result.raw).decode() if result.raw else None,
     )
 
 

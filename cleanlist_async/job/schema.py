@@ -19,6 +19,7 @@ CREATE TABLE job (
     origin TEXT NOT NULL,
     enrichment_type TEXT NOT NULL,
     submit_mode TEXT NOT NULL CHECK (submit_mode IN ('plain', 'tracked', 'exact')),
+    half_full_price TEXT NOT NULL CHECK (half_full_price IN ('full', 'each')),
     webhook TEXT,
     max_credits REAL,
     source_name TEXT NOT NULL,
@@ -113,7 +114,8 @@ CREATE TABLE tallies (
 
 CREATE TABLE duplicates (place INTEGER PRIMARY KEY, first INTEGER NOT NULL) STRICT;
 CREATE INDEX duplicates_by_first ON duplicates (first);
-CREATE TABLE invalid (place INTEGER PRIMARY KEY, reason TEXT NOT NULL) STRICT;
+CREATE TABLE reasons (id INTEGER PRIMARY KEY, reason TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE invalid (place INTEGER PRIMARY KEY, why INTEGER NOT NULL REFERENCES reasons) STRICT;
 CREATE TABLE picked (place INTEGER PRIMARY KEY, chunk INTEGER NOT NULL REFERENCES chunks) STRICT;
 
 CREATE TABLE arrows (old TEXT NOT NULL, new TEXT NOT NULL, PRIMARY KEY (old, new)) STRICT;
@@ -128,6 +130,10 @@ WHEN OLD.state = 'unknown' AND NEW.state = 'planned'
      AND NOT EXISTS (SELECT 1 FROM evidence WHERE chunk = NEW.number AND workflow_id IS NULL
                      AND at >= OLD.since)
 BEGIN SELECT RAISE(ABORT, 'resubmission without a decision'); END;
+CREATE TRIGGER found_only_by_evidence BEFORE UPDATE OF state ON chunks
+WHEN OLD.state = 'planned' AND NEW.state = 'accepted'
+     AND NOT EXISTS (SELECT 1 FROM evidence WHERE chunk = NEW.number AND workflow_id = NEW.workflow_id)
+BEGIN SELECT RAISE(ABORT, 'accepted without being sent'); END;
 
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};

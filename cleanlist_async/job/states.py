@@ -9,6 +9,8 @@
        |           |--> REFUSED    it never will, as it stands
        |           '--> UNKNOWN    nobody can say
        '-------------- UNKNOWN --> ACCEPTED by evidence | PLANNED by proof or decision | ABANDONED by decision
+
+    PLANNED --> ACCEPTED: the evidence came after the decision to send it again, and before that was done.
 """
 
 from __future__ import annotations
@@ -42,11 +44,11 @@ class ChunkState(StrEnum):
     REFUSED = "refused"
     """The server refuses it as it stands. Tried once more on resume."""
     ABANDONED = "abandoned"
-    """Given up by decision, its outcome unknown for ever."""
+    """Given up by decision, its outcome or its results unknown for ever."""
 
 
 _ARROWS: Final[Mapping[ChunkState, tuple[ChunkState, ...]]] = {
-    ChunkState.PLANNED: (ChunkState.SENDING, ChunkState.DONE),
+    ChunkState.PLANNED: (ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.DONE),
     ChunkState.SENDING: (
         ChunkState.PLANNED,
         ChunkState.ACCEPTED,
@@ -63,7 +65,7 @@ _ARROWS: Final[Mapping[ChunkState, tuple[ChunkState, ...]]] = {
         ChunkState.REMOTE_EXPIRED,
     ),
     ChunkState.PARTIAL: (ChunkState.FETCHING, ChunkState.REMOTE_EXPIRED),
-    ChunkState.REMOTE_EXPIRED: (ChunkState.ACCEPTED,),
+    ChunkState.REMOTE_EXPIRED: (ChunkState.ACCEPTED, ChunkState.ABANDONED),
     ChunkState.REFUSED: (ChunkState.PLANNED,),
     ChunkState.DONE: (),
     ChunkState.REMOTE_FAILED: (),

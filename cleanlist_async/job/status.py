@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from cleanlist_async import facts
 from cleanlist_async.bulk.report import ResultStatus
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.job.records import SubmitMode
+from cleanlist_async.job.journal import Journal
+from cleanlist_async.job.records import Header, SubmitMode
 from cleanlist_async.job.states import ChunkState
 from cleanlist_async.job.unknown import UnknownChunk
 
@@ -16,8 +18,8 @@ JobState: TypeAlias = Literal["planned", "running", "paused", "complete", "compl
 
 Rule: TypeAlias = Literal["charged", "price list", "price of a half", "cache", "duplicate", "none"]
 
-UNFINISHED = frozenset({ChunkState.PLANNED, ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.FETCHING})
-IN_DOUBT = frozenset({ChunkState.UNKNOWN, ChunkState.PARTIAL, ChunkState.REMOTE_EXPIRED})
+_UNFINISHED = frozenset({ChunkState.PLANNED, ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.FETCHING})
+_IN_DOUBT = frozenset({ChunkState.UNKNOWN, ChunkState.PARTIAL, ChunkState.REMOTE_EXPIRED})
 
 WITHOUT_RESULT: Final[Mapping[ChunkState, ResultStatus]] = {
     ChunkState.ACCEPTED: "pending",
@@ -107,3 +109,40 @@ class JobReport:
         """Raise the error that stopped the run, if one did."""
         if self.stopped_by is not None:
             raise self.stopped_by
+
+
+def status_of(journal: Journal, header: Header, *, running: bool) -> JobStatus:
+    """Read where a job stands."""
+    latest = journal.header or header
+    counts = {state: chunks for state, (chunks, _) in journal.counts().items()}
+    per_contact = facts.WORST_CASE_CREDITS.get(header.enrichment_type) or 0
+    spent, held = journal.committed()
+    doubtful = sum(
+        chunk.held + chunk.doubtful for chunk in journal.chunks("WHERE state = 'unknown' OR doubtful > 0")
+    )
+    invalid, duplicates = journal.set_aside()
+    return JobStatus(
+        name=header.name,
+        state=_state(counts, latest, running=running),
+        enrichment_type=header.enrichment_type,
+        submit_mode=header.submit_mode,
+        contacts=header.contacts,
+        invalid=invalid,
+        duplicates=duplicates,
+        chunks=counts,
+        results=journal.statuses(),
+        credits_spent=spent,
+        credits_held=held * per_contact,
+        credits_at_risk=doubtful * per_contact,
+        max_credits=latest.max_credits,
+        paused_by=latest.paused_by,
+        shortfall_credits=latest.shortfall,
+    )
+
+
+def _state(counts: dict[ChunkState, int], header: Header, *, running: bool) -> JobState:
+    if counts.keys() & _UNFINISHED:
+        if header.paused_by is not None and not running:
+            return "paused"
+        return "planned" if counts.keys() <= {ChunkState.PLANNED} and not running else "running"
+    return "complete_with_unknown" if counts.keys() & _IN_DOUBT else "complete"

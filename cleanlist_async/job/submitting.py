@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
@@ -20,6 +20,8 @@ from cleanlist_async.patience import Patience
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import SUBMIT_BULK
+from cleanlist_async.webhooks.receiver import WebhookReceiver
+from cleanlist_async.webhooks.submission import Submission
 
 _WEBHOOK_GRACE_S: Final = 60.0
 """Seconds that a webhook takes at most after its workflow: five attempts over half a minute, and some."""
@@ -187,11 +189,15 @@ class TrackedSubmits(PlainSubmits):
         webhook: str,
         journal: Journal,
         patience: Patience,
+        expected: dict[int, Submission],
+        receiver: WebhookReceiver | None,
     ) -> None:
         super().__init__(pipeline, fetcher, options, enrichment_type)
         self._webhook = webhook.rstrip("/")
         self._journal = journal
         self._patience = patience
+        self._expected = expected
+        self._receiver = receiver
         self._first_looks: dict[int, float] = {}
 
     async def prepare(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Attempt:
@@ -200,6 +206,27 @@ class TrackedSubmits(PlainSubmits):
 
     def _webhook_url(self, attempt: Attempt) -> str | None:
         return f"{self._webhook}/{attempt.token}"
+
+    async def results(
+        self, chunk: ChunkRow, contacts: Sequence[Prepared], at: float | None, finished: Callable[[], None]
+    ) -> list[EnrichmentResult]:
+        """Wait for the webhook, ask where it stays away, and match the rows of the workflow."""
+        submitted = self._submitted(chunk, contacts, at)
+        submission = self._expected[chunk.number] = self._submission(submitted)
+        if self._journal.workflow_seen(chunk.number) == submitted.workflow_id:
+            submission.push.hint()  # it came before, and was not kept
+        try:
+            return await self._fetcher.fetch(
+                replace(submitted, push=submission.push), self._enrichment_type, finished=finished
+            )
+        finally:
+            del self._expected[chunk.number]
+
+    def _submission(self, submitted: Submitted) -> Submission:
+        # Without a receiver events may come all the same, but nothing says so.
+        submission = self._receiver.expect() if self._receiver else Submission(is_expected=False)
+        submission.accepted(submitted.workflow_id, submitted.all_ids)
+        return submission
 
     async def look(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Accepted | bool | None:
         """Return the workflow that a webhook has named, perhaps before its submit was answered."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cleanlist_async import facts
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.records import ChunkRow, Decision, Header
 
@@ -90,7 +90,14 @@ def decide(
     actor: str,
     workflow_id: str | None,
 ) -> None:
-    """Write down what somebody decided about an unknown chunk. Raises JournalError when it is not unknown."""
+    """Write down what somebody decided about an unknown chunk.
+
+    Raises JournalError when it is not unknown, or the workflow is that of another one.
+    """
+    if workflow_id == "":
+        raise ConfigurationError("accepted is the id of a workflow, and not empty.")
+    if workflow_id is not None and journal.is_of_another(workflow_id, chunk):
+        raise JournalError("This workflow is that of another chunk.", fix="Look for the one of this chunk.")
     at_risk = journal.chunk(chunk).held * _per_contact(header) if decision == "resubmit" else 0.0
     journal.decide(chunk, decision, actor, at_risk, workflow_id)
 

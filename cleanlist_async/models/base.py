@@ -58,6 +58,18 @@ class ModernAnswer(Answer):
             answer = _without(answer, [error["loc"] for error in bad])
         raise ValueError(f"not a {cls.__name__}")
 
+    @classmethod
+    def read_json(cls, body: bytes) -> Self | None:
+        """Read an answer straight from its bytes, at half the cost; None where `read` must look closer."""
+        try:
+            answer = cls.model_validate_json(body)
+        except ValidationError:
+            return None
+        understood = answer.model_fields_set
+        if "error" in understood or (cls.known_by and understood.isdisjoint(cls.known_by)):
+            return None
+        return answer if all(getattr(answer, name) not in (None, "") for name in cls.essential) else None
+
 
 class Remarks(ModernAnswer):
     """The fields that most modern answers have beside their own (docs.cleanlist.ai/mcp-api/introduction)."""

@@ -88,7 +88,7 @@ class _WithRows(Answer):
         if not isinstance(raw, dict):
             return raw
         answer = cast("dict[str, JSON]", raw)
-        return {**answer, "rows": tuple(EnrichmentRow.parse(row) for row in _raw_rows(answer))}
+        return {**answer, "rows": tuple(EnrichmentRow(row) for row in _raw_rows(answer))}
 
     @property
     def is_final(self) -> bool:
@@ -128,6 +128,16 @@ class WebhookPayload(_WithRows):
     results_limit: Count = None
     results_endpoint: Text = None
     completed_at: Text = None
+
+    def as_status(self) -> BulkStatus:
+        """Return what a status request would answer, if this payload is the truth."""
+        return BulkStatus.model_construct(
+            workflow_id=self.workflow_id,
+            status=self.status,
+            summary=self.summary,
+            results_truncated=self.results_truncated,
+            rows=self.rows,
+        )
 
 
 class WebhookDelivery(Answer):

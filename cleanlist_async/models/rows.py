@@ -9,7 +9,6 @@ A plain class rather than a model: an answer holds 250 of them, and nothing in t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, cast
 
 from cleanlist_async.errors import JSON
@@ -24,25 +23,102 @@ def is_final(status: str) -> bool:
     return word in FINAL_STATUSES or word.startswith("completed_")
 
 
-@dataclass(frozen=True, slots=True)
 class EnrichmentRow:
-    """What the server found for one contact. Anything it did not say is None or empty."""
+    """What the server found for one contact. Anything it did not say is None or empty.
 
-    task_id: str | None = None
-    status: str = ""
-    email: str | None = None
-    email_status: str | None = None
-    phones: tuple[str, ...] = ()
-    linkedin_url: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    full_name: str | None = None
-    company_name: str | None = None
-    company_domain: str | None = None
-    input: Mapping[str, JSON] = field(default_factory=dict[str, JSON], repr=False)
-    error: str | None = None
-    credits_charged: float | None = None
-    raw: Mapping[str, JSON] = field(default_factory=dict[str, JSON], repr=False)
+    An answer holds 250 of them, so a row is no more than a way to read: a field is looked up when it is asked
+    for. *said* is what they are read from, `raw` the server's row, whole, if that is not the same.
+    """
+
+    __slots__ = ("_said", "raw")
+
+    def __init__(self, said: Mapping[str, JSON], raw: Mapping[str, JSON] | None = None) -> None:
+        self._said = said
+        self.raw = said if raw is None else raw
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EnrichmentRow):
+            return NotImplemented
+        return self._said == other._said and self.raw == other.raw
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"EnrichmentRow(task_id={self.task_id!r}, status={self.status!r}, ...)"
+
+    def but(self, **said: JSON) -> EnrichmentRow:
+        """Return a row that says something else, with the same `raw`."""
+        return EnrichmentRow({**self._said, **said}, self.raw)
+
+    @property
+    def task_id(self) -> str | None:
+        """The server's id for this contact in its workflow."""
+        return _text(self._said, "task_id")
+
+    @property
+    def status(self) -> str:
+        """The server's own word for where it stands; empty if there is none."""
+        return _text(self._said, "status") or _text(self._result, "status") or ""
+
+    @property
+    def email(self) -> str | None:
+        """The address that was found."""
+        return _text(self._result, self._email_name)
+
+    @property
+    def email_status(self) -> str | None:
+        """How sure the server is of the address."""
+        return _text(self._result, f"{self._email_name}_status")
+
+    @property
+    def phones(self) -> tuple[str, ...]:
+        """The numbers that were found."""
+        return _phones(self._result)
+
+    @property
+    def linkedin_url(self) -> str | None:
+        """The address of the person's LinkedIn profile."""
+        return _text(self._result, "linkedin_url") or _text(self._prospect, "linkedin_url", "linkedin")
+
+    @property
+    def first_name(self) -> str | None:
+        """The person's first name."""
+        return _text(self._prospect, "first_name")
+
+    @property
+    def last_name(self) -> str | None:
+        """The person's last name."""
+        return _text(self._prospect, "last_name")
+
+    @property
+    def full_name(self) -> str | None:
+        """The person's name, where it is one text."""
+        return _text(self._prospect, "full_name", "name")
+
+    @property
+    def company_name(self) -> str | None:
+        """The name of the person's employer."""
+        return _text(self._company, "name") or _text(self._result, "company_name", "company")
+
+    @property
+    def company_domain(self) -> str | None:
+        """The domain of the person's employer."""
+        return _text(self._company, "domain") or _text(self._result, "company_domain", "domain")
+
+    @property
+    def input(self) -> Mapping[str, JSON]:
+        """The contact that the row was made for, where the server repeats it."""
+        return _mapping(self._said, "input") or _mapping(self._said, "contact") or _NOTHING
+
+    @property
+    def error(self) -> str | None:
+        """The server's own message on a failure."""
+        return _text(self._said, "error")
+
+    @property
+    def credits_charged(self) -> float | None:
+        """What the server says it cost."""
+        return _number(self._said.get("credits_charged", self._result.get("credits_charged")))
 
     @property
     def is_final(self) -> bool:
@@ -59,32 +135,23 @@ class EnrichmentRow:
         """Whether there is an e-mail address or a phone number."""
         return bool(self.email or self.phones)
 
-    @classmethod
-    def parse(cls, raw: Mapping[str, JSON]) -> EnrichmentRow:
-        """Read a row of either shape; whatever cannot be read is left out, and ``raw`` keeps all."""
-        result = _mapping(raw, "result") or raw
-        prospect = _mapping(result, "prospect") or _mapping(raw, "prospect") or result
+    @property
+    def _result(self) -> Mapping[str, JSON]:
+        return _mapping(self._said, "result") or self._said
+
+    @property
+    def _prospect(self) -> Mapping[str, JSON]:
+        return _mapping(self._result, "prospect") or _mapping(self._said, "prospect") or self._result
+
+    @property
+    def _company(self) -> Mapping[str, JSON]:
+        company = self._result.get("company", self._said.get("company"))
+        return cast("Mapping[str, JSON]", company) if isinstance(company, dict) else _NOTHING
+
+    @property
+    def _email_name(self) -> str:
         # Where the flat shape's name is there, a bare `email` can only be the echo of what was asked.
-        found_email = "primary_email" if "primary_email" in result else "email"
-        company_holder = result.get("company", raw.get("company"))
-        company = cast("Mapping[str, JSON]", company_holder) if isinstance(company_holder, dict) else _NOTHING
-        return cls(
-            task_id=_text(raw, "task_id"),
-            status=_text(raw, "status") or _text(result, "status") or "",
-            email=_text(result, found_email),
-            email_status=_text(result, f"{found_email}_status"),
-            phones=_phones(result),
-            linkedin_url=_text(result, "linkedin_url") or _text(prospect, "linkedin_url", "linkedin"),
-            first_name=_text(prospect, "first_name"),
-            last_name=_text(prospect, "last_name"),
-            full_name=_text(prospect, "full_name", "name"),
-            company_name=_text(company, "name") or _text(result, "company_name", "company"),
-            company_domain=_text(company, "domain") or _text(result, "company_domain", "domain"),
-            input=_mapping(raw, "input") or _mapping(raw, "contact") or _NOTHING,
-            error=_text(raw, "error"),
-            credits_charged=_number(raw.get("credits_charged", result.get("credits_charged"))),
-            raw=raw,
-        )
+        return "primary_email" if "primary_email" in self._result else "email"
 
 
 def _mapping(holder: Mapping[str, JSON], name: str) -> Mapping[str, JSON] | None:
@@ -109,9 +176,10 @@ def _number(value: JSON) -> float | None:
 def _phones(result: Mapping[str, JSON]) -> tuple[str, ...]:
     for name in ("phones", "personal_phone_numbers", "phone_numbers", "phone"):
         value = result.get(name)
-        numbers = [_phone(item) for item in (value if isinstance(value, list) else [value])]
-        if any(numbers):
-            return tuple(number for number in numbers if number)
+        if value:
+            numbers = [_phone(item) for item in (value if isinstance(value, list) else [value])]
+            if any(numbers):
+                return tuple(number for number in numbers if number)
     return ()
 
 

@@ -73,6 +73,11 @@ class BucketState:
     opens_in_s: float | None
     paused_for_s: float
 
+    @property
+    def use(self) -> float:
+        """The share of the limit that is taken, or kept back after a 429: from 0 to 1."""
+        return 1 - self.available / self.limit if self.limit else 1.0
+
 
 class Buckets:
     """All buckets of one limiter. Every method may be called from any thread."""
@@ -88,11 +93,11 @@ class Buckets:
     # -- what the limiter asks -----------------------------------------------------------------
 
     def available(self, route: Route, now: float) -> int:
-        """Return how many tokens could be taken now, from the freest key and from the organization."""
+        """Return how many tokens could be taken now, from all keys and from the organization."""
         with self._lock:
-            organization = self._organization(route.organization).window.available(now)
-            keys = [self._key(name).window.available(now) for name in route.keys]
-            return max(0, min(organization, max(keys, default=organization)))
+            organization = max(0, self._organization(route.organization).window.available(now))
+            keys = [max(0, self._key(name).window.available(now)) for name in route.keys]
+            return min(organization, sum(keys)) if keys else organization
 
     def paused_for_s(self, route: Route, now: float) -> float:
         """Return for how many seconds nothing may be sent on this route; 0 when something may."""
@@ -173,11 +178,14 @@ class Buckets:
             name: ours if bucket is theirs else bucket for name, bucket in self._organizations.items()
         }
 
-    def states(self, now: float) -> tuple[BucketState, ...]:
-        """Return the state of each bucket at *now*."""
+    def states(self, now: float, route: Route | None = None) -> tuple[BucketState, ...]:
+        """Return the state of each bucket at *now*, or of those of *route*: its keys, its organization."""
         with self._lock:
-            buckets = {id(bucket): bucket for bucket in (*self._keys.values(), *self._organizations.values())}
-            return tuple(_state(bucket, now) for bucket in buckets.values())
+            if route is not None:
+                buckets = [*map(self._key, route.keys), self._organization(route.organization)]
+            else:
+                buckets = list(dict.fromkeys((*self._keys.values(), *self._organizations.values())))
+            return tuple(_state(bucket, now) for bucket in buckets)
 
     def attach(self, route: Route) -> None:
         """Learn which organization the keys of *route* belong to, joining what they tell is one."""

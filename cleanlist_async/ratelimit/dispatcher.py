@@ -42,6 +42,8 @@ class Dispatcher(ABC):
             lease = await self._turn(waiter)
             if waiter.shaped:
                 await self._pass_shapers(lease)
+            elif kind is RequestClass.INTERACTIVE:
+                self._skip_shapers(lease)
             if not self._store.is_stale(lease, self._clock()):
                 return lease
             self._store.unsent(lease)  # a 429 came between the grant and this moment
@@ -158,6 +160,12 @@ class Dispatcher(ABC):
             if not passed:
                 self._store.unsent(lease)
             self._wake_all()
+
+    def _skip_shapers(self, lease: Lease) -> None:
+        """Let an interactive call take a turn without waiting for it, so that all together stay even."""
+        for bucket in lease.buckets:
+            if (shaper := self._shapers.get(bucket.name)) is not None:
+                shaper.skip()
 
     def _shaper(self, bucket: Bucket) -> Shaper:
         if (shaper := self._shapers.get(bucket.name)) is None:

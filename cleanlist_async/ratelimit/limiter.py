@@ -178,12 +178,12 @@ class RateLimiter:
         return dispatcher.lines.count(kind) if dispatcher else 0
 
     def available(self, route: Route) -> int:
-        """Return how many tokens of the freest key of *route* can be taken now."""
+        """Return how many requests of *route* could be sent now."""
         return self.store.available(route, self.clock())
 
-    def states(self) -> tuple[BucketState, ...]:
-        """Return the state of every bucket."""
-        return self.store.states(self.clock())
+    def states(self, route: Route | None = None) -> tuple[BucketState, ...]:
+        """Return the state of every bucket; of those of *route*, the organization's comes last."""
+        return self.store.states(self.clock(), route)
 
     def join(self, organization: str, other: str) -> None:
         """Make two organization names one bucket, as soon as an answer shows that they are one."""

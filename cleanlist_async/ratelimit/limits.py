@@ -30,6 +30,10 @@ class RateLimits:
         if not (0 <= self.margin_s < float("inf") and 0 <= self.grace_s < float("inf")):
             raise ConfigurationError("margin_s and grace_s must be seconds, and not negative.")
 
+    def per_window(self, keys: int) -> int:
+        """Return the requests that a client with *keys* keys (0 for a JWT) may send in a window."""
+        return min(self.org, self.key * keys) if keys else self.org
+
     def organization_window(self) -> Window:
         """Make the bucket of one organization."""
         return self._window(self.org)

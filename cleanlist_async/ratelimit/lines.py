@@ -97,17 +97,20 @@ class WaitingLines:
 
     def heads(self, kind: RequestClass | None = None) -> list[Waiter]:
         """Return the first of each line (of one class), the best rank first."""
-        firsts = self._firsts(kind)
-        while gone := [first for first in firsts if first.future.done()]:
-            for waiter in gone:  # cancelled, but its task has not run since
-                self.leave(waiter)
-            firsts = self._firsts(kind)
+        wanted = [key for key in self._lines if kind is None or key[1] is kind]
+        firsts = [first for key in wanted if (first := self._first(key)) is not None]
         if len(firsts) > 1:
             firsts.sort(key=_by_rank)
         return firsts
 
-    def _firsts(self, kind: RequestClass | None) -> list[Waiter]:
-        return [next(iter(line)) for key, line in self._lines.items() if kind is None or key[1] is kind]
+    def _first(self, key: tuple[Route, RequestClass, Pace]) -> Waiter | None:
+        """Return the first of a line who still waits: a cancelled one stands there until its task has run."""
+        while line := self._lines.get(key):
+            first = next(iter(line))
+            if not first.future.done():
+                return first
+            self.leave(first)
+        return None
 
     def is_head(self, waiter: Waiter) -> bool:
         """Whether nobody stands before *waiter* in its line."""

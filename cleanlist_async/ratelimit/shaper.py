@@ -24,7 +24,11 @@ class Shaper:
 
         self._limiter = AsyncLimiter(1, interval_s)
         self._interval_s = interval_s * _LATER
-        self._free_at = -math.inf
+        self._free_at: float = -math.inf
+
+    def skip(self) -> None:
+        """Note a request that did not wait for its turn: the next turn comes an interval later."""
+        self._free_at = max(self._free_at, asyncio.get_running_loop().time()) + self._interval_s
 
     async def acquire(self) -> None:
         """Wait for the next turn; one that is cancelled falls to whoever asks next."""

@@ -43,7 +43,7 @@ class Store(Protocol):
         ...
 
     def available(self, route: Route, now: float) -> int:
-        """Return how many tokens could be taken now, from the freest key and from the organization."""
+        """Return how many tokens could be taken now, from all keys and from the organization."""
         ...
 
     def paused_for_s(self, route: Route, now: float) -> float:
@@ -82,6 +82,6 @@ class Store(Protocol):
         """Whether any key of *route* has tokens out, which another store would know nothing of."""
         ...
 
-    def states(self, now: float) -> tuple[BucketState, ...]:
-        """Return the state of each bucket at *now*."""
+    def states(self, now: float, route: Route | None = None) -> tuple[BucketState, ...]:
+        """Return the state of each bucket at *now*, or of those of *route*: its keys, its organization."""
         ...

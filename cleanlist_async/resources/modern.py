@@ -96,7 +96,6 @@ class ModernGroup:
         known = pipeline.origin(id_)
         now = pipeline.limiter.clock()
         origin = known or Origin(pipeline.home_key, now)
-        tell = {} if progress is None else {"tell": progress}
         with anyio.move_on_after(timeout_s):
             await pipeline.root.ensure()
             return await self._session.polls().finished(
@@ -104,8 +103,8 @@ class ModernGroup:
                 submitted_at=origin.at,
                 options=self._session.options,
                 is_new=known is not None,
-                until=now + timeout_s,
-                **tell,
+                until=lambda: now + timeout_s,
+                tell=progress or (lambda _answer: None),
             )
         error = WaitTimeoutError(
             f"{id_} was not finished within {timeout_s:g} s.",
@@ -134,7 +133,15 @@ def modern(
         workflow_id = salvage_workflow_id(body) if started else None
         return started(workflow_id) if started and workflow_id else None
 
-    return Operation(name, method, path, "conditional" if paid else "safe", answer.read, salvage=salvage)
+    return Operation(
+        name,
+        method,
+        path,
+        "conditional" if paid else "safe",
+        answer.read,
+        parse_bytes=answer.read_json,
+        salvage=salvage,
+    )
 
 
 def quoted_id(name: str, value: str) -> str:

@@ -158,9 +158,10 @@ def submit_call(
     kind: RequestClass = RequestClass.INTERACTIVE,
     *,
     see_it_through: bool = False,
+    before_retry: Callable[[], None] | None = None,
 ) -> Call[BulkSubmission]:
     """Describe a submit; *content* builds its body when it is admitted."""
-    return Call(SUBMIT_BULK, kind, content=content, see_it_through=see_it_through)
+    return Call(SUBMIT_BULK, kind, content=content, see_it_through=see_it_through, before_retry=before_retry)
 
 
 def status_call(

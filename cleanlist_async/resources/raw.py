@@ -16,6 +16,8 @@ from cleanlist_async.transport import Params
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _READS: Final = frozenset({"GET", "HEAD"})
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~%:@!$&'()*+,;=-]+)+/?", re.ASCII)
+_WORD: Final = re.compile(r"[a-z_-]*|v\d+")
+"""A step of a path that is surely no id, nor anything else that is somebody's."""
 
 
 def raw_call(
@@ -32,10 +34,11 @@ def raw_call(
             fix="It begins with a slash, like /api/v2/folders; a query goes into params.",
         )
     safe = method in _READS if idempotent is None else idempotent
+    template = "/".join(step if _WORD.fullmatch(step) else "{}" for step in path.split("/"))
     operation: Operation[JSON] = Operation(
-        f"{method} {path}", method, path, "safe" if safe else "never", _as_it_is, may_be_empty=True
+        f"{method} {template}", method, template, "safe" if safe else "never", _as_it_is, may_be_empty=True
     )
-    return Call(operation, params=params, content=_encoder(body), key=key)
+    return Call(operation, path=path, params=params, content=_encoder(body), key=key)
 
 
 def _as_it_is(answer: JSON) -> JSON:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from cleanlist_async import facts
 from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.events import Listener
 from cleanlist_async.facts import ApiVersion
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
 from cleanlist_async.transport import HTTPClient, HTTPConnections, Transport
+from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 BASE_URL = "http://localhost"
 
@@ -33,6 +36,9 @@ class VirtualCleanlist(AsyncCleanlist):
         request_timeout_s: float = 60.0,
         deadline_s: float | None = None,
         max_retries: int = 4,
+        webhooks: WebhookReceiver | None = None,
+        on_event: Listener | None = None,
+        max_queued: int = facts.MAX_QUEUED_CONTACTS,
     ) -> None:
         self._network = network
         super().__init__(
@@ -44,6 +50,9 @@ class VirtualCleanlist(AsyncCleanlist):
             request_timeout_s=request_timeout_s,
             deadline_s=deadline_s,
             max_retries=max_retries,
+            webhooks=webhooks,
+            on_event=on_event,
+            max_queued=max_queued,
         )
 
     def _open_transport(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 
 import httpx
 
@@ -59,7 +59,7 @@ class _Body:
 def wire_bytes(response: httpx.Response) -> AsyncIterator[bytes]:
     """Return the body's bytes as they arrive, still encoded."""
     stream = response.stream  # not aiter_raw(), which a response made in memory refuses
-    if not isinstance(stream, httpx.AsyncByteStream):
+    if not isinstance(stream, AsyncIterable):
         raise TypeError("the answer cannot be read asynchronously")
     return aiter(stream)
 

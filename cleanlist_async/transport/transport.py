@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
 import httpx
@@ -23,7 +24,10 @@ from cleanlist_async.transport.download import Download, download
 from cleanlist_async.transport.exchange import Exchange, Request
 from cleanlist_async.transport.reading import drop_if_more_follows, read_body
 
-HTTPClient: TypeAlias = httpx.AsyncClient
+if TYPE_CHECKING:
+    import httpx2
+
+HTTPClient: TypeAlias = "httpx.AsyncClient | httpx2.AsyncClient"
 HTTPConnections: TypeAlias = httpx.AsyncBaseTransport
 
 _SHORTEST_SECRET: Final = 8
@@ -43,7 +47,7 @@ class Transport:
         *,
         clock: Callable[[], float],
         proxy: str | None = None,
-        http_client: httpx.AsyncClient | None = None,
+        http_client: HTTPClient | None = None,
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._clock = clock
@@ -137,7 +141,7 @@ class Transport:
 
     async def _attempt(
         self,
-        client: httpx.AsyncClient,
+        client: HTTPClient,
         request: Request,
         key: Secret,
         timeout_s: float,
@@ -147,9 +151,10 @@ class Transport:
     ) -> None:
         trace = _Trace(exchange, self._clock, request.before)
         try:
-            wire = self._wire_request(request, key, trace, timeout_s)
+            library = _library_of(client)
+            wire = self._wire_request(library, request, key, trace, timeout_s)
             with anyio.move_on_after(timeout_s) as scope:
-                await self._exchange(client, wire, request, exchange)
+                await self._exchange(library, client, wire, request, exchange)
             if scope.cancelled_caught:
                 exchange.failure, exchange.reason = "timeout", f"no answer within {timeout_s:g} s"
         finally:
@@ -158,8 +163,10 @@ class Transport:
             if exchange.status and exchange.answered_at is None:
                 exchange.answered_at = self._clock()
 
-    def _wire_request(self, request: Request, key: Secret, trace: _Trace, timeout_s: float) -> httpx.Request:
-        wire = httpx.Request(
+    def _wire_request(
+        self, library: Any, request: Request, key: Secret, trace: _Trace, timeout_s: float
+    ) -> httpx.Request:
+        wire: httpx.Request = library.Request(
             request.method,
             self.base_url + request.path,
             params=dict(request.params) or None,
@@ -173,7 +180,7 @@ class Transport:
         return wire
 
     async def _exchange(
-        self, client: httpx.AsyncClient, wire: httpx.Request, request: Request, exchange: Exchange
+        self, library: Any, client: Any, wire: httpx.Request, request: Request, exchange: Exchange
     ) -> None:
         try:
             response = await client.send(wire, stream=True, auth=None, follow_redirects=False)
@@ -184,9 +191,9 @@ class Transport:
             finally:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
-        except httpx.TimeoutException:
+        except library.TimeoutException:
             exchange.failure, exchange.reason = "timeout", "no answer in time"
-        except httpx.HTTPStatusError as problem:  # an injected client's event hook raises it for every 4xx
+        except library.HTTPStatusError as problem:  # an injected client's event hook raises it for every 4xx
             exchange.take_head(problem.response)
             exchange.failure, exchange.reason = "incomplete", _describe(problem)
         except Exception as problem:  # noqa: BLE001  # an injected client may raise anything
@@ -262,7 +269,17 @@ def _describe(problem: Exception) -> str:
     return f"{type(problem).__name__}: {one_line(str(problem))}".rstrip(": ")
 
 
-def _checked_client(client: object) -> httpx.AsyncClient | None:
-    if client is not None and not isinstance(client, httpx.AsyncClient):
-        raise ConfigurationError(f"http_client must be an httpx.AsyncClient, not a {type(client).__name__}.")
+def _library_of(client: object) -> Any:
+    """Return the module a client is from: httpx, or httpx2, which has the same names. None for neither."""
+    if isinstance(client, httpx.AsyncClient):
+        return httpx
+    other = sys.modules.get("httpx2")  # who made one of its clients has imported it
+    return other if other is not None and isinstance(client, other.AsyncClient) else None
+
+
+def _checked_client(client: HTTPClient | None) -> HTTPClient | None:
+    if client is not None and _library_of(client) is None:
+        raise ConfigurationError(
+            f"http_client must be an httpx.AsyncClient or httpx2.AsyncClient, not a {type(client).__name__}."
+        )
     return client

@@ -14,9 +14,13 @@ from cleanlist_async.bulk.matching import match_rows
 from cleanlist_async.models.rows import EnrichmentRow
 
 
+def saying(**fields):
+    return EnrichmentRow(fields)
+
+
 def row(task_id=None, email="x@y.z", name=None, **fields):
     first, _, last = (name or "").partition(" ")
-    return EnrichmentRow(
+    return saying(
         task_id=task_id,
         status="completed",
         email=email,
@@ -198,7 +202,7 @@ def test_rows_of_merged_duplicates_go_to_all_who_are_that_person():
 
 def test_misses_may_be_anyones_when_nothing_else_is_left():
     def miss(task_id, status="failed"):
-        return EnrichmentRow(task_id=task_id, status=status)
+        return saying(task_id=task_id, status=status)
 
     ada = row("t1", "ada", "Ada Lovelace")
     assert emails([ADA, BOB, CY], IDS, [miss("t0"), ada, miss("t2")]) == {0: "ada", 2: None}
@@ -215,7 +219,7 @@ def test_of_part_of_a_workflow_nothing_is_concluded_from_absence():
     assert emails([john], ["t0"], [stranger, row("t0", "his?", "John Smith")], whole=False) == {}
     assert emails([john], ["t0"], [row("t0", "his", "John Smith")], whole=False) == {0: "his"}
     assert emails([john], ["t0"], [row("t0", "silent")], whole=False) == {}
-    assert emails([john], ["t0"], [EnrichmentRow(task_id="t0", status="failed")], whole=False) == {}
+    assert emails([john], ["t0"], [saying(task_id="t0", status="failed")], whole=False) == {}
 
 
 @pytest.mark.parametrize(
@@ -252,7 +256,7 @@ def test_likeness_of_words():
     assert words("  Łukasz O'Brien-Smith ") == ("lukasz", "obrien", "smith")
     assert domain("HTTPS://user@www.A.io:80/x") == domain("a.io") == "a.io"
     assert name_of(Contact(first_name="A")) == frozenset()
-    assert name_in(EnrichmentRow(full_name="Lovelace, Ada")) == frozenset({"ada", "lovelace"})
+    assert name_in(saying(full_name="Lovelace, Ada")) == frozenset({"ada", "lovelace"})
     assert names_differ(frozenset({"ada"}), frozenset({"bob"}))
     assert not names_differ(frozenset(), frozenset({"bob"}))
 
@@ -298,7 +302,7 @@ def test_no_truthful_row_ever_goes_to_another(contacts, says, ids_are_off, lost,
     rng.shuffle(order)
     ids = [None if ids_are_off else f"t{task}" for task in order]
     rows = [
-        EnrichmentRow(task_id=f"t{n}", status="completed", email=str(n), **carried(contacts[n], says[n]))
+        saying(task_id=f"t{n}", status="completed", email=str(n), **carried(contacts[n], says[n]))
         for n in range(len(contacts))
         if n not in lost
     ]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError, Contact, RateLimits
-from cleanlist_async.bulk.plan import rate_per_window, seconds_for
+from cleanlist_async.bulk.plan import seconds_for
 from tests.support.virtual_sandbox import people
 
 
@@ -43,11 +43,7 @@ def test_the_worst_case_by_type(kind, most):
 
 def test_minutes_by_keys():
     limits = RateLimits()
-    assert (rate_per_window(limits, 0), rate_per_window(limits, 1), rate_per_window(limits, 3)) == (
-        60,
-        30,
-        60,
-    )
+    assert [limits.per_window(keys) for keys in (0, 1, 3)] == [60, 30, 60]
     assert seconds_for(30, limits, 1) == 0
     assert seconds_for(90, limits, 1) == 120
     assert plan(people(250 * 45)).minutes == 2

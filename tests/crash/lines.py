@@ -2,7 +2,7 @@
 
 ::
 
-    python -m tests.crash.lines --modes plain,tracked --stride 1 --jobs 2
+    python -m tests.crash.lines --modes plain,tracked --code job --stride 1 --jobs 2
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ from pathlib import Path
 
 from tests.crash.auditor import audit
 from tests.crash.figures import finish, folder, guarded, spread
-from tests.crash.processes import ServerProcess, run_life
+from tests.crash.processes import JOB, PATH_OF_A_REQUEST, ServerProcess, run_life
 from tests.crash.work import CONTACTS, MODES, Life, write_source
+
+CODE = {"job": JOB, "request": PATH_OF_A_REQUEST}
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options().parse_args(arguments)
-    started, figure, failures = time.monotonic(), {"what": "kill -9 at executed lines"}, []
+    started, failures = time.monotonic(), []
+    figure: dict = {"what": "kill -9 at executed lines", "code": options.code}
     for mode in options.modes.split(","):
         if options.only:
             positions = [options.only]
         else:
-            positions = range(1 + options.first, executed_lines(mode) + 1, options.stride)
-        cases = spread([(mode, at) for at in positions], crash_at, options.jobs)
+            positions = range(1 + options.first, executed_lines(mode, options.code) + 1, options.stride)
+        cases = spread([(mode, options.code, at) for at in positions], crash_at, options.jobs)
         figure[mode] = summary(cases)
         failures += [case for case in cases if case["problem"]]
     return finish(figure, failures, started)
@@ -37,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.lines")
     parser.add_argument("--modes", default=",".join(MODES))
+    parser.add_argument(
+        "--code", choices=CODE, default="request", help="lines of the job, or all to the wire"
+    )
     parser.add_argument("--stride", type=int, default=1, help="every so many lines")
     parser.add_argument("--first", type=int, default=0, help="leave out so many lines")
     parser.add_argument("--only", type=int, default=0, help="one position")
@@ -44,22 +50,22 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def executed_lines(mode: str) -> int:
+def executed_lines(mode: str, code: str) -> int:
     """Count the lines of a run that nobody disturbs."""
     with folder() as place, ServerProcess() as server:
-        end = run_life(_life(Path(place), server, mode)).end()
+        end = run_life(_life(Path(place), server, mode), counted=CODE[code]).end()
         if not end.report or end.report.get("state") != "complete":
             raise RuntimeError(f"the undisturbed run failed: {end}")
         return end.report["lines"]
 
 
-def crash_at(cases: Iterable[tuple[str, int]]) -> Iterable[dict]:
+def crash_at(cases: Iterable[tuple[str, str, int]]) -> Iterable[dict]:
     with ServerProcess() as server:
-        for mode, position in cases:
+        for mode, code, position in cases:
             with folder() as place:
-                run = partial(crash_and_resume, Path(place), server, mode, position)
+                run = partial(crash_and_resume, Path(place), server, mode, code, position)
                 found = guarded(run, killed=False, place=None, stayed_unknown=0)
-            command = f"python -m tests.crash.lines --modes {mode} --only {position}"
+            command = f"python -m tests.crash.lines --modes {mode} --code {code} --only {position}"
             yield {"command": command, **found}
 
 
@@ -67,11 +73,11 @@ def _life(place: Path, server: ServerProcess, mode: str) -> Life:
     return Life(str(place / "run.journal"), str(write_source(place)), server.base_url, mode)
 
 
-def crash_and_resume(place: Path, server: ServerProcess, mode: str, position: int) -> dict:
+def crash_and_resume(place: Path, server: ServerProcess, mode: str, code: str, position: int) -> dict:
     """Kill a run at a line, audit what it left, resume it to the end, and audit that."""
     server.ask("reset")
     life = _life(place, server, mode)
-    death = run_life(life, kill_at=position).end()
+    death = run_life(life, kill_at=position, counted=CODE[code]).end()
     ledger = server.ask("ledger")
     left = audit(Path(life.journal), ledger, CONTACTS)
     life.truth = {record["contact"]: record["workflow_id"] for record in ledger["accepted"]}

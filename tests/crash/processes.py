@@ -21,8 +21,10 @@ from tests.crash.server import LedgerServer
 from tests.crash.work import Life, live
 
 _PACKAGE = Path(cleanlist_async.__file__).parent
-TRACED = tuple(str(path) for path in (_PACKAGE / "job", _PACKAGE / "transport", _PACKAGE / "pipeline.py"))
-"""Where every executed line counts: the job and its journal, and the way of a request to the wire."""
+JOB = (str(_PACKAGE / "job"),)
+"""The code of the job and its journal."""
+PATH_OF_A_REQUEST = (*JOB, str(_PACKAGE / "transport"), str(_PACKAGE / "pipeline.py"))
+"""The same, and the way of a request to the wire."""
 _PATIENCE_S = 60.0
 
 
@@ -76,18 +78,23 @@ class Child:
 
 
 def run_life(
-    life: Life, *, kill_at: int = 0, kill_after_s: float | None = None, wait_for: int | None = None
+    life: Life,
+    *,
+    kill_at: int = 0,
+    kill_after_s: float | None = None,
+    wait_for: int | None = None,
+    counted: tuple[str, ...] = PATH_OF_A_REQUEST,
 ) -> Child:
     """Fork a process that runs the job; it kills itself at the so-many-th executed line, or after a while.
 
-    `kill_at` 0 counts lines and kills at none; -1 does not even count. `wait_for` is a pipe that says when to
-    begin.
+    `kill_at` 0 counts lines and kills at none; -1 does not even count. Only lines of `counted` files count.
+    `wait_for` is a pipe that says when to begin.
     """
 
     def work(pipe: int) -> None:
         if wait_for is not None:
             os.read(wait_for, 2)
-        counter = _LineCounter(kill_at, pipe)
+        counter = _LineCounter(kill_at, pipe, counted)
         if kill_at >= 0:
             sys.settrace(counter.on_call)
         with asyncio.Runner(loop_factory=RacingLoop) as runner:
@@ -101,15 +108,16 @@ def run_life(
 
 
 class _LineCounter:
-    """Counts the executed lines of the traced files, and ends the process at one of them."""
+    """Counts the executed lines of some files, and ends the process at one of them."""
 
-    def __init__(self, kill_at: int, pipe: int) -> None:
+    def __init__(self, kill_at: int, pipe: int, counted: tuple[str, ...]) -> None:
         self.count = 0
+        self._counted = counted
         self._kill_at = kill_at
         self._pipe = pipe
 
     def on_call(self, frame, event, _arg):
-        return self._on_line if frame.f_code.co_filename.startswith(TRACED) else None
+        return self._on_line if frame.f_code.co_filename.startswith(self._counted) else None
 
     def _on_line(self, frame, event, _arg):
         if event == "line":

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
-import cleanlist_async.job.job as job_module
 from cleanlist_async import AsyncCleanlist, CleanlistError, RateLimiter, RateLimits
+from cleanlist_async.job import opening
 from cleanlist_async.job.job import Job
 
 CONTACTS, CHUNK = 20, 5
@@ -53,7 +53,7 @@ class Life:
 
 async def live(life: Life) -> dict:
     """Run the job, or go on with it, and tell how it ended."""
-    job_module._CHUNK_CONTACTS = CHUNK
+    opening._CHUNK_CONTACTS = CHUNK
     async with open_client(life.base_url) as client, await open_job(client, life) as job:
         return await _run(job, life)
 

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,10 @@ from cleanlist_async import (
     JournalError,
     JournalLockedError,
 )
+from cleanlist_async.job import filesystem
+from cleanlist_async.job.cache import forget_all
 from cleanlist_async.job.lock import JournalLock
+from cleanlist_async.job.reading import reading
 from cleanlist_async.sandbox import Fault
 from tests.job.worlds import SUBMIT, Bench, in_world, people, states
 from tests.support.virtual_sandbox import KEY
@@ -316,5 +320,131 @@ def test_a_client_that_is_closed_stops_its_job_and_the_journal_goes_on(tmp_path)
             await job.aclose()
         assert (await bench.run()).status.state == "complete"
         bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+# -- where it may lie ------------------------------------------------------------------------------
+
+MOUNTS = r"""22 1 0:21 / / rw,relatime shared:1 - ext4 /dev/vda rw
+23 22 0:22 / /home rw - nfs4 server:/home rw
+24 22 0:23 / /mnt/two\040words rw master:1 - cifs //server/share rw
+25 23 0:24 / /home/ada/disk rw - xfs /dev/vdb rw
+26 22 0:25 / /homeless rw - tmpfs tmpfs rw
+27 22 0:26 / /over rw - ext4 /dev/vdc rw
+28 27 0:27 / /over rw - fuse.sshfs ada@server: rw
+"""
+KINDS = {
+    "/": "ext4",
+    "/var/lib": "ext4",
+    "/home": "nfs4",
+    "/home/ada": "nfs4",
+    "/home/ada/disk/jobs": "xfs",
+    "/homeless/jobs": "tmpfs",
+    "/mnt/two words": "cifs",
+    "/over/jobs": "fuse.sshfs",
+}
+
+
+@pytest.mark.parametrize("folder", KINDS)
+def test_the_file_system_under_a_folder_is_that_of_the_nearest_mount(folder):
+    assert filesystem.kind_of(Path(folder), MOUNTS) == KINDS[folder]
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "ext4", "overlay", "tmpfs"])
+def test_a_journal_does_not_lie_on_another_machine(kind, tmp_path, monkeypatch):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"22 1 0:21 / / rw - ext4 /dev/vda rw\n23 22 0:22 / {tmp_path} rw - {kind} x rw\n")
+    monkeypatch.setattr(filesystem, "_MOUNTS", mounts)
+
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        if kind in {"ext4", "overlay", "tmpfs"}:
+            await bench.run()
+            return
+        with pytest.raises(JournalError, match=f"network file system .{kind}."):
+            await bench.open()
+        assert set(files_of(tmp_path)) == {"mountinfo"}
+
+    in_world(main)
+
+
+def test_where_the_system_does_not_say_what_is_mounted_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(filesystem, "_MOUNTS", tmp_path / "not here")
+
+    async def main(here):
+        await Bench(here, tmp_path, people(5)).run()
+
+    in_world(main)
+
+
+def test_a_source_that_cannot_be_read_is_not_the_journals_fault(tmp_path):
+    class Fickle:
+        stops_at = 7
+
+        def __iter__(self):
+            for place, contact in enumerate(people(15)):
+                if place == self.stops_at:
+                    raise OSError("the source")
+                yield contact
+
+    async def main(here):
+        source = Fickle()
+        bench = Bench(here, tmp_path, source)
+        with pytest.raises(OSError, match="the source"):
+            await bench.open()
+        source.stops_at = None
+        async with await bench.open() as job:
+            source.stops_at = 7
+            with pytest.raises(OSError, match="the source"):
+                await job.pilot(3)
+            with pytest.raises(OSError, match="the source"):
+                await job.run()
+            source.stops_at = None
+            assert (await job.run()).status.state == "complete"
+        bench.contacts = people(15)
+        bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+def test_what_is_bought_after_a_purge_can_be_read(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(20))
+        await bench.run(max_credits=10)
+        async with await bench.open() as job:
+            job.purge()
+        with reading(bench.path) as reader, pytest.raises(JournalError, match="purged"):
+            reader.refuse_purged()
+        results = await bench.results()
+        gone = [result for result in results if result.error == "its result was purged"]
+        kept = [result for result in results if result.status == "found" and result not in gone]
+        assert gone
+        assert not any(result.email for result in gone)
+        assert all(result.email for result in kept)
+        with reading(bench.path) as reader:
+            reader.refuse_purged()
+
+    in_world(main)
+
+
+def test_a_journal_is_no_cache_and_an_input_no_journal(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        await bench.run()
+        before = bench.path.read_bytes()
+        for use in (
+            lambda: bench.open(cache=bench.path),
+            lambda: here.client.job(tmp_path / "n", people(1), cache=bench.path),
+        ):
+            with pytest.raises(ConfigurationError, match="no cache"):
+                await use()
+        with pytest.raises(ConfigurationError, match="no cache"):
+            forget_all(bench.path)
+        assert bench.path.read_bytes() == before
+        table = tmp_path / "in.csv"
+        table.write_text("linkedin_url\nhttps://www.linkedin.com/in/ada\n")
+        with pytest.raises(JournalError, match="neither the journal"):
+            await here.client.job(table, table)
 
     in_world(main)

@@ -7,9 +7,15 @@ from collections import Counter
 
 import pytest
 
-from cleanlist_async import BudgetExceededError, ConfigurationError, Contact, InsufficientCreditsError
+from cleanlist_async import (
+    BudgetExceededError,
+    ConfigurationError,
+    Contact,
+    InsufficientCreditsError,
+    UnknownOutcomeError,
+)
 from cleanlist_async.job.pilot import wilson
-from cleanlist_async.sandbox import Fault
+from cleanlist_async.sandbox import Fault, Shape
 from tests.job.worlds import SUBMIT, Bench, in_world, people, query, states
 
 BOTH_READINGS = pytest.mark.parametrize("half_full_price", ["each", "full"])
@@ -99,6 +105,22 @@ def test_out_of_credits_pauses_and_goes_on_after_a_top_up(tmp_path):
         here.sandbox.set_credits(1_000)
         assert (await bench.run()).status.state == "complete"
         bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+def test_the_wall_is_reached_beside_contacts_that_were_bought_before(tmp_path):
+    async def main(here):
+        known = [contact for place, contact in enumerate(people(20)) if place in {3, 12, 19}]
+        await Bench(here, tmp_path, known).run(cache=tmp_path / "bought.db")
+        bench = Bench(here, tmp_path, people(20), chunk=20)
+        bench.path = tmp_path / "next.journal"
+        report = await bench.run(cache=tmp_path / "bought.db", max_credits=10)
+        assert report.status.max_credits - report.status.credits_spent < 1
+        assert sum(report.status.results.values()) < 20
+        done = await bench.run(cache=tmp_path / "bought.db")
+        assert (done.status.state, sum(done.status.results.values())) == ("complete", 20)
+        assert len(here.ledger.contacts) == 20
 
     in_world(main)
 
@@ -270,6 +292,21 @@ def test_a_pilot_has_a_size(n, tmp_path):
     in_world(main)
 
 
+def test_a_pilot_that_does_not_fit_into_one_import_can_be_asked_for_smaller(tmp_path):
+    async def main(here):
+        long = "x" * 1_900
+        given = [Contact(first_name=f"A{i}", last_name=long, company_domain="a.example") for i in range(90)]
+        async with await Bench(here, tmp_path, given, chunk=30, submit_mode="exact").open() as job:
+            with pytest.raises(ConfigurationError, match="smaller pilot"):
+                await job.pilot(90)
+            assert not here.ledger.contacts
+            assert (await job.pilot(20)).contacts == 20
+            assert (await job.pilot(10)).contacts == 20, "what was bought is the pilot"
+            assert len(here.ledger.contacts) == 20
+
+    in_world(main)
+
+
 def test_a_pilot_keeps_to_the_wall(tmp_path):
     async def main(here):
         async with await Bench(here, tmp_path, people(50)).open(max_credits=5) as job:
@@ -354,5 +391,33 @@ def test_a_cached_chunk_sends_nothing_at_all(tmp_path):
         assert states(bench.path) == ["done"] * 4
         async with await bench.open(max_credits=0) as job:
             assert job.verify() == []
+
+    in_world(main)
+
+
+def test_a_pilot_counts_only_what_is_settled(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(40))
+        async with await bench.open() as job:
+            pilot = await job.pilot(20)
+            results = job.status().results
+        assert results["pending"] > 0
+        assert pilot.contacts == sum(results.values()) - results["pending"]
+        assert pilot.hit_rate == results["found"] / pilot.contacts
+
+    in_world(main, shape=Shape(unfinished_rows=0.5, unfinished_s=6_000))
+
+
+def test_a_pilot_whose_outcome_is_unknown_says_so(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(40))
+        here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+        async with await bench.open() as job:
+            for _ in range(2):
+                with pytest.raises(UnknownOutcomeError, match="resolve"):
+                    await job.pilot(5)
+            job.resolve(job.unknown()[0].number, accepted=here.ledger.contacts[0].workflow_id)
+            assert (await job.pilot(5)).contacts == 5
+        assert here.submits() == 1
 
     in_world(main)

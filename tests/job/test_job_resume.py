@@ -112,6 +112,13 @@ def test_a_workflow_the_server_has_forgotten_is_not_bought_again(tmp_path):
         assert (await bench.run()).status.state == "complete_with_unknown"
         assert here.submits() == 2
         assert {r.status for r in await bench.results()} == {"pending"}
+        async with await bench.open() as job:
+            for chunk in (1, 2):
+                job.resolve(chunk, abandon=True)
+            assert job.verify() == []
+        assert states(bench.path) == ["abandoned", "abandoned"]
+        assert (await bench.run()).status.state == "complete"
+        assert here.submits() == 2
 
     in_world(main)
 
@@ -207,13 +214,14 @@ def test_a_changed_duplicate_or_invalid_contact_is_noticed(tmp_path):
         {"enrichment_type": "full"},
         {"submit_mode": "exact"},
         {"webhook": "https://hooks.example/h"},
+        {"half_full_price": "each"},
     ],
 )
 def test_it_must_be_asked_for_as_it_was(other, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(3))
         await (await bench.open()).aclose()
-        with pytest.raises(InputChangedError, match=r"enrichment_type|submit_mode"):
+        with pytest.raises(InputChangedError, match=r"enrichment_type|submit_mode|half_full_price"):
             await bench.open(**other)
 
     in_world(main)
@@ -276,5 +284,19 @@ def test_results_come_in_every_run_and_an_iteration_left_early_goes_on(tmp_path)
         assert sorted(result.index for result in await bench.results()) == list(range(22))
         bench.check(unknown_at_most=0)
         assert not query(bench.path, "SELECT 1 FROM chunks WHERE state != 'done'")
+
+    in_world(main)
+
+
+@pytest.mark.parametrize("key", [0, 7, 7.5, b"seven", ("a", 7)])
+def test_a_key_need_not_be_text(key, tmp_path):
+    async def main(here):
+        given = [{"linkedin_url": f"https://linkedin.com/in/p{i}", "key": key} for i in range(6)]
+        bench = Bench(here, tmp_path, given)
+        await bench.run(max_credits=5)
+        assert {result.key for result in await bench.results()} == {key}
+        bench.contacts = [*given[:5], {**given[5], "key": "another"}]
+        with pytest.raises(InputChangedError):
+            await bench.open()
 
     in_world(main)

@@ -67,6 +67,20 @@ def test_verify_finds_a_wrong_count(tmp_path):
     in_world(main)
 
 
+def test_the_reason_of_many_invalid_contacts_is_written_down_once(tmp_path):
+    async def main(here):
+        given = [*people(5), *[{"first_name": "Ada"}] * 20_000, {"first_name": "Ada", "colour": "red"}]
+        bench = Bench(here, tmp_path, given, chunk=250)
+        async with await bench.open() as job:
+            plan = job.plan()
+        assert plan.invalid == 20_001
+        assert next(reason for _, reason in plan.invalid_contacts).startswith("needs linkedin_url")
+        assert len(query(bench.path, "SELECT 1 FROM reasons")) == 2
+        assert bench.path.stat().st_size < 20_001 * 20 + 100_000
+
+    in_world(main)
+
+
 def prepared_alive() -> int:
     gc.collect()
     return sum(isinstance(thing, Prepared) for thing in gc.get_objects())

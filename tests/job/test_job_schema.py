@@ -11,6 +11,7 @@ from cleanlist_async.job.schema import TABLES
 
 ARROWS = {
     ("planned", "sending"),
+    ("planned", "accepted"),
     ("planned", "done"),
     ("sending", "planned"),
     ("sending", "accepted"),
@@ -29,6 +30,7 @@ ARROWS = {
     ("partial", "fetching"),
     ("partial", "remote_expired"),
     ("remote_expired", "accepted"),
+    ("remote_expired", "abandoned"),
     ("refused", "planned"),
 }
 """Written down once more, by hand: what the package says of itself is not the judge."""
@@ -57,6 +59,7 @@ def put(db, state, number=1, workflow="wf"):
 def test_every_step_beside_the_arrows_is_refused(db, old, new):
     put(db, old)
     db.execute("INSERT INTO decisions VALUES (1, 1, ?, 'absent', 'me', 0)", (LATER,))
+    db.execute("INSERT INTO evidence VALUES (1, 1, ?, 'webhook', 'wf')", (LATER,))
     move = ("UPDATE chunks SET state = ? WHERE number = 1", (new,))
     if (old, new) in ARROWS:
         assert db.execute(*move).rowcount == 1
@@ -104,6 +107,17 @@ def test_an_unknown_chunk_is_planned_again_only_by_a_decision_or_proof_since(db,
         db.execute(said[0], (said[1],))
     with pytest.raises(sqlite3.IntegrityError, match="without a decision"):
         db.execute("UPDATE chunks SET state = 'planned' WHERE number = 1")
+
+
+@pytest.mark.parametrize("seen", [None, ("webhook", "wf-other"), ("webhook", None)])
+def test_a_planned_chunk_is_accepted_unsent_only_by_evidence_of_its_workflow(db, seen):
+    put(db, "planned")
+    put(db, "unknown", number=2, workflow="wf-2")
+    db.execute("INSERT INTO evidence VALUES (9, 2, ?, 'webhook', 'wf')", (LATER,))
+    if seen:
+        db.execute("INSERT INTO evidence VALUES (1, 1, ?, ?, ?)", (LATER, *seen))
+    with pytest.raises(sqlite3.IntegrityError, match="without being sent"):
+        db.execute("UPDATE chunks SET state = 'accepted' WHERE number = 1")
 
 
 @pytest.mark.parametrize("column", ["held", "doubtful", "spent"])

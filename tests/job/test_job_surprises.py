@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from cleanlist_async import ConfigurationError, JournalLockedError
@@ -156,3 +158,64 @@ def test_what_a_crash_left_unknown_is_shown_before_anything_is_run(tmp_path):
         assert states(bench.path) == ["abandoned"]
 
     in_world(main)
+
+
+# -- two things at once ----------------------------------------------------------------------------
+
+
+def test_of_two_runs_at_once_one_is_refused(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(60))
+        async with await bench.open() as job:
+            unread = aiter(job)
+            await anext(unread)
+            ended = await asyncio.gather(job.run(), job.run(), return_exceptions=True)
+            assert [type(end).__name__ for end in ended] == ["JobReport", "ConfigurationError"]
+            assert (ended[0].stopped_by, ended[0].status.state) == (None, "complete")
+        bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+def test_a_pilot_leaves_the_plan_of_a_running_job_alone(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(60), chunk=20)
+        async with await bench.open() as job:
+            task = asyncio.create_task(job.run())
+            while job.status().state != "running":
+                await anyio.lowlevel.checkpoint()
+            with pytest.raises(ConfigurationError, match="running already"):
+                await job.pilot(5)
+            assert (await task).status.state == "complete"
+        assert len(here.ledger.contacts) == 60
+        bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+def test_a_closed_job_says_that_it_is_closed(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        async with await bench.open() as job:
+            await job.run()
+        await job.aclose()
+        looks = (job.status, job.report, job.unknown, job.verify, job.plan, lambda: list(job.receipts()))
+        for look in looks:
+            with pytest.raises(ConfigurationError, match="closed"):
+                look()
+
+    in_world(main)
+
+
+def test_rows_that_fail_at_last_do_not_fail_what_was_found_before(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        assert (await bench.run()).status.chunks == {"partial": 1}
+        [(workflow_id,)] = query(bench.path, "SELECT workflow_id FROM chunks")
+        here.sandbox.add_fault(
+            Fault(STATUS, status=200, body={"status": "failed", "workflow_id": workflow_id}, times=10)
+        )
+        status = (await bench.run()).status
+        assert (status.results, status.chunks) == ({"found": 1, "failed": 4}, {"done": 1})
+
+    in_world(main, shape=Shape(unfinished_rows=0.5, unfinished_s=6_000))

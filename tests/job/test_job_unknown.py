@@ -65,6 +65,15 @@ def test_sending_again_stops_at_its_own_wall(wall, sent, tmp_path):
     in_world(main)
 
 
+def test_sending_again_without_a_bound_is_refused(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5), enrichment_type="prospecting_only")
+        with pytest.raises(ConfigurationError, match="no bound"):
+            await bench.open(on_unknown="resubmit", max_duplicate_credits=10)
+
+    in_world(main)
+
+
 def test_sending_again_what_was_accepted_is_on_record(tmp_path):
     async def main(here):
         bench = await one_unknown(here, tmp_path, LOST)
@@ -153,8 +162,10 @@ def test_what_cannot_be_decided_is_refused_and_changes_nothing(tmp_path):
                 job.resolve(done[0][0], abandon=True)
             with pytest.raises(JournalError):
                 job.resolve(999, abandon=True)
-            with pytest.raises(JournalError):
-                job.resolve(number, accepted=done[0][1])  # it is another chunk's
+            with pytest.raises(JournalError, match="another chunk"):
+                job.resolve(number, accepted=done[0][1])
+            with pytest.raises(ConfigurationError, match="empty"):
+                job.resolve(number, accepted="")
         assert states(bench.path) == ["unknown", "done", "done"]
         assert not query(bench.path, "SELECT 1 FROM decisions")
 
@@ -261,6 +272,37 @@ def test_a_webhook_before_the_answer_is_kept_for_when_the_answer_is_lost(tmp_pat
     in_world(main)
 
 
+@pytest.mark.parametrize("decision", ["absent", "resubmit"])
+@pytest.mark.parametrize("when", ["before the run", "while the submit waits for its token"])
+def test_a_webhook_that_comes_after_the_decision_to_send_again_still_prevents_it(decision, when, tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5), webhook=HOOK)
+        here.sandbox.add_fault(LOST)
+        await bench.run()
+        async with await bench.open() as job, anyio.create_task_group() as group:
+            job.resolve(1, **{decision: True})
+            assert states(bench.path) == ["planned"]
+            if when != "before the run":
+                for _ in range(30):
+                    group.start_soon(here.client.public.validate_key)
+                await anyio.sleep(5)
+                group.start_soon(job.run)
+                await anyio.sleep(5)
+                assert here.submits() == 1
+            job.receive(tokens(bench)[0], payload(workflows(here)[0]))
+            assert states(bench.path) == ["accepted"]
+            if when == "before the run":
+                await job.run()
+        async with await bench.open() as job:
+            status = job.status()
+            assert (status.state, status.credits_at_risk) == ("complete", 0)
+            assert job.verify() == []
+        assert here.submits() == 1
+        bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
 def test_early_late_and_repeated_webhooks_are_harmless(tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(10), webhook=HOOK)
@@ -274,6 +316,41 @@ def test_early_late_and_repeated_webhooks_are_harmless(tmp_path):
         assert query(bench.path, "SELECT number, state, workflow_id, spent FROM chunks") == before
         assert (await bench.run()).status.state == "complete"
         bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+def test_a_webhook_that_names_the_workflow_of_another_chunk_changes_nothing(tmp_path):
+    async def main(here):
+        bench = await one_unknown(here, tmp_path, LOST, webhook=HOOK)
+        mine, another = workflows(here)[:2]
+        async with await bench.open() as job:
+            assert job.receive(tokens(bench)[0], payload(another))
+            assert (await job.run()).status.state == "complete_with_unknown"
+            assert job.receive(tokens(bench)[0], payload(mine))
+            assert (await job.run()).status.state == "complete"
+            assert job.verify() == []
+        bench.check(unknown_at_most=0)
+
+    in_world(main)
+
+
+@pytest.mark.parametrize("truncate", [None, 90])
+def test_an_answer_that_names_the_workflow_of_another_chunk_is_none(truncate, tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(10))
+        here.sandbox.set_credits(5)
+        await bench.run(max_credits=5)
+        here.sandbox.set_credits(100)
+        body = {
+            "workflow_id": workflows(here)[0],
+            "status": "pending",
+            "task_ids": [f"t{i}" for i in range(5)],
+        }
+        here.sandbox.add_fault(Fault(SUBMIT, when="after", status=202, body=body, truncate=truncate))
+        report = await bench.run()
+        assert (report.stopped_by, report.status.state) == (None, "complete_with_unknown")
+        bench.check(unknown_at_most=1)
 
     in_world(main)
 
@@ -355,11 +432,7 @@ def test_webhooks_over_the_wire(tmp_path):
                     people(15),
                     webhook=f"http://127.0.0.1:{port}/h",
                 )
-                try:
-                    job = await bench.open()
-                except ConfigurationError:
-                    pytest.skip("webhooks need https")
-                async with job:
+                async with await bench.open() as job:
                     report = await job.run()
                     assert report.status.state == "complete"
                     assert job.verify() == []
@@ -382,7 +455,7 @@ DAMAGE = {
     "a result is gone": "DELETE FROM results WHERE place = 2",
     "a duplicate too many": "INSERT INTO duplicates VALUES (99, 0)",
     "a chunk is gone": "DELETE FROM chunks WHERE number = 3",
-    "an invalid too many": "INSERT INTO invalid VALUES (99, 'x')",
+    "an invalid too many": "INSERT INTO reasons VALUES (1, 'x'); INSERT INTO invalid VALUES (99, 1)",
 }
 
 
@@ -395,7 +468,7 @@ def test_verify_finds_planted_damage(damage, tmp_path):
             assert job.verify() == []
             db = sqlite3.connect(bench.path)
             db.execute("PRAGMA ignore_check_constraints = ON")
-            db.execute(DAMAGE[damage])
+            db.executescript(DAMAGE[damage])
             db.commit()
             db.close()
             assert job.verify()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from cleanlist_async.job import job as job_module
+from cleanlist_async.job import opening
 from tests.job.auditor import audit
 from tests.support.virtual_sandbox import in_world, people
 
@@ -23,7 +23,7 @@ IMPORT = "*/csv-import"
 def chunks_of(contacts: int):
     """Let each chunk hold so many contacts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job_module, "_CHUNK_CONTACTS", contacts)
+        patch.setattr(opening, "_CHUNK_CONTACTS", contacts)
         yield
 
 

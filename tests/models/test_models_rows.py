@@ -8,7 +8,7 @@ from cleanlist_async.models.rows import EnrichmentRow
 
 
 def row(**raw: object) -> EnrichmentRow:
-    return EnrichmentRow.parse(raw)  # type: ignore[arg-type]
+    return EnrichmentRow(raw)  # type: ignore[arg-type]
 
 
 def test_an_empty_row() -> None:
@@ -112,3 +112,10 @@ def test_contact_data_is_not_in_its_repr() -> None:
     found = row(input={"email": "CANARY"}, other="CANARY")
     assert "CANARY" not in repr(found)
     assert found.raw["other"] == "CANARY"
+
+
+def test_it_reads_otherwise_where_we_know_better_and_keeps_the_servers_own() -> None:
+    found = row(task_id="t1", email="a@b.c")
+    other = found.but(task_id="t2", email=None)
+    assert (other.task_id, other.email, other.raw) == ("t2", None, found.raw)
+    assert other != found == row(task_id="t1", email="a@b.c")

@@ -223,3 +223,20 @@ def test_an_interactive_call_that_would_wait_too_long_is_told_so_and_costs_nothi
         assert_nothing_is_out(limiter)
 
     run(main())
+
+
+def test_thousands_that_are_cancelled_at_once_stop_nobody() -> None:
+    async def main() -> None:
+        limiter = new_limiter(ONE)
+        first = await limiter.acquire(ROUTE, INTERACTIVE)
+        leaving = [asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE)) for _ in range(3_000)]
+        await settle()
+        following = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE))
+        await settle()
+        for task in leaving:
+            task.cancel()
+        first.unsent()
+        (await following).unsent()
+        assert_nothing_is_out(limiter)
+
+    run(main())

@@ -83,11 +83,15 @@ def rate_share(server: StrictServer, limit: int) -> float:
 
 @pytest.mark.parametrize("keys", [1, 2, 3])
 @pytest.mark.parametrize("kind", EXACT)
-def test_exact_servers_reject_nothing_at_99_per_cent_of_the_rate(kind: LimitKind, keys: int) -> None:
+def test_exact_servers_reject_nothing_at_99_per_cent_of_the_rate(
+    kind: LimitKind, keys: int, every_store: str
+) -> None:
+    # A shared store is asked for each token of a burst that is tried: seconds, once in a busy spell.
+    least = 0.95 if every_store == "shared" else 0.99
     for seed in range(3):
         server = simulate(kind, seed, keys=keys, requests=300)
         assert server.rejections == []
-        assert rate_share(server, min(60, 30 * keys)) >= 0.99
+        assert rate_share(server, min(60, 30 * keys)) >= least
 
 
 @pytest.mark.parametrize("pace", ["burst", "smooth"])
@@ -138,9 +142,9 @@ def test_heavy_tailed_latencies(kind: LimitKind) -> None:
 
 
 def test_a_gateway_that_estimates_its_window_draws_few() -> None:
-    """One volley after the probe, then even pacing: also for those who were queued before the first 429."""
+    """Those that were in flight together, then even pacing: also for those queued before the first 429."""
     for seed in range(3):
-        assert len(simulate("weighted", seed, requests=400).rejections) <= 30
+        assert 0 < len(simulate("weighted", seed, requests=1000).rejections) < 10
         assert simulate("weighted", seed, requests=400, pace="smooth").rejections == []
 
 

@@ -266,3 +266,28 @@ def test_the_id_is_recovered_from_the_address_to_poll(name):
     assert outcome(name, body).workflow_id == ID
     for length in range(body.index(ID.encode()), body.index(ID.encode()) + len(ID) + 1):
         assert isinstance(outcome(name, body[:length], "incomplete"), CleanlistError)
+
+
+ODD = ("text", "", 7, 1.5, -1, True, None, [], [None], {}, {"a": 1}, "2026-01-01T00:00:00", 1_790_000_000_000)
+
+
+@pytest.mark.parametrize(("name", "field"), CASES)
+def test_what_is_read_straight_from_its_bytes_is_what_a_closer_look_would_find(name, field):
+    straight = 0
+    for value in ODD:
+        answer = put(sample_of(name), field.path, value)
+        read = OURS[name].parse_bytes(json.dumps(answer).encode())
+        if read is not None:
+            straight += 1
+            assert repr(read) == repr(OURS[name].parse(answer))
+    assert OURS[name].parse_bytes(json.dumps(sample_of(name)).encode()) is not None
+    assert straight
+
+
+@pytest.mark.parametrize("name", SPECIFIED)
+def test_what_is_no_answer_is_not_read_from_its_bytes(name):
+    read = OURS[name].parse_bytes
+    envelope = {"error": {"code": "internal_error"}, **sample_of(name)}
+    for body in (b"", b"[]", b"null", b"{", b"{}", b"\xff", json.dumps(envelope).encode()):
+        found = read(body)
+        assert found is None or (body == b"{}" and not model_of(name).known_by)

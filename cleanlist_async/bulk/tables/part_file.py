@@ -37,10 +37,13 @@ class PartFile:
 
     def write(self, text: str) -> None:
         """Append text. A character that the encoding has not turns the whole file into UTF-8."""
-        with self._explained():
-            self._drop_provisional()
+        try:  # once for each row, so not by a context manager
+            if self._truncate_to is not None:
+                self._drop_provisional()
             data = self._encoded(text)  # which may put another file in place of this one
             self._file.write(data)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def flush(self, provisional: Iterable[str] = ()) -> None:
         """Bring everything to the disk, and after it some lines that the next write replaces."""
@@ -107,10 +110,13 @@ class PartFile:
         try:
             yield
         except OSError as error:
-            raise self.error(
-                f"cannot be written ({error.strerror or error})",
-                "check the folder, its permissions and free space",
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> TableError:
+        return self.error(
+            f"cannot be written ({error.strerror or error})",
+            "check the folder, its permissions and free space",
+        )
 
 
 def _create_beside(target: Path) -> tuple[Path, BinaryIO]:

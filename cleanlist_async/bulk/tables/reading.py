@@ -128,7 +128,10 @@ class ContactTable:
 
     def contacts(self) -> Iterator[Contact]:
         """Read the contacts alone."""
-        return (row.contact for row in self.rows())
+        texts, build, positions = self.source.texts, self._build, self._positions
+        for record in self.source.records():
+            if record.cells is not None:
+                yield build(texts(record, positions))
 
 
 def known_format(path: str | os.PathLike[str]) -> TableFormat | None:

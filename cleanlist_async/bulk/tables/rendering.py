@@ -88,11 +88,8 @@ class CsvRendering:
 
     def enrichment(self, values: Sequence[str]) -> str:
         """Render the values, each guarded against formulas."""
-        # Our own reader refuses NUL, and so do spreadsheets.
-        guarded = (
-            guard(value).replace("\0", "\ufffd") for guard, value in zip(self._guards, values, strict=True)
-        )
-        return self._row(tuple(guarded))
+        guarded = [guard(value) for guard, value in zip(self._guards, values, strict=True)]
+        return self._row(guarded).replace("\0", "\ufffd")  # our own reader refuses NUL, as spreadsheets do
 
     def line(self, record: Record, enrichment: str) -> str:
         """Render a row; a blank line stays blank."""

@@ -59,6 +59,7 @@ class EnrichedWriter:
         self.name = os.fspath(path)
         self._table = table
         self._columns = tuple(columns)
+        self._known = frozenset(columns)
         self._overwrite = overwrite
         target = self._checked_target()
         self._rendering = _rendering(
@@ -147,7 +148,7 @@ class EnrichedWriter:
             self.part_path.unlink()
 
     def _enrichment(self, values: Mapping[str, str]) -> str:
-        if unknown := values.keys() - set(self._columns):
+        if unknown := values.keys() - self._known:
             raise ValueError(f"no such enrichment columns: {', '.join(sorted(unknown))}")
         return self._rendering.enrichment([values.get(column, "") for column in self._columns])
 

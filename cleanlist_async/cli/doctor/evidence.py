@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from cleanlist_async.cli.doctor.watching import Observation, WatchedCleanlist
-from cleanlist_async.client import Statistics
 from cleanlist_async.errors import (
     JSON,
     APIConnectionError,
@@ -18,6 +17,7 @@ from cleanlist_async.errors import (
 from cleanlist_async.facts import PUBLIC_PREFIX
 from cleanlist_async.models.public import KeyValidation
 from cleanlist_async.models.workspace import CreditsBalance, Whoami
+from cleanlist_async.statistics import Statistics
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import re
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,15 +69,17 @@ def resolve(console: Console, path: Path, chunk: int, answers: Answers, *, as_js
     with deciding(path) as (journal, header):
         risks = {found.number: found.credits_at_risk for found in unknown_chunks(journal, header)}
         decide(journal, header, chunk, decision, actor=_actor(), workflow_id=answers.accepted)
-        left = len(risks) - 1
+        left = len(risks.keys() - {chunk})
     at_risk = risks[chunk] if decision == "resubmit" else 0.0
     risk = f", at the risk of {number(at_risk)} credits" if at_risk else ""
     say(console, f"Chunk {chunk} {_TOLD[decision]}{risk}.")
     if left:
-        say(console, f"{plural(left, 'chunk')} more: cleanlist-async job unknown {path}")
+        command = shlex.join(["cleanlist-async", "job", "unknown", str(path)])
+        say(console, f"{plural(left, 'chunk')} more: {command}")
     else:
         say(console, "Resume the job:")
-        show_command(console, f"cleanlist-async job resume {path} {header.source_name}")
+        command = shlex.join(["cleanlist-async", "job", "resume", str(path), header.source_name])
+        show_command(console, command)
     if as_json:
         print_json({"chunk": chunk, "decision": decision, "credits_at_risk": at_risk, "unknown": left})
     return ExitCode.DONE

@@ -13,11 +13,9 @@ from cleanlist_async.cli.exits import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
 
-    from cleanlist_async.job.job import Job
+    from cleanlist_async.webhooks.receiver import WebhookReceiver
 
-_LARGEST_BODY: Final = 8 * 1024 * 1024
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -30,13 +28,16 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 @asynccontextmanager
-async def listening(job: Job, address: tuple[str, int] | None) -> AsyncGenerator[None]:
-    """Pass what is posted to ``/.../<token>`` to the job, which knows its tokens. None listens nowhere."""
+async def listening(
+    receiver: WebhookReceiver | None, address: tuple[str, int] | None
+) -> AsyncGenerator[None]:
+    """Pass what is posted to ``/.../<token>`` to the receiver. An address of None listens nowhere."""
     if address is None:
         yield
         return
     try:
         from starlette.applications import Starlette  # noqa: PLC0415 - its packages are an extra
+        from starlette.responses import Response  # noqa: PLC0415
         from starlette.routing import Route  # noqa: PLC0415
         from uvicorn import Config, Server  # noqa: PLC0415
     except ImportError as missing:
@@ -52,7 +53,11 @@ async def listening(job: Job, address: tuple[str, int] | None) -> AsyncGenerator
             yield
 
     async def receive(request: Request) -> Response:
-        return await _receive(job, request)
+        if receiver is None:  # a job without webhooks
+            return Response(status_code=404)
+        token = request.path_params["path"].rpartition("/")[2]
+        answer = await receiver.receive(token, request.headers.get("content-type"), request.stream())
+        return Response(status_code=answer.status)
 
     app = Starlette(routes=[Route("/{path:path}", receive, methods=["POST"])])
     server = QuietServer(Config(app, log_config=None, access_log=False, lifespan="off"))
@@ -67,21 +72,9 @@ async def listening(job: Job, address: tuple[str, int] | None) -> AsyncGenerator
 
 def _bound(address: tuple[str, int]) -> socket.socket:
     try:
-        return socket.create_server(address)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        return socket.create_server(address, family=family)
     except OSError as refusal:
         raise CommandError(
             f"cannot listen on {address[0]}:{address[1]} ({refusal.strerror}).", ExitCode.USAGE
         ) from refusal
-
-
-async def _receive(job: Job, request: Request) -> Response:
-    """Answer 2xx only once the event is on the disk; an unknown token is nobody's."""
-    from starlette.responses import Response  # noqa: PLC0415
-
-    body = bytearray()
-    async for received in request.stream():
-        body += received
-        if len(body) > _LARGEST_BODY:
-            return Response(status_code=413)
-    token = request.path_params["path"].rpartition("/")[2]
-    return Response(status_code=204 if job.receive(token, bytes(body)) else 404)

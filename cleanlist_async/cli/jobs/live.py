@@ -17,10 +17,10 @@ from rich.text import Text
 from cleanlist_async.cli.jobs.terminal import Terminal
 from cleanlist_async.cli.progress import window_use
 from cleanlist_async.cli.render import plural, say
-from cleanlist_async.client import Statistics
 from cleanlist_async.job.engine import WaitsFor
 from cleanlist_async.job.states import ChunkState
 from cleanlist_async.job.status import JobStatus
+from cleanlist_async.statistics import Statistics
 
 _SECONDS_BETWEEN_LINES: Final = 10.0
 _MINUTE_S: Final = 60.0

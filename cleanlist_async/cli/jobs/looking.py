@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,7 @@ class Look:
     def _open_table(self) -> ContactTable:
         table = (self.table or TableOptions()).open(self.source or "")
         if self.output is not None:
-            check_output(self.output, table, overwrite=self.overwrite)
+            check_output(self.output, table, overwrite=self.overwrite, kept=[self.journal])
         return table
 
     def _write_receipts(self, reader: JournalReader, table: ContactTable, output: str) -> None:
@@ -151,7 +152,8 @@ class Look:
             " support with the time, then say what you found:",
         )
         for how in ("--accepted WORKFLOW_ID", "--absent --i-checked", "--resubmit", "--abandon"):
-            show_command(self.console, f"cleanlist-async job resolve {self.journal} {rows[0][0]} {how}")
+            journal = shlex.quote(str(self.journal))
+            show_command(self.console, f"cleanlist-async job resolve {journal} {rows[0][0]} {how}")
 
 
 def _receipt_cells(receipt: Receipt) -> dict[str, str]:

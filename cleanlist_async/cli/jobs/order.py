@@ -15,10 +15,12 @@ from cleanlist_async.cli.exits import CommandError, ExitCode
 from cleanlist_async.cli.inputs import TableOptions, check_output
 from cleanlist_async.cli.jobs.listening import parse_address
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.job.job import ChosenMode, Job
-from cleanlist_async.job.records import Header
+from cleanlist_async.facts import MAX_CONTACTS_PER_REQUEST, EnrichmentType
+from cleanlist_async.job.job import Job
+from cleanlist_async.job.opening import ChosenMode
+from cleanlist_async.job.records import HalfFullPrice, Header
 from cleanlist_async.resources.public import check_enrichment_type, check_webhook_url
+from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class JobOrder:
     webhook: str | None = None
     listen: str | None = None
     submit_mode: ChosenMode = "auto"
+    half_full_price: HalfFullPrice = "full"
     on_unknown: Literal["hold", "resubmit"] = "hold"
     max_duplicate_credits: float | None = None
     cache: str | None = None
@@ -53,12 +56,17 @@ class JobOrder:
             )
         if self.listen is not None:
             parse_address(self.listen)
+        if self.pilot is not None and not 1 <= self.pilot <= MAX_CONTACTS_PER_REQUEST:
+            raise CommandError(
+                f"--pilot takes 1 to {MAX_CONTACTS_PER_REQUEST} contacts, not {self.pilot}.", ExitCode.USAGE
+            )
         if self.source == STDIN:
             raise CommandError("a job reads its input again when it is resumed; name a file.", ExitCode.USAGE)
         self.connection.open()
         table = self.table.open(self.source)
         if self.output is not None:
-            check_output(self.output, table, overwrite=self.overwrite)
+            kept = [self.journal, *([Path(self.cache)] if self.cache else [])]
+            check_output(self.output, table, overwrite=self.overwrite, kept=kept)
         return table
 
     def as_begun(self, header: Header) -> JobOrder:
@@ -68,9 +76,14 @@ class JobOrder:
             self,
             enrichment_type=header.enrichment_type,
             submit_mode=header.submit_mode,
+            half_full_price=header.half_full_price,
             webhook=header.webhook,
             consent=replace(self.consent, max_credits=limit),
         )
+
+    def receiver(self) -> WebhookReceiver | None:
+        """Return what takes the webhooks that come to ``--listen``, if there are any."""
+        return WebhookReceiver(self.webhook) if self.webhook and self.listen else None
 
     async def open(self, client: AsyncCleanlist, table: ContactTable) -> Job:
         """Begin the job, or resume it. Sends nothing."""
@@ -84,6 +97,7 @@ class JobOrder:
             on_unknown=self.on_unknown,
             max_duplicate_credits=self.max_duplicate_credits,
             cache=self.cache,
+            half_full_price=self.half_full_price,
         )
 
     def resume_command(self, *, is_written: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from cleanlist_async.errors import (
     CleanlistError,
     InsufficientCreditsError,
     JournalError,
+    UnknownOutcomeError,
 )
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.pilot import Pilot
@@ -138,7 +140,8 @@ class Run:
         """Open the client and the job, do one thing with it, and close both."""
 
         async def call() -> T:
-            async with self.order.connection.open() as client, await self.order.open(client, table) as job:
+            client = self.order.connection.open(self.order.receiver())
+            async with client, await self.order.open(client, table) as job:
                 return await do(client, job)
 
         return anyio.run(call)
@@ -204,7 +207,7 @@ class Run:
         watch = _Watch(client, job, pilot)
         address = parse_address(self.order.listen) if self.order.listen else None
         with showing(self.console, window_s, self.terminal) as view, signals.stopping(scope), scope:
-            async with listening(job, address), anyio.create_task_group() as group:
+            async with listening(client.webhooks, address), anyio.create_task_group() as group:
                 group.start_soon(watch.follow, view)
                 try:
                     await work()
@@ -253,6 +256,9 @@ class Run:
             case BudgetExceededError():
                 command += " --max-credits N"
                 say(self.console, "Resume it with a higher limit:")
+            case UnknownOutcomeError() if status.chunks.get(ChunkState.UNKNOWN):
+                self._tell_what_is_open(status, command)
+                return
             case _:
                 say(self.console, "All that was sent is in the journal. Resume it:")
         show_command(self.console, command)
@@ -265,7 +271,9 @@ class Run:
                 self.console,
                 f"{plural(unknown, 'chunk')} {are} unknown: perhaps accepted, perhaps paid. Decide:",
             )
-            show_command(self.console, f"cleanlist-async job unknown {self.order.journal}")
+            show_command(
+                self.console, shlex.join(["cleanlist-async", "job", "unknown", str(self.order.journal)])
+            )
         if unknown or status.state == "complete_with_unknown" or status.chunks.get(ChunkState.REFUSED):
             say(self.console, "Then resume it:" if unknown else "Ask for the rest:")
             show_command(self.console, command)

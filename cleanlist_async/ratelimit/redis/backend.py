@@ -17,7 +17,6 @@ import json
 import logging
 import math
 import os
-import random
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from cleanlist_async.ratelimit.shared.bucket import SharedBucket
 from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
 from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
 from cleanlist_async.ratelimit.shared.process import has_ended
-from cleanlist_async.shared_redis import Backoff, RedisUnavailableError, SharedRedis, explained
+from cleanlist_async.shared_redis import JITTER, Backoff, RedisUnavailableError, SharedRedis, explained
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -134,7 +133,7 @@ class RedisLimits:
         me = uuid.uuid4().hex[:12]
         for tries in range(_TRIES):
             if (looked := await self._look(names, me, insists=tries > 0)) is None:
-                await asyncio.sleep(random.uniform(0.5, 1.0) * min(_PAUSE_S * (tries + 1), _LONGEST_PAUSE_S))  # noqa: S311
+                await asyncio.sleep(JITTER.uniform(0.5, 1.0) * min(_PAUSE_S * (tries + 1), _LONGEST_PAUSE_S))
                 continue
             server, home = looked
             pool, kept = self._read(organization, home, server)

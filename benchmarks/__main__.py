@@ -1,0 +1,78 @@
+"""Run every benchmark with short settings, and write `benchmarks/results/`.
+
+    python -m benchmarks              # all of them, in under ten minutes
+    python -m benchmarks rate calls   # some of them: printed, nothing written
+    python -m benchmarks.rate --help  # one of them, with settings of its own
+
+Needs the extra: pip install -e '.[bench]'. Each runs in a fresh process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+
+from benchmarks import (
+    calls,
+    growth,
+    import_time,
+    job_journal,
+    job_plan,
+    job_soak,
+    makespan,
+    memory,
+    pipe,
+    rate,
+    report,
+    waiters,
+)
+from benchmarks.measuring import in_new_process
+
+BENCHMARKS: dict[str, Callable[[], report.Section]] = {
+    module.__name__.rpartition(".")[2]: module.measure
+    for module in (
+        rate,
+        calls,
+        import_time,
+        pipe,
+        memory,
+        makespan,
+        growth,
+        waiters,
+        job_plan,
+        job_journal,
+        job_soak,
+    )
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    names = parser.parse_args().names or list(BENCHMARKS)
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    start = time.perf_counter()
+    sections: list[report.Section] = []
+    for name in names:
+        began = time.perf_counter()
+        sections.append(in_new_process(BENCHMARKS[name]))
+        print(sections[-1].markdown(), flush=True)
+        print(f"({name}: {time.perf_counter() - began:.0f} s)\n", file=sys.stderr, flush=True)
+    if names == list(BENCHMARKS):
+        report.save(sections, machine(time.perf_counter() - start))
+
+
+def machine(seconds: float) -> str:
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python}, {platform.system()}, {os.cpu_count()} cores; the whole run took {seconds / 60:.1f} minutes."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The micro-batcher behind `enrich_one`: callers share bulk requests."""

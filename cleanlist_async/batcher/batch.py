@@ -1,0 +1,100 @@
+"""Contacts that wait for a request, and those that ride in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+
+from cleanlist_async.batcher.purchase import Caller, Purchase
+from cleanlist_async.bulk import settle
+from cleanlist_async.calls import CallOptions
+from cleanlist_async.chunking import Chunker, chunked
+from cleanlist_async.errors import Billed, RequestValidationError
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.identity import Prepared
+
+
+@dataclass(eq=False, slots=True)
+class Lane:
+    """Contacts of one enrichment type that wait for a request. First come, first served.
+
+    `next_batch` waits for a token, and will take along those who wait by then. There is one at a time: a
+    second would only take tokens for the crumbs that the first leaves.
+    """
+
+    enrichment_type: EnrichmentType
+    waiting: dict[Purchase, None] = field(default_factory=dict[Purchase, None])
+    next_batch: Batch | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Batch:
+    """Contacts that share a request, which is made for the `first` who came: with its options, in its trace.
+
+    `is_open` until an attempt was refused for what is in it: then it takes nobody else along.
+    """
+
+    lane: Lane
+    first: Purchase
+    purchases: list[Purchase] = field(default_factory=list[Purchase])
+    is_open: bool = True
+
+    @property
+    def options(self) -> CallOptions:
+        """How its requests are made."""
+        return self.first.options
+
+    @property
+    def callers(self) -> Iterator[Caller]:
+        """Everybody who waits for it."""
+        return chain.from_iterable(purchase.callers for purchase in self.purchases)
+
+    def until(self) -> float | None:
+        """Return the time at which the next of them gives up."""
+        return min((caller.until for caller in self.callers), default=None)
+
+    @property
+    def billed(self) -> Billed:
+        """Whether anything in it was paid for."""
+        return "unknown" if any(purchase.sent for purchase in self.purchases) else "no"
+
+    def close(self) -> list[Purchase]:
+        """Draw up who rides in the attempt that is sent now; return those whom nobody wants any more."""
+        wanted = [purchase for purchase in self.purchases if purchase.callers]
+        left = [purchase for purchase in self.purchases if not purchase.callers]
+        waiting = self.lane.waiting if self.is_open else {}
+        fitting = next(chunked((p.contact for p in chain(wanted, waiting)), Chunker()), list[Prepared]())
+        self.purchases = list(islice(chain(wanted, waiting), len(fitting)))
+        for purchase in self.purchases:
+            self.lane.waiting.pop(purchase, None)
+            purchase.sent = True
+        return left
+
+    def reopen(self) -> None:
+        """Note that the attempt was not accepted, and another may follow."""
+        for purchase in self.purchases:
+            purchase.sent = False
+
+    def set_aside(self, error: RequestValidationError) -> list[Purchase]:
+        """Take out those that a 422 names, and give their callers the reason. None: it names nobody here."""
+        named = {found.contact_index: found.msg for found in error.field_errors}
+        bad = {at: named[at] for at in range(len(self.purchases)) if at in named}
+        for at, reason in bad.items():
+            purchase = self.purchases[at]
+            purchase.deliver(settle.without_row(purchase.contact, "invalid", f"refused: {reason}"))
+        gone = [purchase for at, purchase in enumerate(self.purchases) if at in bad]
+        self.purchases = [purchase for at, purchase in enumerate(self.purchases) if at not in bad]
+        self.is_open = False
+        self.reopen()
+        return gone
+
+    def split(self) -> Batch:
+        """Cut off the second half of what is too large for one request."""
+        self.reopen()
+        middle = len(self.purchases) // 2
+        rest = self.purchases[middle:]
+        half = Batch(self.lane, rest[0], rest, is_open=False)
+        del self.purchases[middle:]
+        self.is_open = False
+        return half

@@ -1,0 +1,54 @@
+"""What happens in a client, told as it happens to ``AsyncCleanlist(on_event=...)``, a function of one event.
+
+::
+
+    def on_event(event: Event) -> None:
+        match event:
+            case CallFinished(operation=operation, duration_s=seconds, error=error):
+                histogram.record(seconds, {"operation": operation, "error": error or ""})
+            case RateLimited():
+                alarm.raise_for(event)
+
+The function is called in the event loop, in the middle of things: it should be quick, and hand on what takes
+time. What it raises is logged once and disturbs nothing. Events hold ids, counts and times; never a key, a
+contact, a body, a query or a sentence of the server. More kinds of event may come: ignore those you do not
+know.
+"""
+
+from cleanlist_async.events.delivery import Events, Listener, report_failure
+from cleanlist_async.events.kinds import (
+    AttemptFinished,
+    AttemptStarted,
+    CallDetached,
+    CallFinished,
+    CallStarted,
+    Event,
+    RateLimited,
+    RetryScheduled,
+    RunFinished,
+    RunKind,
+    RunStarted,
+    WorkflowAccepted,
+    WorkflowFinished,
+    identifier,
+)
+
+__all__ = [
+    "AttemptFinished",
+    "AttemptStarted",
+    "CallDetached",
+    "CallFinished",
+    "CallStarted",
+    "Event",
+    "Events",
+    "Listener",
+    "RateLimited",
+    "RetryScheduled",
+    "RunFinished",
+    "RunKind",
+    "RunStarted",
+    "WorkflowAccepted",
+    "WorkflowFinished",
+    "identifier",
+    "report_failure",
+]

@@ -1,0 +1,50 @@
+"""To the log, and to the function that the user of a client gave."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, TypeAlias
+
+from cleanlist_async.events.kinds import Event
+from cleanlist_async.events.log_lines import write
+
+Listener: TypeAlias = Callable[[Event], object]
+
+log: Final = logging.getLogger("cleanlist_async")
+
+
+class Events:
+    """Where the events of one client go."""
+
+    __slots__ = ("_has_failed", "_listener")
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        self._listener = listener
+        self._has_failed = False
+
+    @property
+    def are_all_wanted(self) -> bool:
+        """Whether anybody wants to hear of every request, and not only of what stands out."""
+        return self._listener is not None or log.isEnabledFor(logging.DEBUG)
+
+    def emit(self, event: Event) -> None:
+        """Deliver *event*. Raises nothing: whoever tells of a request must not be disturbed by it."""
+        with suppress(Exception):
+            write(event)
+        if self._listener is None:
+            return
+        try:
+            self._listener(event)
+        except Exception as problem:  # noqa: BLE001  # the listener is the caller's
+            first, self._has_failed = not self._has_failed, True
+            if first:
+                with suppress(Exception):
+                    report_failure("on_event", problem)
+
+
+def report_failure(what: str, problem: BaseException) -> None:
+    """Log that *what* failed; what the exception says, which may quote contacts, is for DEBUG only."""
+    log.warning("%s failed with %s", what, type(problem).__name__)
+    log.debug("%s failed", what, exc_info=problem)

@@ -1,0 +1,235 @@
+"""The kinds of event. All times are in seconds, all sizes in bytes of bodies, without headers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from cleanlist_async.errors import Billed
+from cleanlist_async.ratelimit import BucketState
+from cleanlist_async.redact import scrub
+from cleanlist_async.transport import Failure
+
+RunKind: TypeAlias = Literal["enrich", "job"]
+AttemptOutcome: TypeAlias = Literal["answered", "lost", "unsent"]
+"""``answered``, with whatever status; ``lost``, where bytes left and no whole answer came; ``unsent``."""
+
+_IDENTIFIER: Final = re.compile(r"[\w.:;=,~-]{1,200}", re.ASCII)
+_NO_IDENTIFIER: Final = "***"
+
+
+def identifier(text: str) -> str:
+    """Return an id or a code of the server's, or ``***`` where it gave something else in its place.
+
+    A sentence, an e-mail address or the address of a profile never passes, nor does a key.
+    """
+    return text if _IDENTIFIER.fullmatch(text) and scrub(text) == text else _NO_IDENTIFIER
+
+
+# -- one call --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A call began, and waits for its turn.
+
+    Attributes
+    ----------
+    call
+        Its number in this process, which every event of the call carries.
+    operation
+        Its name, as ``submit_bulk``; of `client.request`, the method and the path.
+    path
+        The template of its path, as ``/lead-lists/{list_id}``; empty for a download.
+    paid
+        Whether it can spend credits.
+
+    """
+
+    call: int
+    operation: str
+    method: str
+    path: str
+    base_url: str
+    paid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """A request is being sent, after `waited_s` seconds for the rate limit.
+
+    `attempt` counts from 1. `key` is the name of the key it is sent with, made of its fingerprint; None for a
+    session token.
+    """
+
+    call: int
+    operation: str
+    attempt: int
+    waited_s: float
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFinished:
+    """A request was answered, or never will be.
+
+    `failure` is what went wrong below HTTP, if anything did.
+    """
+
+    call: int
+    operation: str
+    attempt: int
+    outcome: AttemptOutcome
+    duration_s: float
+    status: int | None
+    failure: Failure | None
+    sent_bytes: int
+    received_bytes: int
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimited:
+    """The server answered 429.
+
+    `asked_s` is the pause it asked for, `named` the limit it named, each None where it did not. `buckets` are
+    those that are paused now, with `paused_for_s`, and the `capacity` we keep to from here.
+    """
+
+    call: int
+    operation: str
+    asked_s: float | None
+    named: str | None
+    buckets: tuple[BucketState, ...]
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryScheduled:
+    """An attempt failed, and another one follows after `wait_s` seconds and a turn in the line.
+
+    `error` is the name of the error's class, `code` the server's own.
+    """
+
+    call: int
+    operation: str
+    attempt: int
+    wait_s: float
+    error: str
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished:
+    """A call returned or raised.
+
+    Attributes
+    ----------
+    attempts, waited_s, retry_wait_s
+        Requests that were begun; seconds for the rate limit, and between attempts.
+    status, request_id
+        Of the last answer; None if there was none.
+    sent_bytes, received_bytes
+        Of all attempts.
+    error, code
+        The name of the error's class (``CancelledError`` is one), and the server's code; None if it returned.
+    billed
+        As on the error; of a paid call that returned, ``"yes"``.
+    credits
+        Credits charged, where the answer says so.
+
+    """
+
+    call: int
+    operation: str
+    attempts: int
+    waited_s: float
+    retry_wait_s: float
+    duration_s: float
+    status: int | None
+    sent_bytes: int
+    received_bytes: int
+    request_id: str | None
+    error: str | None
+    code: str | None
+    billed: Billed
+    credits: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetached:
+    """The caller of a paid request went away while it was on its way; it was seen through without them.
+
+    `workflow_id` is what it started, to be collected for free; None where its outcome is not known.
+    """
+
+    call: int
+    operation: str
+    workflow_id: str | None
+
+
+# -- milestones ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowAccepted:
+    """The server started a workflow, of so many contacts where it says how many."""
+
+    call: int
+    operation: str
+    workflow_id: str
+    contacts: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowFinished:
+    """A workflow that was waited for is over; it was asked about `asked` times.
+
+    `after_s` counts from its submit, or from when it was first asked about if this client did not submit it.
+    `status` is the server's word for how it ended.
+    """
+
+    workflow_id: str | None
+    status: str
+    after_s: float
+    asked: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A bulk run or a run of a job began. `contacts` is None for a source without a length."""
+
+    kind: RunKind
+    enrichment_type: str
+    contacts: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """A run is over; `error` is the name of the class of what stopped it early, or None.
+
+    Counts and credits are of this run: a job that was resumed counts what it settled since.
+    """
+
+    kind: RunKind
+    contacts: int
+    found: int
+    credits: float
+    duration_s: float
+    error: str | None
+
+
+Event: TypeAlias = (
+    CallStarted
+    | AttemptStarted
+    | AttemptFinished
+    | RateLimited
+    | RetryScheduled
+    | CallFinished
+    | CallDetached
+    | WorkflowAccepted
+    | WorkflowFinished
+    | RunStarted
+    | RunFinished
+)

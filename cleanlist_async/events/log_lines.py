@@ -1,0 +1,115 @@
+"""Events as lines of the log: milestones at INFO, what needs an eye at WARNING, single requests at DEBUG."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from cleanlist_async.events.kinds import (
+    AttemptFinished,
+    AttemptStarted,
+    CallDetached,
+    CallFinished,
+    CallStarted,
+    Event,
+    RateLimited,
+    RetryScheduled,
+    RunFinished,
+    RunStarted,
+    WorkflowAccepted,
+    WorkflowFinished,
+)
+from cleanlist_async.redact import one_line
+
+log: Final = logging.getLogger("cleanlist_async")
+log.addHandler(logging.NullHandler())
+
+_LONGEST_LINE: Final = 200
+
+
+def write(event: Event) -> None:
+    """Log *event* at its level, on one line."""
+    level = _level(event)
+    if log.isEnabledFor(level):
+        line = _request_line(event) if level == logging.DEBUG else _milestone_line(event)
+        log.log(level, "%s", one_line(line, _LONGEST_LINE))
+
+
+def _level(event: Event) -> int:
+    match event:
+        case RateLimited() | CallDetached() | CallFinished(error="UnknownOutcomeError"):
+            return logging.WARNING
+        case RunFinished():
+            return logging.WARNING if event.error else logging.INFO
+        case WorkflowAccepted() | WorkflowFinished() | RunStarted():
+            return logging.INFO
+        case _:
+            return logging.DEBUG
+
+
+def _milestone_line(event: Event) -> str:
+    match event:
+        case RateLimited():
+            line = f"429 on {event.operation}{_id(event.request_id)}: {_pauses(event)}"
+        case CallFinished():
+            line = f"{event.operation} was sent, and may have been processed{_why(event)}"
+        case CallDetached():
+            outcome = (
+                f"workflow {event.workflow_id} was accepted" if event.workflow_id else "its end is unknown"
+            )
+            line = f"the caller of {event.operation} was cancelled, and {outcome}"
+        case WorkflowAccepted():
+            line = f"workflow {event.workflow_id} accepted: {_contacts(event.contacts)}"
+        case WorkflowFinished():
+            line = f"workflow {event.workflow_id} {event.status} after {event.after_s:.0f} s"
+        case RunStarted():
+            line = f"{event.kind} began: {_contacts(event.contacts)}, {event.enrichment_type}"
+        case RunFinished():
+            ended = f"stopped by {event.error}" if event.error else "finished"
+            counts = f"{_contacts(event.contacts)}, {event.found:,} found, {event.credits:,.10g} credits"
+            line = f"{event.kind} {ended} after {event.duration_s:.0f} s: {counts}"
+        case _:
+            line = ""
+    return line
+
+
+def _request_line(event: Event) -> str:
+    match event:
+        case CallStarted():
+            line = f"#{event.call} {event.operation}: {event.method} {event.path}"
+        case AttemptStarted():
+            line = f"#{event.call} attempt {event.attempt} after {event.waited_s:.3g} s for the rate limit"
+        case AttemptFinished():
+            came = event.status or event.failure or "no answer"
+            line = f"#{event.call} attempt {event.attempt} {event.outcome}: {came}, {event.duration_s:.3g} s"
+        case RetryScheduled():
+            line = f"#{event.call} again in {event.wait_s:.3g} s: {event.error}{_code(event.code)}"
+        case CallFinished():
+            line = f"#{event.call} done in {event.duration_s:.3g} s, {event.attempts} attempts{_why(event)}"
+        case _:
+            line = ""
+    return line
+
+
+def _why(event: CallFinished) -> str:
+    return f": {event.error}{_code(event.code)}{_id(event.request_id)}" if event.error else ""
+
+
+def _pauses(event: RateLimited) -> str:
+    paused = (
+        f"{bucket.name} paused for {bucket.paused_for_s:.3g} s, then {bucket.capacity} of {bucket.limit}"
+        for bucket in event.buckets
+    )
+    return "; ".join(paused) or "no pause"
+
+
+def _contacts(count: int | None) -> str:
+    return "contacts" if count is None else f"{count:,} contacts"
+
+
+def _id(request_id: str | None) -> str:
+    return f" ({request_id})" if request_id else ""
+
+
+def _code(code: str | None) -> str:
+    return f" [{code}]" if code else ""

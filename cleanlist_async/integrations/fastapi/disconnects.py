@@ -1,0 +1,42 @@
+"""A caller that hangs up: what it waited for is given up, and need not be paid if it was not sent yet."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import anyio
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+T = TypeVar("T")
+
+
+async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
+    """Await *work*, which is cancelled when the caller of *request* hangs up.
+
+    FastAPI itself lets an endpoint run on for nobody. An `enrich_one` that is cancelled before its
+    contact was submitted costs nothing; after that it is paid, and whoever asks next for the same
+    contact shares it. The body of the request must have been read, as it has been in any endpoint that
+    declares one. Raises ClientDisconnect once the caller is gone.
+    """
+    outcome: list[T] = []
+    failure: Exception | None = None
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        try:
+            outcome.append(await work)
+        except Exception as error:  # noqa: BLE001  # carried out of the group as it is, not in an ExceptionGroup
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if not outcome:
+        raise ClientDisconnect
+    return outcome[0]

@@ -1,0 +1,55 @@
+"""A health probe: can the client send, and what does its limiter say."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.integrations.fastapi.lifespan import DEFAULT_NAME, cleanlist_client
+
+
+class Health(BaseModel):
+    """The state of a client. It holds no key, no name and no contact, and may be public."""
+
+    status: Literal["ok", "degraded"] = Field(
+        description="`degraded` while a 429 pauses the client, or makes it keep to less than the limit"
+    )
+    tokens_available: int = Field(description="Requests that could be sent at once")
+    waiting: int = Field(description="Requests that wait for the rate limit")
+    paused_for_s: float = Field(description="Seconds for which nothing is sent, because the server asked so")
+    rejected_429: int = Field(description="Requests that were answered 429, since the start")
+    requests: int = Field(description="Requests sent, since the start")
+
+
+def health_of(client: AsyncCleanlist) -> Health:
+    """Return the health of *client*. Sends nothing."""
+    now = client.statistics()
+    is_slowed = any(bucket.capacity < bucket.limit for bucket in now.buckets)
+    return Health(
+        status="degraded" if now.paused_for_s > 0 or is_slowed else "ok",
+        tokens_available=now.available,
+        waiting=now.waiting,
+        paused_for_s=round(now.paused_for_s, 3),
+        rejected_429=now.rejected_429,
+        requests=now.requests,
+    )
+
+
+def health_router(
+    path: str = "/health", *, name: str = DEFAULT_NAME, dependencies: Sequence[Any] = ()
+) -> APIRouter:
+    """Return a router with one probe, ``GET path``, for the client called *name*.
+
+    It answers 200 also when degraded: a client that waits is doing its work, and a restart would only make
+    it forget how much of its limit is used. *dependencies* guard it, as those of any route.
+    """
+    router = APIRouter()
+
+    # No annotation of this module may be postponed: FastAPI could not see `name` from outside.
+    @router.get(path, summary="Whether enrichments can be sent", tags=["health"], dependencies=dependencies)
+    async def health(client: Annotated[AsyncCleanlist, Depends(cleanlist_client(name))]) -> Health:
+        return health_of(client)
+
+    return router

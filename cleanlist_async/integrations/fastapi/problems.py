@@ -1,0 +1,256 @@
+"""Our errors as answers of your application: application/problem+json, as RFC 9457 has it.
+
+A caller of yours learns what to do next, and nothing else: no text of the server's, which may echo
+contacts, nothing of your key or your plan.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError as InvalidRequest
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
+
+from cleanlist_async import errors
+from cleanlist_async.bulk.tables import TableError
+from cleanlist_async.errors import (
+    APIError,
+    Billed,
+    CleanlistError,
+    FieldError,
+    OverloadedError,
+    RequestValidationError,
+)
+from cleanlist_async.facts import LEGACY_429_BACKOFF_S
+
+log: Final = logging.getLogger("cleanlist_async")
+
+MEDIA_TYPE: Final = "application/problem+json"
+REQUEST_ID_HEADER: Final = "Cleanlist-Request-Id"
+
+
+class Answer(NamedTuple):
+    """What a class of errors is answered with: a status, and a sentence for whoever called you."""
+
+    status: HTTPStatus
+    detail: str
+
+
+_NOT_SET_UP: Final = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "This application is not set up correctly.")
+_TROUBLE: Final = Answer(HTTPStatus.BAD_GATEWAY, "The enrichment service has a problem.")
+_AWAY: Final = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "The enrichment service is away for the moment.")
+_LACKING: Final = Answer(HTTPStatus.NOT_IMPLEMENTED, "The enrichment service does not offer this.")
+_NOT_YET: Final = Answer(HTTPStatus.GATEWAY_TIMEOUT, "The result did not come in time.")
+_PRICE: Final = Answer(HTTPStatus.CONFLICT, "The price that was quoted does not hold for this request.")
+
+ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
+    CleanlistError: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "The enrichment failed."),
+    errors.APIError: _TROUBLE,
+    errors.BadRequestError: Answer(HTTPStatus.BAD_REQUEST, "The request cannot be taken as it stands."),
+    errors.RequestValidationError: Answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "A field is missing or has the wrong form."
+    ),
+    errors.SpendCapExceededError: _PRICE,
+    errors.QuoteError: _PRICE,
+    errors.InsufficientCreditsError: Answer(
+        HTTPStatus.PAYMENT_REQUIRED, "There are not enough credits for this."
+    ),
+    errors.AuthenticationError: _NOT_SET_UP,  # our key is no good, which is no fault of the caller's
+    errors.PermissionDeniedError: _NOT_SET_UP,
+    errors.NotFoundError: Answer(HTTPStatus.NOT_FOUND, "There is no such thing."),
+    errors.ConflictError: Answer(HTTPStatus.CONFLICT, "The request conflicts with another one."),
+    errors.VersionDeprecatedError: _NOT_SET_UP,
+    errors.PayloadTooLargeError: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large."),
+    errors.RateLimitError: Answer(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests: wait, then try again."),
+    errors.InternalServerError: _TROUBLE,
+    errors.FeatureNotAvailableError: _LACKING,
+    errors.NotEnabledError: _LACKING,
+    errors.FiltersUnavailableError: _AWAY,
+    errors.ServiceUnavailableError: _AWAY,
+    errors.WorkflowTimeoutError: _NOT_YET,
+    errors.APIConnectionError: Answer(HTTPStatus.BAD_GATEWAY, "The enrichment service cannot be reached."),
+    errors.APITimeoutError: _NOT_YET,
+    errors.MalformedResponseError: _TROUBLE,
+    errors.UnknownOutcomeError: Answer(
+        HTTPStatus.BAD_GATEWAY, "Nobody can say whether this was done and paid: do not simply send it again."
+    ),
+    errors.WorkflowFailedError: Answer(HTTPStatus.BAD_GATEWAY, "The enrichment service gave this up."),
+    errors.WaitTimeoutError: _NOT_YET,
+    errors.DeadlineExceededError: _NOT_YET,
+    errors.OverloadedError: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "Too many contacts wait already."),
+    errors.BudgetExceededError: Answer(HTTPStatus.PAYMENT_REQUIRED, "The credits for this are used up."),
+    errors.JournalError: _NOT_SET_UP,
+    errors.JournalLockedError: Answer(HTTPStatus.CONFLICT, "Another process works on this."),
+    errors.InputChangedError: Answer(HTTPStatus.CONFLICT, "The contacts are not those that this began with."),
+    errors.ConfigurationError: _NOT_SET_UP,
+    TableError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, "The table of contacts cannot be read."),
+}
+"""The answer to each error; one that is not here is answered like its parent."""
+
+_RETRY_AFTER: Final = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_HUNG_UP: Final = 499
+"""What proxies note for a caller that did not wait. Nobody is there to read it."""
+_PLAIN_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+"""A request id or code of the server's that is one: its text could be anything, and goes into a header."""
+_FIELD_MESSAGES: Final = {"missing": "This field is required.", "extra_forbidden": "This field is not known."}
+
+
+class FieldProblem(BaseModel):
+    """One invalid field: the path to it, what is wrong, and the machine-readable kind of that."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class Problem(BaseModel):
+    """An error as application/problem+json (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str = Field(description="The phrase of the HTTP status")
+    status: int
+    detail: str
+    code: str = Field(description="The error by name: `insufficient_credits`, say")
+    retryable: bool = Field(
+        description="Whether the same request may be sent again, at no risk of paying twice"
+    )
+    billed: Billed = Field(description="Whether credits were spent")
+    request_id: str | None = Field(None, description="Cleanlist's id of the request, for their support")
+    retry_after_s: int | None = Field(None, description="Seconds to wait, as in the header `Retry-After`")
+    errors: list[FieldProblem] | None = Field(None, description="The fields that are invalid")
+
+
+def problem_of(error: CleanlistError) -> Problem:
+    """Return what a caller of yours may know of *error*: no contact data, no text of the server's."""
+    answer = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    retryable = error.retryable and error.safe_to_retry
+    return Problem(
+        title=answer.status.phrase,
+        status=answer.status,
+        detail=answer.detail,
+        code=_code(type(error)),
+        retryable=retryable,
+        billed=error.billed,
+        request_id=_plain_id(error.request_id),
+        retry_after_s=_whole_seconds(error) if retryable and answer.status in _RETRY_AFTER else None,
+        errors=_field_problems(error) or None,
+    )
+
+
+def install_error_handlers(app: FastAPI, *, invalid_requests: bool = False) -> None:
+    """Answer every CleanlistError that leaves an endpoint of *app* with its `Problem`.
+
+    The status tells the caller's faults (400, 402, 404, 409, 413, 422, 429) from those of your application,
+    which are 500 (a bad key is one: never 401), and from those of Cleanlist, 501 to 504. 429 and 503 carry
+    ``Retry-After`` in whole seconds where a retry is safe; the request id is in ``Cleanlist-Request-Id``
+    as well. Each is logged, without contact data.
+
+    With *invalid_requests*, requests that FastAPI itself refuses are answered in the same form, and without
+    the values that FastAPI would send back.
+    """
+    app.add_exception_handler(CleanlistError, _answer)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    if invalid_requests:
+        app.add_exception_handler(InvalidRequest, _answer_invalid_request)
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of these problems, or of all, for ``responses=`` of a route or router."""
+    wanted = statuses or sorted({answer.status.value for answer in ANSWERS.values()})
+    return {
+        status: {
+            "description": " ".join(dict.fromkeys(_details(status))) or HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": _schema()}},
+        }
+        for status in wanted
+    }
+
+
+async def _answer(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, CleanlistError):
+        raise error
+    problem = problem_of(error)
+    log.log(
+        logging.WARNING if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO,
+        "answered %d for %s (code %s, request %s, billed %s)",
+        problem.status,
+        type(error).__name__,
+        _plain_id(error.code) if isinstance(error, APIError) else None,
+        problem.request_id,
+        problem.billed,
+    )
+    return _response(problem)
+
+
+async def _answer_invalid_request(_request: Request, error: Exception) -> JSONResponse:
+    problem = problem_of(RequestValidationError())
+    found = error.errors() if isinstance(error, InvalidRequest) else ()
+    problem.errors = [FieldProblem(loc=list(one["loc"]), msg=one["msg"], type=one["type"]) for one in found]
+    return _response(problem)
+
+
+async def _answer_nobody(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=_HUNG_UP)
+
+
+def _response(problem: Problem) -> JSONResponse:
+    headers = {REQUEST_ID_HEADER: problem.request_id} if problem.request_id else {}
+    if problem.retry_after_s is not None:
+        headers["Retry-After"] = str(problem.retry_after_s)
+    content = problem.model_dump(mode="json", exclude_none=True)
+    return JSONResponse(content, problem.status, headers, media_type=MEDIA_TYPE)
+
+
+def _plain_id(text: str | None) -> str | None:
+    return text if text and _PLAIN_ID.fullmatch(text) else None
+
+
+def _code(kind: type[CleanlistError]) -> str:
+    """Return the name of an error class as a code: ``RateLimitError`` is ``rate_limit``."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__.removesuffix("Error"))
+    return words.lower()
+
+
+def _whole_seconds(error: CleanlistError) -> int:
+    asked = error.retry_after_s if isinstance(error, APIError | OverloadedError) else None
+    return max(1, math.ceil(LEGACY_429_BACKOFF_S if asked is None else asked))
+
+
+def _field_problems(error: CleanlistError) -> list[FieldProblem]:
+    if isinstance(error, TableError):
+        place = [part for part in ("row", error.row, error.column) if part is not None]
+        return [FieldProblem(loc=place, msg=error.problem, type="table")] if error.problem else []
+    if not isinstance(error, RequestValidationError):
+        return []
+    if error.status is None:
+        return [FieldProblem(loc=list(one.loc), msg=one.msg, type=one.type) for one in error.field_errors]
+    return [_in_our_words(found) for found in error.field_errors]
+
+
+def _in_our_words(found: FieldError) -> FieldProblem:
+    """Leave out the server's, which may quote the value, perhaps that of another caller's contact."""
+    return FieldProblem(
+        loc=[part if isinstance(part, int) else _plain_id(part) or "?" for part in found.loc],
+        msg=_FIELD_MESSAGES.get(found.type, "This field is not valid."),
+        type=_plain_id(found.type) or "invalid",
+    )
+
+
+def _details(status: int) -> Iterable[str]:
+    return (answer.detail for answer in ANSWERS.values() if answer.status == status)
+
+
+def _schema() -> dict[str, Any]:
+    """Return the schema of a problem in one piece: OpenAPI registers models for application/json only."""
+    schema = Problem.model_json_schema()
+    parts = schema.pop("$defs")
+    schema["properties"]["errors"]["anyOf"][0]["items"] = parts[FieldProblem.__name__]
+    return schema

@@ -1,0 +1,32 @@
+"""The route at which Cleanlist's webhooks arrive."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from cleanlist_async.webhooks.receiver import WebhookReceiver
+
+
+def webhook_router(
+    receiver: WebhookReceiver, *, prefix: str | None = None, include_in_schema: bool = False
+) -> APIRouter:
+    """Return a router that gives what is posted to ``prefix/{token}`` to *receiver*, and answers as it says.
+
+    The prefix is by default the path of the receiver's public address; give the one that your proxy leaves
+    where that is another. The body is read in pieces, and no further than the receiver's limit. The route
+    is for Cleanlist alone, so the documentation of your API leaves it out.
+    """
+    router = APIRouter(prefix=urlsplit(receiver.public_url).path if prefix is None else prefix)
+
+    @router.post("/{token}", status_code=204, include_in_schema=include_in_schema, tags=["webhooks"])
+    async def receive(token: str, request: Request) -> Response:
+        """Take an event of Cleanlist."""
+        answer = await receiver.receive(token, request.headers.get("Content-Type"), request.stream())
+        if answer.reason is None:
+            return Response(status_code=answer.status)
+        return PlainTextResponse(answer.reason, answer.status)
+
+    return router

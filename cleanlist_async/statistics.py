@@ -1,0 +1,150 @@
+"""What a client has done so far, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cleanlist_async.ratelimit import BucketState, RateLimiter, Route
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a client counts while it works."""
+
+    requests: int = 0
+    answered: int = 0
+    rejected_429: int = 0
+    retries: int = 0
+    status_requests: int = 0
+    waited_s: float = 0.0
+    waiting: int = 0
+    credits_charged: float = 0.0
+    credits_estimated: float = 0.0
+    detached_workflows: list[str] = field(default_factory=list[str])
+
+    def count_credits(self, charged: float | None, estimated: float) -> None:
+        """Add what one contact cost: by the server's word, else by the price list."""
+        if charged is None:
+            self.credits_estimated += estimated
+        else:
+            self.credits_charged += charged
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatistics:
+    """What `enrich_one` has done so far.
+
+    Attributes
+    ----------
+    callers
+        Calls with a contact that could be sent.
+    waiting
+        Contacts that wait for a request now.
+    contacts, batches, largest_batch
+        Contacts that were accepted, in how many requests, and in the largest of them.
+    shared
+        Calls that rode on another's purchase, for nothing.
+    overloaded
+        Calls that were refused because too many waited.
+    queued_p50_s, queued_p99_s
+        Seconds until the contact's request was accepted, of the last 2,000 callers.
+    answered_p50_s, answered_p99_s
+        Seconds until the caller had its answer, of the last 2,000.
+
+    """
+
+    callers: int = 0
+    waiting: int = 0
+    contacts: int = 0
+    batches: int = 0
+    largest_batch: int = 0
+    shared: int = 0
+    overloaded: int = 0
+    queued_p50_s: float = 0.0
+    queued_p99_s: float = 0.0
+    answered_p50_s: float = 0.0
+    answered_p99_s: float = 0.0
+
+    @property
+    def mean_batch(self) -> float:
+        """Contacts in a request, on average."""
+        return self.contacts / self.batches if self.batches else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a client has done so far, and the state of its buckets.
+
+    Attributes
+    ----------
+    retries
+        Repeated attempts.
+    waited_s
+        The sum of the seconds that requests waited for the rate limit.
+    waiting, eta_s
+        Requests that wait for it now, and in about how many seconds the last of them will be sent.
+    available
+        Requests that could be sent at once.
+    buckets
+        Those of the client's keys, and its organization's.
+    paused_for_s
+        Seconds for which the server asked to send none.
+    detached_workflows
+        Submits that were accepted after their caller had gone.
+    credits_charged, credits_estimated
+        Credits of the contacts that runs, jobs and `enrich_one` have settled: those the server told, and, by
+        the price list, those of all others. Their sum is what was spent.
+
+    """
+
+    requests: int
+    answered: int
+    rejected_429: int
+    retries: int
+    waited_s: float
+    waiting: int
+    status_requests: int
+    detached_workflows: tuple[str, ...]
+    buckets: tuple[BucketState, ...]
+    available: int
+    paused_for_s: float
+    enrich_one: BatchStatistics
+    credits_charged: float = 0.0
+    credits_estimated: float = 0.0
+    eta_s: float = 0.0
+
+
+def statistics_of(
+    counters: Counters, limiter: RateLimiter, route: Route, enrich_one: BatchStatistics
+) -> Statistics:
+    """Return the numbers of this moment, of a client that sends on *route*."""
+    buckets = limiter.states(route)
+    return Statistics(
+        requests=counters.requests,
+        answered=counters.answered,
+        rejected_429=counters.rejected_429,
+        retries=counters.retries,
+        waited_s=counters.waited_s,
+        waiting=counters.waiting,
+        status_requests=counters.status_requests,
+        detached_workflows=tuple(counters.detached_workflows),
+        buckets=buckets,
+        available=limiter.available(route),
+        paused_for_s=limiter.store.paused_for_s(route, limiter.clock()),
+        enrich_one=enrich_one,
+        credits_charged=counters.credits_charged,
+        credits_estimated=counters.credits_estimated,
+        eta_s=_eta_s(counters.waiting, buckets, limiter, route),
+    )
+
+
+def _eta_s(waiting: int, buckets: tuple[BucketState, ...], limiter: RateLimiter, route: Route) -> float:
+    """Return the seconds until *waiting* requests are sent: tokens come back once in a window."""
+    if not waiting:
+        return 0.0
+    limits = limiter.limits
+    *keys, organization = (
+        limits.window_s if bucket.opens_in_s is None else bucket.opens_in_s for bucket in buckets
+    )
+    opens_in_s = max(min(keys, default=0.0), organization)
+    return opens_in_s + (waiting - 1) // limits.per_window(len(route.keys)) * limits.window_s

@@ -1,0 +1,1 @@
+"""Webhooks: the receiver of an application, and the submits of a client that expect them."""

@@ -1,0 +1,90 @@
+"""One webhook as it came in: read within a limit of bytes, and taken for nothing more than it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+from cleanlist_async.decode import parse_json
+from cleanlist_async.models.public import BulkStatus, WebhookPayload
+
+_LONGEST_ID: Final = 128
+
+
+class RefusedEventError(Exception):
+    """What came is not an event that can be taken. `status` is the HTTP status that says so."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event that names a workflow. Whether it may be believed depends on whose it is."""
+
+    workflow_id: str
+    payload: WebhookPayload
+
+    @classmethod
+    def read(cls, body: bytes) -> Event:
+        """Read the body of a webhook. Raises RefusedEventError 400 for what is none."""
+        try:
+            payload = WebhookPayload.model_validate(parse_json(body))
+        except (ValueError, RecursionError):
+            payload = None
+        if payload is None:  # outside of the handler: a ValidationError quotes the body
+            raise RefusedEventError(400, "not a JSON object")
+        if not payload.workflow_id or len(payload.workflow_id) > _LONGEST_ID:
+            raise RefusedEventError(400, "names no workflow")
+        return cls(payload.workflow_id, payload)
+
+    def completes(self, workflow_id: str, task_ids: Collection[str]) -> bool:
+        """Whether it holds the whole outcome of a workflow with exactly these tasks.
+
+        A workflow that failed has no rows that could prove whose it is.
+        """
+        payload = self.payload
+        ids = [row.task_id for row in payload.rows]
+        return (
+            self.workflow_id == workflow_id
+            and payload.is_final
+            and not payload.failed
+            and payload.is_complete
+            and all(row.is_final for row in payload.rows)
+            and len(ids) == len(set(ids)) > 0
+            and set(ids) == set(task_ids)
+        )
+
+    @property
+    def status(self) -> BulkStatus:
+        """What a status request would answer."""
+        return self.payload.as_status()
+
+
+def check_content_type(content_type: str | None) -> None:
+    """Raise RefusedEventError 415 unless it is JSON."""
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise RefusedEventError(415, "not application/json")
+
+
+async def read_body(body: bytes | AsyncIterable[bytes], limit: int) -> bytes:
+    """Return the whole body. Raises RefusedEventError 413 as soon as it is longer than *limit* bytes."""
+    if isinstance(body, bytes | bytearray | memoryview):
+        if len(body) > limit:
+            raise RefusedEventError(413, "too large")
+        return bytes(body)
+    whole = bytearray()
+    try:
+        async for chunk in body:
+            whole += chunk
+            if len(whole) > limit:
+                break
+    except Exception:  # noqa: BLE001  # whatever the framework raises for a sender that hangs up
+        raise RefusedEventError(400, "broke off") from None
+    if len(whole) > limit:
+        raise RefusedEventError(413, "too large")
+    return bytes(whole)

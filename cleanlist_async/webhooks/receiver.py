@@ -1,0 +1,255 @@
+"""The receiver of an application: takes what is posted to its public address, and believes little of it."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterable, Callable
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Protocol, TypeAlias
+from urllib.parse import urlsplit
+
+from cleanlist_async import facts
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.events import report_failure
+from cleanlist_async.resources.public import check_webhook_url
+from cleanlist_async.webhooks.event import Event, RefusedEventError, check_content_type, read_body
+from cleanlist_async.webhooks.store import EventStore
+from cleanlist_async.webhooks.submission import Submission, WebhookStatistics
+from cleanlist_async.webhooks.tokens import find_secret, new_submission_id, submission_of, token_of
+
+log: Final = logging.getLogger("cleanlist_async")
+
+Confirm: TypeAlias = Literal["auto", "always"]
+_CLOSED_KEPT: Final = 10_000
+_LONGEST_TOKEN: Final = 128
+
+
+def _tell_nobody(_submission_id: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What to answer the sender: an HTTP status, and for an error its reason."""
+
+    status: int
+    reason: str | None = None
+
+
+class TokenOwner(Protocol):
+    """Something with tokens of its own, as an open job has in its journal."""
+
+    def knows(self, token: str) -> bool:
+        """Whether a token is one of its own."""
+        ...
+
+    def receive(self, token: str, payload: bytes) -> bool:
+        """Take an event. What it stands for is safe when this returns. Raises CleanlistError if not."""
+        ...
+
+
+class WebhookReceiver:
+    """Receives webhooks for the clients and jobs of a process. Give it to `AsyncCleanlist` as `webhooks`.
+
+    Webhooks are not signed (docs.cleanlist.ai/guides/receiving-webhooks). Each submit has an address of its
+    own below `public_url`, which only the server learns; and what comes there is believed if its workflow
+    and tasks are those of that very submit. Anything else only leads to a status request. Call `receive` in
+    the event loop of its clients.
+
+    Parameters
+    ----------
+    public_url
+        The https address under which the application receives: ``https://app.example/webhooks/cleanlist``.
+        Pass the last part of the path of what is posted below it to `receive`.
+    secret
+        Makes the addresses; the same for all workers that share `public_url`. By default
+        ``$CLEANLIST_WEBHOOK_SECRET``, else a random one for this process.
+    confirm
+        ``"always"`` makes a status request for each event, and believes only that.
+    store
+        Where workers leave events for one another. Without one, an event that reaches a worker that did not
+        submit is dropped, and the worker that did asks the server.
+    max_body_bytes
+        What is longer is refused.
+
+    Raises ConfigurationError for what cannot work.
+
+    """
+
+    _public_url = ""  # shown by repr, which a traceback may ask for in the middle of __init__
+
+    def __init__(
+        self,
+        public_url: str,
+        *,
+        secret: str | None = None,
+        confirm: Confirm = "auto",
+        store: EventStore | None = None,
+        max_body_bytes: int = facts.MAX_WEBHOOK_BYTES,
+    ) -> None:
+        try:
+            self._secret = find_secret(secret)
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # its frames hold the secret
+        finally:
+            del secret  # a traceback that shows local variables must not show it
+        self._public_url = _checked_url(public_url)
+        if confirm not in {"auto", "always"}:
+            raise ConfigurationError(f"confirm is 'auto' or 'always', not {confirm!r}.")
+        if not (isinstance(max_body_bytes, int) and max_body_bytes > 0):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError("max_body_bytes must be more than 0.")
+        self._confirm: Confirm = confirm
+        self.store = store
+        self._max_body_bytes = max_body_bytes
+        self._open: dict[str, Submission] = {}
+        self._closed: OrderedDict[str, None] = OrderedDict()
+        self._owners: dict[TokenOwner, None] = {}
+        self._statistics = WebhookStatistics()
+
+    @property
+    def public_url(self) -> str:
+        """The address, without a slash at its end."""
+        return self._public_url
+
+    @property
+    def confirm(self) -> Confirm:
+        """Whether a status request is made for each event."""
+        return self._confirm
+
+    def statistics(self) -> WebhookStatistics:
+        """Return what has come so far."""
+        return replace(self._statistics)
+
+    # -- what is posted ------------------------------------------------------------------------
+
+    async def receive(
+        self, token: str, content_type: str | None, body: bytes | AsyncIterable[bytes]
+    ) -> WebhookAnswer:
+        """Take what was posted to ``<public_url>/<token>``, and return what to answer.
+
+        2xx once the event is safe: handed to the submit that waits for it, left in the store, or in the
+        journal of its job. 404 for a token that is not ours, 415 for what is not JSON, 413 for what is too
+        large (a *body* in chunks is read no further), 400 for what is no event, 503 when it cannot be kept:
+        the server sends it again. Raises nothing, and follows no address.
+        """
+        try:
+            await self._receive(token, content_type, body)
+        except RefusedEventError as refusal:
+            self._statistics.refused += 1
+            return WebhookAnswer(refusal.status, refusal.reason)
+        return WebhookAnswer(204)
+
+    async def _receive(
+        self, token: str, content_type: str | None, body: bytes | AsyncIterable[bytes]
+    ) -> None:
+        submission_id = submission_of(token, self._secret)
+        owner = None if submission_id else self._owner_of(token)
+        if submission_id is None and owner is None:
+            raise RefusedEventError(404, "unknown")
+        check_content_type(content_type)
+        raw = await read_body(body, self._max_body_bytes)
+        event = Event.read(raw)
+        if submission_id is not None:
+            await self._hand_over(submission_id, event, raw)
+        elif owner is not None:
+            self._commit(owner, token, raw)
+        self._statistics.received += 1
+
+    async def _hand_over(self, submission_id: str, event: Event, raw: bytes) -> None:
+        """Give an event to its submission, here or in another worker."""
+        if (submission := self._open.get(submission_id)) is not None:
+            submission.receive(event)
+        elif self.store is None or submission_id in self._closed:
+            self._statistics.dropped += 1
+        else:
+            try:
+                await self.store.put(submission_id, raw)
+            except Exception as problem:  # noqa: BLE001  # a store of the caller's own may raise anything
+                report_failure("leaving an event for another worker", problem)
+                raise RefusedEventError(503, "cannot be kept now") from None
+            self._statistics.passed_on += 1
+
+    def take_over(self, submission_id: str, raw: bytes) -> None:
+        """Take an event of ours that another worker left in the store."""
+        submission = self._open.get(submission_id)
+        try:
+            event = Event.read(raw)
+        except RefusedEventError:
+            return
+        if submission is not None:
+            submission.receive(event)
+
+    # -- whose it is ---------------------------------------------------------------------------
+
+    def begin(self, on_close: Callable[[str], None] = _tell_nobody) -> tuple[str, Submission]:
+        """Make a submission with an address of its own, and return it after its id.
+
+        Its events are taken until it is closed, of which *on_close* is told.
+        """
+        id_ = new_submission_id()
+
+        def close() -> None:
+            if self._open.pop(id_, None) is not None:
+                self._note_closed(id_)
+                on_close(id_)
+
+        submission = self._open[id_] = Submission(
+            f"{self._public_url}/{token_of(id_, self._secret)}",
+            confirm_always=self._confirm == "always",
+            statistics=self._statistics,
+            on_close=close,
+        )
+        return id_, submission
+
+    def _note_closed(self, id_: str) -> None:
+        self._closed[id_] = None
+        if len(self._closed) > _CLOSED_KEPT:
+            self._closed.popitem(last=False)
+
+    def expect(self) -> Submission:
+        """Make a submission for events that a `TokenOwner` takes and passes on to it."""
+        return Submission(confirm_always=self._confirm == "always", statistics=self._statistics)
+
+    def attach(self, owner: TokenOwner) -> None:
+        """Let the events of *owner*'s tokens go to it."""
+        self._owners[owner] = None
+
+    def detach(self, owner: TokenOwner) -> None:
+        """Let them no longer do so."""
+        self._owners.pop(owner, None)
+
+    def _owner_of(self, token: str) -> TokenOwner | None:
+        if not (isinstance(token, str) and token.isascii() and len(token) <= _LONGEST_TOKEN):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return None
+        is_certain = True
+        for owner in self._owners:
+            try:
+                if owner.knows(token):
+                    return owner
+            except Exception as error:  # noqa: BLE001  # one that is broken is no reason to deny the others'
+                log.warning("a webhook's token could not be looked up: %s", type(error).__name__)
+                is_certain = False
+        if is_certain:
+            return None
+        raise RefusedEventError(503, "cannot be looked up now")
+
+    def _commit(self, owner: TokenOwner, token: str, raw: bytes) -> None:
+        try:
+            owner.receive(token, raw)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the event is not safe
+            log.warning("a webhook of a job could not be written down: %s", type(error).__name__)
+            raise RefusedEventError(503, "cannot be kept now") from None
+
+    def __repr__(self) -> str:
+        return f"<WebhookReceiver {self._public_url}>"
+
+
+def _checked_url(public_url: str) -> str:
+    if not isinstance(public_url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"public_url must be text, not {type(public_url).__name__}.")
+    check_webhook_url(public_url)
+    parts = urlsplit(public_url)
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ConfigurationError("public_url is an address without a query, fragment, or password.")
+    return public_url.rstrip("/")

@@ -1,0 +1,71 @@
+"""The last part of a submission's webhook address: its id, and the proof that we made it. Pure.
+
+Webhooks are not signed (docs.cleanlist.ai/guides/receiving-webhooks), so the address is the secret. Every
+process that knows the key of the proof recognises a token, also one it has never seen.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import secrets
+from typing import Final
+from uuid import uuid4
+
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.redact import Secret
+
+SECRET_VARIABLE: Final = "CLEANLIST_WEBHOOK_SECRET"  # noqa: S105  # the name of it
+
+_SHORTEST_SECRET: Final = 16
+_PURPOSE: Final = b"cleanlist_async webhook "
+_TOKEN: Final = re.compile(r"([0-9a-f]{32})([0-9a-f]{32})", re.ASCII)
+"""128 bits that name the submission, 128 that prove it."""
+
+
+def new_submission_id() -> str:
+    """Return an id that nobody had before."""
+    return uuid4().hex
+
+
+def token_of(submission_id: str, secret: Secret) -> str:
+    """Return the token of a submission."""
+    return submission_id + _proof(submission_id, secret)
+
+
+def submission_of(token: object, secret: Secret) -> str | None:
+    """Return the id of the submission that a token was made for; None for a token that is not ours."""
+    parts = _TOKEN.fullmatch(token) if isinstance(token, str) else None
+    if parts is None or not hmac.compare_digest(parts[2], _proof(parts[1], secret)):
+        return None
+    return parts[1]
+
+
+def find_secret(given: str | None) -> Secret:
+    """Return the secret that was given, or that of the environment, or a random one of this process.
+
+    Raises ConfigurationError, which never shows it, for one that is short, or not printable ASCII.
+    """
+    source = "secret" if given is not None else f"${SECRET_VARIABLE}"
+    text = os.environ.get(SECRET_VARIABLE) if given is None else given
+    if text is None:
+        return Secret(secrets.token_urlsafe(32))
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{source} must be text, not {type(text).__name__}.")
+    if not all("!" <= character <= "~" for character in text):
+        raise ConfigurationError(
+            f"{source} holds white space, a newline, or a character beyond ASCII.",
+            fix="A secret read from a file often ends in a newline: strip it.",
+        )
+    if len(text) < _SHORTEST_SECRET:
+        raise ConfigurationError(
+            f"{source} must have at least {_SHORTEST_SECRET} characters.",
+            fix="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+        )
+    return Secret(text)
+
+
+def _proof(submission_id: str, secret: Secret) -> str:
+    digest = hmac.new(secret.reveal().encode(), _PURPOSE + submission_id.encode(), "sha256").hexdigest()
+    return digest[:32]

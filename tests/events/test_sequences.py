@@ -1,0 +1,396 @@
+"""Which events a call, a workflow and a run tell, in which order; in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+import anyio
+import pytest
+
+from cleanlist_async import AsyncCleanlist, ConfigurationError, RateLimits, errors
+from cleanlist_async.events import (
+    AttemptFinished,
+    AttemptStarted,
+    CallDetached,
+    CallFinished,
+    CallStarted,
+    Events,
+    RateLimited,
+    RetryScheduled,
+    RunFinished,
+    RunStarted,
+    WorkflowAccepted,
+    WorkflowFinished,
+)
+from cleanlist_async.ratelimit import BucketState
+from cleanlist_async.testing import ServerResponse
+from tests.support.clients import ACCEPTED, ADA, ANSWERS, Served, outcome_of, respond, virtually
+from tests.support.virtual_sandbox import in_world, people
+
+BALANCE = respond(ANSWERS["credits_balance"])
+BROKEN = {"error": {"code": "internal_error", "problem": "Out of order.", "request_id": "req_9"}}
+
+
+def balance_events(handler, **options):
+    """The outcome of one read, and the events it told."""
+    told = []
+
+    async def main(client, network):
+        return await outcome_of(client.public.credits_balance())
+
+    return virtually(main, handler, on_event=told.append, **options), told
+
+
+def kinds(told):
+    return [type(event) for event in told]
+
+
+def of(told, kind):
+    return [event for event in told if isinstance(event, kind)]
+
+
+def test_a_plain_call_starts_attempts_once_and_finishes():
+    balance = respond(ANSWERS["credits_balance"], x_request_id="req_1")
+    _, told = balance_events(lambda request, number: balance, latency=lambda: 0.25)
+    assert kinds(told) == [CallStarted, AttemptStarted, AttemptFinished, CallFinished]
+    started, attempt, answered, finished = told
+    assert (started.operation, started.method, started.path, started.paid) == (
+        "credits_balance",
+        "GET",
+        "/api/v1/public/credits/balance",
+        False,
+    )
+    assert (started.base_url, attempt.attempt, attempt.waited_s) == ("http://localhost", 1, 0.0)
+    assert (answered.outcome, answered.status, answered.failure) == ("answered", 200, None)
+    assert answered.received_bytes == len(balance.body)
+    assert (answered.request_id, finished.request_id) == ("req_1", "req_1")
+    assert answered.duration_s == finished.duration_s >= 0.25
+    assert (finished.attempts, finished.status, finished.error, finished.billed) == (1, 200, None, "no")
+    assert finished.received_bytes == len(balance.body)
+    assert {event.call for event in told} == {started.call}
+
+
+def test_calls_have_numbers_of_their_own():
+    told = []
+
+    async def main(client, network):
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(client.public.credits_balance)
+
+    virtually(main, lambda request, number: BALANCE, on_event=told.append)
+    calls = [event.call for event in of(told, CallStarted)]
+    assert len(set(calls)) == 3
+    assert sorted(event.call for event in of(told, CallFinished)) == sorted(calls)
+
+
+def test_a_retried_call_tells_why_and_for_how_long_it_waits():
+    _, told = balance_events(lambda request, number: BALANCE if number else respond(BROKEN, 500))
+    assert kinds(told) == [
+        CallStarted,
+        *[AttemptStarted, AttemptFinished, RetryScheduled],
+        *[AttemptStarted, AttemptFinished],
+        CallFinished,
+    ]
+    (retry,) = of(told, RetryScheduled)
+    assert (retry.error, retry.code, retry.attempt) == ("InternalServerError", "internal_error", 1)
+    finished = told[-1]
+    assert (finished.attempts, finished.retry_wait_s, finished.error) == (2, retry.wait_s, None)
+    assert 0 < retry.wait_s <= finished.duration_s
+
+
+def test_a_failed_call_tells_its_error():
+    error, told = balance_events(lambda request, number: respond(BROKEN, 500), max_retries=1)
+    finished = told[-1]
+    assert isinstance(error, errors.InternalServerError)
+    assert (finished.error, finished.code, finished.request_id) == (
+        "InternalServerError",
+        "internal_error",
+        "req_9",
+    )
+    assert (finished.attempts, finished.status, finished.billed) == (2, 500, "no")
+
+
+def test_a_429_tells_which_buckets_pause_and_for_how_long(caplog):
+    said = {"error": {"code": "rate_limited", "problem": "Slow\ndown.", "details": {"scope": "key"}}}
+    handler = lambda request, number: BALANCE if number else respond(said, 429, retry_after="12")  # noqa: E731
+    _, told = balance_events(handler, rate_limits=RateLimits())
+    (limited,) = of(told, RateLimited)
+    (paused,) = limited.buckets
+    assert (limited.asked_s, limited.named) == (12.0, "key")
+    assert 12 <= paused.paused_for_s < 13
+    assert (paused.limit, paused.capacity) == (30, 21)
+    assert kinds(told).index(RateLimited) < kinds(told).index(RetryScheduled)
+    assert 12 <= told[-1].waited_s < 13
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record.getMessage().startswith("429 on credits_balance: ")
+    assert "\n" not in record.getMessage()
+
+
+def test_the_wait_for_the_rate_limit_is_told():
+    told = []
+
+    async def main(client, network):
+        for _ in range(2):
+            await client.public.credits_balance()
+
+    virtually(
+        main, lambda request, number: BALANCE, rate_limits=RateLimits(org=1, key=1), on_event=told.append
+    )
+    first, second = of(told, AttemptStarted)
+    assert (first.waited_s, round(second.waited_s)) == (0.0, 60)
+    assert of(told, CallFinished)[1].waited_s == second.waited_s
+
+
+def test_a_lost_paid_answer_is_an_unknown_outcome(caplog):
+    told = []
+
+    async def main(client, network):
+        return await outcome_of(client.public.submit_bulk([ADA]))
+
+    lost = ServerResponse(200, b"", reset_after=0)
+    error = virtually(main, lambda request, number: lost, on_event=told.append)
+    assert type(error) is errors.UnknownOutcomeError
+    assert kinds(told) == [CallStarted, AttemptStarted, AttemptFinished, CallFinished]
+    assert (told[2].outcome, told[2].failure) == ("lost", "connection")
+    assert told[2].sent_bytes > 0
+    assert (told[3].error, told[3].billed) == ("UnknownOutcomeError", "unknown")
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "submit_bulk was sent, and may have been processed" in record.getMessage()
+
+
+def test_a_refused_connection_is_an_unsent_attempt():
+    told = []
+
+    async def main(client, network):
+        return await outcome_of(client.public.submit_bulk([ADA]))
+
+    virtually(
+        main,
+        lambda request, number: respond(ACCEPTED),
+        on_event=told.append,
+        on_connect=lambda attempt: "accept" if attempt else "refuse",
+    )
+    first, *_rest = of(told, AttemptFinished)
+    assert (first.outcome, first.sent_bytes, first.status) == ("unsent", 0, None)
+    assert of(told, WorkflowAccepted)
+
+
+async def _slow(seconds, response):
+    await anyio.sleep(seconds)
+    return response
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_cancelled_submit_is_told_as_detached(known, caplog):
+    told = []
+    answer = respond(ACCEPTED) if known else ServerResponse(200, b"", reset_after=0)
+
+    async def main(client, network):
+        with anyio.move_on_after(2):
+            await client.public.submit_bulk([ADA])
+        await anyio.sleep(20)
+
+    virtually(main, lambda request, number: _slow(10, answer), on_event=told.append)
+    assert kinds(told) == [CallStarted, AttemptStarted, CallFinished, AttemptFinished, CallDetached]
+    assert (told[2].error, told[2].billed) == ("CancelledError", "unknown")
+    assert told[4].workflow_id == ("wf_1" if known else None)
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "the caller of submit_bulk was cancelled" in record.getMessage()
+
+
+def test_a_cancelled_read_bills_nothing():
+    told = []
+
+    async def main(client, network):
+        with anyio.move_on_after(2):
+            await client.public.credits_balance()
+        await anyio.sleep(20)
+
+    virtually(main, lambda request, number: _slow(10, BALANCE), on_event=told.append)
+    finished = of(told, CallFinished)[0]
+    assert (finished.error, finished.billed) == ("CancelledError", "no")
+    assert not of(told, CallDetached)
+
+
+def test_a_deadline_is_told_as_what_the_caller_sees():
+    _, told = balance_events(lambda request, number: _slow(10, BALANCE), deadline_s=3.0)
+    (finished,) = of(told, CallFinished)
+    assert (finished.error, finished.duration_s) == ("DeadlineExceededError", 3.0)
+
+
+def test_a_bulk_run_tells_its_milestones(caplog):
+    caplog.set_level(logging.INFO, logger="cleanlist_async")
+    told = []
+
+    async def main(here):
+        report = await here.client.enrich(people(600), enrichment_type="partial")
+        return report, here.client.statistics()
+
+    report, statistics = in_world(main, client_options={"on_event": told.append})
+    milestones = [
+        event
+        for event in told
+        if isinstance(event, RunStarted | RunFinished | WorkflowAccepted | WorkflowFinished)
+    ]
+    assert milestones[0] == RunStarted("enrich", "partial", 600)
+    assert [event.contacts for event in milestones if isinstance(event, WorkflowAccepted)] == [250, 250, 100]
+    ends = [event for event in milestones if isinstance(event, WorkflowFinished)]
+    accepted = {event.workflow_id for event in of(told, WorkflowAccepted)}
+    assert {event.workflow_id for event in ends} == accepted
+    assert {event.status for event in ends} == {"completed"}
+    assert all(event.after_s >= 4.9 and event.asked >= 1 for event in ends)
+    finished = milestones[-1]
+    assert (finished.contacts, finished.found, finished.credits, finished.error) == (
+        600,
+        report.summary.statuses["found"],
+        report.summary.credits,
+        None,
+    )
+    assert statistics.credits_charged + statistics.credits_estimated == report.summary.credits > 0
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert len([line for line in lines if " accepted: 250 contacts" in line]) == 2
+    assert sum(line.startswith("enrich finished after") for line in lines) == 1
+
+
+def test_a_run_that_is_stopped_tells_what_stopped_it(caplog):
+    told = []
+
+    async def main(here):
+        await here.client.enrich(people(300), max_credits=100)
+
+    in_world(main, client_options={"on_event": told.append})
+    (finished,) = of(told, RunFinished)
+    assert finished.error == "BudgetExceededError"
+    assert "enrich stopped by BudgetExceededError" in caplog.text
+
+
+def test_a_call_by_path_names_no_id():
+    told = []
+
+    async def main(client, network):
+        await client.request("GET", "/api/v2/lead-lists/ada@x.example/leads/7f3a", params={"q": "Ada"})
+
+    virtually(main, lambda request, number: respond({}), on_event=told.append)
+    assert told[0].path == "/api/v2/lead-lists/{}/leads/{}"
+    assert told[0].operation == "GET /api/v2/lead-lists/{}/leads/{}"
+    assert "ada" not in repr(told)
+
+
+# -- listeners -------------------------------------------------------------------------------------
+
+
+def test_a_listener_that_raises_is_logged_once_and_disturbs_nothing(caplog):
+    def listener(event):
+        raise ValueError("Ada Lovelace")
+
+    served = Served(lambda request, number: respond(ACCEPTED))
+
+    async def main(client, network):
+        for _ in range(3):
+            assert (await client.public.submit_bulk([ADA])).workflow_id == "wf_1"
+        return client.statistics()
+
+    statistics = virtually(main, served, on_event=listener)
+    assert (statistics.answered, len(served.requests)) == (3, 3)
+    assert all(bucket.in_flight == 0 for bucket in statistics.buckets)
+    records = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in records] == ["on_event failed with ValueError"]
+
+
+def test_a_listener_may_use_the_client():
+    async def main(client, network):
+        seen.append(client)
+        await client.public.credits_balance()
+        await asyncio.gather(*tasks)
+        return client.statistics().answered
+
+    seen, tasks = [], []
+
+    def listener(event):
+        if isinstance(event, CallFinished) and len(tasks) < 2:
+            seen[0].statistics()
+            tasks.append(asyncio.ensure_future(seen[0].public.credits_balance()))
+
+    assert virtually(main, lambda request, number: BALANCE, on_event=listener) >= 2
+
+
+@pytest.mark.parametrize("listener", ["text", 7])
+def test_what_cannot_be_called_is_refused(listener):
+    with pytest.raises(ConfigurationError, match="on_event"):
+        AsyncCleanlist("key", on_event=listener)
+
+
+def test_an_async_listener_is_refused():
+    async def listener(event): ...
+
+    with pytest.raises(ConfigurationError, match="plain function"):
+        AsyncCleanlist("key", on_event=listener)
+
+
+def test_with_options_keeps_the_listener():
+    told = []
+
+    async def main(client, network):
+        await client.with_options(max_retries=0).public.credits_balance()
+
+    virtually(main, lambda request, number: BALANCE, on_event=told.append)
+    assert kinds(told)[-1] is CallFinished
+
+
+# -- numbers ---------------------------------------------------------------------------------------
+
+
+def test_statistics_tell_the_use_of_each_bucket_and_when_the_last_in_line_will_go():
+    async def main(client, network):
+        async with anyio.create_task_group() as group:
+            for _ in range(95):
+                group.start_soon(client.public.credits_balance)
+            await anyio.sleep(10)
+            statistics = client.statistics()
+            began = anyio.current_time()
+        return statistics, anyio.current_time() - began
+
+    statistics, took_s = virtually(
+        main, lambda request, number: BALANCE, rate_limits=RateLimits(), pace="burst", latency=lambda: 0.1
+    )
+    use = {bucket.limit: bucket.use for bucket in statistics.buckets}
+    assert use == {30: 1.0, 60: 0.5}
+    assert statistics.waiting == 65
+    assert abs(statistics.eta_s - took_s) < 2
+
+
+def test_an_idle_client_expects_nothing():
+    async def main(client, network):
+        with suppress(errors.CleanlistError):
+            await client.public.credits_balance()
+        return client.statistics()
+
+    statistics = virtually(main, lambda request, number: BALANCE)
+    assert (statistics.eta_s, statistics.credits_charged, statistics.credits_estimated) == (0.0, 0.0, 0.0)
+
+
+def test_a_job_tells_its_milestones_and_counts_what_it_settled(tmp_path):
+    told = []
+
+    async def main(here):
+        async with await here.client.job(tmp_path / "journal", people(300), max_credits=3000) as job:
+            report = await job.run()
+        return report, here.client.statistics()
+
+    report, statistics = in_world(main, client_options={"on_event": told.append})
+    assert of(told, RunStarted) == [RunStarted("job", "partial", 300)]
+    (finished,) = of(told, RunFinished)
+    assert (finished.kind, finished.contacts, finished.error) == ("job", 300, None)
+    assert finished.credits == statistics.credits_charged + statistics.credits_estimated > 0
+    assert finished.credits == report.status.credits_spent
+
+
+def test_a_log_line_is_one_line_of_at_most_200_characters(caplog):
+    state = BucketState("acme\nWARNING forged\u2028" + 300 * "x", 60, 42, 0, 0, 5.0, 5.0)
+    Events().emit(RateLimited(1, "submit_bulk", 5.0, None, (state,), None))
+    (record,) = caplog.records
+    assert len(record.getMessage()) == 200
+    assert len(record.getMessage().splitlines()) == 1

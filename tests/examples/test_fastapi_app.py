@@ -1,0 +1,311 @@
+"""The example application as its reader runs it: a uvicorn of its own, and a real browser on its page."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from cleanlist_async.integrations.fastapi import Problem
+from cleanlist_async.sandbox import Sandbox
+from tests.support.browser import CHROMIUM, Browser
+
+pytestmark = [pytest.mark.sockets, pytest.mark.anyio]
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "examples" / "fastapi_app"
+ADA = {"first_name": "Ada", "last_name": "Lovelace", "company_domain": "analytical.example"}
+CSV = {"Content-Type": "text/csv"}
+
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def shared(anyio_backend):
+    """A caller of a server that several tests share."""
+    async with running() as (_, caller):
+        yield caller
+
+
+class Application:
+    """A running server: its address, and what it printed once it has ended."""
+
+    def __init__(self, process: subprocess.Popen[str], address: str) -> None:
+        self.process = process
+        self.address = address
+        self.printed = ""
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        self.printed, _ = self.process.communicate(timeout=20)
+        return self.process.returncode
+
+
+@contextmanager
+def started(port: int, **settings: str):
+    """A server that is starting."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CLEANLIST_")}
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "uvicorn",
+            "--app-dir",
+            str(FOLDER),
+            "app:app",
+            f"--port={port}",
+        ],
+        env=inherited | {"PYTHONPATH": str(ROOT)} | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    application = Application(process, f"http://127.0.0.1:{port}")
+    try:
+        yield application
+    finally:
+        application.end(signal.SIGKILL)
+
+
+@asynccontextmanager
+async def running(port: int | None = None, **settings: str):
+    """A server that answers, and a caller of it."""
+    with started(port or free_port(), **settings) as application:
+        async with httpx.AsyncClient(base_url=application.address, verify=False, timeout=60) as caller:
+            with anyio.fail_after(20):
+                while not await answers(caller):  # it is another process
+                    assert application.process.poll() is None, application.process.communicate()
+                    await anyio.sleep(0.05)
+            yield application, caller
+
+
+async def answers(caller: httpx.AsyncClient) -> bool:
+    try:
+        return (await caller.get("/health")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+async def finished(caller: httpx.AsyncClient, path: str) -> tuple[dict[str, object], list[dict[str, object]]]:
+    """The last progress of a list, and all its results, read page by page."""
+    results: list[dict[str, object]] = []
+    with anyio.fail_after(30):
+        while True:
+            progress = (await caller.get(path, params={"since": len(results)})).json()
+            results += progress["results"]
+            assert progress["next"] == len(results)
+            if progress["state"] != "running" and len(results) == progress["done"]:
+                return progress, results
+            await anyio.sleep(0.05)
+
+
+def table(count: int) -> str:
+    rows = (f"Grace{number},Hopper,navy.example" for number in range(count))
+    return "\n".join(("First Name,Last Name,Website", *rows))
+
+
+async def test_without_a_key_it_runs_against_its_own_sandbox():
+    async with running() as (application, caller):
+        one = (await caller.post("/enrich", json=ADA)).json()
+        assert (one["status"], one["contact"]["first_name"]) == ("found", "Ada")
+        assert one["email"].startswith("ada.lovelace.")
+        assert (await caller.get("/demo.csv")).text.count("\n") == 810
+        assert "<!doctype html>" in (await caller.get("/")).text
+
+        begun = await caller.post("/lists", json=[ADA, {"email": "alone@x.example"}])
+        assert begun.status_code == 202
+        path = begun.headers["Location"]
+        progress, results = await finished(caller, path)
+        assert (progress["state"], progress["contacts"], progress["done"]) == ("complete", 2, 2)
+        assert progress["statuses"] == {"found": 1, "invalid": 1}
+        assert {result["index"]: result["status"] for result in results} == {0: "found", 1: "invalid"}
+        assert (await caller.delete(path)).status_code == 204
+        assert (await caller.get(path)).status_code == 404
+        assert application.end() in {0, -signal.SIGTERM}
+    assert "Traceback" not in application.printed
+    assert "Warning" not in application.printed
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        ("text/csv", "nothing that is known", 422),
+        ("text/csv", "", 422),
+        ("application/json", "{}", 422),
+        ("application/json", '[{"first_name": 7}]', 422),
+        ("text/plain", "x", 415),
+        ("text/csv", "x" * 5_000_001, 413),
+    ],
+)
+async def test_what_is_no_list_is_refused(shared, content_type, body, status):
+    answer = await shared.post("/lists", content=body, headers={"Content-Type": content_type})
+    assert answer.status_code == status
+    if status == 422:
+        problem = Problem.model_validate_json(answer.content)
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert problem.errors
+        assert "lists-" not in answer.text  # no path of ours
+
+
+async def test_its_documentation_is_right(shared):
+    document = (await shared.get("/openapi.json")).json()
+    operations = {(method, path) for path, item in document["paths"].items() for method in item}
+    assert operations == {
+        ("get", "/health"),
+        ("post", "/enrich"),
+        ("post", "/lists"),
+        ("get", "/lists/{list_id}"),
+        ("delete", "/lists/{list_id}"),
+    }
+    assert re.findall(r'"\$ref": "(?!#/components/schemas/)', str(document)) == []
+    schemas = document["components"]["schemas"]
+    enrich = document["paths"]["/enrich"]["post"]
+    contact = enrich["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    assert contact == "#/components/schemas/Contact"
+    assert "key" in schemas["Contact"]["properties"]
+    assert {"402", "422", "429", "500", "502", "503", "504"} <= enrich["responses"].keys()
+    for status, response in enrich["responses"].items():
+        assert ("application/problem+json" in response["content"]) == (status != "200")
+    accepted = document["paths"]["/lists"]["post"]["requestBody"]["content"]
+    assert accepted.keys() == {"application/json", "text/csv"}
+
+
+async def test_killed_in_the_middle_it_goes_on_and_buys_nothing_twice(tmp_path):
+    async with Sandbox(workflow_s=2.0) as sandbox:
+        settings = {
+            "CLEANLIST_API_KEY": sandbox.api_key,
+            "CLEANLIST_BASE_URL": sandbox.base_url,
+            "LISTS_FOLDER": str(tmp_path / "lists"),
+        }
+        async with running(**settings) as (application, caller):
+            assert (await caller.get("/demo.csv")).status_code == 404
+            path = (await caller.post("/lists", content=table(600), headers=CSV)).headers["Location"]
+            with anyio.fail_after(20):
+                while len(sandbox.ledger.contacts) < 600:  # noqa: ASYNC110
+                    await anyio.sleep(0.01)
+            await anyio.sleep(0.3)  # the answers are on the disk
+            application.end(signal.SIGKILL)
+        async with running(**settings) as (application, caller):
+            progress, results = await finished(caller, path)
+            assert (progress["state"], progress["done"]) == ("complete", 600)
+            for result in results:
+                truth = sandbox.expected(result["contact"], "partial")
+                assert result["email"] == truth.email
+            assert application.end() in {0, -signal.SIGTERM}
+        assert len(sandbox.ledger.contacts) == 600
+        assert sandbox.ledger.duplicates() == {}
+        assert sandbox.ledger.count(429) == 0
+        assert progress["credits"] == sandbox.ledger.credits_charged
+
+
+async def test_a_list_stops_at_its_wall_and_says_so(tmp_path):
+    async with Sandbox(workflow_s=0.1) as sandbox:
+        settings = {
+            "CLEANLIST_API_KEY": sandbox.api_key,
+            "CLEANLIST_BASE_URL": sandbox.base_url,
+            "LISTS_FOLDER": str(tmp_path),
+            "CREDITS_PER_LIST": "5",
+        }
+        async with running(**settings) as (_, caller):
+            path = (await caller.post("/lists", content=table(40), headers=CSV)).headers["Location"]
+            progress, _ = await finished(caller, path)
+            assert progress["state"] == "stopped"
+            assert progress["problem"]["code"] == "budget_exceeded"
+        assert sandbox.ledger.credits_charged <= 5
+
+
+async def test_it_ends_in_the_middle_of_a_list_and_leaves_no_task_behind():
+    async with running() as (application, caller):
+        await caller.post("/lists", content=table(900), headers=CSV)
+        assert application.end() in {0, -signal.SIGTERM}
+    assert "Application shutdown complete." in application.printed
+    assert "Traceback" not in application.printed
+    assert "Task was destroyed" not in application.printed
+
+
+async def test_its_webhooks_come_home():
+    port = free_port()
+    async with running(port, PUBLIC_URL=f"http://127.0.0.1:{port}") as (application, caller):
+        path = (await caller.post("/lists", content=table(30), headers=CSV)).headers["Location"]
+        progress, _ = await finished(caller, path)
+        assert progress["state"] == "complete"
+        await anyio.sleep(0.2)
+        application.end()
+    assert re.search(r'"POST /webhooks/cleanlist/\w+ HTTP/1.1" 20\d', application.printed)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+def test_the_page_in_a_real_browser(tmp_path):
+    with started(free_port()) as application, Browser() as browser:
+        browser.show(width=1280, height=900)
+        browser.open_when_served(application.address)
+        browser.wait_for("document.getElementById('count').textContent.startsWith('810 contacts')")
+        assert browser.evaluate("document.getElementById('mode').textContent").startswith("Sandbox")
+
+        browser.evaluate("document.querySelector('#list button').click()")
+        browser.evaluate("document.querySelector('#person button').click()")
+        browser.wait_for("document.getElementById('state').textContent !== ''")
+        text = "document.getElementById('{}').textContent"
+        assert browser.evaluate(text.format("state")) == "All 810 contacts are done."
+        assert browser.evaluate(text.format("done")) == "810"
+        found = int(browser.evaluate(text.format("found")))
+        assert browser.evaluate("document.querySelectorAll('#mosaic .found').length") == found > 400
+        assert browser.evaluate("document.querySelectorAll('#mosaic .not_found').length") == 810 - found
+        assert browser.evaluate("document.querySelectorAll('#rows tr').length") == 8
+        browser.wait_for("document.querySelector('#person .answer').textContent.startsWith('ada.lovelace.')")
+        browser.wait_for("document.getElementById('health').textContent.endsWith('0 refused')")
+
+        browser.evaluate("document.getElementById('table').value = 'nothing'")
+        browser.evaluate("document.querySelector('#list button').click()")
+        browser.wait_for("document.querySelector('#list .answer').textContent.includes('cannot be read')")
+        for width in (1280, 390):
+            for dark in (False, True):
+                browser.show(width=width, height=900, dark=dark)
+                assert browser.evaluate("document.documentElement.scrollWidth") <= width
+                assert browser.evaluate(CONTRAST) >= 4.5
+                browser.screenshot(tmp_path / f"{width}-{dark}.png")
+        refused = [problem for problem in browser.problems if "422" not in problem]
+        assert refused == []
+
+
+CONTRAST = """
+(() => {
+  const light = (color) => {
+    const [r, g, b] = color.match(/[\\d.]+/g).map(Number)
+      .map((c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (one) => {
+    const color = getComputedStyle(one).backgroundColor;
+    return color === "rgba(0, 0, 0, 0)" && one.parentElement ? behind(one.parentElement) : color;
+  };
+  const texts = "h1, h2, p, label, dt, dd, th, td, li, caption, button, a, footer span";
+  const all = [...document.querySelectorAll(texts)]
+    .filter((one) => one.textContent.trim() && one.offsetParent);
+  return Math.min(...all.map((one) => {
+    const [low, high] = [light(getComputedStyle(one).color), light(behind(one))].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  }));
+})()
+"""
+"""The least contrast of any text on the page; WCAG AA asks for 4.5."""

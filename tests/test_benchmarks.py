@@ -1,0 +1,43 @@
+"""The benchmarks' page of results; what they measure is measured there, not here."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.measuring import Spread, fitted_exponent, n_log_n_exponent, ratio
+from benchmarks.report import Bars, Lines, Section, Table, Target, save
+
+
+def test_the_page_holds_tables_targets_and_plots(tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra: pip install 'cleanlist-async[bench]'")
+    section = Section(
+        "Rate",
+        "How it was measured.",
+        [Table(("limiter", "429s"), [("ours", 0), ("theirs", 60)], "1,000 requests")],
+        [Target("429s", "0", "0", met=True), Target("share", "99 %", "98 %", met=False)],
+        [
+            Bars("bars", "429s", ["exact", "fixed"], {"ours": [0, 0], "theirs": [6, 1]}, "%"),
+            Lines("lines", "Growth", {"ours": [(1, 1.0), (10, 11.0)]}, "s"),
+        ],
+    )
+    save([section], "CPython, two cores.", tmp_path)
+    page = (tmp_path / "README.md").read_text()
+    assert "| limiter | 429s |\n| --- | --- |\n| ours | 0 |\n| theirs | 60 |" in page
+    assert page.count("| 429s | 0 | 0 | yes |") == 2  # at the top, and in its section
+    assert "| share | 99 % | 98 % | **no** |" in page
+    assert "![429s](bars.svg)" in page
+    drawn = {path.name: path.read_bytes() for path in tmp_path.glob("*.svg")}
+    assert set(drawn) == {"bars.svg", "lines.svg"}
+    save([section], "CPython, two cores.", tmp_path)
+    assert drawn == {path.name: path.read_bytes() for path in tmp_path.glob("*.svg")}
+
+
+def test_ratios_are_of_each_round():
+    assert ratio([1, 4, 9, 16], [1, 2, 3, 4]) == Spread(2.0, 2.5, 3.0)
+    assert str(Spread(1.0, 1.5, 2.25)) == "1.50 (1.00 to 2.25)"
+
+
+def test_exponents():
+    sizes = (10, 100, 1000)
+    assert fitted_exponent(sizes, [n**2 for n in sizes]) == pytest.approx(2)
+    assert 1.1 < n_log_n_exponent(sizes) < 1.3

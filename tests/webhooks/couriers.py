@@ -1,0 +1,84 @@
+"""Delivers the sandbox's webhooks in virtual time, straight into a receiver, disturbed as a test wishes."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+
+import anyio
+
+from cleanlist_async import WebhookReceiver
+from tests.support.virtual_sandbox import in_world
+
+PUBLIC_URL = "https://app.example/webhooks/cleanlist"
+JSON_TYPE = "application/json"
+
+
+def token_in(url: str) -> str:
+    assert url.startswith(f"{PUBLIC_URL}/")
+    return url.removeprefix(f"{PUBLIC_URL}/")
+
+
+class Courier:
+    """Posts the event of each workflow once it is done; repeats it as the vendor does until it is taken."""
+
+    def __init__(self, here, receiver, disturb=None) -> None:
+        self.here = here
+        self.receiver = receiver
+        self.disturb = disturb or (lambda _workflow, token, body: [(0.0, token, JSON_TYPE, body)])
+        self.answers: list[int] = []
+        self._seen: set[str] = set()
+
+    async def run(self) -> None:
+        async with anyio.create_task_group() as group:
+            while True:
+                self.here.sandbox._advance()
+                for workflow in list(self.here.sandbox._workflows._workflows.values()):
+                    done = workflow.completes_at <= self.here.sandbox.clock()
+                    if done and workflow.webhook_url and workflow.workflow_id not in self._seen:
+                        self._seen.add(workflow.workflow_id)
+                        group.start_soon(self._deliver, workflow)
+                await anyio.sleep(0.05)
+
+    async def _deliver(self, workflow) -> None:
+        token = token_in(workflow.webhook_url)
+        body = self.here.sandbox._webhook_payload(workflow)
+        async with anyio.create_task_group() as group:
+            for delay_s, *post in self.disturb(workflow, token, body):
+                group.start_soon(self._post, delay_s, *post)
+
+    async def _post(self, delay_s, token, content_type, body) -> None:
+        await anyio.sleep(delay_s)
+        for wait_s in (1, 2, 4, 8, 16):
+            answer = await self.receiver.receive(token, content_type, body)
+            self.answers.append(answer.status)
+            if answer.status < 300:
+                return
+            await anyio.sleep(wait_s)
+
+
+@asynccontextmanager
+async def delivering(here, receiver, disturb=None):
+    courier = Courier(here, receiver, disturb)
+    async with anyio.create_task_group() as group:
+        group.start_soon(courier.run)
+        try:
+            yield courier
+        finally:
+            group.cancel_scope.cancel()
+
+
+def with_webhooks(main, *, receiver_options=None, disturb=None, **options):
+    """Run ``main(world, receiver, courier)`` in virtual time; its client has the receiver."""
+    receiver = WebhookReceiver(PUBLIC_URL, **(receiver_options or {}))
+
+    async def inside(here):
+        async with delivering(here, receiver, disturb) as courier:
+            return await main(here, receiver, courier)
+
+    client_options = {"webhooks": receiver, **options.pop("client_options", {})}
+    return in_world(inside, client_options=client_options, **options)
+
+
+def changed(body: bytes, **fields) -> bytes:
+    return json.dumps({**json.loads(body), **fields}).encode()

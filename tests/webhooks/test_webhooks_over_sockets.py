@@ -1,0 +1,111 @@
+"""The sandbox posts its webhooks to a small application over real sockets."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+from uvicorn import Config, Server
+
+from cleanlist_async import AsyncCleanlist, FileMailbox, RateLimits, WebhookReceiver
+from cleanlist_async.sandbox import Sandbox, Shape
+from tests.support.virtual_sandbox import check_one_result_each, people
+
+pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
+
+
+class QuietServer(Server):
+    @contextmanager
+    def capture_signals(self):
+        yield
+
+
+@asynccontextmanager
+async def an_application(**options):
+    """An application that receives below its own address. Yields its receiver."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    receiver = WebhookReceiver(f"http://127.0.0.1:{listener.getsockname()[1]}/hooks", **options)
+
+    async def receive(request):
+        token, kind = request.path_params["token"], request.headers.get("content-type")
+        return Response(status_code=(await receiver.receive(token, kind, request.stream())).status)
+
+    app = Starlette(routes=[Route("/hooks/{token}", receive, methods=["POST"])])
+    server = QuietServer(Config(app, log_config=None, access_log=False, lifespan="off"))
+    with listener:
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listener])
+            yield receiver
+            server.should_exit = True
+
+
+@pytest.mark.parametrize("row", ["flat", "nested"])
+async def test_results_are_pushed_and_nothing_is_asked(row):
+    contacts = people(520)
+    async with an_application() as receiver, Sandbox(workflow_s=0.3, shape=Shape(row=row)) as sandbox:
+        client = AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url, webhooks=receiver)
+        async with client:
+            report = await client.enrich(contacts)
+        await sandbox.settle()
+        assert report.stopped_by is None
+        check_one_result_each(report.results, contacts)
+        for result in report.results:
+            truth = sandbox.expected(result.contact, "partial")
+            assert (result.email, result.phones) == (truth.email, truth.phones)
+        assert not sandbox.ledger.duplicates()
+        assert sandbox.ledger.requests_of("/enrich/status") == []
+        assert receiver.statistics().believed == len(sandbox.ledger.requests_of("/enrich/bulk")) == 3
+        assert {delivery.attempt for delivery in sandbox.ledger.deliveries} == {1}
+
+
+async def test_a_job_is_pushed_too(tmp_path):
+    async with an_application() as receiver, Sandbox(workflow_s=0.3) as sandbox:
+        client = AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url, webhooks=receiver)
+        async with client, await client.job(tmp_path / "run.journal", people(300)) as job:
+            report = await job.run()
+            assert job.submit_mode == "tracked"
+            assert job.verify() == []
+        assert report.status.state == "complete"
+        assert sandbox.ledger.requests_of("/enrich/status") == []
+        assert not sandbox.ledger.duplicates()
+
+
+async def test_an_event_that_reaches_another_worker_finds_the_one_that_waits(tmp_path):
+    contacts, secret = people(520), "a-secret-of-all-workers"
+    async with (
+        an_application(secret=secret, store=FileMailbox(tmp_path / "limits.db")) as other,
+        Sandbox(workflow_s=0.3) as sandbox,
+    ):
+        mine = WebhookReceiver(other.public_url, secret=secret, store=FileMailbox(tmp_path / "limits.db"))
+        client = AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url, webhooks=mine)
+        async with client:
+            report = await client.enrich(contacts[:500])
+            person = await client.enrich_one(contacts[-1])
+        assert report.stopped_by is None
+        assert person.status in {"found", "not_found"}
+        await sandbox.settle()
+        check_one_result_each(report.results, contacts[:500])
+        assert sandbox.ledger.requests_of("/enrich/status") == []
+        assert other.statistics().passed_on == mine.statistics().believed == 3
+        assert not sandbox.ledger.duplicates()
+
+
+async def test_without_a_store_the_worker_that_waits_asks():
+    contacts, secret = people(20), "a-secret-of-all-workers"
+    async with an_application(secret=secret) as other, Sandbox(workflow_s=0.3, window_s=1.0) as sandbox:
+        mine = WebhookReceiver(other.public_url, secret=secret)
+        limits = RateLimits(window_s=1.0)
+        async with AsyncCleanlist(
+            sandbox.api_key, base_url=sandbox.base_url, rate_limits=limits, webhooks=mine
+        ) as client:
+            report = await client.enrich(contacts)
+        await sandbox.settle()
+        check_one_result_each(report.results, contacts)
+        assert not report.pending
+        assert other.statistics().dropped == 1
+        assert {delivery.attempt for delivery in sandbox.ledger.deliveries} == {1}
