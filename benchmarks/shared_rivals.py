@@ -108,6 +108,9 @@ def work(  # noqa: PLR0917
         await asyncio.sleep(starts_at - time.monotonic())
         calls = [asyncio.ensure_future(call(acquire, keys[number % len(keys)])) for number in range(CALLERS)]
         await asyncio.wait(calls, timeout=ends_at - time.monotonic())
+        for one in calls:
+            one.cancel()
+        await asyncio.wait(calls, timeout=1)
         told.send(sent)
         os._exit(0)  # some of them go on through any cancellation
 
