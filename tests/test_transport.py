@@ -63,7 +63,7 @@ BROKEN = {
 
 def run_call(name, script, **options):
     async def main():
-        async with against(script, **{"request_timeout_s": 0.15, "max_retries": 0, **options}) as (
+        async with against(script, **{"request_timeout_s": 0.5, "max_retries": 0, **options}) as (
             client,
             server,
         ):
