@@ -132,22 +132,25 @@ def test_scopes_of_other_names_are_not_judged(cli, serve):
     assert "enrichment:write" in scopes["detail"]
 
 
-@pytest.mark.parametrize(("ahead_s", "code"), [(3600, 1), (-90, 1), (0, 0)])
+@pytest.mark.parametrize(("ahead_s", "code"), [(3600, 1), (-90, 1), (1, 0)])
 def test_the_clock_against_the_time_in_an_answer(cli, serve, ahead_s, code):
-    moment = int((time.time() + 0.5 - ahead_s) * 1000)
+    began = time.time()
+    moment = int((began + 0.5 - ahead_s) * 1000)
     with serve(faults=[whoami(timestamp_ms=moment)]):
         clock = examined(cli, code=code)["clock"]
-    assert abs(clock["data"]["ahead_s"] - ahead_s) < 20  # the process takes its time to start
+    took_s = time.time() - began  # the process takes its time to start
+    assert -1 < clock["data"]["ahead_s"] - ahead_s < took_s + 1
     assert ("behind" if ahead_s < 0 else "ahead of") in clock["detail"]
 
 
 @pytest.mark.parametrize(("ahead_s", "code"), [(120, 1), (0, 0)])
 def test_the_clock_against_the_date_of_an_answer(cli, serve, ahead_s, code):
-    date = formatdate(time.time() - ahead_s, usegmt=True)
+    began = time.time()
+    date = formatdate(began - ahead_s, usegmt=True)
     balance = Fault("/credits/balance", when="after", headers=[("Date", date)])
     with serve(faults=[balance, whoami()]):
         clock = examined(cli, code=code)["clock"]
-    assert abs(clock["data"]["ahead_s"] - ahead_s) < 20
+    assert -1 < clock["data"]["ahead_s"] - ahead_s < time.time() - began + 2
 
 
 def test_a_server_that_is_dead(cli, serve):
