@@ -8,6 +8,7 @@ from pydantic import Field
 
 from cleanlist_async.ids import WorkflowId
 from cleanlist_async.models.base import Envelope, ModernAnswer, Moment, Number
+from cleanlist_async.models.rows import Row, Text, text_of
 
 
 class LeadListSummary(ModernAnswer):
@@ -58,20 +59,29 @@ class DeletedList(Envelope):
     deleted: bool = False
 
 
-class Lead(ModernAnswer):
-    """One lead of a list."""
+class Lead(Row):
+    """One lead of a list. What it does not say is None; unknown fields are kept in ``raw``."""
 
-    lead_id: str = ""
-    first_name: str | None = None
-    last_name: str | None = None
-    full_name: str | None = None
-    email: str | None = None
-    phone: str | None = None
-    title: str | None = None
-    company: str | None = None
-    location: str | None = None
-    linkedin_url: str | None = None
-    provider: str | None = None
+    __slots__ = ()
+
+    first_name = Text()
+    last_name = Text()
+    full_name = Text()
+    email = Text()
+    phone = Text()
+    title = Text()
+    company = Text()
+    location = Text()
+    linkedin_url = Text()
+    provider = Text()
+
+    def __repr__(self) -> str:
+        return f"Lead(lead_id={self.lead_id!r}, full_name={self.full_name!r}, email={self.email!r}, ...)"
+
+    @property
+    def lead_id(self) -> str:
+        """The server's id of the lead; empty if there is none."""
+        return text_of(self.raw, "lead_id") or ""
 
 
 class LeadsPage(Envelope):
@@ -84,6 +94,10 @@ class LeadsPage(Envelope):
     leads: tuple[Lead, ...] = ()
     total: int = 0
     cursor: str | None = None
+
+    @classmethod
+    def read_json(cls, body: bytes) -> None:
+        """Leave it to `read`: rows are made faster from what has been parsed."""
 
 
 class AddedLeads(ModernAnswer):
