@@ -40,8 +40,11 @@ class _AsBuilt:
     """Marks a field whose value we built ourselves and need not check again."""
 
     @staticmethod
-    def __get_pydantic_core_schema__(_source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.any_schema()
+    def __get_pydantic_core_schema__(source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        checked = handler(source)
+        return core_schema.any_schema(
+            serialization=core_schema.plain_serializer_function_ser_schema(tuple, return_schema=checked)
+        )
 
 
 Rows = Annotated[tuple[EnrichmentRow, ...], _AsBuilt]

@@ -11,7 +11,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
@@ -161,7 +161,7 @@ class Transport:
         headers = _HEADERS if request.content is None else _HEADERS_WITH_BODY
         wire: httpx.Request = library.Request(
             request.method,
-            self.base_url + request.path,
+            _address(library, self.base_url + request.path),
             params=dict(request.params) or None,
             headers=[*headers, ("Authorization", "Bearer " + key.reveal())],
             content=request.content,
@@ -191,6 +191,11 @@ class Transport:
         except Exception as problem:  # noqa: BLE001  # an injected client may raise anything
             exchange.failure = "incomplete" if exchange.status else "connection"
             exchange.reason = _describe(problem)
+
+
+@lru_cache(maxsize=64)
+def _address(library: Any, text: str) -> Any:
+    return library.URL(text)  # most addresses come again, and to parse one takes as long as all of a pipeline
 
 
 _HEADERS: Final = (
