@@ -37,37 +37,3 @@ class Contact:
     company_domain: str | None = None
     email: str | None = None
     key: str | None = None
-
-
-_make: Final = Contact.__new__
-(
-    _set_linkedin_url,
-    _set_first_name,
-    _set_last_name,
-    _set_company_name,
-    _set_company_domain,
-    _set_email,
-    _set_key,
-) = (getattr(Contact, name).__set__ for name in CONTACT_FIELDS)
-
-
-def new_contact(
-    *,
-    linkedin_url: str | None = None,
-    first_name: str | None = None,
-    last_name: str | None = None,
-    company_name: str | None = None,
-    company_domain: str | None = None,
-    email: str | None = None,
-    key: str | None = None,
-) -> Contact:
-    """Do what :class:`Contact` does, in half the time: a frozen dataclass looks up each field by its name."""
-    contact = _make(Contact)
-    _set_linkedin_url(contact, linkedin_url)
-    _set_first_name(contact, first_name)
-    _set_last_name(contact, last_name)
-    _set_company_name(contact, company_name)
-    _set_company_domain(contact, company_domain)
-    _set_email(contact, email)
-    _set_key(contact, key)
-    return contact

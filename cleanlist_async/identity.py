@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from pydantic_core import to_json
 
-from cleanlist_async.contacts import API_FIELDS, CONTACT_FIELDS, Contact, new_contact
+from cleanlist_async.contacts import API_FIELDS, CONTACT_FIELDS, Contact
 
 ContactLike: TypeAlias = Contact | Mapping[str, object]
 
@@ -91,7 +91,7 @@ def is_sufficient(fields: Mapping[str, str]) -> bool:
 def _from_mapping(given: object) -> tuple[Contact, str | None]:
     """Read a mapping; of one that cannot be read, keep what can, so that the caller's ``key`` comes back."""
     if type(given) is dict and given.keys() <= _FIELD_NAMES:
-        return new_contact(**cast("dict[str, Any]", given)), None
+        return Contact(**cast("dict[str, Any]", given)), None
     if not isinstance(given, Mapping):
         return Contact(), f"is a {type(given).__name__}, not a Contact or a mapping"
     fields = cast("Mapping[object, Any]", given)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from cleanlist_async.bulk.tables.guessing import Guess
 from cleanlist_async.bulk.tables.mapping import is_split_name
 from cleanlist_async.bulk.tables.values import company_domain, split_name
-from cleanlist_async.contacts import CONTACT_FIELDS, Contact, new_contact
+from cleanlist_async.contacts import CONTACT_FIELDS, Contact
 
 Texts: TypeAlias = Sequence[str] | Mapping[int, str]
 """The cells of a record, by the position of their column."""
@@ -34,7 +34,7 @@ def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
         if splits and first_name:
             first_name, last_name = split_name(first_name)
         web = values[domain]
-        return new_contact(
+        return Contact(
             linkedin_url=values[linkedin],
             first_name=first_name,
             last_name=last_name,
