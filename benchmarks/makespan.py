@@ -47,6 +47,8 @@ TEXT = f"""{__doc__.partition("    python")[0].partition("?")[2].strip()}
 
     bound = (submits + workflows - first burst) / rate + last workflow + one round trip; with webhooks
             (submits - first burst) / rate + last workflow + one way
+    in whole windows = the same with floor((requests - 1) / limit) windows for its first term: tokens that were spent
+                       in one burst come back in one, so the n-th request cannot be earlier
     last workflow = from the last submit until every workflow is done
     tail = from the end of the last workflow to its result in hand"""
 
@@ -55,6 +57,7 @@ TEXT = f"""{__doc__.partition("    python")[0].partition("?")[2].strip()}
 class Measured:
     makespan_s: float
     bound_s: float
+    whole_windows_s: float
     tail_s: float
     status_requests: float
     """For each workflow."""
@@ -195,6 +198,7 @@ async def simulate(name: str, contacts: int, median_s: float, seed: int) -> Meas
     return Measured(
         makespan_s=makespan_s,
         bound_s=max(0, needed - rate) / rate * WINDOW_S + last_workflow_s + last_way_s,
+        whole_windows_s=(needed - 1) // rate * WINDOW_S + last_workflow_s + last_way_s,
         tail_s=makespan_s - last_finish,
         status_requests=status_requests / len(flows),
         rejections=len(server.rejections),
@@ -222,6 +226,7 @@ def measure(contacts: int = 100_000, medians: Sequence[float] = MEDIANS_S, seeds
             f"{m.makespan_s:,.0f}",
             f"{found[DOCUMENTED, median_s].makespan_s / m.makespan_s:.1f}" if median_s == short else "",
             spread_over_bound(runs[name, median_s]) if is_ours(name) else "",
+            f"{m.makespan_s / m.whole_windows_s - 1:+.1%}" if is_ours(name) else "",
             f"{m.tail_s:.0f}",
             f"{m.status_requests:.3f}",
             sum(one.rejections for one in runs[name, median_s]),
@@ -240,6 +245,7 @@ def measure(contacts: int = 100_000, medians: Sequence[float] = MEDIANS_S, seeds
         "makespan, s",
         "times faster than the documentation's",
         "over the bound: median (least to most)",
+        "over that in whole windows",
         "tail, s",
         "status requests per workflow",
         "429s, all seeds",
