@@ -29,7 +29,7 @@ class MemoryStore(Buckets):
         self._freest_of: dict[tuple[str, ...], Freest] = {}
         self._watched: dict[str, list[Freest]] = {}
 
-    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[], None]) -> Dispatcher:
+    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[str], None]) -> Dispatcher:
         """Open the waiting lines of the running event loop."""
         return MemoryDispatcher(self, clock, wake_all)
 
@@ -117,7 +117,9 @@ class MemoryStore(Buckets):
 class MemoryDispatcher(Dispatcher):
     """Takes tokens out of this process's memory: they are there, or it is known when they will be."""
 
-    def __init__(self, store: MemoryStore, clock: Callable[[], float], wake_all: Callable[[], None]) -> None:
+    def __init__(
+        self, store: MemoryStore, clock: Callable[[], float], wake_all: Callable[[str], None]
+    ) -> None:
         super().__init__(store, clock, wake_all)
         self._take_now = store.take
 

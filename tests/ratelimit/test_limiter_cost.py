@@ -6,6 +6,8 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+import pytest
+
 from cleanlist_async.ratelimit import RateLimits, Route
 from cleanlist_async.testing import run
 from tests.support.limited_wire import INTERACTIVE, ROUTE, new_limiter
@@ -47,6 +49,15 @@ def test_a_queue_of_10_000_costs_little_for_each_grant(every_store: str) -> None
     few, many = calls_per_grant(200, [ROUTE]), calls_per_grant(10_000, [ROUTE])
     assert many <= few * 1.05
     assert many < {"memory": 60, "shared": 500}[every_store]
+
+
+@pytest.mark.usefixtures("every_store")
+def test_a_grant_costs_no_more_beside_200_organizations() -> None:
+    def cost(organizations: int) -> float:
+        routes = [Route((f"key {n}",), f"organization {n}") for n in range(organizations)]
+        return calls_per_grant(20 * organizations, routes, RateLimits(org=10, key=5))
+
+    assert cost(200) <= cost(10) * 1.05
 
 
 def test_a_grant_costs_no_more_with_320_keys_of_one_organization() -> None:

@@ -200,7 +200,7 @@ class Courier:
         if granted is not None:
             self._deliver(granted)
         if paused_anew:
-            self._call_desks(errand, lambda desk: desk.look_again())
+            self._call_desks(errand, lambda desk: desk.look_again(errand.organization))
 
     def _prepare(self, errand: Errand) -> tuple[Visit, list[tuple[Desk, Want]]]:
         for lease in list(errand.held.values()):
