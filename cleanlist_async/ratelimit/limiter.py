@@ -187,7 +187,10 @@ class RateLimiter:
 
     def join(self, organization: str, other: str) -> None:
         """Make two organization names one bucket, as soon as an answer shows that they are one."""
+        before = self.store.names_of(organization)
         self.store.join(organization, other)
+        if self.store.names_of(organization) != before:
+            self.wake_all(organization)
 
     # -- what became of a permit ---------------------------------------------------------------
 
@@ -200,27 +203,28 @@ class RateLimiter:
             self.rejections += 1
             self.store.reject(lease, self.clock(), asked_s, named, self.rng)
         unblocks = rejected or any(lease.probes)
-        self.wake_all(-math.inf if unblocks else at + self.limits.window_s)
+        returns_at = -math.inf if unblocks else at + self.limits.window_s
+        self.wake_all(lease.home, returns_at)
 
     def lost(self, lease: Lease) -> None:
         """Keep the tokens for the grace and the window. See `Permit`."""
         self.store.lost(lease, self.clock())
-        self.wake_all()
+        self.wake_all(lease.home)
 
     def unsent(self, lease: Lease) -> None:
         """Give the tokens back at once. See `Permit`."""
         self.store.unsent(lease)
-        self.wake_all()
+        self.wake_all(lease.home)
 
-    def wake_all(self, returns_at: float = -math.inf) -> None:
-        """Let every event loop look again for tokens to hand out: one returns at *returns_at*."""
+    def wake_all(self, organization: str, returns_at: float = -math.inf) -> None:
+        """Let every event loop look again for tokens of *organization*: one returns at *returns_at*."""
         running = running_loop()
         for loop, dispatcher in self._dispatchers.items():
             if loop is running:
-                dispatcher.wake(returns_at)
+                dispatcher.wake(organization, returns_at)
             elif dispatcher.lines:
                 with suppress(RuntimeError):  # that loop was closed meanwhile: nobody waits there
-                    loop.call_soon_threadsafe(dispatcher.wake, returns_at)
+                    loop.call_soon_threadsafe(dispatcher.wake, organization, returns_at)
 
     def _dispatcher(self) -> Dispatcher:
         loop = asyncio.get_running_loop()

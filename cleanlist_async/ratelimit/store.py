@@ -22,7 +22,7 @@ class Store(Protocol):
 
     limits: RateLimits
 
-    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[], None]) -> Dispatcher:
+    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[str], None]) -> Dispatcher:
         """Open the waiting lines of the running event loop."""
         ...
 
@@ -72,6 +72,10 @@ class Store(Protocol):
 
     def join(self, organization: str, other: str) -> None:
         """Make two names one organization: what was sent under either counts for both."""
+        ...
+
+    def names_of(self, organization: str) -> tuple[str, ...]:
+        """Return all names that were found to be one organization with this one, that of its bucket first."""
         ...
 
     def attach(self, route: Route) -> None:
