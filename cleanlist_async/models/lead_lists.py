@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from cleanlist_async.errors import JSON
 from cleanlist_async.ids import WorkflowId
 from cleanlist_async.models.base import Envelope, ModernAnswer, Moment, Number
-from cleanlist_async.models.rows import Row, Text, text_of
+from cleanlist_async.models.rows import AsBuilt, Row, Text, text_of
 
 
 class LeadListSummary(ModernAnswer):
@@ -91,9 +92,20 @@ class LeadsPage(Envelope):
     essential: ClassVar = ("leads",)
 
     list_id: str = ""
-    leads: tuple[Lead, ...] = ()
+    leads: Annotated[tuple[Lead, ...], AsBuilt] = ()
     total: int = 0
     cursor: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _make_leads(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
+        page = {**cast("dict[str, JSON]", raw)}
+        items = page.pop("leads", None)
+        if not isinstance(items, list):
+            return page
+        return {**page, "leads": tuple([Lead(item) for item in items if isinstance(item, dict)])}
 
     @classmethod
     def read_json(cls, body: bytes) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Self, cast, overload
 
+from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from cleanlist_async.errors import JSON
@@ -57,6 +58,17 @@ class Row:
             cls._of,
             json_schema_input_schema=an_object,
             serialization=core_schema.plain_serializer_function_ser_schema(_raw, return_schema=an_object),
+        )
+
+
+class AsBuilt:
+    """Marks rows that we built ourselves and need not check again."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        checked = handler(source)
+        return core_schema.any_schema(
+            serialization=core_schema.plain_serializer_function_ser_schema(tuple, return_schema=checked)
         )
 
 
