@@ -24,7 +24,7 @@ from cleanlist_async.errors import (
     RateLimitError,
     UnknownOutcomeError,
 )
-from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route
+from cleanlist_async.ratelimit import Permit, RateLimiter, Reach, RequestClass, Route
 from cleanlist_async.redact import Secret
 from cleanlist_async.retry import Proof, RetryQuota, backoff_s, proof_of
 from cleanlist_async.root_task import RootTask
@@ -70,6 +70,7 @@ class Pipeline:
         self._origins: dict[str, Origin] = {}
         self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
         self._on_event = on_event
+        limiter.watch(self)
 
     @property
     def secret(self) -> Secret:
@@ -310,6 +311,12 @@ class Pipeline:
         from cleanlist_async.events import Events  # noqa: PLC0415
 
         return Events(self._on_event)
+
+    def limits_were(self, reach: Reach, /) -> None:
+        """Tell the listener, in its own event loop, that the shared limits were lost or found again."""
+        from cleanlist_async.events import LimitsAway, LimitsBack  # noqa: PLC0415  # see events
+
+        self.root.call_soon(self.events.emit, LimitsBack() if reach == "found" else LimitsAway())
 
     def _tell_of(self, call: Call[Any]) -> CallEvents:
         from cleanlist_async.call_events import CallEvents  # noqa: PLC0415  # see events

@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from os import PathLike
@@ -17,7 +18,7 @@ from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.lines import Pace, RequestClass
 from cleanlist_async.ratelimit.memory import MemoryStore
-from cleanlist_async.ratelimit.store import Store
+from cleanlist_async.ratelimit.store import Reach, Store, Watcher
 
 Clock: TypeAlias = Callable[[], float]
 WhenAway: TypeAlias = Literal["closed", "local"]
@@ -102,6 +103,7 @@ class RateLimiter:
         self.rejections = 0
         self._lock = threading.Lock()
         self._dispatchers: dict[asyncio.AbstractEventLoop, Dispatcher] = {}
+        self._watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
 
     @classmethod
     def sqlite(
@@ -153,11 +155,13 @@ class RateLimiter:
 
         clock = clock or boot_clock
         backend = RedisLimits(url, limits or RateLimits(), clock, namespace)
-        return cls(
+        limiter = cls(
             clock=clock,
             rng=rng,
             store=SharedStore(LocalShare(backend, clock) if fail == "local" else backend, clock),
         )
+        backend.on_change = limiter._tell_watchers
+        return limiter
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace = "auto") -> Permit:
         """Wait for both tokens of a request of class *kind*.
@@ -191,6 +195,17 @@ class RateLimiter:
         self.store.join(organization, other)
         if self.store.names_of(organization) != before:
             self.wake_all(organization)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell *watcher*, as long as it lives, when the place that shares the limits is lost and found."""
+        with self._lock:
+            self._watchers.add(watcher)
+
+    def _tell_watchers(self, reach: Reach) -> None:
+        with self._lock:
+            watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher.limits_were(reach)
 
     # -- what became of a permit ---------------------------------------------------------------
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from cleanlist_async.ratelimit.buckets import BucketState, Lease, Route
 from cleanlist_async.ratelimit.limits import RateLimits
 
 if TYPE_CHECKING:
     from cleanlist_async.ratelimit.dispatcher import Dispatcher
+
+
+Reach: TypeAlias = Literal["lost", "found"]
 
 
 class Store(Protocol):
@@ -88,4 +91,12 @@ class Store(Protocol):
 
     def states(self, now: float, route: Route | None = None) -> tuple[BucketState, ...]:
         """Return the state of each bucket at *now*, or of those of *route*: its keys, its organization."""
+        ...
+
+
+class Watcher(Protocol):
+    """Who is told whether the place that shares the limits can be reached."""
+
+    def limits_were(self, reach: Reach, /) -> None:
+        """Note that it was lost, or found again. Called in any thread; must not wait."""
         ...
