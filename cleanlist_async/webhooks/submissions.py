@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import anyio
 
-from cleanlist_async.events import report_failure
 from cleanlist_async.root_task import RootTask
 from cleanlist_async.webhooks.receiver import WebhookReceiver
-from cleanlist_async.webhooks.store import EventStore
+from cleanlist_async.webhooks.store import LOOK_AGAIN_S, LOOK_EVERY_S, EventStore, look_into
 from cleanlist_async.webhooks.submission import Submission
-
-_LOOK_EVERY_S: Final = 0.5
-_LOOK_AGAIN_S: Final = 5.0
-"""After a look into the store that failed."""
 
 
 class Submissions:
@@ -45,18 +38,8 @@ class Submissions:
     async def _follow(self, receiver: WebhookReceiver, store: EventStore) -> None:
         """Take what other workers left in the store, as long as there is something to wait for."""
         try:
-            while self._open:  # noqa: ASYNC110  # no event tells of another worker
-                await anyio.sleep(await self._look(receiver, store))
+            while self._open:
+                is_readable = await look_into(store, tuple(self._open), receiver.take_over)
+                await anyio.sleep(LOOK_EVERY_S if is_readable else LOOK_AGAIN_S)
         finally:
             self._following = False
-
-    async def _look(self, receiver: WebhookReceiver, store: EventStore) -> float:
-        try:
-            found = await store.take(tuple(self._open))
-        except Exception as problem:  # noqa: BLE001  # a store of the caller's own may raise anything
-            report_failure("the store of webhook events", problem)
-            return _LOOK_AGAIN_S
-        for id_, events in found.items():
-            for event in events:
-                receiver.take_over(id_, event)
-        return _LOOK_EVERY_S
