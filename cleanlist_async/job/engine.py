@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
@@ -39,6 +39,7 @@ from cleanlist_async.identity import Invalid, Prepared
 from cleanlist_async.job.cache import ResultCache
 from cleanlist_async.job.classifier import Next, classify
 from cleanlist_async.job.journal import Journal
+from cleanlist_async.job.mail import Mail
 from cleanlist_async.job.planning import STEPS_AT_ONCE, Batch, Walk, fingerprint
 from cleanlist_async.job.records import Answer, ChunkRow, Header
 from cleanlist_async.job.source import Source
@@ -79,6 +80,7 @@ class Engine:
         source: Source,
         submitter: Submitter,
         *,
+        mail: Mail | None,
         policy: UnknownPolicy,
         cache: ResultCache | None,
         max_open: int,
@@ -94,6 +96,7 @@ class Engine:
         self._header = header
         self._source = source
         self._submitter = submitter
+        self._mail = mail
         self._policy = policy
         self._cache = cache
         self._max_open = max_open
@@ -148,7 +151,7 @@ class Engine:
         self._journal.pause(None)
         while True:
             try:
-                async with anyio.create_task_group() as group:
+                async with self._mail_coming_in(), anyio.create_task_group() as group:
                     await self._pass(group)
             except* CleanlistError as stopped:
                 self._stop(_first_of(stopped))
@@ -158,6 +161,9 @@ class Engine:
             self._journal.pause(*_pause_note(self.outcome.stopped_by))
         if self.wants_results:
             await self._give_leftovers()
+
+    def _mail_coming_in(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._mail is None else self._mail.coming_in()
 
     @property
     def _stopping(self) -> bool:

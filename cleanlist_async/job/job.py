@@ -29,6 +29,7 @@ from cleanlist_async.job.exact import ExactSubmits
 from cleanlist_async.job.filesystem import refuse_network
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.lock import JournalLock
+from cleanlist_async.job.mail import Mail
 from cleanlist_async.job.opening import JobSpec, begin, resumed, write_chunks
 from cleanlist_async.job.pilot import Pilot, choose
 from cleanlist_async.job.receipts import receipts
@@ -207,12 +208,14 @@ class Job:
         return engine
 
     def _new_engine(self, *, wants_results: bool, only_pilot: bool) -> Engine:
+        mail = self._mail()
         return Engine(
             self._pipeline,
             self._journal,
             self._header,
             self._source,
-            self._submitter(),
+            self._submitter(mail),
+            mail=mail,
             policy=self._spec.policy,
             cache=self._cache,
             max_open=self._spec.max_open_workflows,
@@ -241,7 +244,13 @@ class Job:
         if problem is not None:
             raise problem
 
-    def _submitter(self) -> Submitter:
+    def _mail(self) -> Mail | None:
+        receiver = self._spec.receiver
+        if receiver is None or receiver.store is None or self._header.submit_mode != "tracked":
+            return None
+        return Mail(receiver, receiver.store, self._journal, self.receive)
+
+    def _submitter(self, mail: Mail | None = None) -> Submitter:
         options = replace(self._spec.options, deadline_s=None)
         fetcher = Fetcher(self._pipeline, self._polls, options, lambda _count: None)
         kind = self._header.enrichment_type
@@ -261,6 +270,7 @@ class Job:
                 patience=patience,
                 expected=self._expected,
                 receiver=self._spec.receiver,
+                mail=mail,
             )
         return PlainSubmits(self._pipeline, fetcher, options, kind)
 

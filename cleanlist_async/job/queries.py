@@ -83,6 +83,18 @@ class JournalQueries:
         row = self._db.row("SELECT chunk FROM attempts WHERE token = ?", (token,))
         return self.chunk(row[0]) if row else None
 
+    def open_tokens(self) -> list[str]:
+        """Return the tokens of the submits whose webhooks may still tell something.
+
+        That is what became of them, also where it was decided to send again, or the results.
+        """
+        rows = self._db.rows(
+            "SELECT token FROM attempts JOIN chunks ON number = chunk WHERE token IS NOT NULL"
+            " AND (state IN ('sending', 'unknown', 'accepted', 'fetching', 'partial')"
+            " OR state = 'planned' AND EXISTS (SELECT 1 FROM decisions WHERE decisions.chunk = number))"
+        )
+        return [row[0] for row in rows]
+
     def counts(self) -> Mapping[ChunkState, tuple[int, int]]:
         """Return the number of chunks and of contacts in each state."""
         rows = self._db.rows("SELECT state, count(*), sum(contacts) FROM chunks GROUP BY state")

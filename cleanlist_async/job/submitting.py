@@ -15,6 +15,7 @@ from cleanlist_async.chunking import bulk_body
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.identity import Prepared
 from cleanlist_async.job.journal import Journal
+from cleanlist_async.job.mail import Mail
 from cleanlist_async.job.records import Attempt, ChunkRow
 from cleanlist_async.patience import Patience
 from cleanlist_async.pipeline import Pipeline
@@ -191,6 +192,7 @@ class TrackedSubmits(PlainSubmits):
         patience: Patience,
         expected: dict[int, Submission],
         receiver: WebhookReceiver | None,
+        mail: Mail | None,
     ) -> None:
         super().__init__(pipeline, fetcher, options, enrichment_type)
         self._webhook = webhook.rstrip("/")
@@ -198,11 +200,13 @@ class TrackedSubmits(PlainSubmits):
         self._patience = patience
         self._expected = expected
         self._receiver = receiver
+        self._mail = mail
         self._first_looks: dict[int, float] = {}
 
     async def prepare(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Attempt:
-        """Name the attempt, with a token that nobody can guess."""
-        return Attempt(submission=uuid4().hex, chunk=chunk.number, token=uuid4().hex)
+        """Name the attempt, with a token that nobody can guess, and every worker knows for one of ours."""
+        token = uuid4().hex if self._receiver is None else self._receiver.new_token()
+        return Attempt(submission=uuid4().hex, chunk=chunk.number, token=token)
 
     def _webhook_url(self, attempt: Attempt) -> str | None:
         return f"{self._webhook}/{attempt.token}"
@@ -234,10 +238,14 @@ class TrackedSubmits(PlainSubmits):
         return Accepted(workflow_id) if workflow_id else None
 
     def may_learn(self, chunk: ChunkRow) -> bool:
-        """Whether its webhook may still come: until thrice the time that workflows take, and a minute."""
+        """Whether its webhook may still come: until thrice the time that workflows take, and a minute.
+
+        It may have come long ago, to a store that could not be read yet.
+        """
         clock = self._pipeline.limiter.clock()
-        waited_s = clock - self._first_looks.setdefault(chunk.number, clock)
-        age_s = max(waited_s, age_of(chunk.since))
+        age_s = clock - self._first_looks.setdefault(chunk.number, clock)
+        if self._mail is None or self._mail.was_read:
+            age_s = max(age_s, age_of(chunk.since))
         return age_s < 3 * (self._patience.due_age_s or 0.0) + _WEBHOOK_GRACE_S
 
 

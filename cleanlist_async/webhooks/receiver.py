@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -69,7 +70,7 @@ class WebhookReceiver:
         ``"always"`` makes a status request for each event, and believes only that.
     store
         Where workers leave events for one another. Without one, an event that reaches a worker that did not
-        submit is dropped, and the worker that did asks the server.
+        submit is dropped, or refused if it is of a job, and the worker that did asks the server.
     max_body_bytes
         What is longer is refused.
 
@@ -129,9 +130,10 @@ class WebhookReceiver:
         """Take what was posted to ``<public_url>/<token>``, and return what to answer.
 
         2xx once the event is safe: handed to the submit that waits for it, left in the store, or in the
-        journal of its job. 404 for a token that is not ours, 415 for what is not JSON, 413 for what is too
-        large (a *body* in chunks is read no further), 400 for what is no event, 503 when it cannot be kept:
-        the server sends it again. Raises nothing, and follows no address.
+        journal of its job. 404 for a token that is not ours, or of a job that is not open here if there is no
+        store; 415 for what is not JSON, 413 for what is too large (a *body* in chunks is read no further),
+        400 for what is no event, 503 when it cannot be kept: the server sends it again. Raises nothing, and
+        follows no address.
         """
         try:
             await self._receive(token, content_type, body)
@@ -143,18 +145,24 @@ class WebhookReceiver:
     async def _receive(
         self, token: str, content_type: str | None, body: bytes | AsyncIterable[bytes]
     ) -> None:
-        submission_id = submission_of(token, self._secret)
-        owner = None if submission_id else self._owner_of(token)
-        if submission_id is None and owner is None:
-            raise RefusedEventError(404, "unknown")
+        give = self._recipient_of(token)
         check_content_type(content_type)
         raw = await read_body(body, self._max_body_bytes)
-        event = Event.read(raw)
-        if submission_id is not None:
-            await self._hand_over(submission_id, event, raw)
-        elif owner is not None:
-            self._commit(owner, token, raw)
+        await give(Event.read(raw), raw)
         self._statistics.received += 1
+
+    def _recipient_of(self, token: str) -> Callable[[Event, bytes], Awaitable[None]]:
+        """Return what takes the events of a token. Raises RefusedEventError if nothing does."""
+        if (submission_id := submission_of(token, self._secret)) is not None:
+            return partial(self._hand_over, submission_id)
+        owner, is_certain = self._owner_of(token)
+        if owner is not None:
+            return partial(self._commit, owner, token)
+        if self.store is not None and (submission_id := self.mail_id(token)) is not None:
+            return partial(self._leave, self.store, submission_id)
+        if is_certain:
+            raise RefusedEventError(404, "unknown")
+        raise RefusedEventError(503, "cannot be looked up now")
 
     async def _hand_over(self, submission_id: str, event: Event, raw: bytes) -> None:
         """Give an event to its submission, here or in another worker."""
@@ -163,12 +171,16 @@ class WebhookReceiver:
         elif self.store is None or submission_id in self._closed:
             self._statistics.dropped += 1
         else:
-            try:
-                await self.store.put(submission_id, raw)
-            except Exception as problem:  # noqa: BLE001  # a store of the caller's own may raise anything
-                report_failure("leaving an event for another worker", problem)
-                raise RefusedEventError(503, "cannot be kept now") from None
-            self._statistics.passed_on += 1
+            await self._leave(self.store, submission_id, event, raw)
+
+    async def _leave(self, store: EventStore, submission_id: str, _event: Event, raw: bytes) -> None:
+        """Leave an event for another worker."""
+        try:
+            await store.put(submission_id, raw)
+        except Exception as problem:  # noqa: BLE001  # a store of the caller's own may raise anything
+            report_failure("leaving an event for another worker", problem)
+            raise RefusedEventError(503, "cannot be kept now") from None
+        self._statistics.passed_on += 1
 
     def take_over(self, submission_id: str, raw: bytes) -> None:
         """Take an event of ours that another worker left in the store."""
@@ -211,6 +223,14 @@ class WebhookReceiver:
         """Make a submission for events that a `TokenOwner` takes and passes on to it."""
         return Submission(confirm_always=self._confirm == "always", statistics=self._statistics)
 
+    def new_token(self) -> str:
+        """Make a token for a `TokenOwner`. What other workers leave for it is found by its `mail_id`."""
+        return token_of(new_submission_id(), self._secret, "job")
+
+    def mail_id(self, token: str) -> str | None:
+        """Return what the store keeps the events of an owner's token by; None for one made elsewhere."""
+        return submission_of(token, self._secret, "job")
+
     def attach(self, owner: TokenOwner) -> None:
         """Let the events of *owner*'s tokens go to it."""
         self._owners[owner] = None
@@ -219,22 +239,21 @@ class WebhookReceiver:
         """Let them no longer do so."""
         self._owners.pop(owner, None)
 
-    def _owner_of(self, token: str) -> TokenOwner | None:
+    def _owner_of(self, token: str) -> tuple[TokenOwner | None, bool]:
+        """Return whose a token is, and whether all were sound that could say so."""
         if not (isinstance(token, str) and token.isascii() and len(token) <= _LONGEST_TOKEN):  # pyright: ignore[reportUnnecessaryIsInstance]
-            return None
+            return None, True
         is_certain = True
         for owner in self._owners:
             try:
                 if owner.knows(token):
-                    return owner
+                    return owner, True
             except Exception as error:  # noqa: BLE001  # one that is broken is no reason to deny the others'
                 log.warning("a webhook's token could not be looked up: %s", type(error).__name__)
                 is_certain = False
-        if is_certain:
-            return None
-        raise RefusedEventError(503, "cannot be looked up now")
+        return None, is_certain
 
-    def _commit(self, owner: TokenOwner, token: str, raw: bytes) -> None:
+    async def _commit(self, owner: TokenOwner, token: str, _event: Event, raw: bytes) -> None:
         try:
             owner.receive(token, raw)
         except Exception as error:  # noqa: BLE001  # whatever it is, the event is not safe

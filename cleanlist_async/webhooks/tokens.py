@@ -1,7 +1,8 @@
 """The last part of a submission's webhook address: its id, and the proof that we made it. Pure.
 
 Webhooks are not signed (docs.cleanlist.ai/guides/receiving-webhooks), so the address is the secret. Every
-process that knows the key of the proof recognises a token, also one it has never seen.
+process that knows the key of the proof recognises a token, also one it has never seen; and whether it is of a
+run, which ends with its process, or of a job, which remembers it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import hmac
 import os
 import re
 import secrets
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
 from uuid import uuid4
 
 from cleanlist_async.errors import ConfigurationError
@@ -19,7 +21,11 @@ from cleanlist_async.redact import Secret
 SECRET_VARIABLE: Final = "CLEANLIST_WEBHOOK_SECRET"  # noqa: S105  # the name of it
 
 _SHORTEST_SECRET: Final = 16
-_PURPOSE: Final = b"cleanlist_async webhook "
+Kind: TypeAlias = Literal["run", "job"]
+_PURPOSES: Final[Mapping[Kind, bytes]] = {
+    "run": b"cleanlist_async webhook ",
+    "job": b"cleanlist_async webhook of a job ",
+}
 _TOKEN: Final = re.compile(r"([0-9a-f]{32})([0-9a-f]{32})", re.ASCII)
 """128 bits that name the submission, 128 that prove it."""
 
@@ -29,15 +35,15 @@ def new_submission_id() -> str:
     return uuid4().hex
 
 
-def token_of(submission_id: str, secret: Secret) -> str:
+def token_of(submission_id: str, secret: Secret, kind: Kind = "run") -> str:
     """Return the token of a submission."""
-    return submission_id + _proof(submission_id, secret)
+    return submission_id + _proof(submission_id, secret, kind)
 
 
-def submission_of(token: object, secret: Secret) -> str | None:
-    """Return the id of the submission that a token was made for; None for a token that is not ours."""
+def submission_of(token: object, secret: Secret, kind: Kind = "run") -> str | None:
+    """Return the id of the submission that a token was made for; None for one not ours or of another kind."""
     parts = _TOKEN.fullmatch(token) if isinstance(token, str) else None
-    if parts is None or not hmac.compare_digest(parts[2], _proof(parts[1], secret)):
+    if parts is None or not hmac.compare_digest(parts[2], _proof(parts[1], secret, kind)):
         return None
     return parts[1]
 
@@ -66,6 +72,6 @@ def find_secret(given: str | None) -> Secret:
     return Secret(text)
 
 
-def _proof(submission_id: str, secret: Secret) -> str:
-    digest = hmac.new(secret.reveal().encode(), _PURPOSE + submission_id.encode(), "sha256").hexdigest()
-    return digest[:32]
+def _proof(submission_id: str, secret: Secret, kind: Kind) -> str:
+    claim = _PURPOSES[kind] + submission_id.encode()
+    return hmac.new(secret.reveal().encode(), claim, "sha256").hexdigest()[:32]

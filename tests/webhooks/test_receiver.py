@@ -480,6 +480,37 @@ def test_tokens_of_owners_go_to_them_alone():
     assert len(second.taken) == 1
 
 
+def test_a_token_of_an_owner_elsewhere_goes_to_the_store():
+    store = MemoryEventStore()
+    desk = Desk(store=store)
+    token = Desk().receiver.new_token()
+    desk.receiver.attach(Owner("another"))
+    assert desk.post(token=token) == 204
+    assert desk.counts(received=1, passed_on=1)
+    assert anyio.run(store.take, [token[:32]]) == {token[:32]: [EVENT]}
+    assert desk.post(b"{", token=token) == 400
+    assert desk.post(token=token[:32] + "0" * 32) == 404
+    owner = Owner(token)
+    desk.receiver.attach(owner)
+    assert desk.post(token=token) == 204
+    assert owner.taken == [(token, EVENT)]
+    assert anyio.run(store.take, [token[:32]]) == {}
+
+
+def test_without_a_store_a_token_of_an_owner_elsewhere_is_left_to_the_next_worker():
+    assert Desk().post(token=Desk().receiver.new_token()) == 404
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+def test_a_broken_owner_denies_nothing_that_the_store_can_keep(has_store):
+    desk = Desk(store=MemoryEventStore() if has_store else None)
+    desk.receiver.attach(Owner(error=RuntimeError()))
+    assert desk.post(token=desk.receiver.new_token()) == (204 if has_store else 503)
+    assert desk.post(token=desk.receiver.new_token()[:32] + "0" * 32) == 503
+    assert desk.post(token="") == 503
+    assert desk.post(token="\udc80") == 404
+
+
 def test_an_owner_that_is_broken_hides_no_other():
     desk, sound = Desk(), Owner("sound")
     desk.receiver.attach(Owner(error=RuntimeError()))

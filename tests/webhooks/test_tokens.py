@@ -49,6 +49,17 @@ def test_ten_thousand_forged_tokens():
     assert submission_of(real.encode(), secret) is None
 
 
+def test_a_token_of_a_job_is_none_of_a_run():
+    receiver = WebhookReceiver(PUBLIC_URL, secret=SECRET)
+    token = receiver.new_token()
+    assert receiver.mail_id(token) == submission_of(token, Secret(SECRET), "job") == token[:32]
+    assert submission_of(token, Secret(SECRET)) is None
+    assert submission_of(token, Secret(SECRET + "!"), "job") is None
+    of_a_run = token_of(new_submission_id(), Secret(SECRET))
+    assert receiver.mail_id(of_a_run) is None
+    assert not any(map(receiver.mail_id, ("", token[:32], token.upper(), token[:-1], token + "0")))
+
+
 def _one_changed(token, rng):
     place = rng.randrange(64)
     other = rng.choice([digit for digit in "0123456789abcdef" if digit != token[place]])
