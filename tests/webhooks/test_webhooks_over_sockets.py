@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn import Config, Server
 
-from cleanlist_async import AsyncCleanlist, FileMailbox, RateLimits, WebhookReceiver
-from cleanlist_async.sandbox import Sandbox, Shape
+from cleanlist_async import AsyncCleanlist, FileMailbox, RateLimiter, RateLimits, WebhookReceiver
+from cleanlist_async.sandbox import Fault, Sandbox, Shape
 from tests.support.virtual_sandbox import check_one_result_each, people
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
@@ -44,11 +44,17 @@ async def an_application(**options):
             server.should_exit = True
 
 
+def client_of(sandbox, receiver, limits=None):
+    """A client with its own limiter: a sandbox may get the port, and so the limiter, of an earlier one."""
+    limiter = RateLimiter(limits or RateLimits())
+    return AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url, limiter=limiter, webhooks=receiver)
+
+
 @pytest.mark.parametrize("row", ["flat", "nested"])
 async def test_results_are_pushed_and_nothing_is_asked(row):
     contacts = people(520)
     async with an_application() as receiver, Sandbox(workflow_s=0.3, shape=Shape(row=row)) as sandbox:
-        client = AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url, webhooks=receiver)
+        client = client_of(sandbox, receiver)
         async with client:
             report = await client.enrich(contacts)
         await sandbox.settle()
@@ -65,7 +71,7 @@ async def test_results_are_pushed_and_nothing_is_asked(row):
 
 async def test_a_job_is_pushed_too(tmp_path):
     async with an_application() as receiver, Sandbox(workflow_s=0.3) as sandbox:
-        client = AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url, webhooks=receiver)
+        client = client_of(sandbox, receiver)
         async with client, await client.job(tmp_path / "run.journal", people(300)) as job:
             report = await job.run()
             assert job.submit_mode == "tracked"
@@ -82,7 +88,7 @@ async def test_an_event_that_reaches_another_worker_finds_the_one_that_waits(tmp
         Sandbox(workflow_s=0.3) as sandbox,
     ):
         mine = WebhookReceiver(other.public_url, secret=secret, store=FileMailbox(tmp_path / "limits.db"))
-        client = AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url, webhooks=mine)
+        client = client_of(sandbox, mine)
         async with client:
             report = await client.enrich(contacts[:500])
             person = await client.enrich_one(contacts[-1])
@@ -95,14 +101,29 @@ async def test_an_event_that_reaches_another_worker_finds_the_one_that_waits(tmp
         assert not sandbox.ledger.duplicates()
 
 
+async def test_an_event_of_a_job_that_reaches_another_worker_finds_the_job(tmp_path):
+    secret = "a-secret-of-all-workers"
+    async with (
+        an_application(secret=secret, store=FileMailbox(tmp_path / "limits.db")) as other,
+        Sandbox(workflow_s=1.0) as sandbox,
+    ):
+        sandbox.add_fault(Fault("/enrich/bulk", when="after", reset=True))
+        mine = WebhookReceiver(other.public_url, secret=secret, store=FileMailbox(tmp_path / "limits.db"))
+        client = client_of(sandbox, mine)
+        async with client, await client.job(tmp_path / "run.journal", people(520)) as job:
+            report = await job.run()
+            assert job.verify() == []
+        assert report.status.state == "complete"
+        await sandbox.settle()
+        assert other.statistics().passed_on == len(sandbox.ledger.requests_of("/enrich/bulk")) == 3
+        assert not sandbox.ledger.duplicates()
+
+
 async def test_without_a_store_the_worker_that_waits_asks():
     contacts, secret = people(20), "a-secret-of-all-workers"
     async with an_application(secret=secret) as other, Sandbox(workflow_s=0.3, window_s=1.0) as sandbox:
         mine = WebhookReceiver(other.public_url, secret=secret)
-        limits = RateLimits(window_s=1.0)
-        async with AsyncCleanlist(
-            sandbox.api_key, base_url=sandbox.base_url, rate_limits=limits, webhooks=mine
-        ) as client:
+        async with client_of(sandbox, mine, RateLimits(window_s=1.0)) as client:
             report = await client.enrich(contacts)
         await sandbox.settle()
         check_one_result_each(report.results, contacts)
