@@ -49,6 +49,8 @@ TEXT = f"""{__doc__.partition("    python")[0].partition("?")[2].strip()}
             (submits - first burst) / rate + last workflow + one way
     in whole windows = the same with floor((requests - 1) / limit) windows for its first term: tokens that were spent
                        in one burst come back in one, so the n-th request cannot be earlier
+    The bounds count all status requests before the last submit. Where workflows are long, many come after it, while
+    the last ones are at work: such a run can be quicker than its bound.
     last workflow = from the last submit until every workflow is done
     tail = from the end of the last workflow to its result in hand"""
 

@@ -163,7 +163,7 @@ class Pipeline:
 
     async def _perform(self, send: _Send, *, see_it_through: bool) -> None:
         try:
-            await self._join_those_in_flight()
+            await self._join_those_in_flight(paid=send.request.paid)
         except BaseException:
             send.permit.unsent()
             raise
@@ -182,8 +182,11 @@ class Pipeline:
                 self._note_detached(send)
             raise
 
-    async def _join_those_in_flight(self) -> None:
-        await anyio.lowlevel.checkpoint_if_cancelled()
+    async def _join_those_in_flight(self, *, paid: bool) -> None:
+        if paid:  # nothing is bought for a caller whose cancellation is on its way already
+            await anyio.lowlevel.checkpoint()
+        else:
+            await anyio.lowlevel.checkpoint_if_cancelled()
         try:
             self._in_flight.acquire_nowait()
         except anyio.WouldBlock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
+import gc
 import io
 import json
 import logging
@@ -12,6 +13,7 @@ import pickle
 import traceback
 from pathlib import Path
 
+import httpx
 import pytest
 
 import cleanlist_async
@@ -318,3 +320,19 @@ def test_a_key_given_as_something_else_is_not_printed():
     for error in asyncio.run(main()):
         assert type(error) is ConfigurationError
         assert_hidden(str(error), KEY)
+
+
+def test_no_address_that_was_asked_for_outlives_its_client():
+    async def main():
+        async with against(lambda request, number: json_answer({})) as (client, _server):
+            await client.request("GET", "/api/v2/people/ada.lovelace@example.com")
+
+    def kept():
+        gc.collect()
+        urls = [thing for thing in gc.get_objects() if isinstance(thing, httpx.URL)]
+        return [url for url in urls if "ada.lovelace" in url.path]
+
+    asyncio.run(main())
+    assert kept() == []
+    ours = httpx.URL("https://api.example.com/people/ada.lovelace@example.com")
+    assert kept() == [ours], "the search must find what is there"

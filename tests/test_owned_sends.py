@@ -93,6 +93,26 @@ def test_a_submit_cancelled_at_any_iteration_is_answered_noted_or_never_sent(by_
     assert seen == {(0, 0), (0, 1), (1, 1)}, "never sent, sent and noted, answered"
 
 
+@pytest.mark.parametrize("time_is_up", [lambda: asyncio.timeout(0), lambda: asyncio.timeout(-1)])
+def test_nothing_is_bought_in_a_time_that_is_up_already(time_is_up):
+    served = Served(
+        lambda request, number: respond(ACCEPTED if request.method == "POST" else ANSWERS["credits_balance"])
+    )
+
+    async def main(client, network):
+        await client.public.credits_balance()
+        with pytest.raises(TimeoutError):
+            async with time_is_up():
+                await client.public.submit_bulk([ADA])
+        await anyio.sleep(200)
+        return client.statistics()
+
+    statistics = virtually(main, served)
+    assert [request.method for request in served.requests] == ["GET"]
+    assert statistics.detached_workflows == ()
+    assert all((bucket.in_flight, bucket.available) == (0, bucket.limit) for bucket in statistics.buckets)
+
+
 @pytest.mark.parametrize("by_scope", [True, False])
 def test_a_read_cancelled_at_any_iteration_leaves_no_trace(by_scope):
     for steps in range(200):

@@ -102,10 +102,8 @@ class LeadsPage(Envelope):
         if not isinstance(raw, dict):
             return raw
         page = {**cast("dict[str, JSON]", raw)}
-        items = page.pop("leads", None)
-        if not isinstance(items, list):
-            return page
-        return {**page, "leads": tuple([Lead(item) for item in items if isinstance(item, dict)])}
+        items: object = page.pop("leads", None)
+        return page if (leads := Lead.several(items)) is None else {**page, "leads": leads}
 
     @classmethod
     def read_json(cls, body: bytes) -> None:

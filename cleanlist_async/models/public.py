@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, cast
 
 from pydantic import BeforeValidator, StringConstraints, model_validator
@@ -18,7 +18,7 @@ _ROW_LISTS: Final = ("results", "tasks", "data", "result", "rows")
 
 def _texts(value: object) -> object:
     """Accept ids as text, as numbers, or wrapped in objects; drop what is neither."""
-    items = cast("list[JSON]", value) if isinstance(value, list) else []
+    items = cast("Sequence[JSON]", value) if isinstance(value, list | tuple) else ()
     ids = [item.get("task_id", item.get("id")) if isinstance(item, dict) else item for item in items]
     return tuple(str(id_) for id_ in ids if isinstance(id_, str | int) and not isinstance(id_, bool))
 
@@ -79,7 +79,7 @@ class _WithRows(Answer):
         if not isinstance(raw, dict):
             return raw
         answer = cast("dict[str, JSON]", raw)
-        return {**answer, "rows": tuple(EnrichmentRow(row) for row in _raw_rows(answer))}
+        return {**answer, "rows": _rows_in(answer)}
 
     @property
     def is_final(self) -> bool:
@@ -165,32 +165,31 @@ class WebhookDeliveries(Answer):
     @classmethod
     def _collect(cls, raw: object) -> object:
         if isinstance(raw, list):
-            return {"deliveries": _objects(cast("list[JSON]", raw))}
+            return {"deliveries": _objects(cast("Sequence[JSON]", raw))}
         if isinstance(raw, dict):
             log = cast("dict[str, JSON]", raw)
             lists = (log.get(name) for name in ("deliveries", "results", "data", "items"))
-            found = [rows for rows in lists if isinstance(rows, list)]
-            return {**log, "deliveries": _objects(found[0]) if found else []}
+            found = next((items for items in lists if isinstance(items, list | tuple)), ())
+            return {**log, "deliveries": _objects(cast("Sequence[JSON | WebhookDelivery]", found))}
         return raw
 
 
-def _raw_rows(answer: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+def _rows_in(answer: Mapping[str, JSON]) -> tuple[EnrichmentRow, ...]:
     for name in _ROW_LISTS:
         value = answer.get(name)
-        if isinstance(value, list):
-            rows = _objects(value)
-        else:
-            rows = _raw_rows(value) if isinstance(value, dict) and name != "result" else []
+        rows = EnrichmentRow.several(value)
+        if rows is None and isinstance(value, dict) and name != "result":
+            rows = _rows_in(value)
         if rows:
             return rows
     # A single task is its own row: `task_id`, and the findings beside it or under `result`.
     has_row = isinstance(answer.get("result"), dict) or answer.get("task_id") is not None
-    return [dict(answer)] if has_row else []
+    return (EnrichmentRow(dict(answer)),) if has_row else ()
 
 
 def _first(row: Mapping[str, JSON], *names: str) -> JSON:
     return next((row[name] for name in names if name in row), None)
 
 
-def _objects(items: list[JSON]) -> list[dict[str, JSON]]:
-    return [item for item in items if isinstance(item, dict)]
+def _objects(items: Sequence[JSON | WebhookDelivery]) -> list[dict[str, JSON] | WebhookDelivery]:
+    return [item for item in items if isinstance(item, dict | WebhookDelivery)]

@@ -7,7 +7,7 @@ Flat (docs.cleanlist.ai/api-reference/webhooks): ``primary_email``, ``primary_em
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self, cast, overload
 
 from pydantic import GetCoreSchemaHandler
@@ -41,6 +41,19 @@ class Row:
         return self.raw == other.raw if isinstance(other, type(self)) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def several(cls, items: object) -> tuple[Self, ...] | None:
+        """Make rows of the objects of a list, leaving out what is none; None where it is no list."""
+        if not isinstance(items, list | tuple):
+            return None
+        listed = cast("Sequence[dict[str, JSON] | Self]", items)
+        rows = [
+            cls(item) if isinstance(item, dict) else item
+            for item in listed
+            if isinstance(item, dict) or isinstance(item, cls)  # noqa: SIM101  # takes half as long
+        ]
+        return tuple(rows)
 
     @classmethod
     def _of(cls, item: object) -> Self:

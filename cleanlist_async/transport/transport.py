@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 HTTPClient: TypeAlias = "httpx.AsyncClient | httpx2.AsyncClient"
 HTTPConnections: TypeAlias = httpx.AsyncBaseTransport
 
+_ADDRESSES_KEPT: Final = 64
 _SHORTEST_SECRET: Final = 8
 """Characters from which on a key is blotted out of answers; shorter ones are no keys, but words."""
 
@@ -54,6 +55,9 @@ class Transport:
         self._clock = clock
         self._proxy = checked_proxy(proxy)
         self._injected = None if http_client is None else _carrier_of(http_client)
+        # Most addresses come again, and to parse one takes as long as all of a pipeline. They hold ids, and
+        # maybe more that is somebody's, so they are kept no longer than the client.
+        self._address = lru_cache(maxsize=_ADDRESSES_KEPT)(_address)
         self._tls: ssl.SSLContext | None = None
         self._reads: _Pool | None = None
         self._submits: _Pool | None = None
@@ -161,7 +165,7 @@ class Transport:
         headers = _HEADERS if request.content is None else _HEADERS_WITH_BODY
         wire: httpx.Request = library.Request(
             request.method,
-            _address(library, self.base_url + request.path),
+            self._address(library, self.base_url + request.path),
             params=dict(request.params) or None,
             headers=[*headers, ("Authorization", "Bearer " + key.reveal())],
             content=request.content,
@@ -185,7 +189,7 @@ class Transport:
             exchange.failure, exchange.reason = "timeout", "no answer in time"
         except (
             carrier.library.HTTPStatusError
-        ) as problem:  # an injected client's event hook raises it for every 4xx
+        ) as problem:  # of an injected client's event hook, for every 4xx
             exchange.take_head(problem.response)
             exchange.failure, exchange.reason = "incomplete", _describe(problem)
         except Exception as problem:  # noqa: BLE001  # an injected client may raise anything
@@ -193,9 +197,8 @@ class Transport:
             exchange.reason = _describe(problem)
 
 
-@lru_cache(maxsize=64)
 def _address(library: Any, text: str) -> Any:
-    return library.URL(text)  # most addresses come again, and to parse one takes as long as all of a pipeline
+    return library.URL(text)
 
 
 _HEADERS: Final = (

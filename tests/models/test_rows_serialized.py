@@ -8,8 +8,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from cleanlist_async.models.base import Answer
 from cleanlist_async.models.lead_lists import Lead, LeadsPage
-from cleanlist_async.models.public import BulkStatus
+from cleanlist_async.models.public import BulkStatus, BulkSubmission, WebhookDeliveries, WebhookPayload
 from cleanlist_async.models.rows import EnrichmentRow
 
 STATUS = {
@@ -34,6 +35,32 @@ def test_a_dump_has_the_rows_as_the_server_sent_them(
     assert json.loads(answer.model_dump_json())[name] == rows
     again = type(answer).model_validate(answer)
     assert getattr(again, name) == getattr(answer, name)
+
+
+SUBMITTED = {"workflow_id": "w", "task_ids": ["1", "2"]}
+DELIVERED = {"deliveries": [{"status": "delivered", "attempt": 1}]}
+PUSHED = WebhookPayload.model_validate({"event": "bulk_enrichment.completed", **STATUS}).as_status()
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (LeadsPage.read(PAGE), "leads"),
+        (BulkStatus.model_validate(STATUS), "rows"),
+        (BulkStatus.model_validate({"task_id": "1", "status": "completed"}), "rows"),
+        (PUSHED, "rows"),
+        (BulkSubmission.model_validate(SUBMITTED), "task_ids"),
+        (WebhookDeliveries.model_validate(DELIVERED), "deliveries"),
+    ],
+)
+def test_an_answer_made_again_of_its_dump_or_of_its_parts_has_lost_nothing(answer: Answer, name: str) -> None:
+    kind, items = type(answer), getattr(answer, name)
+    assert items
+    assert getattr(kind.model_validate(answer.model_dump()), name) == items
+    assert getattr(kind.model_validate_json(answer.model_dump_json()), name) == items
+    parts = {field: getattr(answer, field) for field in kind.model_fields}
+    assert getattr(kind(**parts), name) == items
+    assert getattr(kind(**{**parts, name: list(items)}), name) == items
 
 
 def test_fastapi_answers_with_them() -> None:
