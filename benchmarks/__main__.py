@@ -12,12 +12,15 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from benchmarks import (
+    batcher,
     calls,
+    enrich_one_sockets,
+    events,
     growth,
     import_time,
     job_journal,
@@ -28,6 +31,7 @@ from benchmarks import (
     pipe,
     rate,
     report,
+    shared_limits,
     waiters,
 )
 from benchmarks.measuring import in_new_process
@@ -36,13 +40,17 @@ BENCHMARKS: dict[str, Callable[[], report.Section]] = {
     module.__name__.rpartition(".")[2]: module.measure
     for module in (
         rate,
+        makespan,
         calls,
         import_time,
         pipe,
         memory,
-        makespan,
         growth,
         waiters,
+        events,
+        batcher,
+        enrich_one_sockets,
+        shared_limits,
         job_plan,
         job_journal,
         job_soak,
@@ -62,9 +70,10 @@ def main() -> None:
     sections: list[report.Section] = []
     for name in names:
         began = time.perf_counter()
-        sections.append(in_new_process(BENCHMARKS[name]))
+        found = in_new_process(BENCHMARKS[name])
+        took = f"Took {time.perf_counter() - began:.0f} s; alone: `python -m benchmarks.{name}`."
+        sections.append(replace(found, text=f"{found.text.strip()}\n\n{took}"))
         print(sections[-1].markdown(), flush=True)
-        print(f"({name}: {time.perf_counter() - began:.0f} s)\n", file=sys.stderr, flush=True)
     if names == list(BENCHMARKS):
         report.save(sections, machine(time.perf_counter() - start))
 

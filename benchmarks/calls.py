@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 
 import anyio
 
@@ -41,8 +42,10 @@ HTTPX_AT_MOST = 256
 RSS_CALLERS, RSS_CALLS = 64, 320
 SMALL, STATUS, PAGE = QUESTIONS
 TEXT = f"""{__doc__.partition("    python")[0].partition("?")[2].strip()} The official client leaves the 250 results
-as they came, untyped; ours are typed rows. httpx 0.28 looks through its pool at each request, so its cost
-grows with the calls in flight; ours keeps 16 in flight, whatever is asked of it at once."""
+as they came, untyped; ours are typed rows, whose fields are looked up when they are asked for, in 0.1 µs each. httpx 0.28
+looks through its pool at each request, so its cost grows with the calls in flight; ours keeps 16 in flight, whatever is
+asked of it at once. {"sniffio is installed" if find_spec("sniffio") else "sniffio is not installed"}: httpcore looks for it
+four times a call, and where it is not there, each call of httpx, ours and not, costs about 0.3 ms more (extra `fast`)."""
 
 
 @dataclass(frozen=True)

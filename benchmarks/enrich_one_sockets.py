@@ -4,7 +4,7 @@ The embedded sandbox with a shorter window, a client beside it, and 10,000 calls
 500 calls through a FastAPI application behind a real uvicorn. Each with webhooks, which come to a real uvicorn, and
 without. Every answer is held against the sandbox's ledger.
 
-    python benchmarks/enrich_one_sockets.py [--callers 10000] [--requests 500] [--window-s 4]
+    python -m benchmarks.enrich_one_sockets [--callers 10000] [--requests 500] [--window-s 4]
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import contextlib
 import json
 import resource
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -23,12 +22,10 @@ from dataclasses import dataclass
 import uvicorn
 from fastapi import FastAPI
 
+from benchmarks import report
 from cleanlist_async import AsyncCleanlist, Contact, RateLimits, WebhookReceiver
 from cleanlist_async.integrations.fastapi import CleanlistDep, cleanlist_lifespan, webhook_router
 from cleanlist_async.sandbox import Sandbox
-
-TARGETS = """targets for 10,000 callers: 42 submits, 4 status requests with webhooks and 55 without, no 429, and every
-caller its own contact's answer; for others in proportion"""
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def new_sandbox(window_s: float) -> Sandbox:
     return Sandbox(window_s=window_s, workflow_s=window_s / 20, credits=1e6)
 
 
-async def measure(window_s: float, callers: int, *, pushed: bool, through_http: bool) -> Measured:
+async def serve(window_s: float, callers: int, *, pushed: bool, through_http: bool) -> Measured:
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     receiver = WebhookReceiver(f"{address}/webhooks") if pushed else None
@@ -147,30 +144,73 @@ async def over_http(address: str, contacts: Sequence[Contact]) -> list[str | Non
     return await asyncio.gather(*(call(contact) for contact in contacts))
 
 
-def main() -> int:
+def measure(callers: int = 10_000, requests: int = 500, window_s: float = 4.0) -> report.Section:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8_192), most))
+    rows: list[tuple[object, ...]] = []
+    found: list[Measured] = []
+    for count, through_http in ((callers, False), (requests, True)):
+        for pushed in (True, False):
+            one = asyncio.run(serve(window_s, count, pushed=pushed, through_http=through_http))
+            found.append(one)
+            rows.append(
+                (
+                    f"{count:,} through uvicorn" if through_http else f"{count:,}",
+                    "yes" if pushed else "no",
+                    f"{one.right:,}",
+                    one.submits,
+                    one.statuses,
+                    one.rejections,
+                    f"{one.bought:,}",
+                    one.twice,
+                    f"{one.seconds:.1f}",
+                )
+            )
+    columns = (
+        "callers",
+        "webhooks",
+        "own answer",
+        "submits",
+        "status requests",
+        "429s",
+        "bought",
+        "bought twice",
+        "seconds",
+    )
+    submits, with_webhooks, without = (
+        callers / 250 * 1.05,
+        max(1, callers / 2_500),
+        callers / 250 * 1.375,
+    )
+    counted = f"{found[0].submits}, {found[0].statuses}, {found[1].statuses}"
+    wrong = sum(2 * count for count in (callers, requests)) - sum(one.right for one in found)
+    troubles = sum(one.rejections + one.twice for one in found) + wrong
+    targets = [
+        report.Target(
+            "429s, contacts bought twice, callers with another's answer", "0", str(troubles), troubles == 0
+        ),
+        report.Target(
+            f"{callers:,} callers: submits; status requests with webhooks, and without",
+            f"at most {submits:.0f}, {with_webhooks:.0f}, {without:.0f}",
+            counted,
+            found[0].submits <= submits
+            and found[0].statuses <= with_webhooks
+            and found[1].statuses <= without,
+        ),
+    ]
+    text = __doc__.partition("    python")[0].partition("?")[2].strip()
+    table = report.Table(columns, rows, f"Window of {window_s:g} s")
+    return report.Section("Callers of enrich_one, over real sockets", text, [table], targets)
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--callers", type=int, default=10_000)
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--window-s", type=float, default=4.0)
     options = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8_192), most))
-    print(TARGETS)
-    print(f"\nwindow {options.window_s:g} s\n")
-    print("| callers | webhooks | own answer | submits | status requests | 429s | bought | twice | seconds |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for count, through_http in ((options.callers, False), (options.requests, True)):
-        for pushed in (True, False):
-            found = asyncio.run(measure(options.window_s, count, pushed=pushed, through_http=through_http))
-            name = f"{count:,} through uvicorn" if through_http else f"{count:,}"
-            print(
-                f"| {name} | {'yes' if pushed else 'no'} | {found.right:,} | {found.submits} |"
-                f" {found.statuses} | {found.rejections} | {found.bought:,} | {found.twice} |"
-                f" {found.seconds:.1f} |",
-                flush=True,
-            )
-    return 0
+    report.show(lambda: measure(options.callers, options.requests, options.window_s))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,7 +2,7 @@
 
 The same calls on an in-memory network, in virtual time, so that nothing but CPU is measured; rounds interleaved.
 
-    python benchmarks/events.py [--calls 1000] [--rounds 9]
+    python -m benchmarks.events [--calls 500] [--rounds 7]
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 from opentelemetry.sdk.trace import TracerProvider
 
+from benchmarks import report
+from benchmarks.measuring import ratio, rounds_of
 from cleanlist_async import RateLimiter, RateLimits
 from cleanlist_async.call_events import CallEvents
 from cleanlist_async.calls import Call, Reply
@@ -60,27 +63,34 @@ def alone(count: int) -> float:
     return (time.process_time() - before) / count
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
-    listeners = {
+def measure(count: int = 500, rounds: int = 7) -> report.Section:
+    listeners: dict[str, Callable[[Event], object] | None] = {
         "nobody": None,
         "a function": lambda _event: None,
         "OpenTelemetry": OpenTelemetry(TracerProvider()),
     }
-    times: dict[str, list[float]] = {name: [] for name in listeners}
-    for _ in range(options.rounds):
-        for name, listener in listeners.items():
-            times[name].append(run(calls(options.calls, listener)))
-    print(f"{options.rounds} interleaved rounds of {options.calls} calls, medians of CPU time\n")
-    print("| who listens | us a call |")
-    print("|---|---|")
-    for name, values in times.items():
-        print(f"| {name} | {1e6 * statistics.median(values):.0f} |")
-    own = statistics.median(alone(10_000) for _ in range(options.rounds))
-    print(f"\nof which telling, with nobody to listen: {1e6 * own:.1f} us")
+    work = {name: partial(_run_calls, count, listener) for name, listener in listeners.items()}
+    work["the telling alone, to nobody"] = partial(alone, count)
+    taken = rounds_of(work, rounds)
+    rows = [
+        (name, f"{1e6 * statistics.median(costs):,.1f}", ratio(costs, taken["nobody"]))
+        for name, costs in taken.items()
+    ]
+    columns = ("who listens", "CPU of a call, µs", f"ratio to nobody (middle half of {rounds} rounds)")
+    text = __doc__.partition("    python")[0].partition("\n\n")[2].strip()
+    return report.Section("Events", text, [report.Table(columns, rows)])
+
+
+def _run_calls(count: int, listener: Callable[[Event], object] | None) -> float:
+    return run(calls(count, listener))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    report.show(lambda: measure(options.calls, options.rounds))
 
 
 if __name__ == "__main__":

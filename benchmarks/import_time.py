@@ -1,6 +1,7 @@
 """What does importing the client cost, beside importing httpx and pydantic?
 
-Each import in a process of its own, interleaved; CPU time over that of `pass`, as the system accounts it.
+Each import in a process of its own, interleaved; CPU time over that of `pass`, as the system accounts it. httpx
+loads asyncio with its first request, ours at once: the second line has it too, as any program has that awaits.
 
     python -m benchmarks.import_time [--rounds 11]
 """
@@ -17,14 +18,16 @@ from functools import partial
 from benchmarks import report
 from benchmarks.measuring import ratio, rounds_of
 
-FLOOR, OURS, OFFICIAL = (
+FLOOR, FLOOR_AND_ASYNCIO, OURS, OFFICIAL = (
     "httpx + pydantic.BaseModel",
+    "httpx + pydantic.BaseModel + asyncio",
     "cleanlist_async.AsyncCleanlist",
     "cleanlist_ai.aio.Cleanlist",
 )
 CODE = {
     "pass": "pass",
     FLOOR: "import httpx; from pydantic import BaseModel",
+    FLOOR_AND_ASYNCIO: "import asyncio, httpx; from pydantic import BaseModel",
     OURS: "from cleanlist_async import AsyncCleanlist",
     OFFICIAL: "from cleanlist_ai.aio import Cleanlist",
 }

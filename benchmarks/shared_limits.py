@@ -1,15 +1,15 @@
 """Several processes under one limit: what a strict server sees of them, and what one token costs.
 
-    python benchmarks/shared_limits.py [--processes 8] [--window-s 6] [--windows 5]
-        [--only fleet|trouble|rivals|cost|organizations]
-
-With Redis where redis-server is installed, and other limiters on the same Redis where they are (the extra
-"bench"). It is started here, on a free loopback port, and keeps nothing on the disk.
-
 The server counts arrivals in any window exactly, in a process of its own. "used" is what arrived after the
 first window over what the limit allows; "steady" the whole cycles of the limit after the first burst, over
 the windows that they took. A share is of the mean of all processes. After trouble, "steady" counts from one
-lease and one window after the last.
+lease and one window after the last. Redis takes part where redis-server is installed, and other limiters on
+the same Redis; it is started for the purpose, on a free loopback port, and keeps nothing on the disk.
+
+    python -m benchmarks.shared_limits [--processes 8] [--window-s 3] [--windows 4]
+        [--only fleet trouble rivals cost organizations]
+
+Of the whole suite, "fleet", "rivals" and "cost" with one key are part; the others take minutes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ import multiprocessing
 import random
 import resource
 import statistics
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -33,8 +32,7 @@ from pathlib import Path
 
 from redis import Redis
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from benchmarks import report
 from benchmarks.shared_rivals import Open, rivals, work
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, RequestClass, Route
 from cleanlist_async.ratelimit.shared.periods import lease_s
@@ -42,6 +40,8 @@ from tests.support.fleet import Fleet, strict_server
 from tests.support.redis_server import PROGRAMS, RedisServer, redis_server, wait_until_old_enough
 
 MakeLimiter = Callable[[], RateLimiter]
+TABLES = ("fleet", "trouble", "rivals", "cost", "organizations")
+IN_THE_SUITE = ("fleet", "rivals", "cost")
 ORG, KEY = 60, 30
 START_S = 5.0
 """Seconds for all processes to load the package; they begin at one moment."""
@@ -61,8 +61,16 @@ def stores(directory: Path, limits: RateLimits, server: RedisServer | None) -> d
 # -- the strict server ------------------------------------------------------------------------------
 
 
-def row(*cells: object) -> None:
-    print("|", " | ".join(str(cell) for cell in cells), "|", flush=True)
+Row = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the server saw of one fleet."""
+
+    row: Row
+    rejected: int
+    steady: float
 
 
 @dataclass(frozen=True)
@@ -82,8 +90,8 @@ class Run:
         what: str = "no",
         trouble: Callable[[Fleet], None] | None = None,
         work: Callable[..., None] | None = None,
-    ) -> None:
-        """Let it run, with *trouble* after a window and a half, and print a row of what the server saw."""
+    ) -> Seen:
+        """Let it run, with *trouble* after a window and a half."""
         limit, recovered_at = (KEY if keys == "one key" else ORG), 0.0
         windows = self.windows if trouble is None else self.windows + 6
         with strict_server(ORG, KEY, self.window_s) as (base_url, stop):
@@ -99,7 +107,8 @@ class Run:
             seen = stop()
         first = seen.arrivals[0]
         used = seen.share(limit, self.window_s, first + self.window_s, first + windows * self.window_s)
-        row(
+        steady = seen.steady_share(limit, self.window_s, recovered_at)
+        cells = (
             name,
             keys,
             what,
@@ -107,9 +116,10 @@ class Run:
             seen.rejected,
             f"{seen.busiest} of {limit}",
             "" if trouble else f"{used:.1%}",
-            f"{seen.steady_share(limit, self.window_s, recovered_at):.1%}",
+            f"{steady:.1%}",
             "" if trouble else f"{min(counts) / statistics.mean(counts):.2f}",
         )
+        return Seen(cells, seen.rejected, steady)
 
     def kill_some(self, workers: Fleet) -> None:
         """Kill a third of the workers three times, and start others for them."""
@@ -159,7 +169,7 @@ def spend_in_process(make: MakeLimiter, tokens: int, results: multiprocessing.Qu
     return cost
 
 
-def show_cost(name: str, spend: Callable[..., Cost], processes: int, tokens: int) -> None:
+def cost_row(name: str, spend: Callable[..., Cost], processes: int, tokens: int) -> Row:
     wall, cpu = min(spend(tokens) for _ in range(3))
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
@@ -170,13 +180,8 @@ def show_cost(name: str, spend: Callable[..., Cost], processes: int, tokens: int
     for process in crowd:
         process.join()
     walls, cpus = zip(*together, strict=True)
-    row(
-        name,
-        f"{wall:,.0f}",
-        f"{cpu:,.0f}",
-        f"{statistics.median(walls):,.0f}",
-        f"{statistics.median(cpus):,.0f}",
-    )
+    times = (wall, cpu, statistics.median(walls), statistics.median(cpus))
+    return (name, *(f"{microseconds:,.0f}" for microseconds in times))
 
 
 async def _spend_with_rival(open_rival: Open, tokens: int) -> tuple[float, float]:
@@ -242,75 +247,123 @@ def resident() -> int:
 # -- everything -------------------------------------------------------------------------------------
 
 
-def show_runs(run: Run, asked: Collection[str], directory: Path, server: RedisServer | None) -> None:
+def fleets(
+    run: Run, asked: Collection[str], of_keys: Collection[str], directory: Path, server: RedisServer | None
+) -> list[Seen]:
+    """Fleets of ours."""
     limits = RateLimits(window_s=run.window_s)
-    print(f"{run.processes} processes, windows of {run.window_s:g} s\n")
-    row("store", "keys", "trouble", "arrivals", "429s", "busiest window", "used", "steady", "least share")
-    row(*["---"] * 9)
-    for keys in KEYS if "fleet" in asked else ():
+    found: list[Seen] = []
+    for keys in of_keys if "fleet" in asked else ():
         for name, make in stores(directory, limits, server).items():
-            run.go(name, make, keys)
-    for keys in KEYS if "trouble" in asked else ():
+            found.append(run.go(name, make, keys))
+    for keys in of_keys if "trouble" in asked else ():
         for name, make in stores(directory, limits, server).items():
-            run.go(name, make, keys, what=f"3 x {run.processes // 3} killed", trouble=run.kill_some)
+            killed = f"3 x {run.processes // 3} killed"
+            found.append(run.go(name, make, keys, what=killed, trouble=run.kill_some))
         if server is not None:
             redis = stores(directory, limits, server)["redis"]
-            run.go("redis", redis, keys, what="Redis loses its data", trouble=partial(lose_data, server))
-    for keys in KEYS if "rivals" in asked and server is not None else ():
-        for name, open_rival in rivals(server.url, limits).items():
+            lost = partial(lose_data, server)
+            found.append(run.go("redis", redis, keys, what="Redis loses its data", trouble=lost))
+    return found
+
+
+def fleets_of_rivals(run: Run, of_keys: Collection[str], server: RedisServer) -> list[Seen]:
+    found: list[Seen] = []
+    for keys in of_keys:
+        for name, open_rival in rivals(server.url, RateLimits(window_s=run.window_s)).items():
             with server.client() as client:
                 client.flushall()
-            run.go(name, open_rival, keys, work=work)
+            found.append(run.go(name, open_rival, keys, work=work))
+    return found
 
 
-def show_costs(processes: int, directory: Path, server: RedisServer | None) -> None:
-    print(f"\nOne token: microseconds, alone and in {processes} processes\n")
-    row("store", "wall", "CPU", "wall, together", "CPU, together")
-    row(*["---"] * 5)
+def costs(processes: int, directory: Path, server: RedisServer | None) -> report.Table:
     memory: MakeLimiter = partial(RateLimiter, WIDE)
-    show_cost("memory (shares nothing)", partial(spend_in_process, memory), processes, 20_000)
+    rows = [cost_row("memory (shares nothing)", partial(spend_in_process, memory), processes, 20_000)]
     for name, make in stores(directory, WIDE, server).items():
-        show_cost(f"{name}, taken and given back", partial(spend_in_process, make), processes, 2_000)
+        rows.append(
+            cost_row(f"{name}, taken and given back", partial(spend_in_process, make), processes, 2_000)
+        )
     for name, open_rival in rivals(server.url, WIDE).items() if server else ():
-        show_cost(f"{name}, taken", partial(spend_with_rival, open_rival), processes, 2_000)
+        rows.append(cost_row(f"{name}, taken", partial(spend_with_rival, open_rival), processes, 2_000))
+    columns = ("store", "wall, µs", "CPU, µs", "wall, together", "CPU, together")
+    return report.Table(columns, rows, f"One token, alone and in {processes} processes")
 
 
-def show_organizations(limits: RateLimits, server: RedisServer) -> None:
-    print("\nOne process and one Redis, one request of each organization: the cost of a token, and memory\n")
-    row("organizations", "wall, us", "bytes of ours, each", "bytes of Redis, each")
-    row(*["---"] * 4)
+def many_organizations(limits: RateLimits, server: RedisServer) -> report.Table:
     wait_until_old_enough(server.url, limits)
     context = multiprocessing.get_context("spawn")
+    rows: list[Row] = []
     for count in (1_000, 3_000, 10_000):
         results = context.Queue()
         process = context.Process(target=organizations, args=(server.url, count, limits, results))
         process.start()
         per_token, ours, theirs = results.get(timeout=900)
         process.join()
-        row(f"{count:,}", f"{per_token:,.0f}", f"{ours:,.0f}", f"{theirs:,.0f}")
+        rows.append((f"{count:,}", f"{per_token:,.0f}", f"{ours:,.0f}", f"{theirs:,.0f}"))
+    return report.Table(
+        ("organizations", "one token, wall, µs", "bytes of ours, each", "bytes of Redis, each"),
+        rows,
+        "One process and one Redis, one request of each organization",
+    )
+
+
+def measure(
+    processes: int = 8,
+    window_s: float = 3.0,
+    windows: int = 4,
+    asked: Collection[str] = IN_THE_SUITE,
+    of_keys: Collection[str] = ("one key",),
+) -> report.Section:
+    columns = (
+        "store",
+        "keys",
+        "trouble",
+        "arrivals",
+        "429s",
+        "busiest window",
+        "used",
+        "steady",
+        "least share",
+    )
+    run, tables = Run(processes, window_s, windows), list[report.Table]()
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(redis_server()) if PROGRAMS else None
+        seen = fleets(run, asked, of_keys, directory, server)
+        theirs = fleets_of_rivals(run, of_keys, server) if "rivals" in asked and server is not None else []
+        if seen or theirs:
+            rows = [one.row for one in (*seen, *theirs)]
+            tables.append(report.Table(columns, rows, f"{processes} processes, windows of {window_s:g} s"))
+        if "cost" in asked:
+            tables.append(costs(processes, directory, server))
+        if "organizations" in asked and server is not None:
+            tables.append(many_organizations(RateLimits(window_s=window_s), server))
+    text = __doc__.partition("    python")[0].partition("\n\n")[2].strip()
+    if server is None:
+        text += " Here it was not installed."
+    return report.Section("Limits that processes share", text, tables, targets(seen))
+
+
+def targets(seen: Sequence[Seen]) -> list[report.Target]:
+    if not seen:
+        return []
+    rejected, steady = sum(one.rejected for one in seen), min(one.steady for one in seen)
+    return [
+        report.Target("429s of all processes together", "0", str(rejected), rejected == 0),
+        report.Target("share of the limit they use", "at least 98 %", f"{steady:.1%}", steady >= 0.98),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--processes", type=int, default=8)
-    parser.add_argument("--window-s", type=float, default=6.0)
-    parser.add_argument("--windows", type=int, default=5)
-    parser.add_argument("--only", choices=TABLES)
+    parser.add_argument("--window-s", type=float, default=3.0)
+    parser.add_argument("--windows", type=int, default=4)
+    parser.add_argument("--only", choices=TABLES, nargs="+", default=IN_THE_SUITE)
     options = parser.parse_args()
-    asked = {options.only} if options.only else set(TABLES)
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        server = stack.enter_context(redis_server()) if PROGRAMS else None
-        if asked & {"fleet", "trouble", "rivals"}:
-            run = Run(options.processes, options.window_s, options.windows)
-            show_runs(run, asked, directory, server)
-        if "cost" in asked:
-            show_costs(options.processes, directory, server)
-        if "organizations" in asked and server is not None:
-            show_organizations(RateLimits(window_s=options.window_s), server)
+    report.show(lambda: measure(options.processes, options.window_s, options.windows, options.only, KEYS))
 
-
-TABLES = ("fleet", "trouble", "rivals", "cost", "organizations")
 
 if __name__ == "__main__":
     main()

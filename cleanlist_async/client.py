@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from functools import cache as once
 from functools import partial
-from inspect import iscoroutinefunction
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Never, Self
 from cleanlist_async import facts
 from cleanlist_async.batcher.tally import Tally
 from cleanlist_async.calls import CallOptions
+from cleanlist_async.checks import check_max_queued, checked_deadline, checked_listener, checked_options
 from cleanlist_async.credentials import find_credentials
 from cleanlist_async.errors import JSON, ConfigurationError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
@@ -131,9 +131,8 @@ class AsyncCleanlist:
         if api_version not in facts.MODERN_PREFIXES:
             raise ConfigurationError(f"api_version is 'v2' or 'v1', not {api_version!r}.")
         self._api_version: ApiVersion = api_version
-        self._options = _checked(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
-        if not (_is_number(max_queued) and max_queued >= 1):
-            raise ConfigurationError("max_queued must be a number of contacts, at least 1.")
+        self._options = checked_options(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
+        check_max_queued(max_queued)
         base_url = check_base_url(
             base_url or os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
         )
@@ -149,7 +148,7 @@ class AsyncCleanlist:
             limiter=limiter,
             transport=transport,
             root=self._root,
-            on_event=_checked_listener(on_event),
+            on_event=checked_listener(on_event),
         )
         self._polls = once(partial(_open_polls, self._pipeline))
         self._webhooks = webhooks
@@ -178,7 +177,7 @@ class AsyncCleanlist:
         now = self._options
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        twin._options = _checked(
+        twin._options = checked_options(
             CallOptions(
                 now.deadline_s if deadline_s is None else deadline_s,
                 now.request_timeout_s if request_timeout_s is None else request_timeout_s,
@@ -291,7 +290,7 @@ class AsyncCleanlist:
         UnknownOutcomeError when nobody can say whether the request was processed; the server's refusal.
         A caller that is cancelled harms nobody, and is bought nothing that was not sent yet.
         """
-        deadline_s = _checked_deadline(deadline_s, self._options.deadline_s)
+        deadline_s = checked_deadline(deadline_s, self._options.deadline_s)
         return await self._batcher().enrich_one(contact, enrichment_type, self._options, deadline_s)
 
     # -- bulk ----------------------------------------------------------------------------------
@@ -496,33 +495,6 @@ def _route(
         return {"": secrets[0]}, Route((), home)
     names = {f"{secret!r}@{origin}": secret for secret in secrets}
     return names, Route(tuple(names), home)
-
-
-def _checked(options: CallOptions) -> CallOptions:
-    for seconds in (options.request_timeout_s, 1 if options.deadline_s is None else options.deadline_s):
-        if not (_is_number(seconds) and seconds > 0):
-            raise ConfigurationError("request_timeout_s and deadline_s must be more than 0 seconds.")
-    if not (_is_number(options.max_retries) and options.max_retries >= 0):
-        raise ConfigurationError("max_retries must be a number, and not negative.")
-    if options.pace not in {"auto", "burst", "smooth"}:
-        raise ConfigurationError(f"pace is 'auto', 'burst' or 'smooth', not {options.pace!r}.")
-    return options
-
-
-def _checked_listener(listener: Listener | None) -> Listener | None:
-    if listener is not None and (not callable(listener) or iscoroutinefunction(listener)):
-        raise ConfigurationError("on_event must be a plain function of one event, not an async one.")
-    return listener
-
-
-def _checked_deadline(deadline_s: float, clients: float | None) -> float:
-    if not (_is_number(deadline_s) and deadline_s > 0):
-        raise ConfigurationError("deadline_s must be more than 0 seconds.")
-    return deadline_s if clients is None else min(deadline_s, clients)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _open_bulk(

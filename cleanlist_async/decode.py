@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, cast
 
-from pydantic_core import from_json
-
 from cleanlist_async import errors
 from cleanlist_async.errors import JSON, APIError, InsufficientCreditsError, RequestValidationError
 from cleanlist_async.field_errors import read_field_errors
@@ -98,6 +96,8 @@ _FIXES: Final[dict[str, str]] = {
 
 def parse_json(body: bytes) -> JSON:
     """Decode *body*, which may not contain NaN or an endless nesting. Raises ValueError."""
+    from pydantic_core import from_json  # noqa: PLC0415  # comes with the models, not before a first answer
+
     return cast("JSON", from_json(body, allow_inf_nan=False, cache_strings="keys"))
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from operator import attrgetter
 from typing import Any, Final, TypeAlias, cast
 
 from pydantic_core import to_json
@@ -21,7 +20,7 @@ LONGEST_VALUE: Final = 2_000
 
 RULE: Final = "needs linkedin_url, or first_name + last_name + (company_domain or company_name)"
 
-_api_fields_of: Final = attrgetter(*API_FIELDS)
+_FIELD_NAMES: Final = frozenset(CONTACT_FIELDS)
 
 
 @dataclass(slots=True)
@@ -31,7 +30,14 @@ class Prepared:
     index: int
     contact: Contact
     payload: bytes
-    identity: bytes
+    _identity: bytes | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def identity(self) -> bytes:
+        """16 bytes that are the same for the same payload. Only who looks for duplicates pays for them."""
+        if self._identity is None:
+            self._identity = blake2b(self.payload, digest_size=16).digest()
+        return self._identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,8 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     if problem is not None:
         return Invalid(index, contact, problem)
     fields: dict[str, str] = {}
-    given_fields: tuple[object, ...] = _api_fields_of(contact)
-    for name, value in zip(API_FIELDS, given_fields, strict=True):
+    for name in API_FIELDS:
+        value: object = getattr(contact, name)
         if value is None:
             continue
         if not isinstance(value, str):
@@ -71,7 +77,7 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
         payload = to_json(fields)
     except ValueError:
         return Invalid(index, contact, "holds characters that no encoding has (lone surrogates)")
-    return Prepared(index, contact, payload, blake2b(payload, digest_size=16).digest())
+    return Prepared(index, contact, payload)
 
 
 def is_sufficient(fields: Mapping[str, str]) -> bool:
@@ -84,6 +90,8 @@ def is_sufficient(fields: Mapping[str, str]) -> bool:
 
 def _from_mapping(given: object) -> tuple[Contact, str | None]:
     """Read a mapping; of one that cannot be read, keep what can, so that the caller's ``key`` comes back."""
+    if type(given) is dict and given.keys() <= _FIELD_NAMES:
+        return Contact(**cast("dict[str, Any]", given)), None
     if not isinstance(given, Mapping):
         return Contact(), f"is a {type(given).__name__}, not a Contact or a mapping"
     fields = cast("Mapping[object, Any]", given)

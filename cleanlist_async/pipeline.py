@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call, CallOptions, Operation, Reply
@@ -22,7 +24,7 @@ from cleanlist_async.errors import (
     RateLimitError,
     UnknownOutcomeError,
 )
-from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route
+from cleanlist_async.ratelimit import Permit, RateLimiter, Reach, RequestClass, Route
 from cleanlist_async.redact import Secret
 from cleanlist_async.retry import Proof, RetryQuota, backoff_s, proof_of
 from cleanlist_async.root_task import RootTask
@@ -68,6 +70,7 @@ class Pipeline:
         self._origins: dict[str, Origin] = {}
         self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
         self._on_event = on_event
+        limiter.watch(self)
 
     @property
     def secret(self) -> Secret:
@@ -160,7 +163,7 @@ class Pipeline:
 
     async def _perform(self, send: _Send, *, see_it_through: bool) -> None:
         try:
-            await self.root.unless_closed(self._in_flight.acquire())
+            await self._join_those_in_flight()
         except BaseException:
             send.permit.unsent()
             raise
@@ -171,7 +174,7 @@ class Pipeline:
             send.permit.unsent()
             raise
         try:
-            with anyio.CancelScope(shield=see_it_through):
+            with _shielded(see_it_through):
                 await send.done.wait()
         except BaseException:
             send.abandoned = True
@@ -179,10 +182,17 @@ class Pipeline:
                 self._note_detached(send)
             raise
 
+    async def _join_those_in_flight(self) -> None:
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._in_flight.acquire_nowait()
+        except anyio.WouldBlock:
+            await self.root.unless_closed(self._in_flight.acquire())
+
     async def _send(self, send: _Send) -> None:
         paid = send.request.paid
         try:
-            with anyio.CancelScope(shield=paid):  # closing the client waits for a paid request's answer
+            with _shielded(paid):  # closing the client waits for a paid request's answer
                 if send.abandoned or self.root.closed:
                     return
                 if send.permit.is_overdue:  # not a byte has left, so it is tried again with another
@@ -302,6 +312,12 @@ class Pipeline:
 
         return Events(self._on_event)
 
+    def limits_were(self, reach: Reach, /) -> None:
+        """Tell the listener, in its own event loop, that the shared limits were lost or found again."""
+        from cleanlist_async.events import LimitsAway, LimitsBack  # noqa: PLC0415  # see events
+
+        self.root.call_soon(self.events.emit, LimitsBack() if reach == "found" else LimitsAway())
+
     def _tell_of(self, call: Call[Any]) -> CallEvents:
         from cleanlist_async.call_events import CallEvents  # noqa: PLC0415  # see events
 
@@ -342,7 +358,7 @@ class _Send:
     permit: Permit
     timeout_s: float
     told: CallEvents
-    done: anyio.Event = field(default_factory=anyio.Event)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
     exchange: Exchange = field(default_factory=Exchange)
     error: APIError | None = None
     started: bool = False
@@ -365,6 +381,10 @@ def _request(call: Call[T]) -> Request:
         before=call.before,
         max_answer_bytes=operation.max_answer_bytes,
     )
+
+
+def _shielded(wanted: bool) -> AbstractContextManager[object]:  # noqa: FBT001
+    return anyio.CancelScope(shield=True) if wanted else nullcontext()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar, TypeVarTuple
 
 import anyio
@@ -69,6 +70,12 @@ class RootTask:
             finally:
                 self._waits.discard(scope)
         raise client_is_closed()
+
+    def call_soon(self, function: Callable[[*Ts], object], *args: *Ts) -> None:
+        """Call `function(*args)` in the client's event loop, from any thread; not at all where none runs."""
+        if self._loop is not None and self._pid == os.getpid():
+            with suppress(RuntimeError):  # it was closed
+                self._loop.call_soon_threadsafe(function, *args)
 
     async def aclose(self) -> None:
         """Cancel what can be cancelled, wait for what cannot, and end the root task.

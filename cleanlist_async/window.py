@@ -90,8 +90,10 @@ class Window:
             needed += min(keep, int(self.capacity(now)) // 4)
         if self.available(now) >= needed:
             return now
-        if self._must_probe and (needed > 1 or self._probes_allowed <= 0):
-            return _UNTIL_ANSWER
+        if self._must_probe and needed > self._probes_allowed:
+            if ahead or self._in_flight:
+                return _UNTIL_ANSWER
+            return max(*self._returning, self.paused_until)  # once all are back, no burst is felt any more
         missing = needed - self._free(now)
         growable = min(missing, self.limit - int(self.capacity(now)))
         opens = min(self._opens_with(grown, missing, now) for grown in range(max(growable, 0) + 1))

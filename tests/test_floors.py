@@ -42,7 +42,7 @@ FLOORS = (
         "quotes",
     },
     {"bulk", "batcher", "job", "webhooks"},
-    {"client"},
+    {"client", "checks"},
     {"__init__", "__main__", "cli", "sandbox", "testing", "integrations"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import UserDict
+from hashlib import blake2b
 from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async.contacts import API_FIELDS, Contact
+from cleanlist_async.contacts import API_FIELDS, CONTACT_FIELDS, Contact
 from cleanlist_async.identity import LONGEST_VALUE, RULE, FirstSeen, Invalid, Prepared, is_sufficient, prepare
 
 NAME = {"first_name": "Ada", "last_name": "Byron"}
@@ -67,6 +68,17 @@ def test_the_rule_for_any_combination(given_fields: dict[str, str]) -> None:
         again = prepare(9, Contact(**dict(reversed(given_fields.items())), key="mine"))
         assert isinstance(again, Prepared)
         assert (again.payload, again.identity) == (prepared.payload, prepared.identity)
+
+
+values = st.none() | st.text(max_size=5) | st.integers(0, 1) | st.binary(max_size=2)
+
+
+@given(st.dictionaries(st.sampled_from((*CONTACT_FIELDS, "linkedin", "")) | st.integers(0, 1), values))
+def test_a_dict_is_read_as_any_other_mapping_and_as_a_contact(given_fields: dict[str, str]) -> None:
+    prepared = prepare(3, given_fields)
+    assert prepared == prepare(3, UserDict(given_fields))
+    if given_fields.keys() <= set(CONTACT_FIELDS):
+        assert prepared == prepare(3, Contact(**given_fields))
 
 
 def test_it_is_sent_as_given_less_the_white_space_around() -> None:
@@ -181,3 +193,4 @@ def test_the_bytes_are_those_that_a_journal_of_any_age_knows(text: str) -> None:
     assert isinstance(prepared, Prepared)
     plain = json.dumps({"linkedin_url": text.strip()}, ensure_ascii=False, separators=(",", ":"))
     assert prepared.payload == plain.encode()
+    assert prepared.identity == blake2b(prepared.payload, digest_size=16).digest()

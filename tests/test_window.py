@@ -100,7 +100,20 @@ def test_when_all_is_back_the_next_burst_is_whole_and_has_its_own_probe() -> Non
 def test_the_probe_is_not_for_those_who_must_leave_tokens() -> None:
     window = spent(20)
     assert window.opens_at(61.9) == 61.9
+    assert window.opens_at(61.9, keep=3) == 63.0, "when all are back, and the burst is forgotten"
+    assert window.available(63.0) == 20
+    window = spent(20)
+    window.take(61.9)
     assert window.opens_at(61.9, keep=3) == math.inf
+
+
+def test_when_enough_probes_are_allowed_time_alone_brings_what_is_to_be_left() -> None:
+    window = spent(20)
+    for now in (61.1, 61.2, 61.3):
+        window.answered(now, probe=window.take(now))
+    assert window.opens_at(61.3) == pytest.approx(61.4)
+    assert window.opens_at(61.3, keep=3) == pytest.approx(61.7)
+    assert window.available(61.75) == 4
 
 
 def test_tokens_kept_back() -> None:

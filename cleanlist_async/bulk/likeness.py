@@ -68,10 +68,11 @@ def words(text: str | None) -> tuple[str, ...]:
     """Return the words of *text* without case and accents."""
     if not text:
         return ()
-    if not text.isascii():
-        plain = unicodedata.normalize("NFKD", text.casefold())
-        text = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return tuple(_WORD.findall(text.casefold().translate(_LETTERS)))
+    if text.isascii():
+        return tuple(_WORD.findall(text.lower().replace("'", "")))
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return tuple(_WORD.findall(bare.casefold().translate(_LETTERS)))
 
 
 def name_of(contact: Contact) -> Name:
@@ -104,10 +105,10 @@ def _is_latin(name: Name) -> bool:
 
 def same_employer(contact: Contact, row: EnrichmentRow) -> bool | None:
     """Whether the employers are the same; None where one of the two says nothing of it."""
-    if contact.company_domain and row.company_domain:
-        if contact.company_domain == row.company_domain:
+    if contact.company_domain and (their_domain := row.company_domain):
+        if contact.company_domain == their_domain:
             return True
-        ours, theirs = domain(contact.company_domain), domain(row.company_domain)
+        ours, theirs = domain(contact.company_domain), domain(their_domain)
         return ours == theirs or ours.endswith(f".{theirs}") or theirs.endswith(f".{ours}")
     our_words, their_words = company_words(contact.company_name), company_words(row.company_name)
     return our_words == their_words if our_words and their_words else None
@@ -134,7 +135,7 @@ def input_of(contact: Contact) -> Input:
 
 def input_in(row: EnrichmentRow) -> Input:
     """Return the contact that a row says it was made for, folded; empty where it says none."""
-    return _folded(row.input) if row.input else ()
+    return _folded(given) if (given := row.input) else ()
 
 
 def _folded(fields: Mapping[str, JSON]) -> Input:

@@ -48,8 +48,9 @@ def match_rows(
     """
     match = _Match(contacts, task_ids, rows, whole=whole)
     match.give_by_evidence()
-    match.give_by_order()
-    match.give_misses()
+    if len(match.given) < len(contacts):
+        match.give_by_order()
+        match.give_misses()
     return match.given
 
 
@@ -105,6 +106,9 @@ class _Match:
                 for position in row.owners:
                     claims[position].append(row)
         for position, rows in claims.items():
+            if len(rows) == 1:
+                self.given[position] = rows[0].row
+                continue
             at_home = [row for row in rows if row.position == position]
             certain = [row for row in rows if row.certain]
             best = [row for row in at_home if row.certain] or certain or rows

@@ -22,20 +22,21 @@ def found(
     enrichment_type: EnrichmentType,
 ) -> EnrichmentResult:
     """Make the result of a contact whose row this certainly is."""
+    email, phones = row.email, row.phones
     return EnrichmentResult(
         index=contact.index,
         contact=contact.contact,
         key=contact.contact.key,
-        status=_status(row, enrichment_type),
-        email=row.email,
+        status="found" if email or phones else _status_without_findings(row, enrichment_type),
+        email=email,
         email_status=row.email_status,
-        phones=row.phones,
+        phones=phones,
         task_id=row.task_id or task_id,
         workflow_id=workflow_id,
         error=row.error,
         enrichment_type=enrichment_type,
         credits_charged=row.credits_charged,
-        credits_estimated=estimate(row, enrichment_type),
+        credits_estimated=_price(email, phones, enrichment_type),
         raw=row.raw,
     )
 
@@ -109,15 +110,19 @@ def estimate(row: EnrichmentRow, enrichment_type: EnrichmentType) -> float:
 
     A ``full`` enrichment that found only one half has no documented price; 11 credits are held for it.
     """
+    return _price(row.email, row.phones, enrichment_type)
+
+
+def _price(email: str | None, phones: tuple[str, ...], enrichment_type: EnrichmentType) -> float:
     match enrichment_type:
         case "partial":
-            return facts.EMAIL_CREDITS if row.email else 0
+            return facts.EMAIL_CREDITS if email else 0
         case "phone_only":
-            return facts.PHONE_CREDITS if row.phones else 0
+            return facts.PHONE_CREDITS if phones else 0
         case "full":
-            return facts.FULL_CREDITS if row.has_findings else 0
+            return facts.FULL_CREDITS if email or phones else 0
         case "prospecting_only":
-            return 1 if row.has_findings else 0
+            return 1 if email or phones else 0
         case _:
             return 0
 
@@ -134,8 +139,6 @@ def priced_by_halves(result: EnrichmentResult) -> EnrichmentResult:
     return replace(result, credits_estimated=price if result.credits_estimated else 0.0)
 
 
-def _status(row: EnrichmentRow, enrichment_type: EnrichmentType) -> ResultStatus:
-    if row.has_findings:
-        return "found"
+def _status_without_findings(row: EnrichmentRow, enrichment_type: EnrichmentType) -> ResultStatus:
     looked_for_nothing = enrichment_type in {"none", "prospecting_only"}
     return "found" if looked_for_nothing and not row.failed else "not_found"

@@ -55,7 +55,7 @@ def show(console: Console, connection: Connection, list_id: str, limit: int, *, 
 
     one, leads = connection.ask(console, ask)
     if as_json:
-        print_json({"list": dumped(one), "leads": [dict(dumped(lead)) for lead in leads]})
+        print_json({"list": dumped(one), "leads": [dict(lead.raw) for lead in leads]})
         return
     print_fields(_fields(one))
     if leads:

@@ -220,6 +220,19 @@ class RunFinished:
     error: str | None
 
 
+# -- the limits ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsAway:
+    """The Redis of `RateLimiter.redis` is not reached: requests wait, or go on with this process's share."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsBack:
+    """It can be reached again."""
+
+
 Event: TypeAlias = (
     CallStarted
     | AttemptStarted
@@ -232,4 +245,6 @@ Event: TypeAlias = (
     | WorkflowFinished
     | RunStarted
     | RunFinished
+    | LimitsAway
+    | LimitsBack
 )

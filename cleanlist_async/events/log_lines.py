@@ -12,6 +12,8 @@ from cleanlist_async.events.kinds import (
     CallFinished,
     CallStarted,
     Event,
+    LimitsAway,
+    LimitsBack,
     RateLimited,
     RetryScheduled,
     RunFinished,
@@ -75,6 +77,8 @@ def _milestone_line(event: Event) -> str:
 
 def _request_line(event: Event) -> str:
     match event:
+        case LimitsAway() | LimitsBack():  # whoever looks after the limits logs that at its own level
+            line = "the shared limits are " + ("away" if isinstance(event, LimitsAway) else "back")
         case CallStarted():
             line = f"#{event.call} {event.operation}: {event.method} {event.path}"
         case AttemptStarted():

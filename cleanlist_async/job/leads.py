@@ -118,9 +118,8 @@ class FinishedImport:
 
 
 def _as_row(lead: Lead) -> EnrichmentRow:
-    raw: dict[str, JSON] = lead.model_dump(mode="json")
-    said = {name: raw[name] for name in _SAID_OF_A_LEAD}
-    return EnrichmentRow(said, raw)
+    said: dict[str, JSON] = {name: getattr(lead, name) for name in _SAID_OF_A_LEAD}
+    return EnrichmentRow(said, lead.raw)
 
 
 def _findings(row: EnrichmentRow, contact: Prepared, enrichment_type: EnrichmentType) -> EnrichmentRow:

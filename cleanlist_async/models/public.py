@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, cast
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, StringConstraints, model_validator
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BeforeValidator, StringConstraints, model_validator
 
 from cleanlist_async.errors import JSON
 from cleanlist_async.facts import FAILED_STATUSES
 from cleanlist_async.ids import ContactTaskId
 from cleanlist_async.models.base import Answer
-from cleanlist_async.models.rows import EnrichmentRow, is_final
+from cleanlist_async.models.rows import AsBuilt, EnrichmentRow, is_final
 
 _ROW_LISTS: Final = ("results", "tasks", "data", "result", "rows")
 
@@ -36,15 +35,7 @@ def _word(value: object) -> object:
     return value if isinstance(value, str) else None
 
 
-class _AsBuilt:
-    """Marks a field whose value we built ourselves and need not check again."""
-
-    @staticmethod
-    def __get_pydantic_core_schema__(_source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.any_schema()
-
-
-Rows = Annotated[tuple[EnrichmentRow, ...], _AsBuilt]
+Rows = Annotated[tuple[EnrichmentRow, ...], AsBuilt]
 TaskIds = Annotated[tuple[ContactTaskId, ...], BeforeValidator(_texts)]
 Text = Annotated[str | None, BeforeValidator(_word)]
 Count = Annotated[int | None, BeforeValidator(_count)]

@@ -1,15 +1,17 @@
-"""One contact's result as the server tells it, in either documented shape.
+"""Items that an answer holds by the hundred; first of all, one contact's result, in either documented shape.
 
 Flat (docs.cleanlist.ai/api-reference/webhooks): ``primary_email``, ``primary_email_status``,
 ``personal_phone_numbers``, ``prospect``, ``company``. Nested, as integrators report it: ``result`` with
 ``email``, ``email_status``, ``phones``, ``linkedin_url``, beside an ``input`` that echoes the contact.
-A plain class rather than a model: an answer holds 250 of them, and nothing in them may be fatal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Any, Final, Self, cast, overload
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from cleanlist_async.errors import JSON
 from cleanlist_async.facts import FAILED_STATUSES, FINAL_STATUSES
@@ -23,25 +25,88 @@ def is_final(status: str) -> bool:
     return word in FINAL_STATUSES or word.startswith("completed_")
 
 
-class EnrichmentRow:
-    """What the server found for one contact. Anything it did not say is None or empty.
+class Row:
+    """One of the hundreds of items of an answer: no more than a way to read what the server said of it.
 
-    An answer holds 250 of them, so a row is no more than a way to read: a field is looked up when it is asked
-    for. *said* is what they are read from, `raw` the server's row, whole, if that is not the same.
+    A plain class rather than a model, which would take longer to make than the whole answer to parse: a field
+    is looked up when it is asked for, and nothing in it can be fatal. `raw` is the server's row, whole.
     """
 
-    __slots__ = ("_said", "raw")
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: Mapping[str, JSON]) -> None:
+        self.raw = raw
+
+    def __eq__(self, other: object) -> bool:
+        return self.raw == other.raw if isinstance(other, type(self)) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def _of(cls, item: object) -> Self:
+        if isinstance(item, dict):
+            return cls(cast("dict[str, JSON]", item))
+        if isinstance(item, cls):
+            return item
+        raise ValueError(f"not a {cls.__name__}")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> CoreSchema:
+        """Let pydantic take a row from an object, and write it as the object that it was."""
+        an_object = core_schema.dict_schema(core_schema.str_schema())
+        return core_schema.no_info_plain_validator_function(
+            cls._of,
+            json_schema_input_schema=an_object,
+            serialization=core_schema.plain_serializer_function_ser_schema(_raw, return_schema=an_object),
+        )
+
+
+class AsBuilt:
+    """Marks rows that we built ourselves and need not check again."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        checked = handler(source)
+        return core_schema.any_schema(
+            serialization=core_schema.plain_serializer_function_ser_schema(tuple, return_schema=checked)
+        )
+
+
+class Text:
+    """A field of a row that holds a text, or nothing."""
+
+    def __set_name__(self, owner: type[Row], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, row: None, owner: type[Row]) -> Self: ...
+    @overload
+    def __get__(self, row: Row, owner: type[Row]) -> str | None: ...
+    def __get__(self, row: Row | None, owner: type[Row]) -> str | Self | None:
+        if row is None:
+            return self
+        value = row.raw.get(self._name)
+        return value if type(value) is str else text_of(row.raw, self._name)
+
+
+class EnrichmentRow(Row):
+    """What the server found for one contact. Anything it did not say is None or empty.
+
+    *said* is what the fields are read from, where that is not the server's row itself.
+    """
+
+    __slots__ = ("_said",)
 
     def __init__(self, said: Mapping[str, JSON], raw: Mapping[str, JSON] | None = None) -> None:
+        super().__init__(said if raw is None else raw)
         self._said = said
-        self.raw = said if raw is None else raw
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EnrichmentRow):
             return NotImplemented
         return self._said == other._said and self.raw == other.raw
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __repr__(self) -> str:
         return f"EnrichmentRow(task_id={self.task_id!r}, status={self.status!r}, ...)"
@@ -53,22 +118,22 @@ class EnrichmentRow:
     @property
     def task_id(self) -> str | None:
         """The server's id for this contact in its workflow."""
-        return _text(self._said, "task_id")
+        return text_of(self._said, "task_id")
 
     @property
     def status(self) -> str:
         """The server's own word for where it stands; empty if there is none."""
-        return _text(self._said, "status") or _text(self._result, "status") or ""
+        return text_of(self._said, "status") or text_of(self._result, "status") or ""
 
     @property
     def email(self) -> str | None:
         """The address that was found."""
-        return _text(self._result, self._email_name)
+        return text_of(self._result, self._email_name)
 
     @property
     def email_status(self) -> str | None:
         """How sure the server is of the address."""
-        return _text(self._result, f"{self._email_name}_status")
+        return text_of(self._result, f"{self._email_name}_status")
 
     @property
     def phones(self) -> tuple[str, ...]:
@@ -78,32 +143,32 @@ class EnrichmentRow:
     @property
     def linkedin_url(self) -> str | None:
         """The address of the person's LinkedIn profile."""
-        return _text(self._result, "linkedin_url") or _text(self._prospect, "linkedin_url", "linkedin")
+        return text_of(self._result, "linkedin_url") or text_of(self._prospect, "linkedin_url", "linkedin")
 
     @property
     def first_name(self) -> str | None:
         """The person's first name."""
-        return _text(self._prospect, "first_name")
+        return text_of(self._prospect, "first_name")
 
     @property
     def last_name(self) -> str | None:
         """The person's last name."""
-        return _text(self._prospect, "last_name")
+        return text_of(self._prospect, "last_name")
 
     @property
     def full_name(self) -> str | None:
         """The person's name, where it is one text."""
-        return _text(self._prospect, "full_name", "name")
+        return text_of(self._prospect, "full_name", "name")
 
     @property
     def company_name(self) -> str | None:
         """The name of the person's employer."""
-        return _text(self._company, "name") or _text(self._result, "company_name", "company")
+        return text_of(self._company, "name") or text_of(self._result, "company_name", "company")
 
     @property
     def company_domain(self) -> str | None:
         """The domain of the person's employer."""
-        return _text(self._company, "domain") or _text(self._result, "company_domain", "domain")
+        return text_of(self._company, "domain") or text_of(self._result, "company_domain", "domain")
 
     @property
     def input(self) -> Mapping[str, JSON]:
@@ -113,7 +178,7 @@ class EnrichmentRow:
     @property
     def error(self) -> str | None:
         """The server's own message on a failure."""
-        return _text(self._said, "error")
+        return text_of(self._said, "error")
 
     @property
     def credits_charged(self) -> float | None:
@@ -154,12 +219,17 @@ class EnrichmentRow:
         return "primary_email" if "primary_email" in self._result else "email"
 
 
+def _raw(row: Row) -> Mapping[str, Any]:
+    return row.raw
+
+
 def _mapping(holder: Mapping[str, JSON], name: str) -> Mapping[str, JSON] | None:
     value = holder.get(name)
     return value if isinstance(value, dict) and value else None
 
 
-def _text(holder: Mapping[str, JSON], *names: str) -> str | None:
+def text_of(holder: Mapping[str, JSON], *names: str) -> str | None:
+    """Return the first of these fields that holds a text, or a number that stands for one."""
     for name in names:
         value = holder.get(name)
         if isinstance(value, str) and value:
@@ -185,5 +255,5 @@ def _phones(result: Mapping[str, JSON]) -> tuple[str, ...]:
 
 def _phone(item: JSON) -> str | None:
     if isinstance(item, dict):
-        return _text(item, "number", "phone", "phone_number", "value")
+        return text_of(item, "number", "phone", "phone_number", "value")
     return item if isinstance(item, str) and item else None

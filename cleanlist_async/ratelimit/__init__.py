@@ -4,5 +4,16 @@ from cleanlist_async.ratelimit.buckets import BucketState, Route
 from cleanlist_async.ratelimit.limiter import Clock, Permit, RateLimiter
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.lines import Pace, RequestClass
+from cleanlist_async.ratelimit.store import Reach
 
-__all__ = ["BucketState", "Clock", "Pace", "Permit", "RateLimiter", "RateLimits", "RequestClass", "Route"]
+__all__ = [
+    "BucketState",
+    "Clock",
+    "Pace",
+    "Permit",
+    "RateLimiter",
+    "RateLimits",
+    "Reach",
+    "RequestClass",
+    "Route",
+]

@@ -43,6 +43,8 @@ class Bucket:
     window: Window
     rejections: int = 0
     interactive_at: float = -math.inf
+    names: tuple[str, ...] = ()
+    """All names of an organization, that of its bucket first."""
     merged: list[Bucket] = field(default_factory=list["Bucket"], repr=False)
     """Buckets that became this one; leases of that time still hold them."""
 
@@ -54,6 +56,11 @@ class Lease:
     key: str | None
     buckets: tuple[Bucket, ...]
     probes: list[bool]
+
+    @property
+    def home(self) -> str:
+        """The name of the organization's bucket."""
+        return self.buckets[-1].name
 
     def is_overdue(self, now: float) -> bool:
         """Whether somebody else may have these tokens by now; never, where nobody else takes any."""
@@ -88,6 +95,7 @@ class Buckets:
         self._keys: dict[str, Bucket] = {}
         self._organizations: dict[str, Bucket] = {}
         self._organization_of: dict[str, str] = {}
+        self._attached: set[Route] = set()
         self._disturbed_until = -math.inf
 
     # -- what the limiter asks -----------------------------------------------------------------
@@ -164,6 +172,7 @@ class Buckets:
             ours, theirs = self._organization(organization), self._organizations.get(other)
             if theirs is None:
                 self._organizations[other] = ours
+                ours.names += (other,)
             elif theirs is not ours:
                 self._merge(ours, theirs)
 
@@ -174,9 +183,13 @@ class Buckets:
         ours.merged += [theirs, *theirs.merged]
         for bucket in ours.merged:
             bucket.window = ours.window
-        self._organizations = {
-            name: ours if bucket is theirs else bucket for name, bucket in self._organizations.items()
-        }
+        ours.names += theirs.names
+        self._organizations.update(dict.fromkeys(theirs.names, ours))
+
+    def names_of(self, organization: str) -> tuple[str, ...]:
+        """Return all names that were found to be one organization with this one, that of its bucket first."""
+        known = self._organizations.get(organization)
+        return known.names if known else (organization,)
 
     def states(self, now: float, route: Route | None = None) -> tuple[BucketState, ...]:
         """Return the state of each bucket at *now*, or of those of *route*: its keys, its organization."""
@@ -189,9 +202,12 @@ class Buckets:
 
     def attach(self, route: Route) -> None:
         """Learn which organization the keys of *route* belong to, joining what they tell is one."""
+        if route in self._attached:
+            return
         with self._lock:
             for key in route.keys:
                 self.join(route.organization, self._organization_of.setdefault(key, route.organization))
+            self._attached.add(route)
 
     def is_touched(self, route: Route, now: float) -> bool:
         """Whether any key of *route* has tokens out, which another store would know nothing of."""
@@ -206,7 +222,8 @@ class Buckets:
 
     def _organization(self, name: str) -> Bucket:
         if (bucket := self._organizations.get(name)) is None:
-            bucket = self._organizations[name] = Bucket(name, self.limits.organization_window())
+            window = self.limits.organization_window()
+            bucket = self._organizations[name] = Bucket(name, window, names=(name,))
         return bucket
 
 

@@ -1,5 +1,6 @@
 """Who goes next in one event loop: direct hand-off of tokens, one timer, even pacing where it helps.
 
+Organizations do not compete, so only the lines of one are looked at when something happens to its tokens.
 The window guarantees, `aiolimiter` shapes (see `shaper`). A token is charged before its waiter wakes; a
 waiter that was cancelled after that gives it back unsent, and the next one wakes.
 """
@@ -9,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 
 from cleanlist_async import facts
 from cleanlist_async.errors import RateLimitError
 from cleanlist_async.ratelimit.buckets import Bucket, Lease, Route
 from cleanlist_async.ratelimit.lines import Pace, RequestClass, Waiter, WaitingLines
+from cleanlist_async.ratelimit.ranking import Ranking
 from cleanlist_async.ratelimit.shaper import Shaper
 from cleanlist_async.ratelimit.store import Store
 
@@ -22,11 +24,13 @@ from cleanlist_async.ratelimit.store import Store
 class Dispatcher(ABC):
     """The waiters of one event loop, its one timer, and its shapers."""
 
-    def __init__(self, store: Store, clock: Callable[[], float], wake_all: Callable[[], None]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float], wake_all: Callable[[str], None]) -> None:
         self.lines = WaitingLines(store.limits.window_s)
         self._store = store
         self._clock = clock
         self._wake_all = wake_all
+        self._openings: Ranking[str] = Ranking()
+        """When the next waiter of each organization can be served, where time alone brings its tokens."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._shapers: dict[str, Shaper] = {}
@@ -34,11 +38,12 @@ class Dispatcher(ABC):
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace) -> Lease:
         """Wait for the tokens of one request. Raises RateLimitError as `RateLimiter.acquire` does."""
+        self._store.attach(route)  # who shares a key is of one organization, and woken together
         waiter = Waiter(asyncio.get_running_loop().create_future(), route, kind, pace)
         self.lines.join(waiter, self._clock())
         while True:
             if self.lines.is_head(waiter):
-                self.dispatch()
+                self.dispatch(route.organization)
             lease = await self._turn(waiter)
             if waiter.shaped:
                 await self._pass_shapers(lease)
@@ -59,33 +64,38 @@ class Dispatcher(ABC):
                 if waiter.shaped:
                     self._in_shaper.discard(lease.buckets[0].name)
                 self._store.unsent(lease)
-            self._wake_all()
+            self._wake_all(waiter.route.organization)
             raise
 
     # -- hand-off ------------------------------------------------------------------------------
 
-    def dispatch(self, now: float | None = None) -> None:
-        """Hand out every token that can be handed out, then set the timer for the next."""
-        now = self._clock() if now is None else now
+    def dispatch(self, organization: str) -> None:
+        """Hand out every token of *organization* that can be handed out, then set the timer for the next."""
+        self._serve(organization, self._clock())
+        self._set_timer()
+
+    def wake(self, organization: str, returns_at: float = -math.inf) -> None:
+        """Dispatch for a token that returns at *returns_at*, unless the timer comes first and will see it."""
+        if self.lines and returns_at < self._openings[organization]:
+            self.dispatch(organization)
+
+    def _serve(self, organization: str, now: float) -> None:
+        names = self._store.names_of(organization)
         if self._store.is_disturbed(now):
-            self._refuse_hopeless(now)
+            self._refuse_hopeless(names, now)
         opens = 0.0
         while opens <= now:
-            opens = self._hand_over_one(now)
-        self._set_timer(opens)
+            opens = self._hand_over_one(names, now)
+        self._openings[names[0]] = opens
 
-    def wake(self, returns_at: float = -math.inf) -> None:
-        """Dispatch for a token that returns at *returns_at*, unless the timer comes first and will see it."""
-        if self.lines and returns_at < self._timer_at:
-            self.dispatch()
-
-    def _hand_over_one(self, now: float) -> float:
+    def _hand_over_one(self, names: Sequence[str], now: float) -> float:
         """Give the first waiter that can be served its tokens; else return when the next one can be."""
         opens = math.inf
-        for waiter in self.lines.heads():
+        heads = self.lines.heads(names)
+        for waiter in heads:
             shaped = self._is_shaped(waiter, now)
             busy = self._in_shaper if shaped else ()
-            keep = self._keep(waiter) if waiter.kind is RequestClass.STATUS else 0
+            keep = _kept_from(waiter, heads) if waiter.kind is RequestClass.STATUS else 0
             taken = self._take(waiter, now, keep, busy)
             if isinstance(taken, Lease):
                 self.lines.leave(waiter)
@@ -101,20 +111,10 @@ class Dispatcher(ABC):
     def _take(self, waiter: Waiter, now: float, keep: int, busy: Container[str]) -> Lease | float:
         """Take the tokens of *waiter*, or return when to try again; infinity when no clock can tell."""
 
-    def _keep(self, waiter: Waiter) -> int:
-        """Return the key tokens that a status request leaves to submits, until it has aged ahead of them."""
-        if not self.lines.count(RequestClass.SUBMIT):
-            return 0
-        rivals = (
-            submit
-            for submit in self.lines.heads(RequestClass.SUBMIT)
-            if not submit.route.keys_apart_from(waiter.route)
-        )
-        first = next(rivals, None)
-        return 0 if first is None or waiter.rank < first.rank else facts.TOKENS_KEPT_FROM_STATUS
-
-    def _refuse_hopeless(self, now: float) -> None:
-        for waiter in self.lines.heads(RequestClass.INTERACTIVE):
+    def _refuse_hopeless(self, names: Sequence[str], now: float) -> None:
+        for waiter in self.lines.heads(names):
+            if waiter.kind is not RequestClass.INTERACTIVE:
+                continue
             pause = self._store.paused_for_s(waiter.route, now)
             if pause > facts.LONGEST_INTERACTIVE_PAUSE_S:
                 for hopeless in self.lines.leave_all(waiter):
@@ -122,7 +122,8 @@ class Dispatcher(ABC):
 
     # -- the one timer -------------------------------------------------------------------------
 
-    def _set_timer(self, at: float) -> None:
+    def _set_timer(self) -> None:
+        at, _ = self._openings.first()
         if at == self._timer_at:
             return
         if self._timer is not None:
@@ -137,7 +138,9 @@ class Dispatcher(ABC):
         # Loops may fire a little early; by its own target the timer is never early.
         now = max(self._clock(), self._timer_at)
         self._timer, self._timer_at = None, math.inf
-        self.dispatch(now)
+        for organization in self._openings.take_until(now):
+            self._serve(organization, now)
+        self._set_timer()
 
     # -- shaping -------------------------------------------------------------------------------
 
@@ -159,7 +162,7 @@ class Dispatcher(ABC):
             self._in_shaper.discard(lease.buckets[0].name)
             if not passed:
                 self._store.unsent(lease)
-            self._wake_all()
+            self._wake_all(lease.home)
 
     def _skip_shapers(self, lease: Lease) -> None:
         """Let an interactive call take a turn without waiting for it, so that all together stay even."""
@@ -172,6 +175,17 @@ class Dispatcher(ABC):
             interval_s = bucket.window.window_s / max(1, bucket.window.limit - 1)
             shaper = self._shapers[bucket.name] = Shaper(interval_s)
         return shaper
+
+
+def _kept_from(status: Waiter, heads: Sequence[Waiter]) -> int:
+    """Return the key tokens that *status* leaves to submits, until it has aged ahead of them."""
+    rivals = (
+        head
+        for head in heads
+        if head.kind is RequestClass.SUBMIT and not head.route.keys_apart_from(status.route)
+    )
+    first = next(rivals, None)
+    return 0 if first is None or status.rank < first.rank else facts.TOKENS_KEPT_FROM_STATUS
 
 
 def _paused(pause_s: float) -> RateLimitError:

@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from os import PathLike
@@ -17,7 +18,7 @@ from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.lines import Pace, RequestClass
 from cleanlist_async.ratelimit.memory import MemoryStore
-from cleanlist_async.ratelimit.store import Store
+from cleanlist_async.ratelimit.store import Reach, Store, Watcher
 
 Clock: TypeAlias = Callable[[], float]
 WhenAway: TypeAlias = Literal["closed", "local"]
@@ -102,6 +103,7 @@ class RateLimiter:
         self.rejections = 0
         self._lock = threading.Lock()
         self._dispatchers: dict[asyncio.AbstractEventLoop, Dispatcher] = {}
+        self._watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
 
     @classmethod
     def sqlite(
@@ -153,11 +155,13 @@ class RateLimiter:
 
         clock = clock or boot_clock
         backend = RedisLimits(url, limits or RateLimits(), clock, namespace)
-        return cls(
+        limiter = cls(
             clock=clock,
             rng=rng,
             store=SharedStore(LocalShare(backend, clock) if fail == "local" else backend, clock),
         )
+        backend.on_change = limiter._tell_watchers
+        return limiter
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace = "auto") -> Permit:
         """Wait for both tokens of a request of class *kind*.
@@ -187,7 +191,21 @@ class RateLimiter:
 
     def join(self, organization: str, other: str) -> None:
         """Make two organization names one bucket, as soon as an answer shows that they are one."""
+        before = self.store.names_of(organization)
         self.store.join(organization, other)
+        if self.store.names_of(organization) != before:
+            self.wake_all(organization)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell *watcher*, as long as it lives, when the place that shares the limits is lost and found."""
+        with self._lock:
+            self._watchers.add(watcher)
+
+    def _tell_watchers(self, reach: Reach) -> None:
+        with self._lock:
+            watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher.limits_were(reach)
 
     # -- what became of a permit ---------------------------------------------------------------
 
@@ -200,27 +218,28 @@ class RateLimiter:
             self.rejections += 1
             self.store.reject(lease, self.clock(), asked_s, named, self.rng)
         unblocks = rejected or any(lease.probes)
-        self.wake_all(-math.inf if unblocks else at + self.limits.window_s)
+        returns_at = -math.inf if unblocks else at + self.limits.window_s
+        self.wake_all(lease.home, returns_at)
 
     def lost(self, lease: Lease) -> None:
         """Keep the tokens for the grace and the window. See `Permit`."""
         self.store.lost(lease, self.clock())
-        self.wake_all()
+        self.wake_all(lease.home)
 
     def unsent(self, lease: Lease) -> None:
         """Give the tokens back at once. See `Permit`."""
         self.store.unsent(lease)
-        self.wake_all()
+        self.wake_all(lease.home)
 
-    def wake_all(self, returns_at: float = -math.inf) -> None:
-        """Let every event loop look again for tokens to hand out: one returns at *returns_at*."""
+    def wake_all(self, organization: str, returns_at: float = -math.inf) -> None:
+        """Let every event loop look again for tokens of *organization*: one returns at *returns_at*."""
         running = running_loop()
         for loop, dispatcher in self._dispatchers.items():
             if loop is running:
-                dispatcher.wake(returns_at)
+                dispatcher.wake(organization, returns_at)
             elif dispatcher.lines:
                 with suppress(RuntimeError):  # that loop was closed meanwhile: nobody waits there
-                    loop.call_soon_threadsafe(dispatcher.wake, returns_at)
+                    loop.call_soon_threadsafe(dispatcher.wake, organization, returns_at)
 
     def _dispatcher(self) -> Dispatcher:
         loop = asyncio.get_running_loop()

@@ -1,10 +1,11 @@
-"""The waiting lines: one for each route and class, each first come first served. No await, no clock."""
+"""The waiting lines: one for each route, class and pace, each first come first served. No await, no clock."""
 
 from __future__ import annotations
 
 import asyncio
 import operator
 from collections import OrderedDict
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
@@ -24,10 +25,14 @@ class RequestClass(Enum):
     STATUS = 2
 
 
+_Line: TypeAlias = "OrderedDict[Waiter, None]"
+_LineKey: TypeAlias = tuple[tuple[str, ...], RequestClass, Pace]
+
+
 class Waiter:
     """One request that waits for its tokens."""
 
-    __slots__ = ("future", "kind", "pace", "rank", "route", "shaped")
+    __slots__ = ("future", "kind", "line", "pace", "rank", "route", "shaped")
 
     def __init__(
         self, future: asyncio.Future[Lease], route: Route, kind: RequestClass, pace: Pace = "auto"
@@ -36,6 +41,7 @@ class Waiter:
         self.route = route
         self.kind = kind
         self.pace: Pace = pace
+        self.line: _Line
         self.rank = 0.0
         self.shaped = False
 
@@ -46,79 +52,84 @@ class Waiter:
         return self.future.result()
 
 
-_Line: TypeAlias = "OrderedDict[Waiter, None]"
 _by_rank: Final = operator.attrgetter("rank")
 
 
 class WaitingLines:
-    """All waiters of one event loop. Joining, leaving and finding the next take constant time."""
+    """All waiters of one event loop, by organization. Joining and leaving take constant time."""
 
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
-        self._lines: dict[tuple[Route, RequestClass, Pace], _Line] = {}
+        self._lines: dict[str, dict[_LineKey, _Line]] = {}
         self._counts = dict.fromkeys(RequestClass, 0)
 
-    def __len__(self) -> int:
-        return sum(self._counts.values())
+    def __bool__(self) -> bool:
+        return bool(self._lines)
 
     def count(self, kind: RequestClass | None = None) -> int:
         """Return how many wait (in one class)."""
-        return len(self) if kind is None else self._counts[kind]
+        return sum(self._counts.values()) if kind is None else self._counts[kind]
 
     def join(self, waiter: Waiter, now: float) -> None:
         """Go to the end of the line."""
         waiter.rank = now + waiter.kind.value * self._window_s
-        self._line(waiter)[waiter] = None
-        self._counts[waiter.kind] += 1
+        self._enter(waiter)
 
     def rejoin(self, waiter: Waiter) -> None:
         """Go back to the front, with the rank of the first arrival."""
-        line = self._line(waiter)
-        line[waiter] = None
-        line.move_to_end(waiter, last=False)
-        self._counts[waiter.kind] += 1
+        self._enter(waiter)
+        waiter.line.move_to_end(waiter, last=False)
 
     def leave(self, waiter: Waiter) -> None:
         """Leave the line; nothing happens to one who is not in it."""
-        key = (waiter.route, waiter.kind, waiter.pace)
-        line = self._lines.get(key)
-        if line is None or waiter not in line:
-            return
-        del line[waiter]
-        self._counts[waiter.kind] -= 1
-        if not line:
-            del self._lines[key]
+        if waiter in waiter.line:
+            del waiter.line[waiter]
+            self._counts[waiter.kind] -= 1
+            if not waiter.line:
+                self._close_line(waiter)
 
     def leave_all(self, waiter: Waiter) -> list[Waiter]:
         """Dissolve the line that *waiter* heads, and return who stood in it."""
-        line = self._lines.pop((waiter.route, waiter.kind, waiter.pace))
-        self._counts[waiter.kind] -= len(line)
-        return [left for left in line if not left.future.done()]
+        left = list(waiter.line)
+        waiter.line.clear()
+        self._counts[waiter.kind] -= len(left)
+        self._close_line(waiter)
+        return [one for one in left if not one.future.done()]
 
-    def heads(self, kind: RequestClass | None = None) -> list[Waiter]:
-        """Return the first of each line (of one class), the best rank first."""
-        wanted = [key for key in self._lines if kind is None or key[1] is kind]
-        firsts = [first for key in wanted if (first := self._first(key)) is not None]
+    def heads(self, names: Iterable[str]) -> list[Waiter]:
+        """Return the first of each line of an organization, which has these names: the best rank first."""
+        firsts: list[Waiter] = []
+        for name in names:
+            for line in list(self._lines.get(name, _NO_LINES).values()):
+                first = next(iter(line), None)
+                while first is not None and first.future.done():
+                    self.leave(first)  # a cancelled one stands there until its task has run
+                    first = next(iter(line), None)
+                if first is not None:
+                    firsts.append(first)
         if len(firsts) > 1:
             firsts.sort(key=_by_rank)
         return firsts
 
-    def _first(self, key: tuple[Route, RequestClass, Pace]) -> Waiter | None:
-        """Return the first of a line who still waits: a cancelled one stands there until its task has run."""
-        while line := self._lines.get(key):
-            first = next(iter(line))
-            if not first.future.done():
-                return first
-            self.leave(first)
-        return None
-
     def is_head(self, waiter: Waiter) -> bool:
         """Whether nobody stands before *waiter* in its line."""
-        return next(iter(self._line(waiter)), None) is waiter
+        return next(iter(waiter.line), None) is waiter
 
     def is_alone(self, waiter: Waiter) -> bool:
         """Whether nobody else stands in the line of *waiter*."""
-        return len(self._line(waiter)) == 1
+        return len(waiter.line) == 1
 
-    def _line(self, waiter: Waiter) -> _Line:
-        return self._lines.setdefault((waiter.route, waiter.kind, waiter.pace), OrderedDict())
+    def _enter(self, waiter: Waiter) -> None:
+        lines = self._lines.setdefault(waiter.route.organization, {})
+        waiter.line = lines.setdefault((waiter.route.keys, waiter.kind, waiter.pace), OrderedDict())
+        waiter.line[waiter] = None
+        self._counts[waiter.kind] += 1
+
+    def _close_line(self, waiter: Waiter) -> None:
+        lines = self._lines[waiter.route.organization]
+        del lines[waiter.route.keys, waiter.kind, waiter.pace]
+        if not lines:
+            del self._lines[waiter.route.organization]
+
+
+_NO_LINES: Final[dict[_LineKey, _Line]] = {}

@@ -7,17 +7,29 @@ minute. `cleanlist_async.ratelimit.shared` holds what outlives a process, and wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
+from random import Random
+from typing import Final
 
 from cleanlist_async.ratelimit.buckets import Bucket, Buckets, Lease, Route
 from cleanlist_async.ratelimit.dispatcher import Dispatcher
+from cleanlist_async.ratelimit.freest import Freest, freest_of
+from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.lines import Waiter
+
+FEW_KEYS: Final = 16
+"""So many keys are asked one by one, which is faster then."""
 
 
 class MemoryStore(Buckets):
     """Buckets that nobody else has a share in. Every method may be called from any thread."""
 
-    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[], None]) -> Dispatcher:
+    def __init__(self, limits: RateLimits) -> None:
+        super().__init__(limits)
+        self._freest_of: dict[tuple[str, ...], Freest] = {}
+        self._watched: dict[str, list[Freest]] = {}
+
+    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[str], None]) -> Dispatcher:
         """Open the waiting lines of the running event loop."""
         return MemoryDispatcher(self, clock, wake_all)
 
@@ -48,27 +60,33 @@ class MemoryStore(Buckets):
         if len(route.keys) == 1 and not busy:
             only = self._key(route.keys[0])
             return only, only.window.opens_at(now, keep)
-        best: Bucket | None = None
-        most, opens = -1, math.inf
-        for name in route.keys:
-            if name in busy:
-                continue
-            bucket = self._key(name)
-            bucket_opens = bucket.window.opens_at(now, keep)
-            free = bucket.window.available(now) if bucket_opens <= now else 0
-            if (bucket_opens, -free) < (opens, -most):
-                best, most, opens = bucket, free, bucket_opens
-        return best, opens
+        if keep or len(route.keys) <= FEW_KEYS:
+            return freest_of(map(self._key, route.keys), now, keep, busy)
+        return self._many(route.keys).find(now, busy)
+
+    def _many(self, keys: tuple[str, ...]) -> Freest:
+        if (freest := self._freest_of.get(keys)) is None:
+            freest = self._freest_of[keys] = Freest([*map(self._key, keys)])
+            for key in keys:
+                self._watched.setdefault(key, []).append(freest)
+        return freest
 
     def _lease(self, key: str | None, buckets: tuple[Bucket, ...], now: float) -> Lease:
+        self._touch(key)
         return Lease(key, buckets, [bucket.window.take(now) for bucket in buckets])
+
+    def _touch(self, key: str | None) -> None:
+        """Tell whoever looks for the freest key that tokens of *key* are taken or come back."""
+        if self._watched and key is not None:
+            for freest in self._watched.get(key, ()):
+                freest.touch(key)
 
     # -- giving them back ----------------------------------------------------------------------
 
     def answered(self, lease: Lease, now: float, *, accepted: bool) -> None:
         """Start the window of a request answered at *now*; *accepted* unless the answer was a 429."""
         with self._lock:
-            for bucket, probe in zip(lease.buckets, lease.probes, strict=True):
+            for bucket, probe in self._tokens(lease):
                 bucket.window.answered(now, probe=probe)
                 if accepted:
                     bucket.rejections = 0
@@ -76,20 +94,32 @@ class MemoryStore(Buckets):
     def lost(self, lease: Lease, now: float) -> None:
         """Keep the tokens of a request that was given up at *now* without an answer."""
         with self._lock:
-            for bucket, probe in zip(lease.buckets, lease.probes, strict=True):
+            for bucket, probe in self._tokens(lease):
                 bucket.window.lost(now, probe=probe)
 
     def unsent(self, lease: Lease) -> None:
         """Give back the tokens of a request of which not a byte left."""
         with self._lock:
-            for bucket, probe in zip(lease.buckets, lease.probes, strict=True):
+            for bucket, probe in self._tokens(lease):
                 bucket.window.unsent(probe=probe)
+
+    def reject(self, lease: Lease, now: float, asked_s: float | None, named: str | None, rng: Random) -> None:
+        """Pause the buckets of a request answered 429 (only the one it names), and keep to less of them."""
+        with self._lock:
+            super().reject(lease, now, asked_s, named, rng)
+            self._touch(lease.key)
+
+    def _tokens(self, lease: Lease) -> Iterable[tuple[Bucket, bool]]:
+        self._touch(lease.key)
+        return zip(lease.buckets, lease.probes, strict=True)
 
 
 class MemoryDispatcher(Dispatcher):
     """Takes tokens out of this process's memory: they are there, or it is known when they will be."""
 
-    def __init__(self, store: MemoryStore, clock: Callable[[], float], wake_all: Callable[[], None]) -> None:
+    def __init__(
+        self, store: MemoryStore, clock: Callable[[], float], wake_all: Callable[[str], None]
+    ) -> None:
         super().__init__(store, clock, wake_all)
         self._take_now = store.take
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from cleanlist_async.ratelimit.buckets import BucketState, Lease, Route
 from cleanlist_async.ratelimit.limits import RateLimits
 
 if TYPE_CHECKING:
     from cleanlist_async.ratelimit.dispatcher import Dispatcher
+
+
+Reach: TypeAlias = Literal["lost", "found"]
 
 
 class Store(Protocol):
@@ -22,7 +25,7 @@ class Store(Protocol):
 
     limits: RateLimits
 
-    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[], None]) -> Dispatcher:
+    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[str], None]) -> Dispatcher:
         """Open the waiting lines of the running event loop."""
         ...
 
@@ -74,6 +77,10 @@ class Store(Protocol):
         """Make two names one organization: what was sent under either counts for both."""
         ...
 
+    def names_of(self, organization: str) -> tuple[str, ...]:
+        """Return all names that were found to be one organization with this one, that of its bucket first."""
+        ...
+
     def attach(self, route: Route) -> None:
         """Learn which organization the keys of *route* belong to, joining what they tell is one."""
         ...
@@ -84,4 +91,12 @@ class Store(Protocol):
 
     def states(self, now: float, route: Route | None = None) -> tuple[BucketState, ...]:
         """Return the state of each bucket at *now*, or of those of *route*: its keys, its organization."""
+        ...
+
+
+class Watcher(Protocol):
+    """Who is told whether the place that shares the limits can be reached."""
+
+    def limits_were(self, reach: Reach, /) -> None:
+        """Note that it was lost, or found again. Called in any thread; must not wait."""
         ...

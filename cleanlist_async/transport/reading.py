@@ -69,8 +69,8 @@ async def drop_if_more_follows(response: httpx.Response) -> None:
 
     No public name leads to them. Where these private ones do not, the check of each answer's ids stands.
     """
-    layer: object = response.stream
-    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
+    layer: object = getattr(response.stream, "_stream", response.stream)  # a client wraps what its pool gives
+    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
         layer = getattr(layer, name, None)
     surplus: tuple[bytes, bool] = getattr(layer, "trailing_data", (b"", False))
     if surplus[0]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import ssl
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
@@ -52,7 +53,7 @@ class Transport:
         self.base_url = check_base_url(base_url)
         self._clock = clock
         self._proxy = checked_proxy(proxy)
-        self._injected = _checked_client(http_client)
+        self._injected = None if http_client is None else _carrier_of(http_client)
         self._tls: ssl.SSLContext | None = None
         self._reads: _Pool | None = None
         self._submits: _Pool | None = None
@@ -73,14 +74,14 @@ class Transport:
         self, request: Request, key: Secret, timeout_s: float, exchange: Exchange
     ) -> None:
         pool = self._pool(paid=request.paid)
-        if request.before is not None and not pool.shows_trace:
+        if request.before is not None and not pool.carrier.shows_trace:
             exchange.halted = ConfigurationError(
                 "A durable job needs to see its requests leave, and this transport does not show it."
             )
             return
         pool.users += 1
         try:
-            await self._attempt(pool.client, request, key, timeout_s, exchange, shows_trace=pool.shows_trace)
+            await self._attempt(pool.carrier, request, key, timeout_s, exchange)
             if exchange.failure == "timeout":
                 self._retire(pool)
         finally:
@@ -121,8 +122,7 @@ class Transport:
         pool = self._submits if paid else self._reads
         if pool is None:
             connections = self.new_connections(keepalive=not paid)
-            client = httpx.AsyncClient(transport=connections, trust_env=False, follow_redirects=False)
-            pool = _Pool(client, shows_trace=isinstance(connections, httpx.AsyncHTTPTransport))
+            pool = _Pool(connections)
             if paid:
                 self._submits = pool
             else:
@@ -140,25 +140,17 @@ class Transport:
     # -- one attempt ---------------------------------------------------------------------------
 
     async def _attempt(
-        self,
-        client: HTTPClient,
-        request: Request,
-        key: Secret,
-        timeout_s: float,
-        exchange: Exchange,
-        *,
-        shows_trace: bool = False,
+        self, carrier: _Carrier, request: Request, key: Secret, timeout_s: float, exchange: Exchange
     ) -> None:
         trace = _Trace(exchange, self._clock, request.before)
         try:
-            library = _library_of(client)
-            wire = self._wire_request(library, request, key, trace, timeout_s)
+            wire = self._wire_request(carrier.library, request, key, trace, timeout_s)
             with anyio.move_on_after(timeout_s) as scope:
-                await self._exchange(library, client, wire, request, exchange)
+                await self._exchange(carrier, wire, request, exchange)
             if scope.cancelled_caught:
                 exchange.failure, exchange.reason = "timeout", f"no answer within {timeout_s:g} s"
         finally:
-            if not (trace.seen or shows_trace):
+            if not (trace.seen or carrier.shows_trace):
                 exchange.sent = True  # a transport that shows nothing may have sent everything
             if exchange.status and exchange.answered_at is None:
                 exchange.answered_at = self._clock()
@@ -166,24 +158,22 @@ class Transport:
     def _wire_request(
         self, library: Any, request: Request, key: Secret, trace: _Trace, timeout_s: float
     ) -> httpx.Request:
+        headers = _HEADERS if request.content is None else _HEADERS_WITH_BODY
         wire: httpx.Request = library.Request(
             request.method,
-            self.base_url + request.path,
+            _address(library, self.base_url + request.path),
             params=dict(request.params) or None,
+            headers=[*headers, ("Authorization", "Bearer " + key.reveal())],
             content=request.content,
-            extensions={"trace": trace, "timeout": httpx.Timeout(timeout_s).as_dict()},
+            extensions={"trace": trace, "timeout": dict.fromkeys(_TIMEOUTS, timeout_s)},
         )
-        wire.headers.update(_HEADERS)
-        if request.content is not None:
-            wire.headers["Content-Type"] = "application/json"
-        wire.headers["Authorization"] = "Bearer " + key.reveal()
         return wire
 
     async def _exchange(
-        self, library: Any, client: Any, wire: httpx.Request, request: Request, exchange: Exchange
+        self, carrier: _Carrier, wire: httpx.Request, request: Request, exchange: Exchange
     ) -> None:
         try:
-            response = await client.send(wire, stream=True, auth=None, follow_redirects=False)
+            response = await carrier.send(wire)
             try:
                 exchange.take_head(response)
                 await read_body(response, request.max_answer_bytes, exchange)
@@ -191,9 +181,11 @@ class Transport:
             finally:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
-        except library.TimeoutException:
+        except carrier.library.TimeoutException:
             exchange.failure, exchange.reason = "timeout", "no answer in time"
-        except library.HTTPStatusError as problem:  # an injected client's event hook raises it for every 4xx
+        except (
+            carrier.library.HTTPStatusError
+        ) as problem:  # an injected client's event hook raises it for every 4xx
             exchange.take_head(problem.response)
             exchange.failure, exchange.reason = "incomplete", _describe(problem)
         except Exception as problem:  # noqa: BLE001  # an injected client may raise anything
@@ -201,23 +193,42 @@ class Transport:
             exchange.reason = _describe(problem)
 
 
-_HEADERS: Final = {
-    "Accept": "application/json",
-    "Accept-Encoding": "identity",  # a compressed answer of 2 kB can become 1 GiB
-    "User-Agent": "cleanlist-async",
-}
+@lru_cache(maxsize=64)
+def _address(library: Any, text: str) -> Any:
+    return library.URL(text)  # most addresses come again, and to parse one takes as long as all of a pipeline
 
 
-@dataclass(eq=False, slots=True)
-class _Pool:
-    client: httpx.AsyncClient
+_HEADERS: Final = (
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "identity"),  # a compressed answer of 2 kB can become 1 GiB
+    ("User-Agent", "cleanlist-async"),
+)
+_HEADERS_WITH_BODY: Final = (*_HEADERS, ("Content-Type", "application/json"))
+_TIMEOUTS: Final = ("connect", "read", "write", "pool")
+
+
+@dataclass(frozen=True, slots=True)
+class _Carrier:
+    """What takes a request to the server: how it sends, and httpx or httpx2, whose objects it knows."""
+
+    library: Any
+    send: Callable[[Any], Awaitable[Any]]
     shows_trace: bool
-    users: int = 0
-    retired: bool = False
+
+
+class _Pool:
+    """Connections of our own; no client before them, which would add cookies, redirects and log lines."""
+
+    def __init__(self, connections: HTTPConnections) -> None:
+        shows_trace = isinstance(connections, httpx.AsyncHTTPTransport)
+        self.carrier = _Carrier(httpx, connections.handle_async_request, shows_trace)
+        self.users = 0
+        self.retired = False
+        self._connections = connections
 
     async def aclose(self) -> None:
         with anyio.CancelScope(shield=True):
-            await self.client.aclose()
+            await self._connections.aclose()
 
 
 class _Trace:
@@ -277,9 +288,11 @@ def _library_of(client: object) -> Any:
     return other if other is not None and isinstance(client, other.AsyncClient) else None
 
 
-def _checked_client(client: HTTPClient | None) -> HTTPClient | None:
-    if client is not None and _library_of(client) is None:
+def _carrier_of(client: HTTPClient) -> _Carrier:
+    library = _library_of(client)
+    if library is None:
         raise ConfigurationError(
             f"http_client must be an httpx.AsyncClient or httpx2.AsyncClient, not a {type(client).__name__}."
         )
-    return client
+    send: Any = partial(client.send, stream=True, auth=None, follow_redirects=False)
+    return _Carrier(library, send, shows_trace=False)

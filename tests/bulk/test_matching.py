@@ -263,6 +263,12 @@ def test_likeness_of_words():
 
 # -- properties ------------------------------------------------------------------------------------
 
+
+@given(st.text(st.characters(max_codepoint=127)) | st.text("aB1'_- "))
+def test_words_without_accents_are_the_same_beside_one_that_has_them(text):
+    assert words(f"{text} \u00e9") == (*words(text), "e")
+
+
 people = st.builds(
     Contact,
     first_name=st.sampled_from(["Ada", "Bob", "Юрий", None]),

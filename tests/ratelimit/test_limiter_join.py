@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits, Route
+from cleanlist_async.ratelimit.shared.backend import Answer, Visit
 from cleanlist_async.testing import StrictServer, run
 from tests.support.limited_wire import INTERACTIVE, SUBMIT, LimitedWire, new_limiter
+from tests.support.shared_stores import PoolBackend, shared_limiter
 
 HOMES = tuple(Route((f"clapi_{number}",), f"home_{number}") for number in range(3))
 
@@ -102,5 +104,69 @@ def test_keys_that_were_seen_in_one_organization_join_what_they_are_used_for_nex
         limiter.store.attach(Route(("b",), "acme"))
         await take(limiter, Route(("a",), "home_a"), 10)
         assert limiter.available(Route((), "acme")) == 50
+
+    run(main())
+
+
+def test_a_key_that_is_used_under_two_names_makes_them_one_organization() -> None:
+    async def main() -> float:
+        limiter = new_limiter()
+        held = await take(limiter, Route(("a",), "home"), 30)
+        waiting = asyncio.ensure_future(take(limiter, Route(("a",), "acme"), 1))
+        await asyncio.sleep(1)
+        held[0].unsent()
+        await waiting
+        assert organizations(limiter) == [(30, 30)]
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 1.0
+
+
+def test_a_join_wakes_those_whom_it_gives_a_token() -> None:
+    """One name waits for the answer to its first probe; the other has long tried all its tokens."""
+    waits, knows = Route((), "waits"), Route((), "knows")
+
+    async def spend(limiter: RateLimiter, route: Route) -> None:
+        for permit, at in zip(await take(limiter, route, 3), (0.0, 0.0, 5.0), strict=True):
+            permit.answered(at)
+
+    async def main() -> float:
+        limiter = new_limiter(RateLimits(org=3))
+        await spend(limiter, waits)
+        await spend(limiter, knows)
+        await take(limiter, waits, 1)  # is never answered
+        waiting = asyncio.ensure_future(take(limiter, waits, 1))
+        for _ in range(3):
+            (await limiter.acquire(knows, SUBMIT, "burst")).answered(asyncio.get_running_loop().time())
+        await asyncio.sleep(122 - asyncio.get_running_loop().time())
+        assert not waiting.done()
+        limiter.join("waits", "knows")
+        await waiting
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 122
+
+
+def test_after_a_join_a_shared_store_is_asked_under_one_name_only() -> None:
+    asked_for: list[str] = []
+
+    class RecordingBackend(PoolBackend):
+        async def visit(self, visit: Visit) -> Answer:
+            asked_for.extend([visit.organization] if visit.wishes else [])
+            return await super().visit(visit)
+
+    async def main() -> None:
+        clock = asyncio.get_running_loop().time
+        limiter = shared_limiter(RecordingBackend(RateLimits(), clock), clock)
+        held = await take(limiter, HOMES[0], 30)
+        waiting = asyncio.ensure_future(take(limiter, HOMES[0], 1))
+        await asyncio.sleep(1)
+        limiter.join("home_1", "home_0")
+        asked_for.clear()
+        await asyncio.sleep(30)
+        assert set(asked_for) == {"home_1"}
+        for permit in held:
+            permit.unsent()
+        await waiting
 
     run(main())

@@ -13,10 +13,12 @@ from typing import Any, Literal
 
 import pytest
 
-from cleanlist_async import RateLimiter, RateLimits
+from cleanlist_async import AsyncCleanlist, RateLimiter, RateLimits
+from cleanlist_async.events import Event, LimitsAway, LimitsBack
 from cleanlist_async.ratelimit.redis.share import LocalShare
 from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Visit, Wish
 from cleanlist_async.ratelimit.shared.process import Process
+from cleanlist_async.sandbox import Sandbox
 from tests.ratelimit.test_shared_pool import Actor, actor
 from tests.support.fleet import Fleet, Seen, strict_server
 from tests.support.hand_clock import HandClock
@@ -250,5 +252,39 @@ def test_whoever_waits_gets_its_token_when_redis_returns(server: RedisServer) ->
             (await waiting).unsent()
         await asyncio.to_thread(limiter.store.courier.flush)  # type: ignore[attr-defined]
         await asyncio.sleep(1.5)
+
+    asyncio.run(main())
+
+
+def test_every_client_is_told_in_its_own_loop_that_redis_was_lost_and_found(server: RedisServer) -> None:
+    async def main() -> None:
+        limits = RateLimits(window_s=0.5)
+        heard: list[tuple[str, asyncio.AbstractEventLoop]] = []
+        lost, found = asyncio.Event(), asyncio.Event()
+
+        def listen(event: Event) -> None:
+            if isinstance(event, LimitsAway | LimitsBack):
+                heard.append((type(event).__name__, asyncio.get_running_loop()))
+                (lost if isinstance(event, LimitsAway) else found).set()
+
+        async with Sandbox(window_s=limits.window_s) as sandbox:
+            limiter = RateLimiter.redis(server.url, limits)
+            async with AsyncCleanlist(
+                sandbox.api_key, base_url=sandbox.base_url, limiter=limiter, on_event=listen
+            ) as client:
+                await client.public.credits_balance()
+                assert not heard
+                server.signal(signal.SIGSTOP)
+                try:
+                    waiting = asyncio.ensure_future(client.public.credits_balance())
+                    async with asyncio.timeout(20):
+                        await lost.wait()
+                finally:
+                    server.signal(signal.SIGCONT)
+                async with asyncio.timeout(20):
+                    await waiting
+                    await found.wait()
+        loop = asyncio.get_running_loop()
+        assert heard == [("LimitsAway", loop), ("LimitsBack", loop)]
 
     asyncio.run(main())

@@ -10,6 +10,7 @@ import pytest
 
 from cleanlist_async.calls import Call
 from cleanlist_async.errors import CleanlistError
+from cleanlist_async.models.rows import Row
 from cleanlist_async.transport import Exchange
 from cleanlist_async.verdict import read_value
 from tests.surface.specification import OURS, SPECIFIED, Field, fields, look, objects, sample
@@ -19,6 +20,8 @@ CASES = [
     for name, operation in SPECIFIED.items()
     for field in fields(operation["response_model"])
 ]
+STRAIGHT = [case for case in CASES if case.values[0] != "list_leads_in_list"]
+"""Of answers that are read straight from their bytes; rows are not."""
 TEXTS = [case for case in CASES if case.values[1].rule["type"] == "string"]
 NUMBERS = [case for case in CASES if case.values[1].rule["type"] in ("integer", "number")]
 TIME_NAMES = {"created_at", "last_used_at", "expires_at"}
@@ -55,6 +58,13 @@ def is_the_answer(name, field):
     return len(field.path) == 1 and (top in model.essential or model.known_by == (top,))
 
 
+def unknown_fields_of(found):
+    """What an answer or a row keeps beside the fields that it has names for."""
+    if isinstance(found, Row):
+        return {name: value for name, value in found.raw.items() if not hasattr(found, name)}
+    return found.model_extra
+
+
 def is_time(field: Field):
     return field.path[-1] in TIME_NAMES
 
@@ -63,7 +73,7 @@ def is_time(field: Field):
 def test_every_specified_field_has_a_name_here(name):
     answer = OURS[name].parse(sample_of(name))
     for path in objects(SPECIFIED[name]["response_model"]):
-        assert not look(answer, path).model_extra
+        assert not unknown_fields_of(look(answer, path))
     for field in fields(SPECIFIED[name]["response_model"]):
         given, got = look(sample_of(name), field.path), look(answer, field.path)
         if is_time(field):
@@ -79,7 +89,7 @@ def test_every_specified_field_has_a_name_here(name):
 def test_unknown_fields_are_kept(name):
     for path in objects(SPECIFIED[name]["response_model"]):
         answer = OURS[name].parse(put(sample_of(name), (*path, "of_the_future"), {"a": [1, None]}))
-        assert look(answer, path).model_extra == {"of_the_future": {"a": [1, None]}}
+        assert unknown_fields_of(look(answer, path)) == {"of_the_future": {"a": [1, None]}}
 
 
 @pytest.mark.parametrize(("name", "field"), TEXTS)
@@ -271,7 +281,7 @@ def test_the_id_is_recovered_from_the_address_to_poll(name):
 ODD = ("text", "", 7, 1.5, -1, True, None, [], [None], {}, {"a": 1}, "2026-01-01T00:00:00", 1_790_000_000_000)
 
 
-@pytest.mark.parametrize(("name", "field"), CASES)
+@pytest.mark.parametrize(("name", "field"), STRAIGHT)
 def test_what_is_read_straight_from_its_bytes_is_what_a_closer_look_would_find(name, field):
     straight = 0
     for value in ODD:

@@ -10,22 +10,25 @@ from cleanlist_async.bulk.tables.mapping import is_split_name
 from cleanlist_async.bulk.tables.values import company_domain, split_name
 from cleanlist_async.contacts import CONTACT_FIELDS, Contact
 
-BuildContact: TypeAlias = Callable[[Sequence[str]], Contact]
+Texts: TypeAlias = Sequence[str] | Mapping[int, str]
+"""The cells of a record, by the position of their column."""
+BuildContact: TypeAlias = Callable[[Texts], Contact]
 
 
 def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
-    """Return a function from the texts of the mapped columns, in the order of *columns*, to a contact.
+    """Return a function from the cells of a record to a contact.
 
     Values lose surrounding white space; blank ones are None; a web address becomes its domain.
     """
+    positions = [guess.column for guess in columns.values()]
     order = {field: place for place, field in enumerate(columns)}
     linkedin, first, last, name, domain, email, key = (
         order.get(field, len(order)) for field in CONTACT_FIELDS
     )
     splits = is_split_name(columns)
 
-    def build(texts: Sequence[str]) -> Contact:
-        values = [text.strip() or None for text in texts]
+    def build(texts: Texts) -> Contact:
+        values = [texts[position].strip() or None for position in positions]
         values.append(None)  # what an unmapped field reads
         first_name, last_name = values[first], values[last]
         if splits and first_name:

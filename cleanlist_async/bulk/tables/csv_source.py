@@ -88,11 +88,12 @@ class CsvSource:
         number, line = self.dialect.preamble.rows + 1, 0
         try:
             for cells in reader:
-                if reader.line_num - line > MOST_LINES_OF_A_ROW:
+                end = reader.line_num
+                if end - line > MOST_LINES_OF_A_ROW:
                     raise self._fault(number, line, _OPEN_QUOTE)
                 if others_raised_the_limit and max(map(len, cells), default=0) > LARGEST_CELL:
                     raise self._fault(number, line, _TOO_LARGE)
-                line = reader.line_num
+                line = end
                 yield number, cells
                 number += 1
         except csv.Error as error:

@@ -120,18 +120,22 @@ class ContactTable:
 
         Raises :class:`TableError` at the first row that cannot be read exactly.
         """
-        index, texts, build, positions = 0, self.source.texts, self._build, self._positions
+        index, build = 0, self._build
         for record in self.source.records():
-            if record.cells is not None:
-                yield Row(index, record.number, record.cells, build(texts(record, positions)))
+            if (cells := record.cells) is not None:
+                texts = cells if isinstance(cells, tuple) else self._texts(record)
+                yield Row(index, record.number, cells, build(texts))
                 index += 1
 
     def contacts(self) -> Iterator[Contact]:
         """Read the contacts alone."""
-        texts, build, positions = self.source.texts, self._build, self._positions
+        build = self._build
         for record in self.source.records():
-            if record.cells is not None:
-                yield build(texts(record, positions))
+            if (cells := record.cells) is not None:
+                yield build(cells if isinstance(cells, tuple) else self._texts(record))
+
+    def _texts(self, record: Record) -> dict[int, str]:
+        return dict(zip(self._positions, self.source.texts(record, self._positions), strict=True))
 
 
 def known_format(path: str | os.PathLike[str]) -> TableFormat | None:

@@ -32,6 +32,7 @@ from cleanlist_async.ratelimit.shared.bucket import SharedBucket
 from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
 from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
 from cleanlist_async.ratelimit.shared.process import has_ended
+from cleanlist_async.ratelimit.store import Reach
 from cleanlist_async.shared_redis import JITTER, Backoff, RedisUnavailableError, SharedRedis, explained
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class Home:
     pools: list[StoredPool]
 
 
+def _tell_nobody(_reach: Reach) -> None:
+    pass
+
+
 class RedisLimits:
     """The backend in a Redis. A fork, or another event loop, opens its own connection.
 
@@ -79,6 +84,8 @@ class RedisLimits:
         self.caution_s = lease_s(limits) + limits.window_s
         self.memory = Memory(clock, self.caution_s + limits.window_s)
         self.without = "Requests wait for it."
+        self.on_change: Callable[[Reach], None] = _tell_nobody
+        """Told, in the courier's thread, when Redis was lost and when it was found again."""
         answer_s = max(_SHORTEST_ANSWER_S, 2 * look_s(limits))
         self._gathering_s = answer_s + 3 * look_s(limits)
         self._redis = SharedRedis(url, answer_s)
@@ -234,10 +241,12 @@ class RedisLimits:
         except RedisUnavailableError as error:
             if self._backoff.failed() == 1:
                 log.warning("%s %s", error.problem, self.without)
+                self.on_change("lost")
             await self.aclose()
             raise BackendUnavailableError(error.problem) from error
         if self._backoff.succeeded():
             log.warning("Redis is back.")
+            self.on_change("found")
         return answer
 
     def _connected(self) -> Redis:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import heapq
 import itertools
 import math
 import os
@@ -23,6 +22,7 @@ from typing import Final, TypeAlias
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.ratelimit.lines import RequestClass
+from cleanlist_async.ratelimit.ranking import Ranking
 from cleanlist_async.ratelimit.shared.backend import (
     Answer,
     Backend,
@@ -53,7 +53,6 @@ class Errand:
     settled: list[tuple[str, Settlement]] = field(default_factory=list[tuple[str, Settlement]])
     held: dict[str, SharedLease] = field(default_factory=dict[str, SharedLease])
     asked: frozenset[_Line] = frozenset()
-    due_at: float = math.inf
 
     def is_over(self) -> bool:
         """Whether there is nothing left to say."""
@@ -80,7 +79,8 @@ class Courier:
         self.visiting = threading.Lock()
         self._numbers = itertools.count(1)
         self._errands: dict[str, Errand] = {}
-        self._agenda: list[tuple[float, str]] = []
+        self._agenda: Ranking[str] = Ranking()
+        """When each errand is due."""
         self._joins: list[tuple[str, str]] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -140,9 +140,7 @@ class Courier:
         return errand
 
     def _due(self, errand: Errand, at: float) -> None:
-        if at < errand.due_at:
-            errand.due_at = at
-            heapq.heappush(self._agenda, (at, errand.organization))
+        self._agenda[errand.organization] = min(at, self._agenda[errand.organization])
 
     # -- one errand after another --------------------------------------------------------------
 
@@ -157,17 +155,11 @@ class Courier:
             await self._run(errand)
 
     def _next(self) -> tuple[Errand | None, float]:
-        while self._agenda:
-            due_at, organization = self._agenda[0]
-            errand = self._errands.get(organization)
-            if errand is not None and errand.due_at == due_at:
-                if due_at > self.clock():
-                    return None, due_at
-                heapq.heappop(self._agenda)
-                errand.due_at = math.inf
-                return errand, due_at
-            heapq.heappop(self._agenda)
-        return None, math.inf
+        due_at, organization = self._agenda.first()
+        if organization is None or due_at > self.clock():
+            return None, due_at
+        self._agenda[organization] = math.inf
+        return self._errand(organization), due_at
 
     async def _join_all(self) -> None:
         while self._joins:
@@ -208,7 +200,7 @@ class Courier:
         if granted is not None:
             self._deliver(granted)
         if paused_anew:
-            self._call_desks(errand, lambda desk: desk.look_again())
+            self._call_desks(errand, lambda desk: desk.look_again(errand.organization))
 
     def _prepare(self, errand: Errand) -> tuple[Visit, list[tuple[Desk, Want]]]:
         for lease in list(errand.held.values()):
@@ -273,6 +265,7 @@ class Courier:
             self._due(errand, now + self.look_s)
         elif errand.is_over():
             self._errands.pop(errand.organization, None)
+            self._agenda[errand.organization] = math.inf
 
     def _deliver(self, lease: SharedLease) -> None:
         try:

@@ -30,7 +30,7 @@ class SharedDispatcher(Dispatcher):
         store: SharedStore,
         courier: Courier,
         clock: Callable[[], float],
-        wake_all: Callable[[], None],
+        wake_all: Callable[[str], None],
     ) -> None:
         super().__init__(store, clock, wake_all)
         self.loop = asyncio.get_running_loop()
@@ -40,19 +40,19 @@ class SharedDispatcher(Dispatcher):
         self._told: dict[str, list[Want]] = {}
         self._asked_about: set[str] = set()
 
-    def dispatch(self, now: float | None = None) -> None:
+    def dispatch(self, organization: str) -> None:
         """Hand out what was delivered, give back what nobody waits for, and say who still does."""
-        super().dispatch(now)
+        super().dispatch(organization)
         left, self._delivered = self._delivered, []
         for lease in left:
             self._shared.unsent(lease)
-        self._tell_wants(self._clock())
+        self._tell_wants(organization, self._clock())
 
-    def wake(self, returns_at: float = -math.inf) -> None:
+    def wake(self, organization: str, returns_at: float = -math.inf) -> None:
         """Say who waits: when a token returns is for the courier to know."""
         del returns_at
         if self.lines or self._told:
-            self.dispatch()
+            self.dispatch(organization)
 
     def _take(self, waiter: Waiter, now: float, keep: int, busy: Container[str]) -> Lease | float:
         del now
@@ -67,25 +67,27 @@ class SharedDispatcher(Dispatcher):
 
     # -- what the courier hears ----------------------------------------------------------------
 
-    def _tell_wants(self, now: float) -> None:
-        wants: dict[str, list[Want]] = {}
-        for waiter in self.lines.heads():
-            busy = self._in_shaper if self._is_shaped(waiter, now) else ()
-            organization = self._shared.pool_of(waiter.route)
-            keys = tuple(key for key in waiter.route.keys if key not in busy)
-            wish = Wish(
-                keys or waiter.route.keys,
-                waiter.kind,
-                more=not self.lines.is_alone(waiter),
-                paced=not keys if waiter.route.keys else organization in busy,
-            )
-            wants.setdefault(organization, []).append(Want(wish, waiter.rank))
-        told, self._told = self._told, wants
+    def _tell_wants(self, organization: str, now: float) -> None:
+        names = self._shared.names_of(organization)
+        wants = [self._want(waiter, names[0], now) for waiter in self.lines.heads(names)]
         asked_about, self._asked_about = self._asked_about, set()
-        for organization in {*wants, *told, *asked_about}:
-            new = wants.get(organization, [])
-            if new != told.get(organization, []) or organization in asked_about:
-                self._courier.want(self, organization, new)
+        for name in names:
+            new, told = wants if name == names[0] else [], self._told.pop(name, [])
+            if new:
+                self._told[name] = new
+            if new != told or name in asked_about:
+                self._courier.want(self, name, new)
+
+    def _want(self, waiter: Waiter, organization: str, now: float) -> Want:
+        busy = self._in_shaper if self._is_shaped(waiter, now) else ()
+        keys = tuple(key for key in waiter.route.keys if key not in busy)
+        wish = Wish(
+            keys or waiter.route.keys,
+            waiter.kind,
+            more=not self.lines.is_alone(waiter),
+            paced=not keys if waiter.route.keys else organization in busy,
+        )
+        return Want(wish, waiter.rank)
 
     # -- what the courier brings ---------------------------------------------------------------
 
@@ -97,22 +99,21 @@ class SharedDispatcher(Dispatcher):
         """Raise *error* from all that wait for *organization*; as `deliver`."""
         self._call(self._refuse, organization, error)
 
-    def look_again(self) -> None:
-        """Look at the lines again: the server asked for a pause; as `deliver`."""
-        self._call(self.wake)
+    def look_again(self, organization: str) -> None:
+        """Look at the lines of *organization* again: the server asked for a pause; as `deliver`."""
+        self._call(self.wake, organization)
 
     def _take_delivery(self, lease: SharedLease) -> None:
         lease.delivered = True
         self._asked_about.add(lease.organization)
         self._delivered.append(lease)
-        self.dispatch()
+        self.dispatch(lease.organization)
 
     def _refuse(self, organization: str, error: CleanlistError) -> None:
-        for waiter in self.lines.heads():
-            if self._shared.pool_of(waiter.route) == organization:
-                for refused in self.lines.leave_all(waiter):
-                    refused.future.set_exception(copy.copy(error))
-        self.dispatch()
+        for waiter in self.lines.heads(self._shared.names_of(organization)):
+            for refused in self.lines.leave_all(waiter):
+                refused.future.set_exception(copy.copy(error))
+        self.dispatch(organization)
 
     def _call(self, callback: Callable[[*Ts], None], *args: *Ts) -> None:
         if running_loop() is self.loop:

@@ -63,8 +63,8 @@ class Desk(Protocol):
         """Raise *error* from all that wait for *organization*; as `deliver`."""
         ...
 
-    def look_again(self) -> None:
-        """Look at the lines again: the server asked for a pause; as `deliver`."""
+    def look_again(self, organization: str) -> None:
+        """Look at the lines of *organization* again: the server asked for a pause; as `deliver`."""
         ...
 
 

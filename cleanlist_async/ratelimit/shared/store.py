@@ -23,7 +23,7 @@ class SharedStore(Buckets):
         super().__init__(backend.limits)
         self.courier = courier(backend, clock, home=self)
 
-    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[], None]) -> Dispatcher:
+    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[str], None]) -> Dispatcher:
         """Open the waiting lines of the running event loop."""
         return SharedDispatcher(self, self.courier, clock, wake_all)
 

@@ -1,0 +1,69 @@
+"""Which of several keys has the most tokens to give: by asking each of them, or without."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterable, Sequence
+from typing import Final
+
+from cleanlist_async.ratelimit.buckets import Bucket
+from cleanlist_async.ratelimit.ranking import Ranking
+
+_AT_ONCE: Final = -math.inf
+
+
+def freest_of(
+    buckets: Iterable[Bucket], now: float, keep: int, busy: Container[str]
+) -> tuple[Bucket | None, float]:
+    """Return who of *buckets* has most tokens, more than *keep*, and *now*; else when one will have.
+
+    Those in *busy* do not count.
+    """
+    best: Bucket | None = None
+    most, opens = -1, math.inf
+    for bucket in buckets:
+        if bucket.name in busy:
+            continue
+        tokens = bucket.window.available(now)
+        bucket_opens = now if tokens and not keep else bucket.window.opens_at(now, keep)
+        if (bucket_opens, -tokens) < (opens, -most):
+            best, most, opens = bucket, tokens, bucket_opens
+    return best, opens
+
+
+class Freest:
+    """Finds the same in many buckets, asking only those that may have changed.
+
+    A bucket is asked again after its tokens were touched, and when time alone brings it one more.
+    """
+
+    def __init__(self, buckets: Sequence[Bucket]) -> None:
+        self._buckets = buckets
+        self._places = {bucket.name: place for place, bucket in enumerate(buckets)}
+        self._by_tokens: Ranking[int] = Ranking()
+        self._by_change: Ranking[int] = Ranking()
+        for name in self._places:
+            self.touch(name)
+
+    def touch(self, name: str) -> None:
+        """Note that tokens of this bucket were taken or came back, or that it was paused."""
+        self._by_change[self._places[name]] = _AT_ONCE
+
+    def find(self, now: float, busy: Container[str]) -> tuple[Bucket | None, float]:
+        """Return what `freest_of` would."""
+        for place in self._by_change.take_until(now):
+            self._ask(place, now)
+        but = {place for name, place in self._places.items() if name in busy} if busy else ()
+        _, freest = self._by_tokens.first(but)
+        if freest is not None:
+            return self._buckets[freest], now
+        return None, self._by_change.first(but)[0]
+
+    def _ask(self, place: int, now: float) -> None:
+        window = self._buckets[place].window
+        tokens = window.available(now)
+        changes = window.opens_at(now, ahead=tokens)
+        if tokens and changes == math.inf:  # while it probes, it does not say when it will have its second
+            changes = min(window.state()["returning"], default=math.inf)
+        self._by_tokens[place] = -tokens if tokens or changes <= now else math.inf
+        self._by_change[place] = changes

@@ -1,0 +1,67 @@
+"""Names by a number that each of them has, the least first. No await, no clock."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Container
+from typing import Final, Generic, TypeVar
+
+Name = TypeVar("Name", int, str)
+
+_SPARE: Final = 16
+"""Outdated entries that are not worth clearing away."""
+
+
+class Ranking(Generic[Name]):
+    """A number for each name, which may change at any time; whoever has none counts as infinite.
+
+    Giving a number takes O(log n), and so does finding the least, on average.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[Name, float] = {}
+        self._heap: list[tuple[float, Name]] = []
+        """Every number that was given; those that were replaced since are passed over when they come up."""
+
+    def __getitem__(self, name: Name) -> float:
+        return self._numbers.get(name, math.inf)
+
+    def __setitem__(self, name: Name, number: float) -> None:
+        if number == math.inf:
+            self._numbers.pop(name, None)
+        elif number != self._numbers.get(name):
+            self._numbers[name] = number
+            heapq.heappush(self._heap, (number, name))
+            if len(self._heap) > 2 * len(self._numbers) + _SPARE:
+                self._clear_away()
+
+    def first(self, but: Container[Name] = ()) -> tuple[float, Name | None]:
+        """Return the least number and whose it is; infinity and None when there is none.
+
+        Where the first is one of *but*, all are looked through for the first of the others.
+        """
+        while self._heap:
+            number, name = self._heap[0]
+            if self._numbers.get(name) != number:
+                heapq.heappop(self._heap)
+            elif name not in but:
+                return number, name
+            else:
+                others = [(number, name) for name, number in self._numbers.items() if name not in but]
+                return min(others, default=(math.inf, None))
+        return math.inf, None
+
+    def take_until(self, limit: float) -> list[Name]:
+        """Take away and return all whose number is *limit* at most, the least first."""
+        taken: list[Name] = []
+        while self._heap and self._heap[0][0] <= limit:
+            number, name = heapq.heappop(self._heap)
+            if self._numbers.get(name) == number:
+                del self._numbers[name]
+                taken.append(name)
+        return taken
+
+    def _clear_away(self) -> None:
+        self._heap = [(number, name) for name, number in self._numbers.items()]
+        heapq.heapify(self._heap)

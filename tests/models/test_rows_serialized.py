@@ -1,0 +1,67 @@
+"""Rows go where models go: into dumps, JSON, schemas and FastAPI's answers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from cleanlist_async.models.lead_lists import Lead, LeadsPage
+from cleanlist_async.models.public import BulkStatus
+from cleanlist_async.models.rows import EnrichmentRow
+
+STATUS = {
+    "workflow_id": "w",
+    "status": "completed",
+    "results": [{"task_id": "1", "new": [2]}, {"task_id": "2"}],
+}
+PAGE = {"list_id": "l", "leads": [{"lead_id": 1, "email": "ada@example.com", "new": {"x": None}}], "total": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "name", "rows"),
+    [
+        (BulkStatus.model_validate(STATUS), "rows", STATUS["results"]),
+        (LeadsPage.read(PAGE), "leads", PAGE["leads"]),
+    ],
+)
+def test_a_dump_has_the_rows_as_the_server_sent_them(
+    answer: LeadsPage, name: str, rows: list[object]
+) -> None:
+    assert list(answer.model_dump()[name]) == rows
+    assert json.loads(answer.model_dump_json())[name] == rows
+    again = type(answer).model_validate(answer)
+    assert getattr(again, name) == getattr(answer, name)
+
+
+def test_fastapi_answers_with_them() -> None:
+    app = FastAPI()
+
+    @app.get("/status")
+    def status() -> BulkStatus:
+        return BulkStatus.model_validate(STATUS)
+
+    @app.get("/page")
+    def page() -> LeadsPage:
+        return LeadsPage.read(PAGE)
+
+    with TestClient(app) as client:
+        assert client.get("/status").json()["rows"] == STATUS["results"]
+        assert client.get("/page").json()["leads"] == PAGE["leads"]
+        schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    assert schemas["LeadsPage"]["properties"]["leads"]["items"]["type"] == "object"
+
+
+def test_rows_are_equal_when_the_server_said_the_same() -> None:
+    assert Lead({"email": "a@b.c"}) == Lead({"email": "a@b.c"})
+    assert Lead({"email": "a@b.c"}) != Lead({"email": "a@b.d"})
+    assert Lead({}) != EnrichmentRow({})
+
+
+def test_a_lead_reads_what_the_server_made_of_a_field() -> None:
+    lead = Lead({"lead_id": 7, "email": "ada@example.com", "phone": 441234, "title": ["?"], "company": None})
+    assert (lead.lead_id, lead.email, lead.phone) == ("7", "ada@example.com", "441234")
+    assert (lead.title, lead.company, lead.location) == (None, None, None)
+    assert repr(lead) == "Lead(lead_id='7', full_name=None, email='ada@example.com', ...)"

@@ -1,0 +1,61 @@
+"""The freest of many keys is found without asking all of them, and is the one that asking all would find."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from cleanlist_async.ratelimit import RateLimits, Route
+from cleanlist_async.ratelimit.buckets import Bucket, Lease
+from cleanlist_async.ratelimit.freest import Freest, freest_of
+from cleanlist_async.ratelimit.memory import FEW_KEYS, MemoryStore
+
+KEYS = tuple(f"key {number}" for number in range(FEW_KEYS + 4))
+ROUTE = Route(KEYS, "organization")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 30])
+def test_it_finds_whom_asking_all_would_find(limit: int) -> None:
+    for seed in range(50):
+        rng = random.Random(seed)
+        limits = RateLimits(org=1_000, key=limit)
+        buckets = [Bucket(name, limits.key_window()) for name in KEYS]
+        freest, out, now = Freest(buckets), list[tuple[Bucket, bool]](), 0.0
+        for _ in range(300):
+            now += rng.choice((0.0, rng.expovariate(1.0)))
+            busy = set(rng.sample(KEYS, rng.choice((0, 0, 3, len(KEYS)))))
+            found, opens = freest.find(now, busy)
+            expected, expected_opens = freest_of(buckets, now, 0, busy)
+            assert opens == pytest.approx(expected_opens)
+            if found is not None:
+                assert found is expected
+                out.append((found, found.window.take(now)))
+                freest.touch(found.name)
+            if out and rng.random() < 0.5:
+                bucket, probe = out.pop(rng.randrange(len(out)))
+                rng.choice((bucket.window.answered, bucket.window.lost))(now, probe=probe)
+                if rng.random() < 0.05:
+                    bucket.window.pause(now + 5)
+                freest.touch(bucket.name)
+            elif out and rng.random() < 0.2:
+                bucket, probe = out.pop()
+                bucket.window.unsent(probe=probe)
+                freest.touch(bucket.name)
+
+
+def test_a_key_that_is_paused_is_passed_over_at_once() -> None:
+    store = MemoryStore(RateLimits(org=1_000, key=2))
+
+    def take(now: float) -> Lease | float:
+        return store.take(ROUTE, now)
+
+    first, second = take(0.0), take(0.0)
+    assert isinstance(first, Lease)
+    assert isinstance(second, Lease)
+    store.reject(first, 0.0, 30.0, "key", random.Random(0))
+    rest = [take(0.0) for _ in range(2 * len(KEYS) - 3)]
+    assert all(isinstance(lease, Lease) and lease.key != first.key for lease in rest)
+    opens = take(0.0)
+    assert isinstance(opens, float)
+    assert 30 <= opens <= 31
