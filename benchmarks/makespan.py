@@ -47,12 +47,15 @@ TEXT = f"""{__doc__.partition("    python")[0].partition("?")[2].strip()}
 
     bound = (submits + workflows - first burst) / rate + last workflow + one round trip; with webhooks
             (submits - first burst) / rate + last workflow + one way
-    in whole windows = the same with floor((requests - 1) / limit) windows for its first term: tokens that were spent
-                       in one burst come back in one, so the n-th request cannot be earlier
-    The bounds count all status requests before the last submit. Where workflows are long, many come after it, while
-    the last ones are at work: such a run can be quicker than its bound.
+    in whole windows = what nobody can beat: no n-th request is let in before floor((n - 1) / limit) windows. Until the
+            last request and its round trip; or the last submit, the last workflow and that, if it is longer
     last workflow = from the last submit until every workflow is done
-    tail = from the end of the last workflow to its result in hand"""
+    tail = from the end of the last workflow to its result in hand
+
+The bound is no lower one: with long workflows, status requests are made while the last of them still run. And it counts
+parts of a window that no server lets anybody use: of two keys, 800 requests take 13 windows of 60, not 12.3. A token
+comes back a window after its answer, with a handshake 60.9 s after it was taken; and a key that got a few more of the
+submits has as many more status requests to make at the end, while tokens of the other are idle."""
 
 
 @dataclass(frozen=True)
@@ -169,12 +172,12 @@ def chunks(contacts: int) -> Iterator[list[dict[str, str]]]:
 
 
 DOCUMENTED, OFFICIAL = "the documentation's loop", "the official client's loop"
-OURS, WITH_WEBHOOKS = "ours, one key", "ours, one key, webhooks"
+OURS, TWO_KEYS, WITH_WEBHOOKS = "ours, one key", "ours, two keys", "ours, one key, webhooks"
 WAYS: dict[str, tuple[int, Way]] = {
     DOCUMENTED: (1, loop(5.0)),
     OFFICIAL: (1, loop(3.0)),
     OURS: (1, ours(1)),
-    "ours, two keys": (2, ours(2)),
+    TWO_KEYS: (2, ours(2)),
     WITH_WEBHOOKS: (1, pushed),
 }
 
@@ -196,11 +199,12 @@ async def simulate(name: str, contacts: int, median_s: float, seed: int) -> Meas
     rate = min(60, 30 * keys)
     is_pushed = name == WITH_WEBHOOKS
     needed, last_way_s = (len(flows), ONE_WAY_S) if is_pushed else (2 * len(flows), ROUND_TRIP_S)
+    last_submit_s, last_request_s = ((n - 1) // rate * WINDOW_S for n in (len(flows), needed))
     status_requests = sum(request.path.endswith("/enrich/status") for request in server.requests)
     return Measured(
         makespan_s=makespan_s,
         bound_s=max(0, needed - rate) / rate * WINDOW_S + last_workflow_s + last_way_s,
-        whole_windows_s=(needed - 1) // rate * WINDOW_S + last_workflow_s + last_way_s,
+        whole_windows_s=max(last_submit_s + last_workflow_s, last_request_s) + last_way_s,
         tail_s=makespan_s - last_finish,
         status_requests=status_requests / len(flows),
         rejections=len(server.rejections),
@@ -237,7 +241,6 @@ def measure(contacts: int = 100_000, medians: Sequence[float] = MEDIANS_S, seeds
         )
         for (name, median_s), m in found.items()
     ]
-    over = over_bound(found[OURS, short])
     times = found[DOCUMENTED, short].makespan_s / found[OURS, short].makespan_s
     polls = max(one.status_requests for (name, _), ones in runs.items() if is_ours(name) for one in ones)
     columns = (
@@ -262,12 +265,7 @@ def measure(contacts: int = 100_000, medians: Sequence[float] = MEDIANS_S, seeds
         TEXT,
         [report.Table(columns, rows)],
         [
-            report.Target(
-                f"{OURS}, workflows of {short:g} s: over the bound",
-                "at most 3 %",
-                f"{over:+.1%}",
-                over <= 0.03,
-            ),
+            *(at_most_over(name, short, over_bound(found[name, short])) for name in (OURS, TWO_KEYS)),
             report.Target("beside the documentation's loop", "5 times faster", f"{times:.1f}", times >= 5),
             at_most_polls,
         ],
@@ -281,6 +279,11 @@ def measure(contacts: int = 100_000, medians: Sequence[float] = MEDIANS_S, seeds
             )
         ],
     )
+
+
+def at_most_over(name: str, median_s: float, over: float) -> report.Target:
+    what = f"{name}, workflows of {median_s:g} s: over the bound"
+    return report.Target(what, "at most 3 %", f"{over:+.1%}", over <= 0.03)
 
 
 def is_ours(name: str) -> bool:

@@ -18,13 +18,16 @@ _FIRST_GUESS: Final = 1.5
 """The first workflow seen to be done is an ordinary one; almost all take no more than half as long again."""
 _FIRST_STEPS_UP: Final = 1.45
 _STEP_UP: Final = 1.2
-_STEP_DOWN: Final = 0.996
-"""Up after a miss, down after a hit: they balance where 2 in 100 first questions come too early."""
+_STEP_DOWN: Final = 0.998
+"""Up after a miss, down after a hit: they balance where 1 in 100 first questions comes too early."""
 _FIRST_FINISHED: Final = 10
-_BUSY_SCOUT_STEP: Final = 3.0
-_IDLE_SCOUT_STEP: Final = 2.0
-LATE_STEP: Final = 1.15
+_SCOUT_STEP: Final = 2.0
+_SILENT_SCOUT_STEP: Final = 3.0
+LATE_STEP: Final = 1.3
+_IDLE_STEP: Final = 1.15
 _EAGER_STEP: Final = 1.05
+"""How much older a workflow that is late gets before it is asked about again: while tokens are scarce, while
+they are idle, and while they are idle and few questions have come too early."""
 _FIRST_SILENCE: Final = 1.0
 """Age in windows at which one workflow whose webhook stays away is asked about while nothing is known."""
 _SILENCE: Final = 2.0
@@ -41,13 +44,14 @@ class Patience:
     `due_age_s` is the age by which almost every workflow is done; None until one was seen to be.
     """
 
-    __slots__ = ("_finished", "_misses", "_window_s", "due_age_s", "streak")
+    __slots__ = ("_finished", "_misses", "_unfinished_s", "_window_s", "due_age_s", "streak")
 
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
         self.due_age_s: float | None = None
         self._misses = 0
         self._finished = 0
+        self._unfinished_s = 0.0
         self.streak = 0
         """Questions in a row that did not come too early: with few of them, ask few at once."""
 
@@ -58,10 +62,10 @@ class Patience:
         a question too early costs little. *scout*: this workflow is asked to learn how long they take.
         """
         if self.due_age_s is None:
-            first, step = (_FIRST_ASK, _IDLE_SCOUT_STEP) if eager else (_FIRST_BUSY_ASK, _BUSY_SCOUT_STEP)
-            return max(first * self._window_s, step * last_age_s) if scout else math.inf
+            first, seen_s = (_FIRST_ASK, 0.0) if eager else (_FIRST_BUSY_ASK, self._unfinished_s)
+            return max(first * self._window_s, _SCOUT_STEP * max(seen_s, last_age_s)) if scout else math.inf
         if not (eager and self._may_miss):
-            return max(self.due_age_s, LATE_STEP * last_age_s)
+            return max(self.due_age_s, (_IDLE_STEP if eager else LATE_STEP) * last_age_s)
         if last_age_s < self.due_age_s:
             return max(self.due_age_s / 2, min(self.due_age_s, last_age_s + self.due_age_s / 4))
         return _EAGER_STEP * last_age_s
@@ -70,7 +74,8 @@ class Patience:
         """Return the age at which to ask about a workflow whose webhook has not come; see `ask_at`."""
         if self.due_age_s is None:
             first = _FIRST_BUSY_ASK if eager else _FIRST_SILENCE
-            return max(first * self._window_s, _BUSY_SCOUT_STEP * last_age_s) if scout else math.inf
+            seen_s = max(self._unfinished_s, last_age_s)
+            return max(first * self._window_s, _SILENT_SCOUT_STEP * seen_s) if scout else math.inf
         return max(_SILENCE * self.due_age_s, LATE_STEP * last_age_s) + _RETRIES * self._window_s
 
     def was_pushed(self, age_s: float) -> None:
@@ -81,27 +86,29 @@ class Patience:
         elif age_s <= self.due_age_s:
             self.due_age_s *= _STEP_DOWN
         else:
-            self._raise_due(age_s)
+            self._raise_due(self.due_age_s, age_s)
 
     def was_finished(self, age_s: float) -> None:
         """Learn that a workflow of this age was found to be done."""
         self._finished += 1
         self.streak += 1
         if self.due_age_s is None:
-            self.due_age_s = _FIRST_GUESS * age_s
+            self.due_age_s = min(_FIRST_GUESS * age_s, self._unfinished_s + age_s)
         elif age_s <= 1.2 * self.due_age_s:
             self.due_age_s *= _STEP_DOWN
 
     def was_unfinished(self, age_s: float, *, first: bool) -> None:
         """Learn that a workflow of this age was still at work; *first*, when asked for the first time."""
         self._misses += 1
+        self._unfinished_s = max(self._unfinished_s, age_s)
         self.streak = 0
         if first and self.due_age_s is not None and age_s >= self.due_age_s:
-            self._raise_due(age_s)
+            self._raise_due(self.due_age_s, age_s)
 
-    def _raise_due(self, age_s: float) -> None:
+    def _raise_due(self, due_age_s: float, age_s: float) -> None:
+        """Raise it from where it is: one that was asked about long after it is no more than one miss."""
         step = _FIRST_STEPS_UP if self._finished < _FIRST_FINISHED else _STEP_UP
-        self.due_age_s = age_s * step
+        self.due_age_s = max(step * due_age_s, age_s)
 
     @property
     def _may_miss(self) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import anyio
@@ -180,9 +181,10 @@ class PollScheduler:
         next_s = math.inf
         saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
         eager = {key: not saturated and self._is_idle(key) for key in {one.question.key for one in idle}}
-        for position, waiting in enumerate(idle):
+        scouts = self._scouts(idle, eager, 1 if saturated else _SCOUTS)
+        for waiting in idle:
             age = now - waiting.submitted_at
-            scout = position < (1 if saturated or self._relies_on(waiting.push) else _SCOUTS)
+            scout = waiting in scouts
             wait_s = self._ask_age(waiting, eager=eager[waiting.question.key], scout=scout) - age
             if wait_s > 0:
                 next_s = min(next_s, wait_s)
@@ -192,6 +194,21 @@ class PollScheduler:
                 waiting.context.run(self._pipeline.root.spawn, self._ask, waiting, waiting.asking)
         # Whether tokens are idle changes without telling us.
         return max(0.01, min(next_s, self._limiter.limits.window_s / 30))
+
+    def _scouts(
+        self, idle: Sequence[_Open[Any]], eager: Mapping[str | None, bool], count: int
+    ) -> list[_Open[Any]]:
+        """Return which workflows are asked to learn how long their kind takes.
+
+        The oldest, while tokens are idle. Else each time another, so that a slow one misleads nobody.
+        """
+        scouts: list[_Open[Any]] = []
+        for patience in self._patience.values():
+            if patience.due_age_s is None:
+                new = [waiting for waiting in idle if waiting.patience is patience]
+                few = 1 if any(self._relies_on(waiting.push) for waiting in new) else count
+                scouts += nsmallest(few, new, lambda one: 0 if eager[one.question.key] else one.asked)
+        return scouts
 
     def _ask_age(self, waiting: _Open[Any], *, eager: bool, scout: bool) -> float:
         if waiting.push is not None and waiting.push.is_hint:
@@ -220,11 +237,12 @@ class PollScheduler:
     def _is_idle(self, key: str | None) -> bool:
         """Whether so many tokens of a key are free that a question too early costs little.
 
-        That is half of them for everybody; or at the end of a run, five for each workflow that is left.
+        That is half of them for everybody; or at the end of a run, three for each workflow that is left.
         """
-        route, left = self._pipeline.route, len(self._open)
+        route = self._pipeline.route
         free = self._limiter.available(route.only(key) if key else route)
-        return (free * 2 > self._limiter.limits.key and left * 2 <= max(free, 2)) or left * 5 <= free
+        left = sum(waiting.question.key == key for waiting in self._open)
+        return (free * 2 > self._limiter.limits.key and left * 2 <= max(free, 2)) or left * 3 <= free
 
     def _is_overdue(self, waiting: _Open[Any], now: float) -> bool:
         due = waiting.patience.due_age_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.measuring import Spread, fitted_exponent, n_log_n_exponent, ratio
@@ -41,3 +43,17 @@ def test_exponents():
     sizes = (10, 100, 1000)
     assert fitted_exponent(sizes, [n**2 for n in sizes]) == pytest.approx(2)
     assert 1.1 < n_log_n_exponent(sizes) < 1.3
+
+
+def test_every_benchmark_is_part_of_the_whole_and_runs_alone():
+    folder = Path(__file__).parents[1] / "benchmarks"
+    whole = (folder / "__main__.py").read_text()
+    found = 0
+    for path in folder.glob("[!_]*.py"):
+        source = path.read_text()
+        if "\ndef measure(" in source:
+            found += 1
+            assert f"\n        {path.stem},\n" in whole
+            assert f"\n    python -m benchmarks.{path.stem}" in source
+            assert source.endswith('if __name__ == "__main__":\n    main()\n')
+    assert found >= 15

@@ -6,12 +6,13 @@ import asyncio
 import gc
 import math
 import random
+from dataclasses import replace
 from functools import partial
 
 import anyio
 import pytest
 
-from cleanlist_async import CleanlistError, InternalServerError, NotFoundError
+from cleanlist_async import CleanlistError, InternalServerError, NotFoundError, RateLimits
 from cleanlist_async.models.public import BulkStatus
 from cleanlist_async.push import Push
 from cleanlist_async.ratelimit import RequestClass
@@ -56,6 +57,67 @@ def test_a_saturated_run_asks_once_about_each_workflow(median_s):
         assert not server.rejections
 
     run(main())
+
+
+def test_long_workflows_are_asked_about_once_and_their_end_is_not_missed():
+    rng = random.Random(0)
+
+    async def main():
+        server = StrictServer(
+            workflow_s=lambda: rng.lognormvariate(math.log(600.0), 0.5), organization_limit=600, key_limit=300
+        )
+        async with (
+            MemoryNetwork(server, latency=lambda: rng.uniform(0.02, 0.4)) as network,
+            VirtualCleanlist(network, rate_limits=RateLimits(org=600, key=300)) as client,
+            client.stream(people(50_000)) as stream,
+        ):
+            async for result in stream:
+                assert result.status in {"found", "not_found"}
+            asked = client.statistics().status_requests
+            assert asked <= 1.05 * stream.summary.workflows
+            last = max(workflow.finishes_at for workflow in server.workflows.values())
+            assert anyio.current_time() <= 1.15 * last
+
+    run(main())
+
+
+def test_slow_first_workflows_keep_nobody_waiting():
+    took = iter([5_000.0] * 2)
+
+    async def main(here):
+        async with anyio.create_task_group() as group:
+            for n in range(40):
+                group.start_soon(here.client.enrich, people(1, n))
+            await anyio.sleep(600)
+            assert here.submits() == 40
+            assert len(here.client._bulk().polls._open) == 2
+            group.cancel_scope.cancel()
+
+    in_world(main, workflow_s=lambda _: next(took, 100.0))
+
+
+def test_each_kind_of_work_is_learned_for_itself():
+    async def main(here):
+        slow = [(await here.client.public.submit_bulk(people(1, n))).workflow_id for n in range(6)]
+        polls, options = here.client._polls(), here.client._options
+        now, ends = here.client._pipeline.limiter.clock(), []
+
+        async def wait(workflow_id, name):
+            question = status_call(workflow_id=workflow_id)
+            question = replace(question, operation=replace(question.operation, name=name))
+            await polls.finished(question, submitted_at=now, options=options)
+            ends.append((name, anyio.current_time()))
+
+        async with anyio.create_task_group() as group:
+            for workflow_id in slow[:5]:
+                group.start_soon(wait, workflow_id, "slow")
+            group.start_soon(wait, slow[5], "quick")
+            await anyio.sleep(200)
+            group.cancel_scope.cancel()
+        assert [name for name, _ in ends] == ["quick"]
+
+    took = iter([1_000.0] * 5)
+    in_world(main, workflow_s=lambda _: next(took, 20.0))
 
 
 def test_early_questions_leave_half_of_the_tokens_alone():

@@ -233,12 +233,13 @@ def test_a_deadline_before_anything_was_accepted_is_raised():
     in_world(main, limits=RateLimits(key=1))
 
 
-@pytest.mark.parametrize("after_s", [0.01, 0.15, 3.0, 5.3, 6.0, 6.5])
+@pytest.mark.parametrize("after_s", [0.01, 0.15, 3.0, 5.2, 5.4, 5.6])
 def test_a_cancelled_enrich_leaves_what_it_had_in_abandoned(after_s):
     async def main(here):
         contacts = [*people(2_000), *people(10)]
-        with anyio.move_on_after(after_s):
+        with anyio.move_on_after(after_s) as scope:
             await here.client.enrich(contacts)
+        assert scope.cancelled_caught
         left = here.client.abandoned
         assert len({r.index for r in left}) == len(left)
         check_against_ledger(here, left)
