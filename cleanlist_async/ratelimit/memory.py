@@ -19,6 +19,8 @@ from cleanlist_async.ratelimit.lines import Waiter
 
 FEW_KEYS: Final = 16
 """So many keys are asked one by one, which is faster then."""
+_CHOICES_KEPT: Final = 16
+"""So many choices that a key is among are followed: each costs its requests a little, past or not."""
 
 
 class MemoryStore(Buckets):
@@ -66,6 +68,9 @@ class MemoryStore(Buckets):
 
     def _many(self, keys: tuple[str, ...]) -> Freest:
         if (freest := self._freest_of.get(keys)) is None:
+            if any(len(self._watched.get(key, ())) >= _CHOICES_KEPT for key in keys):
+                self._freest_of.clear()
+                self._watched.clear()
             freest = self._freest_of[keys] = Freest([*map(self._key, keys)])
             for key in keys:
                 self._watched.setdefault(key, []).append(freest)

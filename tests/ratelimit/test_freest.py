@@ -59,3 +59,22 @@ def test_a_key_that_is_paused_is_passed_over_at_once() -> None:
     opens = take(0.0)
     assert isinstance(opens, float)
     assert 30 <= opens <= 31
+
+
+def test_choices_of_keys_that_are_past_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, rng, touched = MemoryStore(RateLimits(org=10_000, key=1_000)), random.Random(0), list[str]()
+    touch = Freest.touch
+    monkeypatch.setattr(Freest, "touch", lambda self, name: (touched.append(name), touch(self, name))[1])
+
+    def ask(route: Route) -> int:
+        """Return how much was noted for one request."""
+        touched.clear()
+        lease = store.take(route, 0.0)
+        assert isinstance(lease, Lease)
+        store.answered(lease, 0.0, accepted=True)
+        return len(touched)
+
+    for _ in range(500):
+        ask(Route(tuple(rng.sample(KEYS, len(KEYS))), "organization"))
+    ask(ROUTE)
+    assert ask(ROUTE) <= 2 * 16
