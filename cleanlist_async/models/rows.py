@@ -99,7 +99,7 @@ class Text:
         if row is None:
             return self
         value = row.raw.get(self._name)
-        return value if type(value) is str else text_of(row.raw, self._name)
+        return value if type(value) is str and value else text_of(row.raw, self._name)
 
 
 class EnrichmentRow(Row):

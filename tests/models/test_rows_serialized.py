@@ -88,7 +88,16 @@ def test_rows_are_equal_when_the_server_said_the_same() -> None:
 
 
 def test_a_lead_reads_what_the_server_made_of_a_field() -> None:
-    lead = Lead({"lead_id": 7, "email": "ada@example.com", "phone": 441234, "title": ["?"], "company": None})
+    lead = Lead(
+        {
+            "lead_id": 7,
+            "email": "ada@example.com",
+            "phone": 441234,
+            "title": ["?"],
+            "company": None,
+            "location": "",
+        }
+    )
     assert (lead.lead_id, lead.email, lead.phone) == ("7", "ada@example.com", "441234")
     assert (lead.title, lead.company, lead.location) == (None, None, None)
     assert repr(lead) == "Lead(lead_id='7', full_name=None, email='ada@example.com', ...)"
