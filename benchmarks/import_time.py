@@ -3,7 +3,7 @@
 Each import in a process of its own, interleaved; CPU time over that of `pass`, as the system accounts it. httpx
 loads asyncio with its first request, ours at once: the second line has it too, as any program has that awaits.
 
-    python -m benchmarks.import_time [--rounds 11]
+    python -m benchmarks.import_time [--rounds 9]
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def seconds(code: str) -> float:
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def measure(rounds: int = 11) -> report.Section:
+def measure(rounds: int = 9) -> report.Section:
     times = rounds_of({name: partial(seconds, code) for name, code in CODE.items()}, rounds)
     nothing = times.pop("pass")
     over = {name: [t - n for t, n in zip(taken, nothing, strict=True)] for name, taken in times.items()}
@@ -64,7 +64,7 @@ def measure(rounds: int = 11) -> report.Section:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
     report.show(lambda: measure(rounds))
 

@@ -12,6 +12,7 @@ a virtual hour has more transactions than most disks do in a real minute.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import math
 import random
 import tempfile
@@ -96,7 +97,7 @@ async def simulate(contacts: int, jobs: int, limiter_kind: LimitKind, seed: int,
         key_limit=KEY_LIMIT,
         workflow_s=lambda: rng.lognormvariate(math.log(MEDIAN_S), SIGMA),
     )
-    limiter = RateLimiter(clock=anyio.current_time, rng=random.Random(seed))
+    limiter = RateLimiter(clock=asyncio.get_running_loop().time, rng=random.Random(seed))
     settled: list[int] = []
     problems: list[str] = []
     clients: list[VirtualCleanlist] = []
@@ -127,7 +128,7 @@ async def simulate(contacts: int, jobs: int, limiter_kind: LimitKind, seed: int,
 def slots_used(server: StrictServer) -> float:
     last_submit = max(workflow.submitted_at for workflow in server.workflows.values())
     steady = sorted(at for at in server.grants() if at <= last_submit)[ORGANIZATION_LIMIT:]
-    windows = (len(steady) - 1) // ORGANIZATION_LIMIT
+    windows = max(0, len(steady) - 1) // ORGANIZATION_LIMIT
     took_s = steady[windows * ORGANIZATION_LIMIT] - steady[0] if windows else math.nan
     return windows * WINDOW_S / took_s
 

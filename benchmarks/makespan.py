@@ -26,6 +26,7 @@ import anyio
 import httpx
 
 from benchmarks import report
+from benchmarks.measuring import side_by_side
 from benchmarks.people import People
 from cleanlist_async import WebhookReceiver
 from cleanlist_async.contacts import API_FIELDS
@@ -182,6 +183,10 @@ WAYS: dict[str, tuple[int, Way]] = {
 }
 
 
+def measured(name: str, contacts: int, median_s: float, seed: int) -> Measured:
+    return run(simulate(name, contacts, median_s, seed))
+
+
 async def simulate(name: str, contacts: int, median_s: float, seed: int) -> Measured:
     keys, way = WAYS[name]
     rng = random.Random(seed)
@@ -215,14 +220,17 @@ async def simulate(name: str, contacts: int, median_s: float, seed: int) -> Meas
 
 def measure(contacts: int = 100_000, medians: Sequence[float] = MEDIANS_S, seeds: int = 3) -> report.Section:
     short = medians[0]
-    asked = [(name, median_s) for median_s in medians for name in WAYS if median_s == short or is_ours(name)]
-    runs = {
-        (name, median_s): [
-            run(simulate(name, contacts, median_s, seed))
-            for seed in range(seeds if median_s == short and is_ours(name) else 1)
-        ]
-        for name, median_s in asked
-    }
+    asked = [
+        (name, median_s, seed)
+        for median_s in medians
+        for name in WAYS
+        if median_s == short or is_ours(name)
+        for seed in range(seeds if median_s == short and is_ours(name) else 1)
+    ]
+    results = side_by_side(measured, [(name, contacts, median_s, seed) for name, median_s, seed in asked])
+    runs: dict[tuple[str, float], list[Measured]] = {}
+    for (name, median_s, _), one in zip(asked, results, strict=True):
+        runs.setdefault((name, median_s), []).append(one)
     found = {at: sorted(of_seeds, key=over_bound)[len(of_seeds) // 2] for at, of_seeds in runs.items()}
     rows = [
         (

@@ -14,17 +14,21 @@ import asyncio
 import math
 import random
 import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import anyio
 
 from benchmarks import limiters, report
 from benchmarks.limiters import DOORS, LIMIT, WINDOW_S, Door, now
-from benchmarks.measuring import percentile
+from benchmarks.measuring import percentile, side_by_side
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.testing import LimitKind, MemoryNetwork, StrictServer, run
 from cleanlist_async.testing.arrival_limits import make_limit
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
+
+T = TypeVar("T")
 
 SERVERS: dict[str, LimitKind] = {
     "exact log": "sliding",
@@ -158,11 +162,8 @@ async def whole_client(kind: LimitKind, keys: int, requests: int, seed: int) -> 
 
 def measure(seeds: int = 3, requests: int = 1_000) -> report.Section:
     targets: list[report.Target] = []
-    jobs = {
-        (name, server): [job(name, kind, requests, seed) for seed in range(seeds)]
-        for name in DOORS
-        for server, kind in SERVERS.items()
-    }
+    places = [(name, server) for name in DOORS for server in SERVERS]
+    jobs = by_place(job, places, [(requests, seed) for seed in range(seeds)])
     rejected = {at: statistics.mean(one.rejected for one in runs) for at, runs in jobs.items()}
     share = {at: statistics.median(one.share for one in runs) for at, runs in jobs.items()}
     worst, least = max(rejected["ours", s] for s in EXACT), min(share["ours", s] for s in EXACT)
@@ -183,9 +184,8 @@ def measure(seeds: int = 3, requests: int = 1_000) -> report.Section:
         report.Target("its first burst is with the server", "no target", f"{slowest_burst:.1f} s", met=True),
     ]
     waits = {
-        (name, server): [w for seed in range(seeds) for w in interactive_waits(name, kind, seed)]
-        for name in DOORS
-        for server, kind in SERVERS.items()
+        place: [wait for of_seed in of_seeds for wait in of_seed]
+        for place, of_seeds in by_place(interactive_waits, places, [(seed,) for seed in range(seeds)]).items()
     }
     p99 = max(percentile(waits["ours", server], 0.99) for server in SERVERS)
     targets.append(report.Target("interactive p99 beside saturated bulk", "4 s", f"{p99:.1f} s", p99 <= 4))
@@ -228,6 +228,16 @@ def measure(seeds: int = 3, requests: int = 1_000) -> report.Section:
             )
         ],
     )
+
+
+def by_place(
+    work: Callable[..., T], places: Sequence[tuple[str, str]], arguments: Sequence[tuple[int, ...]]
+) -> dict[tuple[str, str], list[T]]:
+    """Do the work at each place, a limiter and a server, with each of the arguments."""
+    found = side_by_side(
+        work, [(name, SERVERS[server], *each) for name, server in places for each in arguments]
+    )
+    return {place: found[at * len(arguments) :][: len(arguments)] for at, place in enumerate(places)}
 
 
 def makespan(name: str, requests: int, seeds: int) -> str:
