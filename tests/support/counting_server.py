@@ -52,8 +52,8 @@ class CountingServer:
                 status = b"200 OK" if admitted else b"429 Too Many Requests"
                 writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # its loop ends with clients on the line, which asyncio would write to stderr about
         finally:
             writer.close()
 
