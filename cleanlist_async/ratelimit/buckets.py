@@ -42,6 +42,8 @@ class Bucket:
     name: str
     window: Window
     rejections: int = 0
+    taken: int = 0
+    """Tokens that were taken so far."""
     interactive_at: float = -math.inf
     names: tuple[str, ...] = ()
     """All names of an organization, that of its bucket first."""

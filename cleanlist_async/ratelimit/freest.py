@@ -17,18 +17,19 @@ def freest_of(
 ) -> tuple[Bucket | None, float]:
     """Return who of *buckets* has most tokens, more than *keep*, and *now*; else when one will have.
 
-    Those in *busy* do not count.
+    Those in *busy* do not count; those with as many take turns, so that no key ends with more to be asked about.
     """
     best: Bucket | None = None
-    most, opens = -1, math.inf
+    first = (math.inf, 1, 0)
     for bucket in buckets:
         if bucket.name in busy:
             continue
         tokens = bucket.window.available(now)
         bucket_opens = now if tokens and not keep else bucket.window.opens_at(now, keep)
-        if (bucket_opens, -tokens) < (opens, -most):
-            best, most, opens = bucket, tokens, bucket_opens
-    return best, opens
+        rank = (bucket_opens, -tokens, bucket.taken)
+        if rank < first:
+            best, first = bucket, rank
+    return best, first[0]
 
 
 class Freest:
@@ -60,10 +61,12 @@ class Freest:
         return None, self._by_change.first(but)[0]
 
     def _ask(self, place: int, now: float) -> None:
-        window = self._buckets[place].window
+        bucket = self._buckets[place]
+        window = bucket.window
         tokens = window.available(now)
         changes = window.opens_at(now, ahead=tokens)
         if tokens and changes == math.inf:  # while it probes, it does not say when it will have its second
             changes = min(window.state()["returning"], default=math.inf)
-        self._by_tokens[place] = -tokens if tokens or changes <= now else math.inf
+        turn = bucket.taken / (bucket.taken + 1)  # of those with as many tokens, who gave fewer so far
+        self._by_tokens[place] = turn - tokens if tokens or changes <= now else math.inf
         self._by_change[place] = changes

@@ -78,6 +78,8 @@ class MemoryStore(Buckets):
 
     def _lease(self, key: str | None, buckets: tuple[Bucket, ...], now: float) -> Lease:
         self._touch(key)
+        for bucket in buckets:
+            bucket.taken += 1
         return Lease(key, buckets, [bucket.window.take(now) for bucket in buckets])
 
     def _touch(self, key: str | None) -> None:

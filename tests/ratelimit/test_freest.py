@@ -78,3 +78,16 @@ def test_choices_of_keys_that_are_past_cost_nothing(monkeypatch: pytest.MonkeyPa
         ask(Route(tuple(rng.sample(KEYS, len(KEYS))), "organization"))
     ask(ROUTE)
     assert ask(ROUTE) <= 2 * 16
+
+
+@pytest.mark.parametrize("count", [2, 3, 16, 17, 40])
+def test_keys_with_as_many_tokens_take_turns(count: int) -> None:
+    store = MemoryStore(RateLimits(org=1_000))
+    route = Route(tuple(f"key {number:02}" for number in range(count)), "organization")
+    given: list[str | None] = []
+    for _ in range(3 * count):
+        lease = store.take(route, 0.0)
+        assert isinstance(lease, Lease)
+        given.append(lease.key)
+        store.unsent(lease)  # so that all have as many again
+    assert given == 3 * list(route.keys)
