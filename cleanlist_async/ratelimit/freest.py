@@ -17,7 +17,7 @@ def freest_of(
 ) -> tuple[Bucket | None, float]:
     """Return who of *buckets* has most tokens, more than *keep*, and *now*; else when one will have.
 
-    Those in *busy* do not count; those with as many take turns, so that no key ends with more to be asked about.
+    Those in *busy* do not count. Those with as many take turns: no key has more to ask about at the end.
     """
     best: Bucket | None = None
     first = (math.inf, 1, 0)
