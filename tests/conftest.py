@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; processes inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 REAL_SERVERS = {"sandbox", "cli"}
 """Folders whose tests all talk to real servers or run real processes."""
