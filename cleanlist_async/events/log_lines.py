@@ -77,8 +77,10 @@ def _milestone_line(event: Event) -> str:
 
 def _request_line(event: Event) -> str:
     match event:
-        case LimitsAway() | LimitsBack():  # whoever looks after the limits logs that at its own level
-            line = "the shared limits are " + ("away" if isinstance(event, LimitsAway) else "back")
+        case LimitsAway():  # whoever looks after the limits logs this and the next at a level of its own
+            line = "the shared limits are away"
+        case LimitsBack():
+            line = "the shared limits are back"
         case CallStarted():
             line = f"#{event.call} {event.operation}: {event.method} {event.path}"
         case AttemptStarted():

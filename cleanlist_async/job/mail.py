@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Final
 
 import anyio
@@ -38,7 +39,7 @@ class Mail:
         take: Callable[[str, bytes], object],
     ) -> None:
         self.was_read = False
-        self._receiver = receiver
+        self._mail_id = cache(receiver.mail_id)  # every look asks for those of all open submits
         self._store = store
         self._journal = journal
         self._take = take
@@ -78,5 +79,5 @@ class Mail:
 
     def _tokens(self) -> dict[str, str]:
         """Return the tokens whose events are waited for, by their names in the store."""
-        named = ((self._receiver.mail_id(token), token) for token in self._journal.open_tokens())
+        named = ((self._mail_id(token), token) for token in self._journal.open_tokens())
         return {mail_id: token for mail_id, token in named if mail_id is not None}

@@ -101,9 +101,11 @@ class LeadsPage(Envelope):
     def _make_leads(cls, raw: object) -> object:
         if not isinstance(raw, dict):
             return raw
-        page = {**cast("dict[str, JSON]", raw)}
-        items: object = page.pop("leads", None)
-        return page if (leads := Lead.several(items)) is None else {**page, "leads": leads}
+        page: dict[str, object] = {**cast("dict[str, JSON]", raw)}
+        leads = Lead.several(page.pop("leads", None))
+        if leads is not None:
+            page["leads"] = leads
+        return page
 
     @classmethod
     def read_json(cls, body: bytes) -> None:
