@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sqlite3
 import stat
 import threading
@@ -24,6 +23,7 @@ from cleanlist_async.ratelimit.shared.store import SharedStore
 from cleanlist_async.ratelimit.sqlite import LimitsFile
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
+from tests.support.forks import check_that_a_fork_inherits_no_token
 from tests.support.limited_wire import INTERACTIVE, JWT_ROUTE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire
 from tests.support.shared_stores import LoopCourier, everything_told, sqlite_limiter
 
@@ -480,24 +480,4 @@ def test_a_loop_that_ends_with_a_token_on_its_way_gives_it_back(path: Path) -> N
 def test_a_fork_shares_the_file_and_inherits_no_token(path: Path) -> None:
     limits = RateLimits(org=3, key=3, window_s=600.0)
     limiter = RateLimiter.sqlite(path, limits)
-
-    async def take(count: int) -> None:
-        async with asyncio.timeout(10):
-            for _ in range(count):
-                await limiter.acquire(ROUTE, SUBMIT)
-
-    async def is_granted() -> bool:
-        try:
-            async with asyncio.timeout(0.3):
-                await limiter.acquire(ROUTE, SUBMIT)
-        except TimeoutError:
-            return False
-        return True
-
-    asyncio.run(take(2))
-    child = os.fork()
-    if child == 0:  # one token is left, and it is for the child
-        granted = [asyncio.run(is_granted()) for _ in range(2)]
-        os._exit(0 if granted == [True, False] else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    assert not asyncio.run(is_granted())
+    check_that_a_fork_inherits_no_token(limiter, patience_s=0.3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ from cleanlist_async.ratelimit.shared.clock import boot_clock
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.testing import StrictServer, run
 from tests.ratelimit.test_shared_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
+from tests.support.forks import check_that_a_fork_inherits_no_token
 from tests.support.hand_clock import HandClock
 from tests.support.limited_wire import INTERACTIVE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire
 from tests.support.redis_limits import BlockingBackend, ClockedRedis, LoopInThread
@@ -379,27 +379,7 @@ def test_a_fork_opens_a_connection_of_its_own_and_inherits_no_token(redis_url: s
     limits = RateLimits(org=3, key=3, window_s=1.2)
     wait_until_old_enough(redis_url, limits)
     limiter = RateLimiter.redis(redis_url, limits, namespace=namespace)
-
-    async def take(count: int) -> None:
-        async with asyncio.timeout(10):
-            for _ in range(count):
-                await limiter.acquire(ROUTE, SUBMIT)
-
-    async def is_granted() -> bool:
-        try:
-            async with asyncio.timeout(0.4):
-                await limiter.acquire(ROUTE, SUBMIT)
-        except TimeoutError:
-            return False
-        return True
-
-    asyncio.run(take(2))
-    child = os.fork()
-    if child == 0:  # one token is left, and it is for the child
-        granted = [asyncio.run(is_granted()) for _ in range(2)]
-        os._exit(0 if granted == [True, False] else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    assert not asyncio.run(is_granted())
+    check_that_a_fork_inherits_no_token(limiter, patience_s=0.4)
     limiter.store.courier.start_anew()  # type: ignore[attr-defined]  # this process holds them to its end
     couriers_are_home()
 
