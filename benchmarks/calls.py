@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import statistics
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -38,6 +38,7 @@ from benchmarks.measuring import async_rounds_of, in_new_process, peak_mib, rati
 CONCURRENCIES = (1, 16, 64)
 AT_ONCE = (16, 64, 256, 1_000)
 WARM_UP = 3
+LOOKS = 1_000
 HTTPX_AT_MOST = 256
 RSS_CALLERS, RSS_CALLS = 64, 320
 SMALL, STATUS, PAGE = QUESTIONS
@@ -46,7 +47,7 @@ as they came, untyped; ours are typed rows, whose fields are looked up when they
 here: a field of a result takes 0.2 to 0.8 µs, one of a lead 0.1 to 0.3. httpx 0.28 looks through its pool at each
 request, so its cost grows with the calls in flight; ours keeps 16 in flight, whatever is asked of it at once.
 {"sniffio is installed" if find_spec("sniffio") else "sniffio is not installed"}: httpcore looks for it
-four times a call, and where it is not there, each call of httpx, ours and not, costs about 0.3 ms more (extra `fast`)."""
+four times a call, and where it is not there, each call of httpx, ours and not, costs more: see below (extra `fast`)."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,23 @@ async def flood_of(clients: dict[str, Questions], at_once: int) -> dict[str, lis
     return await compare(asked, SMALL, at_once, at_once, 3)
 
 
+def in_vain(calls: list[Cost]) -> tuple[str, str]:
+    """What httpcore pays where the extra `fast` is not installed, by an import of what nobody has."""
+    with stopwatch() as watch:
+        for _ in range(LOOKS):
+            find_in_vain()
+    look_us = watch.cpu_s / LOOKS * 1e6
+    call_us, more_us = statistics.median(cpu(calls)), 4 * look_us
+    has_it = find_spec("sniffio") is not None
+    without_us = call_us + more_us if has_it else call_us
+    return f"{look_us:.0f}", f"{more_us / (without_us - more_us):.0%}, {more_us / without_us:.0%}"
+
+
+def find_in_vain() -> None:
+    with suppress(ImportError):
+        __import__("sniffio_that_nobody_has")
+
+
 def section(
     costs: dict[tuple[str, int], dict[str, list[Cost]]],
     flood: dict[int, dict[str, list[Cost]]],
@@ -165,6 +183,10 @@ def section(
             ("client", *(f"{at_once:,}" for at_once in AT_ONCE)),
             [(client, *(per_call(at_once, client) for at_once in AT_ONCE)) for client in CLIENTS],
             "So many small calls started at once: CPU per call, µs (compare within a column)",
+        ),
+        report.Table(
+            ("sniffio looked for in vain, µs", f"four times, beside a call of {HTTPX} with it and without"),
+            [in_vain(costs[SMALL, 1][HTTPX])],
         ),
         report.Table(
             ("client", "peak RSS, MiB"),
