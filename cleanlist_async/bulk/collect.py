@@ -99,7 +99,8 @@ class _Wanted:
         """Describe the workflow, as far as these results know it."""
         known = tuple(task_id for task_id in self._task_ids if task_id is not None)
         contacts = tuple(self._firsts.values())
-        return Submitted(workflow_id, contacts, tuple(self._task_ids), known, None, now, is_new=False)
+        ids = tuple(self._task_ids)
+        return Submitted(workflow_id, contacts, ids, known, None, now, is_new=False, whole=False)
 
     def fan_out(self, fetched: Sequence[EnrichmentResult]) -> Iterable[tuple[int, EnrichmentResult]]:
         """Yield the position and the new result of each."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import anyio
 
 from cleanlist_async.bulk import settle
-from cleanlist_async.bulk.matching import match_rows
+from cleanlist_async.bulk.likeness import linkedin_slug
+from cleanlist_async.bulk.matching import Match
 from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.calls import CallOptions, Reply
 from cleanlist_async.errors import CleanlistError, NotFoundError
@@ -41,7 +42,9 @@ class Submitted:
     at
         Time of the submit's answer, by the limiter's clock.
     is_new
-        Whether we submitted it just now, all these contacts and no others.
+        Whether we submitted it just now.
+    whole
+        Whether these are all contacts of the workflow, as far as we know.
     push
         What its webhook tells, if it has one.
 
@@ -54,6 +57,7 @@ class Submitted:
     key: str | None
     at: float
     is_new: bool = True
+    whole: bool = True
     push: Push[BulkStatus] | None = None
 
     @classmethod
@@ -106,13 +110,13 @@ class Fetcher:
         rows = list(status.rows)
         if not status.failed:
             rows += await self._look_up(_missing(submitted, rows), key)
-        matched = match_rows(
+        match = Match(
             [contact.contact for contact in submitted.contacts],
             submitted.task_ids,
             [row for row in rows if row.is_final],
-            whole=submitted.is_new or _total(status) == len(submitted.contacts),
+            whole=submitted.whole or _is_whole(submitted, status),
         )
-        return _Reading(submitted, status, rows, enrichment_type).results(matched)
+        return _Reading(submitted, status, rows, enrichment_type).results(match)
 
     async def _finished(
         self, submitted: Submitted, until: Callable[[], float | None]
@@ -168,12 +172,15 @@ def _missing(submitted: Submitted, rows: Sequence[EnrichmentRow]) -> list[str]:
     return missing if unnamed < len(missing) else []
 
 
-def _total(status: BulkStatus) -> int | None:
-    """Return how many rows the workflow has, as far as its answer tells."""
-    told = (status.summary or {}).get("total")
-    if isinstance(told, int):
-        return told
-    return len(status.rows) + (status.results_truncated or 0) if status.rows else None
+def _is_whole(submitted: Submitted, status: BulkStatus) -> bool:
+    """Whether the answer tells that a workflow has no more contacts than these.
+
+    Its rows are no proof, since an answer may lack some. And of two contacts of one profile the server may have
+    made one task: then there are fewer tasks than contacts.
+    """
+    slugs = [linkedin_slug(one.contact.linkedin_url) for one in submitted.contacts]
+    known = [slug for slug in slugs if slug]
+    return len(known) == len(set(known)) and (status.summary or {}).get("total") == len(slugs)
 
 
 class _Reading:
@@ -191,14 +198,15 @@ class _Reading:
         self._by_id = {row.task_id: row for row in rows if row.task_id is not None}
         self._enrichment_type: EnrichmentType = enrichment_type
 
-    def results(self, matched: dict[int, EnrichmentRow]) -> list[EnrichmentResult]:
+    def results(self, match: Match) -> list[EnrichmentResult]:
         """Return a result for each contact. A row that several share was charged once."""
         results: list[EnrichmentResult] = []
         paid: set[int] = set()
         for position, contact in enumerate(self._submitted.contacts):
-            row, task_id = matched.get(position), self._submitted.task_ids[position]
+            row, task_id = match.given.get(position), self._submitted.task_ids[position]
             if row is None or (self._status.failed and not row.has_findings):
-                results.append(self._without_row(contact, task_id))
+                result = self._without_row(contact, self._at_place(task_id, match))
+                results.append(replace(result, task_id=match.trusted_ids[position]))
                 continue
             result = settle.found(contact, row, self._submitted.workflow_id, task_id, self._enrichment_type)
             if id(row) in paid:
@@ -208,8 +216,12 @@ class _Reading:
             results.append(result)
         return results
 
-    def _without_row(self, contact: Prepared, task_id: str | None) -> EnrichmentResult:
-        doubtful = self._by_id.get(task_id) if task_id is not None else None
+    def _at_place(self, task_id: str | None, match: Match) -> EnrichmentRow | None:
+        """Return the row of an id, unless it is certainly another's."""
+        row = self._by_id.get(task_id) if task_id is not None else None
+        return None if any(row is given for given in match.given.values()) else row
+
+    def _without_row(self, contact: Prepared, doubtful: EnrichmentRow | None) -> EnrichmentResult:
         failed = self._status.failed and not (doubtful and doubtful.has_findings)
         if failed:
             word = self._status.status
@@ -225,7 +237,6 @@ class _Reading:
             "failed" if failed else "pending",
             reason,
             workflow_id=self._submitted.workflow_id,
-            task_id=task_id,
             row=doubtful,
             enrichment_type=self._enrichment_type,
         )

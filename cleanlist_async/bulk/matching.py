@@ -1,31 +1,21 @@
 """Whose row is it? An e-mail on the wrong person is the worst bug this library could have.
 
-That ``task_ids`` follow the order of the contacts is nowhere documented. So a row is joined by position
-only where there are exactly as many ids as contacts, and only if what it carries agrees, or the other rows
-prove the order; else by what it carries; and a row that fits nobody, or two people, is given to nobody.
+That ``task_ids`` follow the order of the contacts is nowhere documented. So a row is joined by what it
+carries, and by position only where the other rows prove the order: see the table in `evidence`. A row that
+fits nobody, or two people, is given to nobody.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Final
 
-from cleanlist_async.bulk.likeness import (
-    Input,
-    Name,
-    input_in,
-    input_of,
-    linkedin_slug,
-    name_in,
-    name_of,
-    names_differ,
-    same_employer,
-    slug_words,
-)
+from cleanlist_async.bulk.evidence import Evidence
+from cleanlist_async.bulk.likeness import Name, name_key
+from cleanlist_async.bulk.people import PlacedRow, People, Person
 from cleanlist_async.contacts import Contact
 from cleanlist_async.models.rows import EnrichmentRow
 
@@ -40,43 +30,24 @@ def match_rows(
     *,
     whole: bool = True,
 ) -> dict[int, EnrichmentRow]:
-    """Return for each position in *contacts* the row that is certainly its own.
+    """Return for each position in *contacts* the row that is certainly its own: see `Match`."""
+    return Match(contacts, task_ids, rows, whole=whole).given
+
+
+class Match:
+    """Contacts of one workflow and its rows, joined.
 
     *task_ids* holds the id of each contact by position, or None where there is none to be had. *whole*:
     these are all contacts of the workflow, so that a row which fits one of them cannot be another's.
-    Contacts left out of the result have no row, or none that is certain.
-    """
-    match = _Match(contacts, task_ids, rows, whole=whole)
-    match.give_by_evidence()
-    if len(match.given) < len(contacts):
-        match.give_by_order()
-        match.give_misses()
-    return match.given
 
+    Attributes
+    ----------
+    given
+        For each position in *contacts* the row that is certainly its own. Contacts left out have no row, or
+        none that is certain.
 
-@dataclass(eq=False, slots=True)
-class _Row:
-    """A row, the position its id has, and the positions of those it belongs to by what it carries.
-
-    `owners` are several only if they are the same person. `certain`: by its input or LinkedIn address.
-    `kin` are all with that LinkedIn address, whatever else was said of them.
     """
 
-    row: EnrichmentRow
-    position: int | None
-    name: Name
-    owners: Sequence[int] = ()
-    kin: Sequence[int] = ()
-    certain: bool = False
-    refused: bool = False
-    """Whether it cannot belong to the contact at its position."""
-
-    @property
-    def agrees(self) -> bool:
-        return self.position in self.owners
-
-
-class _Match:
     def __init__(
         self,
         contacts: Sequence[Contact],
@@ -87,173 +58,170 @@ class _Match:
     ) -> None:
         self.given: dict[int, EnrichmentRow] = {}
         self._contacts = contacts
+        self._task_ids = task_ids
         self._whole = whole
+        self._order_contradicted = False
+        self._people = People(contacts)
         positions = {task_id: position for position, task_id in enumerate(task_ids) if task_id is not None}
-        crowd = _Crowd(contacts)
-        self._rows = [crowd.place(row, positions.get(row.task_id or "")) for row in rows]
-        self._names_tell = whole and (len(self._rows) >= len(contacts) or not self._has_strangers(crowd))
-
-    def _has_strangers(self, crowd: _Crowd) -> bool:
-        """Whether a row might be that of somebody whose name we do not know, and who has none yet."""
-        known = {position for row in self._rows if row.certain for position in (*row.owners, *row.kin)}
-        return not crowd.nameless <= known
-
-    def give_by_evidence(self) -> None:
-        """Give each contact the row that can only be its own; two different ones are none."""
-        claims: dict[int, list[_Row]] = defaultdict(list)
+        self._rows = [PlacedRow.of(row, positions.get(row.task_id or "")) for row in rows]
+        self._by_key: dict[Name, list[PlacedRow]] = defaultdict(list)
+        self._give_certain()
+        if len(self.given) == len(contacts):
+            return
+        self._people.learn_names(self._rows)
         for row in self._rows:
-            if row.certain or self._names_tell or (not self._whole and self._stands_out(row)):
-                for position in row.owners:
-                    claims[position].append(row)
-        for position, rows in claims.items():
-            if len(rows) == 1:
-                self.given[position] = rows[0].row
-                continue
-            at_home = [row for row in rows if row.position == position]
-            certain = [row for row in rows if row.certain]
-            best = [row for row in at_home if row.certain] or certain or rows
-            if len(best) == 1 or _all_alike(row.row for row in best):
-                self.given[position] = next((row for row in at_home if row in best), best[0]).row
+            if row.name and not row.certain:
+                self._by_key[name_key(row.name)].append(row)
+        if whole:
+            self._give_by_elimination()
+        else:
+            self._give_in_place()
+        if len(self.given) < len(contacts):
+            self._give_by_order()
+            self._give_misses()
+
+    # -- certain -------------------------------------------------------------------------------
+
+    def _give_certain(self) -> None:
+        """Give rows by their input, else by LinkedIn address."""
+        for row in self._rows:
+            row.owners = self._people.certain_owners(row)
+            row.certain = bool(row.owners)
+            if row.certain:
+                self._people.at[row.owners[0]].rows.append(row)
+        self._give(row for row in self._rows if row.certain)
         if not any(row.position is not None for row in self._rows):
             self._give_merged()
 
     def _give_merged(self) -> None:
-        """Where the server merged contacts of one LinkedIn address, give its row to each of them."""
-        kin: dict[int, list[_Row]] = defaultdict(list)
-        for row in self._rows:
-            for position in row.kin:
-                kin[position].append(row)
-        for position, rows in kin.items():
-            if _all_alike(row.row for row in rows):
-                self.given.setdefault(position, rows[0].row)
+        """Where the server merged the contacts of one person, give its row to each of them."""
+        for person in self._people:
+            if person.rows and _all_alike(row.row for row in person.rows):
+                for position in person.positions:
+                    self.given.setdefault(position, person.rows[0].row)
 
-    def _stands_out(self, row: _Row) -> bool:
-        """Whether a row is at its place and no other row has its name: enough where not all are in sight."""
-        return row.agrees and sum(other.name == row.name for other in self._rows) == 1
+    def _give(self, rows: Iterable[PlacedRow]) -> None:
+        """Give rows to their owners; two different ones are none, unless one is in its place."""
+        claims: dict[int, list[PlacedRow]] = defaultdict(list)
+        for row in rows:
+            for position in row.owners:
+                claims[position].append(row)
+        for position, claiming in claims.items():
+            at_home = [row for row in claiming if row.position == position]
+            best = at_home or claiming
+            if len(best) == 1 or _all_alike(row.row for row in best):
+                self.given.setdefault(position, best[0].row)
 
-    def give_by_order(self) -> None:
+    # -- by elimination ------------------------------------------------------------------------
+
+    def _give_by_elimination(self) -> None:
+        """Give rows by name where nobody else of the workflow can be meant."""
+        silent = any(not row.name and not row.certain for row in self._rows)
+        all_named = len(self._rows) >= len(self._contacts) and not silent
+        nobody_else = all_named or not self._people.has_nameless
+        for key, rows in self._by_key.items():
+            people = self._people.with_key(key)
+            if len(people) == 1:
+                self._own(people[0], rows)
+            elif len(people) > 1 and len(people) == len(rows):
+                self._tell_namesakes_apart(people, rows)
+            if nobody_else:
+                self._give(rows)
+
+    def _own(self, person: Person, rows: Sequence[PlacedRow]) -> None:
+        """Take rows as those of the one person who is known to have their name."""
+        named = all(self._evidence(person, row) >= Evidence.DISPUTED for row in rows)
+        if named and (len(rows) <= person.lacking or _all_alike(row.row for row in rows)):
+            for row in rows:
+                row.owners = person.positions
+
+    def _tell_namesakes_apart(self, people: Sequence[Person], rows: Sequence[PlacedRow]) -> None:
+        """Take rows as those of namesakes at different employers, if each of them names one of those."""
+        pairs = [(person, row) for person in people for row in rows if self._names_employer(person, row)]
+        if not (len(pairs) == len({id(row) for _, row in pairs}) == len({id(p) for p, _ in pairs}) == len(rows)):
+            return
+        places = {position for person in people for position in person.positions}
+        # Of two namesakes, one may have moved to the other's employer: then their places decide.
+        if any(row.position in places and row.position not in person.positions for person, row in pairs):
+            self._order_contradicted = True
+            return
+        for person, row in pairs:
+            row.owners = person.positions
+
+    def _names_employer(self, person: Person, row: PlacedRow) -> bool:
+        return self._evidence(person, row) is Evidence.NAMED and self._people.same_employer(person, row)
+
+    def _evidence(self, person: Person, row: PlacedRow) -> Evidence:
+        return max(self._people.evidence(position, row) for position in person.positions)
+
+    def _give_in_place(self) -> None:
+        """Give rows that carry a contact's name in its place, if no other row in sight has that name."""
+        for key, rows in self._by_key.items():
+            if len(rows) == 1 and len(self._people.with_key(key)) == 1:
+                position = rows[0].position
+                if position is not None and self._people.evidence(position, rows[0]) is Evidence.NAMED:
+                    rows[0].owners = self._people.at[position].positions
+                    self._give(rows)
+
+    # -- by order ------------------------------------------------------------------------------
+
+    def _give_by_order(self) -> None:
         """Give what is left by position, if the other rows prove that ids follow the order of contacts."""
-        if self._order_is_proven and not self._order_is_broken:
+        if self._order_is_proven:
             for row in self._rows:
-                if row.position is not None and not row.refused:
+                if row.position is not None and self._may_be_in_place(row, row.position):
                     self.given.setdefault(row.position, row.row)
 
-    @property
+    def _may_be_in_place(self, row: PlacedRow, position: int) -> bool:
+        return row.in_place or (not row.certain and self._people.evidence(position, row) > Evidence.NONE)
+
+    @cached_property
     def _order_is_proven(self) -> bool:
-        agreeing = sum(
-            self.given.get(row.position) is row.row for row in self._rows if row.position is not None
-        )
-        alone = self._whole and len(self._contacts) == 1
-        if alone or (self._names_tell and agreeing >= len(self._contacts) - 1):
+        if self._order_contradicted or any(self._belongs_elsewhere(row) for row in self._rows):
+            return False
+        count, placed = len(self._contacts), [row for row in self._rows if row.position is not None]
+        given = sum(self.given.get(row.position or 0) is row.row for row in placed)
+        if self._whole and (count == 1 or given >= count - 1):
             return True
-        return sum(math.log(len(self._contacts) - taken) for taken in range(agreeing)) >= _CHANCE
+        return sum(math.log(count - taken) for taken in range(sum(row.in_place for row in placed))) >= _CHANCE
 
-    @property
-    def _order_is_broken(self) -> bool:
-        """Whether a row belongs elsewhere than its position says."""
-        at_home = {row.position for row in self._rows if row.agrees}
-        return any(
-            row.owners and not row.agrees and (row.certain or at_home.isdisjoint(row.owners))
-            for row in self._rows
-            if row.position is not None
-        )
+    def _belongs_elsewhere(self, row: PlacedRow) -> bool:
+        if row.position is None or not row.owners or row.in_place:
+            return False
+        return row.certain or not any(other.position in row.owners and other.in_place for other in self._rows)
 
-    def give_misses(self) -> None:
+    def _give_misses(self) -> None:
         """Where only rows without findings are left, one for each contact, any of them is right."""
         taken = {id(row) for row in self.given.values()}
         left = [row for row in self._rows if id(row.row) not in taken]
-        found = any(row.row.has_findings for row in left)
         placed = {row.position for row in self._rows if row.position is not None}
-        if self._whole and not found and len(placed) == len(self._contacts):
-            for row in left:
-                if row.position is not None and not row.refused:
-                    self.given.setdefault(row.position, row.row)
+        if not self._whole or len(placed) < len(self._contacts) or any(row.row.has_findings for row in left):
+            return
+        for row in left:
+            if row.position is not None and self._may_be_in_place(row, row.position):
+                self.given.setdefault(row.position, row.row)
+
+    # -- what is left --------------------------------------------------------------------------
+
+    @cached_property
+    def trusted_ids(self) -> tuple[str | None, ...]:
+        """The id of each contact, or None where it is, or may be, that of another who may have its name.
+
+        A contact that has no row yet may be asked for later, without the others. It would then be given the
+        row of a namesake that has its id.
+        """
+        if not self._whole or self._order_is_proven:
+            return tuple(self._task_ids)
+        left = [person for person in self._people if any(at not in self.given for at in person.positions)]
+        doubtful = {row.position for row in self._rows if self._belongs_elsewhere(row)}
+        for person in left:
+            if any(other is not person and self._people.may_share_a_name(person, other) for other in left):
+                doubtful.update(person.positions)
+        return tuple(
+            None if position in doubtful and position not in self.given else task_id
+            for position, task_id in enumerate(self._task_ids)
+        )
 
 
 def _all_alike(rows: Iterable[EnrichmentRow]) -> bool:
     return len({(row.email, row.phones, row.status) for row in rows}) == 1
-
-
-@dataclass(slots=True)
-class _Namesakes:
-    """Contacts that have a row's name, by what their employers say."""
-
-    agree: list[int] = field(default_factory=list[int])
-    silent: list[int] = field(default_factory=list[int])
-    differ: list[int] = field(default_factory=list[int])
-
-    def only(self) -> list[int]:
-        """Return those who alone can be meant. People change employers: a difference proves nothing."""
-        if self.agree and not self.silent:
-            return self.agree
-        return [] if self.agree or self.differ else self.silent
-
-    def __contains__(self, position: object) -> bool:
-        return position in self.agree or position in self.silent or position in self.differ
-
-
-class _Crowd:
-    """The contacts, by what a row may carry about them."""
-
-    def __init__(self, contacts: Sequence[Contact]) -> None:
-        self._contacts = contacts
-        self._names = [name_of(contact) for contact in contacts]
-        self._by_linkedin: dict[str | None, list[int]] = defaultdict(list)
-        self._by_name: dict[Name, list[int]] = defaultdict(list)
-        self._by_slug_word: dict[str, set[int]] = defaultdict(set)
-        self.nameless = {position for position, name in enumerate(self._names) if not name}
-        for position, contact in enumerate(contacts):
-            slug = linkedin_slug(contact.linkedin_url)
-            if slug:
-                self._by_linkedin[slug].append(position)
-            if name := self._names[position]:
-                self._by_name[name].append(position)
-            elif slug:
-                for word in slug_words(slug):
-                    self._by_slug_word[word].add(position)
-
-    @cached_property
-    def _by_input(self) -> dict[Input, list[int]]:
-        by_input: dict[Input, list[int]] = defaultdict(list)
-        for position, contact in enumerate(self._contacts):
-            by_input[input_of(contact)].append(position)
-        return by_input
-
-    def place(self, row: EnrichmentRow, position: int | None) -> _Row:
-        """Find out who *row* belongs to."""
-        placed = _Row(row, position, name_in(row))
-        echo = input_in(row)
-        slugs = (dict(echo).get("linkedin_url") if echo else None, linkedin_slug(row.linkedin_url))
-        placed.kin = next((self._by_linkedin[slug] for slug in slugs if slug in self._by_linkedin), ())
-        if owners := (self._by_input.get(echo) if echo else None) or placed.kin:
-            placed.owners, placed.certain = owners, True
-        else:
-            namesakes = self._namesakes(row, placed.name)
-            owners = namesakes.only()
-            # Of two namesakes, one may have moved to the other's employer: then their places decide.
-            moved = position not in owners and position in namesakes
-            if not moved and self._are_one(owners):
-                placed.owners = owners
-        if position is not None and not placed.agrees:
-            differ = names_differ(self._names[position], placed.name)
-            placed.refused = placed.certain or bool(echo) or differ
-        return placed
-
-    def _are_one(self, positions: Sequence[int]) -> bool:
-        """Whether the contacts at these positions are the same, word for word."""
-        return len(positions) < 2 or len({input_of(self._contacts[position]) for position in positions}) == 1
-
-    def _namesakes(self, row: EnrichmentRow, name: Name) -> _Namesakes:
-        namesakes = _Namesakes()
-        for position in self._by_name.get(name, ()):
-            same = same_employer(self._contacts[position], row)
-            found = namesakes.silent if same is None else namesakes.agree if same else namesakes.differ
-            found.append(position)
-        namesakes.silent.extend(self._spelled_in_slugs(name))
-        return namesakes
-
-    def _spelled_in_slugs(self, name: Name) -> Iterator[int]:
-        """Yield those known by an address such as ``/in/ada-lovelace-7b1`` alone."""
-        if len(name) > 1 and self._by_slug_word:
-            spelled = [self._by_slug_word.get(word, set[int]()) for word in name]
-            yield from sorted(set[int].intersection(*spelled))
