@@ -123,7 +123,7 @@ class Match:
             people = self._people.with_key(key)
             if len(people) == 1:
                 self._own(people[0], rows)
-            elif len(people) > 1 and len(people) == len(rows):
+            elif len(people) > 1 and sum(person.lacking for person in people) == len(rows):
                 self._tell_namesakes_apart(people, rows)
             if nobody_else:
                 self._give(rows)
@@ -131,7 +131,8 @@ class Match:
     def _own(self, person: Person, rows: Sequence[PlacedRow]) -> None:
         """Take rows as those of the one person who is known to have their name."""
         named = all(self._evidence(person, row) >= Evidence.DISPUTED for row in rows)
-        if named and (len(rows) <= person.lacking or _all_alike(row.row for row in rows)):
+        count = sum(len(self._by_key.get(key, ())) for key in person.keys)
+        if named and (count <= person.lacking or _all_alike(row.row for row in rows)):
             for row in rows:
                 row.owners = person.positions
 
@@ -212,7 +213,7 @@ class Match:
         """
         if not self._whole or self._order_is_proven:
             return tuple(self._task_ids)
-        left = [person for person in self._people if any(at not in self.given for at in person.positions)]
+        left = [person for person in self._people if self._may_have_more(person)]
         doubtful = {row.position for row in self._rows if self._belongs_elsewhere(row)}
         for person in left:
             if any(other is not person and self._people.may_share_a_name(person, other) for other in left):
@@ -221,6 +222,11 @@ class Match:
             None if position in doubtful and position not in self.given else task_id
             for position, task_id in enumerate(self._task_ids)
         )
+
+    def _may_have_more(self, person: Person) -> bool:
+        """Whether a person has fewer rows than contacts, though two contacts may share one of them."""
+        rows = {id(self.given[position]) for position in person.positions if position in self.given}
+        return len(rows) < len(person.positions)
 
 
 def _all_alike(rows: Iterable[EnrichmentRow]) -> bool:
