@@ -58,13 +58,16 @@ class Person:
 
 @dataclass
 class Workflow:
-    """`rows` carry the number of their person as an e-mail address; `late` come after the others."""
+    """`rows` carry the position of their contact as an e-mail address; `late` come after the others."""
 
-    people: list[Person]
     contacts: list[Contact]
     ids: list[str | None]
     rows: list[EnrichmentRow]
     late: list[EnrichmentRow]
+
+    def is_anothers(self, row: EnrichmentRow, position: int) -> bool:
+        """Whether a row is that of another than a contact: contacts that are the same word for word are one."""
+        return self.contacts[int(row.email or "")] != self.contacts[position]
 
 
 def workflow(rng: Random, population: Population) -> Workflow:
@@ -84,18 +87,15 @@ def workflow(rng: Random, population: Population) -> Workflow:
     there, late = [], []
     for row in rows:
         (late if rng.random() < missing else there).append(row)
-    return Workflow(people, contacts, ids, there, late)
+    return Workflow(contacts, ids, there, late)
 
 
 def _ids(rng: Random, count: int) -> list[str | None]:
-    """Return ids in order, shuffled, with two exchanged, or none."""
+    """Return ids in order, shuffled, or none."""
     tasks, dice = list(range(count)), rng.random()
     if dice < 0.4:
         rng.shuffle(tasks)
-    elif dice < 0.5 and count > 1:
-        one, other = rng.sample(tasks, 2)
-        tasks[one], tasks[other] = tasks[other], tasks[one]
-    return [None if 0.5 <= dice < 0.65 else f"t{task}" for task in tasks]
+    return [None if dice > 0.8 else f"t{task}" for task in tasks]
 
 
 def _people(rng: Random, population: Population, count: int) -> list[Person]:
@@ -118,7 +118,7 @@ def _people(rng: Random, population: Population, count: int) -> list[Person]:
 
 
 def _letters(number: int) -> str:
-    return "".join(chr(ord("b") + int(digit)) for digit in str(number))
+    return "".join("ba ke di fo gu la me ni po tu".split()[int(digit)] for digit in str(number))
 
 
 def _contact(rng: Random, population: Population, person: Person, style: str) -> Contact:
@@ -135,7 +135,7 @@ def _row(
     rng: Random, population: Population, task: int, person: Person, contact: Contact, says: set[str]
 ) -> EnrichmentRow:
     shown = {thing for thing in sorted(says) if rng.random() >= population.silent}
-    said: dict[str, object] = {"task_id": f"t{task}", "status": "completed", "email": str(person.number)}
+    said: dict[str, object] = {"task_id": f"t{task}", "status": "completed", "email": str(task)}
     if "profile" in shown:
         said["linkedin_url"] = f"linkedin.com/in/{_slug(rng, population, person)}"
     if "name" in shown:
