@@ -106,7 +106,7 @@ class Pipeline:
                 wait_s = self._wait_before_retry(call, outcome, failures, options)
                 if wait_s is None:
                     raise doubt or outcome  # a later refusal says nothing of the attempt that was lost
-                if not (isinstance(outcome, RateLimitError) and call.kind is not RequestClass.INTERACTIVE):
+                if not (_is_429(outcome) and call.kind is not RequestClass.INTERACTIVE):
                     failures += 1
                 self.counters.retries += 1
                 if call.before_retry is not None and doubt is None:
@@ -256,7 +256,9 @@ class Pipeline:
             return exchange.halted
         if send.error is not None:
             return self._failed(call, send, send.error, lost=lost)
-        value = self._read(call, exchange) if exchange.status else no_answer(exchange)
+        if not exchange.status:
+            return self._failed(call, send, no_answer(exchange), lost=lost)
+        value = self._read(call, exchange)
         if isinstance(value, CleanlistError):
             return self._failed(call, send, value, lost=lost)
         self._quota.refund()
@@ -350,11 +352,11 @@ class Pipeline:
         asked_s = error.retry_after_s if isinstance(error, APIError) else None
         if interactive and (asked_s or 0) > facts.LONGEST_INTERACTIVE_PAUSE_S:
             return None
-        if isinstance(error, RateLimitError) and not interactive:
+        if _is_429(error) and not interactive:
             return 0.0  # the bucket is paused; whoever asks it next waits there
         if failures >= options.max_retries or not self._quota.spend():
             return None
-        if isinstance(error, RateLimitError):
+        if _is_429(error):
             return 0.0
         return backoff_s(failures, self.limiter.rng, asked_s)
 
@@ -381,6 +383,11 @@ class _Send:
     def may_be_billed(self) -> bool:
         """Whether it is a paid request that has left its line: it goes on without its caller."""
         return self.request.paid and self.started
+
+
+def _is_429(error: CleanlistError) -> bool:
+    """Whether an answer has paused its bucket. The code alone, with another status, has not."""
+    return isinstance(error, RateLimitError) and error.status == 429
 
 
 def _request(call: Call[T]) -> Request:

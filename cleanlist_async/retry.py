@@ -63,6 +63,7 @@ REFUSING_CODES: Final[Mapping[str, frozenset[int]]] = {
             "list_not_found",
             "task_not_found",
             "folder_not_found",
+            "rate_limited",
         ),
         frozenset[int](),
     ),
@@ -74,7 +75,6 @@ REFUSING_CODES: Final[Mapping[str, frozenset[int]]] = {
 """The codes of docs.cleanlist.ai/mcp-api/errors that mean that a request was not taken.
 
 Each with the statuses that fit it beside those of every refusal: a stale quote is "400 or 409".
-``rate_limited`` is not among them: its status says it all.
 """
 _REFUSING_STATUSES: Final[Mapping[Envelope, frozenset[int]]] = {
     "error": frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422}),
