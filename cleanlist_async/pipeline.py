@@ -274,7 +274,8 @@ class Pipeline:
             return value
         if call.belongs(value) and not self._is_of_another(call, getattr(value, "workflow_id", None)):
             return value
-        self._transport.renew()  # its connection is one answer behind, and would stay so
+        if call.operation.retry == "safe":
+            self._transport.renew()  # its connection is one answer behind, and would stay so
         error = malformed("the answer belongs to another call", exchange)
         error.workflow_id = None  # it is not ours
         return error

@@ -23,8 +23,9 @@ _PAID = (
     "/enrichment/person",
     "/enrichment/company",
     "/enrichment/by-task",
+    "/csv-import",
+    "/smart-agents/run",
 )
-_PAID_TOO = ("/csv-import", "/smart-agents/run")
 _ROW = {"task_id": "t_1", "status": "completed", "primary_email": "ada@analytical.example", "input": ADA}
 
 Door = Callable[[AsyncCleanlist, Path], Awaitable[object]]
