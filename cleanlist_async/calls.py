@@ -60,6 +60,8 @@ class Call(Generic[T]):
     """The key to use; None for any."""
     belongs: Callable[[T], bool] = lambda _answer: True
     """Whether an answer is for this call: httpx can hand one request's answer to the next."""
+    own_workflow: bool = False
+    """Whether an answer that names the workflow of an earlier call of this client is not for this call."""
     see_it_through: bool = False
     """Whether a cancelled caller waits for the answer of a paid request that is on its way."""
     before: Callable[[], None] | None = None

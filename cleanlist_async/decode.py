@@ -93,6 +93,11 @@ _FIXES: Final[dict[str, str]] = {
 }
 """What to do, by code, for bodies that do not say (docs.cleanlist.ai/api-reference/errors)."""
 
+_WARNINGS: Final[dict[str, str]] = {
+    "quote_already_redeemed": "An earlier call may have bought with it: look before you estimate again.",
+}
+"""What to do, by code, whatever the body says: "estimate again" alone could buy twice."""
+
 
 def parse_json(body: bytes) -> JSON:
     """Decode *body*, which may not contain NaN or an endless nesting. Raises ValueError."""
@@ -167,7 +172,7 @@ def decode_error(
         status=status,
         code=code,
         cause=_text(said.get("cause")),
-        fix=_text(said.get("fix")) or _FIXES.get(code),
+        fix=_WARNINGS.get(code) or _text(said.get("fix")) or _FIXES.get(code),
         request_id=_text(said.get("request_id")) or request_id_of(headers),
         retryable=flag if isinstance(flag, bool) else status in _RETRYABLE_STATUSES or None,
         retry_after_s=retry_after_s(headers, said.get("retry_after_ms"), now),

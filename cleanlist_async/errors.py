@@ -252,7 +252,10 @@ class EstimateTokenMismatchError(QuoteError):
 
 
 class QuoteAlreadyRedeemedError(QuoteError):
-    """The quote was used before: an earlier call with it may have been processed."""
+    """The quote was used before: an earlier call may have bought with it. This one did not.
+
+    After a lost attempt of the same call, which may be the one that bought, it is an UnknownOutcomeError.
+    """
 
 
 class QuoteRequiredError(QuoteError):
@@ -376,6 +379,20 @@ class UnknownOutcomeError(CleanlistError):
 
     Where the server did answer (a 500 on a submit, say), ``status``, ``code`` and ``request_id`` are its
     own, and ``answer`` is the decoded error, whose ``retryable`` keeps the server's word.
+
+    An answer proves that a call was not taken only if it is
+
+    * 429, or 413 from whomever;
+    * 400, 401, 402, 403, 404, 405, 413, 415 or 422 in the ``error`` envelope, with a code that refuses: any
+      of docs.cleanlist.ai/mcp-api/errors but ``internal_error``, ``workflow_timeout`` and
+      ``filters_unavailable``. A code that is not listed there refuses if it is not ``retryable``;
+    * of these codes ``version_deprecated`` also with 410, ``feature_not_available`` with 501, ``not_enabled``
+      with 503, and those of quotes with 409;
+    * 400, 401, 402, 403, 404 or 422 in the ``detail`` envelope (docs.cleanlist.ai/api-reference/errors),
+      unless it says that it is ``retryable``.
+
+    After any other answer, and after none, a paid call that carries no quote or idempotency key ends with
+    this error.
     """
 
     billed: Billed = "unknown"

@@ -94,7 +94,7 @@ class Pipeline:
             while True:
                 send = await self._admit(call, options, told)
                 await self._perform(send, see_it_through=call.see_it_through)
-                outcome = self._judge(call, send)
+                outcome = self._judge(call, send, lost=lost)
                 exchange, send = send.exchange, None
                 if isinstance(outcome, Reply):
                     return told.replied(outcome)
@@ -106,7 +106,7 @@ class Pipeline:
                 wait_s = self._wait_before_retry(call, outcome, failures, options)
                 if wait_s is None:
                     raise doubt or outcome  # a later refusal says nothing of the attempt that was lost
-                if not (isinstance(outcome, RateLimitError) and call.kind is not RequestClass.INTERACTIVE):
+                if not (_is_429(outcome) and call.kind is not RequestClass.INTERACTIVE):
                     failures += 1
                 self.counters.retries += 1
                 if call.before_retry is not None and doubt is None:
@@ -242,6 +242,7 @@ class Pipeline:
         if not send.may_be_billed:
             return
         if exchange.ok and (workflow_id := salvage_workflow_id(exchange.body)):
+            self._remember_origin(workflow_id, send)
             self.counters.detached_workflows.append(workflow_id)
             send.told.detached(workflow_id)
         elif proof_of(sent=exchange.sent, error=send.error) is Proof.NONE:
@@ -249,39 +250,51 @@ class Pipeline:
 
     # -- reading the answer --------------------------------------------------------------------
 
-    def _judge(self, call: Call[T], send: _Send) -> Reply[T] | CleanlistError:
+    def _judge(self, call: Call[T], send: _Send, *, lost: bool) -> Reply[T] | CleanlistError:
         exchange = send.exchange
         if exchange.halted is not None:
             return exchange.halted
         if send.error is not None:
-            return self._failed(call, exchange, send.error)
+            return self._failed(call, send, send.error, lost=lost)
         if not exchange.status:
-            return self._failed(call, exchange, no_answer(exchange))
+            return self._failed(call, send, no_answer(exchange), lost=lost)
         value = self._read(call, exchange)
         if isinstance(value, CleanlistError):
-            return self._failed(call, exchange, value)
+            return self._failed(call, send, value, lost=lost)
         self._quota.refund()
         self._learn_organization(value)
         if send.request.paid:
-            self._remember_origin(value, send)
+            for name in ("workflow_id", "smart_agent_task_id"):
+                self._remember_origin(getattr(value, name, None), send)
         return Reply(value, send.permit.key, request_id_of(exchange.headers))
 
     def _read(self, call: Call[T], exchange: Exchange) -> T | CleanlistError:
         value = read_value(call, exchange)
-        if isinstance(value, CleanlistError) or call.belongs(value):
+        if isinstance(value, CleanlistError):
             return value
-        self._transport.renew()  # its connection is one answer behind, and would stay so
+        if call.belongs(value) and not self._is_of_another(call, getattr(value, "workflow_id", None)):
+            return value
+        if call.operation.retry == "safe":
+            self._transport.renew()  # its connection is one answer behind, and would stay so
         error = malformed("the answer belongs to another call", exchange)
         error.workflow_id = None  # it is not ours
         return error
 
-    def _failed(self, call: Call[T], exchange: Exchange, error: CleanlistError) -> CleanlistError:
+    def _failed(self, call: Call[T], send: _Send, error: CleanlistError, *, lost: bool) -> CleanlistError:
         if call.operation.retry == "safe":
             return error
         said = error if isinstance(error, APIError) else None
-        if proof_of(sent=exchange.sent, error=said) is not Proof.NONE:
+        if proof_of(sent=send.exchange.sent, error=said, lost=lost) is not Proof.NONE:
             return error
-        return unknown_outcome(call.operation.name, error, exchange)
+        unknown = unknown_outcome(call.operation.name, error, send.exchange)
+        if self._is_of_another(call, unknown.workflow_id):
+            unknown.workflow_id = None
+        elif unknown.workflow_id not in self._origins:
+            self._remember_origin(unknown.workflow_id, send)
+        return unknown
+
+    def _is_of_another(self, call: Call[T], workflow_id: str | None) -> bool:
+        return call.own_workflow and workflow_id in self._origins
 
     def _learn_organization(self, value: object) -> None:
         organization = getattr(value, "organization_id", None)
@@ -289,12 +302,11 @@ class Pipeline:
             origin = self.route.organization.rpartition("@")[2]
             self.limiter.join(self.route.organization, f"{organization}@{origin}")
 
-    def _remember_origin(self, value: object, send: _Send) -> None:
-        for name in ("workflow_id", "smart_agent_task_id"):
-            if isinstance(id_ := getattr(value, name, None), str) and id_:
-                self._origins[id_] = Origin(send.permit.key, send.exchange.answered_at or 0.0)
-                if len(self._origins) > _ORIGINS_KEPT:
-                    del self._origins[next(iter(self._origins))]
+    def _remember_origin(self, id_: object, send: _Send) -> None:
+        if isinstance(id_, str) and id_:
+            self._origins[id_] = Origin(send.permit.key, send.exchange.answered_at or 0.0)
+            if len(self._origins) > _ORIGINS_KEPT:
+                del self._origins[next(iter(self._origins))]
 
     @property
     def home_key(self) -> str | None:
@@ -332,19 +344,20 @@ class Pipeline:
         self, call: Call[T], error: CleanlistError, failures: int, options: CallOptions
     ) -> float | None:
         """Return the seconds to wait before another attempt, or None to give up."""
+        safe = error.safe_to_retry
         if isinstance(error, UnknownOutcomeError) and call.guarded and error.answer is not None:
-            error = error.answer
-        if call.once or not error.retryable or not error.safe_to_retry:
+            error, safe = error.answer, True
+        if call.once or not error.retryable or not safe:
             return None
         interactive = call.kind is RequestClass.INTERACTIVE
         asked_s = error.retry_after_s if isinstance(error, APIError) else None
         if interactive and (asked_s or 0) > facts.LONGEST_INTERACTIVE_PAUSE_S:
             return None
-        if isinstance(error, RateLimitError) and not interactive:
+        if _is_429(error) and not interactive:
             return 0.0  # the bucket is paused; whoever asks it next waits there
         if failures >= options.max_retries or not self._quota.spend():
             return None
-        if isinstance(error, RateLimitError):
+        if _is_429(error):
             return 0.0
         return backoff_s(failures, self.limiter.rng, asked_s)
 
@@ -371,6 +384,11 @@ class _Send:
     def may_be_billed(self) -> bool:
         """Whether it is a paid request that has left its line: it goes on without its caller."""
         return self.request.paid and self.started
+
+
+def _is_429(error: CleanlistError) -> bool:
+    """Whether an answer has paused its bucket. The code alone, with another status, has not."""
+    return isinstance(error, RateLimitError) and error.status == 429
 
 
 def _request(call: Call[T]) -> Request:

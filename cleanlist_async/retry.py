@@ -1,40 +1,87 @@
 """What an attempt proves, whether to try again, and how long to wait. Pure: `rng` is an argument.
 
 The money rule: a paid call that has no key of its own is sent again only on proof that the server did
-not accept it. A 5xx is no proof, nor is a lost connection, nor a login page of some proxy.
+not accept it. These answers are such a refusal; any other, and none at all, proves nothing:
+
+========  =====================================  =====================================================
+envelope  code                                   status
+========  =====================================  =====================================================
+any       not unclear                            429
+error     one of `REFUSING_CODES`                400, 401, 402, 403, 404, 405, 413, 415, 422, its own
+error     unknown, without ``retryable: true``   400, 401, 402, 403, 404, 405, 413, 415, 422
+detail    not unclear, nor ``retryable: true``   400, 401, 402, 403, 404, 413, 422
+none      not unclear, nor ``retryable: true``   413
+========  =====================================  =====================================================
+
+Unclear are ``internal_error``, ``workflow_timeout`` and ``filters_unavailable``: the API says them at any
+point of its work. ``quote_already_redeemed`` is a refusal unless an earlier attempt of the call was lost.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from random import Random
 from typing import Final, Literal, TypeAlias
 
 from cleanlist_async import facts
-from cleanlist_async.errors import APIError
+from cleanlist_async.errors import APIError, Envelope
 
 RetrySafety: TypeAlias = Literal["safe", "conditional", "never"]
 """``safe``: reads, and free changes that come to the same when repeated. ``conditional``: may carry a quote
 or an idempotency key, and is safe when it does. ``never``: paid, no key."""
 
-_REFUSALS: Final = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422})
-_REFUSING_CODES: Final = frozenset(
-    {
-        "quote_expired",
-        "quote_invalid",
-        "quote_mismatch",
-        "quote_required",
-        "estimate_token_mismatch",
-        "spend_cap_exceeded",
-        "approval_required",
-        "insufficient_credits",
-        "version_deprecated",
-        "feature_not_available",
-        "not_enabled",
-    }
+_TOO_MANY_REQUESTS: Final = 429
+_UNCLEAR_CODES: Final = frozenset({"internal_error", "workflow_timeout", "filters_unavailable"})
+_REDEEMED: Final = "quote_already_redeemed"
+_QUOTE_CODES: Final = (
+    "quote_expired",
+    "quote_invalid",
+    "quote_mismatch",
+    "quote_required",
+    "estimate_token_mismatch",
+    _REDEEMED,
 )
-"""What the API says before it does anything, with whatever status: a stale quote is "400 or 409"."""
-_REFUSALS_OF_GATEWAYS: Final = frozenset({413, 429})
+REFUSING_CODES: Final[Mapping[str, frozenset[int]]] = {
+    **dict.fromkeys(
+        (
+            "validation_error",
+            "insufficient_credits",
+            "spend_cap_exceeded",
+            "approval_required",
+            "invalid_filter_id",
+            "field_mapping_required",
+            "missing_column",
+            "invalid_cursor",
+            "provider_not_connected",
+            "invalid_token",
+            "insufficient_scope",
+            "feature_gated",
+            "list_cap_reached",
+            "list_protected",
+            "not_found",
+            "list_not_found",
+            "task_not_found",
+            "folder_not_found",
+            "rate_limited",
+        ),
+        frozenset[int](),
+    ),
+    **dict.fromkeys(_QUOTE_CODES, frozenset({409})),
+    "version_deprecated": frozenset({410}),
+    "feature_not_available": frozenset({501}),
+    "not_enabled": frozenset({503}),
+}
+"""The codes of docs.cleanlist.ai/mcp-api/errors that mean that a request was not taken.
+
+Each with the statuses that fit it beside those of every refusal: a stale quote is "400 or 409".
+"""
+_REFUSING_STATUSES: Final[Mapping[Envelope, frozenset[int]]] = {
+    "error": frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422}),
+    "detail": frozenset({400, 401, 402, 403, 404, 413, 422}),
+    "none": frozenset({413}),
+}
+"""For ``detail`` those of docs.cleanlist.ai/api-reference/errors; 413 is a refusal whoever sends it."""
 
 
 class Proof(Enum):
@@ -45,16 +92,27 @@ class Proof(Enum):
     NONE = "it may have been processed"
 
 
-def proof_of(*, sent: bool, error: APIError | None) -> Proof:
-    """Classify a failed attempt by what left and by what the server answered, if it did."""
+def proof_of(*, sent: bool, error: APIError | None, lost: bool = False) -> Proof:
+    """Classify a failed attempt by what left and by what the server answered, if it did.
+
+    *lost*: an earlier attempt of the same call may have been processed, and so have redeemed its quote.
+    """
     if not sent:
         return Proof.NOT_SENT
-    if error is None or error.status is None or error.code == "quote_already_redeemed":
+    if error is None or (lost and error.code == _REDEEMED):
         return Proof.NONE
-    refused = error.status in _REFUSALS_OF_GATEWAYS
-    refused |= error.envelope != "none" and error.status in _REFUSALS
-    refused |= error.status >= 400 and error.envelope == "error" and error.code in _REFUSING_CODES
-    return Proof.REFUSED if refused else Proof.NONE
+    return Proof.REFUSED if _is_refusal(error) else Proof.NONE
+
+
+def _is_refusal(error: APIError) -> bool:
+    if error.code in _UNCLEAR_CODES:
+        return False
+    if error.status == _TOO_MANY_REQUESTS:
+        return True
+    statuses = _REFUSING_STATUSES[error.envelope]
+    if error.envelope == "error" and (own := REFUSING_CODES.get(error.code)) is not None:
+        return error.status in statuses | own
+    return error.status in statuses and not error.retryable
 
 
 def backoff_s(attempt: int, rng: Random, asked_s: float | None = None) -> float:

@@ -77,6 +77,7 @@ def malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
 
 def unknown_outcome(operation: str, error: CleanlistError, exchange: Exchange) -> UnknownOutcomeError:
     """Return the error for a paid call that may have been processed; *error* is what its attempt came to."""
+    error.billed = "unknown"
     unknown = UnknownOutcomeError(
         f"{operation} was sent, and may have been processed: {error.problem}",
         fix="It is not sent again for you. Check the portal before you repeat it.",

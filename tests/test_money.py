@@ -15,7 +15,8 @@ from cleanlist_async.testing import MemoryNetwork
 from tests.support.clients import ACCEPTED, ADA, ANSWERS, CALLS, Served, outcome_of, respond, virtually
 
 HTML = b"<html><body>Sign in to the proxy</body></html>"
-REFUSALS = {400, 401, 402, 403, 404, 405, 413, 415, 422}
+ON_THE_PAGE = {400, 401, 402, 403, 404, 413, 422}
+REFUSALS = {"detail": ON_THE_PAGE, "error": ON_THE_PAGE | {405, 415}}
 
 BODIES = {
     "detail": lambda status: {"detail": f"no: {status}"},
@@ -92,8 +93,7 @@ def test_every_status_in_every_form(form):
             lambda request, number, status=status: respond(BODIES[form](status), status)
         )
         assert requests == 1, status
-        by_the_api = form in {"detail", "error"}
-        if (status in REFUSALS and by_the_api) or status == 413:
+        if status in REFUSALS.get(form, {413}):
             assert isinstance(outcome, errors.APIError), (status, outcome)
             assert outcome.status == status
             assert (outcome.billed, outcome.safe_to_retry, outcome.retryable) == ("no", True, False)
@@ -121,15 +121,37 @@ def test_a_5xx_that_says_it_is_retryable_is_not_repeated(status):
     assert str(outcome).startswith("req_1:")
 
 
-def test_a_redeemed_quote_and_a_409_may_have_been_accepted():
-    for status, code in ((400, "quote_already_redeemed"), (409, "conflict")):
-        outcome, requests = submit(
-            lambda request, number, status=status, code=code: respond(
-                {"error": {"code": code, "problem": "x"}}, status
-            )
-        )
+def test_a_409_may_have_been_accepted():
+    conflict = {"error": {"code": "conflict", "problem": "x"}}
+    outcome, requests = submit(lambda request, number: respond(conflict, 409))
+    assert_unknown(outcome)
+    assert requests == 1
+
+
+@pytest.mark.parametrize("code", ["internal_error", "workflow_timeout", "filters_unavailable", "brand_new"])
+def test_a_4xx_that_is_no_refusal_is_not_repeated(code):
+    said = {"error": {"code": code, "problem": "x", "retryable": True, "request_id": "req_1"}}
+    for status in (400, 404, 422):
+        outcome, requests = submit(lambda request, number, status=status: respond(said, status))
         assert_unknown(outcome)
         assert requests == 1
+        assert (outcome.status, outcome.code, outcome.request_id) == (status, code, "req_1")
+        assert (outcome.answer.billed, outcome.answer.safe_to_retry) == ("unknown", False)
+
+
+def test_a_used_quote_on_the_only_attempt_cost_nothing_and_warns_of_an_earlier_call():
+    used = {"error": {"code": "quote_already_redeemed", "problem": "Used.", "fix": "Estimate again."}}
+    outcome, requests = submit(lambda request, number: respond(used, 400))
+    assert type(outcome) is errors.QuoteAlreadyRedeemedError
+    assert (outcome.billed, outcome.safe_to_retry, outcome.retryable, requests) == ("no", True, False, 1)
+    assert "an earlier call may have bought with it" in str(outcome).lower()
+
+
+def test_the_code_of_a_429_with_another_status_does_not_repeat_for_ever():
+    said = {"error": {"code": "rate_limited", "problem": "x", "retryable": True}}
+    outcome, requests = submit(lambda request, number: respond(said, 400), max_retries=2)
+    assert type(outcome) is errors.RateLimitError
+    assert requests == 3
 
 
 LIMITED = {

@@ -1,4 +1,4 @@
-"""The money rule, back-off and the retry quota."""
+"""Back-off and the retry quota."""
 
 from __future__ import annotations
 
@@ -7,67 +7,7 @@ from random import Random
 import pytest
 
 from cleanlist_async import facts
-from cleanlist_async.errors import APIError, Envelope
-from cleanlist_async.retry import Proof, RetryQuota, backoff_s, pause_s, proof_of
-
-ENVELOPES: tuple[Envelope, ...] = ("error", "detail", "none")
-
-
-def proof(status: int | None, envelope: Envelope = "detail", code: str = "unknown") -> Proof:
-    return proof_of(sent=True, error=APIError("no", status=status, envelope=envelope, code=code))
-
-
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 413, 415, 422])
-@pytest.mark.parametrize("envelope", ["error", "detail"])
-def test_a_refusal_in_the_apis_own_words_is_proof(status: int, envelope: Envelope) -> None:
-    assert proof(status, envelope) is Proof.REFUSED
-
-
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 415, 422])
-def test_the_same_from_a_gateway_is_none(status: int) -> None:
-    assert proof(status, "none") is Proof.NONE
-
-
-@pytest.mark.parametrize("envelope", ENVELOPES)
-@pytest.mark.parametrize("status", [413, 429])
-def test_too_large_and_too_many_are_proof_whoever_says_so(status: int, envelope: Envelope) -> None:
-    assert proof(status, envelope) is Proof.REFUSED
-
-
-@pytest.mark.parametrize("envelope", ENVELOPES)
-@pytest.mark.parametrize(
-    "status",
-    [
-        None,
-        *range(100, 104),
-        200,
-        202,
-        301,
-        302,
-        307,
-        308,
-        408,
-        409,
-        410,
-        418,
-        425,
-        451,
-        499,
-        *range(500, 600),
-    ],
-)
-def test_nothing_else_is(status: int | None, envelope: Envelope) -> None:
-    assert proof(status, envelope) is Proof.NONE
-
-
-def test_a_redeemed_quote_may_have_been_redeemed_by_us() -> None:
-    assert proof(400, "error", "quote_already_redeemed") is Proof.NONE
-
-
-def test_no_answer_proves_something_only_if_not_a_byte_left() -> None:
-    assert proof_of(sent=True, error=None) is Proof.NONE
-    assert proof_of(sent=False, error=None) is Proof.NOT_SENT
-    assert proof_of(sent=False, error=APIError("no", status=500)) is Proof.NOT_SENT
+from cleanlist_async.retry import RetryQuota, backoff_s, pause_s
 
 
 def test_backoff_doubles_up_to_its_cap_with_jitter() -> None:

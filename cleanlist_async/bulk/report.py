@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from cleanlist_async.contacts import Contact
-from cleanlist_async.errors import JSON, CleanlistError
+from cleanlist_async.errors import JSON, Billed, CleanlistError
 from cleanlist_async.facts import EnrichmentType
 
 ResultStatus: TypeAlias = Literal["found", "not_found", "invalid", "pending", "unknown", "failed"]
@@ -58,6 +58,28 @@ class EnrichmentResult:
     def credits(self) -> float:
         """Credits charged where the server says so, else estimated."""
         return self.credits_estimated if self.credits_charged is None else self.credits_charged
+
+    @property
+    def billed(self) -> Billed:
+        """Whether this contact was paid for: ``"no"``, ``"yes"`` or ``"unknown"``.
+
+        By the server's word where it gave one, else by the price list, on which nothing found costs nothing
+        (docs.cleanlist.ai/api-reference/enrichment-types). So ``invalid``, ``failed`` and ``not_found`` are
+        ``"no"``, as is a duplicate: its first has paid. ``unknown`` is ``"unknown"``, and so is ``pending``
+        unless its type is ``none``, which is free. So is ``prospecting_only`` with nothing of the contact
+        itself: it is billed by the contacts that it discovered, and their number is not told.
+        """
+        if self.status == "unknown":
+            return "unknown"
+        if self.credits > 0:
+            return "yes"
+        may_cost = self.status == "pending" and self.enrichment_type != "none"
+        may_cost |= (
+            self.status == "found"
+            and self.enrichment_type == "prospecting_only"
+            and self.duplicate_of is None
+        )
+        return "unknown" if may_cost and self.credits_charged is None else "no"
 
 
 @dataclass(slots=True)

@@ -1,14 +1,14 @@
-"""What the end of a submit means for its chunk. Pure: the whole of the money rule in one table.
+"""What the end of a submit means for its chunk. Pure; `retry.proof_of` has the answers that refuse.
 
 ======================================================================  ==========
 what came of the attempt                                                 the chunk is
 ======================================================================  ==========
 not a byte left                                                          PLANNED
 2xx that names a workflow, however torn or odd                           ACCEPTED
-429; a quote that has gone stale                                         PLANNED
-400, 401, 402, 403, 404, 405, 413, 415, 422 in the API's own words       PLANNED or REFUSED
-the same from a proxy, a login page, nobody (429 and 413 apart)          UNKNOWN
-2xx without a workflow, 3xx, 408, 409, 425, 499, 5xx, a broken answer    UNKNOWN
+a refusal by 429; of a quote that has gone stale                         PLANNED
+any other refusal                                                        PLANNED or REFUSED
+a quote that is used up, perhaps by an attempt of an earlier process     UNKNOWN
+2xx without a workflow, 3xx, 5xx, any other answer, a broken one         UNKNOWN
 ======================================================================  ==========
 """
 
@@ -25,6 +25,7 @@ from cleanlist_async.errors import (
     CleanlistError,
     InsufficientCreditsError,
     PermissionDeniedError,
+    QuoteAlreadyRedeemedError,
     RateLimitError,
     UnknownOutcomeError,
     VersionDeprecatedError,
@@ -64,7 +65,7 @@ def classify(error: CleanlistError, *, intended: bool) -> Verdict:
     if not intended:
         again = isinstance(error, APIConnectionError | RateLimitError)
         return Verdict(ChunkState.PLANNED, Next.TRY_AGAIN if again else Next.PAUSE, "not sent")
-    if isinstance(error, UnknownOutcomeError):
+    if isinstance(error, UnknownOutcomeError | QuoteAlreadyRedeemedError):
         return Verdict(ChunkState.UNKNOWN, Next.GO_ON, "ambiguous")
     if isinstance(error, (APIConnectionError, RateLimitError, *STALE)):
         return Verdict(ChunkState.PLANNED, Next.TRY_AGAIN, "rejected")

@@ -21,7 +21,9 @@ RESULT: Final = (
     "place, status, email, email_status, phones, task_id, workflow_id, error, credits_charged,"
     " credits_estimated, request_id, cached, raw"
 )
-_LEAN_RESULT: Final = RESULT.removesuffix("raw") + "NULL"
+_TYPE: Final = "(SELECT enrichment_type FROM job)"
+_WHOLE_RESULT: Final = f"{RESULT}, {_TYPE}"
+_LEAN_RESULT: Final = f"{RESULT.removesuffix('raw')} NULL, {_TYPE}"
 
 
 class JournalQueries:
@@ -116,13 +118,13 @@ class JournalQueries:
 
     def results_of(self, chunk: ChunkRow, contacts: Mapping[int, Contact]) -> list[EnrichmentResult]:
         """Return the results of a chunk that are on the disk, with their contacts."""
-        query = f"SELECT {RESULT} FROM results WHERE chunk = ? ORDER BY place"  # noqa: S608
+        query = f"SELECT {_WHOLE_RESULT} FROM results WHERE chunk = ? ORDER BY place"  # noqa: S608
         found = (from_row(row, contacts) for row in self._db.rows(query, (chunk.number,)))
         return [result for result in found if result is not None]
 
     def result_at(self, place: int, contact: Contact) -> EnrichmentResult | None:
         """Return the result at one place of the input."""
-        row = self._db.row(f"SELECT {RESULT} FROM results WHERE place = ?", (place,))  # noqa: S608
+        row = self._db.row(f"SELECT {_WHOLE_RESULT} FROM results WHERE place = ?", (place,))  # noqa: S608
         return from_row(row, {place: contact}) if row else None
 
     def has_result(self, chunk: int) -> set[int]:

@@ -124,9 +124,8 @@ def as_row(result: EnrichmentResult, request_id: str | None, *, cached: bool) ->
 
 def from_row(row: tuple[object, ...], contacts: Mapping[int, Contact]) -> EnrichmentResult | None:
     """Read a result from its row; None for a contact that was not asked for."""
-    (place, status, email, email_status, phones, task_id, workflow_id, error, charged, estimated, *_, raw) = (
-        row
-    )
+    place, status, email, email_status, phones, task_id, workflow_id, error, charged, estimated, *rest = row
+    *_, raw, enrichment_type = rest
     contact = contacts.get(cast("int", place))
     if contact is None:
         return None
@@ -141,6 +140,7 @@ def from_row(row: tuple[object, ...], contacts: Mapping[int, Contact]) -> Enrich
         task_id=cast("str | None", task_id),
         workflow_id=cast("str | None", workflow_id),
         error=cast("str | None", error),
+        enrichment_type=cast("EnrichmentType", enrichment_type),
         credits_charged=cast("float | None", charged),
         credits_estimated=cast("float", estimated),
         raw=cast("dict[str, JSON] | None", json.loads(cast("str", raw)) if raw else None),

@@ -131,7 +131,7 @@ class PublicAPI:
         prepared = _all_valid(contacts)
         check_enrichment_type(enrichment_type)
         check_webhook_url(webhook_url)
-        call = submit_call(lambda: bulk_body(prepared, enrichment_type, webhook_url))
+        call = Call(SUBMIT_BULK, content=lambda: bulk_body(prepared, enrichment_type, webhook_url))
         return (await self._call(call)).value
 
     async def bulk_status(
@@ -160,8 +160,18 @@ def submit_call(
     see_it_through: bool = False,
     before_retry: Callable[[], None] | None = None,
 ) -> Call[BulkSubmission]:
-    """Describe a submit; *content* builds its body when it is admitted."""
-    return Call(SUBMIT_BULK, kind, content=content, see_it_through=see_it_through, before_retry=before_retry)
+    """Describe a submit whose results will be joined to its contacts; *content* builds it when admitted.
+
+    So the answer is not for it if it names the workflow of other contacts.
+    """
+    return Call(
+        SUBMIT_BULK,
+        kind,
+        content=content,
+        own_workflow=True,
+        see_it_through=see_it_through,
+        before_retry=before_retry,
+    )
 
 
 def status_call(

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final, Literal
 
 import anyio
@@ -108,6 +109,7 @@ class StrictServer:
         self._hit_rate = hit_rate
         self._rows = rows
         self._tasks: dict[str, tuple[Workflow, int]] = {}
+        self._numbers = count(1)
 
     @property
     def rejections(self) -> list[RecordedRequest]:
@@ -201,7 +203,7 @@ class StrictServer:
         )
 
     def _accept(self, contacts: list[Contact], enrichment_type: str, now: float) -> Workflow:
-        number = len(self.workflows) + 1
+        number = next(self._numbers)
         workflow = Workflow(
             workflow_id=f"public_bulk_{number:08x}-0000-4000-8000-000000000000",
             contacts=contacts,

@@ -21,13 +21,16 @@ HTML = "<html>Please log in</html>"
 ENVELOPE = {"error": {"code": "bad", "problem": "No.", "retryable": False}}
 
 REFUSED = [
-    Fault(SUBMIT, status=status, body=body) for status in (400, 404, 405, 415) for body in (DETAIL, ENVELOPE)
+    *(Fault(SUBMIT, status=status, body=DETAIL) for status in (400, 404)),
+    *(Fault(SUBMIT, status=status, body=ENVELOPE) for status in (400, 404, 405, 415)),
 ]
 AMBIGUOUS = [
     *(Fault(SUBMIT, status=status, body=HTML) for status in (400, 401, 402, 403, 404, 405, 415, 422)),
-    *(Fault(SUBMIT, status=status, body=DETAIL) for status in (408, 409, 425, 499, 500, 502, 503, 504)),
+    *(Fault(SUBMIT, status=status, body=DETAIL) for status in (405, 408, 409, 415, 425, 499, 500, 504)),
     *(Fault(SUBMIT, status=status, body="") for status in (301, 302, 307, 500, 404)),
     Fault(SUBMIT, status=500, body={"error": {"code": "internal_error", "problem": "x", "retryable": True}}),
+    Fault(SUBMIT, status=400, body={"error": {"code": "internal_error", "problem": "x"}}),
+    Fault(SUBMIT, status=422, body={"error": {"code": "new", "problem": "x", "retryable": True}}),
     Fault(SUBMIT, status=400, body={"error": {"code": "quote_already_redeemed", "problem": "x"}}),
     Fault(SUBMIT, status=200, body={"status": "processing"}),
     Fault(SUBMIT, status=200, body="garbage"),

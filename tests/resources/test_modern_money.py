@@ -9,6 +9,7 @@ from cleanlist_async import (
     BudgetExceededError,
     CleanlistError,
     DeadlineExceededError,
+    QuoteAlreadyRedeemedError,
     QuoteExpiredError,
     UnknownOutcomeError,
 )
@@ -298,13 +299,28 @@ def test_a_given_quote_is_never_replaced():
     modern(main)
 
 
-def test_a_used_quote_is_unknown_because_an_earlier_call_may_have_bought():
+def test_a_used_quote_buys_nothing_and_warns_of_the_call_that_used_it():
     async def main(here):
         list_id = await list_of(here, 2)
         quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
         await here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id)
         error = await error_of(here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
+        assert isinstance(error, QuoteAlreadyRedeemedError)
+        assert (error.billed, error.safe_to_retry) == ("no", True)
+        assert "An earlier call may have bought with it" in str(error)
+        assert await bought(here) == 1
+
+    modern(main)
+
+
+def test_a_quote_that_a_lost_attempt_may_have_used_is_unknown():
+    async def main(here):
+        list_id = await list_of(here, 2)
+        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+        here.sandbox.add_fault(Fault("*/enrichment/bulk", status=500, when="after"))
+        error = await error_of(here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
         assert (type(error), error.code) == (UnknownOutcomeError, "quote_already_redeemed")
+        assert (error.billed, error.answer.billed) == ("unknown", "unknown")
         assert await bought(here) == 1
 
     modern(main)

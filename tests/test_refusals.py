@@ -1,0 +1,64 @@
+"""What proves that a paid call was not taken: every status, code, flag and form of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from cleanlist_async.decode import decode_error
+from cleanlist_async.errors import APIError
+from cleanlist_async.retry import Proof, proof_of
+from tests.support.refusals import DOCUMENTED, UNCLEAR, Said, answers, is_refusal
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def decoded(said: Said) -> APIError:
+    return decode_error(said.status, {}, said.body, method="POST", path="/p", now=NOW)
+
+
+def wrong(said: Iterator[Said]) -> list[Said]:
+    """The answers of which the package and the pages of the API think differently."""
+    return [
+        one
+        for one in said
+        if (proof_of(sent=True, error=decoded(one)) is Proof.REFUSED) is not is_refusal(one)
+    ]
+
+
+def test_an_answer_is_proof_exactly_if_the_pages_of_the_api_say_so():
+    assert wrong(answers()) == []
+
+
+def test_no_other_status_is_proof_whatever_the_answer_says():
+    others = tuple(
+        status
+        for status in (*range(100, 103), *range(200, 600))
+        if status not in {400, 401, 402, 403, 404, 405, 409, 410, 413, 415, 422, 429, 501, 503}
+    )
+    codes = ("insufficient_credits", "rate_limited", "not_enabled", "internal_error", "brand_new")
+    said = [Said(status, "error", code, flag) for status in others for code in codes for flag in (None, True)]
+    said += [Said(status, "detail") for status in others]
+    assert not [one for one in said if is_refusal(one)], "the table of the test agrees"
+    assert wrong(iter(said)) == []
+
+
+def test_every_documented_pair_but_the_unclear_ones_is_proof():
+    for code, status in DOCUMENTED.items():
+        refused = proof_of(sent=True, error=decoded(Said(status, "error", code, flag=False))) is Proof.REFUSED
+        assert refused is (code not in UNCLEAR), code
+
+
+def test_a_used_quote_is_no_proof_once_an_attempt_was_lost():
+    used = decoded(Said(400, "error", "quote_already_redeemed", flag=False))
+    assert proof_of(sent=True, error=used) is Proof.REFUSED
+    assert proof_of(sent=True, error=used, lost=True) is Proof.NONE
+    other = decoded(Said(400, "error", "quote_expired", flag=False))
+    assert proof_of(sent=True, error=other, lost=True) is Proof.REFUSED
+
+
+def test_no_answer_proves_something_only_if_not_a_byte_left():
+    assert proof_of(sent=True, error=None) is Proof.NONE
+    assert proof_of(sent=True, error=APIError("no", status=None)) is Proof.NONE
+    assert proof_of(sent=False, error=None) is Proof.NOT_SENT
+    assert proof_of(sent=False, error=APIError("no", status=500)) is Proof.NOT_SENT
