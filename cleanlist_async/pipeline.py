@@ -15,7 +15,7 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call, CallOptions, Operation, Reply
-from cleanlist_async.decode import request_id_of, salvage_workflow_id
+from cleanlist_async.decode import is_large, request_id_of, salvage_workflow_id
 from cleanlist_async.errors import (
     JSON,
     APIError,
@@ -94,7 +94,7 @@ class Pipeline:
             while True:
                 send = await self._admit(call, options, told)
                 await self._perform(send, see_it_through=call.see_it_through)
-                outcome = self._judge(call, send)
+                outcome = await self._judge(call, send)
                 exchange, send = send.exchange, None
                 if isinstance(outcome, Reply):
                     return told.replied(outcome)
@@ -249,7 +249,7 @@ class Pipeline:
 
     # -- reading the answer --------------------------------------------------------------------
 
-    def _judge(self, call: Call[T], send: _Send) -> Reply[T] | CleanlistError:
+    async def _judge(self, call: Call[T], send: _Send) -> Reply[T] | CleanlistError:
         exchange = send.exchange
         if exchange.halted is not None:
             return exchange.halted
@@ -257,7 +257,7 @@ class Pipeline:
             return self._failed(call, exchange, send.error)
         if not exchange.status:
             return self._failed(call, exchange, no_answer(exchange))
-        value = self._read(call, exchange)
+        value = await self._read(call, send)
         if isinstance(value, CleanlistError):
             return self._failed(call, exchange, value)
         self._quota.refund()
@@ -266,8 +266,18 @@ class Pipeline:
             self._remember_origin(value, send)
         return Reply(value, send.permit.key, request_id_of(exchange.headers))
 
-    def _read(self, call: Call[T], exchange: Exchange) -> T | CleanlistError:
-        value = read_value(call, exchange)
+    async def _read(self, call: Call[T], send: _Send) -> T | CleanlistError:
+        exchange = send.exchange
+        if is_large(exchange.body):
+            try:
+                with _shielded(call.see_it_through):
+                    loop = asyncio.get_running_loop()
+                    value = await loop.run_in_executor(None, read_value, call, exchange)
+            except BaseException:
+                self._note_detached(send)
+                raise
+        else:
+            value = read_value(call, exchange)
         if isinstance(value, CleanlistError) or call.belongs(value):
             return value
         self._transport.renew()  # its connection is one answer behind, and would stay so

@@ -8,7 +8,7 @@ prove the order; else by what it carries; and a row that fits nobody, or two peo
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -129,7 +129,12 @@ class _Match:
 
     def _stands_out(self, row: _Row) -> bool:
         """Whether a row is at its place and no other row has its name: enough where not all are in sight."""
-        return row.agrees and sum(other.name == row.name for other in self._rows) == 1
+        return row.agrees and self._bearers[row.name] == 1
+
+    @cached_property
+    def _bearers(self) -> Counter[Name]:
+        """How many rows have each name."""
+        return Counter(row.name for row in self._rows)
 
     def give_by_order(self) -> None:
         """Give what is left by position, if the other rows prove that ids follow the order of contacts."""

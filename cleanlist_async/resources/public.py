@@ -86,9 +86,21 @@ SUBMIT_BULK: Final = Operation(
     salvage=_salvaged,
     max_answer_bytes=facts.MAX_SUBMIT_ANSWER_BYTES,
 )
-BULK_STATUS: Final = Operation("bulk_status", "GET", f"{PUBLIC_PREFIX}/enrich/status", "safe", _read_status)
+BULK_STATUS: Final = Operation(
+    "bulk_status",
+    "GET",
+    f"{PUBLIC_PREFIX}/enrich/status",
+    "safe",
+    _read_status,
+    max_answer_bytes=facts.MAX_STATUS_BYTES,
+)
 WEBHOOK_DELIVERIES: Final = Operation(
-    "webhook_deliveries", "GET", f"{PUBLIC_PREFIX}/webhooks/deliveries", "safe", _reader(WebhookDeliveries)
+    "webhook_deliveries",
+    "GET",
+    f"{PUBLIC_PREFIX}/webhooks/deliveries",
+    "safe",
+    _reader(WebhookDeliveries),
+    max_answer_bytes=facts.MAX_SUBMIT_ANSWER_BYTES,
 )
 
 OPERATIONS: Final = (VALIDATE_KEY, CREDITS_BALANCE, SUBMIT_BULK, BULK_STATUS, WEBHOOK_DELIVERIES)
