@@ -41,7 +41,7 @@ MAX_ANSWER_BYTES: Final = 6_000_000
 """12 kB for each of 500 leads, 600 bytes for each of the 10,000 results of a smart agent."""
 MAX_ITEMS: Final = 10_000
 """Items of one list in an answer: the results of a smart agent, of which nothing else has more."""
-MAX_ANSWER_VALUES: Final = 150_000
+MAX_ANSWER_VALUES: Final = 120_000
 """JSON values of one answer. Three bytes, as in ``{},``, can take a hundred in memory."""
 LARGE_ANSWER_BYTES: Final = 500_000
 LARGE_ANSWER_VALUES: Final = 10_000
