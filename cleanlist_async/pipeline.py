@@ -68,6 +68,8 @@ class Pipeline:
         self._transport = transport
         self._quota = RetryQuota()
         self._origins: dict[str, Origin] = {}
+        self._large_answer = anyio.Lock(fast_acquire=True)
+        """Large answers are read one after the other: several threads would leave the loop no turn between."""
         self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
         self._on_event = on_event
         limiter.watch(self)
@@ -271,8 +273,9 @@ class Pipeline:
         if is_large(exchange.body):
             try:
                 with _shielded(call.see_it_through):
-                    loop = asyncio.get_running_loop()
-                    value = await loop.run_in_executor(None, read_value, call, exchange)
+                    async with self._large_answer:
+                        loop = asyncio.get_running_loop()
+                        value = await loop.run_in_executor(None, read_value, call, exchange)
             except BaseException:
                 self._note_detached(send)
                 raise

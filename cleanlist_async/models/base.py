@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from cleanlist_async import facts
 from cleanlist_async.errors import JSON
@@ -22,10 +22,6 @@ def _aware(moment: datetime) -> datetime:
 
 Moment: TypeAlias = Annotated[datetime, AfterValidator(_aware)]
 """A time in any of the API's formats: epoch seconds or milliseconds, ISO 8601, or without a zone (UTC)."""
-
-_T = TypeVar("_T")
-Items: TypeAlias = Annotated[tuple[_T, ...], Field(max_length=facts.MAX_ITEMS)]
-"""A list of the answer's. Making models takes far more time and memory than parsing what they are made of."""
 
 
 class Answer(BaseModel):
@@ -53,6 +49,10 @@ class ModernAnswer(Answer):
         """Read *answer*. Raises ValueError when nothing in it is of this kind."""
         if not isinstance(answer, dict) or (cls.known_by and not any(n in answer for n in cls.known_by)):
             raise ValueError(f"not a {cls.__name__}")
+        if any(isinstance(items, list) and len(items) > facts.MAX_ITEMS for items in answer.values()):
+            raise ValueError(
+                f"a {cls.__name__} of too many items"
+            )  # to make models takes longer than to parse
         said = answer
         for _ in range(_ROUNDS):
             try:
@@ -61,8 +61,6 @@ class ModernAnswer(Answer):
                 if problem.error_count() > _MOST_ERRORS:
                     break
                 bad = problem.errors(include_url=False, include_context=False, include_input=False)
-            if any(error["type"] == "too_long" for error in bad):
-                break
             answer = _without(_copy(answer), [error["loc"] for error in bad])
         raise ValueError(f"not a {cls.__name__}")
 

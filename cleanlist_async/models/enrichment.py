@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from cleanlist_async.ids import WorkflowId
-from cleanlist_async.models.base import Envelope, Items, ModernAnswer, Number
+from cleanlist_async.models.base import Envelope, ModernAnswer, Number
 from cleanlist_async.models.rows import is_failed, is_final
 
 
@@ -71,7 +71,7 @@ class TaskEnrichment(Envelope):
     status: str = ""
     total_entities: int = 0
     credits_reserved: Number | None = None
-    results: Items[EntityResult] = ()
+    results: tuple[EntityResult, ...] = ()
 
 
 class ListEnrichment(Envelope):

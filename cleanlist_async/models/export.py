@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from cleanlist_async.models.base import Envelope, Items, ModernAnswer, Moment
+from cleanlist_async.models.base import Envelope, ModernAnswer, Moment
 
 
 class CsvExport(ModernAnswer):
@@ -32,6 +32,6 @@ class JsonExportPage(Envelope):
     essential: ClassVar = ("leads",)
 
     list_id: str = ""
-    leads: Items[dict[str, Any]] = ()
+    leads: tuple[dict[str, Any], ...] = ()
     total: int = 0
     cursor: str | None = None

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from cleanlist_async.errors import JSON
 from cleanlist_async.ids import WorkflowId
-from cleanlist_async.models.base import Envelope, Items, ModernAnswer, Moment, Number
+from cleanlist_async.models.base import Envelope, ModernAnswer, Moment, Number
 from cleanlist_async.models.rows import AsBuilt, Row, Text, text_of
 
 
@@ -31,7 +31,7 @@ class LeadListsPage(Envelope):
     known_by: ClassVar = ("lists",)
     essential: ClassVar = ("lists",)
 
-    lists: Items[LeadListSummary] = ()
+    lists: tuple[LeadListSummary, ...] = ()
     total: int = 0
     cursor: str | None = None
 

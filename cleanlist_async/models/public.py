@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, StringConstraints, model_validator
 from cleanlist_async import facts
 from cleanlist_async.errors import JSON
 from cleanlist_async.ids import ContactTaskId
-from cleanlist_async.models.base import Answer, Items
+from cleanlist_async.models.base import Answer
 from cleanlist_async.models.rows import AsBuilt, EnrichmentRow, is_failed, is_final
 
 _ROW_LISTS: Final = ("results", "tasks", "data", "result", "rows")
@@ -159,7 +159,7 @@ class WebhookDelivery(Answer):
 class WebhookDeliveries(Answer):
     """The delivery log of one workflow (``GET /webhooks/deliveries``), in the server's order."""
 
-    deliveries: Items[WebhookDelivery] = ()
+    deliveries: tuple[WebhookDelivery, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -194,4 +194,6 @@ def _first(row: Mapping[str, JSON], *names: str) -> JSON:
 
 
 def _objects(items: Sequence[JSON | WebhookDelivery]) -> list[dict[str, JSON] | WebhookDelivery]:
+    if len(items) > facts.MAX_ITEMS:
+        raise ValueError("more attempts than a webhook has")
     return [item for item in items if isinstance(item, dict | WebhookDelivery)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from cleanlist_async.models.base import Envelope, Items, ModernAnswer, Number
+from cleanlist_async.models.base import Envelope, ModernAnswer, Number
 from cleanlist_async.models.enrichment import Company
 
 
@@ -30,10 +30,10 @@ class _SearchPage(Envelope):
 class PeoplePage(_SearchPage):
     """People that match."""
 
-    results: Items[PersonFound] = ()
+    results: tuple[PersonFound, ...] = ()
 
 
 class CompaniesPage(_SearchPage):
     """Companies that match."""
 
-    results: Items[Company] = ()
+    results: tuple[Company, ...] = ()

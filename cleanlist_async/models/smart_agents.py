@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from cleanlist_async.ids import EnvelopeTaskId, SmartAgentTaskId
-from cleanlist_async.models.base import Envelope, Items, ModernAnswer, Moment, Number, Remarks
+from cleanlist_async.models.base import Envelope, ModernAnswer, Moment, Number, Remarks
 from cleanlist_async.models.rows import is_failed, is_final
 
 
@@ -47,7 +47,7 @@ class SmartAgentRuns(Envelope):
     known_by: ClassVar = ("runs",)
     essential: ClassVar = ("runs",)
 
-    runs: Items[SmartAgentRun] = ()
+    runs: tuple[SmartAgentRun, ...] = ()
     total: int = 0
 
 
@@ -70,7 +70,7 @@ class SmartAgentResults(Envelope):
     total: int = 0
     succeeded: int = 0
     failed: int = 0
-    results: Items[SmartAgentResult] = ()
+    results: tuple[SmartAgentResult, ...] = ()
 
     @property
     def is_final(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from cleanlist_async.models.base import Envelope, Items, ModernAnswer, Moment, Number
+from cleanlist_async.models.base import Envelope, ModernAnswer, Moment, Number
 
 
 class Whoami(Envelope):
@@ -75,7 +75,7 @@ class ApiKeys(ModernAnswer):
     known_by: ClassVar = ("keys",)
     essential: ClassVar = ("keys",)
 
-    keys: Items[ApiKey] = ()
+    keys: tuple[ApiKey, ...] = ()
 
 
 class UsageGroup(ModernAnswer):
@@ -97,4 +97,4 @@ class UsageReport(ModernAnswer):
     total_calls: int = 0
     total_credits_spent: Number | None = None
     total_errors: int = 0
-    rows: Items[UsageGroup] = ()
+    rows: tuple[UsageGroup, ...] = ()

@@ -138,7 +138,7 @@ def listing(case: str, name: str, most_bytes: int) -> bytes:
         "quotes": lambda: b'"' * (most_bytes - 10),
         "letters of an id": lambda: b'"workflow_id":' * (most_bytes // 15),
         "not a number": lambda: _filled(_forever(b"NaN"), name, most_bytes, _VALUES),
-        "half a letter": lambda: _HEAD + b',"a":"' + rb"\ud800" * (most_bytes // 7) + b'"}',
+        "half a letter": lambda: _HEAD + b',"a":"' + rb"\ud800" * ((most_bytes - 400) // 6) + b'"}',
     }
     return made[case]()
 

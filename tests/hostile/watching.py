@@ -16,7 +16,7 @@ from unittest.mock import patch
 import httpx
 
 from cleanlist_async import AsyncCleanlist, CleanlistError, RateLimiter, RateLimits, facts
-from cleanlist_async.webhooks import WebhookReceiver
+from cleanlist_async.webhooks.receiver import WebhookReceiver
 from tests.hostile.answers import hostile_server, listing
 from tests.hostile.entries import ENTRIES
 from tests.support.clients import NoPatience
@@ -108,7 +108,6 @@ async def measure(url: str, case: str, name: str) -> Measured:
     )
     with patch.object(httpx, "create_ssl_context", _tls):
         async with client:
-            gc.collect()
             memory = PeakMemory()
             async with watched() as watchdog:
                 measured.outcome, measured.is_typed = await _outcome(entry.call(client))
