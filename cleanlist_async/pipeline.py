@@ -98,6 +98,7 @@ class Pipeline:
                 await self._perform(send, see_it_through=call.see_it_through)
                 outcome = await self._judge(call, send)
                 exchange, send = send.exchange, None
+                exchange.body = b""  # read; the traceback of an error would keep it
                 if isinstance(outcome, Reply):
                     return told.replied(outcome)
                 if lost and (value := call.repeated(outcome)) is not None:

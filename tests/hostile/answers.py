@@ -26,15 +26,20 @@ from cleanlist_async.decode import most_values as most_values_of
 IDS = [f"t_{number}" for number in range(250)]
 ACCEPTED = {"workflow_id": "wf_1", "status": "processing", "task_ids": IDS, "total_contacts": 250}
 KNOWN = {
-    **{"workflow_id": "wf_1", "smart_agent_task_id": "wf_1", "status": "completed", "list_id": "l_1"},
-    **{
-        "valid": True,
-        "credits": 1,
-        "quote_id": "q_1",
-        "organization_id": "o_1",
-        "download_url": "https://a.b",
-    },
-    **{"added": 1, "removed": 1, "deleted": True, "company": {}, "rows_imported": 1},
+    "workflow_id": "wf_1",
+    "smart_agent_task_id": "wf_1",
+    "status": "completed",
+    "list_id": "l_1",
+    "valid": True,
+    "credits": 1,
+    "quote_id": "q_1",
+    "organization_id": "o_1",
+    "download_url": "https://a.b",
+    "added": 1,
+    "removed": 1,
+    "deleted": True,
+    "company": {},
+    "rows_imported": 1,
 }
 """What makes an answer look like any operation's own."""
 _HEAD = json.dumps(KNOWN).encode()[:-1]
@@ -263,7 +268,7 @@ class _Server(socketserver.ThreadingTCPServer):
 @contextmanager
 def hostile_server() -> Generator[str]:
     """A server of hostile answers, in a process of its own: its address."""
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.hostile.answers"], stdout=subprocess.PIPE, text=True
     ) as server:
         try:
@@ -275,5 +280,5 @@ def hostile_server() -> Generator[str]:
 
 if __name__ == "__main__":
     with _Server(("127.0.0.1", 0), _Handler) as listening:
-        print(listening.server_address[1], flush=True)
+        print(listening.server_address[1], flush=True)  # noqa: T201
         listening.serve_forever()

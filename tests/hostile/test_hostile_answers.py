@@ -1,4 +1,4 @@
-"""Whatever a server answers, the event loop goes on, memory stays bounded, and the caller gets a typed error."""
+"""Whatever a server answers, the event loop goes on, memory is bounded, and the caller gets a typed error."""
 
 from __future__ import annotations
 

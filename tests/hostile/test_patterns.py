@@ -37,7 +37,7 @@ def patterns() -> dict[tuple[str, str], re.Pattern[str] | re.Pattern[bytes]]:
 
 
 def uses(module: str, name: str) -> set[str]:
-    """Return the methods of a pattern that its module calls: to search costs more than to match from the start."""
+    """Return the methods of a pattern that its module calls: to search costs more than to match."""
     source = Path(importlib.import_module(module).__file__ or "").read_text("utf-8")
     asked = rf"\b(?:{re.escape(name.partition('[')[0])}|pattern)\.(match|fullmatch|search|sub|findall)\("
     return set(re.findall(asked, source))
@@ -76,7 +76,7 @@ def texts(source: str) -> Iterator[str]:
 
 @contextmanager
 def at_most(cpu_s: float) -> Iterator[None]:
-    """Raise TimeoutError after so many CPU seconds of this process; `re` looks for signals while it matches."""
+    """Raise TimeoutError after so many CPU seconds: `re` looks for signals while it matches."""
 
     def give_up(*_: object) -> None:
         raise TimeoutError
