@@ -38,9 +38,12 @@ class Operation(Generic[T]):
     retry: RetrySafety
     parse: Callable[[JSON], T]
     parse_bytes: Callable[[bytes], T | None] = lambda _body: None
-    """Reads an answer that is as it should be without a detour over `parse`; None for any other."""
+    """Reads an answer that is as it should be without a detour over `parse`; None for any other.
+
+    It takes several times the memory that `parse` does, and is not asked for large ones."""
     salvage: Callable[[bytes], T | None] = lambda _body: None
-    max_answer_bytes: int = facts.MAX_ANSWER_BYTES
+    max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES
+    """What is longer is refused unread: by what the operation can return."""
     may_be_empty: bool = False
     """Whether an answer without a body is one: it reads as null."""
 

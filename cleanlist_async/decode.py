@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, cast
+from typing import Final, Literal, cast
 
-from cleanlist_async import errors
+from cleanlist_async import errors, facts
 from cleanlist_async.errors import JSON, APIError, InsufficientCreditsError, RequestValidationError
-from cleanlist_async.field_errors import read_field_errors
+from cleanlist_async.field_errors import FieldErrors, read_field_errors
 from cleanlist_async.redact import one_line, scrub, scrub_json
 
 _REQUEST_ID_HEADERS: Final = (
@@ -28,6 +28,7 @@ _WORKFLOW_ID: Final = re.compile(
 )
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,3})?", re.ASCII)
 _LONGEST_BODY_TEXT: Final = 2_000
+_LONGEST_DATE: Final = 100
 _LONGEST_TEXT_READ: Final = 100_000
 _LONGEST_WAIT_S: Final = 1e9
 _RETRYABLE_STATUSES: Final = frozenset({408, 425})
@@ -99,11 +100,36 @@ _WARNINGS: Final[dict[str, str]] = {
 """What to do, by code, whatever the body says: "estimate again" alone could buy twice."""
 
 
-def parse_json(body: bytes) -> JSON:
-    """Decode *body*, which may not contain NaN or an endless nesting. Raises ValueError."""
+def parse_json(body: bytes, *, is_cut: bool = False) -> JSON:
+    """Decode *body*, which may not contain NaN, an endless nesting or too many values. Raises ValueError.
+
+    Of one that *is_cut*, what came whole is returned.
+    """
     from pydantic_core import from_json  # noqa: PLC0415  # comes with the models, not before a first answer
 
-    return cast("JSON", from_json(body, allow_inf_nan=False, cache_strings="keys"))
+    values = most_values(body)
+    if values > facts.MAX_ANSWER_VALUES:
+        raise ValueError("more values than an answer has")
+    # The names of a few fields that come again and again are made once. To look for a hundred thousand
+    # different ones takes longer than to make them.
+    cached: Literal["keys", "none"] = "keys" if values <= facts.LARGE_ANSWER_VALUES else "none"
+    return cast("JSON", from_json(body, allow_inf_nan=False, cache_strings=cached, allow_partial=is_cut))
+
+
+def most_values(body: bytes) -> int:
+    """Return how many JSON values *body* can hold at most, an object or list counted as two more.
+
+    They take more memory and time than a text does. A comma in a text counts as if it parted two values.
+    """
+    return 1 + body.count(b",") + 2 * (body.count(b"{") + body.count(b"["))
+
+
+def is_large(body: bytes) -> bool:
+    """Whether to decode *body* would keep an event loop from its other work."""
+    size = len(body)
+    return size > facts.LARGE_ANSWER_BYTES or (
+        size > facts.LARGE_ANSWER_VALUES and most_values(body) > facts.LARGE_ANSWER_VALUES
+    )
 
 
 def salvage_workflow_id(body: bytes) -> str | None:
@@ -111,7 +137,7 @@ def salvage_workflow_id(body: bytes) -> str | None:
 
     The run of a smart agent is one too; and the address to poll ends in the id.
     """
-    found = _WORKFLOW_ID.search(body)
+    found = _WORKFLOW_ID.search(body, 0, facts.MAX_SUBMIT_ANSWER_BYTES)
     return (found.group(1) or found.group(2)).decode() if found else None
 
 
@@ -137,7 +163,7 @@ def _header_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)
-    until, sent = _http_date(text), _http_date(headers.get("date", ""))
+    until, sent = _http_date(text[:_LONGEST_DATE]), _http_date(headers.get("date", "")[:_LONGEST_DATE])
     return (until - (sent or now)).total_seconds() if until else None
 
 
@@ -160,15 +186,23 @@ def holds_error(answer: JSON) -> bool:
 
 
 def decode_error(
-    status: int, headers: Mapping[str, str], body: bytes, *, method: str, path: str, now: datetime
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    method: str,
+    path: str,
+    now: datetime,
+    is_cut: bool = False,
 ) -> APIError:
-    """Turn an error answer of any shape into the typed error it means."""
-    content = _content(body)
+    """Turn an error answer of any shape into the typed error it means, as far as it *is_cut* or whole."""
+    content = _content(body, is_cut=is_cut)
     envelope, said = _envelope(content)
     error_class, code = _class_of(_text(said.get("code")), status)
     flag = said.get("retryable")
+    found = read_field_errors(content, said)
     error = error_class(
-        _problem(said, content, status),
+        _problem(said, content, found, status),
         status=status,
         code=code,
         cause=_text(said.get("cause")),
@@ -189,14 +223,15 @@ def decode_error(
         error.available_credits = _number(said.get("available_credits"))
         error.shortfall_credits = _number(said.get("shortfall_credits"))
     if isinstance(error, RequestValidationError):
-        error.field_errors = read_field_errors(content, said)
+        error.field_errors, error.more_field_errors = found
     return error
 
 
-def _content(body: bytes) -> JSON:
+def _content(body: bytes, *, is_cut: bool) -> JSON:
     text = body.decode("utf-8-sig", "replace")
     try:
-        return scrub_json(parse_json(text.encode()))  # scrubbed after decoding: an escape could hide a key
+        # scrubbed after decoding: an escape could hide a key
+        return scrub_json(parse_json(text.encode(), is_cut=is_cut))
     except ValueError:
         return scrub(text[:_LONGEST_TEXT_READ])[:_LONGEST_BODY_TEXT] or None
 
@@ -238,12 +273,12 @@ def _class_of_range(status: int) -> type[APIError]:
     return errors.BadRequestError if status < 500 else errors.InternalServerError
 
 
-def _problem(said: Mapping[str, JSON], content: JSON, status: int) -> str:
+def _problem(said: Mapping[str, JSON], content: JSON, found: FieldErrors, status: int) -> str:
     for name in ("problem", "message", "detail"):
         if (text := _text(said.get(name))) is not None:
             return text
-    if found := read_field_errors(content, said):
-        first, more = found[0], len(found) - 1
+    if found.errors:
+        first, more = found.errors[0], len(found.errors) - 1 + found.more
         where = ".".join(str(part) for part in first.loc) or "request"
         return one_line(f"{where}: {first.msg}" + (f" (and {more} more)" if more else ""))
     if isinstance(content, str) and "<" not in content and (line := one_line(content)):

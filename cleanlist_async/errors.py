@@ -198,9 +198,13 @@ class FieldError:
 
 
 class RequestValidationError(BadRequestError):
-    """A field is missing or has the wrong form (422, or 400 ``validation_error``)."""
+    """A field is missing or has the wrong form (422, or 400 ``validation_error``).
+
+    ``field_errors`` holds the first 1,000; ``more_field_errors`` counts those that the answer had beyond.
+    """
 
     field_errors: Sequence[FieldError] = ()
+    more_field_errors: int = 0
 
 
 class SpendCapExceededError(BadRequestError):

@@ -24,12 +24,31 @@ MAX_CONTACTS_PER_REQUEST: Final = 250
 MAX_REQUEST_BYTES: Final = 1_000_000
 """Bytes of one bulk request. The server's limit is not published; common gateways stop at 1 MiB."""
 
-MAX_SUBMIT_ANSWER_BYTES: Final = 8 * 1024 * 1024
-MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of one answer that we are ready to hold (250 rows take about 130 kB)."""
+# What one answer may be. These are our own limits: they keep whatever a server sends within 64 MiB of memory
+# and 50 ms of the event loop. 250 rows of a status take about 130 kB, 500 leads of a page about 160 kB.
+MAX_ERROR_BYTES: Final = 256_000
+"""Bytes of an error that are read. The rest is left, and the connection closed."""
+MAX_FIELD_ERRORS: Final = 1_000
+MAX_SMALL_ANSWER_BYTES: Final = 256_000
+"""Bytes of an answer that holds no list: a balance, a list's name, one person or company."""
+MAX_SUBMIT_ANSWER_BYTES: Final = 1_000_000
+"""Bytes of the answer to a submit, which names 250 tasks: 4 kB for each."""
+MAX_STATUS_ROWS: Final = 1_000
+"""Rows of one status: four times the contacts of a request."""
+MAX_STATUS_BYTES: Final = 4_000_000
+"""16 kB for each of the 250 contacts of a request."""
+MAX_ANSWER_BYTES: Final = 6_000_000
+"""12 kB for each of 500 leads, 600 bytes for each of the 10,000 results of a smart agent."""
+MAX_ITEMS: Final = 10_000
+"""Items of one list in an answer: the results of a smart agent, of which nothing else has more."""
+MAX_ANSWER_VALUES: Final = 120_000
+"""JSON values of one answer. Three bytes, as in ``{},``, can take a hundred in memory."""
+LARGE_ANSWER_BYTES: Final = 500_000
+LARGE_ANSWER_VALUES: Final = 10_000
+"""An answer with more bytes or JSON values is read in a worker thread."""
 
-MAX_WEBHOOK_BYTES: Final = 4 * 1024 * 1024
-"""Bytes of one webhook. It carries at most 250 rows, about 130 kB; the rest is for richer ones."""
+MAX_WEBHOOK_BYTES: Final = 4_000_000
+"""Bytes of one webhook. It carries at most 250 rows, as a status does."""
 
 MAX_IN_FLIGHT: Final = 16
 """Requests on the wire at once. httpx scans its whole pool for each request; 16 keeps that free."""

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
+from typing import Final, NamedTuple
 
+from cleanlist_async import facts
 from cleanlist_async.errors import JSON, FieldError
 from cleanlist_async.redact import one_line
 
+_DEEPEST: Final = 20
+"""Steps of a path that are read."""
 
-def read_field_errors(content: JSON, said: Mapping[str, JSON]) -> tuple[FieldError, ...]:
+
+class FieldErrors(NamedTuple):
+    """The first 1,000 errors of a list, and how many more it had."""
+
+    errors: tuple[FieldError, ...] = ()
+    more: int = 0
+
+
+def read_field_errors(content: JSON, said: Mapping[str, JSON]) -> FieldErrors:
     """Read FastAPI's list of invalid fields, or the same list where the ``error`` envelope carries it."""
     if not isinstance(content, dict):
-        return ()
+        return FieldErrors()
     details = said.get("details")
     candidates = [content.get("detail"), details, said.get("errors"), *_values(details)]
     for candidate in candidates:
         if isinstance(candidate, list):
-            found = tuple(_field_error(item) for item in candidate if isinstance(item, dict))
-            if found:
-                return found
-    return ()
+            items = [item for item in candidate if isinstance(item, dict)]
+            if items:
+                read = tuple(_field_error(item) for item in islice(items, facts.MAX_FIELD_ERRORS))
+                return FieldErrors(read, len(items) - len(read))
+    return FieldErrors()
 
 
 def _values(details: JSON) -> list[JSON]:
@@ -30,7 +43,8 @@ def _values(details: JSON) -> list[JSON]:
 def _field_error(item: dict[str, JSON]) -> FieldError:
     raw_loc = item.get("loc")
     parts = raw_loc if isinstance(raw_loc, list) else []
-    loc = tuple(part for part in parts if isinstance(part, str | int) and not isinstance(part, bool))
+    steps = (part for part in parts if isinstance(part, str | int) and not isinstance(part, bool))
+    loc = tuple(islice(steps, _DEEPEST))
     return FieldError(
         loc, _text(item.get("msg")) or "invalid", _text(item.get("type")) or "value_error", _contact(loc)
     )

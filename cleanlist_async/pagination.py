@@ -82,7 +82,7 @@ class Pages(Generic[P, T]):
             walk, before = _Walk(self._identity), len(given)
             async for page in self.pages():
                 for item in walk.new_in(self._items(page), page.total):
-                    identity = self._identity(item)
+                    identity = _usable(self._identity(item))
                     if not (identity and identity in given):
                         given.add(identity)
                         yield item
@@ -126,10 +126,15 @@ class _Walk(Generic[T]):
         return new
 
     def _is_new(self, item: T) -> bool:
-        identity = self._identity(item)
+        identity = _usable(self._identity(item))
         if not identity:
             self._has_ids = False
             return True
         is_new = identity not in self._seen
         self._seen.add(identity)
         return is_new
+
+
+def _usable(identity: object) -> object:
+    """Return an id that is one: what is no text or number tells no items apart."""
+    return identity if isinstance(identity, str | int) else None

@@ -15,7 +15,7 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call, CallOptions, Operation, Reply
-from cleanlist_async.decode import request_id_of, salvage_workflow_id
+from cleanlist_async.decode import is_large, request_id_of, salvage_workflow_id
 from cleanlist_async.errors import (
     JSON,
     APIError,
@@ -68,6 +68,8 @@ class Pipeline:
         self._transport = transport
         self._quota = RetryQuota()
         self._origins: dict[str, Origin] = {}
+        self._large_answer = anyio.Lock(fast_acquire=True)
+        """Large answers are read one after the other: several threads would leave the loop no turn between."""
         self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
         self._on_event = on_event
         limiter.watch(self)
@@ -94,8 +96,9 @@ class Pipeline:
             while True:
                 send = await self._admit(call, options, told)
                 await self._perform(send, see_it_through=call.see_it_through)
-                outcome = self._judge(call, send, lost=lost)
+                outcome = await self._judge(call, send, lost=lost)
                 exchange, send = send.exchange, None
+                exchange.body = b""  # read; the traceback of an error would keep it
                 if isinstance(outcome, Reply):
                     return told.replied(outcome)
                 if lost and (value := call.repeated(outcome)) is not None:
@@ -250,7 +253,7 @@ class Pipeline:
 
     # -- reading the answer --------------------------------------------------------------------
 
-    def _judge(self, call: Call[T], send: _Send, *, lost: bool) -> Reply[T] | CleanlistError:
+    async def _judge(self, call: Call[T], send: _Send, *, lost: bool) -> Reply[T] | CleanlistError:
         exchange = send.exchange
         if exchange.halted is not None:
             return exchange.halted
@@ -258,7 +261,7 @@ class Pipeline:
             return self._failed(call, send, send.error, lost=lost)
         if not exchange.status:
             return self._failed(call, send, no_answer(exchange), lost=lost)
-        value = self._read(call, exchange)
+        value = await self._read(call, send)
         if isinstance(value, CleanlistError):
             return self._failed(call, send, value, lost=lost)
         self._quota.refund()
@@ -268,8 +271,19 @@ class Pipeline:
                 self._remember_origin(getattr(value, name, None), send)
         return Reply(value, send.permit.key, request_id_of(exchange.headers))
 
-    def _read(self, call: Call[T], exchange: Exchange) -> T | CleanlistError:
-        value = read_value(call, exchange)
+    async def _read(self, call: Call[T], send: _Send) -> T | CleanlistError:
+        exchange = send.exchange
+        if is_large(exchange.body):
+            try:
+                with _shielded(call.see_it_through):
+                    async with self._large_answer:
+                        loop = asyncio.get_running_loop()
+                        value = await loop.run_in_executor(None, read_value, call, exchange)
+            except BaseException:
+                self._note_detached(send)
+                raise
+        else:
+            value = read_value(call, exchange)
         if isinstance(value, CleanlistError):
             return value
         if call.belongs(value) and not self._is_of_another(call, getattr(value, "workflow_id", None)):

@@ -5,18 +5,24 @@ from __future__ import annotations
 import hashlib
 import re
 import weakref
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Never
 
 if TYPE_CHECKING:
     from cleanlist_async.errors import JSON
 
 _TOKEN: Final = re.compile(
-    r"(?:cl(?:api|ext)_|sk_live_|(?i:bearer)\s+)[^\s\"',;<>\\]+|eyJ[\w-]+\.[\w-]+\.[\w-]+"
+    r"(?:cl(?:api|ext)_|sk_live_|(?i:bearer)\s+)[^\s\"',;<>\\]+"
+    r"|(?<![\w-])(?>[\w-]*?eyJ)[\w-]++\.[\w-]++\.[\w-]++"
 )
+"""Looks at each character a few times at most: a session token is looked for once in each run of its letters,
+from the first ``eyJ`` on, and with no way back."""
 _BLOT: Final = "***"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _JWT: Final = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]+", re.ASCII)
 _LONGEST_LINE: Final = 300
+_LONGEST_TEXT_READ: Final = 16_384
+_LONGEST_SECRET: Final = 4_096
 _SHORTEST_SECRET: Final = 8
 """Characters. A shorter key would blot out words that are none."""
 
@@ -58,27 +64,60 @@ class Secret:
 
 def scrub(text: str) -> str:
     """Return *text* with every key in use, and all that looks like a key or session token, blotted out."""
-    for reference in _in_use.valuerefs():
-        if (secret := reference()) is not None:
-            text = text.replace(secret.reveal(), _BLOT)
-    return _TOKEN.sub(_BLOT, text)
+    return _scrub(text, [secret for secret in _secrets_in_use() if secret in text])
 
 
 def scrub_json(value: JSON) -> JSON:
     """Return *value* with every text in it scrubbed, names of fields included."""
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, list):
-        return [scrub_json(item) for item in value]
-    if isinstance(value, dict):
-        return {scrub(name): scrub_json(item) for name, item in value.items()}
-    return value
+    everything = "\n".join(_texts_in(value))  # most answers hold no secret, and are seen through at once
+    found = [secret for secret in _secrets_in_use() if secret in everything]
+    return _scrub_json(value, found) if found or _TOKEN.search(everything) else value
 
 
 def one_line(text: str, limit: int = _LONGEST_LINE) -> str:
     """Return *text* scrubbed, on one line of at most *limit* characters, with no control characters.
 
-    Server text goes through here before it reaches a message or a log, so that it can forge neither.
+    Server text goes through here before it reaches a message or a log, so that it can forge neither. No more
+    is read than its first 16,384 characters.
     """
-    line = _CONTROL.sub(" ", scrub(text)).strip()
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    start = scrub(text[:_LONGEST_TEXT_READ])
+    is_cut = len(text) > _LONGEST_TEXT_READ
+    if is_cut:
+        start = start[:-_LONGEST_SECRET]  # a secret that was cut off would not be known for one
+    line = _CONTROL.sub(" ", start).strip()
+    return line if len(line) <= limit and not is_cut else line[: limit - 1] + "…"
+
+
+def _secrets_in_use() -> Iterator[str]:
+    for reference in _in_use.valuerefs():
+        if (secret := reference()) is not None:
+            yield secret.reveal()
+
+
+def _scrub(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, _BLOT)
+    return _TOKEN.sub(_BLOT, text)
+
+
+def _scrub_json(value: JSON, secrets: Sequence[str]) -> JSON:
+    if isinstance(value, str):
+        return _scrub(value, secrets)
+    if isinstance(value, list):
+        return [_scrub_json(item, secrets) for item in value]
+    if isinstance(value, dict):
+        return {_scrub(name, secrets): _scrub_json(item, secrets) for name, item in value.items()}
+    return value
+
+
+def _texts_in(value: JSON) -> Iterator[str]:
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, list):
+            left += item
+        elif isinstance(item, dict):
+            yield from item
+            left += item.values()

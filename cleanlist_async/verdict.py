@@ -6,8 +6,16 @@ import logging
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
+from cleanlist_async import facts
 from cleanlist_async.calls import Call
-from cleanlist_async.decode import decode_error, holds_error, parse_json, salvage_workflow_id
+from cleanlist_async.decode import (
+    decode_error,
+    holds_error,
+    is_large,
+    most_values,
+    parse_json,
+    salvage_workflow_id,
+)
 from cleanlist_async.errors import (
     APIConnectionError,
     APIError,
@@ -34,6 +42,7 @@ def said_no(request: Request, exchange: Exchange) -> APIError:
         method=request.method,
         path=request.path,
         now=datetime.now(UTC),
+        is_cut=exchange.failure == "too_large",
     )
 
 
@@ -48,9 +57,12 @@ def no_answer(exchange: Exchange) -> CleanlistError:
 def read_value(call: Call[T], exchange: Exchange) -> T | CleanlistError:
     """Read a 2xx answer; whatever is wrong with it comes back as an error."""
     operation = call.operation
+    if exchange.failure is None and most_values(exchange.body) > facts.MAX_ANSWER_VALUES:
+        exchange.failure = "too_large"
+        exchange.reason = f"the answer holds more than {facts.MAX_ANSWER_VALUES:,} values"
     if exchange.failure is None:
         try:
-            if (value := operation.parse_bytes(exchange.body)) is not None:
+            if not is_large(exchange.body) and (value := operation.parse_bytes(exchange.body)) is not None:
                 return value
             empty = operation.may_be_empty and not exchange.body
             answer = None if empty else parse_json(exchange.body)

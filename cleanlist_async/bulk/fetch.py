@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import anyio
 
+from cleanlist_async import facts
 from cleanlist_async.bulk import settle
 from cleanlist_async.bulk.likeness import linkedin_slug
 from cleanlist_async.bulk.matching import Match
@@ -110,13 +113,18 @@ class Fetcher:
         rows = list(status.rows)
         if not status.failed:
             rows += await self._look_up(_missing(submitted, rows), key)
-        match = Match(
+        match = partial(
+            Match,
             [contact.contact for contact in submitted.contacts],
             submitted.task_ids,
             [row for row in rows if row.is_final],
             whole=submitted.whole or _is_whole(submitted, status),
         )
-        return _Reading(submitted, status, rows, enrichment_type).results(match)
+        if len(rows) <= facts.MAX_CONTACTS_PER_REQUEST:
+            matched = match()
+        else:  # more than there should be, which may take longer than an event loop can wait
+            matched = await asyncio.get_running_loop().run_in_executor(None, match)
+        return _Reading(submitted, status, rows, enrichment_type).results(matched)
 
     async def _finished(
         self, submitted: Submitted, until: Callable[[], float | None]

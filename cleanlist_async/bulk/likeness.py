@@ -43,6 +43,9 @@ _COMPANY_FORMS: Final = frozenset({
     *("inc", "incorporated", "ltd", "limited", "llc", "llp", "gmbh", "ag", "sa", "sas", "sarl", "srl", "spa"),
     *("bv", "nv", "plc", "corp", "corporation", "co", "company", "group", "holding", "holdings", "the"),
 })  # fmt: skip
+_LONGEST_NAME: Final = 200
+_LONGEST_TEXT: Final = 2_000
+"""Characters: what is longer is no name, and no address or domain."""
 _ALIKE: Final = 0.75
 """Share of letters in common from which two words may be spellings of one: Jörg and Joerg, Aase and Ase."""
 
@@ -133,7 +136,7 @@ def linkedin_slug(url: str | None) -> str | None:
 
     A company's page or a search (``/profile/view?id=1``) names nobody.
     """
-    if not url or (found := _PROFILE.search(url)) is None:
+    if not url or len(url) > _LONGEST_TEXT or (found := _PROFILE.search(url)) is None:
         return None
     kind, path = found.groups()
     named = path.rstrip("/") if kind.lower() == "pub" else path.partition("/")[0].partition(",")[0]
@@ -147,7 +150,7 @@ def slug_words(slug: str) -> tuple[str, ...]:
 
 def words(text: str | None) -> tuple[str, ...]:
     """Return the words of *text* without case and accents."""
-    if not text:
+    if not text or len(text) > _LONGEST_NAME:
         return ()
     if text.isascii():
         return tuple(_WORD.findall(text.lower().replace("'", "")))
@@ -193,7 +196,12 @@ def names_differ(ours: Name, theirs: Name) -> bool:
     """
     if not ours or not theirs or ours & theirs or _is_latin(ours) is not _is_latin(theirs):
         return False
-    return not any(SequenceMatcher(None, our, their).ratio() >= _ALIKE for our in ours for their in theirs)
+    return not any(_are_alike(our, their) for our in ours for their in theirs)
+
+
+def _are_alike(our: str, their: str) -> bool:
+    shared, both = min(len(our), len(their)), len(our) + len(their)
+    return 2 * shared >= _ALIKE * both and SequenceMatcher(None, our, their).ratio() >= _ALIKE
 
 
 def _is_latin(name: Name) -> bool:
@@ -205,6 +213,8 @@ def same_employer(contact: Contact, row: EnrichmentRow) -> bool | None:
     if contact.company_domain and (their_domain := row.company_domain):
         if contact.company_domain == their_domain:
             return True
+        if len(their_domain) > _LONGEST_TEXT:
+            return None
         ours, theirs = domain(contact.company_domain), domain(their_domain)
         return ours == theirs or ours.endswith(f".{theirs}") or theirs.endswith(f".{ours}")
     our_words, their_words = company_words(contact.company_name), company_words(row.company_name)
@@ -239,7 +249,9 @@ def _folded(fields: Mapping[str, JSON]) -> Input:
     folded: list[tuple[str, str]] = []
     for name in API_FIELDS:
         value = fields.get(name)
-        if isinstance(value, str) and value.strip():
+        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            folded.append((name, value))
+        elif isinstance(value, str) and value.strip():
             folded.append((name, _folded_field(name, value)))
     return tuple(folded)
 

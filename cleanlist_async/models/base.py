@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from cleanlist_async import facts
 from cleanlist_async.errors import JSON
 from cleanlist_async.ids import CohortId
 
@@ -49,13 +49,19 @@ class ModernAnswer(Answer):
         """Read *answer*. Raises ValueError when nothing in it is of this kind."""
         if not isinstance(answer, dict) or (cls.known_by and not any(n in answer for n in cls.known_by)):
             raise ValueError(f"not a {cls.__name__}")
+        if any(isinstance(items, list) and len(items) > facts.MAX_ITEMS for items in answer.values()):
+            raise ValueError(
+                f"a {cls.__name__} of too many items"
+            )  # to make models takes longer than to parse
         said = answer
         for _ in range(_ROUNDS):
             try:
                 return _useful(cls.model_validate(answer), said)
             except ValidationError as problem:
+                if problem.error_count() > _MOST_ERRORS:
+                    break
                 bad = problem.errors(include_url=False, include_context=False, include_input=False)
-            answer = _without(answer, [error["loc"] for error in bad])
+            answer = _without(_copy(answer), [error["loc"] for error in bad])
         raise ValueError(f"not a {cls.__name__}")
 
     @classmethod
@@ -100,6 +106,8 @@ class Envelope(Remarks):
 _A = TypeVar("_A", bound=ModernAnswer)
 _ROUNDS: Final = 4
 """Mending one value can bring another to light; no answer needs more than two rounds."""
+_MOST_ERRORS: Final = 2 * facts.MAX_ITEMS
+_GONE: Final = cast("JSON", object())
 
 
 def _useful(answer: _A, said: Mapping[str, JSON]) -> _A:
@@ -110,20 +118,32 @@ def _useful(answer: _A, said: Mapping[str, JSON]) -> _A:
     return answer
 
 
+def _copy(value: JSON) -> JSON:
+    if isinstance(value, dict):
+        return {name: _copy(inner) for name, inner in value.items()}
+    return [_copy(inner) for inner in value] if isinstance(value, list) else value
+
+
 def _without(answer: JSON, locs: Iterable[Sequence[str | int]]) -> dict[str, JSON]:
-    """Return a copy without the values that errors point to; a fraction in a count's place is cut."""
-    mended = deepcopy(cast("dict[str, JSON]", answer))
-    paths = {_path(mended, loc) for loc in locs}
-    for path in sorted(paths, key=_later_items_first, reverse=True):
-        holder: Any = mended
+    """Take the values that errors point to out of *answer*; a fraction in a count's place is cut."""
+    shortened: dict[int, list[JSON]] = {}
+    for path in sorted(
+        {_path(answer, loc) for loc in locs}, key=len, reverse=True
+    ):  # first what lies deepest
+        holder: Any = answer
         for part in path[:-1]:
             holder = holder[part]
         value = cast("JSON", holder[path[-1]])
         if isinstance(value, float) and not value.is_integer():
             holder[path[-1]] = int(value)
-        else:
+        elif isinstance(holder, dict):
             del holder[path[-1]]
-    return mended
+        else:  # once for the list: to close each gap by itself would move all that follows
+            holder[path[-1]] = _GONE
+            shortened[id(holder)] = holder
+    for items in shortened.values():
+        items[:] = [item for item in items if item is not _GONE]
+    return cast("dict[str, JSON]", answer)
 
 
 def _path(answer: JSON, loc: Sequence[str | int]) -> tuple[str | int, ...]:
@@ -138,7 +158,3 @@ def _path(answer: JSON, loc: Sequence[str | int]) -> tuple[str | int, ...]:
 
 def _has(holder: JSON, name: str) -> bool:
     return isinstance(holder, dict) and name in holder
-
-
-def _later_items_first(path: Sequence[str | int]) -> list[str]:
-    return [f"{part:09}" if isinstance(part, int) else part for part in path]

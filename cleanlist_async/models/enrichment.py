@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from cleanlist_async.facts import FAILED_STATUSES
 from cleanlist_async.ids import WorkflowId
 from cleanlist_async.models.base import Envelope, ModernAnswer, Number
-from cleanlist_async.models.rows import is_final
+from cleanlist_async.models.rows import is_failed, is_final
 
 
 class Company(ModernAnswer):
@@ -140,7 +139,7 @@ class WorkflowStatus(Envelope):
     @property
     def ended_badly(self) -> bool:
         """Whether the workflow ended without being finished: failed or cancelled, not merely empty."""
-        return self.status.lower() in FAILED_STATUSES
+        return is_failed(self.status)
 
     @property
     def found(self) -> bool | None:
@@ -151,7 +150,7 @@ class WorkflowStatus(Envelope):
         """
         if not self.is_final or self.result is None:
             return None
-        return bool(self.result.lead_id) and self.result.status.lower() not in FAILED_STATUSES
+        return bool(self.result.lead_id) and not is_failed(self.result.status)
 
     @property
     def person(self) -> PersonResult | None:

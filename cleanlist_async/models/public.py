@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final, cast
 
 from pydantic import BeforeValidator, StringConstraints, model_validator
 
+from cleanlist_async import facts
 from cleanlist_async.errors import JSON
-from cleanlist_async.facts import FAILED_STATUSES
 from cleanlist_async.ids import ContactTaskId
 from cleanlist_async.models.base import Answer
-from cleanlist_async.models.rows import AsBuilt, EnrichmentRow, is_final
+from cleanlist_async.models.rows import AsBuilt, EnrichmentRow, is_failed, is_final
 
 _ROW_LISTS: Final = ("results", "tasks", "data", "result", "rows")
 
@@ -89,7 +89,7 @@ class _WithRows(Answer):
     @property
     def failed(self) -> bool:
         """Whether the workflow ended without being finished."""
-        return self.status.lower() in FAILED_STATUSES
+        return is_failed(self.status)
 
     @property
     def is_complete(self) -> bool:
@@ -177,6 +177,8 @@ class WebhookDeliveries(Answer):
 def _rows_in(answer: Mapping[str, JSON]) -> tuple[EnrichmentRow, ...]:
     for name in _ROW_LISTS:
         value = answer.get(name)
+        if isinstance(value, list) and len(value) > facts.MAX_STATUS_ROWS:
+            raise ValueError("more rows than a workflow has")
         rows = EnrichmentRow.several(value)
         if rows is None and isinstance(value, dict) and name != "result":
             rows = _rows_in(value)
@@ -192,4 +194,6 @@ def _first(row: Mapping[str, JSON], *names: str) -> JSON:
 
 
 def _objects(items: Sequence[JSON | WebhookDelivery]) -> list[dict[str, JSON] | WebhookDelivery]:
+    if len(items) > facts.MAX_ITEMS:
+        raise ValueError("more attempts than a webhook has")
     return [item for item in items if isinstance(item, dict | WebhookDelivery)]

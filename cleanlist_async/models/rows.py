@@ -16,13 +16,24 @@ from pydantic_core import CoreSchema, core_schema
 from cleanlist_async.errors import JSON
 from cleanlist_async.facts import FAILED_STATUSES, FINAL_STATUSES
 
+_LONGEST_WORD: Final = 40
+"""Characters of a status that are compared."""
 _NOTHING: Final[Mapping[str, JSON]] = {}
 
 
 def is_final(status: str) -> bool:
     """Whether a workflow or row with this status word no longer changes."""
-    word = status.lower()
+    word = _word(status)
     return word in FINAL_STATUSES or word.startswith("completed_")
+
+
+def is_failed(status: str) -> bool:
+    """Whether a workflow or row with this status word ended without being finished."""
+    return _word(status) in FAILED_STATUSES
+
+
+def _word(status: str) -> str:
+    return status[:_LONGEST_WORD].lower()
 
 
 class Row:
@@ -206,7 +217,7 @@ class EnrichmentRow(Row):
     @property
     def failed(self) -> bool:
         """Whether the server says that it has nothing for this contact."""
-        return self.status.lower() in FAILED_STATUSES
+        return is_failed(self.status)
 
     @property
     def has_findings(self) -> bool:

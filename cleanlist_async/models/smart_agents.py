@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from cleanlist_async.facts import FAILED_STATUSES
 from cleanlist_async.ids import EnvelopeTaskId, SmartAgentTaskId
 from cleanlist_async.models.base import Envelope, ModernAnswer, Moment, Number, Remarks
-from cleanlist_async.models.rows import is_final
+from cleanlist_async.models.rows import is_failed, is_final
 
 
 class StartedSmartAgent(Remarks):
@@ -81,4 +80,4 @@ class SmartAgentResults(Envelope):
     @property
     def ended_badly(self) -> bool:
         """Whether the run ended without being finished."""
-        return self.status.lower() in FAILED_STATUSES
+        return is_failed(self.status)

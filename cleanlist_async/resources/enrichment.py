@@ -49,6 +49,7 @@ ENRICH_BY_TASK: Final = modern(
     TaskEnrichment,
     paid=True,
     started=lambda id_: TaskEnrichment(workflow_id=WorkflowId(id_)),
+    max_answer_bytes=facts.MAX_ANSWER_BYTES,
 )
 ENRICH_LIST: Final = modern(
     "enrich_list",

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
+from cleanlist_async import facts
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.models.export import CsvExport, JsonExportPage
 from cleanlist_async.pagination import Pages
@@ -15,7 +16,9 @@ from cleanlist_async.resources.modern import ModernGroup, modern, same_id
 from cleanlist_async.transport import Download
 
 EXPORT_CSV: Final = modern("export_csv", "POST", "/export/csv/signed-url", CsvExport)
-EXPORT_JSON: Final = modern("export_json", "GET", "/export/json", JsonExportPage)
+EXPORT_JSON: Final = modern(
+    "export_json", "GET", "/export/json", JsonExportPage, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
 
 OPERATIONS: Final = (EXPORT_CSV, EXPORT_JSON)
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import anyio
 
+from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError, ConflictError, NotFoundError
 from cleanlist_async.facts import CsvField, PersonType
 from cleanlist_async.ids import CohortId, WorkflowId
@@ -48,12 +49,20 @@ class Unset(Enum):
 
 UNSET: Final = Unset.UNSET
 
-LIST_LISTS: Final = modern("list_lists", "GET", "/lead-lists", LeadListsPage)
+LIST_LISTS: Final = modern(
+    "list_lists", "GET", "/lead-lists", LeadListsPage, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
 CREATE_LIST: Final = modern("create_list", "POST", "/lead-lists", LeadList)
 GET_LIST: Final = modern("get_list", "GET", "/lead-lists/{list_id}", LeadList)
 UPDATE_LIST: Final = modern("update_list", "PATCH", "/lead-lists/{list_id}", LeadList)
 DELETE_LIST: Final = modern("delete_list", "DELETE", "/lead-lists/{list_id}", DeletedList)
-LIST_LEADS_IN_LIST: Final = modern("list_leads_in_list", "GET", "/lead-lists/{list_id}/leads", LeadsPage)
+LIST_LEADS_IN_LIST: Final = modern(
+    "list_leads_in_list",
+    "GET",
+    "/lead-lists/{list_id}/leads",
+    LeadsPage,
+    max_answer_bytes=facts.MAX_ANSWER_BYTES,
+)
 ADD_LEADS_TO_LIST: Final = modern("add_leads_to_list", "POST", "/lead-lists/{list_id}/leads", AddedLeads)
 REMOVE_LEADS_FROM_LIST: Final = modern(
     "remove_leads_from_list", "DELETE", "/lead-lists/{list_id}/leads", RemovedLeads

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import anyio
 
+from cleanlist_async import facts
 from cleanlist_async.calls import Call, CallOptions, Operation
 from cleanlist_async.decode import salvage_workflow_id
 from cleanlist_async.errors import (
@@ -122,6 +123,7 @@ def modern(
     *,
     paid: bool = False,
     started: Callable[[str], A] | None = None,
+    max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES,
 ) -> Operation[A]:
     """Describe a modern operation; *started* makes the answer of work of which only the id was readable.
 
@@ -141,6 +143,7 @@ def modern(
         answer.read,
         parse_bytes=answer.read_json,
         salvage=salvage,
+        max_answer_bytes=max_answer_bytes,
     )
 
 

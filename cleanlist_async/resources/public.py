@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -86,9 +87,23 @@ SUBMIT_BULK: Final = Operation(
     salvage=_salvaged,
     max_answer_bytes=facts.MAX_SUBMIT_ANSWER_BYTES,
 )
-BULK_STATUS: Final = Operation("bulk_status", "GET", f"{PUBLIC_PREFIX}/enrich/status", "safe", _read_status)
+BULK_STATUS: Final = Operation(
+    "bulk_status",
+    "GET",
+    f"{PUBLIC_PREFIX}/enrich/status",
+    "safe",
+    _read_status,
+    max_answer_bytes=facts.MAX_STATUS_BYTES,
+)
+TASK_STATUS: Final = replace(BULK_STATUS, max_answer_bytes=facts.MAX_SMALL_ANSWER_BYTES)
+"""The same for one task, which has one row."""
 WEBHOOK_DELIVERIES: Final = Operation(
-    "webhook_deliveries", "GET", f"{PUBLIC_PREFIX}/webhooks/deliveries", "safe", _reader(WebhookDeliveries)
+    "webhook_deliveries",
+    "GET",
+    f"{PUBLIC_PREFIX}/webhooks/deliveries",
+    "safe",
+    _reader(WebhookDeliveries),
+    max_answer_bytes=facts.MAX_SUBMIT_ANSWER_BYTES,
 )
 
 OPERATIONS: Final = (VALIDATE_KEY, CREDITS_BALANCE, SUBMIT_BULK, BULK_STATUS, WEBHOOK_DELIVERIES)
@@ -185,16 +200,16 @@ def status_call(
     if (workflow_id is None) == (task_id is None):
         raise ConfigurationError("Provide exactly one of workflow_id or task_id.")
     if workflow_id is not None:
-        params = {"workflow_id": _checked_id(workflow_id)}
+        operation, params = BULK_STATUS, {"workflow_id": _checked_id(workflow_id)}
     else:
-        params = {"task_id": _checked_id(task_id)}
+        operation, params = TASK_STATUS, {"task_id": _checked_id(task_id)}
 
     def belongs(status: BulkStatus) -> bool:
         if workflow_id is not None:
             return status.workflow_id in {None, workflow_id}
         return status.task_id in {None, task_id}
 
-    return Call(BULK_STATUS, kind, params=params, key=key, belongs=belongs)
+    return Call(operation, kind, params=params, key=key, belongs=belongs)
 
 
 def check_enrichment_type(enrichment_type: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote
 
+from cleanlist_async import facts
 from cleanlist_async.calls import Call, Operation
 from cleanlist_async.errors import JSON, ConfigurationError
 from cleanlist_async.redact import one_line
@@ -36,7 +37,13 @@ def raw_call(
     safe = method in _READS if idempotent is None else idempotent
     template = "/".join(step if _WORD.fullmatch(step) else "{}" for step in path.split("/"))
     operation: Operation[JSON] = Operation(
-        f"{method} {template}", method, template, "safe" if safe else "never", _as_it_is, may_be_empty=True
+        f"{method} {template}",
+        method,
+        template,
+        "safe" if safe else "never",
+        _as_it_is,
+        max_answer_bytes=facts.MAX_ANSWER_BYTES,
+        may_be_empty=True,
     )
     return Call(operation, path=path, params=params, content=_encoder(body), key=key)
 

@@ -12,8 +12,12 @@ from cleanlist_async.pagination import Pages
 from cleanlist_async.requests import Search
 from cleanlist_async.resources.modern import ModernGroup, modern
 
-SEARCH_PEOPLE: Final = modern("people", "POST", "/search/people", PeoplePage)
-SEARCH_COMPANIES: Final = modern("companies", "POST", "/search/companies", CompaniesPage)
+SEARCH_PEOPLE: Final = modern(
+    "people", "POST", "/search/people", PeoplePage, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
+SEARCH_COMPANIES: Final = modern(
+    "companies", "POST", "/search/companies", CompaniesPage, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
 
 OPERATIONS: Final = (SEARCH_PEOPLE, SEARCH_COMPANIES)
 

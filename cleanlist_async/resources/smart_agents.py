@@ -16,7 +16,9 @@ from cleanlist_async.requests import AgentType, LeadScope, ListSmartAgents, RunS
 from cleanlist_async.resources.modern import ModernGroup, failed_workflow, modern, same_id
 from cleanlist_async.resources.workspace import Workspace
 
-LIST_SMART_AGENTS: Final = modern("list_smart_agents", "GET", "/smart-agents", SmartAgentRuns)
+LIST_SMART_AGENTS: Final = modern(
+    "list_smart_agents", "GET", "/smart-agents", SmartAgentRuns, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
 RUN_SMART_AGENT: Final = modern(
     "run_smart_agent",
     "POST",
@@ -26,7 +28,11 @@ RUN_SMART_AGENT: Final = modern(
     started=lambda id_: StartedSmartAgent(smart_agent_task_id=SmartAgentTaskId(id_)),
 )
 GET_SMART_AGENT_RESULTS: Final = modern(
-    "get_smart_agent_results", "GET", "/smart-agents/{smart_agent_task_id}", SmartAgentResults
+    "get_smart_agent_results",
+    "GET",
+    "/smart-agents/{smart_agent_task_id}",
+    SmartAgentResults,
+    max_answer_bytes=facts.MAX_ANSWER_BYTES,
 )
 
 OPERATIONS: Final = (LIST_SMART_AGENTS, RUN_SMART_AGENT, GET_SMART_AGENT_RESULTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from cleanlist_async import facts
 from cleanlist_async.errors import JSON
 from cleanlist_async.ids import CohortId
 from cleanlist_async.models.workspace import ApiKeys, CreditsBalance, Quote, UsageReport, Whoami
@@ -14,8 +15,12 @@ from cleanlist_async.resources.modern import ModernGroup, modern
 WHOAMI: Final = modern("whoami", "GET", "/whoami", Whoami)
 CREDITS_BALANCE: Final = modern("credits_balance", "GET", "/credits/balance", CreditsBalance)
 CREDITS_ESTIMATE: Final = modern("credits_estimate", "POST", "/credits/estimate", Quote)
-LIST_API_KEYS: Final = modern("list_api_keys", "GET", "/api-keys", ApiKeys)
-USAGE_REPORT: Final = modern("usage_report", "GET", "/usage", UsageReport)
+LIST_API_KEYS: Final = modern(
+    "list_api_keys", "GET", "/api-keys", ApiKeys, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
+USAGE_REPORT: Final = modern(
+    "usage_report", "GET", "/usage", UsageReport, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
 
 OPERATIONS: Final = (WHOAMI, CREDITS_BALANCE, CREDITS_ESTIMATE, LIST_API_KEYS, USAGE_REPORT)
 

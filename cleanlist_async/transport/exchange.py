@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from itertools import islice
+from typing import Final, Literal, TypeAlias
 
 import httpx
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
+
+_HEADERS_READ: Final = 200
+_HEADER_READ: Final = 1_000
 
 Failure: TypeAlias = Literal["timeout", "connection", "too_large", "encoding", "incomplete"]
 Params: TypeAlias = Mapping[str, str | Sequence[str]]
@@ -27,7 +31,7 @@ class Request:
     paid: bool = False
     before: Callable[[], None] | None = None
     """Called once a connection is there, before the first byte leaves; what it raises stops that."""
-    max_answer_bytes: int = facts.MAX_ANSWER_BYTES
+    max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES
 
 
 @dataclass(slots=True)
@@ -41,7 +45,7 @@ class Exchange:
     sent: bool = False
     answered_at: float | None = None
     status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    headers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     body: bytes = field(default=b"", repr=False)
     failure: Failure | None = None
     reason: str = ""
@@ -49,9 +53,12 @@ class Exchange:
     """What `Request.before` raised: nothing was sent."""
 
     def take_head(self, response: httpx.Response) -> None:
-        """Note status and headers."""
+        """Note the status, and the headers as far as anybody looks: 200 of them, 1,000 characters of each."""
         self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = {}
+        for name, value in islice(response.headers.raw, _HEADERS_READ):
+            key, text = name[:_HEADER_READ].decode("latin-1").lower(), value[:_HEADER_READ].decode("latin-1")
+            self.headers[key] = f"{said}, {text}" if (said := self.headers.get(key)) else text
 
     @property
     def ok(self) -> bool:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator
+from typing import Final
 
+import anyio.lowlevel
 import httpx
 
 from cleanlist_async import facts
 from cleanlist_async.redact import one_line
 from cleanlist_async.transport.exchange import Exchange
+
+_PARTS_AT_ONCE: Final = 100
+"""Thousands of tiny parts can be there already, and come without a wait: others have their turn meanwhile."""
 
 
 async def read_body(response: httpx.Response, limit: int, exchange: Exchange) -> None:
@@ -20,17 +25,19 @@ async def read_body(response: httpx.Response, limit: int, exchange: Exchange) ->
         exchange.reason = f"unexpected Content-Encoding {one_line(encoding, 40)!r}"
         return
     if not exchange.ok:
-        limit = min(limit, facts.MAX_SUBMIT_ANSWER_BYTES)
+        limit = facts.MAX_ERROR_BYTES
     body = _Body(limit, inflating=encoding == "gzip")
     try:
         async for received in wire_bytes(response):
             body.add(received)
+            if not body.parts % _PARTS_AT_ONCE:
+                await anyio.lowlevel.checkpoint()
     except _TooLargeError:
         exchange.failure, exchange.reason = "too_large", f"the answer is larger than {limit:,} bytes"
     except zlib.error:
         exchange.failure, exchange.reason = "encoding", "the answer is not the gzip it claims to be"
     finally:
-        exchange.body = b"".join(body.parts)  # a torn answer may still name a workflow that was paid for
+        exchange.body = bytes(body.content)  # a torn answer may still name a workflow that was paid for
 
 
 class _TooLargeError(Exception):
@@ -41,19 +48,20 @@ class _Body:
     """A body as it arrives, held to a number of bytes both on the wire and decoded."""
 
     def __init__(self, limit: int, *, inflating: bool) -> None:
-        self.parts: list[bytes] = []
+        self.content = bytearray()  # parts of a byte or two would take a hundred times as much
+        self.parts = 0
         self._limit = limit
-        self._on_wire = self._decoded = 0
+        self._on_wire = 0
         self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS) if inflating else None
 
     def add(self, received: bytes) -> None:
+        self.parts += 1
         self._on_wire += len(received)
-        inflate = self._inflate
-        part = inflate.decompress(received, self._limit + 1 - self._decoded) if inflate else received
-        self._decoded += len(part)
-        if max(self._on_wire, self._decoded) > self._limit or (inflate and inflate.unconsumed_tail):
+        inflate, room = self._inflate, self._limit - len(self.content)
+        part = inflate.decompress(received, room + 1) if inflate else received
+        self.content += part[:room]
+        if self._on_wire > self._limit or len(part) > room or (inflate and inflate.unconsumed_tail):
             raise _TooLargeError
-        self.parts.append(part)
 
 
 def wire_bytes(response: httpx.Response) -> AsyncIterator[bytes]:

@@ -6,9 +6,13 @@ from collections.abc import AsyncIterable, Collection
 from dataclasses import dataclass
 from typing import Final
 
+import anyio.lowlevel
+
 from cleanlist_async.decode import parse_json
 from cleanlist_async.models.public import BulkStatus, WebhookPayload
 
+_CHUNKS_AT_ONCE: Final = 1_000
+"""Chunks may come without a wait: others have their turn meanwhile."""
 _LONGEST_ID: Final = 128
 
 
@@ -77,12 +81,15 @@ async def read_body(body: bytes | AsyncIterable[bytes], limit: int) -> bytes:
         if len(body) > limit:
             raise RefusedEventError(413, "too large")
         return bytes(body)
-    whole = bytearray()
+    whole, chunks = bytearray(), 0
     try:
         async for chunk in body:
             whole += chunk
+            chunks += 1
             if len(whole) > limit:
                 break
+            if not chunks % _CHUNKS_AT_ONCE:
+                await anyio.lowlevel.checkpoint()
     except Exception:  # noqa: BLE001  # whatever the framework raises for a sender that hangs up
         raise RefusedEventError(400, "broke off") from None
     if len(whole) > limit:

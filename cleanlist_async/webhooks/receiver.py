@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterable, Awaitable, Callable
@@ -11,6 +12,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
+from cleanlist_async.decode import is_large
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events import report_failure
 from cleanlist_async.resources.public import check_webhook_url
@@ -148,7 +150,11 @@ class WebhookReceiver:
         give = self._recipient_of(token)
         check_content_type(content_type)
         raw = await read_body(body, self._max_body_bytes)
-        await give(Event.read(raw), raw)
+        if is_large(raw):
+            event = await asyncio.get_running_loop().run_in_executor(None, Event.read, raw)
+        else:
+            event = Event.read(raw)
+        await give(event, raw)
         self._statistics.received += 1
 
     def _recipient_of(self, token: str) -> Callable[[Event, bytes], Awaitable[None]]:

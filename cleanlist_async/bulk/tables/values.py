@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-_EMAIL: Final = re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]{2,}")
+_EMAIL: Final = re.compile(r"[^@\s,;]+@[^@\s,;][^@\s,;.]*+\.[^@\s,;]{2,}")
 _PERSON_PAGE: Final = re.compile(r"linkedin\.com/(?:mwlite/)?(?:in|pub)/[^/\s]", re.IGNORECASE)
 _COMPANY_PAGE: Final = re.compile(r"linkedin\.com/(?:company|school|showcase|sales/company)/", re.IGNORECASE)
 _DOMAIN: Final = re.compile(r"(?=.{4,253}$)(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]")
