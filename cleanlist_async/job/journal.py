@@ -225,13 +225,13 @@ class Journal(JournalQueries):
     def prove(self, chunk: int, source: str, workflow_id: str | None) -> bool:
         """Write down evidence on an unknown chunk: the workflow it is, or that there is none.
 
-        A workflow also counts for a chunk that was to be sent again and was not yet. Returns False when the
-        evidence comes too late for either, or names the workflow of another chunk: it is kept, and changes
-        nothing.
+        A workflow also counts for a chunk that was to be sent again and was not yet. Evidence that comes too
+        late for either, or names the workflow of another chunk, is kept and changes nothing: returns False.
         """
         with self._db.transaction():
             self._db.execute(
-                "INSERT INTO evidence (chunk, at, source, workflow_id) VALUES (?, ?, ?, ?)",
+                "INSERT INTO evidence (chunk, at, source, workflow_id) SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS"
+                " (SELECT 1 FROM evidence WHERE chunk = ?1 AND source = ?3 AND workflow_id = ?4)",
                 (chunk, self._moment(chunk), source, workflow_id),
             )
             state = self.chunk(chunk).state
