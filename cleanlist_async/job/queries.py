@@ -87,7 +87,7 @@ class JournalQueries:
     def takes_word_of_webhook(self, chunk: int, workflow_id: str) -> bool:
         """Whether a webhook of a chunk names a known workflow, or one of the first few for each attempt."""
         row = self._db.row(
-            "SELECT count(*) < ?1 * (SELECT count(*) FROM attempts WHERE chunk = ?2)"
+            "SELECT count(DISTINCT workflow_id) < ?1 * (SELECT count(*) FROM attempts WHERE chunk = ?2)"
             " OR total(workflow_id = ?3) FROM evidence WHERE chunk = ?2 AND source = 'webhook'",
             (MAX_WAITING_EVENTS, chunk, workflow_id),
         )

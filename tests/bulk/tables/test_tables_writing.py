@@ -195,7 +195,7 @@ def test_a_row_that_cannot_be_read_ends_the_output_before_it(tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_told_in_one_line(table, tmp_path, monkeypatch):
     full = Path("/dev/full")
-    monkeypatch.setattr(part_file_module, "_create_beside", lambda target: (full, full.open("wb")))
+    monkeypatch.setattr(part_file_module, "_create_beside", lambda *_: (full, full.open("wb")))
     writer = EnrichedWriter(tmp_path / "out.csv", table)
     for act in (writer.flush_partial, writer.close):
         with pytest.raises(TableError, match=r"out\.csv: cannot be written \(No space left on device\)"):
