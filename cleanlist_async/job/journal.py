@@ -216,8 +216,8 @@ class Journal(JournalQueries):
     def workflow_seen(self, chunk: int) -> str | None:
         """Return the workflow that the latest evidence names for a chunk, and that is no other chunk's."""
         row = self._db.row(
-            "SELECT workflow_id FROM evidence AS e WHERE chunk = ? AND workflow_id IS NOT NULL AND NOT EXISTS"
-            " (SELECT 1 FROM chunks WHERE workflow_id = e.workflow_id AND number != e.chunk) ORDER BY id DESC",
+            "SELECT workflow_id FROM evidence e WHERE chunk = ? AND workflow_id IS NOT NULL AND NOT EXISTS ("
+            "SELECT 1 FROM chunks WHERE workflow_id = e.workflow_id AND number != e.chunk) ORDER BY id DESC",
             (chunk,),
         )
         return row[0] if row else None

@@ -186,7 +186,7 @@ def test_a_disk_that_refuses_is_explained(tmp_path):
 def test_a_full_disk_is_explained(tmp_path, monkeypatch):
     real_open = anyio.open_file
 
-    async def full(path, mode):
+    async def full(*_place, **_options):
         return await real_open("/dev/full", "wb")
 
     monkeypatch.setattr(anyio, "open_file", full)
