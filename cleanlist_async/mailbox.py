@@ -96,7 +96,7 @@ local now, of_all, bytes_of_all = tonumber(redis.call('TIME')[1]), 0, 0
 local all = redis.call('HGETALL', KEYS[2])
 for place = 1, #all, 2 do
   local bytes, events, keep_until = all[place + 1]:match('(%d+) (%d+) (%d+)')
-  if tonumber(keep_until) <= now then
+  if tonumber(keep_until) < now then
     redis.call('HDEL', KEYS[2], all[place])
   else
     of_all, bytes_of_all = of_all + events, bytes_of_all + bytes
