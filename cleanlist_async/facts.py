@@ -47,8 +47,23 @@ LARGE_ANSWER_BYTES: Final = 500_000
 LARGE_ANSWER_VALUES: Final = 10_000
 """An answer with more bytes or JSON values is read in a worker thread."""
 
-MAX_WEBHOOK_BYTES: Final = 4_000_000
-"""Bytes of one webhook. It carries at most 250 rows, as a status does."""
+MAX_WEBHOOK_BYTES: Final = 1024 * 1024
+"""Bytes of one webhook: 250 rows of 4 KiB, eight times what the documented rows take."""
+MAX_WEBHOOK_VALUES: Final = 25_000
+"""JSON values of one webhook: 250 rows of 100. A million empty objects would stop the loop for a second."""
+MAX_WEBHOOKS_READ_AT_ONCE: Final = 4
+"""Bodies read at once for one address: it has one event, and whoever sends more knows its token only."""
+
+MAX_WAITING_EVENTS: Final = 4
+"""Events that wait in a mailbox for one recipient, for the same reason."""
+MAX_WAITING_BYTES: Final = 2 * MAX_WEBHOOK_BYTES
+"""Bytes of these events together: two of the largest, or four of the documented size (130 kB)."""
+MAX_MAILBOX_EVENTS: Final = 10_000
+"""Events that wait for all recipients: an hour of the 60 submits a minute, and as many repeats."""
+MAX_MAILBOX_BYTES: Final = 512 * 1024 * 1024
+"""Bytes of these events together: an hour of 60 submits a minute, at 130 kB each."""
+MAILBOX_KEPT_S: Final = 3_600.0
+"""Seconds that an event waits for its recipient, who has asked the server by then."""
 
 MAX_IN_FLIGHT: Final = 16
 """Requests on the wire at once. httpx scans its whole pool for each request; 16 keeps that free."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ _APPLICATION_ID: Final = 0x434C4C4D
 """Marks the file as ours, in its header ("CLLM")."""
 _VERSION: Final = 1
 _BUSY_S: Final = 10.0
+_SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 _TABLES: Final = """
     CREATE TABLE pools (id INTEGER PRIMARY KEY, state TEXT NOT NULL);
     CREATE TABLE names (name TEXT PRIMARY KEY, pool INTEGER NOT NULL REFERENCES pools) WITHOUT ROWID;
@@ -28,13 +31,14 @@ _TABLES: Final = """
 class SharedFile:
     """One connection. One thread at a time may use it.
 
-    A commit is in the hands of the system, so a killed process loses nothing of it; when it is `durable`
-    it is on the disk, too. Raises ConfigurationError when the file cannot be used, at once when it is made.
+    A commit is in the hands of the system, so a killed process loses nothing of it; where it `holds_contacts`
+    a commit is on the disk, too, and no other user may read it. Raises ConfigurationError when the file
+    cannot be used, or others can write to it: at once when it is made, and when it is opened again.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, durable: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, holds_contacts: bool = False) -> None:
         self.path = Path(path)
-        self._durable = durable
+        self._holds_contacts = holds_contacts
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
         with self.transaction():
@@ -43,9 +47,10 @@ class SharedFile:
 
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
-        """Do several things at one stroke, with nobody in between."""
-        with self._explained():
-            rows = self._open()
+        """Do several things at one stroke, with nobody in between. What else the block raises is its own."""
+        with self._explained(sqlite3.Error):
+            with self._explained(OSError, ValueError):
+                rows = self._open()
             rows.execute("BEGIN IMMEDIATE")
             try:
                 yield rows
@@ -69,6 +74,7 @@ class SharedFile:
         self._connection, self._pid = None, os.getpid()
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        self._refuse_what_is_not_ours()
         connection = sqlite3.connect(
             self.path, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
         )
@@ -80,9 +86,32 @@ class SharedFile:
         self._connection = connection
         return connection
 
+    def _refuse_what_is_not_ours(self) -> None:
+        """Raise ConfigurationError where others can write to the file, or to what SQLite keeps beside it.
+
+        Where it holds contacts others must not read it, either.
+        """
+        if not hasattr(os, "geteuid"):
+            return
+        denied = 0o077 if self._holds_contacts else 0o022
+        file = self.path.resolve(strict=True)
+        for path in (file, *(file.with_name(file.name + end) for end in _SIDE_FILES)):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                if status.st_uid != os.geteuid():
+                    raise ConfigurationError(
+                        f"{path.name} belongs to another user.",
+                        fix="Give a path in a directory that is yours alone.",
+                    )
+                if mode := stat.S_IMODE(status.st_mode) & denied:
+                    raise ConfigurationError(
+                        f"{path.name} can be {'written' if mode & 0o022 else 'read'} by other users.",
+                        fix=f"If you trust its content: chmod 600 {shlex.quote(str(path))}. Else delete it.",
+                    )
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._holds_contacts else 'NORMAL'}")
         if self._is_ours(connection):
             return
         connection.execute("BEGIN IMMEDIATE")
@@ -107,10 +136,10 @@ class SharedFile:
         return False
 
     @contextmanager
-    def _explained(self) -> Generator[None]:
+    def _explained(self, *kinds: type[Exception]) -> Generator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError, ValueError, KeyError) as error:
+        except kinds as error:
             self.close()
             raise ConfigurationError(
                 f"The limits file {self.path.name} cannot be used: {error}.",

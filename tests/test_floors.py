@@ -25,6 +25,7 @@ FLOORS = (
         "requests",
         "headers",
         "csv_parts",
+        "permissions",
         "shared_file",
         "shared_redis",
     },

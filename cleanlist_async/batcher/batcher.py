@@ -243,8 +243,9 @@ class Batcher:
                     raise
             else:
                 contacts = tuple(purchase.contact for purchase in batch.purchases)
-                submission.accepted(reply.value.workflow_id, reply.value.task_ids)
-                return Submitted.of(reply, contacts, self._clock(), submission.push)
+                submitted = Submitted.of(reply, contacts, self._clock(), submission.push)
+                submission.accepted(submitted.workflow_id, submitted.task_ids)
+                return submitted
         return None
 
     def _body(self, batch: Batch, webhook_url: str | None) -> bytes:

@@ -139,7 +139,9 @@ class Match:
     def _tell_namesakes_apart(self, people: Sequence[Person], rows: Sequence[PlacedRow]) -> None:
         """Take rows as those of namesakes at different employers, if each of them names one of those."""
         pairs = [(person, row) for person in people for row in rows if self._names_employer(person, row)]
-        if not (len(pairs) == len({id(row) for _, row in pairs}) == len({id(p) for p, _ in pairs}) == len(rows)):
+        if not (
+            len(pairs) == len({id(row) for _, row in pairs}) == len({id(p) for p, _ in pairs}) == len(rows)
+        ):
             return
         places = {position for person in people for position in person.positions}
         # Of two namesakes, one may have moved to the other's employer: then their places decide.

@@ -99,7 +99,9 @@ class People:
 
     def _same(self, position: int, namesakes: Iterable[Person]) -> Person | None:
         """Return the one of *namesakes* that a contact is, word for word."""
-        return next((one for one in namesakes if self._inputs[one.positions[0]] == self._inputs[position]), None)
+        return next(
+            (one for one in namesakes if self._inputs[one.positions[0]] == self._inputs[position]), None
+        )
 
     @cached_property
     def _inputs(self) -> list[Input]:

@@ -307,8 +307,9 @@ class BulkRun:
             self._bad_chunks = 0
             self.summary.workflows += 1
             now = self._pipeline.limiter.clock()
-            submission.accepted(reply.value.workflow_id, reply.value.task_ids)
-            chunk.submitted = Submitted.of(reply, tuple(chunk.open.values()), now, submission.push)
+            accepted = Submitted.of(reply, tuple(chunk.open.values()), now, submission.push)
+            submission.accepted(accepted.workflow_id, accepted.task_ids)
+            chunk.submitted = accepted
 
     def _close_submission(self, chunk: Chunk) -> None:
         if chunk.submission is not None:

@@ -16,6 +16,7 @@ from cleanlist_async.cli.output import print_json
 from cleanlist_async.cli.render import plural, say
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import MAX_LEADS_PER_PAGE
+from cleanlist_async.permissions import opener_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ class Export:
     async def _fetch_jsonl(self, client: AsyncCleanlist, target: Path) -> int:
         part = anyio.Path(target.with_name(f"{target.name}.{uuid4().hex[:8]}.part"))
         try:
-            async with await part.open("x", encoding="utf-8") as stream:
+            async with await anyio.open_file(
+                part, "x", encoding="utf-8", opener=opener_for(target)
+            ) as stream:
                 rows = await self._write_lines(client, stream)
             await part.replace(target)
         finally:

@@ -15,7 +15,7 @@ contact, a body, a query or a sentence of the server. More kinds of event may co
 know.
 """
 
-from cleanlist_async.events.delivery import Events, Listener, report_failure
+from cleanlist_async.events.delivery import Events, Listener, OpenFailures, report_failure
 from cleanlist_async.events.kinds import (
     AttemptFinished,
     AttemptStarted,
@@ -46,6 +46,7 @@ __all__ = [
     "LimitsAway",
     "LimitsBack",
     "Listener",
+    "OpenFailures",
     "RateLimited",
     "RetryScheduled",
     "RunFinished",

@@ -44,6 +44,25 @@ class Events:
                     report_failure("on_event", problem)
 
 
+class OpenFailures:
+    """Failures that any sender can repeat: each is reported once, and again after it has passed."""
+
+    __slots__ = ("_open",)
+
+    def __init__(self) -> None:
+        self._open: set[str] = set()
+
+    def add(self, what: str, problem: BaseException) -> None:
+        """Report that *what* failed, unless it did the last time."""
+        if what not in self._open:
+            self._open.add(what)
+            report_failure(what, problem)
+
+    def clear(self, what: str) -> None:
+        """Note that *what* works."""
+        self._open.discard(what)
+
+
 def report_failure(what: str, problem: BaseException) -> None:
     """Log that *what* failed; what the exception says, which may quote contacts, is for DEBUG only."""
     log.warning("%s failed with %s", what, type(problem).__name__)

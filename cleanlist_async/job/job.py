@@ -455,7 +455,8 @@ class Job:
             event = Event.read(payload)
         except RefusedEventError:
             return True  # ours, and nothing in it
-        self._journal.prove(chunk.number, "webhook", event.workflow_id)
+        if self._journal.takes_word_of_webhook(chunk.number, event.workflow_id):
+            self._journal.prove(chunk.number, "webhook", event.workflow_id)
         if (submission := self._expected.get(chunk.number)) is not None:
             submission.receive(event)
         if self._engine is not None:

@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.errors import JournalError
+from cleanlist_async.facts import MAX_WAITING_EVENTS
 from cleanlist_async.job.database import Database
 from cleanlist_async.job.queries import HEADER, RESULT, JournalQueries
 from cleanlist_async.job.records import (
@@ -215,9 +216,8 @@ class Journal(JournalQueries):
     def workflow_seen(self, chunk: int) -> str | None:
         """Return the workflow that the latest evidence names for a chunk, and that is no other chunk's."""
         row = self._db.row(
-            "SELECT workflow_id FROM evidence AS e WHERE chunk = ? AND workflow_id IS NOT NULL AND NOT EXISTS"
-            " (SELECT 1 FROM chunks WHERE workflow_id = e.workflow_id AND number != e.chunk)"
-            " ORDER BY id DESC",
+            "SELECT workflow_id FROM evidence e WHERE chunk = ? AND workflow_id IS NOT NULL AND NOT EXISTS ("
+            "SELECT 1 FROM chunks WHERE workflow_id = e.workflow_id AND number != e.chunk) ORDER BY id DESC",
             (chunk,),
         )
         return row[0] if row else None
@@ -225,14 +225,14 @@ class Journal(JournalQueries):
     def prove(self, chunk: int, source: str, workflow_id: str | None) -> bool:
         """Write down evidence on an unknown chunk: the workflow it is, or that there is none.
 
-        A workflow also counts for a chunk that was to be sent again and was not yet. Returns False when the
-        evidence comes too late for either, or names the workflow of another chunk: it is kept, and changes
-        nothing.
+        A workflow also counts for a chunk that was to be sent again and was not yet. Returns False when it is
+        too late for either, or names the workflow of another chunk: that is kept, and changes nothing.
         """
         with self._db.transaction():
             self._db.execute(
-                "INSERT INTO evidence (chunk, at, source, workflow_id) VALUES (?, ?, ?, ?)",
-                (chunk, self._moment(chunk), source, workflow_id),
+                "INSERT INTO evidence (chunk, at, source, workflow_id) SELECT ?1, ?2, ?3, ?4 WHERE ?5 >"
+                " (SELECT count(*) FROM evidence WHERE chunk = ?1 AND source = ?3 AND workflow_id = ?4)",
+                (chunk, self._moment(chunk), source, workflow_id, MAX_WAITING_EVENTS),
             )
             state = self.chunk(chunk).state
             if workflow_id is None and state is ChunkState.UNKNOWN:

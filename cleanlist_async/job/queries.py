@@ -10,6 +10,7 @@ from typing import Any, Final
 from cleanlist_async.bulk.report import EnrichmentResult, ResultStatus
 from cleanlist_async.contacts import Contact
 from cleanlist_async.errors import JournalError
+from cleanlist_async.facts import MAX_WAITING_EVENTS
 from cleanlist_async.job.database import Database, Row
 from cleanlist_async.job.records import PURGED, Attempt, ChunkRow, Header, from_row
 from cleanlist_async.job.states import ChunkState
@@ -84,6 +85,15 @@ class JournalQueries:
         """Return the chunk that was submitted with a token."""
         row = self._db.row("SELECT chunk FROM attempts WHERE token = ?", (token,))
         return self.chunk(row[0]) if row else None
+
+    def takes_word_of_webhook(self, chunk: int, workflow_id: str) -> bool:
+        """Whether a webhook of a chunk names a known workflow, or one of the first few for each attempt."""
+        row = self._db.row(
+            "SELECT count(DISTINCT workflow_id) < ?1 * (SELECT count(*) FROM attempts WHERE chunk = ?2)"
+            " OR total(workflow_id = ?3) FROM evidence WHERE chunk = ?2 AND source = 'webhook'",
+            (MAX_WAITING_EVENTS, chunk, workflow_id),
+        )
+        return bool(row and row[0])
 
     def open_tokens(self) -> list[str]:
         """Return the tokens of the submits whose webhooks may still tell something.

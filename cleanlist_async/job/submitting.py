@@ -229,7 +229,7 @@ class TrackedSubmits(PlainSubmits):
     def _submission(self, submitted: Submitted) -> Submission:
         # Without a receiver events may come all the same, but nothing says so.
         submission = self._receiver.expect() if self._receiver else Submission(is_expected=False)
-        submission.accepted(submitted.workflow_id, submitted.all_ids)
+        submission.accepted(submitted.workflow_id, submitted.task_ids)
         return submission
 
     async def look(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Accepted | bool | None:

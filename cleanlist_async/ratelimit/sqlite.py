@@ -15,7 +15,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -86,11 +87,12 @@ class LimitsFile:
             for name, number in rows.execute("SELECT name, pool FROM names ORDER BY name"):
                 names.setdefault(number, []).append(name)
         self._file.close()
-        pools = {number: _read(state) for number, state in states.items()}
-        return [
-            NamedPool(tuple(name for name in names.get(number, ()) if name not in pool["keys"]), pool)
-            for number, pool in pools.items()
-        ]
+        with self._damage_explained():
+            pools = {number: _read(state) for number, state in states.items()}
+            return [
+                NamedPool(tuple(name for name in names.get(number, ()) if name not in pool["keys"]), pool)
+                for number, pool in pools.items()
+            ]
 
     def reset(self) -> None:
         """Forget all pools: every token is there at once, whatever is on its way to the server."""
@@ -119,7 +121,9 @@ class LimitsFile:
         return number, pool
 
     def _load(self, rows: sqlite3.Connection, number: int) -> Pool:
-        pool = Pool.of(_read(rows.execute("SELECT state FROM pools WHERE id = ?", (number,)).fetchone()[0]))
+        state = rows.execute("SELECT state FROM pools WHERE id = ?", (number,)).fetchone()
+        with self._damage_explained():
+            pool = Pool.of(_read(state[0]))
         if limits_as_plain(pool.limits) == limits_as_plain(self.limits):
             return pool
         pool.go_on(self.clock(), clock_began_at=0.0)
@@ -132,6 +136,16 @@ class LimitsFile:
             f"{self._file.path.name} is in use under other rate limits.",
             fix="Give all processes that share a file the same rate limits.",
         )
+
+    @contextmanager
+    def _damage_explained(self) -> Generator[None]:
+        try:
+            yield
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ConfigurationError(
+                f"The limits file {self._file.path.name} cannot be used: a pool in it is damaged.",
+                fix="Delete the file and wait a minute.",
+            ) from error
 
 
 def _pool_of(rows: sqlite3.Connection, name: str) -> int | None:

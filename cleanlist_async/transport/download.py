@@ -20,6 +20,7 @@ from cleanlist_async.errors import (
     ConfigurationError,
     MalformedResponseError,
 )
+from cleanlist_async.permissions import opener_for
 from cleanlist_async.redact import one_line
 from cleanlist_async.transport.addresses import safe_url
 from cleanlist_async.transport.reading import wire_bytes
@@ -107,7 +108,7 @@ async def _store(response: httpx.Response, part: Path, wanted: Download) -> int:
     """Write the file; raises APIConnectionError when it is not as long as it should be."""
     size, target = 0, wanted.target
     with _explained(target):
-        file = await anyio.open_file(part, "xb")
+        file = await anyio.open_file(part, "xb", opener=opener_for(target))
     async with file:
         async for received in wire_bytes(response):
             with _explained(target):

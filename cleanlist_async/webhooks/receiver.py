@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -14,14 +13,13 @@ from urllib.parse import urlsplit
 from cleanlist_async import facts
 from cleanlist_async.decode import is_large
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.events import report_failure
+from cleanlist_async.events import OpenFailures
 from cleanlist_async.resources.public import check_webhook_url
-from cleanlist_async.webhooks.event import Event, RefusedEventError, check_content_type, read_body
+from cleanlist_async.webhooks.body import BodyReader, check_content_type
+from cleanlist_async.webhooks.event import Event, RefusedEventError
 from cleanlist_async.webhooks.store import EventStore
 from cleanlist_async.webhooks.submission import Submission, WebhookStatistics
 from cleanlist_async.webhooks.tokens import find_secret, new_submission_id, submission_of, token_of
-
-log: Final = logging.getLogger("cleanlist_async")
 
 Confirm: TypeAlias = Literal["auto", "always"]
 _CLOSED_KEPT: Final = 10_000
@@ -74,7 +72,7 @@ class WebhookReceiver:
         Where workers leave events for one another. Without one, an event that reaches a worker that did not
         submit is dropped, or refused if it is of a job, and the worker that did asks the server.
     max_body_bytes
-        What is longer is refused.
+        Bytes of one event; what is longer is refused. A store may keep less.
 
     Raises ConfigurationError for what cannot work.
 
@@ -104,11 +102,12 @@ class WebhookReceiver:
             raise ConfigurationError("max_body_bytes must be more than 0.")
         self._confirm: Confirm = confirm
         self.store = store
-        self._max_body_bytes = max_body_bytes
+        self._bodies = BodyReader(max_body_bytes)
         self._open: dict[str, Submission] = {}
         self._closed: OrderedDict[str, None] = OrderedDict()
         self._owners: dict[TokenOwner, None] = {}
         self._statistics = WebhookStatistics()
+        self._failures = OpenFailures()
 
     @property
     def public_url(self) -> str:
@@ -134,8 +133,8 @@ class WebhookReceiver:
         2xx once the event is safe: handed to the submit that waits for it, left in the store, or in the
         journal of its job. 404 for a token that is not ours, or of a job that is not open here if there is no
         store; 415 for what is not JSON, 413 for what is too large (a *body* in chunks is read no further),
-        400 for what is no event, 503 when it cannot be kept: the server sends it again. Raises nothing, and
-        follows no address.
+        400 for what is no event. 429 when more events come to one address than a submit has, and 503 when it
+        cannot be kept: the server sends it again. Raises nothing, and follows no address.
         """
         try:
             await self._receive(token, content_type, body)
@@ -149,7 +148,7 @@ class WebhookReceiver:
     ) -> None:
         give = self._recipient_of(token)
         check_content_type(content_type)
-        raw = await read_body(body, self._max_body_bytes)
+        raw = await self._bodies.read(token, body)
         if is_large(raw):
             event = await asyncio.get_running_loop().run_in_executor(None, Event.read, raw)
         else:
@@ -182,10 +181,13 @@ class WebhookReceiver:
     async def _leave(self, store: EventStore, submission_id: str, _event: Event, raw: bytes) -> None:
         """Leave an event for another worker."""
         try:
-            await store.put(submission_id, raw)
+            is_kept = await store.put(submission_id, raw)
         except Exception as problem:  # noqa: BLE001  # a store of the caller's own may raise anything
-            report_failure("leaving an event for another worker", problem)
+            self._failures.add("leaving an event for another worker", problem)
             raise RefusedEventError(503, "cannot be kept now") from None
+        self._failures.clear("leaving an event for another worker")
+        if is_kept is False:
+            raise RefusedEventError(429, "too many events wait")
         self._statistics.passed_on += 1
 
     def take_over(self, submission_id: str, raw: bytes) -> None:
@@ -254,17 +256,20 @@ class WebhookReceiver:
             try:
                 if owner.knows(token):
                     return owner, True
-            except Exception as error:  # noqa: BLE001  # one that is broken is no reason to deny the others'
-                log.warning("a webhook's token could not be looked up: %s", type(error).__name__)
+            except Exception as problem:  # noqa: BLE001  # one that is broken is no reason to deny the others'
+                self._failures.add("looking up a webhook's token", problem)
                 is_certain = False
+        if is_certain:
+            self._failures.clear("looking up a webhook's token")
         return None, is_certain
 
     async def _commit(self, owner: TokenOwner, token: str, _event: Event, raw: bytes) -> None:
         try:
             owner.receive(token, raw)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the event is not safe
-            log.warning("a webhook of a job could not be written down: %s", type(error).__name__)
+        except Exception as problem:  # noqa: BLE001  # whatever it is, the event is not safe
+            self._failures.add("writing down a webhook of a job", problem)
             raise RefusedEventError(503, "cannot be kept now") from None
+        self._failures.clear("writing down a webhook of a job")
 
     def __repr__(self) -> str:
         return f"<WebhookReceiver {self._public_url}>"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from cleanlist_async.events import report_failure
+from cleanlist_async.facts import MAX_WAITING_BYTES
+from cleanlist_async.mailbox import has_room
+
+log: Final = logging.getLogger("cleanlist_async")
 
 LOOK_EVERY_S: Final = 0.5
 LOOK_AGAIN_S: Final = 5.0
 """After a look into the store that failed."""
 
 _SUBMISSIONS_KEPT: Final = 1_000
-_EVENTS_KEPT: Final = 4
-"""Of one submission. It has one event; whoever sends more knows its token only."""
+_BYTES_KEPT: Final = 64 * MAX_WAITING_BYTES
+"""Of all submissions: some hundreds of events of the documented size."""
 
 
 class EventStore(Protocol):
@@ -24,8 +29,12 @@ class EventStore(Protocol):
     job that is not resumed within the hour, and lost the answer to a submit, misses something.
     """
 
-    async def put(self, submission_id: str, event: bytes, /) -> None:
-        """Keep an event until its owner takes it. When this returns, the sender is told that we have it."""
+    async def put(self, submission_id: str, event: bytes, /) -> bool | None:
+        """Keep an event until its owner takes it. When this returns, the sender is told that we have it.
+
+        Return False where there is no room for it: the sender is refused, and its owner asks the server. An
+        address is no secret of ours alone, so what one submission may leave should be bounded.
+        """
         ...
 
     async def take(self, submission_ids: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
@@ -34,22 +43,33 @@ class EventStore(Protocol):
 
 
 class MemoryEventStore:
-    """Events between receivers of one process. Keeps the latest 1,000 submissions', four of each."""
+    """Events between receivers of one process.
+
+    Keeps four of each submission, 2 MiB at most, and the latest 1,000 submissions', 128 MiB at most.
+    """
 
     def __init__(self) -> None:
         self._events: OrderedDict[str, list[bytes]] = OrderedDict()
+        self._bytes = 0
 
-    async def put(self, submission_id: str, event: bytes, /) -> None:
-        """Keep an event, unless it is there already."""
-        kept = self._events.setdefault(submission_id, [])
-        if event not in kept and len(kept) < _EVENTS_KEPT:
-            kept.append(event)
-        while len(self._events) > _SUBMISSIONS_KEPT:
-            self._events.popitem(last=False)
+    async def put(self, submission_id: str, event: bytes, /) -> bool:
+        """Keep an event, once however often it comes. Return whether it is kept."""
+        kept = self._events.get(submission_id, [])
+        if event in kept:
+            return True
+        if not has_room(event, len(kept), sum(map(len, kept))):
+            return False
+        self._events.setdefault(submission_id, kept).append(event)
+        self._bytes += len(event)
+        while len(self._events) > _SUBMISSIONS_KEPT or self._bytes > _BYTES_KEPT:
+            self._bytes -= sum(map(len, self._events.popitem(last=False)[1]))
+        return True
 
     async def take(self, submission_ids: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
         """Return and forget the events of these submissions."""
-        return {id_: self._events.pop(id_) for id_ in submission_ids if id_ in self._events}
+        taken = {id_: self._events.pop(id_) for id_ in submission_ids if id_ in self._events}
+        self._bytes -= sum(len(event) for events in taken.values() for event in events)
+        return taken
 
 
 async def look_into(
@@ -79,6 +99,7 @@ async def look_into(
 async def _put_back(store: EventStore, mail: Sequence[tuple[str, bytes]]) -> None:
     try:
         for id_, event in mail:
-            await store.put(id_, event)
+            if await store.put(id_, event) is False:
+                log.warning("an event that could not be taken was not kept: too many wait")
     except Exception as problem:  # noqa: BLE001  # see above
         report_failure("leaving an event for later", problem)

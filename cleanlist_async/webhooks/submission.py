@@ -60,17 +60,23 @@ class Submission:
         self._statistics = statistics or WebhookStatistics()
         self._on_close = on_close
         self._workflow_id: str | None = None
-        self._task_ids: tuple[str, ...] = ()
-        self._early: list[Event] = []
+        self._task_ids: frozenset[str] = frozenset()
+        self._early: list[bytes] = []
         self._named: dict[str, None] = {}
         self._arrival = anyio.Event()
 
-    def accepted(self, workflow_id: str, task_ids: Sequence[str]) -> None:
-        """Say what the server answered. Events that came before are judged now."""
-        self._workflow_id, self._task_ids = workflow_id, tuple(task_ids)
+    def accepted(self, workflow_id: str, task_ids: Sequence[str | None]) -> None:
+        """Say what the server answered. Events that came before are judged now.
+
+        *task_ids* has the id of each contact. While one of them is None no event is believed, since none can
+        hold a row that is certainly of that contact.
+        """
+        known = [id_ for id_ in task_ids if id_ is not None]
+        self._workflow_id = workflow_id
+        self._task_ids = frozenset(known) if len(known) == len(task_ids) else frozenset()
         early, self._early = self._early, []
-        for event in early:
-            self._judge(event)
+        for body in early:
+            self._judge(Event.read(body))
 
     async def workflow_named(self, within_s: float) -> str | None:
         """Wait for an event, and return the workflow that it names: for a submit whose answer was lost.
@@ -91,7 +97,7 @@ class Submission:
         self._arrival.set()
         if self._workflow_id is None:
             if is_news:
-                self._early.append(event)
+                self._early.append(event.body)  # what it parses to can take thirty times the memory
             else:
                 self._statistics.repeated += 1
         else:

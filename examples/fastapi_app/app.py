@@ -5,7 +5,8 @@ Usage: uvicorn --app-dir examples/fastapi_app app:app
 Without a key it runs against a sandbox of its own: invented people, no credits. With CLEANLIST_API_KEY it
 spends credits, at most CREDITS_PER_LIST (1000) for a list. Lists and their journals are in LISTS_FOLDER
 (./lists), and go on where they were when the process starts again. With PUBLIC_URL, the address at which
-Cleanlist reaches this server, webhooks are received.
+Cleanlist reaches this server, webhooks are received. It answers under that name and those of this machine;
+ALLOWED_HOSTS, separated by commas, are more. Whoever reaches it can buy: put it behind a login of yours.
 """
 
 import os
@@ -14,12 +15,14 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, cast
+from urllib.parse import urlsplit
 
 import anyio
 from demo import demo_table, sandboxed_client
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, PlainTextResponse
+from guard import Guard
 from lists import Enriched, ListProgress, LiveList, LiveLists
 from pydantic import TypeAdapter, ValidationError
 
@@ -39,6 +42,12 @@ PUBLIC_URL = os.environ.get("PUBLIC_URL")
 CREDITS_PER_LIST = float(os.environ.get("CREDITS_PER_LIST", "1000"))
 DESCRIPTION = "Enriches one person while the caller waits, or a list whose progress is shown live."
 MAX_BODY_BYTES = 5_000_000
+MAX_CONTACT_BYTES = 20_000
+HOSTS = {
+    *("localhost", "127.0.0.1", "::1"),
+    *filter(None, [urlsplit(PUBLIC_URL or "").hostname]),
+    *filter(None, os.environ.get("ALLOWED_HOSTS", "").replace(" ", "").split(",")),
+}
 PAGE = Path(__file__).with_name("index.html")
 
 receiver = WebhookReceiver(f"{PUBLIC_URL}/webhooks/cleanlist") if PUBLIC_URL else None
@@ -70,6 +79,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
 
 
 app = FastAPI(title="Cleanlist live", version="1.0", description=DESCRIPTION, lifespan=lifespan)
+app.add_middleware(Guard, hosts=HOSTS, max_bytes=MAX_BODY_BYTES, max_bytes_of={"/enrich": MAX_CONTACT_BYTES})
 install_error_handlers(app, invalid_requests=True)
 app.include_router(health_router())
 if receiver is not None:
@@ -96,16 +106,6 @@ LIST_BODY = {
         },
     }
 }
-
-
-async def body_of(request: Request) -> bytes:
-    """Read the body, and no more of it than is allowed."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"A list has at most {MAX_BODY_BYTES:,} bytes.")
-    return bytes(body)
 
 
 @app.get("/", include_in_schema=False)
@@ -141,7 +141,7 @@ async def begin_list(request: Request, lists: LiveListsDep, response: Response) 
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in {"application/json", "text/csv"}:
         raise HTTPException(415, "A list is application/json or text/csv.")
-    body = await body_of(request)
+    body = await request.body()
     if kind == "text/csv":
         begun = await lists.begin_csv(body)
     else:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 
@@ -302,3 +303,27 @@ def test_stopped_and_collected_in_other_layouts(cli, serve, people, options, suf
         lines = [json.loads(line) for line in text.splitlines()]
         assert [line["First Name"] for line in lines] == [row[0] for row in given]
         assert sum(name.startswith("cleanlist_status") for name in lines[0]) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "getegid"), reason="needs permissions of POSIX")
+def test_no_file_is_more_open_than_the_input(cli, serve, people):
+    cli.write(people(3))
+    (cli.folder / "in.csv").chmod(0o600)
+    before = os.umask(0)
+    try:
+        with serve() as sandbox:
+            sandbox.add_fault(Fault("/enrich/status", status=500, times=20))
+            for command in (
+                ("enrich", "in.csv", "-o", "out.csv", "-y", "--max-retries", "0", *FAST),
+                ("collect", "out.csv", *FAST),
+                ("collect", "out.csv", "-o", "again.csv", *FAST),
+                ("job", "start", "in.csv", "--journal", "run.journal", "-o", "job.csv", "-y", *FAST),
+                ("job", "export", "run.journal", "in.csv", "-o", "exported.csv"),
+            ):
+                done = cli(*command)
+                assert done.code in {0, 1, 3, 4, 5}, done.err
+    finally:
+        os.umask(before)
+    written = {path.name: path.stat().st_mode & 0o777 for path in cli.folder.iterdir() if path.is_file()}
+    assert {"out.csv", "again.csv", "exported.csv", "run.journal"} <= written.keys()
+    assert set(written.values()) == {0o600}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -165,6 +166,97 @@ async def test_what_is_no_list_is_refused(shared, content_type, body, status):
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert problem.errors
         assert "lists-" not in answer.text  # no path of ours
+
+
+# -- what a page of another site can make a browser send here -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8000",
+        "127.0.0.1.evil.example",
+        "localhost@evil.example",
+        "[::2]",
+        "[",
+        "",
+    ],
+)
+async def test_another_host_is_not_served(shared, host):
+    for method, path in (("GET", "/"), ("GET", "/lists/x"), ("POST", "/enrich"), ("DELETE", "/lists/x")):
+        assert (await shared.request(method, path, headers={"Host": host})).status_code == 400
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:8000"])
+async def test_the_names_of_this_machine_are_served(shared, host):
+    assert (await shared.get("/health", headers={"Host": host})).status_code == 200
+
+
+async def test_more_hosts_are_served_where_they_are_named():
+    settings = {"PUBLIC_URL": "https://public.example", "ALLOWED_HOSTS": "one.example, two.example"}
+    async with running(**settings) as (_, caller):
+        for host in ("public.example", "one.example", "two.example:443"):
+            assert (await caller.get("/health", headers={"Host": host})).status_code == 200
+        assert (await caller.get("/health", headers={"Host": "three.example"})).status_code == 400
+
+
+SIMPLE_TYPES = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None]
+
+
+@pytest.mark.parametrize("content_type", [*SIMPLE_TYPES, "", "text/plain;application/json", "text/json"])
+@pytest.mark.parametrize("path", ["/enrich", "/lists"])
+async def test_what_a_page_may_post_elsewhere_unasked_buys_nothing(shared, path, content_type):
+    bought = (await shared.get("/health")).json()
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    body = json.dumps(ADA | {"first_name": "Unasked"}).encode()
+    assert (await shared.post(path, content=body, headers=headers)).status_code == 415
+    assert (await shared.get("/health")).json() == bought
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+async def test_the_page_of_another_site_is_refused(shared, said):
+    assert (await shared.post("/enrich", json=ADA, headers=said)).status_code == 403
+    assert (await shared.delete("/lists/x", headers=said)).status_code == 403
+
+
+async def test_its_own_page_is_served(shared):
+    own = str(shared.base_url)
+    for said in ({"Sec-Fetch-Site": "same-origin", "Origin": own}, {"Origin": own}):
+        assert (await shared.post("/enrich", json=ADA, headers=said)).status_code == 200
+
+
+@pytest.mark.parametrize("length", ["Transfer-Encoding: chunked", "Content-Length: 10000000"])
+async def test_a_contact_that_is_too_large_is_refused_before_it_has_come(shared, length):
+    address = shared.base_url
+    head = f"POST /enrich HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+    some = b"%x\r\n%b\r\n" % (30_000, b" " * 30_000)
+    async with await anyio.connect_tcp(address.host, address.port) as stream:
+        await stream.send(head.encode() + some)
+        with anyio.fail_after(10):
+            assert (await stream.receive()).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_contact_that_is_just_too_large_is_told_so(shared):
+    body = json.dumps(ADA).encode()
+    headers = {"Content-Type": "application/json"}
+
+    async def pieces(count):
+        yield body
+        yield b" " * (count - len(body))
+
+    assert (await shared.post("/enrich", content=pieces(20_000), headers=headers)).status_code == 200
+    assert (await shared.post("/enrich", content=pieces(20_001), headers=headers)).status_code == 413
+    assert (await shared.post("/enrich", content=body + b" " * 20_000, headers=headers)).status_code == 413
 
 
 async def test_its_documentation_is_right(shared):

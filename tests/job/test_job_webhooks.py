@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from cleanlist_async import InputChangedError
-from cleanlist_async.sandbox import Fault
+from cleanlist_async.sandbox import Fault, Shape
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 from tests.job.worlds import SUBMIT, Bench, in_world, people, query
 from tests.webhooks.couriers import JSON_TYPE, PUBLIC_URL, changed, token_in, with_webhooks
@@ -109,6 +109,37 @@ def test_an_event_that_is_not_all_ours_leads_to_one_question(tmp_path):
         bench.check(unknown_at_most=0)
 
     in_pushed_world(main, tmp_path, workflow_s=10.0, disturb=disturb)
+
+
+def test_an_event_with_fewer_tasks_than_contacts_completes_nothing(tmp_path):
+    def disturb(workflow, token, body):
+        named = {task.task_id for task in workflow.tasks[:-1]}  # as the answer to the submit named them
+        rows = [row for row in json.loads(body)["results"] if row["task_id"] in named]
+        return [(0.0, token, JSON_TYPE, changed(body, results=rows))]
+
+    async def main(bench, receiver, _courier):
+        report = await bench.run()
+        assert report.status.state == "complete"
+        assert receiver.statistics().believed == 0
+        bench.check(unknown_at_most=0)
+
+    in_pushed_world(main, tmp_path, shape=Shape(id_count_off=True), workflow_s=10.0, disturb=disturb)
+
+
+def test_a_flood_at_one_address_grows_the_journal_by_a_few_rows(tmp_path):
+    async def main(bench, receiver, _courier):
+        async with await bench.open() as job:
+            await job.run()
+            token, body = event_of(bench.here)
+            known = len(evidence(bench.path))
+            for number in range(100):
+                named = changed(body, workflow_id=f"public_bulk_{number % 50}")
+                assert (await receiver.receive(token, JSON_TYPE, named)).status == 204
+                assert (await receiver.receive(token, JSON_TYPE, body)).status == 204
+            assert len(evidence(bench.path)) <= known + 16
+            assert job.verify() == []
+
+    in_pushed_world(main, tmp_path)
 
 
 def test_early_events_are_evidence_that_is_asked_about_at_once(tmp_path):

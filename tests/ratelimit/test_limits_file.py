@@ -162,6 +162,21 @@ def test_a_file_that_is_no_limits_file_is_one_clear_error(path: Path, content: b
         RateLimiter.sqlite(path)
 
 
+@pytest.mark.parametrize("state", ["{", "{}", "[]", "7", '{"keys": 7}'])
+def test_a_damaged_pool_is_one_clear_error(path: Path, state: str) -> None:
+    async def main() -> None:
+        await sqlite_limiter(path).acquire(ROUTE, SUBMIT)
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE pools SET state = ?", (state,))
+        connection.close()
+        with pytest.raises(ConfigurationError, match="a pool in it is damaged"):
+            LimitsFile(path, RateLimits()).pools()[0].pool(0.0)
+        with pytest.raises(ConfigurationError, match="a pool in it is damaged"):
+            await sqlite_limiter(path).acquire(ROUTE, SUBMIT)
+
+    run(main())
+
+
 def test_a_directory_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"limits\.db cannot be used"):
         RateLimiter.sqlite(tmp_path / "nowhere" / "limits.db")

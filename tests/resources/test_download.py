@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import stat
 import traceback
 from contextlib import asynccontextmanager
@@ -186,7 +187,7 @@ def test_a_disk_that_refuses_is_explained(tmp_path):
 def test_a_full_disk_is_explained(tmp_path, monkeypatch):
     real_open = anyio.open_file
 
-    async def full(path, mode):
+    async def full(*_place, **_options):
         return await real_open("/dev/full", "wb")
 
     monkeypatch.setattr(anyio, "open_file", full)
@@ -262,3 +263,16 @@ def test_a_deadline_ends_a_download(tmp_path):
     assert type(error).__name__ == "DeadlineExceededError"
     assert error.billed == "no"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_a_file_that_is_written_over_is_opened_to_nobody(tmp_path, mode):
+    target = tmp_path / "out.csv"
+    target.touch(mode)
+    before = os.umask(0)
+    try:
+        outcome(always(GOOD), target)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+    assert target.stat().st_size > 0

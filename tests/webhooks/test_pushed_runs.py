@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 
@@ -20,7 +21,7 @@ from tests.support.virtual_sandbox import (
     people,
     world,
 )
-from tests.webhooks.couriers import PUBLIC_URL, delivering, with_webhooks
+from tests.webhooks.couriers import PUBLIC_URL, changed, delivering, with_webhooks
 from tests.webhooks.disturber import Disturber
 
 SUBMIT = "/enrich/bulk"
@@ -105,6 +106,26 @@ def test_truncated_and_failed_workflows_are_asked_about_once():
             assert here.status_requests() >= 1
 
         with_webhooks(main, shape=shape, workflow_s=10.0)
+
+
+def test_an_event_with_fewer_tasks_than_contacts_completes_nothing():
+    contacts = people(8)
+
+    def disturb(workflow, token, body):
+        named = {task.task_id for task in workflow.tasks[:-1]}  # as the answer to the submit named them
+        rows = [row for row in json.loads(body)["results"] if row["task_id"] in named]
+        return [(0.0, token, "application/json", changed(body, results=rows))]
+
+    async def main(here, receiver, _courier):
+        report = await here.client.enrich(contacts[:5])
+        people_found = [await here.client.enrich_one(contact) for contact in contacts[5:]]
+        assert {result.status for result in (*report.results, *people_found)} <= {"found", "not_found"}
+        check_against_ledger(here, [*report.results])
+        assert receiver.statistics().believed == 0
+        assert receiver.statistics().confirmed == here.submits() == 4
+        assert here.status_requests() >= 4
+
+    with_webhooks(main, shape=Shape(id_count_off=True), disturb=disturb, workflow_s=10.0)
 
 
 # -- when the push stays away ----------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cleanlist_async import FileMailbox, facts
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.store import MemoryEventStore
 from tests.webhooks.couriers import JSON_TYPE, PUBLIC_URL, changed, token_in
@@ -519,3 +520,142 @@ def test_an_owner_that_is_broken_hides_no_other():
     assert desk.post(token="nobody's") == 503
     assert desk.post() == 204
     assert desk.believed
+
+
+# -- what one address can make grow ----------------------------------------------------------------
+
+
+def test_more_events_than_a_submit_has_are_refused_while_its_worker_does_not_take_them(store_of_workers):
+    owner, other = Desk(store=store_of_workers), Desk(store=store_of_workers)
+    events = [changed(EVENT, number=number) for number in range(6)]
+    assert [other.post(event, token=owner.token) for event in events] == [204] * 4 + [429] * 2
+    assert other.post(events[0], token=owner.token) == 204, "that one is kept"
+    assert other.counts(passed_on=5, refused=2)
+    assert anyio.run(store_of_workers.take, [owner.id]) == {owner.id: events[:4]}
+
+
+def test_fifty_of_the_largest_events_leave_two_of_them(store_of_workers):
+    owner, other = Desk(store=store_of_workers), Desk(store=store_of_workers)
+    answers = {other.post(largest_event(number), token=owner.token) for number in range(50)}
+    assert answers == {204, 429}
+    [events] = anyio.run(store_of_workers.take, [owner.id]).values()
+    assert sum(map(len, events)) <= facts.MAX_WAITING_BYTES
+
+
+@pytest.fixture(params=["memory", "file"])
+def store_of_workers(request, tmp_path):
+    return MemoryEventStore() if request.param == "memory" else FileMailbox(tmp_path / "limits.db")
+
+
+def largest_event(number):
+    event = changed(EVENT, number=number, pad="")
+    return event[:-2] + b"x" * (facts.MAX_WEBHOOK_BYTES - len(event)) + event[-2:]
+
+
+def test_a_store_that_says_nothing_has_kept_it():
+    class Silent(MemoryEventStore):
+        async def put(self, submission_id, event):
+            await super().put(submission_id, event)
+
+    assert Desk(store=Silent()).post(token=Desk().token) == 204
+
+
+def test_a_store_in_memory_is_bounded_in_bytes_and_a_flood_at_one_evicts_no_other():
+    async def fill():
+        store = MemoryEventStore()
+        await store.put("other", b"theirs")
+        for number in range(1_000):
+            await store.put("one", b"%d" % number + b"x" * facts.MAX_WEBHOOK_BYTES)
+        assert await store.take(["other"]) == {"other": [b"theirs"]}
+        names = [f"{number}" for number in range(200)]
+        for name in names:
+            await store.put(name, b"x" * facts.MAX_WAITING_BYTES)
+        kept = await store.take(names)
+        assert await store.put("1", b"x")
+        return list(kept), names
+
+    kept, names = anyio.run(fill)
+    assert kept == names[-len(kept) :]
+    assert len(kept) == 64
+
+
+def test_a_body_of_too_many_values_is_refused_before_it_is_parsed():
+    for values in (b"{},", b"[],", b"1,", b'{"a":1},'):
+        rows = values * (200_000 // len(values)) + values[:-1]
+        assert Desk().post(b'{"workflow_id": "w", "results": [%b]}' % rows) == 400
+    assert Desk().post(b'{"workflow_id": "w", "results": [%b0]}' % (b"1," * 24_990)) == 204
+
+
+def test_few_bodies_are_read_at_once_for_one_address():
+    desk, answers = Desk(), []
+    _, other = desk.receiver.begin()
+
+    async def main():
+        go_on = anyio.Event()
+
+        async def slow():
+            yield EVENT[:10]
+            await go_on.wait()
+            yield EVENT[10:]
+
+        async def post():
+            answers.append((await desk.receiver.receive(desk.token, JSON_TYPE, slow())).status)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(9):
+                group.start_soon(post)
+            await anyio.wait_all_tasks_blocked()
+            assert answers == [429] * 5
+            token = token_in(other.webhook_url)
+            assert (await desk.receiver.receive(token, JSON_TYPE, chunks(EVENT))).status == 204
+            go_on.set()
+        assert answers[5:] == [204] * 4
+        assert (await desk.receiver.receive(desk.token, JSON_TYPE, chunks(EVENT))).status == 204
+
+    anyio.run(main)
+
+
+async def chunks(body):
+    yield body
+
+
+def test_a_failure_that_every_post_repeats_is_logged_once_until_it_has_passed(caplog):
+    class Failing(MemoryEventStore):
+        fails = True
+
+        async def put(self, submission_id, event):
+            if self.fails:
+                raise OSError("disk full")
+            return await super().put(submission_id, event)
+
+    store = Failing()
+    desk, owner = Desk(store=store), Owner("a job's", error=RuntimeError())
+    desk.receiver.attach(owner)
+    for _ in range(50):
+        assert desk.post(token=Desk().token) == 503
+        assert desk.post(token="f" * 64) == 503
+    assert len(caplog.records) == 2
+    store.fails, owner.error = False, None
+    assert desk.post(token=Desk().token) == 204
+    assert desk.post(token="f" * 64) == 404
+    store.fails = True
+    assert desk.post(token=Desk().token) == 503
+    assert len(caplog.records) == 3
+
+
+@pytest.mark.parametrize("ids", [("t1", None), (None, None)])
+def test_while_a_contact_has_no_id_nothing_is_believed(ids):
+    desk = Desk(accepted=False)
+    desk.submission.accepted(WORKFLOW, ids)
+    known = [id_ for id_ in ids if id_]
+    desk.post(changed(EVENT, results=[{"task_id": id_, "status": "completed"} for id_ in known or [None]]))
+    desk.post()
+    assert not desk.believed
+    assert desk.is_hint
+
+
+def test_a_single_contact_without_an_id_is_not_completed_by_a_row_without_one():
+    desk = Desk(accepted=False)
+    desk.submission.accepted(WORKFLOW, (None,))
+    desk.post(changed(EVENT, results=[{"status": "completed", "primary_email": "mallory@evil.example"}]))
+    assert not desk.believed

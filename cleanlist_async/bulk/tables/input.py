@@ -69,8 +69,9 @@ class InputFile:
 
     def __init__(self, path: str | os.PathLike[str], *, encoding: str | None = None) -> None:
         given = os.fspath(path)
-        self.name = "standard input" if given == STDIN else given
-        self.path = _spool_stdin(self) if given == STDIN else Path(given)
+        self._is_spooled = given == STDIN
+        self.name = "standard input" if self._is_spooled else given
+        self.path = _spool_stdin(self) if self._is_spooled else Path(given)
         self.notes: list[str] = []
         self.damage: str | None = None
         self._start = self._first_bytes()
@@ -84,6 +85,11 @@ class InputFile:
         stream.seek(len(self.encoding.mark))
         errors = _MARK_DAMAGE if self.damage else "strict"
         return TextIOWrapper(stream, encoding=self.encoding.name, errors=errors, newline=newline)
+
+    @property
+    def given_path(self) -> Path | None:
+        """The file that was given; None for standard input."""
+        return None if self._is_spooled else self.path
 
     def is_unchanged(self) -> bool:
         """Whether the file still holds the bytes that were checked."""

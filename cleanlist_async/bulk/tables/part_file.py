@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from cleanlist_async.bulk.tables.encoding import UTF_8_MARKED, Encoding
 from cleanlist_async.bulk.tables.errors import TableError
+from cleanlist_async.permissions import opener_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,18 +22,20 @@ _BUFFER: Final = 1 << 18
 class PartFile:
     """Text on its way to *target*: written to ``target.part`` and renamed at the end.
 
-    A part that an earlier run left is never touched, for it may hold results that were paid for: the next
-    free name (``.part2``) is taken. Raises :class:`TableError` where the file system refuses.
+    Nobody may read it who may not read *source*, the file that its contacts come from, if there is one. A
+    part that an earlier run left is never touched, for it may hold results that were paid for: the next free
+    name (``.part2``) is taken. Raises :class:`TableError` where the file system refuses.
     """
 
-    def __init__(self, target: Path, name: str, encoding: Encoding) -> None:
+    def __init__(self, target: Path, name: str, encoding: Encoding, source: Path | None = None) -> None:
         self.target = target
+        self.source = source
         self.name = name
         self.encoding = encoding
         self.notes: list[str] = []
         self._truncate_to: int | None = None
         with self._explained():
-            self.path, self._file = _create_beside(target)
+            self.path, self._file = _create_beside(target, source)
         self._file.write(encoding.mark)
 
     def write(self, text: str) -> None:
@@ -96,7 +99,7 @@ class PartFile:
         self.notes.append(f"written as UTF-8, because {old.name} has not all characters of the results")
         with self._explained():
             self._file.close()
-            copy, stream = _create_beside(self.target)
+            copy, stream = _create_beside(self.target, self.source)
             with stream, self.path.open(encoding=old.name, newline="") as source:
                 stream.write(UTF_8_MARKED.mark)
                 while text := source.read(_BUFFER):
@@ -119,11 +122,12 @@ class PartFile:
         )
 
 
-def _create_beside(target: Path) -> tuple[Path, BinaryIO]:
+def _create_beside(target: Path, source: Path | None) -> tuple[Path, BinaryIO]:
+    opener = opener_for(target, source)
     for number in count(1):
         path = target.with_name(f"{target.name}.part{number if number > 1 else ''}")
         try:
-            return path, path.open("x+b", buffering=_BUFFER)
+            return path, open(path, "x+b", buffering=_BUFFER, opener=opener)
         except FileExistsError:
             continue
     raise AssertionError

@@ -37,7 +37,8 @@ class EnrichedWriter:
     Rows stand in input order with their original cells untouched, even those that a spreadsheet takes for
     formulas: they are the user's own. With *excel_safe*, an enrichment cell that would be a formula gets a
     leading ``'`` (OWASP, "CSV Injection"); phone numbers keep their ``+``, and JSON lines need no guard.
-    CSV keeps the input's delimiter, line ends, byte order mark and encoding.
+    CSV keeps the input's delimiter, line ends, byte order mark and encoding. Nobody may read the output who
+    may not read the input.
 
     The output grows in ``path.part`` and is renamed by :meth:`close`, which also leaving the context does,
     with an error or without: nothing that was bought is lost.
@@ -69,7 +70,7 @@ class EnrichedWriter:
         self._waiting: dict[int, str] = {}
         self._next = 0
         self._records = table.source.records()
-        self._part = PartFile(target, self.name, self._rendering.encoding)
+        self._part = PartFile(target, self.name, self._rendering.encoding, table.source.file.given_path)
         self._is_open = True
         self._broken = False
         self._part.write(self._rendering.head())

@@ -195,7 +195,7 @@ def test_a_row_that_cannot_be_read_ends_the_output_before_it(tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_told_in_one_line(table, tmp_path, monkeypatch):
     full = Path("/dev/full")
-    monkeypatch.setattr(part_file_module, "_create_beside", lambda target: (full, full.open("wb")))
+    monkeypatch.setattr(part_file_module, "_create_beside", lambda *_: (full, full.open("wb")))
     writer = EnrichedWriter(tmp_path / "out.csv", table)
     for act in (writer.flush_partial, writer.close):
         with pytest.raises(TableError, match=r"out\.csv: cannot be written \(No space left on device\)"):
@@ -406,3 +406,73 @@ def test_flush_partial_keeps_blank_lines_and_does_not_count_them(tmp_path):
     writer.put(1, {"x": "1"})
     writer.close()
     assert (tmp_path / "out.csv").read_text() == expected.format("1")
+
+
+# -- who may read it -------------------------------------------------------------------------------
+
+needs_permissions = pytest.mark.skipif(not hasattr(os, "getegid"), reason="needs permissions of POSIX")
+
+
+def mode_of(path):
+    return path.stat().st_mode & 0o777
+
+
+@pytest.fixture
+def open_umask():
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@needs_permissions
+@pytest.mark.parametrize(
+    ("source", "written"),
+    [(0o600, 0o600), (0o640, 0o640), (0o644, 0o644), (0o400, 0o600), (0o777, 0o666), (0o604, 0o604)],
+)
+def test_nobody_may_read_the_output_who_may_not_read_the_input(table, tmp_path, open_umask, source, written):
+    (tmp_path / "in.csv").chmod(source)
+    with EnrichedWriter(tmp_path / "out.csv", table) as writer:
+        assert mode_of(writer.part_path) == written
+        writer.flush_partial()
+    assert mode_of(tmp_path / "out.csv") == written
+
+
+@needs_permissions
+def test_an_output_that_is_written_over_is_opened_to_nobody(table, tmp_path, open_umask):
+    (tmp_path / "out.csv").touch(0o640)
+    EnrichedWriter(tmp_path / "out.csv", table, overwrite=True).close()
+    assert mode_of(tmp_path / "out.csv") == 0o640
+
+
+@needs_permissions
+def test_the_umask_holds(table, tmp_path):
+    (tmp_path / "in.csv").chmod(0o666)
+    before = os.umask(0o027)
+    try:
+        EnrichedWriter(tmp_path / "out.csv", table).close()
+    finally:
+        os.umask(before)
+    assert mode_of(tmp_path / "out.csv") == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "getegid") or os.geteuid() != 0, reason="needs to change a group")
+@pytest.mark.parametrize(("source", "written"), [(0o640, 0o600), (0o644, 0o644), (0o660, 0o600)])
+def test_what_the_group_of_the_input_may_is_nothing_to_another_group(
+    table, tmp_path, open_umask, source, written
+):
+    os.chown(tmp_path / "in.csv", -1, 12_345)
+    (tmp_path / "in.csv").chmod(source)
+    EnrichedWriter(tmp_path / "out.csv", table).close()
+    assert mode_of(tmp_path / "out.csv") == written
+
+
+@needs_permissions
+def test_a_file_that_turns_into_utf_8_on_the_way_is_as_private(tmp_path, open_umask):
+    source = tmp_path / "in.csv"
+    source.write_bytes("Email\njos\xe9@x.example\n".encode("cp1252"))
+    source.chmod(0o600)
+    with EnrichedWriter(tmp_path / "out.csv", ContactTable.open(source), ["cleanlist_email"]) as writer:
+        writer.put(0, {"cleanlist_email": "\u82b1@x.example"})
+        assert writer.notes
+        assert mode_of(writer.part_path) == 0o600
+    assert mode_of(tmp_path / "out.csv") == 0o600

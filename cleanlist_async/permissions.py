@@ -1,0 +1,45 @@
+"""Who may read a file that we write: nobody who may not read what its contacts come from."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+_ORDINARY: Final = 0o666
+_OWNER: Final = 0o600
+_GROUP: Final = 0o070
+
+
+def opener_for(target: Path, source: Path | None = None) -> Callable[[str, int], int]:
+    """Return an opener, as `open` takes one, for a new file that is to become *target*.
+
+    The umask holds as for any file; and nobody may read or write it who may not do so with *source*, nor with
+    the *target* that it replaces. Where the new file is of another group, what the group of the old one might
+    is nobody's.
+    """
+    mode = _ORDINARY
+    if target.exists():
+        mode &= _mode_of(target, target)
+    if source is not None:
+        mode &= _mode_of(source, target) if source.exists() else _OWNER
+    mode |= _OWNER
+    return lambda path, flags: os.open(path, flags, mode)
+
+
+def _mode_of(path: Path, target: Path) -> int:
+    status = path.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    if hasattr(os, "getegid") and status.st_gid != _new_group(target.parent):
+        mode &= ~_GROUP | (mode << 3)
+    return mode
+
+
+def _new_group(folder: Path) -> int:
+    """Return the group that a new file gets in *folder*."""
+    status = folder.stat()
+    inherits = sys.platform == "darwin" or status.st_mode & stat.S_ISGID
+    return status.st_gid if inherits else os.getegid()
