@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,9 @@ from cleanlist_async.job import schema
 
 Row = tuple[Any, ...]
 _BUSY_S: Final = 10.0
+_USER_VERSION: Final = slice(60, 64)
+_APPLICATION_ID: Final = slice(68, 72)
+"""In the header of a file of SQLite (sqlite.org/fileformat.html, section 1.3)."""
 
 
 class Database:
@@ -42,8 +45,8 @@ class Database:
     def _prepare(self) -> None:
         connection = self._connection
         is_blank = not self.read_only and self._is_blank()  # new, or a crash came before its tables did
-        if not is_blank:
-            self._check_version()
+        version = 0 if is_blank else self._checked_version()
+        schema.add_checksum(connection)
         if not self.read_only:
             connection.execute("PRAGMA journal_mode = TRUNCATE")
             connection.execute("PRAGMA synchronous = EXTRA")
@@ -51,20 +54,38 @@ class Database:
         connection.execute("PRAGMA cache_size = -8192")
         if is_blank:
             self.path.chmod(0o600)
-            connection.executescript(f"BEGIN IMMEDIATE; {schema.TABLES} COMMIT;")
+        if not self.read_only and version < schema.VERSION:
+            self._upgrade(version)
+            version = schema.VERSION
+        self._sound = {table: self._condition(table, version) for table in schema.CHECKED}
 
-    def _check_version(self) -> None:
+    def _upgrade(self, version: int) -> None:
+        connection = self._connection
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE; {'' if version else schema.TABLES}")
+            schema.to_version_2(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _condition(self, table: str, version: int) -> str:
+        return "1" if version < schema.VERSION else schema.is_sound(self._connection, table)
+
+    def _checked_version(self) -> int:
         """Raise JournalError unless this is a journal as we write it; nothing of it is changed before."""
         connection = self._connection
         application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if application != schema.APPLICATION_ID:
             raise JournalError(f"{self.path.name} is not the journal of a job.")
-        if version != schema.VERSION:
+        if not 1 <= version <= schema.VERSION:
             raise JournalError(
                 f"{self.path.name} has version {version} of the journal; this is made for {schema.VERSION}.",
                 fix="Use the version of this package that wrote it.",
             )
+        return version
 
     def _is_blank(self) -> bool:
         return self.row("SELECT count(*) FROM sqlite_master") == (0,)
@@ -120,6 +141,28 @@ class Database:
             found: Row | None = self._connection.execute(query, values).fetchone()
             return found
 
+    def checked_rows(self, columns: str, table: str, rest: str = "", values: Row = ()) -> Generator[Row]:
+        """Yield columns of a table. Raises JournalError at a row that is not as it was written."""
+        for *row, is_sound in self.rows(
+            f"SELECT {columns}, {self._sound[table]} FROM {table} {rest}", values
+        ):  # noqa: S608
+            if not is_sound:
+                raise self.damaged(f"a row of its {table}" if table != "results" else _result_at(row[0]))
+            yield tuple(row)
+
+    def unsound_rows(self, table: str) -> int:
+        """Return how many rows of a table are not as they were written. Reads all of it."""
+        row = self.row(f"SELECT count(*) FROM {table} WHERE NOT ({self._sound[table]})")  # noqa: S608
+        return row[0] if row else 0
+
+    def damaged(self, what: str) -> JournalError:
+        """Return the error for something that is not as it was written."""
+        return JournalError(
+            f"The journal {self.path.name} is damaged: {what} is not as it was written.",
+            fix="Bring back a copy of the file that was made after its last run. An older one is taken only with"
+            " adopt=True (--adopt), after a look at what was bought since with `cleanlist-async usage`.",
+        )
+
     def is_sound(self) -> bool:
         """Whether SQLite finds nothing wrong with the file."""
         return self.row("PRAGMA integrity_check") == ("ok",)
@@ -127,6 +170,25 @@ class Database:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def is_older(path: Path) -> bool:
+    """Whether there is a journal at *path* that an earlier version of this package wrote."""
+    with suppress(OSError), path.open("rb") as file:
+        header = file.read(_APPLICATION_ID.stop)
+        version = int.from_bytes(header[_USER_VERSION], "big")
+        is_journal = header[_APPLICATION_ID] == schema.APPLICATION_ID.to_bytes(4, "big")
+        return is_journal and 0 < version < schema.VERSION
+    return False
+
+
+def upgrade(path: Path) -> None:
+    """Bring a journal to the version of today."""
+    Database(path).close()
+
+
+def _result_at(place: int) -> str:
+    return f"the result of contact #{place + 1:,}"
 
 
 @contextmanager

@@ -73,11 +73,11 @@ class Bench:
         The old process writes no more, so it sends no more either: without its intent nothing leaves.
         """
         self.crashes += 1
-        left = self.path.with_name(f"left-by-crash-{self.crashes}.journal")
+        left = self.path.with_name("left-by-crash.journal")
         shutil.copy(self.path, left)
         job._journal._db._connection.execute("PRAGMA query_only = ON")
         await job.aclose()
-        self.path = left
+        left.replace(self.path)
 
     def check(self, *, unknown_at_most=None) -> None:
         found = audit(self.path, self.here.ledger, self.contacts, unknown_at_most=unknown_at_most)
