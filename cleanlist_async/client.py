@@ -399,8 +399,8 @@ class AsyncCleanlist:
         ``cleanlist-async usage``. Other copies are refused from then on.
 
         Raises JournalLockedError when another process works on the journal, InputChangedError when the source
-        or what was asked for is not what the job was begun with, JournalError for a journal that is refused or
-        damaged.
+        or what was asked for is not what the job was begun with, JournalError for a journal that is refused
+        or damaged.
         """
         from cleanlist_async.job.job import Job  # noqa: PLC0415  # see _open_bulk
         from cleanlist_async.job.opening import JobSpec  # noqa: PLC0415

@@ -143,9 +143,8 @@ class Database:
 
     def checked_rows(self, columns: str, table: str, rest: str = "", values: Row = ()) -> Generator[Row]:
         """Yield columns of a table. Raises JournalError at a row that is not as it was written."""
-        for *row, is_sound in self.rows(
-            f"SELECT {columns}, {self._sound[table]} FROM {table} {rest}", values
-        ):  # noqa: S608
+        query = f"SELECT {columns}, {self._sound[table]} FROM {table} {rest}"  # noqa: S608
+        for *row, is_sound in self.rows(query, values):
             if not is_sound:
                 raise self.damaged(f"a row of its {table}" if table != "results" else _result_at(row[0]))
             yield tuple(row)
@@ -159,8 +158,8 @@ class Database:
         """Return the error for something that is not as it was written."""
         return JournalError(
             f"The journal {self.path.name} is damaged: {what} is not as it was written.",
-            fix="Bring back a copy of the file that was made after its last run. An older one is taken only with"
-            " adopt=True (--adopt), after a look at what was bought since with `cleanlist-async usage`.",
+            fix="Bring back a copy of the file that was made after its last run. An older one is taken only"
+            " with adopt=True (--adopt), after a look at what was bought since with `cleanlist-async usage`.",
         )
 
     def is_sound(self) -> bool:

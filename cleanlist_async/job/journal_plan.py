@@ -66,7 +66,9 @@ class JournalPlan(JournalQueries):
         found = list(reasons)  # a bad file has a million of them, and the same few reasons for all
         known = {reason for _, reason in found}
         self._db.execute_many("INSERT OR IGNORE INTO reasons (reason) VALUES (?)", ((one,) for one in known))
-        self._db.execute_many("INSERT INTO invalid (place, why) SELECT ?, id FROM reasons WHERE reason = ?", found)
+        self._db.execute_many(
+            "INSERT INTO invalid (place, why) SELECT ?, id FROM reasons WHERE reason = ?", found
+        )
 
     def split(self, chunk: ChunkRow, halves: Sequence[tuple[int, int, int, bytes]]) -> list[ChunkRow]:
         """Replace a planned chunk by two: each is (first, last, contacts, fingerprint)."""

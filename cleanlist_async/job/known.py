@@ -63,11 +63,13 @@ class Records:
         target = folder / f"{journal_id}-{_digest(place)}.json"
         part = target.with_suffix(".part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-            json.dump(asdict(_Record(generation, str(place), sent)), file)
-            file.flush()
+        record = json.dumps(asdict(_Record(generation, str(place), sent)))
+        try:
+            os.write(descriptor, record.encode())
             if durably:
                 os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         part.replace(target)
         if durably:
             _sync_folder(folder)
@@ -135,7 +137,8 @@ class Fence:
             raise JournalError(
                 f"Another journal was at {self._place}, and contacts were sent by it; it was removed, emptied"
                 " or replaced.",
-                fix=f"Bring it back, or give a new job a journal of another name. If the old job is over: {_ADOPT}",
+                fix="Bring it back, or give a new job a journal of another name. If the old job is over, or"
+                f" its journal is lost: {_ADOPT}",
             )
 
     def _is_copy(self, journal_id: str, other: Path) -> bool:
@@ -191,7 +194,7 @@ def was_sent(journal_id: str) -> bool:
 
 def _folder() -> Path:
     state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    base = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
     return base / "cleanlist-async" / "journals"
 
 
@@ -202,7 +205,7 @@ def _digest(place: Path) -> str:
 def _read(file: Path) -> _Record | None:
     """Return a record; None for one that is damaged, which says nothing."""
     try:
-        record = _Record(**json.loads(file.read_text("utf-8", "surrogateescape")))
+        record = _Record(**json.loads(file.read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return record if type(record.generation) is int and isinstance(record.path, str) else None

@@ -130,7 +130,7 @@ class _Look:
         """Say what a contact is that has no result."""
         chunk = self._chunk_of(contact.index)
         if chunk is not None and chunk.state in SETTLED:  # since the look at its contacts
-            return self._settled(contact, chunk)
+            return self._settled(contact)
         if chunk is None or chunk.state is ChunkState.PLANNED:
             return settle.without_row(contact, "failed", _NEVER_SENT, enrichment_type=self._kind)
         return settle.without_row(
@@ -141,7 +141,7 @@ class _Look:
             enrichment_type=self._kind,
         )
 
-    def _settled(self, contact: Prepared, chunk: ChunkRow) -> EnrichmentResult:
+    def _settled(self, contact: Prepared) -> EnrichmentResult:
         stored = self._journal.result_at(contact.index, contact.contact)
         if stored is None:
             raise self._journal.lost_result(contact.index)

@@ -153,9 +153,7 @@ _KEY: Final = "rowid = NEW.rowid"
 def add_checksum(connection: sqlite3.Connection) -> None:
     """Let a connection compute the checksum of a row: SQLite has none."""
     connection.create_function("checksum_of", -1, _checksum_of, deterministic=True)
-    connection.execute(
-        "PRAGMA trusted_schema = ON"
-    )  # else triggers may not call it, where the default is OFF
+    connection.execute("PRAGMA trusted_schema = ON")  # else triggers cannot call it where it is OFF
 
 
 def _checksum_of(*values: object) -> int:

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 import pytest
 
 from cleanlist_async.job import opening
+from cleanlist_async.job.schema import add_checksum
 from tests.job.auditor import audit
 from tests.support.virtual_sandbox import in_world, people
 
-__all__ = ["Bench", "chunks_of", "in_world", "people", "reset", "states"]
+__all__ = ["Bench", "chunks_of", "edit", "in_world", "people", "reset", "states"]
 
 SUBMIT = "/enrich/bulk"
 STATUS = "/enrich/status"
@@ -33,6 +34,15 @@ def query(path, statement, *values):
         return db.execute(statement, values).fetchall()
     finally:
         db.close()
+
+
+def edit(path, script) -> None:
+    """Change a journal as its own code would: the checksums are right afterwards."""
+    db = sqlite3.connect(path)
+    add_checksum(db)
+    db.executescript(f"PRAGMA ignore_check_constraints = ON; {script};")
+    db.commit()
+    db.close()
 
 
 def states(path) -> list[str]:
