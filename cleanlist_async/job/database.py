@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +14,6 @@ from cleanlist_async.job import schema
 
 Row = tuple[Any, ...]
 _BUSY_S: Final = 10.0
-_USER_VERSION: Final = slice(60, 64)
-_APPLICATION_ID: Final = slice(68, 72)
-"""In the header of a file of SQLite (sqlite.org/fileformat.html, section 1.3)."""
 
 
 class Database:
@@ -156,11 +153,7 @@ class Database:
 
     def damaged(self, what: str) -> JournalError:
         """Return the error for something that is not as it was written."""
-        return JournalError(
-            f"The journal {self.path.name} is damaged: {what} is not as it was written.",
-            fix="Bring back a copy of the file that was made after its last run. An older one is taken only"
-            " with adopt=True (--adopt), after a look at what was bought since with `cleanlist-async usage`.",
-        )
+        return _damaged(self.path, what)
 
     def is_sound(self) -> bool:
         """Whether SQLite finds nothing wrong with the file."""
@@ -171,19 +164,12 @@ class Database:
         self._connection.close()
 
 
-def is_older(path: Path) -> bool:
-    """Whether there is a journal at *path* that an earlier version of this package wrote."""
-    with suppress(OSError), path.open("rb") as file:
-        header = file.read(_APPLICATION_ID.stop)
-        version = int.from_bytes(header[_USER_VERSION], "big")
-        is_journal = header[_APPLICATION_ID] == schema.APPLICATION_ID.to_bytes(4, "big")
-        return is_journal and 0 < version < schema.VERSION
-    return False
-
-
-def upgrade(path: Path) -> None:
-    """Bring a journal to the version of today."""
-    Database(path).close()
+def _damaged(path: Path, what: str) -> JournalError:
+    return JournalError(
+        f"The journal {path.name} is damaged: {what} is not as it was written.",
+        fix="Bring back a copy of the file that was made after its last run. An older one is taken only"
+        " with adopt=True (--adopt), after a look at what was bought since with `cleanlist-async usage`.",
+    )
 
 
 def _result_at(place: int) -> str:
@@ -195,6 +181,8 @@ def explained(path: Path) -> Generator[None]:
     """Turn errors of SQLite and of the disk into JournalError."""
     try:
         yield
+    except UnicodeDecodeError:  # its message quotes the text
+        raise _damaged(path, "a text") from None
     except (sqlite3.Error, OSError) as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
             raise JournalError(f"{path.name} is neither the journal nor the cache of a job.") from error

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Final, Self
 
 import anyio
-import anyio.to_thread
 
 from cleanlist_async import facts
 from cleanlist_async.bulk.fetch import Fetcher
@@ -25,7 +24,6 @@ from cleanlist_async.events import report_failure
 from cleanlist_async.identity import prepare
 from cleanlist_async.job.audit import problems_of
 from cleanlist_async.job.cache import ResultCache
-from cleanlist_async.job.database import is_older, upgrade
 from cleanlist_async.job.engine import Engine, WaitsFor
 from cleanlist_async.job.exact import ExactSubmits
 from cleanlist_async.job.filesystem import refuse_network
@@ -121,8 +119,6 @@ class Job:
         cache: ResultCache | None = None
         try:
             fence.check_place()
-            if is_older(path):
-                await anyio.to_thread.run_sync(upgrade, path)  # which writes every row anew
             if spec.cache is not None:
                 cache = ResultCache(spec.cache, pipeline.secret, ttl_s=spec.cache_ttl_s)
             journal = Journal.at(path)

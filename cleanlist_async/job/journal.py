@@ -84,8 +84,8 @@ class Journal(JournalPlan):
             )
             if raised != 1:
                 raise JournalError(
-                    f"{self.path.name} was opened under another name, or replaced, while its job ran.",
-                    fix="Nothing more is sent by this run. Go on with the run that has the journal now.",
+                    f"{self.path.name} was replaced, or opened under another name, while its job ran.",
+                    fix="Nothing more is sent by this run. Bring the journal back, then resume.",
                 )
         self._generation += 1
         self.on_submit()

@@ -55,6 +55,11 @@ class JournalQueries:
         for table in SMALL:
             if self._db.unsound_rows(table):
                 raise self._db.damaged(f"a row of its {table}")
+        if self._db.row(
+            "SELECT 1 FROM chunks WHERE state IN ('done', 'remote_failed')"
+            " AND contacts IS NOT (SELECT sum(results) FROM tallies WHERE chunk = number) LIMIT 1"
+        ):
+            raise self._db.damaged("the number of its results")
         missing = self._db.row(
             "SELECT contacts - (SELECT coalesce(sum(contacts), 0) FROM chunks)"
             " - (SELECT count(*) FROM invalid) - (SELECT count(*) FROM duplicates) FROM job"
