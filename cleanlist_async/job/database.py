@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -141,10 +141,16 @@ class Database:
     def checked_rows(self, columns: str, table: str, rest: str = "", values: Row = ()) -> Generator[Row]:
         """Yield columns of a table. Raises JournalError at a row that is not as it was written."""
         query = f"SELECT {columns}, {self._sound[table]} FROM {table} {rest}"  # noqa: S608
-        for *row, is_sound in self.rows(query, values):
-            if not is_sound:
-                raise self.damaged(f"a row of its {table}" if table != "results" else _result_at(row[0]))
-            yield tuple(row)
+        with closing(self.rows(query, values)) as rows:
+            for *row, is_sound in rows:
+                if not is_sound:
+                    raise self.damaged(f"a row of its {table}" if table != "results" else _result_at(row[0]))
+                yield tuple(row)
+
+    def checked_row(self, columns: str, table: str, rest: str = "", values: Row = ()) -> Row | None:
+        """Return the only row of such a query, or None."""
+        rows = list(self.checked_rows(columns, table, rest, values))
+        return rows[0] if rows else None
 
     def unsound_rows(self, table: str) -> int:
         """Return how many rows of a table are not as they were written. Reads all of it."""

@@ -41,7 +41,7 @@ class JournalQueries:
     @property
     def id(self) -> str:
         """What all copies of a journal that was begun have in common, and no other journal has."""
-        row = next(self._db.checked_rows("salt", "job"), None)
+        row = self._db.checked_row("salt", "job")
         return sha256(b"cleanlist_async journal" + row[0]).hexdigest()[:32] if row else ""
 
     @property
@@ -74,12 +74,12 @@ class JournalQueries:
     @property
     def header(self) -> Header | None:
         """What the job is; None while its planning has not come to an end."""
-        row = next(self._db.checked_rows(HEADER, "job"), None)
+        row = self._db.checked_row(HEADER, "job")
         return Header(**dict(zip((f.name for f in fields(Header)), row, strict=True))) if row else None
 
     def first_of(self, place: int) -> int:
         """Return the place of the first contact with the same data as the duplicate at *place*."""
-        row = next(self._db.checked_rows("first", "duplicates", "WHERE place = ?", (place,)), None)
+        row = self._db.checked_row("first", "duplicates", "WHERE place = ?", (place,))
         return int(row[0]) if row else place
 
     def chunks(
@@ -136,8 +136,11 @@ class JournalQueries:
 
     def counts(self) -> Mapping[ChunkState, tuple[int, int]]:
         """Return the number of chunks and of contacts in each state."""
-        rows = self._db.rows("SELECT state, count(*), sum(contacts) FROM chunks GROUP BY state")
-        return {ChunkState(state): (chunks, contacts) for state, chunks, contacts in rows}
+        rows = list(self._db.rows("SELECT state, count(*), sum(contacts) FROM chunks GROUP BY state"))
+        try:
+            return {ChunkState(state): (chunks, contacts) for state, chunks, contacts in rows}
+        except ValueError:  # in a journal of version 1, which has no checksums
+            raise self._db.damaged("the state of a chunk") from None
 
     def attempts(self, chunk: int) -> list[Attempt]:
         """Return the attempts to submit a chunk, the latest last."""
@@ -179,7 +182,7 @@ class JournalQueries:
 
     def result_at(self, place: int, contact: Contact) -> EnrichmentResult | None:
         """Return the result at one place of the input."""
-        row = next(self._db.checked_rows(RESULT, "results", "WHERE place = ?", (place,)), None)
+        row = self._db.checked_row(RESULT, "results", "WHERE place = ?", (place,))
         return from_row(row, {place: contact}) if row else None
 
     def has_result(self, chunk: int) -> set[int]:
@@ -241,7 +244,7 @@ class JournalQueries:
     def receipt_at(self, place: int) -> Row | None:
         """Return (status, charged, estimated, workflow id, request id, cached) of one contact."""
         columns = "place, status, credits_charged, credits_estimated, workflow_id, request_id, cached"
-        row = next(self._db.checked_rows(columns, "results", "WHERE place = ?", (place,)), None)
+        row = self._db.checked_row(columns, "results", "WHERE place = ?", (place,))
         return row[1:] if row else None
 
     def chunk_at(self, place: int) -> ChunkRow | None:

@@ -12,6 +12,7 @@ from random import Random
 
 from cleanlist_async import Contact
 from cleanlist_async.errors import JournalError
+from cleanlist_async.job.known import forget
 from cleanlist_async.job.reading import reading
 from cleanlist_async.job.schema import TABLES
 from cleanlist_async.job.source import Source
@@ -76,7 +77,9 @@ async def _results(bench: Bench) -> list:
 
 
 def to_version_1(path: Path) -> None:
-    """Make a journal one of version 1, as earlier versions of the package wrote it."""
+    """Make a journal one of version 1, as earlier versions of the package wrote it: without a record."""
+    with reading(path) as reader:
+        forget(reader._journal.id)
     old = path.with_suffix(".v1")
     with closing(sqlite3.connect(old, isolation_level=None)) as db:
         db.executescript(TABLES)
