@@ -205,10 +205,10 @@ def _digest(place: Path) -> str:
 def _read(file: Path) -> _Record | None:
     """Return a record; None for one that is damaged, which says nothing."""
     try:
-        record = _Record(**json.loads(file.read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
+        kept = json.loads(file.read_bytes())
+        return _Record(int(kept["generation"]), str(kept["path"]), bool(kept["sent"]))
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
-    return record if type(record.generation) is int and isinstance(record.path, str) else None
 
 
 def _sync_folder(folder: Path) -> None:
