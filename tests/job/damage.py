@@ -16,7 +16,8 @@ from cleanlist_async.job.known import forget
 from cleanlist_async.job.reading import reading
 from cleanlist_async.job.schema import TABLES
 from cleanlist_async.job.source import Source
-from tests.job.worlds import Bench
+from tests.job.worlds import Bench, in_world, people
+from tests.support.virtual_sandbox import check_against_ledger
 
 
 def everything(path: Path, contacts: list[Contact]) -> tuple:
@@ -70,6 +71,31 @@ async def resume_flipped(bench: Bench, count: int, seed: int = 0) -> Counter[str
             assert await _results(bench) == sound
     assert not bench.here.ledger.duplicates()
     return fates
+
+
+def go_on_flipped(folder: Path, count: int, seed: int = 0) -> tuple[Counter[str], int]:
+    """Flip so many bytes, each of another job that is half done; count what going on comes to.
+
+    Also returns how many contacts were bought twice.
+    """
+    fates: Counter[str] = Counter()
+    twice = 0
+
+    async def main(here, number: int) -> int:
+        bench = Bench(here, folder, people(15))
+        bench.path = folder / f"half-{number}.journal"
+        await bench.run(max_credits=10)
+        data = bench.path.read_bytes()
+        bench.path.write_bytes(next(iter(flips(data, seed + number))))
+        with judged(fates):
+            results = await _results(bench)
+            assert [result.contact for result in results] == bench.contacts
+            check_against_ledger(here, results)
+        return len(here.ledger.duplicates())
+
+    for number in range(count):
+        twice += in_world(lambda here, number=number: main(here, number))
+    return fates, twice
 
 
 async def _results(bench: Bench) -> list:

@@ -8,7 +8,7 @@ from cleanlist_async import Contact
 from cleanlist_async.errors import JournalError
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.reading import reading
-from tests.job.damage import everything, read_flipped, resume_flipped, to_version_1
+from tests.job.damage import everything, go_on_flipped, read_flipped, resume_flipped, to_version_1
 from tests.job.worlds import Bench, edit, in_world, people, query, states
 
 GIVEN = [*people(40), people(1)[0], people(3)[2], Contact(first_name="Only")]
@@ -45,6 +45,12 @@ def test_flipped_bytes_are_noticed_or_change_nothing_of_a_job_that_is_resumed(tm
     fates = in_world(main)
     assert fates["refused"] > 3
     assert fates["refused"] + fates["same"] == 40, fates
+
+
+def test_flipped_bytes_of_a_job_that_is_half_done_buy_nothing_twice(tmp_path):
+    fates, twice = go_on_flipped(tmp_path, 20)
+    assert fates["refused"] + fates["same"] == 20, fates
+    assert twice == 0
 
 
 def test_a_flipped_bit_in_a_stored_row_is_an_error_that_names_the_contact(tmp_path):
