@@ -98,6 +98,22 @@ def without_triggers(path) -> str:
     return "; ".join(f"DROP TRIGGER {name}" for (name,) in names)
 
 
+@pytest.mark.parametrize("flipped", [b'"status"', b'"found"', b'"email"', b".example"])
+def test_a_flipped_bit_in_the_cache_of_results_is_an_error(flipped, tmp_path):
+    async def main(here):
+        cache = tmp_path / "cache"
+        bench = Bench(here, tmp_path, people(5), cache=cache)
+        await bench.run()
+        again = Bench(here, tmp_path, people(5), cache=cache)
+        again.path = tmp_path / "again.journal"
+        flip(cache, flipped)
+        with pytest.raises(JournalError, match="cache is damaged"):
+            await again.results()
+        assert not here.ledger.duplicates()
+
+    in_world(main)
+
+
 # -- version 1 -------------------------------------------------------------------------------------
 
 
