@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 from urllib.parse import unquote
 
 from cleanlist_async.contacts import API_FIELDS, Contact
@@ -208,7 +208,16 @@ def _is_latin(name: Name) -> bool:
     return all(word.isascii() for word in name)
 
 
-def same_employer(contact: Contact, row: EnrichmentRow) -> bool | None:
+class Employed(Protocol):
+    """Whoever has an employer."""
+
+    @property
+    def company_name(self) -> str | None: ...
+    @property
+    def company_domain(self) -> str | None: ...
+
+
+def same_employer(contact: Employed, row: Employed) -> bool | None:
     """Whether the employers are the same; None where one of the two says nothing of it."""
     if contact.company_domain and (their_domain := row.company_domain):
         if contact.company_domain == their_domain:

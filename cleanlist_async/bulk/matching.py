@@ -15,7 +15,7 @@ from typing import Final
 
 from cleanlist_async.bulk.evidence import Evidence
 from cleanlist_async.bulk.likeness import Name, name_key
-from cleanlist_async.bulk.people import People, Person, PlacedRow
+from cleanlist_async.bulk.people import PlacedRow, People, Person
 from cleanlist_async.contacts import Contact
 from cleanlist_async.models.rows import EnrichmentRow
 
@@ -138,10 +138,13 @@ class Match:
 
     def _tell_namesakes_apart(self, people: Sequence[Person], rows: Sequence[PlacedRow]) -> None:
         """Take rows as those of namesakes at different employers, if each of them names one of those."""
-        pairs = [(person, row) for person in people for row in rows if self._names_employer(person, row)]
-        if not (
-            len(pairs) == len({id(row) for _, row in pairs}) == len({id(p) for p, _ in pairs}) == len(rows)
-        ):
+        pairs: list[tuple[Person, PlacedRow]] = []
+        for row in rows:
+            named = [person for person in people if self._people.same_employer(person, row)]
+            if len(named) != 1 or self._evidence(named[0], row) is not Evidence.NAMED:
+                return
+            pairs.append((named[0], row))
+        if len({id(person) for person, _ in pairs}) < len(people):
             return
         places = {position for person in people for position in person.positions}
         # Of two namesakes, one may have moved to the other's employer: then their places decide.
@@ -150,9 +153,6 @@ class Match:
             return
         for person, row in pairs:
             row.owners = person.positions
-
-    def _names_employer(self, person: Person, row: PlacedRow) -> bool:
-        return self._evidence(person, row) is Evidence.NAMED and self._people.same_employer(person, row)
 
     def _evidence(self, person: Person, row: PlacedRow) -> Evidence:
         return max(self._people.evidence(position, row) for position in person.positions)

@@ -26,7 +26,7 @@ from cleanlist_async.contacts import Contact
 from cleanlist_async.models.rows import EnrichmentRow
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class PlacedRow:
     """A row, the position that its id has, what it carries, and whose it is by that.
 
@@ -47,6 +47,16 @@ class PlacedRow:
         echo = input_in(row)
         slugs = (dict(echo).get("linkedin_url"), linkedin_slug(row.linkedin_url))
         return cls(row, position, name_in(row), echo, [slug for slug in slugs if slug])
+
+    @cached_property
+    def company_name(self) -> str | None:
+        """The name of the person's employer."""
+        return self.row.company_name
+
+    @cached_property
+    def company_domain(self) -> str | None:
+        """The domain of the person's employer."""
+        return self.row.company_domain
 
     @property
     def in_place(self) -> bool:
@@ -130,12 +140,12 @@ class People:
             given=agreement(row.echo == self._inputs[position] if row.echo else None),
             profile=agreement(slug in row.slugs if slug and row.slugs else None),
             name=agreement(same_name),
-            employer=agreement(same_employer(contact, row.row)) if same_name else Said.OPEN,
+            employer=agreement(same_employer(contact, row)) if same_name else Said.OPEN,
         )
 
     def same_employer(self, person: Person, row: PlacedRow) -> bool:
         """Whether a row says that somebody works where this person does."""
-        return any(same_employer(self._contacts[position], row.row) for position in person.positions)
+        return any(same_employer(self._contacts[position], row) for position in person.positions)
 
     # -- names ---------------------------------------------------------------------------------
 
