@@ -11,8 +11,9 @@ from typing import Final
 
 import anyio.to_thread
 
+from cleanlist_async.checks import check_function, checked_path
 from cleanlist_async.shared_file import SharedFile
-from cleanlist_async.shared_redis import SharedRedis, explained
+from cleanlist_async.shared_redis import SharedRedis, check_namespace, explained
 
 _KEPT_S: Final = 3_600.0
 _KEPT: Final = 10_000
@@ -27,7 +28,8 @@ class FileMailbox:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
-        self._file = SharedFile(path, durable=True)
+        check_function("clock", clock)
+        self._file = SharedFile(checked_path("path", path), durable=True)
         self._lock = threading.Lock()
         self._clock = clock
 
@@ -72,6 +74,7 @@ class RedisMailbox:
     """
 
     def __init__(self, url: str, *, namespace: str = "cleanlist") -> None:
+        check_namespace(namespace)
         self._redis = SharedRedis(url)
         self._prefix = f"{{{namespace}}}:mail:"
 

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "cleanlist_async"
 FLOORS = (
     {"errors", "ids", "models", "contacts", "facts", "redact"},
     {
+        "checks",
         "retry",
         "window",
         "decode",
@@ -42,7 +43,7 @@ FLOORS = (
         "quotes",
     },
     {"bulk", "batcher", "job", "webhooks"},
-    {"client", "checks"},
+    {"client"},
     {"__init__", "__main__", "cli", "sandbox", "testing", "integrations"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

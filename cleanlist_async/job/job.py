@@ -16,6 +16,7 @@ from cleanlist_async import facts
 from cleanlist_async.bulk.fetch import Fetcher
 from cleanlist_async.bulk.plan import Plan, seconds_for
 from cleanlist_async.bulk.report import EnrichmentResult
+from cleanlist_async.checks import check_flag, check_function, check_text, check_whole, checked_id
 from cleanlist_async.errors import (
     ConfigurationError,
     UnknownOutcomeError,
@@ -199,6 +200,8 @@ class Job:
         return JobReport(self.status(), self.unknown(), engine.outcome.stopped_by)
 
     async def _start(self, *, wants_results: bool, only_pilot: bool = False) -> Engine:
+        if self.on_progress is not None:
+            check_function("on_progress", self.on_progress)
         async with self._turn:
             await self._take_over()
             await self._pipeline.root.ensure()
@@ -422,6 +425,12 @@ class Job:
         Exactly one of them. Raises JournalError when the chunk is not unknown.
         """
         self._check_open()
+        check_whole("chunk", chunk, "the number of a chunk")
+        check_text("actor", actor)
+        for name, is_chosen in (("absent", absent), ("resubmit", resubmit), ("abandon", abandon)):
+            check_flag(name, is_chosen)
+        if accepted is not None:
+            checked_id("accepted", accepted)
         given: dict[Decision, bool] = {
             "accepted": accepted is not None,
             "absent": absent,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from os import PathLike
-from pathlib import Path
 from typing import Any, Final
 
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.checks import checked_path, wrong
 from cleanlist_async.models.export import CsvExport, JsonExportPage
 from cleanlist_async.pagination import Pages
 from cleanlist_async.requests import ExportCsv, ExportJson
@@ -49,9 +48,9 @@ class Export(ModernGroup):
         The file may come from another host, and is fetched without the key. Raises as `export_csv` does, and
         APIConnectionError, MalformedResponseError, or ConfigurationError where *path* cannot be written.
         """
-        target = Path(path)
+        target = checked_path("path", path)
         if not target.name:
-            raise ConfigurationError("path must be that of a file.")
+            raise wrong("path", "the path of a file", str(path))
         made = await self.export_csv(list_id, columns=columns, include_smart_agents=include_smart_agents)
         options = self._session.options
         await self._session.pipeline.download(
@@ -72,12 +71,10 @@ class Export(ModernGroup):
 
         `limit` is 1 to 500 leads per page (100). Raises ListNotFoundError, InvalidCursorError.
         """
-        wanted = None if columns is None else [columns] if isinstance(columns, str) else list(columns)
+        wanted = ExportJson.checked(list_id=list_id, limit=limit, cursor=cursor, columns=columns).columns
 
         def request(cursor: str | None) -> ExportJson:
             return ExportJson.checked(list_id=list_id, limit=limit, cursor=cursor, columns=wanted)
-
-        request(cursor)
 
         async def fetch(cursor: str | None) -> JsonExportPage:
             return await self._ask(
