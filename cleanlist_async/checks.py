@@ -70,21 +70,20 @@ def is_encodable(text: str) -> bool:
 def check_number(
     name: str,
     value: object,
-    what: str = "a number",
+    what: str,
     *,
-    at_least: float | None = None,
-    above: float | None = None,
+    at_least: float = -_MOST,
+    above: float = -math.inf,
     may_be_infinite: bool = False,
 ) -> None:
-    """Check a number that is *at_least* one bound or *above* it; a bool is none."""
-    expected = what + (f" above {above:g}" if above is not None else "")
-    expected += f" of at least {at_least:g}" if at_least is not None else ""
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(_as_float(value)):
-        raise wrong(name, expected, value)
-    if (above is not None and not value > above) or (at_least is not None and not value >= at_least):
-        raise wrong(name, expected, value)
-    if abs(value) > _MOST and not (may_be_infinite and value == math.inf):
-        raise ConfigurationError(f"{name} is too large: {shown(value)}.")
+    """Check a number that is *at_least* one bound and *above* another; a bool is none."""
+    bound = f"above {above:g}" if above > -math.inf else f"of at least {at_least:g}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong(name, f"{what} {bound}", value)
+    if not (value >= at_least and value > above):  # as NaN is not
+        raise wrong(name, f"{what} {bound}", value)
+    if value > _MOST and not (may_be_infinite and value == math.inf):
+        raise wrong(name, f"{what} of at most {_MOST:g}", value)
 
 
 def check_whole(
@@ -197,23 +196,15 @@ def check_contact(contact: object) -> None:
 
 def check_contacts(contacts: object, *kinds: type, name: str = "contacts") -> None:
     """Check that these are several contacts, of one of *kinds*, in an order."""
+    expected = "an iterable of Contact or mappings"
     if is_frame(contacts):
-        raise wrong(
-            name,
-            "an iterable of Contact or mappings",
-            contacts,
-            fix='Pass df.to_dict("records") of a pandas DataFrame, df.to_dicts() of a polars one.',
-        )
+        fix = 'Pass df.to_dict("records") of a pandas DataFrame, df.to_dicts() of a polars one.'
+        raise wrong(name, expected, contacts, fix=fix)
     if isinstance(contacts, set | frozenset):
         raise wrong(name, "in an order, which their results keep", contacts, fix="Pass a list.")
-    single = isinstance(contacts, Contact | Mapping | str | bytes | bytearray | memoryview)
-    if single or isclass(contacts) or not isinstance(contacts, kinds):
-        raise wrong(
-            name,
-            "an iterable of Contact or mappings",
-            contacts,
-            fix="For one contact, pass a list of one." if isinstance(contacts, Contact | Mapping) else None,
-        )
+    is_one = isinstance(contacts, Contact | Mapping | str | bytes | bytearray | memoryview)
+    if is_one or isclass(contacts) or not isinstance(contacts, kinds):
+        raise wrong(name, expected, contacts, fix="For one contact, pass a list of one.")
 
 
 def is_frame(value: object) -> bool:
@@ -236,10 +227,6 @@ def checked_deadline(deadline_s: float, clients: float | None) -> float:
     """Return the shorter of a call's deadline and its client's, in seconds."""
     check_seconds("deadline_s", deadline_s)
     return deadline_s if clients is None else min(deadline_s, clients)
-
-
-def _as_float(value: float) -> float:
-    return value if isinstance(value, float) else 0.0  # an int may be too large for one
 
 
 def _is_public(address: str) -> bool:
