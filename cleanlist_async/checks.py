@@ -128,6 +128,12 @@ def check_text(name: str, value: object) -> None:
         raise ConfigurationError(f"{name} is blank, or holds characters that cannot be sent: {shown(value)}.")
 
 
+def check_route(name: str, value: object) -> None:
+    """Check the path of a route of the caller's application."""
+    if not isinstance(value, str) or not value.startswith("/") or _BLANK.search(value):
+        raise wrong(name, "a path that begins with a slash", value)
+
+
 def checked_id(name: str, value: object) -> str:
     """Return an id of the API."""
     if not isinstance(value, str):

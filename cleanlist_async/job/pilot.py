@@ -14,8 +14,6 @@ from typing import Final
 import anyio.lowlevel
 
 from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.checks import check_whole
-from cleanlist_async.facts import MAX_CONTACTS_PER_REQUEST
 from cleanlist_async.identity import FirstSeen, Prepared, prepare
 from cleanlist_async.job.source import Source
 
@@ -77,7 +75,6 @@ async def choose(source: Source, n: int, salt: bytes) -> frozenset[int]:
 
     A kind is the set of fields a contact has: what it has decides how well it is found.
     """
-    check_whole("n", n, "a number of contacts", at_least=1, at_most=MAX_CONTACTS_PER_REQUEST)
     seen, strata = FirstSeen(), defaultdict[str, _Sample](lambda: _Sample(n))
     total = 0
     for place, given in enumerate(source):

@@ -97,6 +97,7 @@ class RateLimiter:
         rng: Random | None = None,
         store: Store | None = None,
     ) -> None:
+        check_function("clock", clock)
         _check(limits, clock, rng)
         if store is not None:
             check_methods("store", store, "dispatcher", "answered")

@@ -122,14 +122,16 @@ def purchase_of(
 ) -> Purchase | None:
     """Return what to buy; None to buy nothing. Raises ConfigurationError when only half of it is said."""
     check_flag("dispatch_enrichment", dispatch_enrichment)
+    if enrichment_type is not None:
+        check_choice("enrichment_type", enrichment_type, facts.PERSON_TYPES)
+    if max_credits is not None:
+        check_credits(max_credits)
     if not dispatch_enrichment:
         if enrichment_type is not None or max_credits is not None:
             raise ConfigurationError(
-                "An import enriches only with dispatch_enrichment=True; nothing was imported."
+                "enrichment_type and max_credits go with dispatch_enrichment=True only; nothing was imported."
             )
         return None
     if enrichment_type is None or max_credits is None:
         raise ConfigurationError("dispatch_enrichment needs an enrichment_type, and max_credits.")
-    check_choice("enrichment_type", enrichment_type, facts.PERSON_TYPES)
-    check_credits(max_credits)
     return Purchase(enrichment_type, max_credits)

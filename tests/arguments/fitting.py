@@ -20,7 +20,6 @@ import cleanlist_async
 from tests.arguments.odd_values import Frame
 
 
-
 class _Json:
     """Stands for the alias JSON."""
 
@@ -82,7 +81,11 @@ def _is_of_class(value: object, kind: Any, inner: tuple[Any, ...], parameter: st
         return type(value) is kind
     if kind is os.PathLike:
         return isinstance(value, os.PathLike)
-    if getattr(kind, "_is_protocol", False) and kind not in (Iterable,) and "collections" not in kind.__module__:
+    if (
+        getattr(kind, "_is_protocol", False)
+        and kind not in (Iterable,)
+        and "collections" not in kind.__module__
+    ):
         return False  # none of the odd values is one
     if not isinstance(value, kind):
         return False
@@ -103,7 +106,11 @@ def _items_fit(value: object, kind: Any, inner: tuple[Any, ...], parameter: str)
 def _is_plain_function(value: object) -> bool:
     calls = (value, getattr(value, "__call__", None))  # noqa: B004
     kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
-    return callable(value) and not inspect.isclass(value) and not any(is_(call) for is_ in kinds for call in calls)
+    return (
+        callable(value)
+        and not inspect.isclass(value)
+        and not any(is_(call) for is_ in kinds for call in calls)
+    )
 
 
 def _is_json(value: object) -> bool:

@@ -59,7 +59,11 @@ def _modern(request: ServerRequest) -> object:
 
 def _fields(body: bytes) -> dict[str, object]:
     found = json.loads(body or b"{}")
-    return {field: value for field, value in found.items() if field.endswith("_id")} if isinstance(found, dict) else {}
+    return (
+        {field: value for field, value in found.items() if field.endswith("_id")}
+        if isinstance(found, dict)
+        else {}
+    )
 
 
 def _json(content: object) -> ServerResponse:
