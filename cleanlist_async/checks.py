@@ -150,7 +150,7 @@ def checked_path(name: str, value: object) -> Path:
     if not isinstance(path, str):
         raise wrong(name, "the path of a file", value)
     try:
-        is_sound = path.strip() != "" and b"\0" not in os.fsencode(path)
+        is_sound = Path(path).name.strip() != "" and b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
         is_sound = False
     if not is_sound:

@@ -129,6 +129,8 @@ def _known(name: str) -> tuple[CsvField, int] | None:
 
 def _checked(mapping: Mapping[CsvField, str], header: Sequence[str]) -> dict[CsvField, str]:
     check_instance("column_mapping", mapping, Mapping)
+    if not mapping:
+        raise ConfigurationError("column_mapping is empty.", fix="Leave it out to go by the headers.")
     for field_, name in mapping.items():
         if field_ not in facts.CSV_FIELDS:
             raise ConfigurationError(
@@ -136,9 +138,7 @@ def _checked(mapping: Mapping[CsvField, str], header: Sequence[str]) -> dict[Csv
                 fix=f"It is one of {', '.join(facts.CSV_FIELDS)}.",
             )
         if not isinstance(name, str) or name.strip() not in header:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(
-                f"column_mapping names a column that the CSV file does not have: {shown(name)}."
-            )
+            raise ConfigurationError(f"column_mapping: the CSV file has no column {shown(name)}.")
     return {field_: name.strip() for field_, name in mapping.items()}
 
 

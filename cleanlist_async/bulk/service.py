@@ -64,6 +64,7 @@ class BulkService:
 
     def stream(self, contacts: ContactSource, spec: RunSpec) -> ResultStream:
         """Run *contacts* as they are read, yielding results as they come."""
+        spec.check()
         source = _checked_source(contacts)
         return self._start(source, spec, find_repeated=isinstance(source, Sized) and spec.dedupe == "all")
 
@@ -74,7 +75,6 @@ class BulkService:
         return await Collector(self._pipeline, self.polls, options).collect(results)
 
     def _start(self, source: ContactSource, spec: RunSpec, *, find_repeated: bool) -> ResultStream:
-        spec.check()
         total = len(source) if isinstance(source, Sized) else None
 
         async def start() -> BulkRun:

@@ -58,7 +58,7 @@ class UnknownPolicy:
         """Refuse what could buy twice without a bound. Raises ConfigurationError."""
         if callable(self.on_unknown):
             check_function("on_unknown", self.on_unknown)
-        elif self.on_unknown not in ("hold", "resubmit"):
+        elif not isinstance(self.on_unknown, str) or self.on_unknown not in {"hold", "resubmit"}:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise wrong("on_unknown", "'hold', 'resubmit' or a function", self.on_unknown)
         if self.max_duplicate_credits is not None:
             check_credits(self.max_duplicate_credits, "max_duplicate_credits")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from os import PathLike
 from typing import Any, Final
 
-from cleanlist_async.checks import checked_path, wrong
+from cleanlist_async.checks import checked_path
 from cleanlist_async.models.export import CsvExport, JsonExportPage
 from cleanlist_async.pagination import Pages
 from cleanlist_async.requests import ExportCsv, ExportJson
@@ -49,8 +49,6 @@ class Export(ModernGroup):
         APIConnectionError, MalformedResponseError, or ConfigurationError where *path* cannot be written.
         """
         target = checked_path("path", path)
-        if not target.name:
-            raise wrong("path", "the path of a file", str(path))
         made = await self.export_csv(list_id, columns=columns, include_smart_agents=include_smart_agents)
         options = self._session.options
         await self._session.pipeline.download(
@@ -65,12 +63,13 @@ class Export(ModernGroup):
         *,
         limit: int | None = None,
         cursor: str | None = None,
-        columns: Iterable[str] | None = None,
+        columns: str | Iterable[str] | None = None,
     ) -> Pages[JsonExportPage, dict[str, Any]]:
         """Return pages of a list's leads as free-form objects: await for one, iterate for every lead.
 
         `limit` is 1 to 500 leads per page (100). Raises ListNotFoundError, InvalidCursorError.
         """
+        columns = [columns] if isinstance(columns, str) else columns
         wanted = ExportJson.checked(list_id=list_id, limit=limit, cursor=cursor, columns=columns).columns
 
         def request(cursor: str | None) -> ExportJson:

@@ -120,7 +120,7 @@ class Options:
     """Share of e-mails found, and share of phones found."""
     half_full_price: HalfFullPrice = "each"
     """Price of a ``full`` result with one half found: 1 or 10, or 11 (not documented)."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     shape: Shape = field(default_factory=Shape)
     webhook_backoff_s: Sequence[Length] = (1, 2, 4, 8, 16)
     """One attempt for each number, which is the wait after it; the last wait is not waited."""

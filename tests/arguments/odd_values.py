@@ -80,6 +80,13 @@ class Silent:
     __str__ = __repr__
 
 
+class Done:
+    """Something to await, which does not complain when nobody does."""
+
+    def __await__(self) -> Iterator[None]:
+        return iter(())
+
+
 class Awaits:
     """An object that is called like a function, and must be awaited."""
 
@@ -119,7 +126,7 @@ ODD: dict[str, Callable[[], object]] = {
     "inf": lambda: math.inf,
     "-inf": lambda: -math.inf,
     "1e300": lambda: 1e300,
-    "Decimal": lambda: Decimal("5"),
+    "Decimal": lambda: Decimal(5),
     "Decimal nan": lambda: Decimal("nan"),
     "Fraction": lambda: Fraction(1, 2),
     "complex": lambda: 1j,
@@ -161,7 +168,7 @@ ODD: dict[str, Callable[[], object]] = {
     "async function, partly applied": lambda: partial(async_function, 1),
     "async object": Awaits,
     "generator function": lambda: generator,
-    "function of nothing": lambda: lambda: None,
+    "function": lambda: lambda *_: 1.0,
     "class": lambda: Contact,
     "class of a number": lambda: int,
     "class of an option": lambda: RateLimits,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from itertools import count
 
 from cleanlist_async.testing import ServerRequest, ServerResponse
@@ -19,15 +20,17 @@ class AgreeableServer:
 
     def __init__(self) -> None:
         self.requests = 0
+        self.spoil: Callable[[bytes], bytes] = lambda body: body
+        """What becomes of each answer on its way."""
         self._numbers = count(1)
         self._tasks: dict[str, list[str]] = {}
 
     async def __call__(self, request: ServerRequest) -> ServerResponse:
         self.requests += 1
         public = request.path.removeprefix("/api/v1/public")
-        if public != request.path:
-            return _json(self._public(request, public))
-        return _json(_modern(request))
+        answer = _modern(request) if public == request.path else self._public(request, public)
+        body = self.spoil(json.dumps(answer).encode())
+        return ServerResponse(200, body, (("content-type", "application/json"),))
 
     def _public(self, request: ServerRequest, path: str) -> object:
         if path == "/enrich/bulk":
@@ -64,7 +67,3 @@ def _fields(body: bytes) -> dict[str, object]:
         if isinstance(found, dict)
         else {}
     )
-
-
-def _json(content: object) -> ServerResponse:
-    return ServerResponse(200, json.dumps(content).encode(), (("content-type", "application/json"),))

@@ -49,7 +49,8 @@ def health_router(
     """
     check_route("path", path)
     check_text("name", name)
-    if not (isinstance(dependencies, Sequence) and all(hasattr(one, "dependency") for one in dependencies)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    is_list = isinstance(dependencies, list | tuple)
+    if not (is_list and all(hasattr(one, "dependency") for one in dependencies)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise wrong("dependencies", "a sequence of Depends(...)", dependencies)
     router = APIRouter()
 

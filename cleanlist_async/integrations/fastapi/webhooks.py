@@ -21,7 +21,7 @@ def webhook_router(
     is for Cleanlist alone, so the documentation of your API leaves it out.
     """
     check_instance("receiver", receiver, WebhookReceiver)
-    if prefix is not None and prefix != "":
+    if prefix is not None and (not isinstance(prefix, str) or prefix):  # pyright: ignore[reportUnnecessaryIsInstance]
         check_route("prefix", prefix)
     check_flag("include_in_schema", include_in_schema)
     router = APIRouter(prefix=urlsplit(receiver.public_url).path if prefix is None else prefix)
