@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from cleanlist_async import facts
+from cleanlist_async.checks import check_credits
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 
@@ -30,8 +29,8 @@ class Budget:
                 f"max_credits cannot bound {enrichment_type!r}, which costs a credit per discovered contact.",
                 fix="Leave max_credits out, or choose another enrichment_type.",
             )
-        if max_credits is not None and not _is_credits(max_credits):
-            raise ConfigurationError(f"max_credits must be a number of credits, not {max_credits!r}.")
+        if max_credits is not None:
+            check_credits(max_credits)
         self.max_credits = max_credits
         self.per_contact = worst_case or 0
         self.reserved = 0.0
@@ -52,7 +51,3 @@ class Budget:
         """Give the reservation of *contacts* back, less the credits that they did cost."""
         self.reserved -= contacts * self.per_contact
         self.spent += spent
-
-
-def _is_credits(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf

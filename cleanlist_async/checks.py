@@ -1,48 +1,248 @@
-"""What the options of a client may be. All raise ConfigurationError for what cannot work."""
+"""Checks of arguments. All raise ConfigurationError, which says what the argument must be, and what it is."""
 
 from __future__ import annotations
 
-from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING
+import math
+import os
+import re
+import sys
+from collections.abc import Collection, Mapping
+from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isgeneratorfunction
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-from cleanlist_async.calls import CallOptions
+from cleanlist_async import facts
+from cleanlist_async.contacts import Contact
 from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.redact import one_line
 
 if TYPE_CHECKING:
-    from cleanlist_async.events import Listener
+    from cleanlist_async.calls import CallOptions
+
+_MOST: Final = sys.maxsize
+"""The largest number that fits wherever numbers go: journals, timers, JSON."""
+_MOST_SHOWN: Final = 10**15
+_BLANK: Final = re.compile(r"[\s\x00-\x1f\x7f]")
+_LONGEST_ID: Final = 256
+_NOT_PLAIN: Final = (iscoroutinefunction, isasyncgenfunction, isgeneratorfunction)
+
+
+# -- words -----------------------------------------------------------------------------------------
+
+
+def a_type(value: object) -> str:
+    """Return the type of *value* with its article: "a list", "an int"."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
+
+
+def shown(value: object) -> str:
+    """Return *value* as a message shows it: words and numbers as they are, the type of anything else."""
+    if value is None or isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str):
+        return repr(one_line(value, 40))
+    if isinstance(value, int) and abs(value) >= _MOST_SHOWN:  # Python refuses to print long ones
+        return f"about {'-' if value < 0 else ''}10**{int(math.log10(abs(value)))}"
+    if isinstance(value, int | float):
+        return f"{value}"
+    return f"the class {value.__name__}" if isclass(value) else a_type(value)
+
+
+def wrong(name: str, expected: str, value: object, *, fix: str | None = None) -> ConfigurationError:
+    """Return the error for an argument that is not what it must be."""
+    return ConfigurationError(f"{name} must be {expected}, not {shown(value)}.", fix=fix)
+
+
+def is_encodable(text: str) -> bool:
+    """Whether *text* can be sent: one with half a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# -- kinds of arguments ----------------------------------------------------------------------------
+
+
+def check_number(
+    name: str,
+    value: object,
+    what: str,
+    *,
+    at_least: float = -_MOST,
+    above: float = -math.inf,
+    may_be_infinite: bool = False,
+) -> None:
+    """Check a number that is *at_least* one bound and *above* another; a bool is none."""
+    bound = f"above {above:g}" if above > -math.inf else f"of at least {at_least:g}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong(name, f"{what} {bound}", value)
+    if not (value >= at_least and value > above):  # as NaN is not
+        raise wrong(name, f"{what} {bound}", value)
+    if value > _MOST and not (may_be_infinite and value == math.inf):
+        raise wrong(name, f"{what} of at most {_MOST:g}", value)
+
+
+def check_whole(
+    name: str, value: object, what: str = "a whole number", *, at_least: int = 0, at_most: int = _MOST
+) -> None:
+    """Check a whole number."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise wrong(name, f"{what} of at least {at_least}", value)
+    if not at_least <= value <= at_most:
+        bound = f"of at least {at_least}" if value < at_least else f"of at most {at_most:,}"
+        raise wrong(name, f"{what} {bound}", value)
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Check a length of time in seconds; it may be infinite."""
+    check_number(name, value, "a number of seconds", above=0, may_be_infinite=True)
+
+
+def check_credits(value: object, name: str = "max_credits") -> None:
+    """Check a limit in credits."""
+    check_number(name, value, "a number of credits", at_least=0)
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Check one of several words."""
+    if not isinstance(value, str) or value not in choices:
+        *first, last = map(repr, choices)
+        raise wrong(name, f"{', '.join(first)} or {last}", value)
+
+
+def check_flag(name: str, value: object) -> None:
+    """Check a bool: the text "false" counts as true in Python."""
+    if not isinstance(value, bool):
+        raise wrong(name, "True or False", value)
+
+
+def check_text(name: str, value: object) -> None:
+    """Check a text that is not blank, and can be sent and stored."""
+    if not isinstance(value, str):
+        raise wrong(name, "text", value)
+    if not value.strip() or "\0" in value or not is_encodable(value):
+        raise ConfigurationError(f"{name} is blank, or holds characters that cannot be sent: {shown(value)}.")
+
+
+def check_route(name: str, value: object) -> None:
+    """Check the path of a route of the caller's application."""
+    if not isinstance(value, str) or not value.startswith("/") or _BLANK.search(value):
+        raise wrong(name, "a path that begins with a slash", value)
+
+
+def checked_id(name: str, value: object) -> str:
+    """Return an id of the API."""
+    if not isinstance(value, str):
+        raise wrong(name, "an id that the API gave", value)
+    is_path = value in {".", ".."}  # ids stand in paths
+    if not value or len(value) > _LONGEST_ID or _BLANK.search(value) or is_path or not is_encodable(value):
+        raise wrong(name, "an id that the API gave", value)
+    return value
+
+
+def checked_path(name: str, value: object) -> Path:
+    """Return the path of a file."""
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(path, str):
+        raise wrong(name, "the path of a file", value)
+    try:
+        is_sound = Path(path).name.strip() != "" and b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        is_sound = False
+    if not is_sound:
+        raise wrong(name, "the path of a file", path)
+    return Path(path)
+
+
+def check_function(name: str, value: object) -> None:
+    """Check a function that is called and not awaited; a class is a mistake for its instance."""
+    call = getattr(value, "__call__", value)  # noqa: B004  # also an object whose __call__ is async
+    if any(is_kind(one) for is_kind in _NOT_PLAIN for one in (value, call)):
+        raise ConfigurationError(f"{name} must be a plain function, not an async one or a generator.")
+    if isclass(value) or not callable(value):
+        raise wrong(name, "a function", value)
+
+
+def check_instance(name: str, value: object, *kinds: type) -> None:
+    """Check that *value* is an instance of one of *kinds*."""
+    if not isinstance(value, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise wrong(name, f"{'an' if names[0] in 'AEIO' else 'a'} {names}", value)
+
+
+def check_methods(name: str, value: object, *methods: str) -> None:
+    """Check that *value* has the *methods* of a protocol."""
+    if isclass(value) or not all(callable(getattr(value, method, None)) for method in methods):
+        raise wrong(name, f"an object with the methods {' and '.join(methods)}", value)
+
+
+# -- arguments that several methods take -----------------------------------------------------------
+
+
+def check_enrichment_type(enrichment_type: object) -> None:
+    """Check a type of enrichment."""
+    check_choice("enrichment_type", enrichment_type, facts.ENRICHMENT_TYPES)
+
+
+def check_webhook_url(webhook_url: object, name: str = "webhook_url") -> None:
+    """Check an address to which the server is to post; None is none."""
+    if webhook_url is not None and not (isinstance(webhook_url, str) and _is_public(webhook_url)):
+        raise wrong(name, "a public https address", webhook_url)
+
+
+def check_contact(contact: object) -> None:
+    """Check that this is one contact. Whether its fields will do is a result."""
+    if not isinstance(contact, Contact | Mapping):
+        raise wrong("contact", "a Contact or a mapping", contact)
+
+
+def check_contacts(contacts: object, *kinds: type, name: str = "contacts") -> None:
+    """Check that these are several contacts, of one of *kinds*, in an order."""
+    expected = "an iterable of Contact or mappings"
+    if is_frame(contacts):
+        fix = 'Pass df.to_dict("records") of a pandas DataFrame, df.to_dicts() of a polars one.'
+        raise wrong(name, expected, contacts, fix=fix)
+    if isinstance(contacts, set | frozenset):
+        raise wrong(name, "in an order, which their results keep", contacts, fix="Pass a list.")
+    is_one = isinstance(contacts, Contact | Mapping | str | bytes | bytearray | memoryview)
+    if is_one or isclass(contacts) or not isinstance(contacts, kinds):
+        raise wrong(name, expected, contacts, fix="For one contact, pass a list of one.")
+
+
+def is_frame(value: object) -> bool:
+    """Whether this is a table of pandas, polars or their kind: iterating over one gives its columns."""
+    is_table = hasattr(value, "columns") and any(hasattr(value, name) for name in ("iterrows", "iter_rows"))
+    return not isclass(value) and (is_table or hasattr(value, "__dataframe__"))
 
 
 def checked_options(options: CallOptions) -> CallOptions:
     """Return *options*."""
-    for seconds in (options.request_timeout_s, 1 if options.deadline_s is None else options.deadline_s):
-        if not (_is_number(seconds) and seconds > 0):
-            raise ConfigurationError("request_timeout_s and deadline_s must be more than 0 seconds.")
-    if not (_is_number(options.max_retries) and options.max_retries >= 0):
-        raise ConfigurationError("max_retries must be a number, and not negative.")
-    if options.pace not in {"auto", "burst", "smooth"}:
-        raise ConfigurationError(f"pace is 'auto', 'burst' or 'smooth', not {options.pace!r}.")
+    check_seconds("request_timeout_s", options.request_timeout_s)
+    if options.deadline_s is not None:
+        check_seconds("deadline_s", options.deadline_s)
+    check_whole("max_retries", options.max_retries)
+    check_choice("pace", options.pace, ("auto", "burst", "smooth"))
     return options
-
-
-def checked_listener(listener: Listener | None) -> Listener | None:
-    """Return *listener*."""
-    if listener is not None and (not callable(listener) or iscoroutinefunction(listener)):
-        raise ConfigurationError("on_event must be a plain function of one event, not an async one.")
-    return listener
 
 
 def checked_deadline(deadline_s: float, clients: float | None) -> float:
     """Return the shorter of a call's deadline and its client's, in seconds."""
-    if not (_is_number(deadline_s) and deadline_s > 0):
-        raise ConfigurationError("deadline_s must be more than 0 seconds.")
+    check_seconds("deadline_s", deadline_s)
     return deadline_s if clients is None else min(deadline_s, clients)
 
 
-def check_max_queued(contacts: int) -> None:
-    """Check how many contacts may wait for their request."""
-    if not (_is_number(contacts) and contacts >= 1):
-        raise ConfigurationError("max_queued must be a number of contacts, at least 1.")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_public(address: str) -> bool:
+    """Whether the server could post there; a loopback address is good for a sandbox."""
+    if _BLANK.search(address) or not is_encodable(address):
+        return False
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    is_loopback = parts.scheme == "http" and host in {"localhost", "127.0.0.1", "::1"}
+    return bool(host) and (parts.scheme == "https" or is_loopback)

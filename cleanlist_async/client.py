@@ -7,14 +7,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from functools import cache as once
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Never, Self
 
 from cleanlist_async import facts
 from cleanlist_async.batcher.tally import Tally
 from cleanlist_async.calls import CallOptions
-from cleanlist_async.checks import check_max_queued, checked_deadline, checked_listener, checked_options
+from cleanlist_async.checks import (
+    check_choice,
+    check_function,
+    check_instance,
+    check_text,
+    check_whole,
+    checked_deadline,
+    checked_options,
+    checked_path,
+)
 from cleanlist_async.credentials import find_credentials
 from cleanlist_async.errors import JSON, ConfigurationError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
@@ -128,13 +136,26 @@ class AsyncCleanlist:
             del api_key  # a traceback that shows local variables must not show it
         if limiter is not None and rate_limits is not None:
             raise ConfigurationError("limiter brings its own rate limits: give it or rate_limits, not both.")
-        if api_version not in facts.MODERN_PREFIXES:
-            raise ConfigurationError(f"api_version is 'v2' or 'v1', not {api_version!r}.")
+        check_choice("api_version", api_version, facts.MODERN_PREFIXES)
+        for name, given, kind in (
+            ("rate_limits", rate_limits, RateLimits),
+            ("limiter", limiter, RateLimiter),
+        ):
+            if given is not None:
+                check_instance(name, given, kind)
+        if organization is not None:
+            check_text("organization", organization)
+        if on_event is not None:
+            check_function("on_event", on_event)
+        if webhooks is not None:
+            _check_receiver(webhooks)
         self._api_version: ApiVersion = api_version
         self._options = checked_options(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
-        check_max_queued(max_queued)
+        check_whole("max_queued", max_queued, "a number of contacts", at_least=1)
         base_url = check_base_url(
-            base_url or os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
+            (os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL)
+            if base_url is None
+            else base_url
         )
         self._base_url = base_url
         names, route = _route(secrets, organization, base_url)
@@ -148,7 +169,7 @@ class AsyncCleanlist:
             limiter=limiter,
             transport=transport,
             root=self._root,
-            on_event=checked_listener(on_event),
+            on_event=on_event,
         )
         self._polls = once(partial(_open_polls, self._pipeline))
         self._webhooks = webhooks
@@ -252,7 +273,7 @@ class AsyncCleanlist:
         call = raw_call(
             method,
             path,
-            params=params or {},
+            params={} if params is None else params,
             body=json,
             idempotent=idempotent,
             key=self._pipeline.home_key,
@@ -344,7 +365,8 @@ class AsyncCleanlist:
         `dedupe` is ``"all"`` by default for a source with a length, which is read twice, and ``"window"``
         (its last 50,000 identities) for any other.
         """
-        dedupe = dedupe or ("all" if isinstance(contacts, Sized) else "window")
+        if dedupe is None:
+            dedupe = "all" if isinstance(contacts, Sized) else "window"
         spec = self._spec(
             enrichment_type=enrichment_type,
             max_credits=max_credits,
@@ -413,7 +435,7 @@ class AsyncCleanlist:
             submit_mode=submit_mode,
             policy=UnknownPolicy(on_unknown, max_duplicate_credits),
             options=self._options,
-            cache=None if cache is None else Path(cache),
+            cache=None if cache is None else checked_path("cache", cache),
             cache_ttl_s=cache_ttl_s,
             half_full_price=half_full_price,
             max_open_workflows=max_open_workflows,
@@ -421,7 +443,7 @@ class AsyncCleanlist:
             api_version=self._api_version,
             receiver=self._webhooks,
         )
-        return await Job.open(self._pipeline, self._polls(), Path(journal), source, spec)
+        return await Job.open(self._pipeline, self._polls(), checked_path("journal", journal), source, spec)
 
     @property
     def abandoned(self) -> list[EnrichmentResult]:
@@ -492,6 +514,12 @@ class AsyncCleanlist:
         raise TypeError(
             "a client cannot be pickled or copied: open one where it is needed, or use with_options"
         )
+
+
+def _check_receiver(webhooks: object) -> None:
+    from cleanlist_async.webhooks.receiver import WebhookReceiver  # noqa: PLC0415  # see _open_bulk
+
+    check_instance("webhooks", webhooks, WebhookReceiver)
 
 
 def _route(

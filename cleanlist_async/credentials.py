@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from cleanlist_async.checks import a_type
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import API_KEY_VARIABLE
 from cleanlist_async.redact import Secret
@@ -40,7 +41,7 @@ def _listed(given: object) -> list[object]:
 
 def _secret(text: object, source: str) -> Secret:
     if not isinstance(text, str):
-        raise ConfigurationError(f"{source} must be text, not {type(text).__name__}.")
+        raise ConfigurationError(f"{source} must be text, not {a_type(text)}.")
     if not text.strip():
         raise _missing(source)
     if not all("!" <= character <= "~" for character in text):

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from cleanlist_async import facts
+from cleanlist_async.checks import check_instance, shown
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import CsvField
 from cleanlist_async.headers import known_as, words
-from cleanlist_async.redact import one_line
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _QUOTED: Final = re.compile(r'"[^"]*"')
@@ -79,7 +79,7 @@ def split_csv(data: bytes, mapping: Mapping[CsvField, str] | None = None) -> Csv
     header = [name.strip() for name in next((row for _, row in rows), list[str]())]
     if not any(header):
         raise ConfigurationError("The CSV file has no header.")
-    split = CsvParts(_checked(mapping, header) if mapping else guess_mapping(header))
+    split = CsvParts(_checked(mapping, header) if mapping is not None else guess_mapping(header))
     columns = list(dict.fromkeys(split.mapping.values()))
     keyed = [(columns.index(column), name) for name, column in split.mapping.items() if name in _IDENTITIES]
     picked = [header.index(column) for column in columns]
@@ -128,14 +128,17 @@ def _known(name: str) -> tuple[CsvField, int] | None:
 
 
 def _checked(mapping: Mapping[CsvField, str], header: Sequence[str]) -> dict[CsvField, str]:
+    check_instance("column_mapping", mapping, Mapping)
+    if not mapping:
+        raise ConfigurationError("column_mapping is empty.", fix="Leave it out to go by the headers.")
     for field_, name in mapping.items():
         if field_ not in facts.CSV_FIELDS:
             raise ConfigurationError(
-                f"{one_line(str(field_), 40)!r} is no field of an import.",
+                f"column_mapping has {shown(field_)}, which is no field of an import.",
                 fix=f"It is one of {', '.join(facts.CSV_FIELDS)}.",
             )
-        if name.strip() not in header:
-            raise ConfigurationError(f"The CSV file has no column {one_line(name, 80)!r}.")
+        if not isinstance(name, str) or name.strip() not in header:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"column_mapping: the CSV file has no column {shown(name)}.")
     return {field_: name.strip() for field_, name in mapping.items()}
 
 

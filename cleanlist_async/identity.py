@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from pydantic_core import to_json
 
+from cleanlist_async.checks import a_type
 from cleanlist_async.contacts import API_FIELDS, CONTACT_FIELDS, Contact
 
 ContactLike: TypeAlias = Contact | Mapping[str, object]
@@ -64,7 +65,7 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
         if value is None:
             continue
         if not isinstance(value, str):
-            return Invalid(index, contact, f"{name} must be text, not {type(value).__name__}")
+            return Invalid(index, contact, f"{name} must be text, not {a_type(value)}")
         if len(value) > LONGEST_VALUE:
             return Invalid(
                 index, contact, f"{name} has {len(value):,} characters, more than {LONGEST_VALUE:,}"
@@ -93,7 +94,7 @@ def _from_mapping(given: object) -> tuple[Contact, str | None]:
     if type(given) is dict and given.keys() <= _FIELD_NAMES:
         return Contact(**cast("dict[str, Any]", given)), None
     if not isinstance(given, Mapping):
-        return Contact(), f"is a {type(given).__name__}, not a Contact or a mapping"
+        return Contact(), f"is {a_type(given)}, not a Contact or a mapping"
     fields = cast("Mapping[object, Any]", given)
     known = {str(name): fields[name] for name in fields if name in CONTACT_FIELDS}
     unknown = next((str(name) for name in fields if name not in CONTACT_FIELDS), None)

@@ -12,8 +12,9 @@ from typing import Final
 import anyio.to_thread
 
 from cleanlist_async import facts
+from cleanlist_async.checks import check_function, checked_path
 from cleanlist_async.shared_file import SharedFile
-from cleanlist_async.shared_redis import SharedRedis, explained
+from cleanlist_async.shared_redis import SharedRedis, check_namespace, explained
 
 
 def has_room(event: bytes, waiting: int, waiting_bytes: int) -> bool:
@@ -31,7 +32,8 @@ class FileMailbox:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
-        self._file = SharedFile(path, holds_contacts=True)
+        check_function("clock", clock)
+        self._file = SharedFile(checked_path("path", path), holds_contacts=True)
         self._lock = threading.Lock()
         self._clock = clock
         with self._file.transaction() as rows:  # a file of an earlier version has none
@@ -124,6 +126,7 @@ class RedisMailbox:
     """
 
     def __init__(self, url: str, *, namespace: str = "cleanlist") -> None:
+        check_namespace(namespace)
         self._redis = SharedRedis(url)
         self._waiting = f"{{{namespace}}}:mail"
         self._prefix = f"{self._waiting}:"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from inspect import isclass
 from typing import Annotated, Final, Literal, Self, TypeAlias, cast, get_args
 
 from pydantic import (
@@ -22,6 +23,7 @@ from pydantic import (
 )
 
 from cleanlist_async import facts
+from cleanlist_async.checks import is_encodable, is_frame
 from cleanlist_async.errors import FieldError, RequestValidationError
 from cleanlist_async.facts import PersonType
 
@@ -45,7 +47,14 @@ def _listed(value: object) -> object:
 
 
 def _is_plural(value: object) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str | bytes | dict)
+    is_one = isinstance(value, str | bytes | Mapping) or isclass(value) or is_frame(value)
+    return isinstance(value, Iterable) and not is_one
+
+
+def _sendable(value: str) -> str:
+    if not is_encodable(value):
+        raise ValueError("half a surrogate pair cannot be sent")
+    return value
 
 
 def _encodable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -61,11 +70,12 @@ def _hyphenated(value: object) -> object:
     return "phone-only" if value == "phone_only" else value
 
 
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Plain: TypeAlias = Annotated[str, AfterValidator(_sendable)]
+Text: TypeAlias = Annotated[Plain, Field(min_length=1)]
 Texts: TypeAlias = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
-Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=facts.MAX_LIST_NAME_CHARS)]
-Column: TypeAlias = Annotated[str, Field(min_length=1, max_length=facts.MAX_COLUMN_NAME_CHARS)]
-IdempotencyKey: TypeAlias = Annotated[str, Field(min_length=1, max_length=facts.MAX_IDEMPOTENCY_KEY_CHARS)]
+Name: TypeAlias = Annotated[Plain, Field(min_length=1, max_length=facts.MAX_LIST_NAME_CHARS)]
+Column: TypeAlias = Annotated[Plain, Field(min_length=1, max_length=facts.MAX_COLUMN_NAME_CHARS)]
+IdempotencyKey: TypeAlias = Annotated[Plain, Field(min_length=1, max_length=facts.MAX_IDEMPOTENCY_KEY_CHARS)]
 JsonObject: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_encodable)]
 PersonTypeWord: TypeAlias = Annotated[PersonType, BeforeValidator(_underscored)]
 """``phone_only`` here, ``phone-only`` as the scope of a list: either spelling is put right."""
@@ -146,7 +156,7 @@ class CreateList(RequestModel):
     """A new list."""
 
     name: Name
-    description: str | None = None
+    description: Plain | None = None
     folder_id: Text | None = None
 
 
@@ -154,7 +164,7 @@ class UpdateList(RequestModel):
     """Changes to a list: null is a command here (clear, unfile), and a name cannot be cleared."""
 
     name: Name = ""
-    description: str | None = None
+    description: Plain | None = None
     folder_id: Text | None = None
 
     @model_validator(mode="after")
@@ -327,14 +337,14 @@ class Estimate(RequestModel):
     list_id: Text | None = None
     filters: JsonObject | None = None
     row_count: int | None = Field(None, ge=0)
-    scope: Annotated[str, BeforeValidator(_hyphenated)] | None = None
-    agent_type: str | None = None
+    scope: Annotated[Plain, BeforeValidator(_hyphenated)] | None = None
+    agent_type: Plain | None = None
     include_phone: bool | None = None
-    provider: str | None = None
-    sub_action: str | None = None
-    enrichment_type: Annotated[str, BeforeValidator(_underscored)] | None = None
+    provider: Plain | None = None
+    sub_action: Plain | None = None
+    enrichment_type: Annotated[Plain, BeforeValidator(_underscored)] | None = None
     task_id: Text | None = None
-    data_points: Annotated[list[str], BeforeValidator(_listed)] | None = None
+    data_points: Annotated[list[Plain], BeforeValidator(_listed)] | None = None
     entity_ids: Texts | None = None
     extra: JsonObject | None = None
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
+from cleanlist_async.checks import check_text, wrong
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ class RedisUnavailableError(CleanlistError):
     retryable = True
 
 
+def check_namespace(namespace: object) -> None:
+    """Raise ConfigurationError unless this can begin the keys that belong together."""
+    check_text("namespace", namespace)
+    if not str(namespace).isprintable() or set(str(namespace)) & set("{}"):
+        raise wrong("namespace", "printable text without braces", namespace)
+
+
 class SharedRedis:
     """One Redis by its address; any process and event loop may open connections of its own.
 
@@ -53,6 +61,7 @@ class SharedRedis:
             raise ConfigurationError(
                 "Sharing through Redis needs redis-py.", fix="Run: pip install 'cleanlist-async[redis]'."
             ) from None
+        check_text("url", url)
         self._from_url: Callable[..., Redis] = redis_asyncio.Redis.from_url  # pyright: ignore[reportUnknownMemberType]
         self._url = url
         self._answer_s = answer_s
@@ -60,7 +69,7 @@ class SharedRedis:
             self.client()
         except Exception:  # noqa: BLE001  # what it says may quote the address
             raise ConfigurationError(
-                "That is not the address of a Redis.",
+                "url is not the address of a Redis.",
                 fix="Give one such as redis://host:6379/0, rediss:// for TLS, or unix:///path.",
             ) from None
 

@@ -212,9 +212,8 @@ def test_an_import_that_enriches_stays_within_its_wall():
         ):
             assert type(await error_of(lists.import_csv(list_id, csv_of(3), **options))) is ConfigurationError
         what = {"dispatch_enrichment": True, "enrichment_type": "phone_only"}
-        for wall in (29, -1, float("nan")):
-            error = await error_of(lists.import_csv(list_id, csv_of(3), **what, max_credits=wall))
-            assert isinstance(error, BudgetExceededError)
+        error = await error_of(lists.import_csv(list_id, csv_of(3), **what, max_credits=29))
+        assert isinstance(error, BudgetExceededError)
         assert not sent(here, "/csv-import")
         report = await lists.import_csv(list_id, csv_of(3), **what, max_credits=30)
         (workflow_id,) = report.workflow_ids

@@ -23,6 +23,7 @@ from cleanlist_async.bulk.fetch import Fetcher, Submitted
 from cleanlist_async.bulk.lost import results_of_lost
 from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.calls import CallOptions
+from cleanlist_async.checks import check_contact, check_enrichment_type
 from cleanlist_async.chunking import bulk_body
 from cleanlist_async.errors import (
     CleanlistError,
@@ -38,7 +39,7 @@ from cleanlist_async.identity import ContactLike, Invalid, prepare
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
 from cleanlist_async.ratelimit import Pace, RequestClass
-from cleanlist_async.resources.public import BULK_STATUS, check_enrichment_type, submit_call
+from cleanlist_async.resources.public import BULK_STATUS, submit_call
 from cleanlist_async.root_task import client_is_closed
 from cleanlist_async.webhooks.submission import Submission
 from cleanlist_async.webhooks.submissions import Submissions
@@ -80,6 +81,7 @@ class Batcher:
         self, given: ContactLike, enrichment_type: EnrichmentType, options: CallOptions, deadline_s: float
     ) -> EnrichmentResult:
         """Return the result of one contact."""
+        check_contact(given)
         check_enrichment_type(enrichment_type)
         await self._pipeline.root.ensure()
         contact = prepare(0, given)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 from cleanlist_async import facts
+from cleanlist_async.budget import Budget
 from cleanlist_async.bulk import settle
 from cleanlist_async.bulk.dedupe import Dedupe
 from cleanlist_async.bulk.fetch import Submitted
 from cleanlist_async.bulk.report import EnrichmentResult, Progress, ResultStatus
 from cleanlist_async.calls import CallOptions
+from cleanlist_async.checks import (
+    check_choice,
+    check_enrichment_type,
+    check_function,
+    check_webhook_url,
+    check_whole,
+)
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.identity import Prepared
@@ -28,6 +37,16 @@ class RunSpec:
     dedupe: Dedupe = "all"
     progress: Callable[[Progress], None] | None = None
     max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
+
+    def check(self) -> None:
+        """Raise ConfigurationError for what cannot work."""
+        check_enrichment_type(self.enrichment_type)
+        check_webhook_url(self.webhook_url)
+        check_choice("dedupe", self.dedupe, get_args(Dedupe))
+        check_whole("max_open_workflows", self.max_open_workflows, at_least=1)
+        if self.progress is not None:
+            check_function("progress", self.progress)
+        Budget(self.max_credits, self.enrichment_type)
 
 
 @dataclass(eq=False, slots=True)

@@ -31,9 +31,9 @@ class Collector:
         self._results: list[EnrichmentResult] = []
         self._stopped_by: CleanlistError | None = None
 
-    async def collect(self, pending: Iterable[EnrichmentResult]) -> EnrichmentReport:
+    async def collect(self, pending: list[EnrichmentResult]) -> EnrichmentReport:
         """Return *pending* in its order, with results where there are some by now."""
-        self._results = list(pending)
+        self._results = pending
         workflows: dict[str, _Wanted] = {}
         for position, result in enumerate(self._results):
             if result.workflow_id is not None and result.status in {"pending", "unknown"}:

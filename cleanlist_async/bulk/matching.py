@@ -15,7 +15,7 @@ from typing import Final
 
 from cleanlist_async.bulk.evidence import Evidence
 from cleanlist_async.bulk.likeness import Name, name_key
-from cleanlist_async.bulk.people import PlacedRow, People, Person
+from cleanlist_async.bulk.people import People, Person, PlacedRow
 from cleanlist_async.contacts import Contact
 from cleanlist_async.models.rows import EnrichmentRow
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Sized
+from collections.abc import AsyncIterable, Iterable, Mapping, Sized
 
 from cleanlist_async.bulk.chunk import RunSpec
 from cleanlist_async.bulk.collect import Collector
@@ -12,11 +12,11 @@ from cleanlist_async.bulk.run import BulkRun
 from cleanlist_async.bulk.settle import never_read
 from cleanlist_async.bulk.stream import ResultStream
 from cleanlist_async.calls import CallOptions
-from cleanlist_async.errors import CleanlistError
+from cleanlist_async.checks import a_type, check_contacts, check_enrichment_type, wrong
+from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.polling import PollScheduler
-from cleanlist_async.resources.public import check_contacts, check_enrichment_type, check_webhook_url
 from cleanlist_async.webhooks.submissions import Submissions
 
 
@@ -37,6 +37,7 @@ class BulkService:
 
     async def enrich(self, contacts: ContactSource, spec: RunSpec) -> EnrichmentReport:
         """Run *contacts* to the end, and return a result for each in their order."""
+        spec.check()
         source = _checked_source(contacts)
         given = [c async for c in source] if isinstance(source, AsyncIterable) else list(source)
         stream = self._start(given, spec, find_repeated=False)
@@ -63,17 +64,17 @@ class BulkService:
 
     def stream(self, contacts: ContactSource, spec: RunSpec) -> ResultStream:
         """Run *contacts* as they are read, yielding results as they come."""
+        spec.check()
         source = _checked_source(contacts)
         return self._start(source, spec, find_repeated=isinstance(source, Sized) and spec.dedupe == "all")
 
     async def collect(self, pending: Iterable[EnrichmentResult], options: CallOptions) -> EnrichmentReport:
         """Fetch what was submitted before."""
+        results = _checked_pending(pending)
         await self._pipeline.root.ensure()
-        return await Collector(self._pipeline, self.polls, options).collect(pending)
+        return await Collector(self._pipeline, self.polls, options).collect(results)
 
     def _start(self, source: ContactSource, spec: RunSpec, *, find_repeated: bool) -> ResultStream:
-        check_enrichment_type(spec.enrichment_type)
-        check_webhook_url(spec.webhook_url)
         total = len(source) if isinstance(source, Sized) else None
 
         async def start() -> BulkRun:
@@ -96,3 +97,16 @@ class BulkService:
 def _checked_source(contacts: ContactSource) -> ContactSource:
     check_contacts(contacts, Iterable, AsyncIterable)
     return contacts
+
+
+def _checked_pending(pending: Iterable[EnrichmentResult]) -> list[EnrichmentResult]:
+    expected = "an iterable of EnrichmentResult"
+    if isinstance(pending, EnrichmentReport):
+        raise wrong("pending", expected, pending, fix="Pass its pending results: report.pending.")
+    if isinstance(pending, str | bytes | Mapping) or not isinstance(pending, Iterable):
+        raise wrong("pending", expected, pending)
+    results = list(pending)
+    for result in results:
+        if not isinstance(result, EnrichmentResult):
+            raise ConfigurationError(f"pending must be {expected}; {a_type(result)} is in it.")
+    return results

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from cleanlist_async.checks import check_enrichment_type
 from cleanlist_async.cli import render
 from cleanlist_async.cli.exits import ExitCode
 from cleanlist_async.cli.flows import plan_as_json
@@ -11,7 +12,6 @@ from cleanlist_async.cli.inputs import TableOptions, survey
 from cleanlist_async.cli.output import print_json
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
-from cleanlist_async.resources.public import check_enrichment_type
 
 
 def plan(

@@ -14,6 +14,7 @@ import anyio
 from rich.console import Console
 
 from cleanlist_async.bulk.plan import Plan
+from cleanlist_async.checks import check_enrichment_type
 from cleanlist_async.cli import render
 from cleanlist_async.cli.enriched_table import EnrichedTable
 from cleanlist_async.cli.enriching import Job, Outcome, run
@@ -30,7 +31,6 @@ from cleanlist_async.contacts import API_FIELDS, Contact
 from cleanlist_async.facts import WINDOW_S, EnrichmentType
 from cleanlist_async.identity import Prepared, prepare
 from cleanlist_async.ratelimit import RateLimits
-from cleanlist_async.resources.public import check_enrichment_type
 
 if TYPE_CHECKING:
     from cleanlist_async.sandbox import Sandbox

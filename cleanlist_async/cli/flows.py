@@ -9,6 +9,7 @@ import anyio
 from rich.console import Console
 
 from cleanlist_async.bulk.plan import Plan
+from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli import render
 from cleanlist_async.cli.asking import Consent, fetch_balance, get_consent
 from cleanlist_async.cli.collecting import Collection
@@ -23,7 +24,6 @@ from cleanlist_async.cli.stopping import StopSignals
 from cleanlist_async.cli.tally import error_as_json
 from cleanlist_async.errors import JSON, ConfigurationError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.resources.public import check_enrichment_type, check_webhook_url
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,6 @@ class ResultCache:
     """
 
     def __init__(self, path: str | Path, secret: Secret, *, ttl_s: float) -> None:
-        if not ttl_s > 0:
-            raise ConfigurationError("cache_ttl_s must be more than 0 seconds.")
         self._path = Path(path)
         self._key = hmac.digest(secret.reveal().encode(), b"cleanlist_async result cache", sha256)
         self._ttl_s = ttl_s

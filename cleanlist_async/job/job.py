@@ -16,6 +16,15 @@ from cleanlist_async import facts
 from cleanlist_async.bulk.fetch import Fetcher
 from cleanlist_async.bulk.plan import Plan, seconds_for
 from cleanlist_async.bulk.report import EnrichmentResult
+from cleanlist_async.checks import (
+    check_flag,
+    check_function,
+    check_instance,
+    check_text,
+    check_whole,
+    checked_id,
+    is_encodable,
+)
 from cleanlist_async.errors import (
     ConfigurationError,
     UnknownOutcomeError,
@@ -34,7 +43,7 @@ from cleanlist_async.job.mail import Mail
 from cleanlist_async.job.opening import JobSpec, begin, resumed, write_chunks
 from cleanlist_async.job.pilot import Pilot, choose
 from cleanlist_async.job.receipts import receipts
-from cleanlist_async.job.records import Decision, Header, SubmitMode
+from cleanlist_async.job.records import ChunkRow, Decision, Header, SubmitMode
 from cleanlist_async.job.source import JobSource, Source
 from cleanlist_async.job.states import ChunkState
 from cleanlist_async.job.status import JobReport, JobStatus, Receipt, status_of
@@ -207,6 +216,8 @@ class Job:
         return JobReport(self.status(), self.unknown(), engine.outcome.stopped_by)
 
     async def _start(self, *, wants_results: bool, only_pilot: bool = False) -> Engine:
+        if self.on_progress is not None:
+            check_function("on_progress", self.on_progress)
         async with self._turn:
             await self._take_over()
             await self._pipeline.root.ensure()
@@ -362,6 +373,7 @@ class Job:
         the contacts that are pending. Raises JournalError once anything else of the job was sent,
         UnknownOutcomeError when nobody can say what became of the sample.
         """
+        check_whole("n", n, "a number of contacts", at_least=1, at_most=facts.MAX_CONTACTS_PER_REQUEST)
         async with self._turn:
             await self._take_over()
             number = await self._plan_pilot(n)
@@ -430,6 +442,12 @@ class Job:
         Exactly one of them. Raises JournalError when the chunk is not unknown.
         """
         self._check_open()
+        check_whole("chunk", chunk, "the number of a chunk")
+        check_text("actor", actor)
+        for name, is_chosen in (("absent", absent), ("resubmit", resubmit), ("abandon", abandon)):
+            check_flag(name, is_chosen)
+        if accepted is not None:
+            checked_id("accepted", accepted)
         given: dict[Decision, bool] = {
             "accepted": accepted is not None,
             "absent": absent,
@@ -446,7 +464,7 @@ class Job:
     def knows(self, token: str) -> bool:
         """Whether a webhook that came to ``<webhook>/<token>`` is one of ours."""
         self._check_open()
-        return self._journal.of_token(token) is not None
+        return self._chunk_of(token) is not None
 
     def receive(self, token: str, payload: bytes) -> bool:
         """Take a webhook that came to ``<webhook>/<token>``. Returns whether the token is one of ours.
@@ -456,7 +474,8 @@ class Job:
         `WebhookReceiver` needs no call of this.
         """
         self._check_open()
-        chunk = self._journal.of_token(token)
+        check_instance("payload", payload, bytes)
+        chunk = self._chunk_of(token)
         if chunk is None:
             return False
         try:
@@ -470,6 +489,11 @@ class Job:
         if self._engine is not None:
             self._engine.wake()
         return True
+
+    def _chunk_of(self, token: str) -> ChunkRow | None:
+        """Return the chunk of a token, which a stranger may have made up."""
+        is_text = isinstance(token, str) and is_encodable(token)  # pyright: ignore[reportUnnecessaryIsInstance]
+        return self._journal.of_token(token) if is_text else None
 
     def verify(self) -> list[str]:
         """Check the journal against its own rules, and return what is wrong with it, if anything is."""

@@ -6,11 +6,18 @@ import secrets
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.budget import Budget
 from cleanlist_async.calls import CallOptions
+from cleanlist_async.checks import (
+    check_choice,
+    check_enrichment_type,
+    check_seconds,
+    check_webhook_url,
+    check_whole,
+)
 from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.job.journal import Journal
@@ -19,7 +26,6 @@ from cleanlist_async.job.records import HalfFullPrice, Header, SubmitMode, now
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.unknown import UnknownPolicy
 from cleanlist_async.pipeline import Pipeline
-from cleanlist_async.resources.public import check_enrichment_type, check_webhook_url
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 ChosenMode: TypeAlias = Literal["auto", "plain", "tracked", "exact"]
@@ -63,7 +69,7 @@ class JobSpec:
     def check(self) -> None:
         """Raise ConfigurationError for what cannot work."""
         check_enrichment_type(self.enrichment_type)
-        check_webhook_url(self.webhook)
+        check_webhook_url(self.webhook, "webhook")
         Budget(self.max_credits, self.enrichment_type)
         if self.policy.on_unknown == "resubmit" and self.enrichment_type not in facts.WORST_CASE_CREDITS:
             raise ConfigurationError(
@@ -71,12 +77,10 @@ class JobSpec:
                 " discovered contact.",
                 fix="Hold what is unknown, or decide with a function.",
             )
-        if self.half_full_price not in {"full", "each"}:
-            raise ConfigurationError(f"half_full_price is full or each, not {self.half_full_price!r}.")
-        if self.submit_mode not in {"auto", "plain", "tracked", "exact"}:
-            raise ConfigurationError(
-                f"submit_mode is auto, plain, tracked or exact, not {self.submit_mode!r}."
-            )
+        check_choice("half_full_price", self.half_full_price, get_args(HalfFullPrice))
+        check_choice("submit_mode", self.submit_mode, get_args(ChosenMode))
+        check_seconds("cache_ttl_s", self.cache_ttl_s)
+        check_whole("max_open_workflows", self.max_open_workflows, at_least=1)
         if self.mode == "tracked" and not self.address:
             raise ConfigurationError(
                 "submit_mode='tracked' needs a webhook: the public address of your receiver."
@@ -85,8 +89,6 @@ class JobSpec:
             raise ConfigurationError(
                 f"submit_mode='exact' takes an enrichment_type of {', '.join(facts.PERSON_TYPES)}."
             )
-        if self.max_open_workflows < 1:
-            raise ConfigurationError("max_open_workflows must be at least 1.")
 
 
 async def begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipeline) -> Header:

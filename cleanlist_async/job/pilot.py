@@ -14,8 +14,6 @@ from typing import Final
 import anyio.lowlevel
 
 from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.facts import MAX_CONTACTS_PER_REQUEST
 from cleanlist_async.identity import FirstSeen, Prepared, prepare
 from cleanlist_async.job.source import Source
 
@@ -77,8 +75,6 @@ async def choose(source: Source, n: int, salt: bytes) -> frozenset[int]:
 
     A kind is the set of fields a contact has: what it has decides how well it is found.
     """
-    if not 1 <= n <= MAX_CONTACTS_PER_REQUEST:
-        raise ConfigurationError(f"A pilot takes 1 to {MAX_CONTACTS_PER_REQUEST} contacts.")
     seen, strata = FirstSeen(), defaultdict[str, _Sample](lambda: _Sample(n))
     total = 0
     for place, given in enumerate(source):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias, cast
 
 from cleanlist_async.bulk.tables import ContactTable
+from cleanlist_async.checks import a_type, check_contacts, checked_path
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.identity import ContactLike
 
@@ -31,7 +32,7 @@ class Source:
         self.table: ContactTable | None = None
         self.digest = ""
         if isinstance(given, str | os.PathLike):
-            given = ContactTable.open(given)
+            given = ContactTable.open(checked_path("source", given))
         if isinstance(given, ContactTable):
             self.table = given
             self.name = given.name
@@ -45,12 +46,10 @@ class Source:
 
 
 def _checked(given: object) -> Iterable[ContactLike]:
-    kind = type(given).__name__
     if isinstance(given, Iterator):
         raise ConfigurationError(
-            f"A job reads its contacts more than once, and a {kind} can be read only once.",
+            f"source is read more than once, and {a_type(given)} can be read only once.",
             fix="Pass a file, a list, or an object whose __iter__ begins anew.",
         )
-    if not isinstance(given, Iterable) or isinstance(given, bytes | dict):
-        raise ConfigurationError(f"A job needs a file or an iterable of contacts, not a {kind}.")
+    check_contacts(given, Iterable, name="source")
     return cast("Iterable[ContactLike]", given)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cleanlist_async import facts
+from cleanlist_async.checks import check_credits, check_function, wrong
 from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.records import ChunkRow, Decision, Header
@@ -55,8 +56,12 @@ class UnknownPolicy:
 
     def __post_init__(self) -> None:
         """Refuse what could buy twice without a bound. Raises ConfigurationError."""
-        if not callable(self.on_unknown) and self.on_unknown not in {"hold", "resubmit"}:
-            raise ConfigurationError("on_unknown is 'hold', 'resubmit' or a function.")
+        if callable(self.on_unknown):
+            check_function("on_unknown", self.on_unknown)
+        elif not isinstance(self.on_unknown, str) or self.on_unknown not in {"hold", "resubmit"}:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise wrong("on_unknown", "'hold', 'resubmit' or a function", self.on_unknown)
+        if self.max_duplicate_credits is not None:
+            check_credits(self.max_duplicate_credits, "max_duplicate_credits")
         if (self.on_unknown == "resubmit") != (self.max_duplicate_credits is not None):
             raise ConfigurationError(
                 "on_unknown='resubmit' goes with max_duplicate_credits: what it may cost to buy again."
@@ -94,8 +99,6 @@ def decide(
 
     Raises JournalError when it is not unknown, or the workflow is that of another one.
     """
-    if workflow_id == "":
-        raise ConfigurationError("accepted is the id of a workflow, and not empty.")
     if workflow_id is not None and journal.is_of_another(workflow_id, chunk):
         raise JournalError("This workflow is that of another chunk.", fix="Look for the one of this chunk.")
     at_risk = journal.chunk(chunk).held * _per_contact(header) if decision == "resubmit" else 0.0

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from os import PathLike
 from random import Random
-from typing import Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias, get_args
 
+from cleanlist_async.checks import check_choice, check_function, check_instance, check_methods, checked_path
 from cleanlist_async.ratelimit.buckets import BucketState, Lease, Route
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
@@ -96,7 +97,11 @@ class RateLimiter:
         rng: Random | None = None,
         store: Store | None = None,
     ) -> None:
-        self.store = store or MemoryStore(limits or RateLimits())
+        check_function("clock", clock)
+        _check(limits, clock, rng)
+        if store is not None:
+            check_methods("store", store, "dispatcher", "answered")
+        self.store = MemoryStore(limits or RateLimits()) if store is None else store
         self.limits = self.store.limits
         self.clock = clock
         self.rng = rng or Random()  # noqa: S311  # jitter, not cryptography
@@ -124,8 +129,9 @@ class RateLimiter:
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
         from cleanlist_async.ratelimit.sqlite import LimitsFile  # noqa: PLC0415
 
+        _check(limits, clock, rng)
         clock = clock or boot_clock
-        backend = LimitsFile(path, limits or RateLimits(), clock)
+        backend = LimitsFile(checked_path("path", path), limits or RateLimits(), clock)
         return cls(clock=clock, rng=rng, store=SharedStore(backend, clock))
 
     @classmethod
@@ -153,6 +159,8 @@ class RateLimiter:
         from cleanlist_async.ratelimit.shared.clock import boot_clock  # noqa: PLC0415
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
 
+        check_choice("fail", fail, get_args(WhenAway))
+        _check(limits, clock, rng)
         clock = clock or boot_clock
         backend = RedisLimits(url, limits or RateLimits(), clock, namespace)
         limiter = cls(
@@ -249,3 +257,11 @@ class RateLimiter:
                 alive = {known: its for known, its in self._dispatchers.items() if not known.is_closed()}
                 self._dispatchers = {**alive, loop: dispatcher}
         return dispatcher
+
+
+def _check(limits: object, clock: object, rng: object) -> None:
+    for name, value, kind in (("limits", limits, RateLimits), ("rng", rng, Random)):
+        if value is not None:
+            check_instance(name, value, kind)
+    if clock is not None:
+        check_function("clock", clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cleanlist_async import facts
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.checks import check_number, check_whole
 from cleanlist_async.window import Window
 
 
@@ -25,10 +25,11 @@ class RateLimits:
     grace_s: float = facts.GRACE_S
 
     def __post_init__(self) -> None:
-        if self.org < 1 or self.key < 1 or not 0 < self.window_s < float("inf"):
-            raise ConfigurationError("Rate limits must be at least one request in a window longer than 0 s.")
-        if not (0 <= self.margin_s < float("inf") and 0 <= self.grace_s < float("inf")):
-            raise ConfigurationError("margin_s and grace_s must be seconds, and not negative.")
+        check_whole("org", self.org, "a number of requests", at_least=1)
+        check_whole("key", self.key, "a number of requests", at_least=1)
+        check_number("window_s", self.window_s, "a number of seconds", above=0)
+        check_number("margin_s", self.margin_s, "a number of seconds", at_least=0)
+        check_number("grace_s", self.grace_s, "a number of seconds", at_least=0)
 
     def per_window(self, keys: int) -> int:
         """Return the requests that a client with *keys* keys (0 for a JWT) may send in a window."""

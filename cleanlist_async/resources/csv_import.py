@@ -8,6 +8,7 @@ from hashlib import sha256
 from uuid import uuid4
 
 from cleanlist_async import facts
+from cleanlist_async.checks import check_choice, check_credits, check_flag
 from cleanlist_async.csv_parts import CsvPart, CsvParts, split_csv
 from cleanlist_async.errors import BudgetExceededError, CleanlistError, ConfigurationError
 from cleanlist_async.facts import CsvField, PersonType
@@ -120,14 +121,17 @@ def purchase_of(
     enrichment_type: PersonType | None, max_credits: float | None, *, dispatch_enrichment: bool
 ) -> Purchase | None:
     """Return what to buy; None to buy nothing. Raises ConfigurationError when only half of it is said."""
+    check_flag("dispatch_enrichment", dispatch_enrichment)
+    if enrichment_type is not None:
+        check_choice("enrichment_type", enrichment_type, facts.PERSON_TYPES)
+    if max_credits is not None:
+        check_credits(max_credits)
     if not dispatch_enrichment:
         if enrichment_type is not None or max_credits is not None:
             raise ConfigurationError(
-                "An import enriches only with dispatch_enrichment=True; nothing was imported."
+                "enrichment_type and max_credits go with dispatch_enrichment=True only; nothing was imported."
             )
         return None
     if enrichment_type is None or max_credits is None:
         raise ConfigurationError("dispatch_enrichment needs an enrichment_type, and max_credits.")
-    if enrichment_type not in facts.PERSON_TYPES:
-        raise ConfigurationError(f"enrichment_type is one of {', '.join(facts.PERSON_TYPES)}.")
     return Purchase(enrichment_type, max_credits)

@@ -7,6 +7,7 @@ from typing import Final
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call
+from cleanlist_async.checks import check_flag
 from cleanlist_async.errors import Billed, ConfigurationError
 from cleanlist_async.facts import PersonType
 from cleanlist_async.ids import CohortId, WorkflowId
@@ -162,7 +163,15 @@ class Enrichment(ModernGroup):
         many credits. Raises BudgetExceededError, InsufficientCreditsError, TaskNotFoundError when the cohort
         has expired.
         """
-        points, ids = _listed(data_points), None if entity_ids is None else list(entity_ids)
+        check_price_is_known(quote_id, max_credits)
+        wanted = EnrichByTask.checked(
+            task_id=task_id,
+            data_points=data_points,
+            entity_ids=entity_ids,
+            lead_list_id=lead_list_id,
+            quote_id="checked before the price is asked for",
+        )
+        points, ids = wanted.data_points, wanted.entity_ids
 
         def request(quote_id: str) -> EnrichByTask:
             return EnrichByTask.checked(
@@ -173,8 +182,6 @@ class Enrichment(ModernGroup):
                 quote_id=quote_id,
             )
 
-        check_price_is_known(quote_id, max_credits)
-        request("checked before the price is asked for")
         persons = set[str](points) <= PERSON_DATA_POINTS
         tool = "add_person_enrichments" if persons else "add_company_enrichments"
         return await buy(
@@ -258,7 +265,8 @@ def _type_of(enrichment_type: PersonType | None, *, include_phone: bool | None) 
     The type is always said, so that the price is never left to the server.
     """
     if include_phone is None:
-        return enrichment_type or "partial"
+        return "partial" if enrichment_type is None else enrichment_type
+    check_flag("include_phone", include_phone)
     meant: PersonType = "phone_only" if include_phone else "partial"
     if enrichment_type is not None and enrichment_type != meant:
         raise refusal(
@@ -279,9 +287,3 @@ def _id_of(started: PersonEnrichment | ListEnrichment | TaskEnrichment) -> Workf
     if started.workflow_id is None:
         raise ConfigurationError("There is nothing to wait for: companies are enriched at once.")
     return started.workflow_id
-
-
-def _listed(data_points: Iterable[DataPoint]) -> list[DataPoint]:
-    if isinstance(data_points, str):
-        raise refusal("data_points", "a list of data points is needed")
-    return list(data_points)

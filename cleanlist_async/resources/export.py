@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from os import PathLike
-from pathlib import Path
 from typing import Any, Final
 
 from cleanlist_async import facts
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.checks import checked_path
 from cleanlist_async.models.export import CsvExport, JsonExportPage
 from cleanlist_async.pagination import Pages
 from cleanlist_async.requests import ExportCsv, ExportJson
@@ -52,9 +51,7 @@ class Export(ModernGroup):
         The file may come from another host, and is fetched without the key. Raises as `export_csv` does, and
         APIConnectionError, MalformedResponseError, or ConfigurationError where *path* cannot be written.
         """
-        target = Path(path)
-        if not target.name:
-            raise ConfigurationError("path must be that of a file.")
+        target = checked_path("path", path)
         made = await self.export_csv(list_id, columns=columns, include_smart_agents=include_smart_agents)
         options = self._session.options
         await self._session.pipeline.download(
@@ -69,18 +66,17 @@ class Export(ModernGroup):
         *,
         limit: int | None = None,
         cursor: str | None = None,
-        columns: Iterable[str] | None = None,
+        columns: str | Iterable[str] | None = None,
     ) -> Pages[JsonExportPage, dict[str, Any]]:
         """Return pages of a list's leads as free-form objects: await for one, iterate for every lead.
 
         `limit` is 1 to 500 leads per page (100). Raises ListNotFoundError, InvalidCursorError.
         """
-        wanted = None if columns is None else [columns] if isinstance(columns, str) else list(columns)
+        columns = [columns] if isinstance(columns, str) else columns
+        wanted = ExportJson.checked(list_id=list_id, limit=limit, cursor=cursor, columns=columns).columns
 
         def request(cursor: str | None) -> ExportJson:
             return ExportJson.checked(list_id=list_id, limit=limit, cursor=cursor, columns=wanted)
-
-        request(cursor)
 
         async def fetch(cursor: str | None) -> JsonExportPage:
             return await self._ask(

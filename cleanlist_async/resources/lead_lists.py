@@ -6,12 +6,14 @@ import base64
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from os import PathLike
+from pathlib import Path
 from typing import Final, Literal
 from uuid import uuid4
 
 import anyio
 
 from cleanlist_async import facts
+from cleanlist_async.checks import check_text, checked_id, checked_path
 from cleanlist_async.errors import CleanlistError, ConfigurationError, ConflictError, NotFoundError
 from cleanlist_async.facts import CsvField, PersonType
 from cleanlist_async.ids import CohortId, WorkflowId
@@ -38,7 +40,7 @@ from cleanlist_async.requests import (
     UpdateList,
 )
 from cleanlist_async.resources.csv_import import ImportReport, part_keys, purchase_of, split_for_import
-from cleanlist_async.resources.modern import ModernGroup, modern, quoted_id, same_id
+from cleanlist_async.resources.modern import ModernGroup, modern, same_id
 
 
 class Unset(Enum):
@@ -170,7 +172,7 @@ class LeadLists(ModernGroup):
         `limit` is 1 to 500 leads per page (100). Needs the scope ``lists:read``.
         """
         ListLeads.checked(limit=limit, cursor=cursor)
-        quoted_id("list_id", list_id)
+        checked_id("list_id", list_id)
 
         async def fetch(cursor: str | None) -> LeadsPage:
             return await self._ask(
@@ -200,7 +202,7 @@ class LeadLists(ModernGroup):
             lead_ids=lead_ids,
             task_id=task_id,
             entity_ids=entity_ids,
-            idempotency_key=idempotency_key or uuid4().hex,
+            idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
         )
         return await self._ask(
             ADD_LEADS_TO_LIST, request, belongs=lambda done: same_id(done.list_id, list_id), list_id=list_id
@@ -238,11 +240,11 @@ class LeadLists(ModernGroup):
         """
         request = ImportCsv.checked(
             csv_content_base64=csv_content_base64,
-            column_mapping=dict(column_mapping),
+            column_mapping=column_mapping,
             dispatch_enrichment=dispatch_enrichment,
             enrichment_type=enrichment_type,
             quote_id=quote_id,
-            idempotency_key=idempotency_key or uuid4().hex,
+            idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
         )
         done = await self._ask(CSV_IMPORT, request, guarded=True, list_id=list_id)
         if not same_id(done.list_id, list_id):
@@ -278,8 +280,11 @@ class LeadLists(ModernGroup):
         read or imported. An error of the first part is raised; once a part
         was imported the report comes back, with the error in ``stopped_by``.
         """
+        checked_id("list_id", list_id)
+        if idempotency_key is not None:
+            check_text("idempotency_key", idempotency_key)
         purchase = purchase_of(enrichment_type, max_credits, dispatch_enrichment=dispatch_enrichment)
-        data = source if isinstance(source, bytes) else await _read(source)
+        data = source if isinstance(source, bytes) else await _read(checked_path("source", source))
         split = split_for_import(data, column_mapping, purchase)
         report = ImportReport(list_id)
         report.leave_out(split.left_out)
@@ -302,7 +307,7 @@ class LeadLists(ModernGroup):
         return report
 
 
-async def _read(source: str | PathLike[str]) -> bytes:
+async def _read(source: Path) -> bytes:
     try:
         return await anyio.Path(source).read_bytes()
     except (OSError, ValueError) as error:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call, CallOptions, Operation
+from cleanlist_async.checks import check_function, check_seconds, checked_id
 from cleanlist_async.decode import salvage_workflow_id
 from cleanlist_async.errors import (
     Billed,
     CleanlistError,
-    ConfigurationError,
     WaitTimeoutError,
     WorkflowFailedError,
 )
@@ -29,8 +28,6 @@ from cleanlist_async.requests import Query, RequestModel
 
 A = TypeVar("A", bound=ModernAnswer)
 S = TypeVar("S", bound=Status)
-
-_ID: Final = re.compile(r"[^\x00-\x20\x7f]{1,256}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ class ModernGroup:
         )
 
     def _path(self, operation: Operation[A], **ids: str) -> str:
-        checked = {name: quoted_id(name, value) for name, value in ids.items()}
+        checked = {name: quote(checked_id(name, value), safe="") for name, value in ids.items()}
         return MODERN_PREFIXES[self._session.api_version] + operation.path.format(**checked)
 
     async def _once(self, question: Callable[[str | None], Call[S]], id_: str) -> S:
@@ -91,8 +88,9 @@ class ModernGroup:
         progress: Callable[[S], None] | None,
     ) -> S:
         """Return the final answer to *question*, asked with the key that started the work."""
-        if not timeout_s > 0:
-            raise ConfigurationError("timeout_s must be more than 0 seconds.")
+        check_seconds("timeout_s", timeout_s)
+        if progress is not None:
+            check_function("progress", progress)
         pipeline = self._session.pipeline
         known = pipeline.origin(id_)
         now = pipeline.limiter.clock()
@@ -145,13 +143,6 @@ def modern(
         salvage=salvage,
         max_answer_bytes=max_answer_bytes,
     )
-
-
-def quoted_id(name: str, value: str) -> str:
-    """Return an id for use in a path. Raises ConfigurationError for what cannot be one."""
-    if not isinstance(value, str) or not _ID.fullmatch(value) or value in {".", ".."}:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"{name}: {one_line(str(value), 40)!r} is not an id the API gives.")
-    return quote(value, safe="")
 
 
 def same_id(found: str, asked: str) -> bool:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call, CallOptions, Operation, Reply
+from cleanlist_async.checks import check_contacts, check_enrichment_type, check_webhook_url, checked_id
 from cleanlist_async.chunking import bulk_body
-from cleanlist_async.contacts import Contact
 from cleanlist_async.decode import salvage_workflow_id
 from cleanlist_async.errors import (
     JSON,
@@ -35,11 +33,8 @@ from cleanlist_async.models.public import (
 from cleanlist_async.models.workspace import CreditsBalance
 from cleanlist_async.pipeline import Pipeline
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.redact import one_line
 
 M = TypeVar("M", bound=BaseModel)
-
-_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
 
 
 def _reader(model: type[M]) -> Callable[[JSON], M]:
@@ -160,9 +155,8 @@ class PublicAPI:
 
     async def webhook_deliveries(self, workflow_id: str) -> WebhookDeliveries:
         """Return the log of the attempts to deliver a workflow's webhook. Free."""
-        return (
-            await self._call(Call(WEBHOOK_DELIVERIES, params={"workflow_id": _checked_id(workflow_id)}))
-        ).value
+        params = {"workflow_id": checked_id("workflow_id", workflow_id)}
+        return (await self._call(Call(WEBHOOK_DELIVERIES, params=params))).value
 
     async def _call(self, call: Call[M]) -> Reply[M]:
         return await self._pipeline.call(call, self._options)
@@ -200,9 +194,9 @@ def status_call(
     if (workflow_id is None) == (task_id is None):
         raise ConfigurationError("Provide exactly one of workflow_id or task_id.")
     if workflow_id is not None:
-        operation, params = BULK_STATUS, {"workflow_id": _checked_id(workflow_id)}
+        operation, params = BULK_STATUS, {"workflow_id": checked_id("workflow_id", workflow_id)}
     else:
-        operation, params = TASK_STATUS, {"task_id": _checked_id(task_id)}
+        operation, params = TASK_STATUS, {"task_id": checked_id("task_id", task_id)}
 
     def belongs(status: BulkStatus) -> bool:
         if workflow_id is not None:
@@ -210,39 +204,6 @@ def status_call(
         return status.task_id in {None, task_id}
 
     return Call(operation, kind, params=params, key=key, belongs=belongs)
-
-
-def check_enrichment_type(enrichment_type: str) -> None:
-    """Raise ConfigurationError unless the API knows this type."""
-    if enrichment_type not in facts.ENRICHMENT_TYPES:
-        raise ConfigurationError(
-            f"There is no enrichment_type {one_line(str(enrichment_type), 40)!r}.",
-            fix=f"It is one of {', '.join(facts.ENRICHMENT_TYPES)}.",
-        )
-
-
-def check_webhook_url(webhook_url: str | None) -> None:
-    """Raise ConfigurationError unless the server could post to this address."""
-    if webhook_url is None:
-        return
-    try:
-        parts = urlsplit(webhook_url)
-        host = parts.hostname
-    except (ValueError, TypeError, AttributeError):
-        parts, host = urlsplit(""), None
-    loopback = parts.scheme == "http" and host in {"localhost", "127.0.0.1", "::1"}
-    if not host or (parts.scheme != "https" and not loopback):
-        raise ConfigurationError("webhook_url must be a public https address.")
-
-
-def check_contacts(contacts: object, *kinds: type) -> None:
-    """Raise ConfigurationError unless *contacts* is one of *kinds*, and not a single contact."""
-    kind = type(contacts).__name__
-    if isinstance(contacts, Contact | Mapping | str | bytes) or not isinstance(contacts, kinds):
-        raise ConfigurationError(
-            f"contacts must be an iterable of Contact or mappings, not a {kind}.",
-            fix="For one contact, pass a list of one.",
-        )
 
 
 def _all_valid(contacts: Iterable[ContactLike]) -> Sequence[Prepared]:
@@ -270,9 +231,3 @@ def _all_valid(contacts: Iterable[ContactLike]) -> Sequence[Prepared]:
         )
         raise error
     return [contact for contact in checked if isinstance(contact, Prepared)]
-
-
-def _checked_id(value: str | None) -> str:
-    if not isinstance(value, str) or not _ID.fullmatch(value) or value in {".", ".."}:
-        raise ConfigurationError(f"{one_line(str(value), 40)!r} is not an id the API gives.")
-    return value

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, cast
 from urllib.parse import unquote
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call, Operation
+from cleanlist_async.checks import check_choice, check_flag, check_instance, check_text, is_encodable, shown
 from cleanlist_async.errors import JSON, ConfigurationError
 from cleanlist_async.redact import one_line
 from cleanlist_async.transport import Params
 
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _READS: Final = frozenset({"GET", "HEAD"})
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~%:@!$&'()*+,;=-]+)+/?", re.ASCII)
 _WORD: Final = re.compile(r"[a-z_-]*|v\d+")
@@ -25,13 +26,16 @@ def raw_call(
     method: str, path: str, *, params: Params, body: JSON, idempotent: bool | None, key: str | None = None
 ) -> Call[JSON]:
     """Describe the call. Raises ConfigurationError for what could lead elsewhere than to the API."""
-    method = method.upper()
-    if method not in _METHODS:
-        raise ConfigurationError(f"{one_line(method, 40)!r} is not an HTTP method of the API.")
+    method = method.upper() if isinstance(method, str) else method  # pyright: ignore[reportUnnecessaryIsInstance]
+    check_choice("method", method, _METHODS)
+    check_text("path", path)
+    _check_params(params)
+    if idempotent is not None:
+        check_flag("idempotent", idempotent)
     steps = unquote(path).split("/")
     if not _PATH.fullmatch(path) or ".." in steps or "." in steps:
         raise ConfigurationError(
-            f"{one_line(path, 80)!r} is not the path of an operation.",
+            f"path must be that of an operation, not {shown(path)}.",
             fix="It begins with a slash, like /api/v2/folders; a query goes into params.",
         )
     safe = method in _READS if idempotent is None else idempotent
@@ -46,6 +50,14 @@ def raw_call(
         may_be_empty=True,
     )
     return Call(operation, path=path, params=params, content=_encoder(body), key=key)
+
+
+def _check_params(params: object) -> None:
+    check_instance("params", params, Mapping)
+    for name, value in cast("Mapping[object, object]", params).items():
+        texts = [value] if isinstance(value, str) or not isinstance(value, Sequence) else list(value)
+        if not all(isinstance(text, str) and is_encodable(text) for text in (name, *texts)):
+            raise ConfigurationError(f"params maps names to texts or lists of texts, not to {shown(value)}.")
 
 
 def _as_it_is(answer: JSON) -> JSON:

@@ -89,7 +89,7 @@ class SmartAgents(ModernGroup):
 
         check_price_is_known(quote_id, max_credits)
         request("checked before the price is asked for")
-        rows = (max_rows or facts.AGENT_ROWS) if lead_scope == "subset" else None
+        rows = (facts.AGENT_ROWS if max_rows is None else max_rows) if lead_scope == "subset" else None
         prices = Workspace(self._session)
         return await buy(
             lambda: prices.credits_estimate(

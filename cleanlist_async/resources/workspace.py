@@ -67,7 +67,7 @@ class Workspace(ModernGroup):
         request = Estimate.checked(
             tool=tool,
             list_id=list_id,
-            filters=None if filters is None else dict(filters),
+            filters=filters,
             row_count=row_count,
             scope=scope,
             agent_type=agent_type,
@@ -78,7 +78,7 @@ class Workspace(ModernGroup):
             task_id=task_id,
             data_points=data_points,
             entity_ids=entity_ids,
-            extra=None if extra is None else dict(extra),
+            extra=extra,
         )
         return await self._ask(CREDITS_ESTIMATE, request)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from .fields import Count, Length, Positive, check_fields
 from .ledger import same_path
 
 
@@ -25,30 +28,34 @@ class Fault:
     path: str | None = None
     _: KW_ONLY
     method: str | None = None
-    nth: int = 1
-    times: float = 1
+    nth: Positive = 1
+    times: Annotated[float, Field(ge=0)] = 1
     """How many requests; ``math.inf`` for all from the nth on."""
     when: Literal["before", "after"] = "before"
-    status: int | None = None
+    status: Annotated[int, Field(ge=100, le=999)] | None = None
     """Answer with this status; without ``body``, in the documented words for it."""
     body: object = None
     """Answer with this body: text or bytes as they are, anything else as JSON."""
-    headers: Iterable[tuple[str, str]] = ()
+    headers: Sequence[tuple[str, str]] = ()
     """Set on the answer, over those it has; ``content-type`` is JSON unless given here."""
     reset: bool = False
     """Reset the connection (TCP RST) instead of answering, or after ``truncate`` bytes of the body."""
     close: bool = False
     """Close the connection without a byte of an answer."""
-    delay_s: float = 0.0
+    delay_s: Length = 0.0
     """Seconds before the operation, or between the operation and its answer."""
-    truncate: int | None = None
+    truncate: Count | None = None
     """Cut the body after so many bytes, promise the whole length, and close."""
-    drip: tuple[int, float] | None = None
+    drip: tuple[Positive, Length] | None = None
     """Send the body in pieces of so many bytes, one each so many seconds."""
     duplicate: bool = False
     """Put the whole answer on the wire twice."""
-    size: float | None = None
+    size: Annotated[float, Field(ge=0)] | None = None
     """Answer with a body of so many bytes; ``math.inf`` never ends."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could not work. Raises ConfigurationError."""
+        check_fields(self)
 
     @property
     def answers(self) -> bool:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from cleanlist_async.errors import ConfigurationError
 
 from .faults import Fault
+from .fields import Count, Length, Positive, Share, Text, check_fields
 
 LimiterKind: TypeAlias = Literal["sliding", "fixed", "token_bucket", "off"]
 Envelope: TypeAlias = Literal["detail", "error"]
 Tier: TypeAlias = Literal["free", "starter", "pro", "enterprise"]
 HalfFullPrice: TypeAlias = Literal["each", "full"]
 Clock: TypeAlias = Callable[[], float]
-Seconds: TypeAlias = float | Callable[[Random], float]
+Seconds: TypeAlias = Length | Callable[[Random], float]
 """A number of seconds, or a function that draws one."""
 
 
@@ -42,26 +48,30 @@ class Shape:
     """Rows are not in the order of ``task_ids``."""
     merge_duplicates: bool = False
     """Contacts of one request with the same ``linkedin_url`` share one task id and one row."""
-    page: int | None = None
+    page: Count | None = None
     """The workflow answer gives only so many rows; ``results_truncated`` counts the others."""
-    omit_rows: float = 0.0
+    omit_rows: Share = 0.0
     """Share of rows that the workflow answer lacks, though the task look-up has them."""
     no_rows: bool = False
     """The workflow answer carries counts only."""
     row_success_word: Literal["completed", "success"] = "completed"
-    row_miss_word: str = "failed"
+    row_miss_word: Text = "failed"
     """Status of a row for which nothing was found."""
-    unfinished_rows: float = 0.0
+    unfinished_rows: Share = 0.0
     """Share of rows still "processing" when their workflow is completed."""
-    unfinished_s: float = math.inf
+    unfinished_s: Length = math.inf
     """Seconds after which those finish too (and are charged)."""
     id_count_off: bool = False
     """``task_ids`` has one id too few."""
     status_words: Mapping[str, str] = field(default_factory=dict[str, str])
     """Other words for a workflow's status: ``{"completed": "completed_with_errors"}``."""
-    failed_workflows: float = 0.0
+    failed_workflows: Share = 0.0
     """Share of workflows that end as "failed", without rows and without cost; a modern one that was paid
     for with a quote keeps its charge until somebody reviews it."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could not work. Raises ConfigurationError."""
+        check_fields(self)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -71,20 +81,20 @@ class Options:
     The limits and their window are those of docs.cleanlist.ai/mcp-api/errors.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 0
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
     """0 lets the system choose a free one."""
-    api_keys: Sequence[str] = ("clapi_sandbox_0123456789abcdef",)
+    api_keys: Sequence[Text] = ("clapi_sandbox_0123456789abcdef",)
     """Keys of the one organization there is."""
-    no_api_keys: Sequence[str] = ()
+    no_api_keys: Sequence[Text] = ()
     """Keys of a plan without API access: answered 403."""
-    jwts: Sequence[str] = ()
+    jwts: Sequence[Text] = ()
     """Session tokens that are accepted; they pass the organization's limit only."""
-    organization_id: str = "org_sandbox"
-    credits: float = 1_000_000.0
-    window_s: float = 60.0
-    org_limit: int = 60
-    key_limit: int = 30
+    organization_id: Text = "org_sandbox"
+    credits: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1_000_000.0
+    window_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    org_limit: Positive = 60
+    key_limit: Positive = 30
     limiter: LimiterKind = "sliding"
     count_rejected: bool = False
     """A request answered 429 uses up the limit like any other."""
@@ -96,36 +106,33 @@ class Options:
     """Form of a modern request that fails validation: the specification and the documentation differ."""
     scopes: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     """Scopes of a credential on the modern surface; all of them where it is not named."""
-    modern_disabled: Collection[str] = ()
+    modern_disabled: Sequence[Text] | AbstractSet[Text] = ()
     """Modern operations (``csv_import``, say) that are switched off: 503 ``not_enabled``."""
-    quote_ttl_s: float = 300.0
+    quote_ttl_s: Length = 300.0
     """How long a quote is good; the documentation says five minutes."""
     tier: Tier = "pro"
     workflow_s: Seconds = 2.0
     latency_s: Seconds = 0.0
     """Time between arrival (which the limiter sees) and the operation."""
-    keep_alive_s: int = 75
+    keep_alive_s: Count = 75
     """An idle connection is closed after so long."""
-    hit_rate: float = 0.7
+    hit_rate: Share = 0.7
     """Share of e-mails found, and share of phones found."""
     half_full_price: HalfFullPrice = "each"
     """Price of a ``full`` result with one half found: 1 or 10, or 11 (not documented)."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     shape: Shape = field(default_factory=Shape)
-    webhook_backoff_s: Sequence[float] = (1, 2, 4, 8, 16)
+    webhook_backoff_s: Sequence[Length] = (1, 2, 4, 8, 16)
     """One attempt for each number, which is the wait after it; the last wait is not waited."""
-    webhook_timeout_s: float = 10.0
+    webhook_timeout_s: Length = 10.0
     faults: Sequence[Fault] = ()
     clock: Clock = time.monotonic
 
     def __post_init__(self) -> None:
-        """Refuse what could not work. Raises ValueError."""
-        if isinstance(self.api_keys, str) or not (*self.api_keys, *self.jwts):
-            raise ValueError("the sandbox needs a sequence of credentials")
-        if min(self.org_limit, self.key_limit) < 1 or self.window_s <= 0:
-            raise ValueError("limits are at least 1 request in a window longer than 0 s")
-        if self.limiter not in get_args(LimiterKind):
-            raise ValueError(f"limiter is one of {', '.join(get_args(LimiterKind))}, not {self.limiter!r}")
+        """Refuse what could not work. Raises ConfigurationError."""
+        check_fields(self)
+        if not (*self.api_keys, *self.jwts):
+            raise ConfigurationError("api_keys and jwts are empty: the sandbox needs a credential.")
 
 
 def seeded(seed: int, purpose: object) -> Random:

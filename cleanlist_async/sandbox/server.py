@@ -51,7 +51,7 @@ class Sandbox(Options):
     """
 
     def __post_init__(self) -> None:
-        """Build everything but the socket. Raises ValueError for options that cannot work."""
+        """Build everything but the socket. Raises ConfigurationError for options that cannot work."""
         super().__post_init__()
         self.base_url = ""
         self._ledger = Ledger(on_read=self._advance)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from cleanlist_async import facts
+from cleanlist_async.checks import check_instance
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.events import Listener
 from cleanlist_async.facts import ApiVersion
@@ -40,12 +41,19 @@ class VirtualCleanlist(AsyncCleanlist):
         on_event: Listener | None = None,
         max_queued: int = facts.MAX_QUEUED_CONTACTS,
     ) -> None:
+        check_instance("network", network, MemoryNetwork)
+        if rate_limits is not None:
+            check_instance("rate_limits", rate_limits, RateLimits)
+        if limiter is None:
+            limiter = RateLimiter(rate_limits, clock=asyncio.get_running_loop().time)
+            rate_limits = None
         self._network = network
         super().__init__(
             api_key,
             base_url=BASE_URL,
             api_version=api_version,
-            limiter=limiter or RateLimiter(rate_limits, clock=asyncio.get_running_loop().time),
+            rate_limits=rate_limits,
+            limiter=limiter,
             pace=pace,
             request_timeout_s=request_timeout_s,
             deadline_s=deadline_s,

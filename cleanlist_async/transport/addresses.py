@@ -8,15 +8,15 @@ from importlib.util import find_spec
 
 import httpx
 
+from cleanlist_async.checks import wrong
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.redact import one_line
 
 
 def check_base_url(base_url: str) -> str:
     """Return *base_url* in its one normal form. Raises ConfigurationError unless it is safe for a key."""
     url = _parsed(base_url)
     if url is None or url.scheme not in {"http", "https"} or (url.port or 1) > 65_535:
-        raise ConfigurationError(f"base_url must be an http(s) address, not {one_line(str(base_url), 80)!r}.")
+        raise wrong("base_url", "an http(s) address", base_url)
     if url.userinfo or url.query or url.fragment:
         raise ConfigurationError("base_url must not hold a user, a query or a fragment.")
     if url.scheme == "http" and not _is_loopback(url.host):

@@ -18,6 +18,7 @@ import anyio
 import httpx
 
 from cleanlist_async import facts
+from cleanlist_async.checks import shown
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.redact import Secret, one_line
 from cleanlist_async.transport.addresses import check_base_url, checked_proxy
@@ -295,7 +296,7 @@ def _carrier_of(client: HTTPClient) -> _Carrier:
     library = _library_of(client)
     if library is None:
         raise ConfigurationError(
-            f"http_client must be an httpx.AsyncClient or httpx2.AsyncClient, not a {type(client).__name__}."
+            f"http_client must be an httpx.AsyncClient or httpx2.AsyncClient, not {shown(client)}."
         )
     send: Any = partial(client.send, stream=True, auth=None, follow_redirects=False)
     return _Carrier(library, send, shows_trace=False)

@@ -18,7 +18,8 @@ _CHUNKS_AT_ONCE: Final = 1_000
 
 def check_content_type(content_type: str | None) -> None:
     """Raise RefusedEventError 415 unless it is JSON."""
-    kind = (content_type or "").partition(";")[0].strip().lower()
+    kind = content_type if isinstance(content_type, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
+    kind = kind.partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise RefusedEventError(415, "not application/json")
 

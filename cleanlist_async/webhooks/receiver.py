@@ -7,14 +7,14 @@ from collections import OrderedDict
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
+from cleanlist_async.checks import check_choice, check_methods, check_webhook_url, check_whole, wrong
 from cleanlist_async.decode import is_large
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events import OpenFailures
-from cleanlist_async.resources.public import check_webhook_url
 from cleanlist_async.webhooks.body import BodyReader, check_content_type
 from cleanlist_async.webhooks.event import Event, RefusedEventError
 from cleanlist_async.webhooks.store import EventStore
@@ -96,10 +96,10 @@ class WebhookReceiver:
         finally:
             del secret  # a traceback that shows local variables must not show it
         self._public_url = _checked_url(public_url)
-        if confirm not in {"auto", "always"}:
-            raise ConfigurationError(f"confirm is 'auto' or 'always', not {confirm!r}.")
-        if not (isinstance(max_body_bytes, int) and max_body_bytes > 0):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError("max_body_bytes must be more than 0.")
+        check_choice("confirm", confirm, get_args(Confirm))
+        check_whole("max_body_bytes", max_body_bytes, "a number of bytes", at_least=1)
+        if store is not None:
+            check_methods("store", store, "put", "take")
         self._confirm: Confirm = confirm
         self.store = store
         self._bodies = BodyReader(max_body_bytes)
@@ -277,8 +277,8 @@ class WebhookReceiver:
 
 def _checked_url(public_url: str) -> str:
     if not isinstance(public_url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"public_url must be text, not {type(public_url).__name__}.")
-    check_webhook_url(public_url)
+        raise wrong("public_url", "a public https address", public_url)
+    check_webhook_url(public_url, "public_url")
     parts = urlsplit(public_url)
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise ConfigurationError("public_url is an address without a query, fragment, or password.")

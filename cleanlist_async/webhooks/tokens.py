@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 from uuid import uuid4
 
+from cleanlist_async.checks import a_type
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.redact import Secret
 
@@ -58,7 +59,7 @@ def find_secret(given: str | None) -> Secret:
     if text is None:
         return Secret(secrets.token_urlsafe(32))
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"{source} must be text, not {type(text).__name__}.")
+        raise ConfigurationError(f"{source} must be text, not {a_type(text)}.")
     if not all("!" <= character <= "~" for character in text):
         raise ConfigurationError(
             f"{source} holds white space, a newline, or a character beyond ASCII.",

@@ -8,6 +8,7 @@ import typer
 
 from cleanlist_async.cli.commands.ending import end, open_console
 from cleanlist_async.cli.exits import CommandError, ExitCode
+from cleanlist_async.errors import ConfigurationError
 
 
 def sandbox(
@@ -33,6 +34,6 @@ def sandbox(
             credits=credits_,
             hit_rate=hit_rate,
         )
-    except ValueError as problem:
-        raise CommandError(f"{problem}.", ExitCode.USAGE) from None
+    except ConfigurationError as problem:
+        raise CommandError(f"{problem}", ExitCode.USAGE) from None
     end(serve(open_console(), server))

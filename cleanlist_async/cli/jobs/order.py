@@ -9,6 +9,7 @@ from typing import Literal
 
 from cleanlist_async.bulk.tables import ContactTable
 from cleanlist_async.bulk.tables.input import STDIN
+from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli.asking import Consent
 from cleanlist_async.cli.connection import Connection
 from cleanlist_async.cli.exits import CommandError, ExitCode
@@ -19,7 +20,6 @@ from cleanlist_async.facts import MAX_CONTACTS_PER_REQUEST, EnrichmentType
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.opening import ChosenMode
 from cleanlist_async.job.records import HalfFullPrice, Header
-from cleanlist_async.resources.public import check_enrichment_type, check_webhook_url
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 

@@ -9,6 +9,8 @@ import anyio
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from cleanlist_async.checks import check_instance, wrong
+
 T = TypeVar("T")
 
 
@@ -20,6 +22,9 @@ async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
     contact shares it. The body of the request must have been read, as it has been in any endpoint that
     declares one. Raises ClientDisconnect once the caller is gone.
     """
+    check_instance("request", request, Request)
+    if not isinstance(work, Awaitable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise wrong("work", "something to await", work)
     outcome: list[T] = []
     failure: Exception | None = None
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
+from cleanlist_async.checks import check_instance, check_route, check_text, wrong
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.integrations.fastapi.lifespan import DEFAULT_NAME, cleanlist_client
 
@@ -25,6 +26,7 @@ class Health(BaseModel):
 
 def health_of(client: AsyncCleanlist) -> Health:
     """Return the health of *client*. Sends nothing."""
+    check_instance("client", client, AsyncCleanlist)
     now = client.statistics()
     is_slowed = any(bucket.capacity < bucket.limit for bucket in now.buckets)
     return Health(
@@ -45,6 +47,11 @@ def health_router(
     It answers 200 also when degraded: a client that waits is doing its work, and a restart would only make
     it forget how much of its limit is used. *dependencies* guard it, as those of any route.
     """
+    check_route("path", path)
+    check_text("name", name)
+    is_list = isinstance(dependencies, list | tuple)
+    if not (is_list and all(hasattr(one, "dependency") for one in dependencies)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise wrong("dependencies", "a sequence of Depends(...)", dependencies)
     router = APIRouter()
 
     # No annotation of this module may be postponed: FastAPI could not see `name` from outside.

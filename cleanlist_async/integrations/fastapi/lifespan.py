@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cache
+from inspect import isclass
 from typing import Annotated, Final, TypeAlias
 
 from fastapi import Depends
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 
+from cleanlist_async.checks import check_function, check_text, wrong
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError
 
@@ -36,6 +38,9 @@ def cleanlist_lifespan(
 
     Several clients stand side by side under names of their own, joined by `combine_lifespans`.
     """
+    check_text("name", name)
+    if not (isclass(open_client) and issubclass(open_client, AbstractAsyncContextManager)):
+        check_function("open_client", open_client)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[Mapping[str, AsyncCleanlist]]:
@@ -51,6 +56,9 @@ def combine_lifespans(*lifespans: OtherLifespan) -> Lifespan:
 
     Raises ConfigurationError at the start when two of them claim the same name in the state.
     """
+    for one in lifespans:
+        if not callable(one):  # pyright: ignore[reportUnnecessaryComparison]
+            raise wrong("lifespans", "functions that return async context managers", one)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[Mapping[str, object]]:
@@ -69,13 +77,17 @@ def combine_lifespans(*lifespans: OtherLifespan) -> Lifespan:
     return lifespan
 
 
-@cache
 def cleanlist_client(name: str = DEFAULT_NAME) -> Callable[[HTTPConnection], Awaitable[AsyncCleanlist]]:
     """Return the dependency that gives the client called *name*: the same one each time, to be overridden.
 
     The dependency raises ConfigurationError where no such client is open.
     """
+    check_text("name", name)
+    return _dependency(name)
 
+
+@cache
+def _dependency(name: str) -> Callable[[HTTPConnection], Awaitable[AsyncCleanlist]]:
     async def client_of(connection: HTTPConnection) -> AsyncCleanlist:
         client = getattr(connection.state, name, None)
         if isinstance(client, AsyncCleanlist):

@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 
 from cleanlist_async import errors
 from cleanlist_async.bulk.tables import TableError
+from cleanlist_async.checks import check_flag, check_instance
 from cleanlist_async.errors import (
     APIError,
     Billed,
@@ -130,6 +131,7 @@ class Problem(BaseModel):
 
 def problem_of(error: CleanlistError) -> Problem:
     """Return what a caller of yours may know of *error*: no contact data, no text of the server's."""
+    check_instance("error", error, CleanlistError)
     answer = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     retryable = error.retryable and error.safe_to_retry
     return Problem(
@@ -156,6 +158,8 @@ def install_error_handlers(app: FastAPI, *, invalid_requests: bool = False) -> N
     With *invalid_requests*, requests that FastAPI itself refuses are answered in the same form, and without
     the values that FastAPI would send back.
     """
+    check_instance("app", app, FastAPI)
+    check_flag("invalid_requests", invalid_requests)
     app.add_exception_handler(CleanlistError, _answer)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
     if invalid_requests:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from cleanlist_async.checks import check_flag, check_instance, check_route
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 
@@ -19,6 +20,10 @@ def webhook_router(
     where that is another. The body is read in pieces, and no further than the receiver's limit. The route
     is for Cleanlist alone, so the documentation of your API leaves it out.
     """
+    check_instance("receiver", receiver, WebhookReceiver)
+    if prefix is not None and (not isinstance(prefix, str) or prefix):  # pyright: ignore[reportUnnecessaryIsInstance]
+        check_route("prefix", prefix)
+    check_flag("include_in_schema", include_in_schema)
     router = APIRouter(prefix=urlsplit(receiver.public_url).path if prefix is None else prefix)
 
     @router.post("/{token}", status_code=204, include_in_schema=include_in_schema, tags=["webhooks"])

@@ -33,7 +33,14 @@ from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
 from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
 from cleanlist_async.ratelimit.shared.process import has_ended
 from cleanlist_async.ratelimit.store import Reach
-from cleanlist_async.shared_redis import JITTER, Backoff, RedisUnavailableError, SharedRedis, explained
+from cleanlist_async.shared_redis import (
+    JITTER,
+    Backoff,
+    RedisUnavailableError,
+    SharedRedis,
+    check_namespace,
+    explained,
+)
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -77,8 +84,7 @@ class RedisLimits:
     def __init__(
         self, url: str, limits: RateLimits, clock: Callable[[], float], namespace: str = "cleanlist"
     ) -> None:
-        if not namespace.isprintable() or not namespace or set(namespace) & set("{}"):
-            raise ConfigurationError("A namespace must be printable and have no braces.")
+        check_namespace(namespace)
         self.limits = limits
         self.clock = clock
         self.caution_s = lease_s(limits) + limits.window_s
