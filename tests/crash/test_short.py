@@ -10,7 +10,7 @@ import sqlite3
 
 import pytest
 
-from tests.crash import cancels, faults, lines, storms, syscalls
+from tests.crash import cancels, disks, faults, lines, storms, syscalls
 from tests.crash.auditor import audit
 from tests.crash.bench import Bench
 from tests.crash.clocks import run_jumping
@@ -46,6 +46,11 @@ def test_kills_and_errors_at_system_calls():
 def test_cancellation_at_loop_steps():
     found = figure(cancels, "--modes", "plain", "--stride", "12")
     assert found["plain run"]["positions"] >= 8
+
+
+def test_full_disks():
+    found = figure(disks, "--sizes", "5", "--jobs", "1")
+    assert [found[mode]["sizes"] for mode in MODES] == [5] * len(MODES)
 
 
 def test_faults_at_every_request():
