@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
-
 from cleanlist_async import facts
 from cleanlist_async.errors import APIError, Envelope
 from cleanlist_async.retry import Proof, RetryQuota, backoff_s, pause_s, proof_of
+from tests.support.cases import each_case
 
 ENVELOPES: tuple[Envelope, ...] = ("error", "detail", "none")
 
@@ -17,25 +16,25 @@ def proof(status: int | None, envelope: Envelope = "detail", code: str = "unknow
     return proof_of(sent=True, error=APIError("no", status=status, envelope=envelope, code=code))
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 413, 415, 422])
-@pytest.mark.parametrize("envelope", ["error", "detail"])
+@each_case("status", [400, 401, 402, 403, 404, 405, 413, 415, 422])
+@each_case("envelope", ["error", "detail"])
 def test_a_refusal_in_the_apis_own_words_is_proof(status: int, envelope: Envelope) -> None:
     assert proof(status, envelope) is Proof.REFUSED
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 415, 422])
-def test_the_same_from_a_gateway_is_none(status: int) -> None:
+@each_case("status", [400, 401, 402, 403, 404, 405, 415, 422])
+def test_a_refusal_in_a_gateways_words_proves_nothing(status: int) -> None:
     assert proof(status, "none") is Proof.NONE
 
 
-@pytest.mark.parametrize("envelope", ENVELOPES)
-@pytest.mark.parametrize("status", [413, 429])
-def test_too_large_and_too_many_are_proof_whoever_says_so(status: int, envelope: Envelope) -> None:
+@each_case("envelope", ENVELOPES)
+@each_case("status", [413, 429])
+def test_413_and_429_are_proof_whoever_says_so(status: int, envelope: Envelope) -> None:
     assert proof(status, envelope) is Proof.REFUSED
 
 
-@pytest.mark.parametrize("envelope", ENVELOPES)
-@pytest.mark.parametrize(
+@each_case("envelope", ENVELOPES)
+@each_case(
     "status",
     [
         None,
@@ -56,7 +55,7 @@ def test_too_large_and_too_many_are_proof_whoever_says_so(status: int, envelope:
         *range(500, 600),
     ],
 )
-def test_nothing_else_is(status: int | None, envelope: Envelope) -> None:
+def test_every_other_status_proves_nothing(status: int | None, envelope: Envelope) -> None:
     assert proof(status, envelope) is Proof.NONE
 
 
@@ -84,9 +83,7 @@ def test_jitter_is_added_to_what_the_server_asks_never_taken_off() -> None:
         assert 7.05 <= pause_s(1, Random(seed), 7.0) <= 7.3
 
 
-@pytest.mark.parametrize(
-    ("rejections", "seconds"), [(-1, 2), (0, 2), (1, 2), (2, 4), (5, 32), (6, 64), (1_000, 64)]
-)
+@each_case(("rejections", "seconds"), [(-1, 2), (0, 2), (1, 2), (2, 4), (5, 32), (6, 64), (1_000, 64)])
 def test_a_429_without_a_word_pauses_for_a_power_of_two(rejections: int, seconds: int) -> None:
     for seed in range(20):
         assert seconds <= pause_s(rejections, Random(seed), None) <= seconds + 0.5

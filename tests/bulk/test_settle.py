@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-
 from cleanlist_async.bulk import settle
 from cleanlist_async.contacts import Contact
 from cleanlist_async.identity import Prepared
 from cleanlist_async.models.rows import EnrichmentRow
+from tests.support.cases import each_case
 
 EMAIL, PHONE = {"email": "ada@x.com"}, {"phones": ["+1"]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("enrichment_type", "said", "status", "price"),
     [
         ("partial", EMAIL, "found", 1),

@@ -15,6 +15,7 @@ from tests.crash.auditor import audit
 from tests.crash.bench import Bench
 from tests.crash.clocks import run_jumping
 from tests.crash.work import CONTACTS, MODES, live
+from tests.support.cases import each_case
 
 pytestmark = pytest.mark.sockets
 
@@ -64,7 +65,7 @@ def test_every_kind_of_fault_is_known_to_the_whole_run():
     assert len(faults.BY_NAME) == len(faults.ALL) >= 30
 
 
-@pytest.mark.parametrize("first", range(0, 300, 50))
+@each_case("first", range(0, 300, 50))
 def test_storms(first):
     found = figure(storms, "--seed", str(first), "--runs", "50", "--jobs", "1")
     assert found["kills"] > 50

@@ -20,6 +20,7 @@ from cleanlist_async import (
     MalformedResponseError,
 )
 from cleanlist_async.sandbox import Sandbox
+from tests.support.cases import each_case
 from tests.support.clients import KEY, always, client_of, json_answer
 from tests.support.faulty_server import FaultyServer, answer, garbage, redirect
 from tests.support.modern_world import csv_of
@@ -101,7 +102,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@each_case("case", BAD)
 def test_what_is_not_the_file_leaves_the_target_as_it_was(tmp_path, case):
     script, kind, attempts = BAD[case]
     target = tmp_path / "out.csv"
@@ -196,7 +197,7 @@ def test_a_full_disk_is_explained(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "",
