@@ -276,6 +276,7 @@ def answers(draw):
     return whole
 
 
+@pytest.mark.slow
 @pytest.mark.sockets
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

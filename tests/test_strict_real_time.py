@@ -24,6 +24,7 @@ async def send(server: CountingServer, keys: list[str], limits: RateLimits, requ
         return client.statistics().rejected_429
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [1, 2, 3])
 def test_the_limit_is_reached_and_never_passed(keys: int) -> None:
     async def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,6 +63,7 @@ def everything(contacts):
     return main
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(shapes, st.lists(st.sampled_from(CONTACTS), min_size=1, max_size=16, unique=True), st.integers(0, 99))
 def test_over_all_disturbances_nobody_gets_anothers_email(shape, contacts, seed):

@@ -44,6 +44,7 @@ def check_results(cli, sandbox, given, name="out.csv", kind="partial"):
         assert row["cleanlist_phones"] == "; ".join(truth.phones)
 
 
+@pytest.mark.smoke
 def test_every_original_cell_stays_and_every_result_stands_in_its_row(cli, serve, people):
     given = people(600)
     given[5][-1] = '=1+1, "quoted"\nnext line'
@@ -59,6 +60,7 @@ def test_every_original_cell_stays_and_every_result_stands_in_its_row(cli, serve
     assert done.out == ""
 
 
+@pytest.mark.smoke
 def test_duplicates_are_bought_once_and_invalid_rows_are_kept_back(cli, serve, people):
     first, second = people(2)
     cli.write([first, ["Only", "", "", "", "", "no"], second, [*first[:-1], "again"]])
@@ -85,6 +87,7 @@ def test_json_is_the_only_thing_on_standard_output(cli, serve, people):
     assert answer["file"] == "out.csv"
 
 
+@pytest.mark.smoke
 def test_a_dry_run_spends_nothing_and_writes_nothing(cli, serve, people):
     cli.write(people(251))
     with serve() as sandbox:
@@ -115,6 +118,7 @@ def test_without_a_terminal_nobody_says_yes(cli, serve, people):
         assert cli("enrich", "in.csv", "-o", "out.csv", "--max-credits", "5", *FAST).code == 0
 
 
+@pytest.mark.smoke
 def test_max_credits_is_a_wall(cli, serve, people):
     cli.write(people(20))
     with serve(hit_rate=1.0) as sandbox:

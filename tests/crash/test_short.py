@@ -29,6 +29,16 @@ def figure(command, *arguments: str) -> dict:
     return json.loads(out.getvalue().splitlines()[-1])
 
 
+@pytest.mark.smoke
+def test_kills_cancellations_faults_and_full_disks_at_a_few_places():
+    assert figure(lines, "--modes", "plain", "--stride", "1900")["plain"]["positions"] >= 3
+    assert figure(cancels, "--modes", "tracked", "--shapes", "run", "--stride", "40")["tracked run"][
+        "positions"
+    ]
+    assert figure(faults, "--stride", "60")["cases"] >= 8
+    assert figure(disks, "--modes", "exact", "--sizes", "3")["exact"]["sizes"] == 3
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_kill_at_executed_lines(mode):
     found = figure(lines, "--modes", mode, "--stride", "211")[mode]
@@ -59,6 +69,7 @@ def test_faults_at_every_request():
     assert found["kinds"] >= 30
 
 
+@pytest.mark.smoke
 def test_every_kind_of_fault_is_known_to_the_whole_run():
     cases = [mishap for mishap in faults.ALL for place in faults.PLACES if faults.can_meet(mishap, place)]
     assert len(cases) >= faults.TARGET
@@ -100,6 +111,7 @@ def damaged(journal, statement: str):
     return type(journal)(copy)
 
 
+@pytest.mark.smoke
 def test_the_auditor_sees_a_contact_bought_twice(finished):
     journal, ledger = finished
     again = [{**record, "workflow_id": "pub-other"} for record in ledger["accepted"][:5]]
@@ -108,6 +120,7 @@ def test_the_auditor_sees_a_contact_bought_twice(finished):
     assert finding.lost == 1
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "statement",
     [

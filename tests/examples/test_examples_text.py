@@ -7,7 +7,11 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.cases import each_case
+
+pytestmark = pytest.mark.smoke
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAID = re.compile(r"client\.(enrichment\.enrich_|smart_agents\.run_|enrich\(|stream\()")

@@ -167,6 +167,7 @@ async def test_what_is_no_list_is_refused(shared, content_type, body, status):
         assert "lists-" not in answer.text  # no path of ours
 
 
+@pytest.mark.smoke
 async def test_its_documentation_is_right(shared):
     document = (await shared.get("/openapi.json")).json()
     operations = {(method, path) for path, item in document["paths"].items() for method in item}

@@ -207,6 +207,7 @@ def fuzz_run(seed: int) -> StrictServer:
     return server
 
 
+@pytest.mark.slow
 def test_many_runs_of_random_cancellation_lose_no_token_and_leave_nobody_waiting(every_store: str) -> None:
     runs = {"memory": 300, "shared": 40}[every_store]
     rejections = [len(fuzz_run(seed).rejections) for seed in range(runs)]

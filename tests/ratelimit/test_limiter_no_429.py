@@ -82,6 +82,7 @@ def rate_share(server: StrictServer, limit: int) -> float:
     return cycles * (WINDOW_S + MEAN_ROUND_TRIP_S) / (steady[cycles * limit] - steady[0])
 
 
+@pytest.mark.slow
 @each_case("keys", [1, 2, 3])
 @each_case("kind", EXACT)
 def test_exact_servers_reject_nothing_at_99_per_cent_of_the_rate(
@@ -142,6 +143,7 @@ def test_heavy_tailed_latencies(kind: LimitKind) -> None:
         assert simulate(kind, seed, keys=2, latency=pareto).rejections == []
 
 
+@pytest.mark.slow
 def test_a_gateway_that_estimates_its_window_draws_few() -> None:
     """Those that were in flight together, then even pacing: also for those queued before the first 429."""
     for seed in range(3):

@@ -208,6 +208,7 @@ def server() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.mark.slow
 def test_a_restart_that_loses_everything_while_a_process_is_killed(server: RedisServer) -> None:
     def trouble(fleet: Fleet) -> None:
         server.kill()
@@ -220,6 +221,7 @@ def test_a_restart_that_loses_everything_while_a_process_is_killed(server: Redis
     assert arrived(seen, ended_at, ended_at + 4 * WINDOW_S) >= 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fail", ["closed", "local"])
 def test_a_redis_that_does_not_answer_for_a_while(
     server: RedisServer, fail: Literal["closed", "local"]

@@ -14,7 +14,7 @@ from cleanlist_async import RateLimiter, RateLimits
 from tests.support.fleet import Fleet, Seen, strict_server
 from tests.support.redis_server import wait_until_old_enough
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.sockets, pytest.mark.slow]
 
 PROCESSES = 4
 WINDOW_S = 1.5
