@@ -13,7 +13,7 @@ pytestmark = pytest.mark.sockets
 FAST = ("--window-s", "0.5")
 
 
-def until(condition, seconds=20.0):
+def until(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

@@ -109,7 +109,7 @@ def test_a_second_process_is_told_who_has_the_journal(tmp_path):
     def ask(path):
         process = context.Process(target=_try_lock, args=(path, answers))
         process.start()
-        said = answers.get(timeout=20)
+        said = answers.get(timeout=60)
         process.join(20)
         return said
 

@@ -107,7 +107,7 @@ def in_threads(*mains: Callable[[], None]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert not any(thread.is_alive() for thread in threads), "a waiter was never woken"
     assert problems == []
 
