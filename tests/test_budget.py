@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from cleanlist_async.budget import Budget
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import ENRICHMENT_TYPES, WORST_CASE_CREDITS, EnrichmentType
+from tests.support.cases import each_case
 
 BOUNDED: tuple[EnrichmentType, ...] = ("partial", "phone_only", "full")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("max_credits", "enrichment_type", "fits"),
     [
         (0, "partial", 0),
@@ -52,9 +53,7 @@ def test_no_type_but_one_is_without_a_worst_case() -> None:
         Budget(5, "prospecting_only")
 
 
-@pytest.mark.parametrize(
-    "wall", [-1, -0.001, math.nan, math.inf, -math.inf, "5", True, [], Decimal(5)], ids=repr
-)
+@each_case("wall", [-1, -0.001, math.nan, math.inf, -math.inf, "5", True, [], Decimal(5)])
 def test_what_is_no_number_of_credits(wall: float) -> None:
     with pytest.raises(ConfigurationError, match="number of credits"):
         Budget(wall, "partial")

@@ -14,6 +14,7 @@ from cleanlist_async import facts
 from cleanlist_async.chunking import Chunker, bulk_body, chunked
 from cleanlist_async.contacts import Contact
 from cleanlist_async.identity import Prepared, prepare
+from tests.support.cases import each_case
 
 
 def contact(index: int, size: int = 40) -> Prepared:
@@ -42,9 +43,7 @@ def test_small_enough_in_order_and_complete(sizes: list[int], max_contacts: int,
             assert full
 
 
-@pytest.mark.parametrize(
-    ("contacts", "chunks"), [(0, []), (1, [1]), (250, [250]), (251, [250, 1]), (1_000, [250] * 4)]
-)
+@each_case(("contacts", "chunks"), [(0, []), (1, [1]), (250, [250]), (251, [250, 1]), (1_000, [250] * 4)])
 def test_at_most_250(contacts: int, chunks: list[int]) -> None:
     found = chunked((contact(index) for index in range(contacts)), Chunker())
     assert [len(chunk) for chunk in found] == chunks

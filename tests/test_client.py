@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cleanlist_async import AsyncCleanlist, ConfigurationError, RateLimiter, RateLimits, errors
 from cleanlist_async.testing import MemoryNetwork, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
+from tests.support.cases import each_case
 from tests.support.clients import (
     ACCEPTED,
     ADA,
@@ -33,7 +34,7 @@ from tests.support.faulty_server import Answer, answer
 NOWHERE = "http://127.0.0.1:9"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "options",
     [
         {"max_retries": -1},
@@ -275,6 +276,7 @@ def answers(draw):
     return whole
 
 
+@pytest.mark.slow
 @pytest.mark.sockets
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -8,6 +8,7 @@ import pytest
 
 from cleanlist_async.credentials import find_credentials
 from cleanlist_async.errors import ConfigurationError
+from tests.support.cases import each_case
 
 JWT = "eyJhbGci.eyJzdWIi.c2ln"
 VARIABLE = "CLEANLIST_API_KEY"
@@ -17,9 +18,7 @@ def revealed(given: object, environment: dict[str, str] | None = None) -> list[s
     return [secret.reveal() for secret in find_credentials(given, environment or {})]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "key", ["clapi_abc", "clapi_live_x", "sk_live_x", "x", "~!\"#$%&'()*+,-./:;<=>?@[]^_`{|}", JWT]
-)
+@each_case("key", ["clapi_abc", "clapi_live_x", "sk_live_x", "x", "~!\"#$%&'()*+,-./:;<=>?@[]^_`{|}", JWT])
 def test_any_printable_ascii_is_a_key(key: str) -> None:
     assert revealed(key) == [key]
     assert revealed([key]) == [key]
@@ -44,7 +43,7 @@ def test_a_jwt_stands_alone() -> None:
             revealed(mixed)
 
 
-@pytest.mark.parametrize("given", ["", " ", "\n", [], (), [""], ["a", ""], ["a", " "], None], ids=repr)
+@each_case("given", ["", " ", "\n", [], (), [""], ["a", ""], ["a", " "], None])
 def test_no_key_says_where_to_get_one(given: object) -> None:
     with pytest.raises(ConfigurationError, match="There is no API key in") as caught:
         revealed(given)
@@ -58,12 +57,11 @@ def test_an_empty_environment_is_named(environment: dict[str, str]) -> None:
         revealed(None, environment)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "tail",
     ["\n", "\r\n", " ", "\t", "\x00", "\x7f", "\u00a0", "é", "\u200b", "\ud800", "\n ", "😀"],
-    ids=ascii,
 )
-@pytest.mark.parametrize("place", ["{1}{0}", "{0}{1}", "x{1}{0}"])
+@each_case("place", ["{1}{0}", "{0}{1}", "x{1}{0}"])
 def test_any_other_character_is_refused_and_the_key_not_shown(tail: str, place: str) -> None:
     key = place.format("CANARY", tail)
     for given, environment in ((key, {}), (["fine", key], {}), (None, {VARIABLE: key})):
@@ -79,7 +77,7 @@ def test_any_other_character_is_refused_and_the_key_not_shown(tail: str, place: 
             pytest.fail("it was accepted")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "given", [5, b"CANARY", bytearray(b"CANARY"), {"CANARY": 1}, {"CANARY"}, [5], [None], [b"CANARY"], True]
 )
 def test_what_is_no_text_is_refused_by_its_type(given: object) -> None:

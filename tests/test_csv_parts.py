@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cleanlist_async import BudgetExceededError, ConfigurationError, facts
 from cleanlist_async.csv_parts import split_csv
 from cleanlist_async.sandbox import Fault, Sandbox
+from tests.support.cases import each_case
 from tests.support.clients import client_of, outcome_of
 from tests.support.modern_world import csv_of, error_of, list_of, modern, sent
 
@@ -92,7 +93,7 @@ def test_short_and_long_rows():
     assert read(split.parts[0])[1:] == [["x", "", ""], ["y", "a@b.c", "1"]]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("header", "mapping"),
     [
         (
@@ -118,7 +119,7 @@ def test_headers_are_read(header, mapping):
     assert split_csv(f"{header}\nx{';' * 3}\n".encode()).mapping == mapping
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("data", "mapping", "why"),
     [
         (b"", None, "no header"),

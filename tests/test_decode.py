@@ -11,6 +11,7 @@ import pytest
 from cleanlist_async import errors
 from cleanlist_async.decode import decode_error
 from cleanlist_async.errors import APIError, Envelope, InsufficientCreditsError, RequestValidationError
+from tests.support.cases import each_case
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -102,7 +103,7 @@ CODES: list[tuple[str, int, bool, type[APIError]]] = [
 ]
 
 
-@pytest.mark.parametrize(("code", "status", "retryable", "error_class"), CODES)
+@each_case(("code", "status", "retryable", "error_class"), CODES)
 def test_every_code_of_the_page(code: str, status: int, retryable: bool, error_class: type[APIError]) -> None:  # noqa: FBT001
     said = {"code": code, "problem": "No.", "request_id": "req_1"}
     for body in ({"error": said}, {"detail": {"error": said}}):
@@ -114,7 +115,7 @@ def test_every_code_of_the_page(code: str, status: int, retryable: bool, error_c
     assert type(decode(418, {"error": said})) is error_class
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("code", "error_class"),
     [
         ("quote_required", errors.QuoteRequiredError),
@@ -128,7 +129,7 @@ def test_codes_that_other_pages_name(code: str, error_class: type[APIError]) -> 
     assert type(decode(400, {"error": {"code": code, "problem": "No."}})) is error_class
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("status", "error_class"),
     [
         (400, errors.BadRequestError),
@@ -168,7 +169,7 @@ PUBLIC: list[tuple[int, str, type[APIError], str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "detail", "error_class", "code", "retryable"), PUBLIC)
+@each_case(("status", "detail", "error_class", "code", "retryable"), PUBLIC)
 def test_every_status_of_the_page(
     status: int,
     detail: str,
@@ -247,7 +248,7 @@ def test_the_same_failure_is_the_same_class_on_both_surfaces() -> None:
         assert [field.contact_index for field in error.field_errors] == [7]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("loc", "index"),
     [
         (["body", "contacts", 3, "first_name"], 3),
@@ -350,8 +351,8 @@ BROKEN: list[tuple[bytes, Envelope]] = [
 ]
 
 
-@pytest.mark.parametrize("status", [302, 400, 402, 422, 429, 500, 503, 599])
-@pytest.mark.parametrize(("body", "envelope"), BROKEN)
+@each_case("status", [302, 400, 402, 422, 429, 500, 503, 599])
+@each_case(("body", "envelope"), BROKEN)
 def test_any_body_is_a_typed_error(body: bytes, envelope: Envelope, status: int) -> None:
     error = decode(status, body)
     assert error.envelope == envelope
@@ -373,7 +374,7 @@ def test_there_are_enough_of_them() -> None:
     assert len(BROKEN) >= 60
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("status", "error_class", "retryable"),
     [
         (301, APIError, False),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cleanlist_async.decode import decode_error, holds_error, parse_json, retry_after_s, salvage_workflow_id
 from cleanlist_async.errors import APIError
 from cleanlist_async.redact import Secret
+from tests.support.cases import each_case
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -20,7 +21,7 @@ def decode(body: object, headers: dict[str, str] | None = None, status: int = 42
     return decode_error(status, headers or {}, json.dumps(body).encode(), method="GET", path="/p", now=NOW)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "seconds"),
     [
         ("2", 2.0),
@@ -67,7 +68,7 @@ def test_a_date_is_measured_by_the_servers_own_clock() -> None:
     assert retry_after_s(headers | {"date": "yesterday"}, None, NOW) == 6 * 3600 + 30
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("milliseconds", "seconds"),
     [
         (2_000, 2.0),
@@ -103,7 +104,7 @@ def test_no_header_whatsoever_is_fatal_or_endless(retry_after: str, date: str) -
     assert wait is None or 0 < wait < 1e9
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("headers", "request_id"),
     [
         ({}, None),
@@ -137,7 +138,7 @@ def test_a_fix_of_ours_stands_in_only_where_the_server_has_none() -> None:
     assert decode({"error": {"code": "list_protected", "problem": "No."}}, status=403).fix is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("answer", "is_error"),
     [
         ({"error": {"code": "internal_error", "problem": "No."}}, True),
@@ -155,7 +156,7 @@ def test_an_error_envelope_under_a_200(answer: object, is_error: bool) -> None: 
     assert holds_error(answer) is is_error  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "workflow_id"),
     [
         (b'{"workflow_id": "public_bulk_1-2", "status": "proc', "public_bulk_1-2"),
@@ -174,9 +175,7 @@ def test_salvage(body: bytes, workflow_id: str | None) -> None:
     assert salvage_workflow_id(body) == workflow_id
 
 
-@pytest.mark.parametrize(
-    "body", [b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"", b"{", b'"\\ud800"', b"\xff"]
-)
+@each_case("body", [b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"", b"{", b'"\\ud800"', b"\xff"])
 def test_json_that_is_none(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_json(body)
@@ -197,7 +196,7 @@ def test_json_of_any_shape_is_a_typed_error(body: object) -> None:
 KEY = "clapi_CANARY0123456789"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         {"detail": f"the key {KEY} is bad"},

@@ -14,6 +14,7 @@ import pytest
 import cleanlist_async
 from cleanlist_async import errors
 from cleanlist_async.errors import APIError, CleanlistError, FieldError, UnknownOutcomeError
+from tests.support.cases import each_case
 
 CLASSES = [
     member
@@ -85,8 +86,8 @@ def state(error: BaseException) -> dict[str, object]:
     return values
 
 
-@pytest.mark.parametrize("error_class", CLASSES)
-@pytest.mark.parametrize("fill", [True, False])
+@each_case("error_class", CLASSES)
+@each_case("fill", [True, False])
 def test_pickle_and_copy_keep_everything(error_class: type[CleanlistError], fill: bool) -> None:  # noqa: FBT001
     error = filled(error_class) if fill else error_class()
     copies = [pickle.loads(pickle.dumps(error, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
@@ -102,7 +103,7 @@ def test_pickle_and_copy_keep_everything(error_class: type[CleanlistError], fill
         )
 
 
-@pytest.mark.parametrize("error_class", CLASSES)
+@each_case("error_class", CLASSES)
 def test_every_error_has_the_four_words(error_class: type[CleanlistError]) -> None:
     error = error_class("Broken.")
     assert error.request_id is None
@@ -111,7 +112,7 @@ def test_every_error_has_the_four_words(error_class: type[CleanlistError]) -> No
     assert error.safe_to_retry is (error.billed == "no")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("problem", "fix", "request_id", "text"),
     [
         ("Broken.", None, None, "Broken."),

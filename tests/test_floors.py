@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
+from tests.support.cases import each_case
 
 PACKAGE = Path(__file__).parents[1] / "cleanlist_async"
 
@@ -89,22 +90,26 @@ def imports_of(path: Path, known: set[str]) -> set[str]:
 
 
 ALL = modules()
-IMPORTS = {module: imports_of(path, set(ALL)) for module, path in ALL.items()}
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    return {module: imports_of(path, set(ALL)) for module, path in ALL.items()}
 
 
 def test_every_room_has_a_floor() -> None:
     assert {room_of(module) for module in ALL} - set(FLOOR_OF) == set()
 
 
-@pytest.mark.parametrize("module", sorted(ALL))
+@each_case("module", sorted(ALL))
 def test_imports_run_down_only(module: str) -> None:
     own = FLOOR_OF[room_of(module)]
-    upwards = {other for other in IMPORTS[module] if FLOOR_OF[room_of(other)] > own}
+    upwards = {other for other in imports()[module] if FLOOR_OF[room_of(other)] > own}
     assert upwards == set()
 
 
 def test_imports_have_no_circle() -> None:
-    TopologicalSorter({module: found - {module} for module, found in IMPORTS.items()}).prepare()
+    TopologicalSorter({module: found - {module} for module, found in imports().items()}).prepare()
 
 
 def test_only_the_transport_imports_httpx() -> None:
@@ -124,7 +129,7 @@ def test_the_sandbox_shares_no_code_with_what_it_judges() -> None:
         (module, other)
         for module in ALL
         if room_of(module) == "sandbox"
-        for other in IMPORTS[module]
+        for other in imports()[module]
         if room_of(other) not in own
     }
     assert foreign == set()

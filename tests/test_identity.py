@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cleanlist_async.contacts import API_FIELDS, CONTACT_FIELDS, Contact
 from cleanlist_async.identity import LONGEST_VALUE, RULE, FirstSeen, Invalid, Prepared, is_sufficient, prepare
+from tests.support.cases import each_case
 
 NAME = {"first_name": "Ada", "last_name": "Byron"}
 
@@ -31,7 +32,7 @@ def reason(given: object) -> str:
     return invalid.reason
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("fields", "enough"),
     [
         ({"linkedin_url": "x"}, True),
@@ -100,7 +101,7 @@ def test_any_mapping_will_do(mapping: type) -> None:
     assert payload(mapping({"linkedin_url": "x"})) == {"linkedin_url": "x"}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("given", "why"),
     [
         (None, "is a NoneType, not a Contact or a mapping"),

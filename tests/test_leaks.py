@@ -18,6 +18,7 @@ import pytest
 
 import cleanlist_async
 from cleanlist_async import AsyncCleanlist, ConfigurationError, errors
+from tests.support.cases import each_case
 from tests.support.clients import (
     ADA,
     ANSWERS,
@@ -146,7 +147,7 @@ def test_several_keys_in_the_environment(monkeypatch):
     assert len(AsyncCleanlist(base_url="http://127.0.0.1:9")._pipeline.route.keys) == 2
 
 
-@pytest.mark.parametrize(
+@each_case(
     "options",
     [
         {"base_url": "http://evil.example"},

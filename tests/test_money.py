@@ -12,6 +12,7 @@ from cleanlist_async import errors
 from cleanlist_async.models.public import BulkSubmission
 from cleanlist_async.resources.public import OPERATIONS
 from cleanlist_async.testing import MemoryNetwork
+from tests.support.cases import each_case
 from tests.support.clients import ACCEPTED, ADA, ANSWERS, CALLS, Served, outcome_of, respond, virtually
 
 HTML = b"<html><body>Sign in to the proxy</body></html>"
@@ -63,7 +64,7 @@ def test_every_operation_declares_what_repeating_it_would_mean():
     assert set(CALLS) == {operation.name for operation in OPERATIONS}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@each_case("operation", OPERATIONS)
 def test_the_declaration_is_what_happens(operation):
     """A 500 is repeated for a read and for nothing else."""
     served = Served(
@@ -84,7 +85,7 @@ def test_the_declaration_is_what_happens(operation):
         assert_unknown(outcome)
 
 
-@pytest.mark.parametrize("form", BODIES)
+@each_case("form", BODIES)
 def test_every_status_in_every_form(form):
     for status in (*range(300, 304), *range(305, 309), *range(400, 600)):
         if status == 429:
@@ -111,7 +112,7 @@ def test_a_refusal_that_says_it_is_retryable_is_proof_and_is_repeated():
     assert (outcome.workflow_id, requests) == ("wf_1", 2)
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 408, 425])
+@each_case("status", [500, 502, 503, 504, 408, 425])
 def test_a_5xx_that_says_it_is_retryable_is_not_repeated(status):
     said = {"error": {"code": "internal_error", "problem": "x", "retryable": True, "request_id": "req_1"}}
     outcome, requests = submit(lambda request, number: respond(said, status))
@@ -248,7 +249,7 @@ def test_an_answer_cut_at_any_byte_is_accepted_or_unknown():
             assert_unknown(outcome)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b'{"workflow_id": "wf_1", "status": 5, "task_ids": "many", "total_contacts": [], "x": {}}',
@@ -268,7 +269,7 @@ def test_an_accepted_workflow_is_never_lost_to_its_wrapping(body):
     assert (outcome.workflow_id, requests) == ("wf_1", 1)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b"",
@@ -283,7 +284,7 @@ def test_an_accepted_workflow_is_never_lost_to_its_wrapping(body):
         b'{"status": "ok"}',
     ],
 )
-@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+@each_case("status", [200, 201, 202, 204, 299])
 def test_a_2xx_without_a_workflow_is_unknown(body, status):
     outcome, requests = submit(lambda request, number: respond(b"" if status == 204 else body, status))
     assert_unknown(outcome)
@@ -326,7 +327,7 @@ FAULTS = {
 
 
 @pytest.mark.sockets
-@pytest.mark.parametrize("name", FAULTS)
+@each_case("name", FAULTS)
 def test_the_ledger_never_holds_a_contact_twice_and_never_one_that_was_called_free(name):
     from cleanlist_async.sandbox import Fault, Sandbox
     from tests.support.clients import client_of

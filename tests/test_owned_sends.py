@@ -13,6 +13,7 @@ from cleanlist_async import errors, facts
 from tests.support.clients import ACCEPTED, ADA, ANSWERS, Served, against, json_answer, respond, virtually
 
 
+@pytest.mark.slow
 @pytest.mark.sockets
 def test_twenty_thousand_cancelled_calls_leave_a_client_that_answers_a_hundred_of_a_hundred():
     rng = Random(7)

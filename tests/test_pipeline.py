@@ -11,6 +11,7 @@ from cleanlist_async import RateLimits, errors, facts
 from cleanlist_async.calls import CallOptions
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.resources.public import status_call, submit_call
+from tests.support.cases import each_case
 from tests.support.clients import ACCEPTED, ADA, ANSWERS, CALLS, Served, outcome_of, respond, virtually
 
 READS = [name for name in CALLS if name != "submit_bulk"]
@@ -31,7 +32,7 @@ def gaps(times):
     return [later - sooner for sooner, later in itertools.pairwise(times)]
 
 
-@pytest.mark.parametrize("name", CALLS)
+@each_case("name", CALLS)
 def test_each_operation_asks_at_its_documented_address(name):
     served = Served(lambda request, number: respond(ANSWERS[name]))
 
@@ -53,7 +54,7 @@ def test_each_operation_asks_at_its_documented_address(name):
     assert ("content-type" in request.headers) == (method == "POST")
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 408, 425])
+@each_case("status", [500, 502, 503, 504, 408, 425])
 def test_a_read_is_repeated_with_growing_jittered_waits(status):
     outcome, times = read(
         lambda request, number: BALANCE if number == 4 else respond({"detail": "x"}, status)
@@ -63,7 +64,7 @@ def test_a_read_is_repeated_with_growing_jittered_waits(status):
     assert all(step / 4 <= gap <= step for gap, step in zip(gaps(times), steps, strict=True))
 
 
-@pytest.mark.parametrize("status", [300, 302, 400, 401, 402, 403, 404, 409, 410, 413, 422, 501])
+@each_case("status", [300, 302, 400, 401, 402, 403, 404, 409, 410, 413, 422, 501])
 def test_a_refused_read_is_not_repeated(status):
     outcome, times = read(lambda request, number: respond({"detail": "x"}, status))
     assert isinstance(outcome, errors.APIError)
@@ -127,7 +128,7 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.parametrize("form", UNREADABLE)
+@each_case("form", UNREADABLE)
 def test_an_unreadable_answer_is_asked_for_again_and_then_told(form):
     outcome, times = read(lambda request, number: respond(UNREADABLE[form], content_type="text/html"))
     assert type(outcome) is errors.MalformedResponseError

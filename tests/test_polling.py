@@ -38,6 +38,7 @@ def test_a_small_job_is_quick():
     in_world(main, workflow_s=5.0, latency=lambda: 0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("median_s", [20.0, 200.0])
 def test_a_saturated_run_asks_once_about_each_workflow(median_s):
     rng = random.Random(1)
@@ -59,6 +60,7 @@ def test_a_saturated_run_asks_once_about_each_workflow(median_s):
     run(main())
 
 
+@pytest.mark.slow
 def test_long_workflows_are_asked_about_once_and_their_end_is_not_missed():
     rng = random.Random(0)
 

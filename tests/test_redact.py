@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async.redact import Secret, one_line, scrub, scrub_json
+from tests.support.cases import each_case
 
 CANARY = "my-CANARY-key-0123"
 JWT = "eyJhbGciOi.eyJzdWIiOiJ.c2ln-bmF0_dXJl"
@@ -61,7 +62,7 @@ def test_equal_keys_are_equal_and_have_one_fingerprint() -> None:
     assert Secret(CANARY).fingerprint == Secret(CANARY).fingerprint != Secret(CANARY + "x").fingerprint
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "is_jwt"),
     [
         (JWT, True),
@@ -81,7 +82,7 @@ def test_what_a_session_token_is(text: str, is_jwt: bool) -> None:  # noqa: FBT0
     assert repr(Secret(text)).startswith("<JWT" if is_jwt else "<key")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "scrubbed"),
     [
         ("key clapi_abc-DEF_1 is bad", "key *** is bad"),
@@ -123,7 +124,7 @@ def test_scrub_json_reaches_everything() -> None:
     assert found == {"***": ["***", {"c": "***", "n": 5, "f": 1.5, "t": True, "x": None}]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "line"),
     [
         ("a\r\nb\tc", "a b c"),

@@ -156,7 +156,7 @@ def test_after_a_fork():
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script)],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert (done.stdout, done.stderr) == ("WrongEventLoopError True WrongEventLoopError\n", "")

@@ -10,6 +10,7 @@ import pytest
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError, errors, facts
 from cleanlist_async.transport import check_base_url
+from tests.support.cases import each_case
 from tests.support.clients import (
     ACCEPTED,
     ADA,
@@ -74,7 +75,7 @@ def run_call(name, script, **options):
 
 
 @sockets
-@pytest.mark.parametrize("form", [form for form in BROKEN if form != "refused"])
+@each_case("form", [form for form in BROKEN if form != "refused"])
 def test_a_broken_answer_is_a_typed_error(form):
     read, requests, _ = run_call("credits_balance", always(BROKEN[form]))
     assert isinstance(read, errors.APIConnectionError | errors.MalformedResponseError | errors.APIError), read
@@ -232,7 +233,7 @@ def test_a_compressed_answer_of_honest_size_is_read():
 # -- where the key goes ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("given", "normal"),
     [
         ("https://api.cleanlist.ai", "https://api.cleanlist.ai"),
@@ -249,7 +250,7 @@ def test_base_urls_have_one_normal_form(given, normal):
     assert check_base_url(given) == normal
 
 
-@pytest.mark.parametrize(
+@each_case(
     "given",
     [
         "http://api.cleanlist.ai",
@@ -290,8 +291,8 @@ def test_other_base_urls_are_refused(given):
 
 
 @sockets
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("name", CALLS)
+@each_case("status", [301, 302, 303, 307, 308])
+@each_case("name", CALLS)
 def test_redirects_are_never_followed(name, status):
     async def main():
         async with FaultyServer(always(json_answer(ANSWERS[name]))) as elsewhere:
@@ -343,7 +344,7 @@ def test_a_proxy_that_is_asked_for_is_used():
     assert all(KEY not in str(request.headers) for request in requests if request.method == "CONNECT")
 
 
-@pytest.mark.parametrize("proxy", ["nonsense", "", "http://[", "ftp://x", 5, "socks5://u:hunter2@x:1"])
+@each_case("proxy", ["nonsense", "", "http://[", "ftp://x", 5, "socks5://u:hunter2@x:1"])
 def test_a_proxy_that_cannot_work_is_refused(proxy):
     with pytest.raises(ConfigurationError) as caught:
         client_of("https://api.cleanlist.ai", proxy=proxy)

@@ -28,6 +28,7 @@ def lognormal(median_s):
     return lambda random: random.lognormvariate(math.log(median_s), 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("median_s", [2.0, 20.0])
 def test_ten_thousand_callers_cost_42_submits_and_55_status_requests_at_most(median_s):
     async def main(here):

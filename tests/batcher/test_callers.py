@@ -24,6 +24,7 @@ from cleanlist_async import (
 from cleanlist_async.batcher.batcher import Batcher
 from cleanlist_async.sandbox import Fault, Shape
 from tests.support.callers import cancel, check_nothing_leaks, check_own_results, outcomes, start
+from tests.support.cases import each_case
 from tests.support.virtual_sandbox import in_world, people
 
 SUBMIT, STATUS = "/enrich/bulk", "/enrich/status"
@@ -45,7 +46,7 @@ def refusal(*indexes, nth=1):
 # -- what the micro-batch libraries fail -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("at_s", [0.0, 0.02, 0.07, 1.0, 5.5])
+@each_case("at_s", [0.0, 0.02, 0.07, 1.0, 5.5])
 def test_a_cancelled_caller_neither_hangs_nor_cancels_another(at_s):
     async def main(here):
         contacts = [*people(3, key="first"), *people(2, key="second")]

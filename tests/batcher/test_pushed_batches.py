@@ -17,6 +17,7 @@ from tests.webhooks.couriers import with_webhooks
 SUBMIT, STATUS = "/enrich/bulk", "/enrich/status"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("median_s", [2.0, 20.0])
 def test_ten_thousand_callers_cost_42_submits_and_4_status_requests_at_most(median_s):
     async def main(here, receiver, _courier):

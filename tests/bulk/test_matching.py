@@ -12,6 +12,7 @@ from cleanlist_async import Contact
 from cleanlist_async.bulk.likeness import domain, linkedin_slug, name_in, name_of, names_differ, words
 from cleanlist_async.bulk.matching import match_rows
 from cleanlist_async.models.rows import EnrichmentRow
+from tests.support.cases import each_case
 
 
 def saying(**fields):
@@ -127,7 +128,7 @@ def test_one_who_changed_jobs_is_known_by_place_if_the_order_is_proven():
     assert emails([ADA, BOB, CY], IDS, rows) == {1: "bob"}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("first", "last", "said"),
     [
         ("Юрий", "Гагарин", "Yuri Gagarin"),
@@ -222,16 +223,14 @@ def test_of_part_of_a_workflow_nothing_is_concluded_from_absence():
     assert emails([john], ["t0"], [saying(task_id="t0", status="failed")], whole=False) == {}
 
 
-@pytest.mark.parametrize(
-    "url", ["//[", "http://[::1", "https://linkedin.com/in/%", "\x00", "in/", "//a:b/in/c"]
-)
+@each_case("url", ["//[", "http://[::1", "https://linkedin.com/in/%", "\x00", "in/", "//a:b/in/c"])
 def test_strange_addresses_break_nothing(url):
     contact = Contact(linkedin_url=url, first_name="A", last_name="B", company_domain=url)
     strange = row("t0", linkedin_url=url, company_domain=f"x{url}", input={"linkedin_url": url})
     assert isinstance(match_rows([contact, ADA], ["t0", None], [strange]), dict)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("url", "slug"),
     [
         ("https://www.linkedin.com/in/Ada-Lovelace/?trk=x", "ada-lovelace"),

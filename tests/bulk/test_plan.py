@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError, Contact, RateLimits
 from cleanlist_async.bulk.plan import seconds_for
+from tests.support.cases import each_case
 from tests.support.virtual_sandbox import people
 
 
@@ -33,7 +34,7 @@ def test_a_plan_counts_everything():
     assert "linkedin_url" in made.invalid_contacts[0][1]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "most"),
     [("none", 0), ("partial", 2), ("phone_only", 20), ("full", 22), ("prospecting_only", None)],
 )
@@ -66,7 +67,7 @@ def test_async_sources_and_nothing():
     assert (empty.requests, empty.credits_max, empty.minutes) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("contacts", [Contact(), {"first_name": "x"}, "abc", b"abc", None, 3])
+@each_case("contacts", [Contact(), {"first_name": "x"}, "abc", b"abc", None, 3])
 def test_what_is_no_list_of_contacts_is_refused(contacts):
     with pytest.raises(ConfigurationError):
         plan(contacts)

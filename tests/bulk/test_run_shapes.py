@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cleanlist_async import Contact
 from cleanlist_async.sandbox import Shape
+from tests.support.cases import each_case
 from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, in_world, people
 
 SHARES = st.sampled_from([0.0, 0.0, 0.3])
@@ -62,15 +63,16 @@ def everything(contacts):
     return main
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(shapes, st.lists(st.sampled_from(CONTACTS), min_size=1, max_size=16, unique=True), st.integers(0, 99))
 def test_over_all_disturbances_nobody_gets_anothers_email(shape, contacts, seed):
     in_world(everything(contacts), shape=shape, seed=seed)
 
 
-@pytest.mark.parametrize("row", ["flat", "nested"])
-@pytest.mark.parametrize("carry_linkedin", [True, False])
-@pytest.mark.parametrize("key", ["results", "tasks", "data"])
+@each_case("row", ["flat", "nested"])
+@each_case("carry_linkedin", [True, False])
+@each_case("key", ["results", "tasks", "data"])
 def test_without_disturbance_nothing_is_pending(row, carry_linkedin, key):
     contacts = people(300) if not carry_linkedin else CONTACTS
     report, _later = in_world(
@@ -79,7 +81,7 @@ def test_without_disturbance_nothing_is_pending(row, carry_linkedin, key):
     assert not report.pending
 
 
-@pytest.mark.parametrize(
+@each_case(
     "shape",
     [
         Shape(shuffle_ids=True),
@@ -93,7 +95,6 @@ def test_without_disturbance_nothing_is_pending(row, carry_linkedin, key):
         Shape(page=4, shuffle_rows=True),
         Shape(omit_rows=0.5),
     ],
-    ids=str,
 )
 def test_with_rows_that_say_who_they_are_nothing_is_pending(shape):
     report, _later = in_world(everything(people(12)), shape=shape)

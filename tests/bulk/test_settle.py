@@ -11,11 +11,12 @@ from cleanlist_async.bulk.dedupe import copy_for
 from cleanlist_async.contacts import Contact
 from cleanlist_async.identity import Prepared
 from cleanlist_async.models.rows import EnrichmentRow
+from tests.support.cases import each_case
 
 EMAIL, PHONE = {"email": "ada@x.com"}, {"phones": ["+1"]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("enrichment_type", "said", "status", "price"),
     [
         ("partial", EMAIL, "found", 1),

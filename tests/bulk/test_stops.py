@@ -20,6 +20,7 @@ from cleanlist_async import (
     UnknownOutcomeError,
 )
 from cleanlist_async.sandbox import Fault
+from tests.support.cases import each_case
 from tests.support.virtual_sandbox import (
     check_against_ledger,
     check_one_result_each,
@@ -233,7 +234,7 @@ def test_a_deadline_before_anything_was_accepted_is_raised():
     in_world(main, limits=RateLimits(key=1))
 
 
-@pytest.mark.parametrize("after_s", [0.01, 0.15, 3.0, 5.2, 5.4, 5.6])
+@each_case("after_s", [0.01, 0.15, 3.0, 5.2, 5.4, 5.6])
 def test_a_cancelled_enrich_leaves_what_it_had_in_abandoned(after_s):
     async def main(here):
         contacts = [*people(2_000), *people(10)]

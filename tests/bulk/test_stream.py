@@ -225,6 +225,7 @@ def test_two_streams_at_once_share_one_scheduler_and_mix_nothing():
     in_world(main)
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_a_long_stream():
     async def main():
         async with MemoryNetwork(server) as network, VirtualCleanlist(network, rate_limits=WIDE) as client:

@@ -130,7 +130,7 @@ def running(**options):
     finally:
         sandbox.halt()
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
@@ -139,7 +139,7 @@ def new_list(cli, name="Prospects") -> str:
 
 
 def until(condition) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -8,6 +8,7 @@ from cleanlist_async.sandbox import Fault
 from tests.cli.command_line import KEY, until
 
 
+@pytest.mark.smoke
 def test_whoami(cli, serve):
     with serve(scopes={KEY: ["lists:read", "enrich:read"]}):
         me = cli.json("whoami")
@@ -62,6 +63,7 @@ def test_a_scope_that_is_missing_is_named(cli, serve):
     assert done.out == ""
 
 
+@pytest.mark.smoke
 def test_help_shows_every_command_in_its_panel(cli):
     lines = cli("--help").out.splitlines()
     panels = [line.rstrip(":") for line in lines if line.endswith(":") and not line.startswith(" ")]

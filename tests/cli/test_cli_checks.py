@@ -40,12 +40,14 @@ def test_credits_are_printed_on_standard_output(cli, serve):
         assert json.loads(cli("credits", "--json").out) == {"credits": 1234.5}
 
 
+@pytest.mark.smoke
 def test_version(cli):
     from cleanlist_async import __version__
 
     assert cli("--version").out == f"{__version__}\n"
 
 
+@pytest.mark.smoke
 def test_help_tells_the_exit_codes(cli):
     done = cli("--help")
     assert done.code == 0
@@ -103,6 +105,7 @@ def test_each_mistake_is_one_line_and_an_exit_code(cli, people, args, code, says
     assert done.out == ""
 
 
+@pytest.mark.smoke
 def test_a_key_with_a_newline_is_refused_unseen(cli, people):
     cli.write(people(1))
     cli.env["CLEANLIST_API_KEY"] = "clapi_secret_5f2c0e9b7d\n"

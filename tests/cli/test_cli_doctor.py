@@ -207,6 +207,7 @@ def test_one_version_is_gone(cli, serve, version, other):
     assert f'api_version="{other}"' in versions["fix"]
 
 
+@pytest.mark.smoke
 def test_no_credits(cli, serve):
     with serve(credits=0.5):
         checks = examined(cli, code=1)

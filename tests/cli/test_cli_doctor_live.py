@@ -122,6 +122,7 @@ def test_nothing_is_asked_without_a_yes(cli, serve):
     assert answers(cli)["settled"] > 20
 
 
+@pytest.mark.smoke
 def test_it_does_not_begin_with_a_bad_key(cli, serve):
     with serve() as sandbox:
         sandbox.revoke(KEY)

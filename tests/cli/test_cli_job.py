@@ -173,6 +173,7 @@ def test_stopped_then_resumed_by_the_command_that_was_told(cli, serve, people, n
     assert [row[: len(given[0])] for row in cli.read()[1:]] == given
 
 
+@pytest.mark.smoke
 def test_killed_then_resumed(cli, serve, people, look):
     cli.write(people(1100))
     with serve(workflow_s=1.0, window_s=1.0) as sandbox:

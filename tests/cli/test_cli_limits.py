@@ -86,6 +86,7 @@ def test_a_cache_directory_that_cannot_be_written_is_a_warning(monkeypatch, tmp_
     assert "do not know of each other" in caplog.text
 
 
+@pytest.mark.smoke
 def test_json_is_one_object(cli, tmp_path):
     cli.env["CLEANLIST_LIMITS_FILE"] = str(tmp_path / "limits.db")
     hold(tmp_path / "limits.db", 1)

@@ -54,6 +54,7 @@ def test_show_prints_the_first_leads(cli, filled):
     assert shown["list"]["lead_count"] == 2
 
 
+@pytest.mark.smoke
 def test_an_import_alone_is_free(cli, filled):
     assert filled.ledger.contacts == []
     assert filled.balance == 1_000_000

@@ -12,6 +12,7 @@ ADA = ("--first-name", "Ada", "--last-name", "Love", "--domain", "engine.example
 ONE = ("enrich-person", "--create-list", "People", *ADA, *FAST)
 
 
+@pytest.mark.smoke
 def test_a_person_is_bought_once_and_shown(cli, serve):
     with serve(hit_rate=1.0) as sandbox:
         done = cli(*ONE, "--type", "full", "--yes")

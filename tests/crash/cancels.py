@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from cleanlist_async.job.lock import JournalLock
 from tests.crash.auditor import audit
 from tests.crash.bench import Bench
 from tests.crash.clocks import run_jumping
@@ -95,6 +96,7 @@ async def _run(loop, place: Path, mode: str, shape: str, step: int) -> dict:
         for _ in range(3):
             await asyncio.sleep(0)
         leaks = bench.left_over_tasks() + [f"{count} tokens" for count in tokens if count]
+        leaks += ["the journal's lock"] if JournalLock(bench.journal).is_taken else []
         await asyncio.sleep(0.1)  # until the server has heard of what was closed
         leaks += bench.left_over_connections()
         await bench.settle()

@@ -61,10 +61,15 @@ def guarded(run: Callable[[], dict], **otherwise: object) -> dict:
         return {"dup": 0, "lost": 0, "unknown": 0, **otherwise, "problem": traceback.format_exc()[-1_500:]}
 
 
-def finish(figure: dict, failures: Sequence[dict], started: float, *, reached: bool = True) -> int:
-    """Print each failure with the command that repeats it, then the figure; return the exit code."""
+def complain(failures: Sequence[dict]) -> None:
+    """Print the first failures, each with the command that repeats it."""
     for failure in failures[:20]:
         sys.stderr.write(f"FAILED {failure['problem']}\n  {failure['command']}\n")
+
+
+def finish(figure: dict, failures: Sequence[dict], started: float, *, reached: bool = True) -> int:
+    """Print failures, then the figure; return the exit code."""
+    complain(failures)
     figure = {**figure, "failed": len(failures), "seconds": round(time.monotonic() - started, 1)}
     sys.stdout.write(json.dumps(figure) + "\n")
     return 1 if failures or not reached else 0

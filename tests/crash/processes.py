@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -85,17 +86,21 @@ def run_life(
     kill_at: int = 0,
     kill_after_s: float | None = None,
     wait_for: int | None = None,
+    file_bytes: int | None = None,
     counted: tuple[str, ...] = PATH_OF_A_REQUEST,
 ) -> Child:
     """Fork a process that runs the job; it kills itself at the so-many-th executed line, or after a while.
 
     `kill_at` 0 counts lines and kills at none; -1 does not even count. Only lines of `counted` files count.
-    `wait_for` is a pipe that says when to begin.
+    `wait_for` is a pipe that says when to begin. `file_bytes`: no file of the process can grow beyond it.
     """
 
     def work(pipe: int) -> None:
         if wait_for is not None:
             os.read(wait_for, 2)
+        if file_bytes is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails instead of ending the process
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
         counter = _LineCounter(kill_at, pipe, counted)
         if kill_at >= 0:
             sys.settrace(counter.on_call)

@@ -10,11 +10,12 @@ import sqlite3
 
 import pytest
 
-from tests.crash import cancels, faults, lines, storms, syscalls
+from tests.crash import cancels, disks, faults, lines, storms, syscalls
 from tests.crash.auditor import audit
 from tests.crash.bench import Bench
 from tests.crash.clocks import run_jumping
 from tests.crash.work import CONTACTS, MODES, live
+from tests.support.cases import each_case
 
 pytestmark = pytest.mark.sockets
 
@@ -26,6 +27,16 @@ def figure(command, *arguments: str) -> dict:
         status = command.main(list(arguments))
     assert status == 0, problems.getvalue()
     return json.loads(out.getvalue().splitlines()[-1])
+
+
+@pytest.mark.smoke
+def test_kills_cancellations_faults_and_full_disks_at_a_few_places():
+    assert figure(lines, "--modes", "plain", "--stride", "1900")["plain"]["positions"] >= 3
+    assert figure(cancels, "--modes", "tracked", "--shapes", "run", "--stride", "40")["tracked run"][
+        "positions"
+    ]
+    assert figure(faults, "--stride", "60")["cases"] >= 8
+    assert figure(disks, "--modes", "exact", "--sizes", "3")["exact"]["sizes"] == 3
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -54,18 +65,24 @@ def test_cancellation_at_loop_steps():
     assert found["plain run"]["positions"] >= 8
 
 
+def test_full_disks():
+    found = figure(disks, "--sizes", "5", "--jobs", "1")
+    assert [found[mode]["sizes"] for mode in MODES] == [5] * len(MODES)
+
+
 def test_faults_at_every_request():
     found = figure(faults, "--stride", "7")
     assert found["kinds"] >= 30
 
 
+@pytest.mark.smoke
 def test_every_kind_of_fault_is_known_to_the_whole_run():
     cases = [mishap for mishap in faults.ALL for place in faults.PLACES if faults.can_meet(mishap, place)]
     assert len(cases) >= faults.TARGET
     assert len(faults.BY_NAME) == len(faults.ALL) >= 30
 
 
-@pytest.mark.parametrize("first", range(0, 300, 50))
+@each_case("first", range(0, 300, 50))
 def test_storms(first):
     found = figure(storms, "--seed", str(first), "--runs", "50", "--jobs", "1")
     assert found["kills"] > 50
@@ -100,6 +117,7 @@ def damaged(journal, statement: str):
     return type(journal)(copy)
 
 
+@pytest.mark.smoke
 def test_the_auditor_sees_a_contact_bought_twice(finished):
     journal, ledger = finished
     again = [{**record, "workflow_id": "pub-other"} for record in ledger["accepted"][:5]]
@@ -108,6 +126,7 @@ def test_the_auditor_sees_a_contact_bought_twice(finished):
     assert finding.lost == 1
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "statement",
     [

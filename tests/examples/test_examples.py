@@ -86,6 +86,7 @@ async def world(tmp_path):
     assert sandbox.ledger.duplicates() == {}
 
 
+@pytest.mark.smoke
 async def test_quickstart(world):
     await world.with_list()
     lines = await world.run("01")

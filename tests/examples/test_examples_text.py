@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cases import each_case
+
+pytestmark = pytest.mark.smoke
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAID = re.compile(r"client\.(enrichment\.enrich_|smart_agents\.run_|enrich\(|stream\()")
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
@@ -43,12 +47,12 @@ def test_there_are_the_ten_tasks():
     assert [Path(name).stem for name in SCRIPTS] == [*THEIRS, "09_search_and_enrich", "10_bulk_csv"]
 
 
-@pytest.mark.parametrize("name", THEIRS)
+@each_case("name", THEIRS)
 def test_an_example_is_shorter_than_the_official_client_s(name):
     assert lines_of_code((EXAMPLES / f"{name}.py").read_text()) < THEIRS[name]
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@each_case("name", SCRIPTS)
 def test_an_example_says_how_it_is_run_and_what_it_spends(name):
     text = (EXAMPLES / name).read_text()
     title, _, usage, *_ = (ast.get_docstring(ast.parse(text)) or "").split("\n")
@@ -57,7 +61,7 @@ def test_an_example_says_how_it_is_run_and_what_it_spends(name):
     assert ("MAX_CREDITS" in title) == ("MAX_CREDITS" in usage) == ("max_credits=max_credits" in text)
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@each_case("name", SCRIPTS)
 def test_an_example_needs_nothing_but_the_package(name):
     imported = re.findall(r"^(?:from|import) (\w+)", (EXAMPLES / name).read_text(), re.MULTILINE)
     assert set(imported) <= sys.stdlib_module_names | {"cleanlist_async"}

@@ -51,7 +51,7 @@ class Application:
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(how)
-        self.printed, _ = self.process.communicate(timeout=20)
+        self.printed, _ = self.process.communicate(timeout=60)
         return self.process.returncode
 
 
@@ -88,7 +88,7 @@ async def running(port: int | None = None, **settings: str):
     """A server that answers, and a caller of it."""
     with started(port or free_port(), **settings) as application:
         async with httpx.AsyncClient(base_url=application.address, verify=False, timeout=60) as caller:
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while not await answers(caller):  # it is another process
                     assert application.process.poll() is None, application.process.communicate()
                     await anyio.sleep(0.05)
@@ -259,6 +259,7 @@ async def test_a_contact_that_is_just_too_large_is_told_so(shared):
     assert (await shared.post("/enrich", content=body + b" " * 20_000, headers=headers)).status_code == 413
 
 
+@pytest.mark.smoke
 async def test_its_documentation_is_right(shared):
     document = (await shared.get("/openapi.json")).json()
     operations = {(method, path) for path, item in document["paths"].items() for method in item}
@@ -292,7 +293,7 @@ async def test_killed_in_the_middle_it_goes_on_and_buys_nothing_twice(tmp_path):
         async with running(**settings) as (application, caller):
             assert (await caller.get("/demo.csv")).status_code == 404
             path = (await caller.post("/lists", content=table(600), headers=CSV)).headers["Location"]
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while len(sandbox.ledger.contacts) < 600:  # noqa: ASYNC110
                     await anyio.sleep(0.01)
             await anyio.sleep(0.3)  # the answers are on the disk

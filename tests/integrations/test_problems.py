@@ -20,6 +20,7 @@ from cleanlist_async.integrations.fastapi import (
     problem_responses,
 )
 from tests.support.backends import calling
+from tests.support.cases import each_case
 from tests.test_errors import CLASSES
 
 pytestmark = pytest.mark.anyio
@@ -123,9 +124,10 @@ def test_every_error_has_its_answer():
     assert {kind.__name__ for kind in CLASSES} == STATUSES.keys()
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+@each_case("kind", CLASSES)
 async def test_an_error_becomes_a_problem(kind, caplog):
     caplog.set_level(logging.DEBUG)
+    caplog.clear()
     error = full(kind)
     answer = await answered(error)
     status = STATUSES[kind.__name__]
@@ -147,7 +149,7 @@ async def test_an_overloaded_client_says_when_to_come_back():
     assert (await answered(error)).headers["Retry-After"] == "13"
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+@each_case("kind", CLASSES)
 async def test_only_who_may_safely_come_again_is_told_when(kind):
     answer = await answered(full(kind))
     asked = answer.headers.get("Retry-After")
@@ -155,15 +157,13 @@ async def test_only_who_may_safely_come_again_is_told_when(kind):
     assert answer.json().get("retry_after_s") == (None if asked is None else int(asked))
 
 
-@pytest.mark.parametrize(
-    ("seconds", "header"), [(0.0, "1"), (0.2, "1"), (3.0, "3"), (59.01, "60"), (None, "2")]
-)
+@each_case(("seconds", "header"), [(0.0, "1"), (0.2, "1"), (3.0, "3"), (59.01, "60"), (None, "2")])
 async def test_retry_after_is_in_whole_seconds_and_never_too_early(seconds, header):
     assert (await answered(errors.RateLimitError("", retry_after_s=seconds))).headers["Retry-After"] == header
 
 
-@pytest.mark.parametrize("kind", [errors.RateLimitError, errors.ServiceUnavailableError])
-@pytest.mark.parametrize("options", [{"billed": "unknown"}, {"billed": "yes"}, {"retryable": False}])
+@each_case("kind", [errors.RateLimitError, errors.ServiceUnavailableError])
+@each_case("options", [{"billed": "unknown"}, {"billed": "yes"}, {"retryable": False}])
 async def test_nobody_is_invited_to_pay_twice(kind, options):
     answer = await answered(kind("", retry_after_s=5, **options))
     assert "Retry-After" not in answer.headers
@@ -187,7 +187,7 @@ async def test_an_unknown_outcome_invites_nobody():
     assert "Retry-After" not in answer.headers
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "code"),
     [
         (errors.InsufficientCreditsError, "insufficient_credits"),
@@ -201,7 +201,7 @@ def test_the_code_is_the_name_of_the_error(kind, code):
     assert problem_of(kind()).code == code
 
 
-@pytest.mark.parametrize("request_id", ["", "two words", "a\r\nX-Evil: 1", "é", "x" * 129, PRIVATE])
+@each_case("request_id", ["", "two words", "a\r\nX-Evil: 1", "é", "x" * 129, PRIVATE])
 async def test_a_request_id_that_is_none_is_left_out(request_id):
     answer = await answered(errors.InternalServerError("", request_id=request_id))
     assert "request_id" not in answer.json()

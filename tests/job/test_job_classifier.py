@@ -15,6 +15,7 @@ from cleanlist_async import (
 )
 from cleanlist_async.sandbox import Fault, Sandbox
 from tests.job.worlds import SUBMIT, Bench, in_world, people, states
+from tests.support.cases import each_case
 
 DETAIL = {"detail": "No."}
 HTML = "<html>Please log in</html>"
@@ -52,7 +53,7 @@ def name(fault):
     return f"{fault.when} {fault.status} {str(fault.body)[:24]} {'reset' if fault.reset else ''}"
 
 
-@pytest.mark.parametrize("fault", AMBIGUOUS, ids=name)
+@each_case("fault", AMBIGUOUS)
 def test_who_cannot_say_is_held_and_not_sent_again(fault, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(15))
@@ -67,7 +68,7 @@ def test_who_cannot_say_is_held_and_not_sent_again(fault, tmp_path):
     in_world(main)
 
 
-@pytest.mark.parametrize("fault", REFUSED, ids=name)
+@each_case("fault", REFUSED)
 def test_a_refusal_in_the_apis_own_words_costs_nothing_and_is_tried_on_resume(fault, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(15))

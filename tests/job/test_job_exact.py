@@ -20,6 +20,7 @@ from cleanlist_async.job.exact import csv_of
 from cleanlist_async.job.leads import leave_out_repeated
 from cleanlist_async.sandbox import Fault, Shape
 from tests.job.worlds import IMPORT, Bench, in_world, people, query, states
+from tests.support.cases import each_case
 from tests.support.virtual_sandbox import KEY
 
 HTML = "<html>"
@@ -72,8 +73,8 @@ LOST = [
 ]
 
 
-@pytest.mark.parametrize("fault", LOST, ids=repr)
-@pytest.mark.parametrize("nth", [1, 2, 3])
+@each_case("fault", LOST)
+@each_case("nth", [1, 2, 3])
 def test_a_lost_answer_is_asked_for_again_under_its_own_key(fault, nth, tmp_path):
     from dataclasses import replace
 
@@ -385,7 +386,7 @@ def test_a_profile_that_repeats_is_imported_once():
     assert len(rows) == 3
 
 
-@pytest.mark.parametrize("text", ['a "b", c', "line\nbreak", "ünï", "=1+1", "x" * 2_000])
+@each_case("text", ['a "b", c', "line\nbreak", "ünï", "=1+1", "x" * 2_000])
 def test_a_csv_file_is_never_longer_than_the_json_it_was_measured_by(text):
     contact = prepare(0, Contact(first_name=text, last_name=text, company_name=text))
     header = len(csv_of([]))

@@ -23,6 +23,7 @@ from cleanlist_async.job.lock import JournalLock
 from cleanlist_async.job.reading import reading
 from cleanlist_async.sandbox import Fault
 from tests.job.worlds import SUBMIT, Bench, in_world, people, states
+from tests.support.cases import each_case
 from tests.support.virtual_sandbox import KEY
 
 CANARY = "Zanzibar"
@@ -108,7 +109,7 @@ def test_a_second_process_is_told_who_has_the_journal(tmp_path):
     def ask(path):
         process = context.Process(target=_try_lock, args=(path, answers))
         process.start()
-        said = answers.get(timeout=20)
+        said = answers.get(timeout=60)
         process.join(20)
         return said
 
@@ -175,8 +176,8 @@ class _Limit:
 
 
 @pytest.mark.sockets  # limits the whole process
-@pytest.mark.parametrize("mode", ["plain", "exact"])
-@pytest.mark.parametrize("left", [0, 512, 4_096, 8_192, 16_384])
+@each_case("mode", ["plain", "exact"])
+@each_case("left", [0, 512, 4_096, 8_192, 16_384])
 def test_on_a_full_disk_nothing_is_sent(mode, left, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(200), chunk=10, submit_mode=mode)
@@ -234,7 +235,7 @@ def test_no_folder_no_job(tmp_path):
 # -- what is no source -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("given", [iter([]), (c for c in ()), 5, b"x", {}, [], {"a": 1}])
+@each_case("given", [iter([]), (c for c in ()), 5, b"x", {}, [], {"a": 1}])
 def test_what_is_no_source_is_refused_and_leaves_no_plan(given, tmp_path):
     async def main(here):
         with pytest.raises(ConfigurationError):
@@ -346,7 +347,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("folder", KINDS)
+@each_case("folder", KINDS)
 def test_the_file_system_under_a_folder_is_that_of_the_nearest_mount(folder):
     assert filesystem.kind_of(Path(folder), MOUNTS) == KINDS[folder]
 

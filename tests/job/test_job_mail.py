@@ -15,6 +15,7 @@ from cleanlist_async.sandbox import Fault
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.store import MemoryEventStore
 from tests.job.worlds import SUBMIT, Bench, edit, in_world, people, query, states
+from tests.support.cases import each_case
 from tests.test_leaks import shown
 from tests.webhooks.couriers import JSON_TYPE, PUBLIC_URL, delivering, token_in
 
@@ -199,9 +200,9 @@ def test_a_job_without_webhooks_does_not_look(mode, tmp_path):
 # -- after a restart -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", [{}, {"on_unknown": "resubmit", "max_duplicate_credits": 100}])
-@pytest.mark.parametrize("later_s", [1, 1_800])
-@pytest.mark.parametrize("fault", [LOST, Fault(SUBMIT, when="after", delay_s=50, reset=True)])
+@each_case("policy", [{}, {"on_unknown": "resubmit", "max_duplicate_credits": 100}])
+@each_case("later_s", [1, 1_800])
+@each_case("fault", [LOST, Fault(SUBMIT, when="after", delay_s=50, reset=True)])
 def test_what_came_while_no_process_ran_is_found_before_anything_is_sent_again(
     policy, later_s, fault, tmp_path
 ):
@@ -479,7 +480,7 @@ def test_no_token_is_logged_or_told_to_the_store(tmp_path, caplog):
 # -- whatever happens ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(12))
+@each_case("seed", range(12))
 def test_events_to_any_worker_with_kills_and_failures_buy_nobody_twice(seed, tmp_path):
     rng = random.Random(seed)
     store = Store()

@@ -17,6 +17,7 @@ from cleanlist_async import (
 from cleanlist_async.job.pilot import wilson
 from cleanlist_async.sandbox import Fault, Shape
 from tests.job.worlds import SUBMIT, Bench, in_world, people, query, states
+from tests.support.cases import each_case
 
 BOTH_READINGS = pytest.mark.parametrize("half_full_price", ["each", "full"])
 PRICE = {"partial": 1, "phone_only": 10, "full": 11}
@@ -249,7 +250,7 @@ WILSON = {  # by R: prop.test(x, n, correct = FALSE)$conf.int
 }
 
 
-@pytest.mark.parametrize("case", WILSON)
+@each_case("case", WILSON)
 def test_the_interval_of_a_share(case):
     assert wilson(*case) == pytest.approx(WILSON[case], abs=6e-4)
 

@@ -17,6 +17,7 @@ from cleanlist_async import (
 )
 from cleanlist_async.sandbox import Fault
 from tests.job.worlds import STATUS, SUBMIT, Bench, edit, in_world, people, query, states
+from tests.support.cases import each_case
 
 SHORT = {
     "error": {
@@ -144,7 +145,7 @@ FILE_CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", FILE_CHANGES)
+@each_case("change", FILE_CHANGES)
 def test_a_file_must_be_the_same_to_the_byte(change, tmp_path):
     async def main(here):
         path = _file(tmp_path / "in.csv", people(12))
@@ -181,7 +182,7 @@ LIST_CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", LIST_CHANGES)
+@each_case("change", LIST_CHANGES)
 def test_a_list_must_have_the_same_contacts_in_their_order(change, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(12))
@@ -283,7 +284,7 @@ def test_results_come_in_every_run_and_an_iteration_left_early_goes_on(tmp_path)
     in_world(main)
 
 
-@pytest.mark.parametrize("key", [0, 7, 7.5, b"seven", ("a", 7)])
+@each_case("key", [0, 7, 7.5, b"seven", ("a", 7)])
 def test_a_key_need_not_be_text(key, tmp_path):
     async def main(here):
         given = [{"linkedin_url": f"https://linkedin.com/in/p{i}", "key": key} for i in range(6)]

@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from cleanlist_async.job.schema import TABLES
+from tests.support.cases import each_case
 
 ARROWS = {
     ("planned", "sending"),
@@ -55,8 +56,10 @@ def put(db, state, number=1, workflow="wf"):
     )
 
 
-@pytest.mark.parametrize(("old", "new"), list(itertools.product(STATES, STATES)))
+@each_case(("old", "new"), itertools.product(STATES, STATES))
 def test_every_step_beside_the_arrows_is_refused(db, old, new):
+    db.rollback()  # the case before
+    db.execute("BEGIN")
     put(db, old)
     db.execute("INSERT INTO decisions VALUES (1, 1, ?, 'absent', 'me', 0)", (LATER,))
     db.execute("INSERT INTO evidence VALUES (1, 1, ?, 'webhook', 'wf')", (LATER,))

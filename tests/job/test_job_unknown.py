@@ -15,6 +15,7 @@ from cleanlist_async import AsyncCleanlist, CleanlistError, ConfigurationError, 
 from cleanlist_async.job import journal as journal_module
 from cleanlist_async.sandbox import Fault, Sandbox
 from tests.job.worlds import SUBMIT, Bench, edit, in_world, people, query, states
+from tests.support.cases import each_case
 
 LOST = Fault(SUBMIT, when="after", reset=True)
 """Accepted, and the answer lost."""
@@ -122,7 +123,7 @@ def test_a_policy_without_a_bound_is_refused(options, tmp_path):
 # -- decisions -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("fault", "way", "state"),
     [
         (LOST, "accepted", "done"),
@@ -354,9 +355,7 @@ def test_an_answer_that_names_the_workflow_of_another_chunk_is_none(truncate, tm
     in_world(main)
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'{"workflow_id": 5}', b"\xff", b'{"workflow_id": ""}']
-)
+@each_case("body", [b"", b"{", b"[]", b"null", b'{"workflow_id": 5}', b"\xff", b'{"workflow_id": ""}'])
 def test_a_webhook_with_nothing_in_it_changes_nothing(body, tmp_path):
     async def main(here):
         bench = await one_unknown(here, tmp_path, LOST, webhook=HOOK)
@@ -459,7 +458,7 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
+@each_case("damage", DAMAGE)
 def test_verify_finds_planted_damage(damage, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(15))

@@ -19,6 +19,7 @@ from cleanlist_async.models.public import (
     WebhookPayload,
 )
 from cleanlist_async.models.workspace import CreditsBalance
+from tests.support.cases import each_case
 
 FLAT_PAYLOAD = {
     "event": "enrichment.completed",
@@ -72,7 +73,7 @@ def test_key_and_balance() -> None:
     assert isinstance(balance.credits, int)
 
 
-@pytest.mark.parametrize("raw", [None, [], "x", 5, {}])
+@each_case("raw", [None, [], "x", 5, {}])
 def test_a_balance_that_is_none(raw: JSON) -> None:
     with pytest.raises(ValueError, match="not a CreditsBalance"):
         CreditsBalance.read(raw)
@@ -102,7 +103,7 @@ def test_the_documented_submission() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("ids", "read"),
     [
         (None, ()),
@@ -122,7 +123,7 @@ def test_task_ids_of_other_shapes_do_not_lose_a_paid_workflow(ids: object, read:
     assert (submission.status, submission.total_contacts) == (None, None)
 
 
-@pytest.mark.parametrize("workflow_id", [None, "", 5, [], {}])
+@each_case("workflow_id", [None, "", 5, [], {}])
 def test_a_submission_without_a_workflow_is_none(workflow_id: object) -> None:
     with pytest.raises(ValidationError):
         BulkSubmission.model_validate({**SUBMISSION, "workflow_id": workflow_id})
@@ -147,7 +148,7 @@ def test_both_documented_row_shapes() -> None:
 ROW = {"task_id": "t", "status": "completed", "primary_email": "a@b.c"}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "answer",
     [
         {"results": [ROW]},
@@ -171,7 +172,7 @@ def test_rows_are_found_wherever_they_are(answer: dict[str, object]) -> None:
     assert row.email == "a@b.c"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "answer",
     [{}, {"results": []}, {"results": {}}, {"data": {"data": {}}}, {"tasks": ["id"]}, {"results": "text"}],
 )
@@ -180,7 +181,7 @@ def test_an_answer_without_rows(answer: dict[str, object]) -> None:
     assert status.rows == ()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("word", "final", "failed"),
     [
         ("processing", False, False),
@@ -210,7 +211,7 @@ def test_rows_left_out(truncated: object, complete: bool) -> None:  # noqa: FBT0
     assert BulkStatus.model_validate({"results_truncated": truncated}).is_complete is complete
 
 
-@pytest.mark.parametrize("name", ["deliveries", "results", "data", "items", None])
+@each_case("name", ["deliveries", "results", "data", "items", None])
 def test_the_delivery_log_under_any_name(name: str | None) -> None:
     rows = [
         {"status": "failed", "status_code": 500, "error": "boom", "attempt_number": 2, "x": 1},

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from cleanlist_async.models.rows import EnrichmentRow
+from tests.support.cases import each_case
 
 
 def row(**raw: object) -> EnrichmentRow:
@@ -19,7 +18,7 @@ def test_an_empty_row() -> None:
     assert not empty.failed
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("raw", "email"),
     [
         ({"primary_email": "a@b.c"}, "a@b.c"),
@@ -42,7 +41,7 @@ def test_the_found_address_is_never_the_one_that_was_asked_with(
     assert row(**raw).email == email
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("raw", "phones"),
     [
         ({"personal_phone_numbers": ["+1", "+2"]}, ("+1", "+2")),
@@ -79,7 +78,7 @@ def test_who_it_is() -> None:
     assert row(result={"x": 1}, company={"domain": "c.d"}).company_domain == "c.d"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("raw", "status", "final", "failed"),
     [
         ({"status": "completed"}, "completed", True, False),
@@ -94,7 +93,7 @@ def test_its_status(raw: dict[str, object], status: str, final: bool, failed: bo
     assert (found.status, found.is_final, found.failed) == (status, final, failed)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("raw", "credits"),
     [
         ({"credits_charged": 1.5}, 1.5),

@@ -12,6 +12,7 @@ from cleanlist_async.models.base import Answer
 from cleanlist_async.models.lead_lists import Lead, LeadsPage
 from cleanlist_async.models.public import BulkStatus, BulkSubmission, WebhookDeliveries, WebhookPayload
 from cleanlist_async.models.rows import EnrichmentRow
+from tests.support.cases import each_case
 
 STATUS = {
     "workflow_id": "w",
@@ -42,7 +43,7 @@ DELIVERED = {"deliveries": [{"status": "delivered", "attempt": 1}]}
 PUSHED = WebhookPayload.model_validate({"event": "bulk_enrichment.completed", **STATUS}).as_status()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("answer", "name"),
     [
         (LeadsPage.read(PAGE), "leads"),

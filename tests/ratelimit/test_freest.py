@@ -10,6 +10,7 @@ from cleanlist_async.ratelimit import RateLimits, Route
 from cleanlist_async.ratelimit.buckets import Bucket, Lease
 from cleanlist_async.ratelimit.freest import Freest, freest_of
 from cleanlist_async.ratelimit.memory import FEW_KEYS, MemoryStore
+from tests.support.cases import each_case
 
 KEYS = tuple(f"key {number}" for number in range(FEW_KEYS + 4))
 ROUTE = Route(KEYS, "organization")
@@ -80,7 +81,7 @@ def test_choices_of_keys_that_are_past_cost_nothing(monkeypatch: pytest.MonkeyPa
     assert ask(ROUTE) <= 2 * 16
 
 
-@pytest.mark.parametrize("count", [2, 3, 16, 17, 40])
+@each_case("count", [2, 3, 16, 17, 40])
 def test_keys_with_as_many_tokens_take_turns(count: int) -> None:
     store = MemoryStore(RateLimits(org=1_000))
     route = Route(tuple(f"key {number:02}" for number in range(count)), "organization")

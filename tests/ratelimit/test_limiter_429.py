@@ -9,6 +9,7 @@ import pytest
 from cleanlist_async.errors import RateLimitError
 from cleanlist_async.ratelimit import BucketState, RateLimiter, Route
 from cleanlist_async.testing import StrictServer, run
+from tests.support.cases import each_case
 from tests.support.limited_wire import (
     INTERACTIVE,
     JWT_ROUTE,
@@ -45,7 +46,7 @@ def state(limiter: RateLimiter, name: str = KEY) -> BucketState:
     return next(state for state in limiter.states() if state.name == name)
 
 
-@pytest.mark.parametrize("asked_s", [0.2, 2.0, 37.5, 3_600.0])
+@each_case("asked_s", [0.2, 2.0, 37.5, 3_600.0])
 def test_the_pause_is_what_the_server_asks_for_and_a_little_more(asked_s: float) -> None:
     async def main() -> float:
         limiter = new_limiter()
@@ -200,8 +201,8 @@ def test_tokens_granted_but_not_yet_used_when_a_429_comes_wait_for_its_end() -> 
     assert run(main()) >= 10.05
 
 
-@pytest.mark.parametrize("envelope", ["error", "detail"])
-@pytest.mark.parametrize("count_rejected", [False, True])
+@each_case("envelope", ["error", "detail"])
+@each_case("count_rejected", [False, True])
 def test_with_a_stranger_on_the_same_key_it_still_gets_through(envelope: str, count_rejected: bool) -> None:  # noqa: FBT001
     """A second limiter that shares nothing: few 429s, and none once both have learnt."""
 

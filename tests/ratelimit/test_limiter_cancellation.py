@@ -10,6 +10,7 @@ import pytest
 from cleanlist_async.errors import RateLimitError
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.testing import StrictServer, run
+from tests.support.cases import each_case
 from tests.support.limited_wire import (
     INTERACTIVE,
     JWT,
@@ -38,7 +39,7 @@ def assert_nothing_is_out(limiter: RateLimiter) -> None:
     assert all(state.in_flight == 0 for state in limiter.states())
 
 
-@pytest.mark.parametrize("pace", PACES)
+@each_case("pace", PACES)
 def test_a_waiter_cancelled_after_the_grant_gives_the_token_to_the_next(pace: Pace) -> None:
     async def main() -> float:
         limiter = new_limiter(ONE)
@@ -56,7 +57,7 @@ def test_a_waiter_cancelled_after_the_grant_gives_the_token_to_the_next(pace: Pa
     assert run(main()) == 0.0
 
 
-@pytest.mark.parametrize("pace", PACES)
+@each_case("pace", PACES)
 def test_a_waiter_cancelled_in_the_instant_of_a_grant_is_passed_over(pace: Pace) -> None:
     async def main() -> None:
         limiter = new_limiter(ONE)
@@ -119,8 +120,8 @@ def test_a_coroutine_that_is_closed_instead_of_cancelled_gives_its_token_back() 
     run(main())
 
 
-@pytest.mark.parametrize("pace", PACES)
-@pytest.mark.parametrize("after", range(40))
+@each_case("pace", PACES)
+@each_case("after", range(40))
 def test_cancellation_at_every_iteration_of_the_loop(pace: Pace, after: int) -> None:
     """The victim goes after so many iterations, wherever it stands then; all others are served."""
 
@@ -206,6 +207,7 @@ def fuzz_run(seed: int) -> StrictServer:
     return server
 
 
+@pytest.mark.slow
 def test_many_runs_of_random_cancellation_lose_no_token_and_leave_nobody_waiting(every_store: str) -> None:
     runs = {"memory": 300, "shared": 40}[every_store]
     rejections = [len(fuzz_run(seed).rejections) for seed in range(runs)]

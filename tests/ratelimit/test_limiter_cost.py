@@ -51,6 +51,7 @@ def test_a_queue_of_10_000_costs_little_for_each_grant(every_store: str) -> None
     assert many < {"memory": 60, "shared": 500}[every_store]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("every_store")
 def test_a_grant_costs_no_more_beside_200_organizations() -> None:
     def cost(organizations: int) -> float:

@@ -15,6 +15,7 @@ import pytest
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
+from tests.support.cases import each_case
 from tests.support.limited_wire import INTERACTIVE, JWT_ROUTE, ROUTE, STATUS, SUBMIT
 
 URL = "http://localhost"
@@ -106,7 +107,7 @@ def in_threads(*mains: Callable[[], None]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert not any(thread.is_alive() for thread in threads), "a waiter was never woken"
     assert problems == []
 
@@ -241,7 +242,7 @@ def test_a_client_that_was_dropped_without_closing_holds_no_key() -> None:
     del user
 
 
-@pytest.mark.parametrize(
+@each_case(
     "options",
     [
         {"org": 0},

@@ -12,6 +12,7 @@ import pytest
 from cleanlist_async.ratelimit import Pace, RateLimits, Route
 from cleanlist_async.testing import LimitKind, MemoryNetwork, StrictServer, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
+from tests.support.cases import each_case
 from tests.support.limited_wire import (
     INTERACTIVE,
     JWT,
@@ -81,8 +82,9 @@ def rate_share(server: StrictServer, limit: int) -> float:
     return cycles * (WINDOW_S + MEAN_ROUND_TRIP_S) / (steady[cycles * limit] - steady[0])
 
 
-@pytest.mark.parametrize("keys", [1, 2, 3])
-@pytest.mark.parametrize("kind", EXACT)
+@pytest.mark.slow
+@each_case("keys", [1, 2, 3])
+@each_case("kind", EXACT)
 def test_exact_servers_reject_nothing_at_99_per_cent_of_the_rate(
     kind: LimitKind, keys: int, every_store: str
 ) -> None:
@@ -94,13 +96,13 @@ def test_exact_servers_reject_nothing_at_99_per_cent_of_the_rate(
         assert rate_share(server, min(60, 30 * keys)) >= least
 
 
-@pytest.mark.parametrize("pace", ["burst", "smooth"])
-@pytest.mark.parametrize("kind", EXACT)
+@each_case("pace", ["burst", "smooth"])
+@each_case("kind", EXACT)
 def test_every_pace_is_safe(kind: LimitKind, pace: Pace) -> None:
     assert simulate(kind, 1, keys=2, pace=pace).rejections == []
 
 
-@pytest.mark.parametrize("kind", EXACT)
+@each_case("kind", EXACT)
 def test_a_jwt_beside_keys_counts_for_the_organization_only(kind: LimitKind) -> None:
     server = simulate(kind, 2, keys=2, jwt_share=0.5, requests=400, separate_keys=True)
     assert server.rejections == []
@@ -109,7 +111,7 @@ def test_a_jwt_beside_keys_counts_for_the_organization_only(kind: LimitKind) -> 
     assert max(alone.grants()) < 1.0  # sixty at once, where a key has thirty
 
 
-@pytest.mark.parametrize("kind", EXACT)
+@each_case("kind", EXACT)
 def test_attempts_that_are_given_up_still_count(kind: LimitKind) -> None:
     for seed in range(3):
         assert simulate(kind, seed, fates=(0.7, 0.3, 0)).rejections == []
@@ -132,7 +134,7 @@ def test_a_request_that_never_left_costs_no_token() -> None:
     assert refused_only.requests == []  # and the run ended in no time at all, or `run` would not return
 
 
-@pytest.mark.parametrize("kind", EXACT)
+@each_case("kind", EXACT)
 def test_heavy_tailed_latencies(kind: LimitKind) -> None:
     def pareto(rng: random.Random) -> float:
         return min(90.0, 0.02 * rng.paretovariate(0.8))
@@ -141,6 +143,7 @@ def test_heavy_tailed_latencies(kind: LimitKind) -> None:
         assert simulate(kind, seed, keys=2, latency=pareto).rejections == []
 
 
+@pytest.mark.slow
 def test_a_gateway_that_estimates_its_window_draws_few() -> None:
     """Those that were in flight together, then even pacing: also for those queued before the first 429."""
     for seed in range(3):
@@ -148,10 +151,9 @@ def test_a_gateway_that_estimates_its_window_draws_few() -> None:
         assert simulate("weighted", seed, requests=400, pace="smooth").rejections == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     "limits",
     [RateLimits(window_s=59.0), RateLimits(org=61, key=31), RateLimits(key=60)],
-    ids=["window too short", "limits too high", "no key limit"],
 )
 def test_the_harness_sees_a_limiter_that_is_wrong(limits: RateLimits) -> None:
     assert any(simulate("sliding", seed, limits=limits).rejections for seed in range(3))

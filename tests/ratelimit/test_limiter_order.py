@@ -9,6 +9,7 @@ import pytest
 
 from cleanlist_async.ratelimit import Pace, Permit, RateLimiter, RateLimits, RequestClass, Route
 from cleanlist_async.testing import run
+from tests.support.cases import each_case
 from tests.support.limited_wire import INTERACTIVE, JWT_ROUTE, ROUTE, STATUS, SUBMIT, new_limiter
 
 pytestmark = pytest.mark.usefixtures("every_store")
@@ -120,7 +121,7 @@ def test_interactive_before_submit_before_status() -> None:
     assert run(main()) == [*["INTERACTIVE"] * 2, *["SUBMIT"] * 2, *["STATUS"] * 2]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("older", "younger", "windows"), [(SUBMIT, INTERACTIVE, 1), (STATUS, SUBMIT, 1), (STATUS, INTERACTIVE, 2)]
 )
 def test_rank_ages_so_nothing_starves(older: RequestClass, younger: RequestClass, windows: int) -> None:

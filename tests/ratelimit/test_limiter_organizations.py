@@ -149,6 +149,7 @@ def calls_of(
     return run(main())
 
 
+@pytest.mark.slow
 @both_limits
 def test_everybody_is_served_as_if_all_lines_and_all_keys_were_looked_at(
     limits: RateLimits, monkeypatch: pytest.MonkeyPatch
@@ -171,6 +172,7 @@ def test_who_stands_first_is_served_first(limits: RateLimits) -> None:
         assert not [(one, other) for other in granted for one in calls if one.was_passed_over_for(other)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", [RateLimits(org=8, key=4), KEYS_RUN_OUT])
 def test_no_token_is_idle_while_somebody_waits_for_it_whatever_429s_and_joins_come(
     limits: RateLimits,
@@ -179,6 +181,7 @@ def test_no_token_is_idle_while_somebody_waits_for_it_whatever_429s_and_joins_co
         calls_of(seed, limits, joins=seed % 3, with_429s=True)
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_ever(every_store: str) -> None:
     async def main(seed: int) -> None:
         limiter = new_limiter(ORGANIZATIONS_RUN_OUT)

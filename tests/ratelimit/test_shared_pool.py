@@ -169,7 +169,9 @@ def test_no_order_of_events_lets_too_many_into_a_window(steps: list[tuple[str, i
 
 @given(STEPS)
 @settings(max_examples=20, deadline=None)
-def test_nor_does_a_file(steps: list[tuple[str, int, int, float]]) -> None:
+def test_no_order_of_events_lets_too_many_into_a_window_of_a_file(
+    steps: list[tuple[str, int, int, float]],
+) -> None:
     with TemporaryDirectory() as directory:
         clock = HandClock()
         never_too_many(steps, LimitsFile(Path(directory) / "limits.db", LIMITS, clock), clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async import ConfigurationError, InvalidCursorError, NotFoundError, RequestValidationError
+from tests.support.cases import each_case
 from tests.support.modern_world import PREFIXES, both_versions, error_of, last_body, list_of, modern
 
 
@@ -116,7 +117,7 @@ def test_any_operation_can_be_called_by_its_path(version):
     modern(main, version)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "path",
     [
         "",
@@ -143,7 +144,7 @@ def test_a_path_that_could_lead_elsewhere_is_not_sent(path):
     modern(main)
 
 
-def test_neither_are_odd_methods_and_bodies():
+def test_odd_methods_and_bodies_are_not_sent():
     async def main(here):
         loop = []
         loop.append(loop)

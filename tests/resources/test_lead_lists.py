@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async import ConfigurationError, ListNotFoundError, RequestValidationError
+from tests.support.cases import each_case
 from tests.support.modern_world import (
     both_versions,
     csv_of,
@@ -196,7 +197,7 @@ async def aiter_of(call, *args, **options):
     return [item async for item in call(*args, **options)]
 
 
-@pytest.mark.parametrize("case", WRONG)
+@each_case("case", WRONG)
 def test_what_the_server_would_refuse_is_not_sent(case):
     call, field = WRONG[case]
 
@@ -212,7 +213,7 @@ def test_what_the_server_would_refuse_is_not_sent(case):
     modern(main)
 
 
-@pytest.mark.parametrize("id_", ["", ".", "..", " ", "a b", "a\nb", "x" * 257, None, 5, "\x7f"])
+@each_case("id_", ["", ".", "..", " ", "a b", "a\nb", "x" * 257, None, 5, "\x7f"])
 def test_what_is_no_id_is_not_sent(id_):
     async def main(here):
         lists = here.client.lead_lists
@@ -225,7 +226,7 @@ def test_what_is_no_id_is_not_sent(id_):
     modern(main)
 
 
-@pytest.mark.parametrize("id_", ["../../v1/api-keys", "a/b", "a?b=c", "a#b", "%2e%2e", "ü", "a%2Fb"])
+@each_case("id_", ["../../v1/api-keys", "a/b", "a?b=c", "a#b", "%2e%2e", "ü", "a%2Fb"])
 def test_an_odd_id_stays_in_its_place(id_):
     async def main(here):
         assert isinstance(await error_of(here.client.lead_lists.get_list(id_)), ListNotFoundError | Exception)

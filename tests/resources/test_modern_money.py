@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import anyio
-import pytest
 
 from cleanlist_async import (
     BudgetExceededError,
@@ -14,6 +13,7 @@ from cleanlist_async import (
     UnknownOutcomeError,
 )
 from cleanlist_async.sandbox import Fault
+from tests.support.cases import each_case
 from tests.support.clients import Served, respond, virtually
 from tests.support.modern_world import error_of, list_of, modern, sent
 
@@ -114,8 +114,8 @@ async def bought(here) -> int:
     return purchases(here)
 
 
-@pytest.mark.parametrize("fault", LOST)
-@pytest.mark.parametrize("purchase", PATHS)
+@each_case("fault", LOST)
+@each_case("purchase", PATHS)
 def test_a_lost_answer_is_asked_for_again_only_where_the_server_takes_it_once(purchase, fault):
     async def main(here):
         buyer = await buyer_of(here)
@@ -144,8 +144,8 @@ def test_a_lost_answer_is_asked_for_again_only_where_the_server_takes_it_once(pu
     modern(main, hit_rate=1.0, client_options={"request_timeout_s": 10.0})
 
 
-@pytest.mark.parametrize("fault", REFUSED)
-@pytest.mark.parametrize("purchase", PATHS)
+@each_case("fault", REFUSED)
+@each_case("purchase", PATHS)
 def test_proof_that_nothing_happened(purchase, fault):
     async def main(here):
         buyer = await buyer_of(here)
@@ -162,8 +162,8 @@ def test_proof_that_nothing_happened(purchase, fault):
     modern(main, hit_rate=1.0)
 
 
-@pytest.mark.parametrize("retries", [0, 4])
-@pytest.mark.parametrize("purchase", PATHS)
+@each_case("retries", [0, 4])
+@each_case("purchase", PATHS)
 def test_a_server_that_stays_away_leaves_the_outcome_unknown(purchase, retries):
     async def main(here):
         buyer = await buyer_of(here)
@@ -182,7 +182,7 @@ def test_a_server_that_stays_away_leaves_the_outcome_unknown(purchase, retries):
 QUOTE = {"quote_id": "q1", "estimated_cost": 1, "tool": "t", "sufficient": True, "row_count": 1}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("status", "code"),
     [
         (400, "quote_expired"),
@@ -260,7 +260,7 @@ def test_the_new_price_is_held_against_the_wall_too():
     assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize("cost", [None, "NaN", "much", 3.01, 4, "inf"])
+@each_case("cost", [None, "NaN", "much", 3.01, 4, "inf"])
 def test_a_price_that_is_none_or_too_high_is_not_bought(cost):
     server = Served(lambda request, number: respond(QUOTE | {"estimated_cost": cost}))
 

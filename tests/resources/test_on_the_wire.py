@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
+from tests.support.cases import each_case
 from tests.support.clients import KEY, Served, respond, virtually
 from tests.surface.specification import MODELS, SPECIFIED, sample
 
@@ -141,8 +140,8 @@ MOST = {
 CASES = [(name, *case) for table in (LEAST, MOST) for name, case in table.items()]
 
 
-@pytest.mark.parametrize("version", ["v2", "v1"])
-@pytest.mark.parametrize(("name", "group", "arguments", "options", "expected"), CASES)
+@each_case("version", ["v2", "v1"])
+@each_case(("name", "group", "arguments", "options", "expected"), CASES)
 def test_a_request_is_as_specified(version, name, group, arguments, options, expected):
     specified = SPECIFIED[name]
     ids = {"list_id": LIST, "workflow_id": LIST, "smart_agent_task_id": LIST}
@@ -171,7 +170,7 @@ def test_every_operation_is_here():
     assert set(LEAST) == set(SPECIFIED)
 
 
-@pytest.mark.parametrize("name", LEAST)
+@each_case("name", LEAST)
 def test_no_key_is_unknown_to_the_specification(name):
     model = SPECIFIED[name]["request_model"]
     expected = [case[3] for table in (LEAST, MOST) for n, case in table.items() if n == name]

@@ -9,6 +9,7 @@ import pytest
 
 from cleanlist_async import Contact, errors
 from cleanlist_async.facts import ENRICHMENT_TYPES
+from tests.support.cases import each_case
 from tests.support.clients import ACCEPTED, ADA, ANSWERS, GRACE, Served, outcome_of, respond, virtually
 
 
@@ -46,7 +47,7 @@ def test_without_a_webhook_none_is_sent():
     assert json.loads(request.body)["enrichment_type"] == "partial"
 
 
-@pytest.mark.parametrize("enrichment_type", ENRICHMENT_TYPES)
+@each_case("enrichment_type", ENRICHMENT_TYPES)
 def test_every_documented_type_is_sent(enrichment_type):
     _, (request,) = call(lambda public: public.submit_bulk([ADA], enrichment_type))
     assert json.loads(request.body)["enrichment_type"] == enrichment_type
@@ -58,10 +59,9 @@ def test_up_to_250_contacts_are_sent(count):
     assert len(json.loads(request.body)["contacts"]) == count
 
 
-@pytest.mark.parametrize(
+@each_case(
     "contacts",
     [[], (), iter(()), [ADA] * 251, itertools.repeat(ADA)],
-    ids=["list", "tuple", "iterator", "251", "endless"],
 )
 def test_none_and_more_than_250_are_refused_unsent(contacts):
     error, requests = call(lambda public: public.submit_bulk(contacts))
@@ -80,7 +80,7 @@ def test_invalid_contacts_are_named_unsent():
     assert requests == []
 
 
-@pytest.mark.parametrize("contacts", [ADA, Contact(**ADA), "text", b"bytes", 5, None])
+@each_case("contacts", [ADA, Contact(**ADA), "text", b"bytes", 5, None])
 def test_what_is_no_list_of_contacts_is_refused(contacts):
     error, requests = call(lambda public: public.submit_bulk(contacts))
     assert type(error) is errors.ConfigurationError
@@ -88,7 +88,7 @@ def test_what_is_no_list_of_contacts_is_refused(contacts):
     assert requests == []
 
 
-@pytest.mark.parametrize("enrichment_type", ["", "Partial", "everything", None, 7])
+@each_case("enrichment_type", ["", "Partial", "everything", None, 7])
 def test_an_unknown_type_is_refused_unsent(enrichment_type):
     error, requests = call(lambda public: public.submit_bulk([ADA], enrichment_type))
     assert type(error) is errors.ConfigurationError
@@ -104,7 +104,7 @@ def test_webhook_addresses(url):
     assert json.loads(request.body)["webhook_url"] == url
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "",
@@ -161,7 +161,7 @@ def test_ids_are_sent_as_they_are(identifier):
     assert request.query == {"workflow_id": identifier}
 
 
-@pytest.mark.parametrize("identifier", NO_IDS)
+@each_case("identifier", NO_IDS)
 def test_what_is_no_id_is_never_sent(identifier):
     for use in (
         lambda public: public.bulk_status(workflow_id=identifier),
@@ -203,14 +203,14 @@ def test_a_key_that_is_not_good_is_a_value_or_an_error():
     assert key.valid is False
 
 
-@pytest.mark.parametrize("body", [{}, {"credits": 5}, {"valid": True}, {"message": "hello"}, {"results": []}])
+@each_case("body", [{}, {"credits": 5}, {"valid": True}, {"message": "hello"}, {"results": []}])
 def test_what_is_no_status_is_not_taken_for_one(body):
     error, requests = call(lambda public: public.bulk_status(workflow_id="wf_1"), body)
     assert type(error) is errors.MalformedResponseError
     assert len(requests) == 5
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         {"status": "running"},

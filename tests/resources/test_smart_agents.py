@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async import ApprovalRequiredError, RequestValidationError
+from tests.support.cases import each_case
 from tests.support.modern_world import both_versions, error_of, last_body, list_of, modern
 
 
@@ -65,7 +66,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
+@each_case("case", WRONG)
 def test_what_the_server_would_refuse_is_not_sent(case):
     change, field = WRONG[case]
 

@@ -17,6 +17,7 @@ from cleanlist_async import (
     ids,
 )
 from cleanlist_async.models import enrichment, lead_lists, search, smart_agents
+from tests.support.cases import each_case
 from tests.support.clients import Served, respond, virtually
 from tests.support.modern_world import csv_of, error_of, last_body, list_of, modern, sent
 
@@ -249,7 +250,7 @@ def test_a_stale_quote_is_told_by_its_code_whether_with_400_or_409(status):
     assert len(server.requests) == 4
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("result", "found"),
     [
         ({"lead_id": "x", "status": "completed"}, True),

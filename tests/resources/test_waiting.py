@@ -14,6 +14,7 @@ from cleanlist_async import (
     WorkflowFailedError,
 )
 from cleanlist_async.sandbox import Fault, Shape
+from tests.support.cases import each_case
 from tests.support.clients import Served, respond, virtually
 from tests.support.modern_world import error_of, list_of, modern, sent
 from tests.support.virtual_sandbox import people
@@ -304,7 +305,7 @@ def test_every_bad_end_is_one(word):
     assert (error.status, error.billed) == (word, "unknown")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("told", "billed"),
     [
         ({"credits_charged": 0}, "no"),

@@ -42,7 +42,7 @@ def connect():
 @pytest.fixture
 def until():
     async def wait(condition):
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             while not condition():  # noqa: ASYNC110 - the server under test sets no event of ours
                 await anyio.sleep(0.005)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async.sandbox import Sandbox
+from tests.support.cases import each_case
 from tests.support.modern_caller import HEADER, ModernCaller, code, encoded, locations, table
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
@@ -106,7 +107,7 @@ async def test_400_for_a_file_that_does_not_fit(change, refusal):
             assert answer.json()["error"]["details"]["missing_columns"] == ["Mail"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("change", "where"),
     [
         ({"column_mapping": {}}, ("body", "column_mapping")),

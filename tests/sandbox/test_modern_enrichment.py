@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async.sandbox import Sandbox, Shape
+from tests.support.cases import each_case
 from tests.support.hand_clock import HandClock
 from tests.support.modern_caller import ModernCaller, code, locations
 
@@ -91,7 +92,7 @@ async def test_include_phone_means_the_phone_alone(asked, enrichment_type, held)
         assert (await status(http, run["workflow_id"]))["enrichment_type"] == enrichment_type
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("asked", "where"),
     [
         ({}, [("body",)]),

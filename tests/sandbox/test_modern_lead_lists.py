@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async.sandbox import Sandbox
+from tests.support.cases import each_case
 from tests.support.modern_caller import ModernCaller, code, locations
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
@@ -82,7 +83,7 @@ async def test_the_public_api_s_results_are_in_a_list_that_is_protected(connect,
         assert (await http.get(path)).json()["name"] == "Extension Leads"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "where"),
     [
         ({}, [("body", "name")]),
@@ -143,7 +144,7 @@ async def test_lists_come_in_pages_and_by_folder():
         assert [row["name"] for row in of_folder["lists"]] == ["F"]
 
 
-@pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "", "٣"])
+@each_case("cursor", ["x", "-1", "1.5", "", "٣"])
 async def test_a_malformed_cursor_is_400_everywhere(cursor):
     async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
         list_id = await http.made()
@@ -218,7 +219,7 @@ async def test_an_idempotency_key_replays_what_adding_answered():
         assert (first["added"], elsewhere["added"], elsewhere["list_id"]) == (2, 2, third)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         {},

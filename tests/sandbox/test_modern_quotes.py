@@ -7,6 +7,7 @@ import time
 import pytest
 
 from cleanlist_async.sandbox import Sandbox
+from tests.support.cases import each_case
 from tests.support.hand_clock import HandClock
 from tests.support.modern_caller import ModernCaller, code
 
@@ -33,7 +34,7 @@ async def test_an_estimate_signs_the_server_s_own_count():
         assert sandbox.ledger.credits_charged == 0
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("asked", "rows", "cost"),
     [
         ({"tool": "enrich_person"}, 1, 1),
@@ -72,7 +73,7 @@ async def test_every_tool_has_its_price(asked, rows, cost):
         assert (quote["row_count"], quote["estimated_cost"]) == (rows, cost)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "asked",
     [
         {"tool": "enrich_everything"},

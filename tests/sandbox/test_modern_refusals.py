@@ -6,6 +6,7 @@ import pytest
 
 from cleanlist_async.sandbox import Fault, Sandbox
 from cleanlist_async.sandbox.modern.scopes import ALL_SCOPES, SCOPE_OF
+from tests.support.cases import each_case
 from tests.support.modern_caller import ModernCaller, code, locations
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
@@ -118,7 +119,7 @@ async def test_every_refusal_has_a_request_id_of_its_own():
         assert {"code", "problem", "retryable", "docs_url", "request_id"} <= error.keys()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("status", "expected", "retryable"),
     [
         (410, "version_deprecated", False),

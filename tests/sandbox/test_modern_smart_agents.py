@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async.sandbox import Sandbox, Shape
+from tests.support.cases import each_case
 from tests.support.modern_caller import ModernCaller, code, locations, table
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
@@ -128,7 +129,7 @@ async def test_approval_is_required_for_all_of_more_than_500_leads():
         assert (await run(http, list_id, lead_scope="all", overwrite=True)).json()["estimated_cost"] == 500
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("change", "where"),
     [
         ({"column_name": ""}, "column_name"),

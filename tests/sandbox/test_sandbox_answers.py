@@ -7,6 +7,7 @@ import math
 import pytest
 
 from cleanlist_async.sandbox import Sandbox, Shape
+from tests.support.cases import each_case
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 
@@ -71,7 +72,7 @@ async def test_workflow_time_can_be_drawn(connect, people):
         assert sandbox.ledger.accepted_contacts()[0].charged_at == 1.0
 
 
-@pytest.mark.parametrize("enrichment_type", ["none", "partial", "phone_only", "full", "prospecting_only"])
+@each_case("enrichment_type", ["none", "partial", "phone_only", "full", "prospecting_only"])
 async def test_rows_charges_and_balance_agree_with_what_is_expected(connect, people, enrichment_type):
     contacts = people(60)
     async with done(credits=5000.0, seed=3) as sandbox, connect(sandbox) as http:

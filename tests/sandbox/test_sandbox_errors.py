@@ -9,6 +9,7 @@ import pytest
 
 from cleanlist_async.sandbox import Sandbox
 from cleanlist_async.sandbox.validation import INCOMPLETE
+from tests.support.cases import each_case
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 
@@ -23,7 +24,7 @@ KEY = "clapi_sandbox_0123456789abcdef"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1c2VyXzEifQ.c2lnbmF0dXJl"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "headers",
     [
         {},
@@ -140,7 +141,7 @@ async def test_each_documented_combination_is_accepted(connect, contact):
         assert (await http.submit([contact])).status_code == 200
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "loc"),
     [
         (b"", ["body"]),

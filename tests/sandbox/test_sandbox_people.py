@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async.contacts import API_FIELDS, Contact
 from cleanlist_async.sandbox import expected
 from cleanlist_async.sandbox.identity import identity_of
+from tests.support.cases import each_case
 
 contacts = st.dictionaries(st.sampled_from(API_FIELDS), st.text(max_size=12) | st.none())
 ADDRESS = re.compile(r"[a-z0-9]+\.[a-z0-9]+\.[0-9a-f]{12}@[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
@@ -82,7 +82,7 @@ PRICES = [
 ]
 
 
-@pytest.mark.parametrize(("enrichment_type", "half_full_price", "prices"), PRICES)
+@each_case(("enrichment_type", "half_full_price", "prices"), PRICES)
 def test_prices(enrichment_type, half_full_price, prices):
     results = many(enrichment_type, half_full_price=half_full_price)
     assert {result.credits for result in results} == prices

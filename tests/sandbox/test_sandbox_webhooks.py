@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 
@@ -135,7 +136,10 @@ async def test_deliveries_needs_a_workflow(connect, people):
 
 async def test_a_sandbox_that_stops_gives_up_its_deliveries(connect, people, until):
     sandbox = Sandbox(workflow_s=0.0, webhook_backoff_s=(3600, 3600))
-    async with sandbox, connect(sandbox) as http:
-        await http.submit(people(1), webhook_url="http://127.0.0.1:1/")
-        await until(lambda: sandbox.ledger.deliveries)
-    assert len(sandbox.ledger.deliveries) == 1
+    tasks = asyncio.all_tasks()
+    with anyio.fail_after(60):
+        async with sandbox, connect(sandbox) as http:
+            await http.submit(people(1), webhook_url="http://127.0.0.1:1/")
+            await until(lambda: sandbox.ledger.deliveries)
+    assert [(one.attempt, one.delivered) for one in sandbox.ledger.deliveries] == [(1, False)]
+    assert asyncio.all_tasks() == tasks

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from random import Random
+
+import anyio
 
 from cleanlist_async import CleanlistError
-from tests.support.virtual_sandbox import check_against_ledger
+from tests.support.virtual_sandbox import check_against_ledger, people
 
 PATIENT_S = 3_600.0
 
@@ -44,14 +47,51 @@ def check_own_results(here, contacts, got, enrichment_type="partial"):
     check_against_ledger(here, results, enrichment_type)
 
 
+async def come_and_go(here, seed, count=1_000):
+    """Let *count* callers come who stay, and as many who are cancelled at random instants.
+
+    Half of those who left come again. Returns the contacts (of those who stay at even places), what each
+    caller got, and how many were cancelled.
+    """
+    rng, contacts, cancelled = Random(seed), people(2 * count), 0
+
+    async def come(contact):
+        await anyio.sleep(rng.uniform(0, 20))
+        return await here.client.enrich_one(contact, deadline_s=PATIENT_S)
+
+    async def come_and_leave(contact):
+        nonlocal cancelled
+        await anyio.sleep(rng.uniform(0, 20))
+        with anyio.move_on_after(rng.choice([0, 0.05, 0.1, rng.uniform(0, 30)])):
+            return await here.client.enrich_one(contact, deadline_s=PATIENT_S)
+        cancelled += 1
+        if rng.random() < 0.5:
+            return None
+        return await come(contact)  # as one whose connection broke does
+
+    visits = [come, come_and_leave] * count
+    tasks = [asyncio.ensure_future(visit(one)) for visit, one in zip(visits, contacts, strict=True)]
+    got = await outcomes(tasks)
+    await here.client.drain()
+    await anyio.sleep(120)  # until every token has come back
+    return contacts, got, cancelled
+
+
+def leaks(here):
+    """Who is still in line, and what is still out, on the wire or remembered."""
+    statistics, batcher = here.client.statistics(), here.client._batcher()
+    counts = {
+        "waiting": statistics.waiting,
+        "waiting in enrich_one": statistics.enrich_one.waiting,
+        "tokens": sum(bucket.in_flight for bucket in statistics.buckets),
+        "waiting in the limiter": here.client._pipeline.limiter.waiting(),
+        "batches on the wire": len(batcher._under_way),
+        "next batches": sum(lane.next_batch is not None for lane in batcher._lanes.values()),
+        "callers": batcher._callers,
+    }
+    return {what: count for what, count in counts.items() if count}
+
+
 def check_nothing_leaks(here):
     """Nobody is in line, no token is out, nothing is on the wire, and nothing is remembered."""
-    statistics = here.client.statistics()
-    assert statistics.waiting == 0
-    assert statistics.enrich_one.waiting == 0
-    assert [bucket.in_flight for bucket in statistics.buckets] == [0] * len(statistics.buckets)
-    assert here.client._pipeline.limiter.waiting() == 0
-    batcher = here.client._batcher()
-    assert not batcher._under_way
-    assert batcher._callers == 0
-    assert all(lane.next_batch is None for lane in batcher._lanes.values())
+    assert leaks(here) == {}

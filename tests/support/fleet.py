@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
@@ -57,6 +59,8 @@ class Fleet:
     ends_at: float
     work: Callable[..., None] | None = None
     """What each worker does, with the limiter of others."""
+    calls: int | None = None
+    """Answered calls after which a worker ends, before `ends_at`."""
     workers: list[BaseProcess] = field(default_factory=list)
     counts: list[Connection] = field(default_factory=list)
 
@@ -65,7 +69,7 @@ class Fleet:
         ours, theirs = _CONTEXT.Pipe(duplex=False)
         keys = self.keys[number % len(self.keys)]
         worker = _CONTEXT.Process(
-            target=self.work or _work,
+            target=self.work or partial(_work, calls=self.calls),
             args=(self.make_limiter, keys, self.base_url, self.starts_at, self.ends_at, theirs),
             daemon=True,
         )
@@ -104,18 +108,21 @@ def _work(
     starts_at: float,
     ends_at: float,
     told: Connection,
+    *,
+    calls: int | None = None,
 ) -> None:
     async def main() -> int:
         sent = 0
+        places = iter(range(calls)) if calls is not None else count()
 
         async def call(client: AsyncCleanlist) -> None:
             nonlocal sent
-            while time.monotonic() < ends_at:
-                try:
+            for _ in places:
+                if time.monotonic() >= ends_at:
+                    return
+                with suppress(CleanlistError):
                     await client.public.validate_key()
-                except CleanlistError:
-                    continue
-                sent += 1
+                    sent += 1
 
         options = {"organization": "acme", "base_url": base_url, "limiter": make_limiter()}
         async with AsyncCleanlist(keys, **options) as client:  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from random import Random
 from cleanlist_async import Contact
 from cleanlist_async.models.rows import EnrichmentRow
 
-FIRST = "Robert William Margaret Katherine Michael Elizabeth James Ada Grace Wei Maria Jörg Linus Olga Sven".split()
+FIRST = ["Robert", "William", "Margaret", "Katherine", "Michael", "Elizabeth", "James", "Ada", "Grace", "Wei", "Maria", "Jörg", "Linus", "Olga", "Sven"]
 SHORT = {
     "Robert": "Bob",
     "William": "Bill",
@@ -118,7 +118,7 @@ def _people(rng: Random, population: Population, count: int) -> list[Person]:
 
 
 def _letters(number: int) -> str:
-    return "".join("ba ke di fo gu la me ni po tu".split()[int(digit)] for digit in str(number))
+    return "".join(["ba", "ke", "di", "fo", "gu", "la", "me", "ni", "po", "tu"][int(digit)] for digit in str(number))
 
 
 def _contact(rng: Random, population: Population, person: Person, style: str) -> Contact:

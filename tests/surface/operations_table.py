@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from cleanlist_async.resources.groups import OPERATIONS
@@ -28,6 +29,7 @@ def methods() -> dict[str, str]:
     }
 
 
+@cache
 def tests() -> dict[str, str]:
     """The first test of each operation: one marked ``@pytest.mark.operation("name")``."""
     found: dict[str, str] = {}

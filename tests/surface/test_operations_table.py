@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 
-import pytest
-
 from cleanlist_async.resources import groups
+from tests.support.cases import each_case
 from tests.surface import operations_table
 from tests.surface.specification import OURS, SPECIFIED
 
@@ -24,7 +23,7 @@ def test_there_are_24_operations_and_no_others_here():
     assert set(OURS) == set(SPECIFIED) | PROVISIONAL
 
 
-@pytest.mark.parametrize("name", SPECIFIED)
+@each_case("name", SPECIFIED)
 def test_each_is_where_it_is_specified(name):
     operation, specified = OURS[name], SPECIFIED[name]
     assert (operation.method, "/api/v2" + operation.path) == (specified["method"], specified["path"])
@@ -32,13 +31,13 @@ def test_each_is_where_it_is_specified(name):
     assert inspect.getdoc(method_of(name))
 
 
-@pytest.mark.parametrize("name", SPECIFIED)
+@each_case("name", SPECIFIED)
 def test_what_may_cost_is_never_taken_for_safe(name):
     costs = bool({"quote", "async"} & set(SPECIFIED[name].get("behaviour", ())))
     assert (OURS[name].retry == "conditional") == costs
 
 
-@pytest.mark.parametrize("name", [*SPECIFIED, *sorted(PROVISIONAL)])
+@each_case("name", [*SPECIFIED, *sorted(PROVISIONAL)])
 def test_each_has_a_test_that_calls_its_method(name):
     file, test = operations_table.tests()[name].split("::")
     (path,) = (operations_table.ROOT / "tests").rglob(file)

@@ -31,6 +31,7 @@ def nothing(_workflow, _token, _body):
     return []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("median_s", [20.0, 300.0])
 def test_ten_thousand_contacts_take_at_most_four_status_requests(median_s):
     async def main(here, receiver, _courier):
@@ -320,6 +321,7 @@ def told(results):
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     shape=SHAPES,

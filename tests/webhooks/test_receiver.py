@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cleanlist_async import FileMailbox, facts
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.store import MemoryEventStore
+from tests.support.cases import each_case
 from tests.webhooks.couriers import JSON_TYPE, PUBLIC_URL, changed, token_in
 
 SECRET = "a-secret-of-all-workers"
@@ -131,7 +132,7 @@ NOT_BELIEVED = {
 }
 
 
-@pytest.mark.parametrize("fields", NOT_BELIEVED.values(), ids=NOT_BELIEVED.keys())
+@each_case("fields", NOT_BELIEVED.values())
 def test_what_is_not_all_ours_is_only_a_hint(fields):
     desk = Desk()
     assert desk.post(changed(EVENT, **fields)) == 204
@@ -247,7 +248,7 @@ def test_ten_thousand_forged_tokens_reach_nobody():
     assert desk.counts(received=0, refused=10_000)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content_type", "status"),
     [
         ("application/json", 204),
@@ -269,7 +270,7 @@ def test_json_only(content_type, status):
     assert desk.believed == (status == 204)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b"",
@@ -291,7 +292,6 @@ def test_json_only(content_type, status):
         EVENT[:-1],
         EVENT + b"x",
     ],
-    ids=lambda body: repr(body[:20]),
 )
 def test_what_is_no_event_is_malformed(body):
     desk = Desk()

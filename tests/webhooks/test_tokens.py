@@ -13,6 +13,7 @@ from cleanlist_async import ConfigurationError
 from cleanlist_async.redact import Secret
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.tokens import new_submission_id, submission_of, token_of
+from tests.support.cases import each_case
 from tests.webhooks.couriers import PUBLIC_URL
 
 SECRET = "a secret of all workers".replace(" ", "-")
@@ -110,7 +111,7 @@ def test_the_secret_is_in_no_repr_and_in_no_pickle():
         pickle.dumps(receiver)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "http://app.example/hooks",

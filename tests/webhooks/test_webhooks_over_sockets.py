@@ -97,7 +97,8 @@ async def test_an_event_that_reaches_another_worker_finds_the_one_that_waits(tmp
         await sandbox.settle()
         check_one_result_each(report.results, contacts[:500])
         assert sandbox.ledger.requests_of("/enrich/status") == []
-        assert other.statistics().passed_on == mine.statistics().believed == 3
+        assert mine.statistics().believed == 3
+        assert other.statistics().passed_on >= 3  # an event may be delivered more than once
         assert not sandbox.ledger.duplicates()
 
 
@@ -115,7 +116,8 @@ async def test_an_event_of_a_job_that_reaches_another_worker_finds_the_job(tmp_p
             assert job.verify() == []
         assert report.status.state == "complete"
         await sandbox.settle()
-        assert other.statistics().passed_on == len(sandbox.ledger.requests_of("/enrich/bulk")) == 3
+        assert len(sandbox.ledger.requests_of("/enrich/bulk")) == 3
+        assert other.statistics().passed_on >= 3  # an event may be delivered more than once
         assert not sandbox.ledger.duplicates()
 
 

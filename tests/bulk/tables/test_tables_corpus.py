@@ -10,6 +10,7 @@ import pytest
 from awkward_files import READABLE, REFUSED, Readable, Refused
 
 from cleanlist_async.bulk.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
+from tests.support.cases import each_case
 
 WIDTH = len(ENRICHMENT_COLUMNS)
 
@@ -25,7 +26,7 @@ def test_the_corpus_is_large_and_its_names_are_unique():
     assert len(names) == len(set(names)) >= 120
 
 
-@pytest.mark.parametrize("case", READABLE, ids=lambda case: case.name)
+@each_case("case", READABLE)
 def test_is_read_exactly(case, tmp_path):
     table = ContactTable.open(save(tmp_path, case), **case.options)
     rows = list(table.rows())
@@ -40,7 +41,7 @@ def test_is_read_exactly(case, tmp_path):
     assert len(table.notes) == (1 if case.note else 0), "a second pass counts nothing twice"
 
 
-@pytest.mark.parametrize("case", READABLE, ids=lambda case: case.name)
+@each_case("case", READABLE)
 def test_is_written_back_with_the_same_cells(case, tmp_path):
     path = save(tmp_path, case)
     table = ContactTable.open(path, **case.options)
@@ -69,7 +70,7 @@ def padded(rows, width):
     return [(*row, *[""] * (width - len(row))) for row in rows]
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+@each_case("case", REFUSED)
 def test_is_refused_by_name(case, tmp_path):
     path = save(tmp_path, case)
     with pytest.raises(TableError) as caught:

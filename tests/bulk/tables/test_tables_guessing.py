@@ -5,6 +5,7 @@ import pytest
 from cleanlist_async.bulk.tables import ContactTable, TableError, guess_columns
 from cleanlist_async.bulk.tables.values import company_domain, split_name
 from cleanlist_async.headers import addressable, known_as
+from tests.support.cases import each_case
 
 URL = "https://www.linkedin.com/in/jane"
 PAGE = "https://www.linkedin.com/company/acme"
@@ -232,13 +233,13 @@ EXPORTS = {
 }
 
 
-@pytest.mark.parametrize("name", EXPORTS)
+@each_case("name", EXPORTS)
 def test_guesses(name):
     headers, row, expected = EXPORTS[name]
     assert guessed(headers, row) == expected
 
 
-@pytest.mark.parametrize("name", ["apollo", "hubspot", "salesforce", "evaboot", "german", "french"])
+@each_case("name", ["apollo", "hubspot", "salesforce", "evaboot", "german", "french"])
 def test_guesses_by_header_alone(name):
     headers, _, expected = EXPORTS[name]
     assert guessed(headers) == expected
@@ -256,7 +257,7 @@ def test_of_two_equal_headers_neither_is_guessed_unless_their_values_are_the_sam
     assert guess_columns(["Email", "E-Mail"], [["", "a@b.co"]])["email"].column == 1
 
 
-@pytest.mark.parametrize(
+@each_case(
     "header",
     [
         "First Name",
@@ -286,7 +287,7 @@ def test_addressable_names():
     assert addressable(["Email", "Email", "Email"]) == ("Email", "Email (2)", "Email (3)")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("given", "expected"),
     [
         ("https://www.acme.com/about", "acme.com"),
@@ -310,7 +311,7 @@ def test_company_domain(given, expected):
     assert company_domain(given) == expected
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("given", "expected"),
     [
         ("Jane Doe", ("Jane", "Doe")),

@@ -111,6 +111,7 @@ def test_a_guarded_cell_never_leads_with_a_formula_sign(value):
     assert phone[:1] != "+" or set(phone) <= set("+0123456789 ().;x-")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extension", ["csv", "jsonl"])
 def test_memory_stays_flat(extension, tmp_path):
     def peak(rows: int) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from cleanlist_async.bulk.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
 from cleanlist_async.bulk.tables import part_file as part_file_module
+from tests.support.cases import each_case
 
 INPUT = "Email,Note\na@b.co,one\nc@d.co,two\ne@f.co,three\n"
 
@@ -226,8 +227,8 @@ LEADS = [
 ]
 
 
-@pytest.mark.parametrize("lead", LEADS)
-@pytest.mark.parametrize("extension", ["csv", "tsv"])
+@each_case("lead", LEADS)
+@each_case("extension", ["csv", "tsv"])
 def test_no_enrichment_is_a_formula(lead, extension, tmp_path):
     source = tmp_path / f"in.{extension}"
     source.write_text("Email\n=mine\n", newline="")
@@ -354,7 +355,7 @@ def test_nested_json_becomes_text_in_csv(tmp_path):
     assert row.cells[:5] == ("a@b.co", '["x", 1.50, null, true]', '{"k": 1}', "false", "")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("given", "target", "delimiter"),
     [
         (";", "out.csv", ";"),
