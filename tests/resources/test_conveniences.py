@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from cleanlist_async import BudgetExceededError, ConfigurationError, InsufficientCreditsError
