@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_credits
+from cleanlist_async.checks import check_credits, optional
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 
@@ -29,8 +29,7 @@ class Budget:
                 f"max_credits cannot bound {enrichment_type!r}, which costs a credit per discovered contact.",
                 fix="Leave max_credits out, or choose another enrichment_type.",
             )
-        if max_credits is not None:
-            check_credits(max_credits)
+        optional(check_credits, "max_credits", max_credits)
         self.max_credits = max_credits
         self.per_contact = worst_case or 0
         self.reserved = 0.0

@@ -6,10 +6,10 @@ import math
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
@@ -55,6 +55,11 @@ def wrong(name: str, expected: str, value: object, *, fix: str | None = None) ->
     return ConfigurationError(f"{name} must be {expected}, not {shown(value)}.", fix=fix)
 
 
+def is_any(value: object, *kinds: type) -> bool:
+    """Whether *value* is an instance of one of *kinds*. Type checkers do not narrow it, to items unknown."""
+    return isinstance(value, kinds)
+
+
 def is_encodable(text: str) -> bool:
     """Whether *text* can be sent: one with half a surrogate pair cannot."""
     try:
@@ -62,6 +67,12 @@ def is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def optional(check: Callable[..., object], name: str, value: object, *rest: object) -> None:
+    """Apply *check*, unless the argument was left out."""
+    if value is not None:
+        check(name, value, *rest)
 
 
 # -- kinds of arguments ----------------------------------------------------------------------------
@@ -102,7 +113,7 @@ def check_seconds(name: str, value: object) -> None:
     check_number(name, value, "a number of seconds", above=0, may_be_infinite=True)
 
 
-def check_credits(value: object, name: str = "max_credits") -> None:
+def check_credits(name: str, value: object) -> None:
     """Check a limit in credits."""
     check_number(name, value, "a number of credits", at_least=0)
 
@@ -146,15 +157,13 @@ def checked_id(name: str, value: object) -> str:
 
 def checked_path(name: str, value: object) -> Path:
     """Return the path of a file."""
-    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    if not isinstance(path, str):
-        raise wrong(name, "the path of a file", value)
     try:
-        is_sound = Path(path).name.strip() != "" and b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        is_sound = False
+        path = os.fspath(cast("str", value))
+        is_sound = is_any(path, str) and Path(path).name.strip() and b"\0" not in os.fsencode(path)
+    except (TypeError, UnicodeEncodeError):
+        path, is_sound = "", False
     if not is_sound:
-        raise wrong(name, "the path of a file", path)
+        raise wrong(name, "the path of a file", path or value)
     return Path(path)
 
 
@@ -206,10 +215,10 @@ def check_contacts(contacts: object, *kinds: type, name: str = "contacts") -> No
     if is_frame(contacts):
         fix = 'Pass df.to_dict("records") of a pandas DataFrame, df.to_dicts() of a polars one.'
         raise wrong(name, expected, contacts, fix=fix)
-    if isinstance(contacts, set | frozenset):
+    if is_any(contacts, set, frozenset):
         raise wrong(name, "in an order, which their results keep", contacts, fix="Pass a list.")
-    is_one = isinstance(contacts, Contact | Mapping | str | bytes | bytearray | memoryview)
-    if is_one or isclass(contacts) or not isinstance(contacts, kinds):
+    is_one = is_any(contacts, Contact, Mapping, str, bytes, bytearray, memoryview)
+    if is_one or isclass(contacts) or not is_any(contacts, *kinds):
         raise wrong(name, expected, contacts, fix="For one contact, pass a list of one.")
 
 
@@ -222,8 +231,7 @@ def is_frame(value: object) -> bool:
 def checked_options(options: CallOptions) -> CallOptions:
     """Return *options*."""
     check_seconds("request_timeout_s", options.request_timeout_s)
-    if options.deadline_s is not None:
-        check_seconds("deadline_s", options.deadline_s)
+    optional(check_seconds, "deadline_s", options.deadline_s)
     check_whole("max_retries", options.max_retries)
     check_choice("pace", options.pace, ("auto", "burst", "smooth"))
     return options

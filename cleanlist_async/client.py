@@ -22,6 +22,7 @@ from cleanlist_async.checks import (
     checked_deadline,
     checked_options,
     checked_path,
+    optional,
 )
 from cleanlist_async.credentials import find_credentials
 from cleanlist_async.errors import JSON, ConfigurationError
@@ -137,25 +138,18 @@ class AsyncCleanlist:
         if limiter is not None and rate_limits is not None:
             raise ConfigurationError("limiter brings its own rate limits: give it or rate_limits, not both.")
         check_choice("api_version", api_version, facts.MODERN_PREFIXES)
-        for name, given, kind in (
-            ("rate_limits", rate_limits, RateLimits),
-            ("limiter", limiter, RateLimiter),
-        ):
-            if given is not None:
-                check_instance(name, given, kind)
-        if organization is not None:
-            check_text("organization", organization)
-        if on_event is not None:
-            check_function("on_event", on_event)
-        if webhooks is not None:
-            _check_receiver(webhooks)
+        optional(check_instance, "rate_limits", rate_limits, RateLimits)
+        optional(check_instance, "limiter", limiter, RateLimiter)
+        optional(check_text, "organization", organization)
+        optional(check_function, "on_event", on_event)
+        optional(_check_receiver, "webhooks", webhooks)
         self._api_version: ApiVersion = api_version
         self._options = checked_options(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
         check_whole("max_queued", max_queued, "a number of contacts", at_least=1)
         base_url = check_base_url(
-            (os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL)
-            if base_url is None
-            else base_url
+            base_url
+            if base_url is not None
+            else os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
         )
         self._base_url = base_url
         names, route = _route(secrets, organization, base_url)
@@ -516,10 +510,10 @@ class AsyncCleanlist:
         )
 
 
-def _check_receiver(webhooks: object) -> None:
+def _check_receiver(name: str, webhooks: object) -> None:
     from cleanlist_async.webhooks.receiver import WebhookReceiver  # noqa: PLC0415  # see _open_bulk
 
-    check_instance("webhooks", webhooks, WebhookReceiver)
+    check_instance(name, webhooks, WebhookReceiver)
 
 
 def _route(

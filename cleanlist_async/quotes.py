@@ -6,7 +6,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from cleanlist_async.checks import check_credits
+from cleanlist_async.checks import check_credits, optional
 from cleanlist_async.errors import (
     BudgetExceededError,
     ConfigurationError,
@@ -59,15 +59,14 @@ def check_price_is_known(quote_id: str | Quote | None, max_credits: float | None
             "This spends credits: give quote_id or max_credits, and not both.",
             fix="max_credits lets the client ask for the price, and buy at up to so many credits.",
         )
-    if max_credits is not None:
-        check_credits(max_credits)
+    optional(check_credits, "max_credits", max_credits)
 
 
 def check_price(cost: float | None, max_credits: float | None) -> None:
     """Raise BudgetExceededError where a documented price, at most *cost* credits, is beyond *max_credits*."""
     if max_credits is None:
         return
-    check_credits(max_credits)
+    check_credits("max_credits", max_credits)
     if cost is None or not cost <= max_credits:
         raise _over_budget(cost, max_credits, "call can cost")
 

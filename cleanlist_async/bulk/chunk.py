@@ -19,6 +19,7 @@ from cleanlist_async.checks import (
     check_function,
     check_webhook_url,
     check_whole,
+    optional,
 )
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
@@ -44,8 +45,7 @@ class RunSpec:
         check_webhook_url(self.webhook_url)
         check_choice("dedupe", self.dedupe, get_args(Dedupe))
         check_whole("max_open_workflows", self.max_open_workflows, at_least=1)
-        if self.progress is not None:
-            check_function("progress", self.progress)
+        optional(check_function, "progress", self.progress)
         Budget(self.max_credits, self.enrichment_type)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sized
+from typing import cast
 
 from cleanlist_async.bulk.chunk import RunSpec
 from cleanlist_async.bulk.collect import Collector
@@ -12,7 +13,7 @@ from cleanlist_async.bulk.run import BulkRun
 from cleanlist_async.bulk.settle import never_read
 from cleanlist_async.bulk.stream import ResultStream
 from cleanlist_async.calls import CallOptions
-from cleanlist_async.checks import a_type, check_contacts, check_enrichment_type, wrong
+from cleanlist_async.checks import a_type, check_contacts, check_enrichment_type, is_any, wrong
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.pipeline import Pipeline
@@ -99,14 +100,14 @@ def _checked_source(contacts: ContactSource) -> ContactSource:
     return contacts
 
 
-def _checked_pending(pending: Iterable[EnrichmentResult]) -> list[EnrichmentResult]:
+def _checked_pending(pending: object) -> list[EnrichmentResult]:
     expected = "an iterable of EnrichmentResult"
     if isinstance(pending, EnrichmentReport):
         raise wrong("pending", expected, pending, fix="Pass its pending results: report.pending.")
-    if isinstance(pending, str | bytes | Mapping) or not isinstance(pending, Iterable):
+    if is_any(pending, str, bytes, Mapping) or not is_any(pending, Iterable):
         raise wrong("pending", expected, pending)
-    results = list(pending)
+    results = list(cast("Iterable[EnrichmentResult]", pending))
     for result in results:
-        if not isinstance(result, EnrichmentResult):
+        if not isinstance(result, EnrichmentResult):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"pending must be {expected}; {a_type(result)} is in it.")
     return results

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-from cleanlist_async.checks import check_methods
+from cleanlist_async.checks import check_methods, optional
 from cleanlist_async.events import (
     AttemptFinished,
     CallFinished,
@@ -52,8 +52,7 @@ class OpenTelemetry:
     """
 
     def __init__(self, tracer_provider: TracerProvider | None = None) -> None:
-        if tracer_provider is not None:
-            check_methods("tracer_provider", tracer_provider, "get_tracer")
+        optional(check_methods, "tracer_provider", tracer_provider, "get_tracer")
         self._tracer = get_tracer("cleanlist_async", tracer_provider=tracer_provider)
         self._spans: dict[int, Span] = {}
 

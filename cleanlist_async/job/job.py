@@ -24,6 +24,7 @@ from cleanlist_async.checks import (
     check_whole,
     checked_id,
     is_encodable,
+    optional,
 )
 from cleanlist_async.errors import (
     ConfigurationError,
@@ -216,8 +217,7 @@ class Job:
         return JobReport(self.status(), self.unknown(), engine.outcome.stopped_by)
 
     async def _start(self, *, wants_results: bool, only_pilot: bool = False) -> Engine:
-        if self.on_progress is not None:
-            check_function("on_progress", self.on_progress)
+        optional(check_function, "on_progress", self.on_progress)
         async with self._turn:
             await self._take_over()
             await self._pipeline.root.ensure()
@@ -446,8 +446,7 @@ class Job:
         check_text("actor", actor)
         for name, is_chosen in (("absent", absent), ("resubmit", resubmit), ("abandon", abandon)):
             check_flag(name, is_chosen)
-        if accepted is not None:
-            checked_id("accepted", accepted)
+        optional(checked_id, "accepted", accepted)
         given: dict[Decision, bool] = {
             "accepted": accepted is not None,
             "absent": absent,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias, cast
 
 from cleanlist_async.bulk.tables import ContactTable
-from cleanlist_async.checks import a_type, check_contacts, checked_path
+from cleanlist_async.checks import a_type, check_contacts, checked_path, is_any
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.identity import ContactLike
 
@@ -46,7 +46,7 @@ class Source:
 
 
 def _checked(given: object) -> Iterable[ContactLike]:
-    if isinstance(given, Iterator):
+    if is_any(given, Iterator):
         raise ConfigurationError(
             f"source is read more than once, and {a_type(given)} can be read only once.",
             fix="Pass a file, a list, or an object whose __iter__ begins anew.",

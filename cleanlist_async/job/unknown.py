@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_credits, check_function, wrong
+from cleanlist_async.checks import check_credits, check_function, optional, wrong
 from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.records import ChunkRow, Decision, Header
@@ -60,8 +60,7 @@ class UnknownPolicy:
             check_function("on_unknown", self.on_unknown)
         elif not isinstance(self.on_unknown, str) or self.on_unknown not in {"hold", "resubmit"}:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise wrong("on_unknown", "'hold', 'resubmit' or a function", self.on_unknown)
-        if self.max_duplicate_credits is not None:
-            check_credits(self.max_duplicate_credits, "max_duplicate_credits")
+        optional(check_credits, "max_duplicate_credits", self.max_duplicate_credits)
         if (self.on_unknown == "resubmit") != (self.max_duplicate_credits is not None):
             raise ConfigurationError(
                 "on_unknown='resubmit' goes with max_duplicate_credits: what it may cost to buy again."

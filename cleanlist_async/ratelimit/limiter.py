@@ -13,7 +13,14 @@ from os import PathLike
 from random import Random
 from typing import Literal, Self, TypeAlias, get_args
 
-from cleanlist_async.checks import check_choice, check_function, check_instance, check_methods, checked_path
+from cleanlist_async.checks import (
+    check_choice,
+    check_function,
+    check_instance,
+    check_methods,
+    checked_path,
+    optional,
+)
 from cleanlist_async.ratelimit.buckets import BucketState, Lease, Route
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
@@ -99,8 +106,7 @@ class RateLimiter:
     ) -> None:
         check_function("clock", clock)
         _check(limits, clock, rng)
-        if store is not None:
-            check_methods("store", store, "dispatcher", "answered")
+        optional(check_methods, "store", store, "dispatcher", "answered")
         self.store = MemoryStore(limits or RateLimits()) if store is None else store
         self.limits = self.store.limits
         self.clock = clock
@@ -260,8 +266,6 @@ class RateLimiter:
 
 
 def _check(limits: object, clock: object, rng: object) -> None:
-    for name, value, kind in (("limits", limits, RateLimits), ("rng", rng, Random)):
-        if value is not None:
-            check_instance(name, value, kind)
-    if clock is not None:
-        check_function("clock", clock)
+    optional(check_instance, "limits", limits, RateLimits)
+    optional(check_instance, "rng", rng, Random)
+    optional(check_function, "clock", clock)

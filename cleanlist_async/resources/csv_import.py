@@ -8,7 +8,7 @@ from hashlib import sha256
 from uuid import uuid4
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_choice, check_credits, check_flag
+from cleanlist_async.checks import check_choice, check_credits, check_flag, optional
 from cleanlist_async.csv_parts import CsvPart, CsvParts, split_csv
 from cleanlist_async.errors import BudgetExceededError, CleanlistError, ConfigurationError
 from cleanlist_async.facts import CsvField, PersonType
@@ -122,10 +122,8 @@ def purchase_of(
 ) -> Purchase | None:
     """Return what to buy; None to buy nothing. Raises ConfigurationError when only half of it is said."""
     check_flag("dispatch_enrichment", dispatch_enrichment)
-    if enrichment_type is not None:
-        check_choice("enrichment_type", enrichment_type, facts.PERSON_TYPES)
-    if max_credits is not None:
-        check_credits(max_credits)
+    optional(check_choice, "enrichment_type", enrichment_type, facts.PERSON_TYPES)
+    optional(check_credits, "max_credits", max_credits)
     if not dispatch_enrichment:
         if enrichment_type is not None or max_credits is not None:
             raise ConfigurationError(

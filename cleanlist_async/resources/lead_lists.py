@@ -13,7 +13,7 @@ from uuid import uuid4
 import anyio
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_text, checked_id, checked_path
+from cleanlist_async.checks import check_text, checked_id, checked_path, optional
 from cleanlist_async.errors import CleanlistError, ConfigurationError, ConflictError, NotFoundError
 from cleanlist_async.facts import CsvField, PersonType
 from cleanlist_async.ids import CohortId, WorkflowId
@@ -281,8 +281,7 @@ class LeadLists(ModernGroup):
         was imported the report comes back, with the error in ``stopped_by``.
         """
         checked_id("list_id", list_id)
-        if idempotency_key is not None:
-            check_text("idempotency_key", idempotency_key)
+        optional(check_text, "idempotency_key", idempotency_key)
         purchase = purchase_of(enrichment_type, max_credits, dispatch_enrichment=dispatch_enrichment)
         data = source if isinstance(source, bytes) else await _read(checked_path("source", source))
         split = split_for_import(data, column_mapping, purchase)

@@ -11,7 +11,7 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call, CallOptions, Operation
-from cleanlist_async.checks import check_function, check_seconds, checked_id
+from cleanlist_async.checks import check_function, check_seconds, checked_id, optional
 from cleanlist_async.decode import salvage_workflow_id
 from cleanlist_async.errors import (
     Billed,
@@ -89,8 +89,7 @@ class ModernGroup:
     ) -> S:
         """Return the final answer to *question*, asked with the key that started the work."""
         check_seconds("timeout_s", timeout_s)
-        if progress is not None:
-            check_function("progress", progress)
+        optional(check_function, "progress", progress)
         pipeline = self._session.pipeline
         known = pipeline.origin(id_)
         now = pipeline.limiter.clock()

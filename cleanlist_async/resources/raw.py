@@ -10,7 +10,15 @@ from urllib.parse import unquote
 
 from cleanlist_async import facts
 from cleanlist_async.calls import Call, Operation
-from cleanlist_async.checks import check_choice, check_flag, check_instance, check_text, is_encodable, shown
+from cleanlist_async.checks import (
+    check_choice,
+    check_flag,
+    check_instance,
+    check_text,
+    is_encodable,
+    optional,
+    shown,
+)
 from cleanlist_async.errors import JSON, ConfigurationError
 from cleanlist_async.redact import one_line
 from cleanlist_async.transport import Params
@@ -30,8 +38,7 @@ def raw_call(
     check_choice("method", method, _METHODS)
     check_text("path", path)
     _check_params(params)
-    if idempotent is not None:
-        check_flag("idempotent", idempotent)
+    optional(check_flag, "idempotent", idempotent)
     steps = unquote(path).split("/")
     if not _PATH.fullmatch(path) or ".." in steps or "." in steps:
         raise ConfigurationError(
@@ -55,9 +62,10 @@ def raw_call(
 def _check_params(params: object) -> None:
     check_instance("params", params, Mapping)
     for name, value in cast("Mapping[object, object]", params).items():
-        texts = [value] if isinstance(value, str) or not isinstance(value, Sequence) else list(value)
+        is_several = isinstance(value, Sequence) and not isinstance(value, str)
+        texts: list[object] = list(cast("Sequence[object]", value)) if is_several else [value]
         if not all(isinstance(text, str) and is_encodable(text) for text in (name, *texts)):
-            raise ConfigurationError(f"params maps names to texts or lists of texts, not to {shown(value)}.")
+            raise ConfigurationError("params must map names to texts, or to lists of texts.")
 
 
 def _as_it_is(answer: JSON) -> JSON:

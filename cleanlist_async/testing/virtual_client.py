@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_instance
+from cleanlist_async.checks import check_instance, optional
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.events import Listener
 from cleanlist_async.facts import ApiVersion
@@ -42,8 +42,7 @@ class VirtualCleanlist(AsyncCleanlist):
         max_queued: int = facts.MAX_QUEUED_CONTACTS,
     ) -> None:
         check_instance("network", network, MemoryNetwork)
-        if rate_limits is not None:
-            check_instance("rate_limits", rate_limits, RateLimits)
+        optional(check_instance, "rate_limits", rate_limits, RateLimits)
         if limiter is None:
             limiter = RateLimiter(rate_limits, clock=asyncio.get_running_loop().time)
             rate_limits = None

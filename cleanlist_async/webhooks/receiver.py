@@ -11,7 +11,14 @@ from typing import Final, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_choice, check_methods, check_webhook_url, check_whole, wrong
+from cleanlist_async.checks import (
+    check_choice,
+    check_methods,
+    check_webhook_url,
+    check_whole,
+    optional,
+    wrong,
+)
 from cleanlist_async.decode import is_large
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events import OpenFailures
@@ -98,8 +105,7 @@ class WebhookReceiver:
         self._public_url = _checked_url(public_url)
         check_choice("confirm", confirm, get_args(Confirm))
         check_whole("max_body_bytes", max_body_bytes, "a number of bytes", at_least=1)
-        if store is not None:
-            check_methods("store", store, "put", "take")
+        optional(check_methods, "store", store, "put", "take")
         self._confirm: Confirm = confirm
         self.store = store
         self._bodies = BodyReader(max_body_bytes)

@@ -39,7 +39,7 @@ def cleanlist_lifespan(
     Several clients stand side by side under names of their own, joined by `combine_lifespans`.
     """
     check_text("name", name)
-    if not (isclass(open_client) and issubclass(open_client, AbstractAsyncContextManager)):
+    if not (isclass(open_client) and issubclass(open_client, AbstractAsyncContextManager)):  # pyright: ignore[reportUnnecessaryIsInstance]
         check_function("open_client", open_client)
 
     @asynccontextmanager
