@@ -44,6 +44,11 @@ class Operation(Generic[T]):
     may_be_empty: bool = False
     """Whether an answer without a body is one: it reads as null."""
 
+    @property
+    def paid(self) -> bool:
+        """Whether it may spend credits, or do something else that must not be done twice."""
+        return self.retry != "safe"
+
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):

@@ -32,7 +32,8 @@ MAX_WEBHOOK_BYTES: Final = 4 * 1024 * 1024
 """Bytes of one webhook. It carries at most 250 rows, about 130 kB; the rest is for richer ones."""
 
 MAX_IN_FLIGHT: Final = 16
-"""Requests on the wire at once. httpx scans its whole pool for each request; 16 keeps that free."""
+"""Requests of one kind on the wire at once: interactive reads, status requests, paid calls of either class.
+httpx scans its whole pool for each request; 16 keeps that free."""
 
 # -- limits of the modern operations (docs.cleanlist.ai/openapi-public-v2.json) --------------------
 
