@@ -43,6 +43,8 @@ class Operation(Generic[T]):
     max_answer_bytes: int = facts.MAX_ANSWER_BYTES
     may_be_empty: bool = False
     """Whether an answer without a body is one: it reads as null."""
+    own_connection: bool = False
+    """Whether each read gets a connection of its own, because no answer tells whose it is."""
 
     @property
     def paid(self) -> bool:

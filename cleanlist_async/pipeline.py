@@ -86,17 +86,18 @@ class Pipeline:
         """
         await self.root.ensure()
         send: _Send | None = None
-        failures, lost = 0, False
+        failures, lost, doubted = 0, False, None
         doubt: UnknownOutcomeError | None = None
         with (
             self._tell_of(call) as told,
             _deadline(options.deadline_s, lambda: doubt is not None or bool(send and send.may_be_billed)),
         ):
             while True:
-                send = await self._admit(call, options, told)
+                send = await self._admit(call, options, told, doubted)
                 await self._perform(send, see_it_through=call.see_it_through)
                 outcome = self._judge(call, send)
                 exchange, send = send.exchange, None
+                doubted = exchange.doubted
                 if isinstance(outcome, Reply):
                     return told.replied(outcome)
                 if lost and (value := call.repeated(outcome)) is not None:
@@ -146,7 +147,9 @@ class Pipeline:
         finally:
             permit.answered(self.limiter.clock())
 
-    async def _admit(self, call: Call[T], options: CallOptions, told: CallEvents) -> _Send:
+    async def _admit(
+        self, call: Call[T], options: CallOptions, told: CallEvents, doubted: bytes | None
+    ) -> _Send:
         """Wait for a place on the wire and for tokens, and hold neither while the other may be long in coming.
 
         Each class has places of its own, and paid calls have their own: answers that do not come to one
@@ -166,7 +169,7 @@ class Pipeline:
         finally:
             self.counters.waiting -= 1
         with _released_on_failure(places.release), _released_on_failure(permit.unsent):
-            return _Send(_request(call), permit, places, options.request_timeout_s, told)
+            return _Send(_request(call, doubted), permit, places, options.request_timeout_s, told)
 
     async def _permit(self, call: Call[T], options: CallOptions) -> Permit:
         route = self.route.only(call.key) if call.key else self.route
@@ -380,7 +383,7 @@ class _Send:
         return self.request.paid and self.started
 
 
-def _request(call: Call[T]) -> Request:
+def _request(call: Call[T], doubted: bytes | None) -> Request:
     operation = call.operation
     return Request(
         operation.method,
@@ -388,6 +391,8 @@ def _request(call: Call[T]) -> Request:
         call.params,
         call.content() if call.content else None,
         paid=operation.paid,
+        own_connection=operation.own_connection,
+        doubted=doubted,
         before=call.before,
         max_answer_bytes=operation.max_answer_bytes,
     )

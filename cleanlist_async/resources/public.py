@@ -86,7 +86,14 @@ SUBMIT_BULK: Final = Operation(
     salvage=_salvaged,
     max_answer_bytes=facts.MAX_SUBMIT_ANSWER_BYTES,
 )
-BULK_STATUS: Final = Operation("bulk_status", "GET", f"{PUBLIC_PREFIX}/enrich/status", "safe", _read_status)
+BULK_STATUS: Final = Operation(
+    "bulk_status",
+    "GET",
+    f"{PUBLIC_PREFIX}/enrich/status",
+    "safe",
+    _read_status,
+    own_connection=True,  # it is not documented to name its workflow
+)
 WEBHOOK_DELIVERIES: Final = Operation(
     "webhook_deliveries", "GET", f"{PUBLIC_PREFIX}/webhooks/deliveries", "safe", _reader(WebhookDeliveries)
 )

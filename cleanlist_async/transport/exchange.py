@@ -25,6 +25,10 @@ class Request:
     params: Params = field(default_factory=dict[str, str])
     content: bytes | None = field(default=None, repr=False)
     paid: bool = False
+    own_connection: bool = False
+    """Whether it needs one too, because no answer tells whose it is; see `Transport`."""
+    doubted: bytes | None = None
+    """The answer to the last attempt, where it was not believed: the same answer again is."""
     before: Callable[[], None] | None = None
     """Called once a connection is there, before the first byte leaves; what it raises stops that."""
     max_answer_bytes: int = facts.MAX_ANSWER_BYTES
@@ -47,11 +51,19 @@ class Exchange:
     reason: str = ""
     halted: CleanlistError | None = None
     """What `Request.before` raised: nothing was sent."""
+    doubted: bytes | None = field(default=None, repr=False)
+    """An answer that was here, and is not believed."""
 
     def take_head(self, response: httpx.Response) -> None:
         """Note status and headers."""
         self.status = response.status_code
         self.headers = {name.lower(): value for name, value in response.headers.items()}
+
+    def disown(self) -> None:
+        """Take back the answer: it may be another request's, and ours still on its way."""
+        self.doubted = self.body
+        self.status, self.headers, self.body, self.answered_at = 0, {}, b"", None
+        self.failure, self.reason = "connection", "two answers came at once, and the first may be another's"
 
     @property
     def ok(self) -> bool:
