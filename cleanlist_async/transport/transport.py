@@ -21,7 +21,7 @@ from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.redact import Secret, one_line
 from cleanlist_async.transport.addresses import check_base_url, checked_proxy
-from cleanlist_async.transport.download import Download, download
+from cleanlist_async.transport.download import Download, Vantage, download
 from cleanlist_async.transport.exchange import Exchange, Request
 from cleanlist_async.transport.reading import drop_if_more_follows, read_body
 
@@ -97,7 +97,7 @@ class Transport:
     async def download(self, wanted: Download) -> int:
         """Fetch a file without a key, on connections of its own; see :func:`download`."""
         async with self.new_connections(keepalive=False) as connections:
-            return await download(connections, wanted)
+            return await download(connections, wanted, Vantage(self.base_url, self._proxy is not None))
 
     def renew(self) -> None:
         """Let later reads use new connections; those that are open end with the requests on them."""
