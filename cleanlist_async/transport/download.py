@@ -82,8 +82,7 @@ async def _answer(
 ) -> AsyncGenerator[httpx.Response]:
     """Ask for the file. Not through a client of httpx: that would log the address, which is a secret."""
     try:
-        with anyio.fail_after(wanted.idle_s):
-            response = await connections.handle_async_request(await _request(wanted, vantage))
+        response = await connections.handle_async_request(await _request(wanted, vantage))
         try:
             wanted.answered()
             _check_head(response, wanted)
@@ -105,16 +104,19 @@ async def _answer(
 
 
 async def _request(wanted: Download, vantage: Vantage) -> httpx.Request:
+    """Make the request. Raises ForbiddenNetworkError where it would go to a network that it may not go to."""
+    resolves = not vantage.is_proxied  # a proxy looks names up itself
     extensions: dict[str, Any] = {"timeout": httpx.Timeout(wanted.idle_s).as_dict()}
-    home = await networks_of(httpx.URL(vantage.base_url)) - {"none"}
-    url = safe_url(wanted.url, home)
-    if url is None:
-        raise ForbiddenNetworkError
-    if not (same_origin(wanted.url, vantage.base_url) or vantage.is_proxied):  # a proxy looks names up itself
-        allowed: set[Network] = {"public", *home}
-        if not await networks_of(url) <= allowed:
+    with anyio.fail_after(wanted.idle_s):
+        home = await networks_of(httpx.URL(vantage.base_url), resolves=resolves) - {"none"}
+        url = safe_url(wanted.url, home)
+        if url is None:
             raise ForbiddenNetworkError
-        extensions["trace"] = PeerCheck(allowed)
+        if resolves and not same_origin(wanted.url, vantage.base_url):
+            allowed: set[Network] = {"public", *home}
+            if not await networks_of(url, resolves=True) <= allowed:
+                raise ForbiddenNetworkError
+            extensions["trace"] = PeerCheck(allowed)
     return httpx.Request("GET", url, headers=_HEADERS, extensions=extensions)
 
 

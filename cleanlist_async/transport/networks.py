@@ -39,10 +39,12 @@ def stated_network(url: httpx.URL) -> Network | None:
     return "loopback" if host == "localhost" or host.endswith(".localhost") else None
 
 
-async def networks_of(url: httpx.URL) -> set[Network]:
-    """Return the networks that a host is in, none where its name is not found."""
+async def networks_of(url: httpx.URL, *, resolves: bool) -> set[Network]:
+    """Return the networks that a host is in; none where its name is not found, or not to be looked up."""
     if (stated := stated_network(url)) is not None:
         return {stated}
+    if not resolves:
+        return set()
     try:
         found = await anyio.getaddrinfo(url.raw_host, url.port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from cleanlist_async import APIConnectionError, MalformedResponseError
+from cleanlist_async import APIConnectionError, APITimeoutError, MalformedResponseError
 from tests.support import forbidden_addresses as addresses
 from tests.support.clients import always, client_of, json_answer, outcome_of
 from tests.support.faulty_server import FaultyServer, answer
@@ -28,7 +28,9 @@ async def api_that_says(download_url, base_url="https://api.cleanlist.ai", **opt
     said = httpx.MockTransport(lambda request: httpx.Response(200, content=json.dumps(made)))
     async with (
         httpx.AsyncClient(transport=said) as http,
-        client_of(base_url, http_client=http, max_retries=0, request_timeout_s=2, **options) as client,
+        client_of(
+            base_url, **{"max_retries": 0, "request_timeout_s": 2, **options}, http_client=http
+        ) as client,
     ):
         yield client
 
@@ -127,18 +129,19 @@ def test_an_api_on_loopback_opens_no_other_network(tmp_path, host):
     ],
 )
 def test_files_may_be_where_the_api_is(tmp_path, names, base_url, host):
-    """A connection is made, and answered with something else than TLS."""
+    """A connection is made; no TLS answers there."""
     names |= {"api.internal": ["::1", "127.0.0.1"], "name.example": ["127.0.0.1"], "localhost": ["127.0.0.1"]}
 
     async def main():
         async with FaultyServer(always(GOOD)) as server:
             port = server.base_url.rpartition(":")[2]
+            url = f"https://{host}:{port}/x"
             return await download(
-                tmp_path / "x.csv", f"https://{host}:{port}/x", base_url
+                tmp_path / "x.csv", url, base_url, request_timeout_s=0.3
             ), server.connections
 
     error, connections = asyncio.run(main())
-    assert type(error) is APIConnectionError
+    assert isinstance(error, APIConnectionError | APITimeoutError)
     assert connections == (host != "[::1]")
 
 
@@ -238,7 +241,7 @@ def test_a_file_that_is_announced_as_too_large_is_not_asked_for(tmp_path):
 
 
 def test_a_download_that_hangs_keeps_no_token_once_it_is_answered(tmp_path):
-    """At the API's own address it counts as a request, which is over for the limits when its head is there."""
+    """At the API's own address it counts as a request, which for the limits ends as its answer begins."""
     began = asyncio.Event()
 
     async def main():
