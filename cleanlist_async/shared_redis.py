@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -102,16 +103,19 @@ def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
         raise ConfigurationError(
             "Sharing through Redis needs redis-py.", fix="Run: pip install 'cleanlist-async[redis]'."
         ) from None
-    try:
+    with suppress(Exception):  # what it says may quote the address
+        url.encode()
         options: dict[str, Any] = {**redis_asyncio.connection.parse_url(url)}
-        user, password = options.pop("username", None), options.pop("password", None)
-        secrets = [None if text is None else Secret(text) for text in (user, password)]
-    except Exception:  # noqa: BLE001  # what it says may quote the address
-        raise ConfigurationError(
-            "That is not the address of a Redis.",
-            fix="Give one such as redis://host:6379/0, rediss:// for TLS, or unix:///path.",
-        ) from None
-    return options, secrets[0], secrets[1]
+        user, password = (
+            text if text is None else Secret(text)
+            for text in (options.pop("username", None), options.pop("password", None))
+        )
+        redis_asyncio.ConnectionPool(**options)
+        return options, user, password
+    raise ConfigurationError(
+        "That is not the address of a Redis.",
+        fix="Give one such as redis://host:6379/0, rediss:// for TLS, or unix:///path.",
+    )
 
 
 def _login(user: Secret | None, password: Secret) -> CredentialProvider:
