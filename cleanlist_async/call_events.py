@@ -71,7 +71,7 @@ class CallEvents:
         self._events = events
         self._clock = clock
         self._tells_all = events.are_all_wanted
-        self._paid = call.operation.retry != "safe"
+        self._paid = call.operation.paid
         self._in_doubt = False
         self._reply: Reply[Any] | None = None
         self._began_at = self._attempt_at = clock()

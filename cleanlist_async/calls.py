@@ -46,6 +46,13 @@ class Operation(Generic[T]):
     """What is longer is refused unread: by what the operation can return."""
     may_be_empty: bool = False
     """Whether an answer without a body is one: it reads as null."""
+    own_connection: bool = False
+    """Whether each read gets a connection of its own, because no answer tells whose it is."""
+
+    @property
+    def paid(self) -> bool:
+        """Whether it may spend credits, or do something else that must not be done twice."""
+        return self.retry != "safe"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,9 @@ LARGE_ANSWER_BYTES: Final = 500_000
 LARGE_ANSWER_VALUES: Final = 10_000
 """An answer with more bytes or JSON values is read in a worker thread."""
 
+MAX_DOWNLOAD_BYTES: Final = 256 * 1024 * 1024
+"""Bytes of an exported file, unless the caller allows more: about a million leads in the default columns."""
+
 MAX_WEBHOOK_BYTES: Final = 1024 * 1024
 """Bytes of one webhook: 250 rows of 4 KiB, eight times what the documented rows take."""
 MAX_WEBHOOK_VALUES: Final = 25_000
@@ -66,7 +69,8 @@ MAILBOX_KEPT_S: Final = 3_600.0
 """Seconds that an event waits for its recipient, who has asked the server by then."""
 
 MAX_IN_FLIGHT: Final = 16
-"""Requests on the wire at once. httpx scans its whole pool for each request; 16 keeps that free."""
+"""Requests of one kind on the wire at once: interactive reads, status requests, paid calls of either class.
+httpx scans its whole pool for each request; 16 keeps that free."""
 
 # -- limits of the modern operations (docs.cleanlist.ai/openapi-public-v2.json) --------------------
 

@@ -14,7 +14,7 @@ import anyio.to_thread
 from cleanlist_async import facts
 from cleanlist_async.checks import check_function, checked_path
 from cleanlist_async.shared_file import SharedFile
-from cleanlist_async.shared_redis import SharedRedis, check_namespace, explained
+from cleanlist_async.shared_redis import SharedRedis, check_namespace
 
 
 def has_room(event: bytes, waiting: int, waiting_bytes: int) -> bool:
@@ -127,7 +127,10 @@ class RedisMailbox:
 
     def __init__(self, url: str, *, namespace: str = "cleanlist") -> None:
         check_namespace(namespace)
-        self._redis = SharedRedis(url)
+        try:
+            self._redis = SharedRedis(url)
+        finally:
+            del url  # it may hold a password, which a traceback that shows local variables must not show
         self._waiting = f"{{{namespace}}}:mail"
         self._prefix = f"{self._waiting}:"
 
@@ -138,10 +141,13 @@ class RedisMailbox:
             *(facts.MAX_WAITING_EVENTS, facts.MAX_WAITING_BYTES),
             *(facts.MAX_MAILBOX_EVENTS, facts.MAX_MAILBOX_BYTES),
         )
-        with explained():
+
+        async def put() -> bool:
             async with self._redis.client() as client:
                 keys = [self._prefix + recipient, self._waiting]
                 return bool(await client.register_script(_PUT)(keys, [recipient, event, *bounds]))
+
+        return await self._redis.run(put)
 
     async def take(self, recipients: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
         """Return the events of these recipients there are by now, and forget them. Does not wait.
@@ -151,11 +157,15 @@ class RedisMailbox:
         recipients = list(recipients)
         if not recipients:
             return {}
-        with explained():
+
+        async def take() -> list[Sequence[bytes]]:
             async with self._redis.client() as client, client.pipeline(transaction=True) as stroke:
                 for recipient in recipients:
                     stroke.lrange(self._prefix + recipient, 0, -1)
                 stroke.delete(*(self._prefix + recipient for recipient in recipients))
                 stroke.hdel(self._waiting, *recipients)
                 *found, _, _ = await stroke.execute()
+                return found
+
+        found = await self._redis.run(take)
         return {recipient: events for recipient, events in zip(recipients, found, strict=True) if events}

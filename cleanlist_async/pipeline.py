@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -69,8 +70,8 @@ class Pipeline:
         self._quota = RetryQuota()
         self._origins: dict[str, Origin] = {}
         self._large_answer = anyio.Lock(fast_acquire=True)
-        """Large answers are read one after the other: several threads would leave the loop no turn between."""
-        self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
+        """Large answers are read one by one: several threads would leave the loop no turn between."""
+        self._places: defaultdict[tuple[RequestClass, bool], anyio.Semaphore] = defaultdict(_new_places)
         self._on_event = on_event
         limiter.watch(self)
 
@@ -87,17 +88,18 @@ class Pipeline:
         """
         await self.root.ensure()
         send: _Send | None = None
-        failures, lost = 0, False
+        failures, lost, doubted = 0, False, None
         doubt: UnknownOutcomeError | None = None
         with (
             self._tell_of(call) as told,
             _deadline(options.deadline_s, lambda: doubt is not None or bool(send and send.may_be_billed)),
         ):
             while True:
-                send = await self._admit(call, options, told)
+                send = await self._admit(call, options, told, doubted)
                 await self._perform(send, see_it_through=call.see_it_through)
                 outcome = await self._judge(call, send, lost=lost)
                 exchange, send = send.exchange, None
+                doubted = exchange.doubted
                 exchange.body = b""  # read; the traceback of an error would keep it
                 if isinstance(outcome, Reply):
                     return told.replied(outcome)
@@ -143,39 +145,57 @@ class Pipeline:
         if not same_origin(wanted.url, self._transport.base_url):
             return await self._transport.download(wanted)
         permit = await self.limiter.acquire(self.route, RequestClass.INTERACTIVE, options.pace)
+        answered = lambda: permit.answered(self.limiter.clock())  # noqa: E731  # the file may take long after
         try:
-            return await self._transport.download(wanted)
+            return await self._transport.download(replace(wanted, answered=answered))
         finally:
-            permit.answered(self.limiter.clock())
+            permit.lost()
 
-    async def _admit(self, call: Call[T], options: CallOptions, told: CallEvents) -> _Send:
-        route = self.route.only(call.key) if call.key else self.route
+    async def _admit(
+        self, call: Call[T], options: CallOptions, told: CallEvents, doubted: bytes | None
+    ) -> _Send:
+        """Wait for a place on the wire and for tokens; a request that waits for a place holds no token.
+
+        Each class has places of its own, and so have paid calls: a kind of request to which no answers come
+        stops no other.
+        """
+        places = self._places[call.kind, call.operation.paid]
         self.counters.waiting += 1
         try:
-            permit = await self.root.unless_closed(self.limiter.acquire(route, call.kind, options.pace))
+            permit = await self._permit(call, options)
+            try:
+                places.acquire_nowait()
+            except anyio.WouldBlock:
+                permit.unsent()
+                await self.root.unless_closed(places.acquire())
+                with _released_on_failure(places.release):
+                    permit = await self._permit(call, options)
         finally:
             self.counters.waiting -= 1
+        with _released_on_failure(places.release), _released_on_failure(permit.unsent):
+            return _Send(_request(call, doubted), permit, places, options.request_timeout_s, told)
+
+    async def _permit(self, call: Call[T], options: CallOptions) -> Permit:
+        route = self.route.only(call.key) if call.key else self.route
+        permit = await self.root.unless_closed(self.limiter.acquire(route, call.kind, options.pace))
         self.counters.waited_s += permit.waited_s
-        try:
-            return _Send(_request(call), permit, options.request_timeout_s, told)
-        except BaseException:
-            permit.unsent()
-            raise
+        return permit
+
+    @property
+    def submits_wait(self) -> bool:
+        """Whether a bulk submit waits for a token or for a place on the wire."""
+        places = self._places[RequestClass.SUBMIT, True]
+        return self.limiter.waiting(RequestClass.SUBMIT) > 0 or places.statistics().tasks_waiting > 0
 
     # -- sending, in a task that the client owns -----------------------------------------------
 
     async def _perform(self, send: _Send, *, see_it_through: bool) -> None:
-        try:
-            await self._join_those_in_flight(paid=send.request.paid)
-        except BaseException:
-            send.permit.unsent()
-            raise
-        try:
+        with _released_on_failure(send.places.release), _released_on_failure(send.permit.unsent):
+            if send.request.paid:  # nothing is bought for a caller whose cancellation is on its way already
+                await anyio.lowlevel.checkpoint()
+            else:
+                await anyio.lowlevel.checkpoint_if_cancelled()
             self.root.spawn(self._send, send)
-        except BaseException:
-            self._in_flight.release()
-            send.permit.unsent()
-            raise
         try:
             with _shielded(see_it_through):
                 await send.done.wait()
@@ -184,16 +204,6 @@ class Pipeline:
             if send.done.is_set():  # the answer came, and our caller's cancellation overtook it
                 self._note_detached(send)
             raise
-
-    async def _join_those_in_flight(self, *, paid: bool) -> None:
-        if paid:  # nothing is bought for a caller whose cancellation is on its way already
-            await anyio.lowlevel.checkpoint()
-        else:
-            await anyio.lowlevel.checkpoint_if_cancelled()
-        try:
-            self._in_flight.acquire_nowait()
-        except anyio.WouldBlock:
-            await self.root.unless_closed(self._in_flight.acquire())
 
     async def _send(self, send: _Send) -> None:
         paid = send.request.paid
@@ -210,7 +220,7 @@ class Pipeline:
                 key = self._keys[send.permit.key or _JWT]
                 await self._transport.send(send.request, key, send.timeout_s, send.exchange)
         finally:
-            self._in_flight.release()
+            send.places.release()
             try:
                 self._settle(send)
                 if send.started:
@@ -295,7 +305,7 @@ class Pipeline:
         return error
 
     def _failed(self, call: Call[T], send: _Send, error: CleanlistError, *, lost: bool) -> CleanlistError:
-        if call.operation.retry == "safe":
+        if not call.operation.paid:
             return error
         said = error if isinstance(error, APIError) else None
         if proof_of(sent=send.exchange.sent, error=said, lost=lost) is not Proof.NONE:
@@ -386,6 +396,7 @@ _JWT: Final = ""
 class _Send:
     request: Request
     permit: Permit
+    places: anyio.Semaphore
     timeout_s: float
     told: CallEvents
     done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -405,17 +416,32 @@ def _is_429(error: CleanlistError) -> bool:
     return isinstance(error, RateLimitError) and error.status == 429
 
 
-def _request(call: Call[T]) -> Request:
+def _request(call: Call[T], doubted: bytes | None) -> Request:
     operation = call.operation
     return Request(
         operation.method,
         call.path or operation.path,
         call.params,
         call.content() if call.content else None,
-        paid=operation.retry != "safe",
+        paid=operation.paid,
+        own_connection=operation.own_connection,
+        doubted=doubted,
         before=call.before,
         max_answer_bytes=operation.max_answer_bytes,
     )
+
+
+def _new_places() -> anyio.Semaphore:
+    return anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
+
+
+@contextmanager
+def _released_on_failure(release: Callable[[], None]) -> Generator[None]:
+    try:
+        yield
+    except BaseException:
+        release()
+        raise
 
 
 def _shielded(wanted: bool) -> AbstractContextManager[object]:  # noqa: FBT001

@@ -179,7 +179,7 @@ class PollScheduler:
         for waiting in self._open:
             places[waiting.question.kind] -= waiting.asking is not None
         next_s = math.inf
-        saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
+        saturated = self._pipeline.submits_wait
         eager = {key: not saturated and self._is_idle(key) for key in {one.question.key for one in idle}}
         scouts = self._scouts(idle, eager, 1 if saturated else _SCOUTS)
         for waiting in idle:

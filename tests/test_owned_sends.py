@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import Counter
 from random import Random
 
 import anyio
 import pytest
 
-from cleanlist_async import errors, facts
-from tests.support.clients import ACCEPTED, ADA, ANSWERS, Served, against, json_answer, respond, virtually
+from cleanlist_async import RateLimits, errors, facts
+from cleanlist_async.calls import CallOptions
+from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.resources.public import status_call
+from tests.support.clients import (
+    ACCEPTED,
+    ADA,
+    ANSWERS,
+    GRACE,
+    WIDE,
+    Served,
+    against,
+    json_answer,
+    respond,
+    virtually,
+)
 
 
 @pytest.mark.slow
@@ -128,26 +143,78 @@ def test_a_read_cancelled_at_any_iteration_leaves_no_trace(by_scope):
     assert done
 
 
-def test_sixteen_requests_are_in_flight_at_most():
-    in_flight, most = 0, 0
+KINDS = {
+    "paid": lambda client: client.public.submit_bulk([ADA]),
+    "interactive read": lambda client: client.public.credits_balance(),
+    "status request": lambda client: client._pipeline.call(
+        status_call(workflow_id="wf_1", kind=RequestClass.STATUS), CallOptions()
+    ),
+}
+
+
+def kind_of(request):
+    if request.method == "POST":
+        return "paid"
+    return "status request" if "status" in request.path else "interactive read"
+
+
+def test_sixteen_requests_of_each_kind_are_in_flight_at_most():
+    in_flight, most = Counter(), Counter()
 
     async def counted(request):
-        nonlocal in_flight, most
-        in_flight += 1
-        most = max(most, in_flight)
+        kind = kind_of(request)
+        in_flight[kind] += 1
+        most[kind] = max(most[kind], in_flight[kind])
         await anyio.sleep(1)
-        in_flight -= 1
-        return respond(ACCEPTED if request.method == "POST" else ANSWERS["credits_balance"])
+        in_flight[kind] -= 1
+        return respond(
+            ANSWERS[{"paid": "submit_bulk", "status request": "bulk_status"}.get(kind, "credits_balance")]
+        )
 
     async def main(client, network):
         async with anyio.create_task_group() as group:
-            for number in range(100):
-                group.start_soon(
-                    *((client.public.submit_bulk, [ADA]) if number % 3 else (client.public.credits_balance,))
-                )
+            for _ in range(40):
+                for call in KINDS.values():
+                    group.start_soon(call, client)
 
     virtually(main, lambda request, number: counted(request), latency=lambda: 0.1)
-    assert most == facts.MAX_IN_FLIGHT
+    assert most == dict.fromkeys(KINDS, facts.MAX_IN_FLIGHT)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+@pytest.mark.parametrize("limits", [WIDE, RateLimits()], ids=["unlimited", "published limits"])
+@pytest.mark.parametrize("hung", KINDS)
+def test_requests_that_hang_stop_no_other_kind(hung, limits, cancelled):
+    """Nor do those that wait for a place behind them keep tokens from the others."""
+
+    async def answered(request):
+        if kind_of(request) == hung:
+            await anyio.sleep_forever()
+        return respond(
+            ANSWERS["submit_bulk" if request.method == "POST" else "bulk_status"] | ANSWERS["credits_balance"]
+        )
+
+    async def main(client, network):
+        tasks = [asyncio.create_task(KINDS[hung](client)) for _ in range(200)]
+        await anyio.sleep(1)
+        if cancelled:
+            for task in tasks[: facts.MAX_IN_FLIGHT]:
+                task.cancel()
+            await anyio.sleep(1)
+        in_flight = max(bucket.in_flight for bucket in client.statistics().buckets)
+        asked_at = anyio.current_time()
+        for kind, call in KINDS.items():
+            if kind != hung:
+                await call(client)
+        took_s = anyio.current_time() - asked_at
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return took_s, in_flight
+
+    took_s, in_flight = virtually(main, lambda request, number: answered(request), rate_limits=limits)
+    assert took_s == 0
+    assert in_flight == facts.MAX_IN_FLIGHT
 
 
 def test_cancelled_reads_do_not_make_room_for_more_than_sixteen():
@@ -234,9 +301,9 @@ def test_closing_from_several_tasks_at_once_and_again():
     assert virtually(main, lambda request, number: late(9, ACCEPTED)) == 9
 
 
-def test_calls_that_wait_end_at_once_when_the_client_is_closed():
+@pytest.mark.parametrize(("tokens", "submits"), [(facts.MAX_IN_FLIGHT, 3), (10**6, 0)])
+def test_calls_that_wait_end_at_once_when_the_client_is_closed(tokens, submits):
     """For tokens, for a connection, for an answer to a read, for the next attempt: whatever they wait for."""
-    from cleanlist_async import RateLimits
 
     async def ended(call):
         try:
@@ -247,7 +314,7 @@ def test_calls_that_wait_end_at_once_when_the_client_is_closed():
     async def main(client, network):
         public = client.public
         waiting = [asyncio.create_task(ended(public.credits_balance())) for _ in range(40)]
-        waiting += [asyncio.create_task(ended(public.submit_bulk([ADA]))) for _ in range(3)]
+        waiting += [asyncio.create_task(ended(public.submit_bulk([ADA]))) for _ in range(submits)]
         await anyio.sleep(3)
         await client.aclose()
         return [await task for task in waiting], anyio.current_time(), client.statistics()
@@ -255,27 +322,27 @@ def test_calls_that_wait_end_at_once_when_the_client_is_closed():
     def handler(request, number):
         return respond({}, 503, retry_after="50") if number < 5 else late(30, {})
 
-    ends, closed_at, statistics = virtually(main, handler, rate_limits=RateLimits(org=30, key=30))
-    assert ends == [(errors.ConfigurationError, 3.0)] * 43
+    ends, closed_at, statistics = virtually(main, handler, rate_limits=RateLimits(org=tokens, key=tokens))
+    assert ends == [(errors.ConfigurationError, 3.0)] * (40 + submits)
     assert closed_at == 3.0
     assert statistics.waiting == 0
     assert all(bucket.in_flight == 0 for bucket in statistics.buckets)
 
 
 def test_a_submit_in_line_for_a_connection_is_not_sent_by_a_closing_client():
-    served = Served(lambda request, number: late(30, ANSWERS["credits_balance"]))
+    served = Served(lambda request, number: late(30, ACCEPTED))
 
     async def main(client, network):
-        reads = [asyncio.create_task(client.public.credits_balance()) for _ in range(facts.MAX_IN_FLIGHT)]
+        first = [asyncio.create_task(client.public.submit_bulk([ADA])) for _ in range(facts.MAX_IN_FLIGHT)]
         await anyio.sleep(1)
-        submit = asyncio.create_task(client.public.submit_bulk([ADA]))
+        late_one = asyncio.create_task(client.public.submit_bulk([GRACE]))
         await anyio.sleep(1)
         await client.aclose()
-        await asyncio.wait([*reads, submit])
-        return submit.exception(), [read.exception() for read in reads]
+        await asyncio.wait([*first, late_one])
+        return late_one.exception(), {submit.result().workflow_id for submit in first}
 
-    error, others = virtually(main, served)
+    error, accepted = virtually(main, served)
     assert type(error) is errors.ConfigurationError
     assert error.billed == "no"
-    assert {type(other) for other in others} == {errors.ConfigurationError}
-    assert all(request.method == "GET" for request in served.requests)
+    assert accepted == {"wf_1"}
+    assert len(served.requests) == facts.MAX_IN_FLIGHT

@@ -168,7 +168,10 @@ class RateLimiter:
         check_choice("fail", fail, get_args(WhenAway))
         _check(limits, clock, rng)
         clock = clock or boot_clock
-        backend = RedisLimits(url, limits or RateLimits(), clock, namespace)
+        try:
+            backend = RedisLimits(url, limits or RateLimits(), clock, namespace)
+        finally:
+            del url  # it may hold a password, which a traceback that shows local variables must not show
         limiter = cls(
             clock=clock,
             rng=rng,

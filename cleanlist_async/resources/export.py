@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any, Final
 
 from cleanlist_async import facts
-from cleanlist_async.checks import checked_path
+from cleanlist_async.checks import check_whole, checked_path
 from cleanlist_async.models.export import CsvExport, JsonExportPage
 from cleanlist_async.pagination import Pages
 from cleanlist_async.requests import ExportCsv, ExportJson
@@ -45,17 +45,23 @@ class Export(ModernGroup):
         *,
         columns: Iterable[str] | None = None,
         include_smart_agents: bool = True,
+        max_bytes: int = facts.MAX_DOWNLOAD_BYTES,
     ) -> CsvExport:
         """Export a list into the CSV file *path*, which is replaced once the download is whole.
 
-        The file may come from another host, and is fetched without the key. Raises as `export_csv` does, and
-        APIConnectionError, MalformedResponseError, or ConfigurationError where *path* cannot be written.
+        The file may come from another host, and is fetched without the key: over https from a public address,
+        or from a network that the API itself is in. One of more than *max_bytes* (256 MiB) is refused. Raises
+        as `export_csv` does, and APIConnectionError, MalformedResponseError, or ConfigurationError where
+        *path* cannot be written.
         """
+        check_whole("max_bytes", max_bytes, "a number of bytes", at_least=1)
         target = checked_path("path", path)
         made = await self.export_csv(list_id, columns=columns, include_smart_agents=include_smart_agents)
         options = self._session.options
         await self._session.pipeline.download(
-            Download(made.download_url, target, made.file_size_bytes or None, options.request_timeout_s),
+            Download(
+                made.download_url, target, made.file_size_bytes or None, max_bytes, options.request_timeout_s
+            ),
             options,
         )
         return made

@@ -29,6 +29,10 @@ class Request:
     params: Params = field(default_factory=dict[str, str])
     content: bytes | None = field(default=None, repr=False)
     paid: bool = False
+    own_connection: bool = False
+    """Whether it needs one too, because no answer tells whose it is; see `Transport`."""
+    doubted: bytes | None = None
+    """The answer to the last attempt, where it was not believed: the same answer again is."""
     before: Callable[[], None] | None = None
     """Called once a connection is there, before the first byte leaves; what it raises stops that."""
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES
@@ -51,6 +55,8 @@ class Exchange:
     reason: str = ""
     halted: CleanlistError | None = None
     """What `Request.before` raised: nothing was sent."""
+    doubted: bytes | None = field(default=None, repr=False)
+    """An answer that was here, and is not believed."""
 
     def take_head(self, response: httpx.Response) -> None:
         """Note the status, and the headers as far as anybody looks: 200 of them, 1,000 characters of each."""
@@ -59,6 +65,12 @@ class Exchange:
         for name, value in islice(response.headers.raw, _HEADERS_READ):
             key, text = name[:_HEADER_READ].decode("latin-1").lower(), value[:_HEADER_READ].decode("latin-1")
             self.headers[key] = f"{said}, {text}" if (said := self.headers.get(key)) else text
+
+    def disown(self) -> None:
+        """Take back the answer: it may be another request's, and ours still on its way."""
+        self.doubted = self.body
+        self.status, self.headers, self.body, self.answered_at = 0, {}, b"", None
+        self.failure, self.reason = "connection", "two answers came at once, and the first may be another's"
 
     @property
     def ok(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 import anyio.lowlevel
 import httpx
@@ -15,6 +15,8 @@ from cleanlist_async.transport.exchange import Exchange
 
 _PARTS_AT_ONCE: Final = 100
 """Thousands of tiny parts can be there already, and come without a wait: others have their turn meanwhile."""
+_LOOK_S: Final = 0.01
+"""Seconds to read what has arrived already; it may be less than a whole record of TLS."""
 
 
 async def read_body(response: httpx.Response, limit: int, exchange: Exchange) -> None:
@@ -72,14 +74,34 @@ def wire_bytes(response: httpx.Response) -> AsyncIterator[bytes]:
     return aiter(stream)
 
 
-async def drop_if_more_follows(response: httpx.Response) -> None:
-    """Drop a connection that brought bytes beyond its answer: httpcore would take them for the next one.
+async def drop_if_more_follows(response: httpx.Response) -> bool:
+    """Drop a connection that brought bytes beyond its answer, and return whether it did.
 
-    No public name leads to them. Where these private ones do not, the check of each answer's ids stands.
+    httpcore would take them for the next answer. They may be in h11's buffer, or behind it: in that of TLS or
+    of the socket. No public name leads to the first and the last. Where these private ones do not, the check
+    of each answer's ids stands.
     """
     layer: object = getattr(response.stream, "_stream", response.stream)  # a client wraps what its pool gives
     for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
         layer = getattr(layer, name, None)
+    if layer is None:
+        return False  # also for HTTP/2, whose streams cannot be mixed up
     surplus: tuple[bytes, bool] = getattr(layer, "trailing_data", (b"", False))
-    if surplus[0]:
-        await response.extensions["network_stream"].aclose()
+    network = response.extensions["network_stream"]
+    if not surplus[0] and not await _more_waits(network):
+        return False
+    await network.aclose()
+    return True
+
+
+async def _more_waits(network: Any) -> bool:
+    stream = getattr(network, "_stream", None)
+    stream = getattr(stream, "transport_stream", stream)  # below TLS
+    arrived = getattr(getattr(stream, "_protocol", None), "read_queue", ())
+    waits = bool(arrived) or bool(network.get_extra_info("is_readable"))
+    if not waits and network.get_extra_info("ssl_object") is None:
+        return False
+    try:  # what is there is read at once; the end of the stream reads as nothing
+        return bool(await network.read(1, timeout=_LOOK_S if waits else 0.0))
+    except Exception:  # noqa: BLE001  # there was nothing, or the connection is broken: no answer is read from it
+        return False

@@ -21,8 +21,8 @@ from cleanlist_async import facts
 from cleanlist_async.checks import shown
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.redact import Secret, one_line
-from cleanlist_async.transport.addresses import check_base_url, checked_proxy
-from cleanlist_async.transport.download import Download, download
+from cleanlist_async.transport.addresses import check_base_url
+from cleanlist_async.transport.download import Download, Vantage, download
 from cleanlist_async.transport.exchange import Exchange, Request
 from cleanlist_async.transport.reading import drop_if_more_follows, read_body
 
@@ -41,7 +41,8 @@ class Transport:
     """Two pools of connections: one kept alive for reads, one of fresh connections for paid requests.
 
     A server that closes an idle connection at the moment of our POST leaves us not knowing whether it
-    was processed; a fresh connection cannot be idle.
+    was processed; a fresh connection cannot be idle. Nor can it bring the answer to another request, so it
+    also serves the reads whose answers do not tell whose they are.
     """
 
     def __init__(
@@ -49,19 +50,24 @@ class Transport:
         base_url: str,
         *,
         clock: Callable[[], float],
-        proxy: str | None = None,
+        proxy: Secret | None = None,
         http_client: HTTPClient | None = None,
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._clock = clock
-        self._proxy = checked_proxy(proxy)
+        self._proxy = proxy
         self._injected = None if http_client is None else _carrier_of(http_client)
+        if self.base_url.startswith("http:") and (proxy or _has_proxy(http_client, self.base_url)):
+            raise ConfigurationError(
+                "A proxy would read the key: it is sent to it as it is where base_url is http.",
+                fix="Leave the proxy out: http is for a server on this machine.",
+            )
         # Most addresses come again, and to parse one takes as long as all of a pipeline. They hold ids, and
         # maybe more that is somebody's, so they are kept no longer than the client.
         self._address = lru_cache(maxsize=_ADDRESSES_KEPT)(_address)
         self._tls: ssl.SSLContext | None = None
         self._reads: _Pool | None = None
-        self._submits: _Pool | None = None
+        self._fresh: _Pool | None = None
 
     async def send(self, request: Request, key: Secret, timeout_s: float, exchange: Exchange) -> None:
         """Send *request* with *key*, in at most *timeout_s* seconds all in all, and tell *exchange* of it."""
@@ -78,7 +84,7 @@ class Transport:
     async def _send_on_pool(
         self, request: Request, key: Secret, timeout_s: float, exchange: Exchange
     ) -> None:
-        pool = self._pool(paid=request.paid)
+        pool = self._pool(fresh=request.paid or request.own_connection)
         if request.before is not None and not pool.carrier.shows_trace:
             exchange.halted = ConfigurationError(
                 "A durable job needs to see its requests leave, and this transport does not show it."
@@ -97,7 +103,7 @@ class Transport:
     async def download(self, wanted: Download) -> int:
         """Fetch a file without a key, on connections of its own; see :func:`download`."""
         async with self.new_connections(keepalive=False) as connections:
-            return await download(connections, wanted)
+            return await download(connections, wanted, Vantage(self.base_url, self._proxy is not None))
 
     def renew(self) -> None:
         """Let later reads use new connections; those that are open end with the requests on them."""
@@ -106,7 +112,7 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close both pools; an injected client stays open."""
-        pools, self._reads, self._submits = (self._reads, self._submits), None, None
+        pools, self._reads, self._fresh = (self._reads, self._fresh), None, None
         for pool in pools:
             if pool is not None:
                 await pool.aclose()
@@ -116,20 +122,21 @@ class Transport:
         if self._tls is None:
             self._tls = httpx.create_ssl_context(trust_env=False)
         limits = httpx.Limits(
-            max_connections=2 * facts.MAX_IN_FLIGHT,
+            max_connections=4 * facts.MAX_IN_FLIGHT,
             max_keepalive_connections=facts.MAX_IN_FLIGHT if keepalive else 0,
         )
-        return httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=limits, proxy=self._proxy)
+        proxy = None if self._proxy is None else self._proxy.reveal()
+        return httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=limits, proxy=proxy)
 
     # -- pools ---------------------------------------------------------------------------------
 
-    def _pool(self, *, paid: bool) -> _Pool:
-        pool = self._submits if paid else self._reads
+    def _pool(self, *, fresh: bool) -> _Pool:
+        pool = self._fresh if fresh else self._reads
         if pool is None:
-            connections = self.new_connections(keepalive=not paid)
+            connections = self.new_connections(keepalive=not fresh)
             pool = _Pool(connections)
-            if paid:
-                self._submits = pool
+            if fresh:
+                self._fresh = pool
             else:
                 self._reads = pool
         return pool
@@ -139,8 +146,8 @@ class Transport:
         pool.retired = True
         if self._reads is pool:
             self._reads = None
-        elif self._submits is pool:
-            self._submits = None
+        elif self._fresh is pool:
+            self._fresh = None
 
     # -- one attempt ---------------------------------------------------------------------------
 
@@ -151,7 +158,10 @@ class Transport:
         try:
             wire = self._wire_request(carrier.library, request, key, trace, timeout_s)
             with anyio.move_on_after(timeout_s) as scope:
-                await self._exchange(carrier, wire, request, exchange)
+                surplus = await self._exchange(carrier, wire, request, exchange)
+                if surplus and not _is_credible(request, exchange, trace):
+                    exchange.disown()
+                    self.renew()
             if scope.cancelled_caught:
                 exchange.failure, exchange.reason = "timeout", f"no answer within {timeout_s:g} s"
         finally:
@@ -176,13 +186,14 @@ class Transport:
 
     async def _exchange(
         self, carrier: _Carrier, wire: httpx.Request, request: Request, exchange: Exchange
-    ) -> None:
+    ) -> bool:
+        """Send a request and read its answer; return whether more bytes came than that."""
         try:
             response = await carrier.send(wire)
             try:
                 exchange.take_head(response)
                 await read_body(response, request.max_answer_bytes, exchange)
-                await drop_if_more_follows(response)
+                return await drop_if_more_follows(response)
             finally:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
@@ -196,6 +207,7 @@ class Transport:
         except Exception as problem:  # noqa: BLE001  # an injected client may raise anything
             exchange.failure = "incomplete" if exchange.status else "connection"
             exchange.reason = _describe(problem)
+        return False
 
 
 def _address(library: Any, text: str) -> Any:
@@ -238,7 +250,7 @@ class _Pool:
 class _Trace:
     """Watches httpcore at work on one request."""
 
-    __slots__ = ("_before", "_clock", "_exchange", "seen")
+    __slots__ = ("_before", "_clock", "_exchange", "reuses", "seen")
 
     def __init__(
         self, exchange: Exchange, clock: Callable[[], float], before: Callable[[], None] | None
@@ -247,12 +259,15 @@ class _Trace:
         self._clock = clock
         self._before = before
         self.seen = False
+        self.reuses = True  # a connection that others used, unless it is seen to be made
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.seen = True
         if event.endswith("send_request_headers.started"):
             if not _is_to_proxy(info):
                 self._leave()
+        elif event.endswith(("connect_tcp.complete", "connect_unix_socket.complete")):
+            self.reuses = False
         elif event.endswith("receive_response_headers.complete") and self._exchange.sent:
             self._exchange.answered_at = self._clock()
 
@@ -265,6 +280,17 @@ class _Trace:
                 self._exchange.halted = refusal
                 raise
         self._exchange.sent = True
+
+
+def _is_credible(request: Request, exchange: Exchange, trace: _Trace) -> bool:
+    """Whether an answer that more bytes follow is the answer to this request.
+
+    On a connection that others used it may be theirs, sent twice. The first on its connection is not; but who
+    has nothing else to tell by is on the safe side with two answers that are the same.
+    """
+    if request.paid:
+        return True
+    return exchange.body == request.doubted or not (trace.reuses or request.own_connection)
 
 
 def _is_to_proxy(info: Mapping[str, Any]) -> bool:
@@ -300,3 +326,13 @@ def _carrier_of(client: HTTPClient) -> _Carrier:
         )
     send: Any = partial(client.send, stream=True, auth=None, follow_redirects=False)
     return _Carrier(library, send, shows_trace=False)
+
+
+def _has_proxy(client: HTTPClient | None, base_url: str) -> bool:
+    """Whether a client of the caller's would send to *base_url* through a proxy, as far as httpx shows it."""
+    choose = getattr(client, "_transport_for_url", None)
+    library = _library_of(client)
+    if choose is None or library is None:
+        return False
+    connections = getattr(choose(library.URL(base_url)), "_pool", None)
+    return getattr(connections, "_proxy_url", None) is not None

@@ -39,7 +39,6 @@ from cleanlist_async.shared_redis import (
     RedisUnavailableError,
     SharedRedis,
     check_namespace,
-    explained,
 )
 
 if TYPE_CHECKING:
@@ -85,6 +84,11 @@ class RedisLimits:
         self, url: str, limits: RateLimits, clock: Callable[[], float], namespace: str = "cleanlist"
     ) -> None:
         check_namespace(namespace)
+        answer_s = max(_SHORTEST_ANSWER_S, 2 * look_s(limits))
+        try:
+            self._redis = SharedRedis(url, answer_s)
+        finally:
+            del url  # it may hold a password, which a traceback that shows local variables must not show
         self.limits = limits
         self.clock = clock
         self.caution_s = lease_s(limits) + limits.window_s
@@ -92,9 +96,7 @@ class RedisLimits:
         self.without = "Requests wait for it."
         self.on_change: Callable[[Reach], None] = _tell_nobody
         """Told, in the courier's thread, when Redis was lost and when it was found again."""
-        answer_s = max(_SHORTEST_ANSWER_S, 2 * look_s(limits))
         self._gathering_s = answer_s + 3 * look_s(limits)
-        self._redis = SharedRedis(url, answer_s)
         self._prefix = f"{{{namespace}}}:"
         self._kept_ms = math.ceil(max(_KEPT_S, 2 * self.caution_s) * 1_000)
         self._backoff = Backoff(look_s(limits))
@@ -242,8 +244,7 @@ class RedisLimits:
         if not self._backoff.is_over():
             raise BackendUnavailableError("Redis cannot be reached.")
         try:
-            with explained():
-                answer = await self._connected().register_script(script)(keys, arguments)
+            answer = await self._redis.run(lambda: self._connected().register_script(script)(keys, arguments))
         except RedisUnavailableError as error:
             if self._backoff.failed() == 1:
                 log.warning("%s %s", error.problem, self.without)

@@ -1,0 +1,239 @@
+"""An answer that comes twice on the wire is never taken for the answer to another request."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import asynccontextmanager
+from shutil import which
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+import httpx2
+import pytest
+
+from cleanlist_async import errors
+from tests.support.clients import against, client_of, json_answer, outcome_of
+from tests.support.faulty_server import Answer
+
+pytestmark = pytest.mark.sockets
+
+PAUSE_S = 0.03
+WAYS = {
+    "at once": lambda last, now: (now + now,),
+    "a little later": lambda last, now: (now, PAUSE_S, now),
+    "with the next answer": lambda last, now: (last + now,),
+    "in part at once": lambda last, now: (now + now[:25],),
+    "in part with the next answer": lambda last, now: (last + now[:-3], PAUSE_S, now[-3:]),
+    "in two pieces": lambda last, now: (now, now),
+    "just before the next answer": lambda last, now: (last, PAUSE_S, now),
+}
+SEEN_BY_ITS_BYTES = [way for way in WAYS if way not in {"a little later", "just before the next answer"}]
+"""One that comes alone between the next request and its answer is told apart by its connection only."""
+
+
+def status_of(name: str) -> dict[str, object]:
+    """A status with all that is documented of it: nothing in it says whose it is."""
+    return {"status": "completed", "results": [{"task_id": f"t{name}", "email": f"{name}@x.example"}]}
+
+
+def doubling(way, answer_of):
+    """A script that sends each answer twice, the second time on the same connection in one of the `WAYS`."""
+    last = {}
+
+    def script(request, number):
+        now = answer_of(request).raw
+        before, last[request.connection] = last.get(request.connection, b""), now
+        return Answer(WAYS[way](before, now))
+
+    return script
+
+
+def asked_for(request):
+    return request.target[-1]
+
+
+async def rows_of(client, name):
+    status = await client.public.bulk_status(workflow_id=f"wf_{name}")
+    return [row.email for row in status.rows]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_workflow_gets_the_rows_of_another(way):
+    async def main():
+        script = doubling(way, lambda request: json_answer(status_of(asked_for(request))))
+        async with against(script) as (client, _):
+            return [(name, await rows_of(client, name)) for name in "ABABCA"]
+
+    for name, rows in asyncio.run(main()):
+        assert rows == [f"{name}@x.example"]
+
+
+@pytest.mark.parametrize("way", SEEN_BY_ITS_BYTES)
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_nor_over_the_connections_of_an_injected_client(library, way):
+    async def main():
+        script = doubling(way, lambda request: json_answer(status_of(asked_for(request))))
+        async with library.AsyncClient() as http, against(script, http_client=http) as (client, _):
+            return [(name, await rows_of(client, name)) for name in "ABABCA"]
+
+    for name, rows in asyncio.run(main()):
+        assert rows == [f"{name}@x.example"]
+
+
+@pytest.mark.parametrize("way", SEEN_BY_ITS_BYTES)
+def test_reads_that_share_a_connection_get_their_own_answers(way):
+    async def main():
+        numbers = iter(range(100))
+        script = doubling(way, lambda request: json_answer({"credits": next(numbers)}))
+        async with against(script) as (client, _):
+            return [(await client.public.credits_balance()).credits for _ in range(6)]
+
+    balances = asyncio.run(main())
+    assert balances == sorted(set(balances)), "one was there twice"
+
+
+def test_an_answer_that_comes_again_on_an_idle_connection_is_not_the_next_one():
+    came, comes_again = asyncio.Event(), asyncio.Event()
+    connections = 0
+
+    async def converse(reader, writer):
+        nonlocal connections
+        connections += 1
+        now = json_answer({"credits": connections}).raw
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(now)
+        await comes_again.wait()
+        writer.write(now)
+        came.set()
+        await reader.read()
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(converse, "127.0.0.1", 0)
+        async with client_of(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+            first = await client.public.credits_balance()
+            comes_again.set()
+            await came.wait()
+            second = await client.public.credits_balance()
+        server.close()
+        return first.credits, second.credits, client.statistics().retries
+
+    assert asyncio.run(main()) == (1, 2, 0)
+
+
+@pytest.mark.parametrize("status", [401, 402, 404, 429, 500])
+def test_a_refusal_that_comes_twice_refuses_nothing_else(status):
+    async def main():
+        def script(request, number):
+            balance = json_answer({"credits": 5})
+            if number:
+                return balance if request.connection else Answer((refusal.raw + balance.raw,))
+            return refusal
+
+        refusal = json_answer({"detail": "no"}, status)
+        async with against(script, max_retries=1) as (client, _):
+            first = await outcome_of(client.with_options(max_retries=0).public.validate_key())
+            return first, await client.public.credits_balance()
+
+    refused, balance = asyncio.run(main())
+    assert refused.status == status
+    assert balance.credits == 5
+
+
+def test_a_read_that_is_repeated_takes_a_token_of_its_own():
+    async def main():
+        def script(request, number):
+            balance = json_answer({"credits": number})
+            return balance.twice() if number == 1 else balance
+
+        async with against(script) as (client, server):
+            balances = [(await client.public.credits_balance()).credits for _ in range(2)]
+            buckets = client.statistics().buckets
+            return balances, len(server.requests), [bucket.limit - bucket.available for bucket in buckets]
+
+    assert asyncio.run(main()) == ([0, 2], 3, [3, 3])
+
+
+def test_a_read_that_may_not_be_repeated_is_an_error():
+    async def main():
+        script = doubling("with the next answer", lambda request: json_answer({"credits": 1}))
+        async with against(script, max_retries=0) as (client, _):
+            await client.public.credits_balance()
+            return await outcome_of(client.public.credits_balance())
+
+    error = asyncio.run(main())
+    assert type(error) is errors.APIConnectionError
+    assert (error.billed, error.safe_to_retry) == ("no", True)
+
+
+def test_a_server_that_doubles_everything_is_believed_when_it_says_the_same_again():
+    async def main():
+        script = lambda request, number: json_answer(status_of(asked_for(request))).twice()  # noqa: E731
+        async with against(script) as (client, server):
+            return await rows_of(client, "A"), len(server.requests)
+
+    assert asyncio.run(main()) == (["A@x.example"], 2)
+
+
+# -- under TLS, whose records wait in a buffer of their own ------------------------------------------
+
+
+@asynccontextmanager
+async def over_tls(folder, answer_of):
+    """A server with a certificate, and the context that trusts it. Its answers are lists of TLS records."""
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    await anyio.run_process(
+        [
+            *("openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost"),
+        ]
+    )
+    here = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    here.load_cert_chain(certificate, key)
+    connections = 0
+
+    async def converse(reader, writer):
+        nonlocal connections
+        number, connections = connections, connections + 1
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                target = head.split(b" ")[1].decode()
+                for record in answer_of(target, number):
+                    writer.write(record)  # one record each, and all of them in one piece of TCP
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0, ssl=here)
+    try:
+        yield server.sockets[0].getsockname()[1], ssl.create_default_context(cafile=certificate)
+    finally:
+        server.close()
+
+
+@pytest.mark.skipif(which("openssl") is None, reason="needs openssl")
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_record_of_tls_that_waits_behind_an_answer_is_seen(tmp_path, ahead):
+    """The second answer is a record of its own, behind the first one or ahead of the next."""
+
+    async def main():
+        last = {}
+
+        def answer_of(target, connection):
+            now = json_answer({"credits": len(last), "of": urlsplit(target).path}).raw
+            before, last[connection] = last.get(connection, b""), now
+            return (before, now) if ahead else (now, now)
+
+        async with over_tls(tmp_path, answer_of) as (port, trust):
+            client = client_of(f"https://localhost:{port}", request_timeout_s=5)
+            client._transport._tls = trust
+            async with client:
+                first = await client.request("GET", "/api/v2/first")
+                return first, await client.request("GET", "/api/v2/second")
+
+    first, second = asyncio.run(main())
+    assert first["of"] == "/api/v2/first"
+    assert second["of"] == "/api/v2/second"
