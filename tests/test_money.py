@@ -85,6 +85,7 @@ def test_the_declaration_is_what_happens(operation):
         assert_unknown(outcome)
 
 
+@pytest.mark.slow
 @each_case("form", BODIES)
 def test_every_status_in_every_form(form):
     for status in (*range(300, 304), *range(305, 309), *range(400, 600)):

@@ -72,6 +72,7 @@ faults = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(visits, faults, st.integers(0, 30))
 def test_whatever_happens_each_caller_has_its_own_end_and_nobody_pays_twice(visits_, faults_, spent):

@@ -6,7 +6,7 @@ import asyncio
 import selectors
 import time
 
-SPEED = 300.0
+SPEED = 100.0
 """Virtual seconds per second of a RacingLoop. Both processes of a test go by the same clock."""
 
 

@@ -129,6 +129,7 @@ async def test_callers_with_the_same_contact_share_one_purchase():
         assert len(made.sandbox.ledger.contacts) == 1
 
 
+@pytest.mark.slow
 async def test_a_thousand_callers_of_whom_many_hang_up():
     random = Random(5)
     people = [person(number) for number in range(1_000)]

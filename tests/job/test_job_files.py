@@ -175,6 +175,7 @@ class _Limit:
         signal.signal(signal.SIGXFSZ, self.handler)
 
 
+@pytest.mark.slow
 @pytest.mark.sockets  # limits the whole process
 @each_case("mode", ["plain", "exact"])
 @each_case("left", [0, 512, 4_096, 8_192, 16_384])

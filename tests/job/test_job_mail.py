@@ -480,6 +480,7 @@ def test_no_token_is_logged_or_told_to_the_store(tmp_path, caplog):
 # -- whatever happens ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @each_case("seed", range(12))
 def test_events_to_any_worker_with_kills_and_failures_buy_nobody_twice(seed, tmp_path):
     rng = random.Random(seed)

@@ -49,6 +49,7 @@ def total(job):
 # -- the wall --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @BOTH_READINGS
 @pytest.mark.parametrize("kind", PRICE)
 @pytest.mark.parametrize("wall", [0, 1, 7, 11, 40, 77, 123])

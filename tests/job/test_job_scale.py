@@ -6,6 +6,7 @@ import gc
 
 import anyio
 import anyio.lowlevel
+import pytest
 
 from cleanlist_async.identity import Prepared
 from cleanlist_async.job.planning import Batch, Walk
@@ -82,6 +83,7 @@ def prepared_alive() -> int:
     return sum(isinstance(thing, Prepared) for thing in gc.get_objects())
 
 
+@pytest.mark.slow
 def test_a_walk_holds_one_chunk_at_a_time(tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(100), chunk=10)

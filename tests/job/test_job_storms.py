@@ -133,6 +133,7 @@ async def finish(bench, mode, *, unknown_at_most) -> None:
     ).count("done")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", OPTIONS)
 @settings(
     max_examples=6, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
@@ -150,6 +151,7 @@ def test_whatever_happens(mode, chosen, interruptions):
     in_world(main, workflow_s=5.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", OPTIONS)
 def test_a_crash_at_every_tenth_of_a_second(mode):
     """In steps finer than a round trip: between the intent and the first byte, the answer and the disk."""

@@ -150,7 +150,7 @@ async def test_large_and_endless_bodies(connect):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_delay_does_not_undo_what_the_caller_gave_up(connect, people, until, when):
-    fault = Fault("/enrich/bulk", when=when, delay_s=0.1)
+    fault = Fault("/enrich/bulk", when=when, delay_s=0.5)
     async with sandbox_with(fault) as sandbox, connect(sandbox) as http:
         with pytest.raises(httpx.ReadTimeout):
             await http.post("/enrich/bulk", json={"contacts": people(2)}, timeout=httpx.Timeout(5, read=0.03))

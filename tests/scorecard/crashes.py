@@ -35,7 +35,7 @@ def kills(at_least: int) -> Iterator[Figure]:
     tries = sum(end["killed"] for end in ends)
     yield from _bought_once("kill -9", ends, tries)
     yield Figure("most chunks unknown after a kill", max(end["unknown"] for end in ends), 1)
-    yield Figure("kills that found the run over already", len(cases) - tries, len(cases) // 50)
+    yield Figure("kills that found the run over already", len(cases) - tries, len(cases) // 10)
 
 
 def cancelled_jobs(every: int) -> Iterator[Figure]:

@@ -137,6 +137,7 @@ def test_the_429_of_the_detail_envelope_says_nothing():
     assert "retry-after" not in dict(refused.headers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("window_s", "rejected"), [(60.0, 0), (59.9, 150)])
 def test_a_client_that_sends_again_too_early_is_caught(window_s: float, rejected: int):
     server = StrictServer()
