@@ -69,7 +69,7 @@ class Pipeline:
         self._quota = RetryQuota()
         self._origins: dict[str, Origin] = {}
         self._large_answer = anyio.Lock(fast_acquire=True)
-        """Large answers are read one after the other: several threads would leave the loop no turn between."""
+        """Large answers are read one by one: several threads would leave the loop no turn between them."""
         self._in_flight = anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
         self._on_event = on_event
         limiter.watch(self)
