@@ -237,7 +237,7 @@ class _Handler(socketserver.StreamRequestHandler):
         self.rfile.read(length)
         if len(target) < 2:
             return False
-        case, name, most_bytes, kind, *rest = target[1].strip("/").replace("%20", " ").split("/")
+        case, name, most_bytes, kind, *_ = target[1].strip("/").replace("%20", " ").split("/")
         if kind == "flow" and target[0] == "POST":
             self.wfile.write(_http(202, json.dumps(ACCEPTED).encode()))
         else:
