@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from cleanlist_async import Contact
+from cleanlist_async.bulk.matching import Match
 from cleanlist_async.models.rows import EnrichmentRow
 
 FIRST = "Robert William Margaret Katherine Michael Elizabeth James Ada Grace Wei Maria Jörg Linus Olga Sven".split()
@@ -156,3 +157,18 @@ def _slug(rng: Random, population: Population, person: Person) -> str:
     if dice < population.renamed:
         return f"renamed{person.number}"
     return f"ACoAA{person.number}" if dice < population.renamed + population.member_ids else f"p{person.number}"
+
+
+def joined(drawn: Workflow) -> tuple[int, int, int]:
+    """Join a workflow's rows, then, as `collect` does, those of the contacts that are left.
+
+    Return the number of joins, of wrong ones among them, and of contacts that are left without a row.
+    """
+    whole = Match(drawn.contacts, drawn.ids, drawn.rows, whole=True)
+    joins = [(position, row) for position, row in whole.given.items()]
+    left = [position for position in range(len(drawn.contacts)) if position not in whole.given]
+    for part in [left, *([position] for position in left[:2])] if left and drawn.late else ():
+        contacts, ids = [drawn.contacts[at] for at in part], [whole.trusted_ids[at] for at in part]
+        again = Match(contacts, ids, drawn.rows + drawn.late, whole=False)
+        joins += [(part[at], row) for at, row in again.given.items()]
+    return len(joins), sum(drawn.is_anothers(row, position) for position, row in joins), len(left)
