@@ -28,9 +28,7 @@ TABLE = [  # input, profile, name, employer: the lines of the docstring
 
 
 def test_every_combination_is_in_one_line_of_the_table_and_weighed_by_it():
-    lines = [
-        (combination, evidence) for *sides, evidence in TABLE for combination in product(*sides)
-    ]
+    lines = [(combination, evidence) for *sides, evidence in TABLE for combination in product(*sides)]
     proved = dict(lines)
     assert set(proved) == set(product(ANY, repeat=4))
     for (given, profile, name, employer), evidence in proved.items():
@@ -69,4 +67,3 @@ def test_no_random_workflow_has_a_wrong_join(population):
     for seed in range(300):
         _joins, wrong, _left = joined(workflow(Random(seed), population))
         assert not wrong, seed
-
