@@ -183,8 +183,8 @@ def _missing(submitted: Submitted, rows: Sequence[EnrichmentRow]) -> list[str]:
 def _is_whole(submitted: Submitted, status: BulkStatus) -> bool:
     """Whether the answer tells that a workflow has no more contacts than these.
 
-    Its rows are no proof, since an answer may lack some. And of two contacts of one profile the server may have
-    made one task: then there are fewer tasks than contacts.
+    Its rows are no proof, since an answer may lack some. And of two contacts of one profile the server may
+    have made one task: then there are fewer tasks than contacts.
     """
     slugs = [linkedin_slug(one.contact.linkedin_url) for one in submitted.contacts]
     known = [slug for slug in slugs if slug]

@@ -128,7 +128,7 @@ _SHORT_FORMS: Final = {
     )
     for short in forms.split()
 }  # fmt: skip
-"""First names, each with the full form it may stand for. A form with several gets one: it only must be shared."""
+"""First names, each with the form that stands for all of its forms."""
 
 
 def linkedin_slug(url: str | None) -> str | None:
@@ -212,9 +212,14 @@ class Employed(Protocol):
     """Whoever has an employer."""
 
     @property
-    def company_name(self) -> str | None: ...
+    def company_name(self) -> str | None:
+        """Its name."""
+        ...
+
     @property
-    def company_domain(self) -> str | None: ...
+    def company_domain(self) -> str | None:
+        """Its domain, or the address of its website."""
+        ...
 
 
 def same_employer(contact: Employed, row: Employed) -> bool | None:

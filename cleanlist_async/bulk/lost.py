@@ -36,7 +36,7 @@ async def results_of_lost(
     if workflow_id is None:
         return None
     nothing_known = (None,) * len(contacts)
-    named = Submitted(workflow_id, tuple(contacts), nothing_known, (), None, now, is_new=False)
+    named = Submitted(workflow_id, tuple(contacts), nothing_known, (), None, now, is_new=False, whole=False)
     try:
         fetched = await fetcher.fetch(named, enrichment_type)
     except CleanlistError as error:

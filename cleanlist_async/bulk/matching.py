@@ -101,14 +101,15 @@ class Match:
                     self.given.setdefault(position, person.rows[0].row)
 
     def _give(self, rows: Iterable[PlacedRow]) -> None:
-        """Give rows to their owners; two different ones are none, unless one is in its place."""
+        """Give rows to their owners; two different ones are none, unless one has the name or its place."""
         claims: dict[int, list[PlacedRow]] = defaultdict(list)
         for row in rows:
             for position in row.owners:
                 claims[position].append(row)
         for position, claiming in claims.items():
-            at_home = [row for row in claiming if row.position == position]
-            best = at_home or claiming
+            named = [row for row in claiming if not self._people.has_other_name(position, row)] or claiming
+            at_home = [row for row in named if row.position == position]
+            best = at_home or named
             if len(best) == 1 or _all_alike(row.row for row in best):
                 self.given.setdefault(position, best[0].row)
 
@@ -116,9 +117,7 @@ class Match:
 
     def _give_by_elimination(self) -> None:
         """Give rows by name where nobody else of the workflow can be meant."""
-        silent = any(not row.name and not row.certain for row in self._rows)
-        all_named = len(self._rows) >= len(self._contacts) and not silent
-        nobody_else = all_named or not self._people.has_nameless
+        nobody_else = self._all_are_named or not self._people.has_nameless
         for key, rows in self._by_key.items():
             people = self._people.with_key(key)
             if len(people) == 1:
@@ -127,6 +126,12 @@ class Match:
                 self._tell_namesakes_apart(people, rows)
             if nobody_else:
                 self._give(rows)
+
+    @property
+    def _all_are_named(self) -> bool:
+        """Whether each contact has a row, and each row that may be anybody's has a name."""
+        tasks = {row.row.task_id or id(row) for row in self._rows}
+        return len(tasks) >= len(self._contacts) and all(row.name or row.certain for row in self._rows)
 
     def _own(self, person: Person, rows: Sequence[PlacedRow]) -> None:
         """Take rows as those of the one person who is known to have their name."""

@@ -26,7 +26,7 @@ from cleanlist_async.contacts import Contact
 from cleanlist_async.models.rows import EnrichmentRow
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class PlacedRow:
     """A row, the position that its id has, what it carries, and whose it is by that.
 
@@ -38,6 +38,8 @@ class PlacedRow:
     name: Name
     echo: Input
     slugs: Sequence[str]
+    company_name: str | None
+    company_domain: str | None
     owners: Sequence[int] = ()
     certain: bool = False
 
@@ -46,17 +48,8 @@ class PlacedRow:
         """Read a row."""
         echo = input_in(row)
         slugs = (dict(echo).get("linkedin_url"), linkedin_slug(row.linkedin_url))
-        return cls(row, position, name_in(row), echo, [slug for slug in slugs if slug])
-
-    @cached_property
-    def company_name(self) -> str | None:
-        """The name of the person's employer."""
-        return self.row.company_name
-
-    @cached_property
-    def company_domain(self) -> str | None:
-        """The domain of the person's employer."""
-        return self.row.company_domain
+        known = [slug for slug in slugs if slug]
+        return cls(row, position, name_in(row), echo, known, row.company_name, row.company_domain)
 
     @property
     def in_place(self) -> bool:
@@ -68,7 +61,7 @@ class PlacedRow:
 class Person:
     """The contacts that are one person: of one profile, or the same word for word.
 
-    `keys` are those of the names it has, in a contact or in a row that is certainly its own; `rows` are these.
+    `rows` are certainly its own; `keys` are those of the names that it has, in a contact or in such a row.
     """
 
     positions: list[int] = field(default_factory=list[int])
@@ -143,6 +136,10 @@ class People:
             employer=agreement(same_employer(contact, row)) if same_name else Said.OPEN,
         )
 
+    def has_other_name(self, position: int, row: PlacedRow) -> bool:
+        """Whether a row has certainly another name than a contact."""
+        return names_differ(self._names[position], row.name)
+
     def same_employer(self, person: Person, row: PlacedRow) -> bool:
         """Whether a row says that somebody works where this person does."""
         return any(same_employer(self._contacts[position], row) for position in person.positions)
@@ -168,7 +165,7 @@ class People:
         return any(person.lacking and not person.keys for person in self)
 
     def _read_slugs(self, names: Iterable[Name]) -> None:
-        """Name those whose address, such as ``/in/ada-lovelace-7b1``, alone spells a name that no contact has."""
+        """Name those whose address alone spells a name that no contact has: ``/in/ada-lovelace-7b1``."""
         taken = {key for person in self for key in person.keys}
         by_word: dict[str, set[int]] = defaultdict(set)
         for person in self:

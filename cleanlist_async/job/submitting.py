@@ -164,6 +164,7 @@ class PlainSubmits:
             chunk.key_name if chunk.key_name in keys else None,
             self._pipeline.limiter.clock() if at is None else at,
             is_new=at is not None,
+            whole=at is not None or bool(ids),  # without ids, a webhook named the workflow
         )
 
     async def look(self, _chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Accepted | bool | None:

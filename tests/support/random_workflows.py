@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from cleanlist_async import Contact
+from cleanlist_async.bulk.matching import Match
 from cleanlist_async.models.rows import EnrichmentRow
 
-FIRST = ["Robert", "William", "Margaret", "Katherine", "Michael", "Elizabeth", "James", "Ada", "Grace", "Wei", "Maria", "Jörg", "Linus", "Olga", "Sven"]
 SHORT = {
     "Robert": "Bob",
     "William": "Bill",
@@ -19,8 +19,11 @@ SHORT = {
     "James": "Jim",
     "Jörg": "Joerg",
 }
+FIRST = (*SHORT, "Ada", "Grace", "Wei", "Maria", "Linus", "Olga", "Sven")
 SAYS = {"profile": 0.6, "name": 0.9, "employer": 0.8, "input": 0.1}
 """Share of servers whose rows say such a thing."""
+
+SYLLABLES = ("ba", "ke", "di", "fo", "gu", "la", "me", "ni", "po", "tu")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Workflow:
     late: list[EnrichmentRow]
 
     def is_anothers(self, row: EnrichmentRow, position: int) -> bool:
-        """Whether a row is that of another than a contact: contacts that are the same word for word are one."""
+        """Whether a row is another's; contacts that are the same word for word are one person."""
         return self.contacts[int(row.email or "")] != self.contacts[position]
 
 
@@ -118,7 +121,7 @@ def _people(rng: Random, population: Population, count: int) -> list[Person]:
 
 
 def _letters(number: int) -> str:
-    return "".join(["ba", "ke", "di", "fo", "gu", "la", "me", "ni", "po", "tu"][int(digit)] for digit in str(number))
+    return "".join(SYLLABLES[int(digit)] for digit in str(number))
 
 
 def _contact(rng: Random, population: Population, person: Person, style: str) -> Contact:
@@ -155,4 +158,21 @@ def _slug(rng: Random, population: Population, person: Person) -> str:
     dice = rng.random()
     if dice < population.renamed:
         return f"renamed{person.number}"
-    return f"ACoAA{person.number}" if dice < population.renamed + population.member_ids else f"p{person.number}"
+    return (
+        f"ACoAA{person.number}" if dice < population.renamed + population.member_ids else f"p{person.number}"
+    )
+
+
+def joined(drawn: Workflow) -> tuple[int, int, int]:
+    """Join a workflow's rows, then, as `collect` does, those of the contacts that are left.
+
+    Return the number of joins, of wrong ones among them, and of contacts that are left without a row.
+    """
+    whole = Match(drawn.contacts, drawn.ids, drawn.rows, whole=True)
+    joins = [(position, row) for position, row in whole.given.items()]
+    left = [position for position in range(len(drawn.contacts)) if position not in whole.given]
+    for part in [left, *([position] for position in left[:2])] if left and drawn.late else ():
+        contacts, ids = [drawn.contacts[at] for at in part], [whole.trusted_ids[at] for at in part]
+        again = Match(contacts, ids, drawn.rows + drawn.late, whole=False)
+        joins += [(part[at], row) for at, row in again.given.items()]
+    return len(joins), sum(drawn.is_anothers(row, position) for position, row in joins), len(left)

@@ -1,13 +1,13 @@
 """Every small workflow: up to three contacts, and every answer that a truthful server may give about them.
 
-A contact gives a profile, a name and an employer, each of two values or not at all. Behind it is a person, who has
-all three: what the contact does not give is any of the values, so a person may well have another contact's name.
-Two contacts are one person if they give one profile, or are the same word for word. A row says what is true of its
-person, each thing or not at all. One person of a workflow may have moved to an employer that the contact does not
-give, or have renamed the profile.
+A contact gives a profile, a name and an employer, each of two values or not at all. Behind it is a person,
+who has all three: what the contact does not give is any of the values, so a person may well have another
+contact's name. Two contacts are one person if they give one profile, or are the same word for word. A row
+says what is true of its person, each thing or not at all. One person of a workflow may have moved to an
+employer that the contact does not give, or have renamed the profile.
 
-Rows may be missing at first and come later. Ids are in order, permuted or unknown; where contacts of one profile
-were merged, they share a row, and there are no ids by position.
+Rows may be missing at first and come later. Ids are in order, permuted or unknown; where contacts of one
+profile were merged, they share a row, and there are no ids by position.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KINDS = [
 
 @dataclass(frozen=True)
 class World:
-    """Contacts, the rows of all of them, and the order of ids: `order[n]` is the position that gets row n's."""
+    """Contacts, the rows of all of them, and the order of ids: `order[n]` is where row n's id is."""
 
     contacts: tuple[Facts, ...]
     rows: tuple[Facts, ...]
@@ -58,7 +58,9 @@ class World:
         """The contacts that have a row of their own."""
         profiles = [profile for profile, _, _ in self.contacts]
         return [
-            task for task, of in enumerate(profiles) if not self.merged or of is None or profiles.index(of) == task
+            task
+            for task, of in enumerate(profiles)
+            if not self.merged or of is None or profiles.index(of) == task
         ]
 
 
@@ -118,13 +120,19 @@ def wrong_joins(world: World) -> Iterator[tuple[str, int, int]]:
                 ids = tuple(trusted[position] for position in part)
                 if not any(ids):
                     continue  # nothing but what is certain is given, as above
-                given, _ = _joined(tuple(world.contacts[position] for position in part), ids, late, whole=False)
+                given, _ = _joined(
+                    tuple(world.contacts[position] for position in part), ids, late, whole=False
+                )
                 yield from _wrong(world, f"part {part}, rows {there}, then {later}", part, given)
 
 
 @lru_cache(maxsize=100_000)
 def _joined(
-    contacts: tuple[Facts, ...], ids: tuple[str | None, ...], rows: tuple[tuple[int, Facts], ...], *, whole: bool
+    contacts: tuple[Facts, ...],
+    ids: tuple[str | None, ...],
+    rows: tuple[tuple[int, Facts], ...],
+    *,
+    whole: bool,
 ) -> tuple[tuple[tuple[int, int], ...], tuple[str | None, ...]]:
     """Return the rows that are given to the positions, and the ids that are kept."""
     match = Match(list(map(contact_of, contacts)), ids, [row_of(*row) for row in rows], whole=whole)
@@ -152,7 +160,8 @@ def _is_first_of_its_like(contacts: tuple[Facts, ...]) -> bool:
     """Whether no exchange of the two values of a thing gives a world that comes before this one."""
     swaps = [{None: None, 1: 1, 2: 2}, {None: None, 1: 2, 2: 1}]
     return all(
-        _in_order(contacts) <= _in_order([tuple(m[v] for m, v in zip(maps, facts, strict=True)) for facts in contacts])
+        _in_order(contacts)
+        <= _in_order([tuple(m[v] for m, v in zip(maps, facts, strict=True)) for facts in contacts])
         for maps in product(swaps, repeat=3)
     )
 
@@ -170,7 +179,10 @@ def _rows_of(contacts: Sequence[Facts], *, alike: bool) -> Iterator[tuple[Facts,
             rows = tuple(_shown(facts, shown) for facts, shown in zip(truth, mask, strict=True))
             seen.add(rows)
             for position, row in enumerate(rows):
-                seen.update((*rows[:position], odd, *rows[position + 1 :]) for odd in _oddities(contacts[position], row))
+                seen.update(
+                    (*rows[:position], odd, *rows[position + 1 :])
+                    for odd in _oddities(contacts[position], row)
+                )
     yield from seen
 
 

@@ -1,0 +1,101 @@
+"""A namesake's colleague: nobody is given the row of another who has the name and the employer."""
+
+from __future__ import annotations
+
+import pytest
+
+from cleanlist_async import Contact
+from tests.support.clients import respond, virtually
+
+
+def wei(number, **more):
+    profile = f"https://linkedin.com/in/wei-wang-{number}"
+    return Contact(first_name="Wei", last_name="Wang", company_name="Huawei", linkedin_url=profile, **more)
+
+
+MINE, OTHERS = wei(1), wei(2)
+PEOPLE = [Contact(first_name=f"P{n}", last_name=f"Q{n}", company_domain=f"c{n}.example") for n in range(4)]
+CONTACTS = [MINE, OTHERS, *PEOPLE]
+IDS = ["t_others", "t_mine", "t2", "t3", "t4", "t5"]
+"""Not in the order of the contacts."""
+
+
+def row(contact, task_id, email, carried):
+    said = {
+        "first_name": contact.first_name,
+        "last_name": contact.last_name,
+        "company": {"name": contact.company_name, "domain": contact.company_domain},
+        "linkedin_url": contact.linkedin_url,
+    }
+    kept = {name: said[name] for name in carried}
+    return {"task_id": task_id, "status": "completed", "primary_email": email, **kept}
+
+
+class Server:
+    """Six people, of whom some are late; a look-up by id tells no more than the workflow."""
+
+    def __init__(self, carried, late, ids=IDS):
+        self.late = late
+        self._ids = ids
+        self._rows = [
+            row(OTHERS, "t_others", "others@x.example", carried),
+            row(MINE, "t_mine", "mine@x.example", carried),
+            *(row(one, f"t{n}", f"p{n}@x.example", carried) for n, one in enumerate(PEOPLE, 2)),
+        ]
+
+    def __call__(self, request, _number):
+        if request.method == "POST":
+            return respond({"workflow_id": "wf_1", "task_ids": self._ids, "status": "pending"})
+        if "task_id=" in request.target:
+            return respond({"status": "processing"})
+        rows = [one for one in self._rows if one["task_id"] in self._ids and one["task_id"] not in self.late]
+        return respond({"workflow_id": "wf_1", "status": "completed", "results": rows})
+
+
+NAMES = ["first_name", "last_name", "company"]
+
+
+@pytest.mark.parametrize("carried", [[*NAMES, "linkedin_url"], NAMES], ids=["with profiles", "without"])
+@pytest.mark.parametrize("late", [["t_mine"], ["t_others"], ["t_mine", "t_others"]], ids=str)
+def test_a_pending_contact_collected_later_never_gets_its_namesakes_row(carried, late):
+    server = Server(carried, late)
+
+    async def main(client, _network):
+        report = await client.enrich(CONTACTS)
+        collected = []
+        for still_late in (late, [], late[:1]):
+            server.late = still_late
+            collected += (await client.collect(report.pending)).results
+            for alone in report.pending:
+                collected += (await client.collect([alone])).results
+        return [*report.results, *collected]
+
+    for result in virtually(main, server):
+        if result.contact in {MINE, OTHERS} and result.email:
+            assert result.email == ("mine@x.example" if result.contact == MINE else "others@x.example")
+        assert result.status in {"found", "pending"}
+
+
+def test_a_late_contact_is_found_by_its_profile_once_it_is_there():
+    server = Server([*NAMES, "linkedin_url"], ["t_mine"])
+
+    async def main(client, _network):
+        report = await client.enrich(CONTACTS)
+        server.late = []
+        return report.pending, (await client.collect(report.pending)).results
+
+    pending, later = virtually(main, server)
+    assert [(one.contact, one.task_id, one.raw) for one in pending] == [(MINE, None, None)]
+    assert [one.email for one in later] == ["mine@x.example"]
+
+
+def test_the_rows_in_sight_are_not_taken_for_the_whole_workflow():
+    """One row, and one contact to collect: but the row is the other's."""
+    server = Server(NAMES, ["t_mine"], IDS[:2])
+
+    async def main(client, _network):
+        report = await client.enrich([MINE, OTHERS])
+        return (await client.collect(report.pending[:1])).results
+
+    (result,) = virtually(main, server)
+    assert (result.contact, result.status, result.email) == (MINE, "pending", None)
