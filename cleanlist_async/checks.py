@@ -56,7 +56,7 @@ def wrong(name: str, expected: str, value: object, *, fix: str | None = None) ->
 
 
 def is_any(value: object, *kinds: type) -> bool:
-    """Whether *value* is an instance of one of *kinds*. Type checkers do not narrow it, to items unknown."""
+    """Whether *value* is an instance of one of *kinds*. Unlike isinstance, it narrows no type."""
     return isinstance(value, kinds)
 
 
@@ -132,11 +132,11 @@ def check_flag(name: str, value: object) -> None:
 
 
 def check_text(name: str, value: object) -> None:
-    """Check a text that is not blank, and can be sent and stored."""
+    """Check a text that is not blank, and can be sent and stored. It may be secret, so it is not shown."""
     if not isinstance(value, str):
         raise wrong(name, "text", value)
     if not value.strip() or "\0" in value or not is_encodable(value):
-        raise ConfigurationError(f"{name} is blank, or holds characters that cannot be sent: {shown(value)}.")
+        raise ConfigurationError(f"{name} must be text that is not blank, and that can be encoded.")
 
 
 def check_route(name: str, value: object) -> None:
@@ -198,9 +198,12 @@ def check_enrichment_type(enrichment_type: object) -> None:
 
 
 def check_webhook_url(webhook_url: object, name: str = "webhook_url") -> None:
-    """Check an address to which the server is to post; None is none."""
-    if webhook_url is not None and not (isinstance(webhook_url, str) and _is_public(webhook_url)):
-        raise wrong(name, "a public https address", webhook_url)
+    """Check an address to which the server is to post; None is none. It may be secret, so it is not shown."""
+    if webhook_url is None or (isinstance(webhook_url, str) and _is_public(webhook_url)):
+        return
+    if isinstance(webhook_url, str):
+        raise ConfigurationError(f"{name} must be a public https address.")
+    raise wrong(name, "a public https address", webhook_url)
 
 
 def check_contact(contact: object) -> None:

@@ -282,7 +282,7 @@ class WebhookReceiver:
 
 
 def _checked_url(public_url: str) -> str:
-    if not isinstance(public_url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if public_url is None:  # pyright: ignore[reportUnnecessaryComparison]
         raise wrong("public_url", "a public https address", public_url)
     check_webhook_url(public_url, "public_url")
     parts = urlsplit(public_url)

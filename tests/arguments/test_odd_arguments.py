@@ -36,7 +36,7 @@ MISTAKES = {
     ),
     "an address with half a character": (
         lambda client: client.public.submit_bulk([ADA], webhook_url="https://\ud800/"),
-        r"webhook_url must be a public https address, not 'https://\ud800/'.",
+        "webhook_url must be a public https address.",
     ),
     "more credits than there are numbers": (
         lambda client: client.enrich([ADA], max_credits=10**400),
@@ -126,7 +126,7 @@ def test_a_mistake_is_named_before_anything_is_sent(mistake):
         ({"base_url": ""}, "base_url must be an http(s) address, not ''."),
         ({"limiter": 0}, "limiter must be a RateLimiter, not 0."),
         ({"rate_limits": {}}, "rate_limits must be a RateLimits, not a dict."),
-        ({"organization": " "}, "organization is blank"),
+        ({"organization": " "}, "organization must be text that is not blank"),
         ({"max_retries": True}, "max_retries must be a whole number of at least 0, not True."),
         ({"webhooks": WebhookReceiver}, "webhooks must be a WebhookReceiver, not the class WebhookReceiver."),
         ({"on_event": async_function}, "on_event must be a plain function"),
