@@ -444,6 +444,7 @@ def test_no_failure_of_redis_shows_its_password(
                     await work
                 failures.append(refused.value)
             assert_hidden(deep_text([limiter, mailbox, backend]), PASSWORD)
+            await backend.aclose()
             return failures
 
         for error in asyncio.run(main()):

@@ -68,21 +68,22 @@ def is_ours(filename: str, *, foreign: bool) -> bool:
 
 def deep_text(thing: object, depth: int = 6) -> str:
     """Every repr that can be reached through attributes and containers."""
-    texts: list[str] = []
-    seen: set[int] = set()
+    return "\n".join(deep_texts(thing, depth))
 
-    def visit(one: object, left: int) -> None:
+
+def deep_texts(thing: object, depth: int = 6) -> Iterator[str]:
+    """The same, one by one."""
+    seen: set[int] = set()
+    todo = [(thing, depth)]
+    while todo:
+        one, left = todo.pop()
         if id(one) in seen or left < 0 or isinstance(one, type):
-            return
+            continue
         seen.add(id(one))
-        texts.append(repr(one))
+        yield repr(one)
         parts = list(getattr(one, "__dict__", {}).values())
         if isinstance(one, dict):
             parts += [*one.keys(), *one.values()]
         if isinstance(one, list | tuple | set | frozenset):
             parts += list(one)
-        for part in parts:
-            visit(part, left - 1)
-
-    visit(thing, depth)
-    return "\n".join(texts)
+        todo += [(part, left - 1) for part in parts]
