@@ -18,16 +18,16 @@ from opentelemetry.sdk.trace import TracerProvider
 from benchmarks import report
 from benchmarks.measuring import ratio, rounds_of
 from cleanlist_async import RateLimiter, RateLimits
-from cleanlist_async.call_events import CallEvents
-from cleanlist_async.calls import Call, Reply
+from cleanlist_async.api.public import CREDITS_BALANCE
 from cleanlist_async.events import Event, Events
+from cleanlist_async.http.call_events import CallEvents
+from cleanlist_async.http.calls import Call, Reply
+from cleanlist_async.http.transport import Exchange, Request
 from cleanlist_async.integrations.opentelemetry import OpenTelemetry
 from cleanlist_async.ratelimit import Permit
 from cleanlist_async.ratelimit.memory import Lease
-from cleanlist_async.resources.public import CREDITS_BALANCE
 from cleanlist_async.testing import MemoryNetwork, ServerRequest, ServerResponse, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
-from cleanlist_async.transport import Exchange, Request
 
 WIDE = RateLimits(org=10**6, key=10**6)
 BALANCE = ServerResponse(200, b'{"credits": 7.5}')

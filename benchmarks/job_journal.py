@@ -21,9 +21,9 @@ from pathlib import Path
 
 from benchmarks import report
 from cleanlist_async import Contact
-from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.job.journal import Journal
-from cleanlist_async.job.records import Answer, Attempt, Header
+from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.records import Answer, Attempt, Header
 from cleanlist_async.job.status import status_of
 from cleanlist_async.testing.simulated_workflow import Workflow
 

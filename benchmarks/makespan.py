@@ -29,7 +29,7 @@ from benchmarks import report
 from benchmarks.measuring import side_by_side
 from benchmarks.people import People
 from cleanlist_async import WebhookReceiver
-from cleanlist_async.contacts import API_FIELDS
+from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.testing import (
     MemoryNetwork,
     ServerRequest,

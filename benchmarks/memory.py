@@ -15,10 +15,10 @@ from benchmarks import report
 from benchmarks.measuring import peak_mib, stopwatch
 from benchmarks.people import People
 from cleanlist_async import RateLimits
-from cleanlist_async.bulk.dedupe import repeated_identities
-from cleanlist_async.bulk.plan import make_plan
-from cleanlist_async.chunking import Chunker, chunked
-from cleanlist_async.identity import Prepared, prepare
+from cleanlist_async.contacts.chunking import Chunker, chunked
+from cleanlist_async.contacts.identity import Prepared, prepare
+from cleanlist_async.enrich.dedupe import repeated_identities
+from cleanlist_async.enrich.plan import make_plan
 
 
 def plan(people: People) -> str:

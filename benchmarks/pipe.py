@@ -31,16 +31,16 @@ from benchmarks.local_server import RESULTS, WORKFLOW_ID, status
 from benchmarks.measuring import Spread, in_new_process, peak_mib, ratio, rounds_of, stopwatch
 from benchmarks.people import write_csv
 from cleanlist_async import Contact
-from cleanlist_async.bulk import settle
-from cleanlist_async.bulk.matching import match_rows
-from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.bulk.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter
-from cleanlist_async.chunking import Chunker, bulk_body, chunked
-from cleanlist_async.cli.tally import enrichment_cells
-from cleanlist_async.contacts import API_FIELDS
-from cleanlist_async.decode import parse_json
-from cleanlist_async.identity import ContactLike, Prepared, prepare
-from cleanlist_async.resources.public import BULK_STATUS
+from cleanlist_async.api.public import BULK_STATUS
+from cleanlist_async.cli.terminal.tally import enrichment_cells
+from cleanlist_async.contacts.chunking import Chunker, bulk_body, chunked
+from cleanlist_async.contacts.contact import API_FIELDS
+from cleanlist_async.contacts.identity import ContactLike, Prepared, prepare
+from cleanlist_async.enrich import row_results as settle
+from cleanlist_async.enrich.matching import match_rows
+from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.http.decode import parse_json
+from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter
 
 SIZES = (10_000, 100_000, 1_000_000)
 CPU_ROUNDS_AT_MOST = 100_000

@@ -12,11 +12,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cleanlist_async.bulk.plan import Plan
-    from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress, Summary
-    from cleanlist_async.bulk.stream import ResultStream
+    from cleanlist_async.api.csv_import import ImportReport
+    from cleanlist_async.api.ids import CohortId, ContactTaskId, SmartAgentTaskId, WorkflowId
+    from cleanlist_async.api.lead_lists import UNSET
+    from cleanlist_async.api.models.enrichment import WorkflowStatus
+    from cleanlist_async.api.models.workspace import Quote
+    from cleanlist_async.api.pagination import Pages
     from cleanlist_async.client import AsyncCleanlist
-    from cleanlist_async.contacts import Contact
+    from cleanlist_async.contacts.contact import Contact
+    from cleanlist_async.enrich.plan import Plan
+    from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult, Progress, Summary
+    from cleanlist_async.enrich.stream import ResultStream
     from cleanlist_async.errors import (
         APIConnectionError,
         APIError,
@@ -70,49 +76,43 @@ if TYPE_CHECKING:
         WorkflowTimeoutError,
         WrongEventLoopError,
     )
-    from cleanlist_async.ids import CohortId, ContactTaskId, SmartAgentTaskId, WorkflowId
+    from cleanlist_async.events.statistics import Statistics
     from cleanlist_async.job.job import Job
     from cleanlist_async.job.status import JobReport, JobStatus
     from cleanlist_async.job.unknown import UnknownChunk
-    from cleanlist_async.mailbox import FileMailbox, RedisMailbox
-    from cleanlist_async.models.enrichment import WorkflowStatus
-    from cleanlist_async.models.workspace import Quote
-    from cleanlist_async.pagination import Pages
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
-    from cleanlist_async.resources.csv_import import ImportReport
-    from cleanlist_async.resources.lead_lists import UNSET
-    from cleanlist_async.statistics import Statistics
+    from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
     from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
 
 _HOMES = {
-    "UNSET": "resources.lead_lists",
+    "UNSET": "api.lead_lists",
     "AsyncCleanlist": "client",
-    "CohortId": "ids",
-    "Contact": "contacts",
-    "ContactTaskId": "ids",
-    "EnrichmentReport": "bulk.report",
-    "EnrichmentResult": "bulk.report",
-    "FileMailbox": "mailbox",
-    "ImportReport": "resources.csv_import",
+    "CohortId": "api.ids",
+    "Contact": "contacts.contact",
+    "ContactTaskId": "api.ids",
+    "EnrichmentReport": "enrich.report",
+    "EnrichmentResult": "enrich.report",
+    "FileMailbox": "webhooks.mailbox",
+    "ImportReport": "api.csv_import",
     "Job": "job.job",
     "JobReport": "job.status",
     "JobStatus": "job.status",
-    "Pages": "pagination",
-    "Plan": "bulk.plan",
-    "Progress": "bulk.report",
-    "Quote": "models.workspace",
+    "Pages": "api.pagination",
+    "Plan": "enrich.plan",
+    "Progress": "enrich.report",
+    "Quote": "api.models.workspace",
     "RateLimiter": "ratelimit",
     "RateLimits": "ratelimit",
-    "RedisMailbox": "mailbox",
-    "ResultStream": "bulk.stream",
-    "SmartAgentTaskId": "ids",
-    "Statistics": "statistics",
-    "Summary": "bulk.report",
+    "RedisMailbox": "webhooks.mailbox",
+    "ResultStream": "enrich.stream",
+    "SmartAgentTaskId": "api.ids",
+    "Statistics": "events.statistics",
+    "Summary": "enrich.report",
     "UnknownChunk": "job.unknown",
     "WebhookAnswer": "webhooks.receiver",
     "WebhookReceiver": "webhooks.receiver",
-    "WorkflowId": "ids",
-    "WorkflowStatus": "models.enrichment",
+    "WorkflowId": "api.ids",
+    "WorkflowStatus": "api.models.enrichment",
 }
 """Where a public name lives; all others are errors."""
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
-from cleanlist_async.contacts import Contact
+from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.redact import one_line
 
 if TYPE_CHECKING:
-    from cleanlist_async.calls import CallOptions
+    from cleanlist_async.http.calls import CallOptions
 
 _MOST: Final = sys.maxsize
 """The largest number that fits wherever numbers go: journals, timers, JSON."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Never, Self
 
 from cleanlist_async import facts
 from cleanlist_async.batcher.tally import Tally
-from cleanlist_async.calls import CallOptions
 from cleanlist_async.checks import (
     check_choice,
     check_function,
@@ -24,41 +23,42 @@ from cleanlist_async.checks import (
     checked_path,
     optional,
 )
-from cleanlist_async.credentials import find_credentials
 from cleanlist_async.errors import JSON, ConfigurationError
+from cleanlist_async.events.statistics import Statistics, statistics_of
 from cleanlist_async.facts import ApiVersion, EnrichmentType
-from cleanlist_async.pipeline import Pipeline
+from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.credentials import find_credentials
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.root_task import RootTask
+from cleanlist_async.http.transport import HTTPClient, Transport, check_base_url, checked_proxy
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
 from cleanlist_async.redact import Secret
-from cleanlist_async.root_task import RootTask
-from cleanlist_async.statistics import Statistics, statistics_of
-from cleanlist_async.transport import HTTPClient, Transport, check_base_url, checked_proxy
 
 if TYPE_CHECKING:
+    from cleanlist_async.api.enrichment import Enrichment
+    from cleanlist_async.api.export import Export
+    from cleanlist_async.api.groups import ModernAPI
+    from cleanlist_async.api.lead_lists import LeadLists
+    from cleanlist_async.api.public import PublicAPI
+    from cleanlist_async.api.search import SearchAPI
+    from cleanlist_async.api.smart_agents import SmartAgents
+    from cleanlist_async.api.workspace import Workspace
     from cleanlist_async.batcher.batcher import Batcher
-    from cleanlist_async.bulk.chunk import RunSpec
-    from cleanlist_async.bulk.dedupe import Dedupe
-    from cleanlist_async.bulk.plan import ContactSource, Plan
-    from cleanlist_async.bulk.report import EnrichmentReport, EnrichmentResult, Progress
-    from cleanlist_async.bulk.service import BulkService
-    from cleanlist_async.bulk.stream import ResultStream
+    from cleanlist_async.contacts.identity import ContactLike
+    from cleanlist_async.enrich.chunk import RunSpec
+    from cleanlist_async.enrich.dedupe import Dedupe
+    from cleanlist_async.enrich.plan import ContactSource, Plan
+    from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult, Progress
+    from cleanlist_async.enrich.service import BulkService
+    from cleanlist_async.enrich.stream import ResultStream
     from cleanlist_async.events import Listener
-    from cleanlist_async.identity import ContactLike
     from cleanlist_async.job.job import Job
-    from cleanlist_async.job.opening import ChosenMode
-    from cleanlist_async.job.records import HalfFullPrice
+    from cleanlist_async.job.journal.records import HalfFullPrice
     from cleanlist_async.job.source import JobSource
+    from cleanlist_async.job.spec import ChosenMode
     from cleanlist_async.job.unknown import OnUnknown
-    from cleanlist_async.polling import PollScheduler
-    from cleanlist_async.resources.enrichment import Enrichment
-    from cleanlist_async.resources.export import Export
-    from cleanlist_async.resources.groups import ModernAPI
-    from cleanlist_async.resources.lead_lists import LeadLists
-    from cleanlist_async.resources.public import PublicAPI
-    from cleanlist_async.resources.search import SearchAPI
-    from cleanlist_async.resources.smart_agents import SmartAgents
-    from cleanlist_async.resources.workspace import Workspace
+    from cleanlist_async.polling.scheduler import PollScheduler
     from cleanlist_async.webhooks.receiver import WebhookReceiver
     from cleanlist_async.webhooks.submissions import Submissions
 
@@ -210,7 +210,7 @@ class AsyncCleanlist:
     @property
     def public(self) -> PublicAPI:
         """The five operations of the Public API."""
-        from cleanlist_async.resources.public import PublicAPI  # noqa: PLC0415  # see _open_bulk
+        from cleanlist_async.api.public import PublicAPI  # noqa: PLC0415  # see _open_bulk
 
         return PublicAPI(self._pipeline, self._options)
 
@@ -262,7 +262,7 @@ class AsyncCleanlist:
         only on proof that the server did not accept it, and an unclear end is UnknownOutcomeError.
         Returns the decoded JSON, None for an empty answer.
         """
-        from cleanlist_async.resources.raw import raw_call  # noqa: PLC0415  # see _open_bulk
+        from cleanlist_async.api.raw import raw_call  # noqa: PLC0415  # see _open_bulk
 
         call = raw_call(
             method,
@@ -276,8 +276,8 @@ class AsyncCleanlist:
 
     @property
     def _modern(self) -> ModernAPI:
-        from cleanlist_async.resources.groups import ModernAPI  # noqa: PLC0415  # see _open_bulk
-        from cleanlist_async.resources.modern import Session  # noqa: PLC0415
+        from cleanlist_async.api.groups import ModernAPI  # noqa: PLC0415  # see _open_bulk
+        from cleanlist_async.api.modern import Session  # noqa: PLC0415
 
         return ModernAPI(Session(self._pipeline, self._polls, self._options, self._api_version))
 
@@ -419,7 +419,7 @@ class AsyncCleanlist:
         or damaged.
         """
         from cleanlist_async.job.job import Job  # noqa: PLC0415  # see _open_bulk
-        from cleanlist_async.job.opening import JobSpec  # noqa: PLC0415
+        from cleanlist_async.job.spec import JobSpec  # noqa: PLC0415
         from cleanlist_async.job.unknown import UnknownPolicy  # noqa: PLC0415
 
         spec = JobSpec(
@@ -454,7 +454,7 @@ class AsyncCleanlist:
         progress: Callable[[Progress], None] | None,
         max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
     ) -> RunSpec:
-        from cleanlist_async.bulk.chunk import RunSpec  # noqa: PLC0415  # see _open_bulk
+        from cleanlist_async.enrich.chunk import RunSpec  # noqa: PLC0415  # see _open_bulk
 
         return RunSpec(
             enrichment_type, self._options, max_credits, webhook_url, dedupe, progress, max_open_workflows
@@ -532,7 +532,7 @@ def _open_bulk(
     pipeline: Pipeline, polls: Callable[[], PollScheduler], submissions: Callable[[], Submissions]
 ) -> BulkService:
     # Loaded when first used, like all that needs the models: pydantic takes as long to import as httpx.
-    from cleanlist_async.bulk.service import BulkService  # noqa: PLC0415
+    from cleanlist_async.enrich.service import BulkService  # noqa: PLC0415
 
     return BulkService(pipeline, polls(), submissions())
 
@@ -550,7 +550,7 @@ def _open_batcher(
 
 
 def _open_polls(pipeline: Pipeline) -> PollScheduler:
-    from cleanlist_async.polling import PollScheduler  # noqa: PLC0415  # see _open_bulk
+    from cleanlist_async.polling.scheduler import PollScheduler  # noqa: PLC0415  # see _open_bulk
 
     return PollScheduler(pipeline)
 

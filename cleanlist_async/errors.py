@@ -65,7 +65,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from cleanlist_async.bulk.report import EnrichmentResult
+    from cleanlist_async.enrich.report import EnrichmentResult
 
 Billed: TypeAlias = Literal["no", "yes", "unknown"]
 Envelope: TypeAlias = Literal["error", "detail", "none"]

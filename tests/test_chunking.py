@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async import facts
-from cleanlist_async.chunking import Chunker, bulk_body, chunked
-from cleanlist_async.contacts import Contact
-from cleanlist_async.identity import Prepared, prepare
+from cleanlist_async.contacts.chunking import Chunker, bulk_body, chunked
+from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.contacts.identity import Prepared, prepare
 from tests.support.cases import each_case
 
 

@@ -6,8 +6,8 @@ import traceback
 
 import pytest
 
-from cleanlist_async.credentials import find_credentials
 from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.http.credentials import find_credentials
 from tests.support.cases import each_case
 
 JWT = "eyJhbGci.eyJzdWIi.c2ln"

@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cleanlist_async import BudgetExceededError, ConfigurationError, facts
-from cleanlist_async.csv_parts import split_csv
 from cleanlist_async.sandbox import Fault, Sandbox
+from cleanlist_async.tables.import_parts import split_csv
 from tests.support.cases import each_case
 from tests.support.clients import client_of, outcome_of
 from tests.support.modern_world import csv_of, error_of, list_of, modern, sent

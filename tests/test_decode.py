@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from cleanlist_async import errors
-from cleanlist_async.decode import decode_error
 from cleanlist_async.errors import APIError, Envelope, InsufficientCreditsError, RequestValidationError
+from cleanlist_async.http.decode import decode_error
 from tests.support.cases import each_case
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)

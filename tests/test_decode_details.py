@@ -9,8 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_async.decode import decode_error, holds_error, parse_json, retry_after_s, salvage_workflow_id
 from cleanlist_async.errors import APIError
+from cleanlist_async.http.decode import (
+    decode_error,
+    holds_error,
+    parse_json,
+    retry_after_s,
+    salvage_workflow_id,
+)
 from cleanlist_async.redact import Secret
 from tests.support.cases import each_case
 

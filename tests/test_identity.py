@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async.contacts import API_FIELDS, CONTACT_FIELDS, Contact
-from cleanlist_async.identity import LONGEST_VALUE, RULE, FirstSeen, Invalid, Prepared, is_sufficient, prepare
+from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact
+from cleanlist_async.contacts.identity import (
+    LONGEST_VALUE,
+    RULE,
+    FirstSeen,
+    Invalid,
+    Prepared,
+    is_sufficient,
+    prepare,
+)
 from tests.support.cases import each_case
 
 NAME = {"first_name": "Ada", "last_name": "Byron"}

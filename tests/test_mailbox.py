@@ -12,10 +12,10 @@ import pytest
 
 from cleanlist_async import facts
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.mailbox import FileMailbox, RedisMailbox
 from cleanlist_async.ratelimit import RateLimiter
-from cleanlist_async.shared_file import SharedFile
-from cleanlist_async.shared_redis import RedisUnavailableError
+from cleanlist_async.storage.redis_connection import RedisUnavailableError
+from cleanlist_async.storage.sqlite_file import SharedFile
+from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
 from tests.support.hand_clock import HandClock
 from tests.support.redis_server import RedisServer, redis_server, skip_without
 

@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from cleanlist_async import errors
-from cleanlist_async.models.public import BulkSubmission
-from cleanlist_async.resources.public import OPERATIONS
+from cleanlist_async.api.models.public import BulkSubmission
+from cleanlist_async.api.public import OPERATIONS
 from cleanlist_async.testing import MemoryNetwork
 from tests.support.cases import each_case
 from tests.support.clients import ACCEPTED, ADA, ANSWERS, CALLS, Served, outcome_of, respond, virtually

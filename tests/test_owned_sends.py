@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from cleanlist_async import RateLimits, errors, facts
-from cleanlist_async.calls import CallOptions
+from cleanlist_async.api.public import status_call
+from cleanlist_async.http.calls import CallOptions
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.resources.public import status_call
 from tests.support.clients import (
     ACCEPTED,
     ADA,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async import MalformedResponseError
-from cleanlist_async.pagination import MOST_PAGES_WITHOUT_NEWS, Pages
+from cleanlist_async.api.pagination import MOST_PAGES_WITHOUT_NEWS, Pages
 from tests.support.modern_world import list_of, modern, sent
 
 

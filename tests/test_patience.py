@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_async.patience import LATE_STEP, Patience
+from cleanlist_async.polling.estimator import LATE_STEP, Patience
 
 
 def questions(patience, count, *, eager, scout=True):

@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from cleanlist_async import RateLimits, errors, facts
-from cleanlist_async.calls import CallOptions
+from cleanlist_async.api.public import status_call, submit_call
+from cleanlist_async.http.calls import CallOptions
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.resources.public import status_call, submit_call
 from tests.support.cases import each_case
 from tests.support.clients import ACCEPTED, ADA, ANSWERS, CALLS, Served, outcome_of, respond, virtually
 

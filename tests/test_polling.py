@@ -13,10 +13,10 @@ import anyio
 import pytest
 
 from cleanlist_async import CleanlistError, InternalServerError, NotFoundError, RateLimits
-from cleanlist_async.models.public import BulkStatus
-from cleanlist_async.push import Push
+from cleanlist_async.api.models.public import BulkStatus
+from cleanlist_async.api.public import BULK_STATUS, status_call
+from cleanlist_async.polling.push import Push
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.resources.public import BULK_STATUS, status_call
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist

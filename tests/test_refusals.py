@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from cleanlist_async.decode import decode_error
 from cleanlist_async.errors import APIError
-from cleanlist_async.retry import Proof, proof_of
+from cleanlist_async.http.decode import decode_error
+from cleanlist_async.http.retry import Proof, proof_of
 from tests.support.refusals import DOCUMENTED, UNCLEAR, Said, answers, is_refusal
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from cleanlist_async import facts
-from cleanlist_async.retry import RetryQuota, backoff_s, pause_s
+from cleanlist_async.http.retry import RetryQuota, backoff_s, pause_s
 from tests.support.cases import each_case
 
 

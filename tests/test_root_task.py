@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError, RateLimiter, WrongEventLoopError
-from cleanlist_async.root_task import RootTask
+from cleanlist_async.http.root_task import RootTask
 from tests.support.clients import (
     ACCEPTED,
     ADA,

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError, errors, facts
-from cleanlist_async.transport import check_base_url
+from cleanlist_async.http.transport import check_base_url
 from tests.support.cases import each_case
 from tests.support.clients import (
     ACCEPTED,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async import facts
-from cleanlist_async.window import Window
+from cleanlist_async.ratelimit.window import Window
 
 
 def spent(limit: int = 3) -> Window:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from cleanlist_async.batcher.purchase import Caller, Purchase
-from cleanlist_async.bulk import settle
-from cleanlist_async.calls import CallOptions
-from cleanlist_async.chunking import Chunker, chunked
+from cleanlist_async.contacts.chunking import Chunker, chunked
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.errors import Billed, RequestValidationError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.identity import Prepared
+from cleanlist_async.http.calls import CallOptions
 
 
 @dataclass(eq=False, slots=True)

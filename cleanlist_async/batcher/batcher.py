@@ -15,16 +15,17 @@ from typing import TypeAlias
 import anyio
 
 from cleanlist_async import facts
+from cleanlist_async.api.public import BULK_STATUS, submit_call
 from cleanlist_async.batcher.batch import Batch, Lane
 from cleanlist_async.batcher.purchase import Caller, Purchase
 from cleanlist_async.batcher.tally import Tally
-from cleanlist_async.bulk import settle
-from cleanlist_async.bulk.fetch import Fetcher, Submitted
-from cleanlist_async.bulk.lost import results_of_lost
-from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.calls import CallOptions
 from cleanlist_async.checks import check_contact, check_enrichment_type
-from cleanlist_async.chunking import bulk_body
+from cleanlist_async.contacts.chunking import bulk_body
+from cleanlist_async.contacts.identity import ContactLike, Invalid, prepare
+from cleanlist_async.enrich import row_results as settle
+from cleanlist_async.enrich.fetch import Fetcher, Submitted
+from cleanlist_async.enrich.lost_submit import results_of_lost
+from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import (
     CleanlistError,
     ConfigurationError,
@@ -35,12 +36,11 @@ from cleanlist_async.errors import (
 )
 from cleanlist_async.events import report_failure
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.identity import ContactLike, Invalid, prepare
-from cleanlist_async.pipeline import Pipeline
-from cleanlist_async.polling import PollScheduler
+from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.root_task import client_is_closed
+from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.ratelimit import Pace, RequestClass
-from cleanlist_async.resources.public import BULK_STATUS, submit_call
-from cleanlist_async.root_task import client_is_closed
 from cleanlist_async.webhooks.submission import Submission
 from cleanlist_async.webhooks.submissions import Submissions
 

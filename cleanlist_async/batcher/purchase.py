@@ -9,13 +9,13 @@ from typing import TypeAlias
 
 import anyio
 
-from cleanlist_async.bulk import settle
-from cleanlist_async.bulk.dedupe import copy_for
-from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.calls import CallOptions
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich import row_results as settle
+from cleanlist_async.enrich.dedupe import copy_for
+from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import Billed, CleanlistError, WaitTimeoutError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.identity import Prepared
+from cleanlist_async.http.calls import CallOptions
 
 Outcome: TypeAlias = EnrichmentResult | CleanlistError
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from cleanlist_async.statistics import BatchStatistics
+from cleanlist_async.events.statistics import BatchStatistics
 
 _SAMPLE: Final = 2_000
 """Callers whose waits are remembered: the latest ones."""

@@ -6,11 +6,11 @@ from typing import cast
 
 from rich.console import Console
 
-from cleanlist_async.cli.connection import Connection
-from cleanlist_async.cli.exits import CommandError, ExitCode
-from cleanlist_async.cli.output import as_json as dumped
-from cleanlist_async.cli.output import number, print_fields, print_json, print_table
-from cleanlist_async.requests import UsageGrouping
+from cleanlist_async.api.request_models import UsageGrouping
+from cleanlist_async.cli.terminal.connection import Connection
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.output import as_json as dumped
+from cleanlist_async.cli.terminal.output import number, print_fields, print_json, print_table
 
 
 def whoami(console: Console, connection: Connection, *, as_json: bool) -> None:

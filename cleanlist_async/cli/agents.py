@@ -9,20 +9,20 @@ from typing import cast
 import anyio
 from rich.console import Console
 
-from cleanlist_async.cli.asking import Consent, agree_to_spend
-from cleanlist_async.cli.connection import Connection
-from cleanlist_async.cli.exits import CommandError, ExitCode
-from cleanlist_async.cli.output import as_json as dumped
-from cleanlist_async.cli.output import moment, number, print_fields, print_json, print_table
-from cleanlist_async.cli.progress import warnings_shown
-from cleanlist_async.cli.render import clean, say
-from cleanlist_async.cli.stopping import StopSignals
-from cleanlist_async.cli.waiting import Waited, wait_for
+from cleanlist_async.api.ids import SmartAgentTaskId
+from cleanlist_async.api.models.smart_agents import SmartAgentResults, StartedSmartAgent
+from cleanlist_async.api.request_models import AgentType, RunSmartAgent
+from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
+from cleanlist_async.cli.terminal.connection import Connection
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.output import as_json as dumped
+from cleanlist_async.cli.terminal.output import moment, number, print_fields, print_json, print_table
+from cleanlist_async.cli.terminal.progress import warnings_shown
+from cleanlist_async.cli.terminal.render import clean, say
+from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.waiting import Waited, wait_for
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import JSON
-from cleanlist_async.ids import SmartAgentTaskId
-from cleanlist_async.models.smart_agents import SmartAgentResults, StartedSmartAgent
-from cleanlist_async.requests import AgentType, RunSmartAgent
 
 
 @dataclass(frozen=True, slots=True)

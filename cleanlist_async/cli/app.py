@@ -10,8 +10,11 @@ import typer
 from typer.core import TyperGroup
 
 from cleanlist_async import __version__
-from cleanlist_async.cli.commands import account, agents, files, jobs, limits, lists, server, single
-from cleanlist_async.cli.exits import DEBUG_FLAG, MEANINGS
+from cleanlist_async.cli.commands import account, agents, limits, server, single
+from cleanlist_async.cli.enrich import commands as files
+from cleanlist_async.cli.job import commands as jobs
+from cleanlist_async.cli.lists import commands as lists
+from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, MEANINGS
 
 _EPILOG: Final = "Exit codes: " + "; ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items()) + "."
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from cleanlist_async.cli.app import app
-from cleanlist_async.cli.exits import DEBUG_FLAG, ExitCode, tell
+from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, ExitCode, tell
 
 
 def run_guarded(arguments: Sequence[str]) -> int:

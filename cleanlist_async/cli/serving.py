@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import anyio
 from rich.console import Console
 
-from cleanlist_async.cli.exits import CommandError, ExitCode
-from cleanlist_async.cli.render import say
-from cleanlist_async.cli.stopping import StopSignals
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.render import say
+from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.facts import API_KEY_VARIABLE, BASE_URL_VARIABLE, WINDOW_S
 
 if TYPE_CHECKING:

@@ -9,19 +9,19 @@ import anyio
 from rich.console import Console
 
 from cleanlist_async import facts
-from cleanlist_async.cli.asking import Consent, agree_to_spend
-from cleanlist_async.cli.connection import Connection
-from cleanlist_async.cli.exits import CommandError, ExitCode
-from cleanlist_async.cli.output import as_json as dumped
-from cleanlist_async.cli.output import number, print_fields, print_json
-from cleanlist_async.cli.progress import warnings_shown
-from cleanlist_async.cli.render import clean, say
-from cleanlist_async.cli.stopping import StopSignals
-from cleanlist_async.cli.waiting import Waited, wait_for
+from cleanlist_async.api.models.enrichment import PersonEnrichment, WorkflowStatus
+from cleanlist_async.api.request_models import EnrichCompany, EnrichPerson
+from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
+from cleanlist_async.cli.terminal.connection import Connection
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.output import as_json as dumped
+from cleanlist_async.cli.terminal.output import number, print_fields, print_json
+from cleanlist_async.cli.terminal.progress import warnings_shown
+from cleanlist_async.cli.terminal.render import clean, say
+from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.waiting import Waited, wait_for
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import PersonType
-from cleanlist_async.models.enrichment import PersonEnrichment, WorkflowStatus
-from cleanlist_async.requests import EnrichCompany, EnrichPerson
 
 COMPANY_CREDITS = 1
 """Flat, whatever is found (docs.cleanlist.ai/openapi-public-v2.json)."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Final, cast
 from zlib import crc32
 
-from cleanlist_async.bulk.report import EnrichmentResult
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.identity import Prepared
-from cleanlist_async.job.database import create_private, explained
-from cleanlist_async.job.schema import APPLICATION_ID
+from cleanlist_async.job.journal.database import create_private, explained
+from cleanlist_async.job.journal.schema import APPLICATION_ID
 from cleanlist_async.redact import Secret
 
 _TABLE: Final = """

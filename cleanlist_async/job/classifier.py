@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from cleanlist_async.api.quotes import STALE
 from cleanlist_async.errors import (
     APIConnectionError,
     APIError,
@@ -30,8 +31,7 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
     VersionDeprecatedError,
 )
-from cleanlist_async.job.states import ChunkState
-from cleanlist_async.quotes import STALE
+from cleanlist_async.job.journal.states import ChunkState
 
 _PAUSES: Final = (
     AuthenticationError,

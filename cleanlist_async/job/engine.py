@@ -13,13 +13,14 @@ import anyio.abc
 import anyio.lowlevel
 
 from cleanlist_async import facts
-from cleanlist_async.budget import Budget
-from cleanlist_async.bulk import settle
-from cleanlist_async.bulk.dedupe import copy_for
-from cleanlist_async.bulk.queue import ResultQueue
-from cleanlist_async.bulk.report import EnrichmentResult, Summary
-from cleanlist_async.bulk.telling import tell_end
-from cleanlist_async.contacts import Contact
+from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.contacts.identity import Invalid, Prepared
+from cleanlist_async.enrich import row_results as settle
+from cleanlist_async.enrich.budget import Budget
+from cleanlist_async.enrich.dedupe import copy_for
+from cleanlist_async.enrich.progress import tell_end
+from cleanlist_async.enrich.report import EnrichmentResult, Summary
+from cleanlist_async.enrich.result_queue import ResultQueue
 from cleanlist_async.errors import (
     APIConnectionError,
     APIError,
@@ -35,20 +36,19 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
 )
 from cleanlist_async.events import RunStarted, identifier, report_failure
-from cleanlist_async.identity import Invalid, Prepared
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.retry import backoff_s
 from cleanlist_async.job.cache import ResultCache
 from cleanlist_async.job.classifier import Next, classify
-from cleanlist_async.job.journal import Journal
-from cleanlist_async.job.mail import Mail
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.records import Answer, ChunkRow, Header
+from cleanlist_async.job.journal.states import SETTLED, ChunkState
 from cleanlist_async.job.planning import STEPS_AT_ONCE, Batch, Walk, fingerprint
-from cleanlist_async.job.records import Answer, ChunkRow, Header
 from cleanlist_async.job.source import Source
-from cleanlist_async.job.states import SETTLED, ChunkState
 from cleanlist_async.job.status import WITHOUT_RESULT
-from cleanlist_async.job.submitting import Accepted, Intent, Submitter, age_of
+from cleanlist_async.job.submits.bulk import Accepted, Intent, Submitter, age_of
+from cleanlist_async.job.submits.webhook_inbox import Mail
 from cleanlist_async.job.unknown import UnknownPolicy
-from cleanlist_async.pipeline import Pipeline
-from cleanlist_async.retry import backoff_s
 
 log: Final = logging.getLogger("cleanlist_async")
 

@@ -13,9 +13,8 @@ from typing import Final, Self
 import anyio
 
 from cleanlist_async import facts
-from cleanlist_async.bulk.fetch import Fetcher
-from cleanlist_async.bulk.plan import Plan, seconds_for
-from cleanlist_async.bulk.report import EnrichmentResult
+from cleanlist_async.api.modern import Session
+from cleanlist_async.api.public import BULK_STATUS
 from cleanlist_async.checks import (
     check_flag,
     check_function,
@@ -26,34 +25,35 @@ from cleanlist_async.checks import (
     is_encodable,
     optional,
 )
+from cleanlist_async.contacts.identity import prepare
+from cleanlist_async.enrich.fetch import Fetcher
+from cleanlist_async.enrich.plan import Plan, seconds_for
+from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import (
     ConfigurationError,
     UnknownOutcomeError,
 )
 from cleanlist_async.events import report_failure
-from cleanlist_async.identity import prepare
-from cleanlist_async.job.audit import problems_of
+from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.cache import ResultCache
 from cleanlist_async.job.engine import Engine, WaitsFor
-from cleanlist_async.job.exact import ExactSubmits
-from cleanlist_async.job.filesystem import refuse_network
-from cleanlist_async.job.journal import Journal
-from cleanlist_async.job.known import Fence
-from cleanlist_async.job.lock import JournalLock
-from cleanlist_async.job.mail import Mail
-from cleanlist_async.job.opening import JobSpec, begin, resumed, write_chunks
+from cleanlist_async.job.journal.audit import problems_of
+from cleanlist_async.job.journal.filesystem import refuse_network
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.known_journals import Fence
+from cleanlist_async.job.journal.lock import JournalLock
+from cleanlist_async.job.journal.records import ChunkRow, Decision, Header, SubmitMode
+from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.pilot import Pilot, choose
 from cleanlist_async.job.receipts import receipts
-from cleanlist_async.job.records import ChunkRow, Decision, Header, SubmitMode
 from cleanlist_async.job.source import JobSource, Source
-from cleanlist_async.job.states import ChunkState
+from cleanlist_async.job.spec import JobSpec, begin, resumed, write_chunks
 from cleanlist_async.job.status import JobReport, JobStatus, Receipt, status_of
-from cleanlist_async.job.submitting import PlainSubmits, Submitter, TrackedSubmits
+from cleanlist_async.job.submits.bulk import PlainSubmits, Submitter, TrackedSubmits
+from cleanlist_async.job.submits.exact import ExactSubmits
+from cleanlist_async.job.submits.webhook_inbox import Mail
 from cleanlist_async.job.unknown import UnknownChunk, decide, unknown_chunks
-from cleanlist_async.pipeline import Pipeline
-from cleanlist_async.polling import PollScheduler
-from cleanlist_async.resources.modern import Session
-from cleanlist_async.resources.public import BULK_STATUS
+from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.webhooks.event import Event, RefusedEventError
 from cleanlist_async.webhooks.submission import Submission
 

@@ -13,8 +13,8 @@ from typing import Final
 
 import anyio.lowlevel
 
-from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.identity import FirstSeen, Prepared, prepare
+from cleanlist_async.contacts.identity import FirstSeen, Prepared, prepare
+from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.job.source import Source
 
 _Z: Final = 1.959964

@@ -11,11 +11,11 @@ from typing import Final, TypeAlias
 import anyio.lowlevel
 
 from cleanlist_async import facts
-from cleanlist_async.chunking import Chunker
+from cleanlist_async.contacts.chunking import Chunker
+from cleanlist_async.contacts.identity import ContactLike, FirstSeen, Invalid, Prepared, prepare
 from cleanlist_async.errors import InputChangedError, JournalError
-from cleanlist_async.identity import ContactLike, FirstSeen, Invalid, Prepared, prepare
-from cleanlist_async.job.journal import Journal
-from cleanlist_async.job.records import ChunkRow, Header
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.records import ChunkRow, Header
 from cleanlist_async.job.source import Source
 
 _WRITTEN_AT_ONCE: Final = 5_000

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.identity import prepare
-from cleanlist_async.job.journal import Journal
+from cleanlist_async.contacts.identity import prepare
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.states import SETTLED
 from cleanlist_async.job.source import Source
-from cleanlist_async.job.states import SETTLED
 from cleanlist_async.job.status import Receipt, Rule
 
 _HALVES: Final = (facts.EMAIL_CREDITS, facts.PHONE_CREDITS)

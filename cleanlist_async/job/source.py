@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias, cast
 
-from cleanlist_async.bulk.tables import ContactTable
 from cleanlist_async.checks import a_type, check_contacts, checked_path, is_any
+from cleanlist_async.contacts.identity import ContactLike
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.identity import ContactLike
+from cleanlist_async.tables import ContactTable
 
 JobSource: TypeAlias = str | os.PathLike[str] | ContactTable | Iterable[ContactLike]
 

@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 from cleanlist_async import facts
 from cleanlist_async.checks import check_credits, check_function, optional, wrong
 from cleanlist_async.errors import ConfigurationError, JournalError
-from cleanlist_async.job.journal import Journal
-from cleanlist_async.job.records import ChunkRow, Decision, Header
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.records import ChunkRow, Decision, Header
 
 OnUnknown: TypeAlias = (
     'Literal["hold", "resubmit"] | Callable[[UnknownChunk], Literal["hold", "resubmit", "abandon"] | None]'

@@ -3,8 +3,8 @@
 from cleanlist_async.ratelimit.buckets import BucketState, Route
 from cleanlist_async.ratelimit.limiter import Clock, Permit, RateLimiter
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.lines import Pace, RequestClass
 from cleanlist_async.ratelimit.store import Reach
+from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass
 
 __all__ = [
     "BucketState",

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from cleanlist_async.http.retry import pause_s
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.retry import pause_s
-from cleanlist_async.window import Window
+from cleanlist_async.ratelimit.window import Window
 
 
 @dataclass(frozen=True, slots=True)

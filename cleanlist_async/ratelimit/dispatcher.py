@@ -15,10 +15,10 @@ from collections.abc import Callable, Container, Sequence
 from cleanlist_async import facts
 from cleanlist_async.errors import RateLimitError
 from cleanlist_async.ratelimit.buckets import Bucket, Lease, Route
-from cleanlist_async.ratelimit.lines import Pace, RequestClass, Waiter, WaitingLines
-from cleanlist_async.ratelimit.ranking import Ranking
+from cleanlist_async.ratelimit.indexed_heap import Ranking
 from cleanlist_async.ratelimit.shaper import Shaper
 from cleanlist_async.ratelimit.store import Store
+from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass, Waiter, WaitingLines
 
 
 class Dispatcher(ABC):

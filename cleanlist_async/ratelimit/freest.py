@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from cleanlist_async.ratelimit.buckets import Bucket
-from cleanlist_async.ratelimit.ranking import Ranking
+from cleanlist_async.ratelimit.indexed_heap import Ranking
 
 _AT_ONCE: Final = -math.inf
 

@@ -24,9 +24,9 @@ from cleanlist_async.checks import (
 from cleanlist_async.ratelimit.buckets import BucketState, Lease, Route
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.lines import Pace, RequestClass
 from cleanlist_async.ratelimit.memory import MemoryStore
 from cleanlist_async.ratelimit.store import Reach, Store, Watcher
+from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass
 
 Clock: TypeAlias = Callable[[], float]
 WhenAway: TypeAlias = Literal["closed", "local"]
@@ -161,7 +161,7 @@ class RateLimiter:
         address; a Redis that refuses the user or a command raises it from every call that waits.
         """
         from cleanlist_async.ratelimit.redis.backend import RedisLimits  # noqa: PLC0415  # of the extra
-        from cleanlist_async.ratelimit.redis.share import LocalShare  # noqa: PLC0415
+        from cleanlist_async.ratelimit.redis.fallback import LocalShare  # noqa: PLC0415
         from cleanlist_async.ratelimit.shared.clock import boot_clock  # noqa: PLC0415
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cleanlist_async import facts
 from cleanlist_async.checks import check_number, check_whole
-from cleanlist_async.window import Window
+from cleanlist_async.ratelimit.window import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from cleanlist_async.ratelimit.buckets import Bucket, Buckets, Lease, Route
 from cleanlist_async.ratelimit.dispatcher import Dispatcher
 from cleanlist_async.ratelimit.freest import Freest, freest_of
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.lines import Waiter
+from cleanlist_async.ratelimit.wait_queues import Waiter
 
 FEW_KEYS: Final = 16
 """So many keys are asked one by one, which is faster then."""

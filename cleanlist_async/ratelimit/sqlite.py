@@ -26,7 +26,7 @@ from cleanlist_async.ratelimit.shared.backend import Answer, PoolState, Visit
 from cleanlist_async.ratelimit.shared.clock import boot_clock
 from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
 from cleanlist_async.ratelimit.shared.process import has_ended
-from cleanlist_async.shared_file import SharedFile
+from cleanlist_async.storage.sqlite_file import SharedFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from cleanlist_async.contacts import API_FIELDS, Contact
+from cleanlist_async.contacts.contact import API_FIELDS, Contact
 
 ContactLike: TypeAlias = Contact | Mapping[str, object]
 Identity: TypeAlias = tuple[str, ...]

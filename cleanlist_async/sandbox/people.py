@@ -10,7 +10,7 @@ from hashlib import blake2b
 from struct import Struct
 from typing import Final, NamedTuple
 
-from cleanlist_async.contacts import API_FIELDS
+from cleanlist_async.contacts.contact import API_FIELDS
 
 from .identity import ContactLike, Identity, identity_of
 from .prices import price_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 from urllib.parse import urlsplit
 
-from cleanlist_async.contacts import API_FIELDS
+from cleanlist_async.contacts.contact import API_FIELDS
 
 from .prices import WORST_CASE
 from .refusals import RefusedError

@@ -10,10 +10,10 @@ from cleanlist_async.checks import check_instance, optional
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.events import Listener
 from cleanlist_async.facts import ApiVersion
+from cleanlist_async.http.transport import HTTPClient, HTTPConnections, Transport
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
 from cleanlist_async.redact import Secret
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
-from cleanlist_async.transport import HTTPClient, HTTPConnections, Transport
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 BASE_URL = "http://localhost"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.decode import parse_json
-from cleanlist_async.models.public import BulkStatus, WebhookPayload
+from cleanlist_async.api.models.public import BulkStatus, WebhookPayload
+from cleanlist_async.http.decode import parse_json
 
 _LONGEST_ID: Final = 128
 

@@ -19,9 +19,9 @@ from cleanlist_async.checks import (
     optional,
     wrong,
 )
-from cleanlist_async.decode import is_large
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events import OpenFailures
+from cleanlist_async.http.decode import is_large
 from cleanlist_async.webhooks.body import BodyReader, check_content_type
 from cleanlist_async.webhooks.event import Event, RefusedEventError
 from cleanlist_async.webhooks.store import EventStore

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from cleanlist_async.events import report_failure
 from cleanlist_async.facts import MAX_WAITING_BYTES
-from cleanlist_async.mailbox import has_room
+from cleanlist_async.webhooks.mailbox import has_room
 
 log: Final = logging.getLogger("cleanlist_async")
 

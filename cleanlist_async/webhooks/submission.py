@@ -9,8 +9,8 @@ from typing import Final, Self
 
 import anyio
 
-from cleanlist_async.models.public import BulkStatus
-from cleanlist_async.push import Push
+from cleanlist_async.api.models.public import BulkStatus
+from cleanlist_async.polling.push import Push
 from cleanlist_async.webhooks.event import Event
 
 _NAMES_KEPT: Final = 4

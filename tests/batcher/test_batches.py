@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError, Contact, OverloadedError
+from cleanlist_async.events.statistics import BatchStatistics
 from cleanlist_async.sandbox import Fault
-from cleanlist_async.statistics import BatchStatistics
 from tests.support.callers import check_nothing_leaks, check_own_results, outcomes, start
 from tests.support.virtual_sandbox import in_world, people
 

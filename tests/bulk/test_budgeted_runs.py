@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async import BudgetExceededError, ConfigurationError
-from cleanlist_async.chunking import Chunker
+from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.sandbox import Fault, Shape
 from tests.support.virtual_sandbox import check_against_ledger, in_world, people
 
@@ -47,7 +47,7 @@ def test_the_ledger_never_exceeds_the_wall(count, max_credits, enrichment_type, 
             assert report.summary.credits + not_settled + held > max_credits
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cleanlist_async.bulk.run.Chunker", partial(Chunker, size))
+        patch.setattr("cleanlist_async.enrich.run.Chunker", partial(Chunker, size))
         in_world(
             main,
             hit_rate=hit_rate,

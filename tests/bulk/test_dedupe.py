@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async import Contact
-from cleanlist_async.bulk import dedupe
-from cleanlist_async.bulk.dedupe import Duplicates, copy_for, repeated_identities
-from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.identity import prepare
+from cleanlist_async.contacts.identity import prepare
+from cleanlist_async.enrich import dedupe
+from cleanlist_async.enrich.dedupe import Duplicates, copy_for, repeated_identities
+from cleanlist_async.enrich.report import EnrichmentResult
 
 A, B = Contact(linkedin_url="a"), Contact(linkedin_url="b")
 

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from cleanlist_async.bulk.evidence import Evidence, Said, weigh
-from cleanlist_async.bulk.likeness import name_key, words
+from cleanlist_async.enrich.evidence import Evidence, Said, weigh
+from cleanlist_async.enrich.normalize import name_key, words
 from tests.support.random_workflows import DENSE_NAMESAKES, FEW_NAMESAKES, NO_NAMESAKES, joined, workflow
 from tests.support.small_worlds import worlds, wrong_joins
 

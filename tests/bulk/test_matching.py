@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async import Contact
-from cleanlist_async.bulk.likeness import domain, linkedin_slug, name_in, name_of, names_differ, words
-from cleanlist_async.bulk.matching import match_rows
-from cleanlist_async.models.rows import EnrichmentRow
+from cleanlist_async.api.models.rows import EnrichmentRow
+from cleanlist_async.enrich.matching import match_rows
+from cleanlist_async.enrich.normalize import domain, linkedin_slug, name_in, name_of, names_differ, words
 from tests.support.cases import each_case
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError, Contact, RateLimits
-from cleanlist_async.bulk.plan import seconds_for
+from cleanlist_async.enrich.plan import seconds_for
 from tests.support.cases import each_case
 from tests.support.virtual_sandbox import people
 

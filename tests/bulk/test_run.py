@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async import BudgetExceededError, Contact
-from cleanlist_async.chunking import Chunker
+from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.sandbox import Fault, Shape
 from tests.support.virtual_sandbox import (
     check_against_ledger,
@@ -84,7 +84,7 @@ def test_whatever_goes_wrong_there_is_one_result_each(contacts, size, faults_):
         assert stream.summary.contacts == len(results)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cleanlist_async.bulk.run.Chunker", partial(Chunker, size))
+        patch.setattr("cleanlist_async.enrich.run.Chunker", partial(Chunker, size))
         in_world(main, faults=faults_)
 
 

@@ -6,11 +6,11 @@ import pickle
 
 import pytest
 
-from cleanlist_async.bulk import settle
-from cleanlist_async.bulk.dedupe import copy_for
-from cleanlist_async.contacts import Contact
-from cleanlist_async.identity import Prepared
-from cleanlist_async.models.rows import EnrichmentRow
+from cleanlist_async.api.models.rows import EnrichmentRow
+from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich import row_results as settle
+from cleanlist_async.enrich.dedupe import copy_for
 from tests.support.cases import each_case
 
 EMAIL, PHONE = {"email": "ada@x.com"}, {"phones": ["+1"]}

@@ -6,13 +6,13 @@ import re
 import anyio
 import pytest
 
-from cleanlist_async.bulk.tables import ContactTable
-from cleanlist_async.cli.demo import mistakes_in
-from cleanlist_async.cli.enriched_table import EnrichedTable
-from cleanlist_async.cli.inputs import TableOptions
-from cleanlist_async.cli.people import HEADERS, people, write_people
-from cleanlist_async.identity import Prepared, prepare
+from cleanlist_async.cli.demo.people import HEADERS, people, write_people
+from cleanlist_async.cli.demo.run import mistakes_in
+from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
+from cleanlist_async.cli.enrich.inputs import TableOptions
+from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.sandbox import Sandbox
+from cleanlist_async.tables import ContactTable
 
 SMALL = ("--contacts", "600", "--window-s", "0.6")
 

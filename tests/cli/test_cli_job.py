@@ -14,8 +14,8 @@ from typing import NamedTuple
 import pytest
 
 from cleanlist_async.cli.main import run_guarded
-from cleanlist_async.job.lock import JournalLock
-from cleanlist_async.job.reading import reading
+from cleanlist_async.job.journal.lock import JournalLock
+from cleanlist_async.job.reader import reading
 from cleanlist_async.sandbox import Fault
 from tests.cli.command_line import FAST, KEY, until
 from tests.job.worlds import edit

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cleanlist_async.cli.limits_file import limiter_of, limits_file
+from cleanlist_async.cli.terminal.limits_file import limiter_of, limits_file
 from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits
 from cleanlist_async.ratelimit.shared.clock import boot_clock
 from tests.support.limited_wire import ROUTE, SUBMIT

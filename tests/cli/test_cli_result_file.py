@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.bulk.tables import ContactTable, EnrichedWriter, TableError
-from cleanlist_async.cli.enriched_table import EnrichedTable
-from cleanlist_async.cli.enriching import Job, ResultFile
-from cleanlist_async.cli.inputs import TableOptions, survey
-from cleanlist_async.contacts import Contact
+from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
+from cleanlist_async.cli.enrich.inputs import TableOptions, survey
+from cleanlist_async.cli.enrich.result_file import Job, ResultFile
+from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.ratelimit import RateLimits
+from cleanlist_async.tables import ContactTable, EnrichedWriter, TableError
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from cleanlist_async.job.lock import JournalLock
+from cleanlist_async.job.journal.lock import JournalLock
 from tests.crash.auditor import audit
 from tests.crash.bench import Bench
 from tests.crash.clocks import run_jumping

@@ -26,7 +26,7 @@ JOB = (str(_PACKAGE / "job"),)
 """The code of the job and its journal."""
 RECORD = (str(_PACKAGE / "job" / "known.py"), str(_PACKAGE / "job" / "journal.py"))
 """The code that raises the generation of the journal, and then writes its record."""
-PATH_OF_A_REQUEST = (*JOB, str(_PACKAGE / "transport"), str(_PACKAGE / "pipeline.py"))
+PATH_OF_A_REQUEST = (*JOB, str(_PACKAGE / "http"))
 """The same, and the way of a request to the wire."""
 _PATIENCE_S = 60.0
 

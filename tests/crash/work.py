@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from cleanlist_async import AsyncCleanlist, CleanlistError, RateLimiter, RateLimits
-from cleanlist_async.job import opening
+from cleanlist_async.job import spec as opening
 from cleanlist_async.job.job import Job
 from tests.crash.clocks import SPEED, JumpingLoop
 
@@ -24,11 +24,15 @@ KEY = "clapi_sandbox_0123456789abcdef"
 _IMPORTED_ON_THE_WAY = (
     "anyio._backends._asyncio",
     "httpcore._async.connection_pool",
-    "cleanlist_async.bulk.service",
+    "cleanlist_async.enrich.service",
 )
 for _name in _IMPORTED_ON_THE_WAY:  # before a child is forked, not in each
     importlib.import_module(_name)
-MODES = ("plain", "tracked", *(("exact",) if importlib.util.find_spec("cleanlist_async.job.exact") else ()))
+MODES = (
+    "plain",
+    "tracked",
+    *(("exact",) if importlib.util.find_spec("cleanlist_async.job.submits.exact") else ()),
+)
 
 
 def write_source(folder: Path) -> Path:

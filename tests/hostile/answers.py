@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from itertools import islice, takewhile
 
 from cleanlist_async import facts
-from cleanlist_async.decode import most_values as most_values_of
+from cleanlist_async.http.decode import most_values as most_values_of
 
 IDS = [f"t_{number}" for number in range(250)]
 ACCEPTED = {"workflow_id": "wf_1", "status": "processing", "task_ids": IDS, "total_contacts": 250}

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.measuring import in_new_process
 from cleanlist_async import facts
-from cleanlist_async.decode import most_values
+from cleanlist_async.http.decode import most_values
 from tests.hostile.answers import CASES, COUNTED, LISTINGS, hostile_server, listing
 from tests.hostile.entries import ENTRIES
 from tests.hostile.watching import measure_all, measure_webhook, peak_mib

@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 
 from cleanlist_async import Contact, errors
-from cleanlist_async.bulk.tables import TableError
 from cleanlist_async.errors import APIError, CleanlistError, FieldError, RequestValidationError
 from cleanlist_async.integrations.fastapi import (
     Problem,
@@ -19,6 +18,7 @@ from cleanlist_async.integrations.fastapi import (
     problem_of,
     problem_responses,
 )
+from cleanlist_async.tables import TableError
 from tests.support.backends import calling
 from tests.support.cases import each_case
 from tests.test_errors import CLASSES

@@ -12,9 +12,9 @@ from random import Random
 
 from cleanlist_async import Contact
 from cleanlist_async.errors import JournalError
-from cleanlist_async.job.known import forget
-from cleanlist_async.job.reading import reading
-from cleanlist_async.job.schema import TABLES
+from cleanlist_async.job.journal.known_journals import forget
+from cleanlist_async.job.journal.schema import TABLES
+from cleanlist_async.job.reader import reading
 from cleanlist_async.job.source import Source
 from tests.job.worlds import Bench, in_world, people
 from tests.support.virtual_sandbox import check_against_ledger

@@ -6,8 +6,8 @@ import pytest
 
 from cleanlist_async import Contact
 from cleanlist_async.errors import JournalError
-from cleanlist_async.job.journal import Journal
-from cleanlist_async.job.reading import reading
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.reader import reading
 from tests.job.damage import everything, go_on_flipped, read_flipped, resume_flipped, to_version_1
 from tests.job.worlds import Bench, edit, in_world, people, query, states
 

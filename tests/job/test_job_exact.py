@@ -14,10 +14,10 @@ from cleanlist_async import (
     Contact,
     InsufficientCreditsError,
 )
-from cleanlist_async.identity import prepare
-from cleanlist_async.job import submitting
-from cleanlist_async.job.exact import csv_of
-from cleanlist_async.job.leads import leave_out_repeated
+from cleanlist_async.contacts.identity import prepare
+from cleanlist_async.job.submits import bulk as submitting
+from cleanlist_async.job.submits.exact import csv_of
+from cleanlist_async.job.submits.exact_results import leave_out_repeated
 from cleanlist_async.sandbox import Fault, Shape
 from tests.job.worlds import IMPORT, Bench, in_world, people, query, states
 from tests.support.cases import each_case
@@ -247,7 +247,7 @@ def test_a_key_that_is_forgotten_is_not_asked_for_again(tmp_path, monkeypatch):
         sent = len(imports(here))
         real = submitting.age_of
         late = lambda moment: real(moment) + 25 * 3_600  # noqa: E731
-        monkeypatch.setattr("cleanlist_async.job.exact.age_of", late)
+        monkeypatch.setattr("cleanlist_async.job.submits.exact.age_of", late)
         report = await bench.run()
         assert report.status.state == "complete_with_unknown"
         assert len(imports(here)) == sent
@@ -266,7 +266,7 @@ def test_an_empty_list_a_day_later_proves_that_nothing_was_imported(tmp_path, mo
         assert states(bench.path) == ["unknown", "done", "done"]
         real = submitting.age_of
         late = lambda moment: real(moment) + 25 * 3_600  # noqa: E731
-        monkeypatch.setattr("cleanlist_async.job.exact.age_of", late)
+        monkeypatch.setattr("cleanlist_async.job.submits.exact.age_of", late)
         assert (await bench.run()).status.state == "complete"
         assert len(set(query(bench.path, "SELECT idempotency_key FROM attempts WHERE chunk = 1"))) == 2
         bench.check(unknown_at_most=0)
@@ -293,7 +293,7 @@ def test_a_clock_that_was_set_back_does_not_stop_it_for_years(tmp_path, monkeypa
     async def main(here):
         bench = bench_of(here, tmp_path)
         here.sandbox.add_fault(LOST[0])
-        monkeypatch.setattr("cleanlist_async.job.exact.age_of", lambda _moment: 0.0)
+        monkeypatch.setattr("cleanlist_async.job.submits.exact.age_of", lambda _moment: 0.0)
         assert (await bench.run()).status.state == "complete"
         assert anyio.current_time() < 200
 
@@ -306,7 +306,7 @@ def test_a_clock_that_jumps_forward_buys_nothing_twice(tmp_path, monkeypatch):
     async def main(here):
         bench = bench_of(here, tmp_path, people(5), enrichment_type="full")
         here.sandbox.add_fault(Fault(IMPORT, delay_s=100))
-        monkeypatch.setattr("cleanlist_async.job.exact.age_of", lambda _moment: 3_600.0)
+        monkeypatch.setattr("cleanlist_async.job.submits.exact.age_of", lambda _moment: 3_600.0)
         await bench.run()
         assert not here.ledger.duplicates()
         bench.check(unknown_at_most=1)

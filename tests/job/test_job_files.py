@@ -17,10 +17,10 @@ from cleanlist_async import (
     JournalError,
     JournalLockedError,
 )
-from cleanlist_async.job import filesystem
 from cleanlist_async.job.cache import forget_all
-from cleanlist_async.job.lock import JournalLock
-from cleanlist_async.job.reading import reading
+from cleanlist_async.job.journal import filesystem
+from cleanlist_async.job.journal.lock import JournalLock
+from cleanlist_async.job.reader import reading
 from cleanlist_async.sandbox import Fault
 from tests.job.worlds import SUBMIT, Bench, in_world, people, states
 from tests.support.cases import each_case

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cleanlist_async.errors import JournalError
-from cleanlist_async.job.reading import deciding, discard_unsent, reading
+from cleanlist_async.job.reader import deciding, discard_unsent, reading
 from cleanlist_async.sandbox import Fault
 from tests.job.worlds import SUBMIT, Bench, edit, in_world, people, query, states
 

@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from cleanlist_async.identity import Prepared
+from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.job.planning import Batch, Walk
 from tests.job.worlds import Bench, chunks_of, edit, in_world, people, query
 

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from cleanlist_async.job.schema import TABLES
+from cleanlist_async.job.journal.schema import TABLES
 from tests.support.cases import each_case
 
 ARROWS = {

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from cleanlist_async import AsyncCleanlist, CleanlistError, ConfigurationError, JournalError
-from cleanlist_async.job import journal as journal_module
+from cleanlist_async.job.journal import journal as journal_module
 from cleanlist_async.sandbox import Fault, Sandbox
 from tests.job.worlds import SUBMIT, Bench, edit, in_world, people, query, states
 from tests.support.cases import each_case

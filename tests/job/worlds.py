@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from cleanlist_async.job import opening
-from cleanlist_async.job.schema import add_checksum
+from cleanlist_async.job import spec as opening
+from cleanlist_async.job.journal.schema import add_checksum
 from tests.job.auditor import audit
 from tests.support.virtual_sandbox import in_world, people
 

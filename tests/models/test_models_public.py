@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cleanlist_async.errors import JSON
-from cleanlist_async.models.public import (
+from cleanlist_async.api.models.public import (
     BulkStatus,
     BulkSubmission,
     KeyValidation,
     WebhookDeliveries,
     WebhookPayload,
 )
-from cleanlist_async.models.workspace import CreditsBalance
+from cleanlist_async.api.models.workspace import CreditsBalance
+from cleanlist_async.errors import JSON
 from tests.support.cases import each_case
 
 FLAT_PAYLOAD = {

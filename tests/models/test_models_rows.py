@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cleanlist_async.models.rows import EnrichmentRow
+from cleanlist_async.api.models.rows import EnrichmentRow
 from tests.support.cases import each_case
 
 

@@ -8,10 +8,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from cleanlist_async.models.base import Answer
-from cleanlist_async.models.lead_lists import Lead, LeadsPage
-from cleanlist_async.models.public import BulkStatus, BulkSubmission, WebhookDeliveries, WebhookPayload
-from cleanlist_async.models.rows import EnrichmentRow
+from cleanlist_async.api.models.base import Answer
+from cleanlist_async.api.models.lead_lists import Lead, LeadsPage
+from cleanlist_async.api.models.public import BulkStatus, BulkSubmission, WebhookDeliveries, WebhookPayload
+from cleanlist_async.api.models.rows import EnrichmentRow
 from tests.support.cases import each_case
 
 STATUS = {

@@ -15,7 +15,7 @@ import pytest
 
 from cleanlist_async import AsyncCleanlist, RateLimiter, RateLimits
 from cleanlist_async.events import Event, LimitsAway, LimitsBack
-from cleanlist_async.ratelimit.redis.share import LocalShare
+from cleanlist_async.ratelimit.redis.fallback import LocalShare
 from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Visit, Wish
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.sandbox import Sandbox

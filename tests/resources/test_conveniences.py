@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async import BudgetExceededError, ConfigurationError, InsufficientCreditsError
-from cleanlist_async.models.enrichment import TaskEnrichment
+from cleanlist_async.api.models.enrichment import TaskEnrichment
 from tests.support.modern_world import error_of, last_body, list_of, modern
 
 

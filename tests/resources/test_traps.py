@@ -14,9 +14,9 @@ from cleanlist_async import (
     InvalidCursorError,
     MalformedResponseError,
     QuoteMismatchError,
-    ids,
 )
-from cleanlist_async.models import enrichment, lead_lists, search, smart_agents
+from cleanlist_async.api import ids
+from cleanlist_async.api.models import enrichment, lead_lists, search, smart_agents
 from tests.support.cases import each_case
 from tests.support.clients import Served, respond, virtually
 from tests.support.modern_world import csv_of, error_of, last_body, list_of, modern, sent

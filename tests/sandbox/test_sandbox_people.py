@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async.contacts import API_FIELDS, Contact
+from cleanlist_async.contacts.contact import API_FIELDS, Contact
 from cleanlist_async.sandbox import expected
 from cleanlist_async.sandbox.identity import identity_of
 from tests.support.cases import each_case

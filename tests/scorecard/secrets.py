@@ -14,9 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cleanlist_async import AsyncCleanlist, CleanlistError, ConfigurationError
-from cleanlist_async.mailbox import RedisMailbox
 from cleanlist_async.ratelimit import RateLimiter
 from cleanlist_async.sandbox import Sandbox
+from cleanlist_async.webhooks.mailbox import RedisMailbox
 from tests.scorecard.figure import Figure
 from tests.support.clients import ADA, CALLS, GRACE, against, always, client_of, outcome_of
 from tests.support.faulty_server import FIN, NEVER, RESET, FaultyServer, answer, garbage

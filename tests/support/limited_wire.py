@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from cleanlist_async.decode import decode_error
+from cleanlist_async.http.decode import decode_error
 from cleanlist_async.ratelimit import Pace, Permit, RateLimiter, RateLimits, RequestClass, Route
 from cleanlist_async.testing import ServerRequest, ServerResponse, StrictServer
 

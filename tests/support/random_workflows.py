@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from cleanlist_async import Contact
-from cleanlist_async.bulk.matching import Match
-from cleanlist_async.models.rows import EnrichmentRow
+from cleanlist_async.api.models.rows import EnrichmentRow
+from cleanlist_async.enrich.matching import Match
 
 SHORT = {
     "Robert": "Bob",

@@ -11,10 +11,10 @@ from typing import TypeVar
 from cleanlist_async.ratelimit import RateLimiter, RateLimits
 from cleanlist_async.ratelimit.dispatcher import running_loop
 from cleanlist_async.ratelimit.shared.backend import Answer, Backend, Visit
-from cleanlist_async.ratelimit.shared.courier import Courier
 from cleanlist_async.ratelimit.shared.lease import Home
 from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.store import SharedStore
+from cleanlist_async.ratelimit.shared.sync_worker import Courier
 from cleanlist_async.ratelimit.sqlite import LimitsFile
 
 T = TypeVar("T")

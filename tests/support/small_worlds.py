@@ -19,8 +19,8 @@ from functools import cache, lru_cache
 from itertools import chain, combinations, combinations_with_replacement, permutations, product
 
 from cleanlist_async import Contact
-from cleanlist_async.bulk.matching import Match
-from cleanlist_async.models.rows import EnrichmentRow
+from cleanlist_async.api.models.rows import EnrichmentRow
+from cleanlist_async.enrich.matching import Match
 
 Facts = tuple[int | None, int | None, int | None]
 """Profile, name and employer: 1, 2, or None where nothing is said. A row may have 3: neither of them."""

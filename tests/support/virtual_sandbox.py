@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from cleanlist_async import Contact, RateLimiter, RateLimits
-from cleanlist_async.identity import Prepared, prepare
+from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.sandbox import Sandbox
 from cleanlist_async.sandbox.identity import identity_of
 from cleanlist_async.testing import MemoryNetwork, ServerRequest, ServerResponse, run

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cleanlist_async.calls import Call
+from cleanlist_async.api.models.rows import Row
 from cleanlist_async.errors import CleanlistError
-from cleanlist_async.models.rows import Row
-from cleanlist_async.transport import Exchange
-from cleanlist_async.verdict import read_value
+from cleanlist_async.http.calls import Call
+from cleanlist_async.http.outcome import read_value
+from cleanlist_async.http.transport import Exchange
 from tests.support.cases import each_case
 from tests.surface.specification import OURS, SPECIFIED, Field, fields, look, objects, sample
 

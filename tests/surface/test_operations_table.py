@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 
-from cleanlist_async.resources import groups
+from cleanlist_async.api import groups
 from tests.support.cases import each_case
 from tests.surface import operations_table
 from tests.surface.specification import OURS, SPECIFIED

@@ -6,8 +6,17 @@ from typing import Annotated, Final
 
 import typer
 
-from cleanlist_async.cli.commands.ending import end, open_console
-from cleanlist_async.cli.options import AsJSON, BaseURL, ListId, MaxCredits, NoWait, TimeoutS, WindowS, Yes
+from cleanlist_async.cli.terminal.console import end, open_console
+from cleanlist_async.cli.terminal.options import (
+    AsJSON,
+    BaseURL,
+    ListId,
+    MaxCredits,
+    NoWait,
+    TimeoutS,
+    WindowS,
+    Yes,
+)
 from cleanlist_async.facts import AGENT_ROWS, WAIT_TIMEOUT_S
 
 app = typer.Typer(
@@ -39,8 +48,8 @@ def run(
 ) -> None:
     """Run an agent over a list, once its price is agreed to, and show what it wrote."""
     from cleanlist_async.cli.agents import Run  # noqa: PLC0415
-    from cleanlist_async.cli.asking import Consent  # noqa: PLC0415
-    from cleanlist_async.cli.connection import Connection  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
 
     wanted = Run(
         list_id,
@@ -68,7 +77,7 @@ def show(
 ) -> None:
     """Show a run and what it wrote so far; without an id, the latest runs."""
     from cleanlist_async.cli import agents  # noqa: PLC0415
-    from cleanlist_async.cli.connection import Connection  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
 
     console, connection = open_console(), Connection(base_url, window_s)
     if run_id is None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import typer
 
-from cleanlist_async.cli.commands.ending import open_console
-from cleanlist_async.cli.exits import CommandError, ExitCode
-from cleanlist_async.cli.options import AsJSON
+from cleanlist_async.cli.terminal.console import open_console
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.options import AsJSON
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,7 +34,7 @@ def reset(*, as_json: AsJSON = False) -> None:
 
 
 def _file() -> Path:
-    from cleanlist_async.cli.limits_file import limits_file  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.limits_file import limits_file  # noqa: PLC0415
 
     if (path := limits_file()) is None:
         raise CommandError("there is no limits file: --limits-file is none.", ExitCode.USAGE)

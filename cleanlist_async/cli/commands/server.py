@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cleanlist_async.cli.commands.ending import end, open_console
-from cleanlist_async.cli.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.console import end, open_console
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.errors import ConfigurationError
 
 

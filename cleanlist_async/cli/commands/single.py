@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cleanlist_async.cli.commands.ending import end, open_console
-from cleanlist_async.cli.options import (
+from cleanlist_async.cli.terminal.console import end, open_console
+from cleanlist_async.cli.terminal.options import (
     AsJSON,
     BaseURL,
     MaxCredits,
@@ -48,9 +48,9 @@ def enrich_person(
     window_s: WindowS = None,
 ) -> None:
     """Enrich one person into a list: partial costs 1 credit, phone_only 10, full 11, nothing found 0."""
-    from cleanlist_async.cli.asking import Consent  # noqa: PLC0415
-    from cleanlist_async.cli.connection import Connection  # noqa: PLC0415
     from cleanlist_async.cli.single import Person, PersonPurchase  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
 
     person = Person(
         email=email,
@@ -80,9 +80,9 @@ def enrich_company(
     window_s: WindowS = None,
 ) -> None:
     """Look up one company by any of these. Costs 1 credit."""
-    from cleanlist_async.cli.asking import Consent  # noqa: PLC0415
-    from cleanlist_async.cli.connection import Connection  # noqa: PLC0415
     from cleanlist_async.cli.single import Company, enrich_company  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
 
     company = Company(
         domain=domain, company_name=company_name, company_ticker=company_ticker, company_id=company_id

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import anyio
 from rich.console import Console
 
-from cleanlist_async.cli.connection import Connection
 from cleanlist_async.cli.doctor import local, remote
 from cleanlist_async.cli.doctor.evidence import Evidence, gather
 from cleanlist_async.cli.doctor.finding import Finding, as_table, failed
 from cleanlist_async.cli.doctor.watching import WatchedCleanlist
-from cleanlist_async.cli.exits import ExitCode
-from cleanlist_async.cli.output import print_grid, print_json
-from cleanlist_async.cli.progress import warnings_shown
-from cleanlist_async.cli.render import say
+from cleanlist_async.cli.terminal.connection import Connection
+from cleanlist_async.cli.terminal.exits import ExitCode
+from cleanlist_async.cli.terminal.output import print_grid, print_json
+from cleanlist_async.cli.terminal.progress import warnings_shown
+from cleanlist_async.cli.terminal.render import say
 from cleanlist_async.errors import JSON, CleanlistError, ConfigurationError
 from cleanlist_async.redact import Secret
 

@@ -6,6 +6,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from cleanlist_async.api.models.public import KeyValidation
+from cleanlist_async.api.models.workspace import CreditsBalance, Whoami
 from cleanlist_async.cli.doctor.watching import Observation, WatchedCleanlist
 from cleanlist_async.errors import (
     JSON,
@@ -14,10 +16,8 @@ from cleanlist_async.errors import (
     CleanlistError,
     RateLimitError,
 )
+from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.facts import PUBLIC_PREFIX
-from cleanlist_async.models.public import KeyValidation
-from cleanlist_async.models.workspace import CreditsBalance, Whoami
-from cleanlist_async.statistics import Statistics
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

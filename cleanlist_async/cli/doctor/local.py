@@ -10,8 +10,8 @@ from typing import Final
 
 from cleanlist_async import __version__
 from cleanlist_async.cli.doctor.finding import Finding
-from cleanlist_async.credentials import find_credentials
 from cleanlist_async.errors import JSON, ConfigurationError
+from cleanlist_async.http.credentials import find_credentials
 from cleanlist_async.redact import Secret
 
 _NEEDED: Final = ("httpx", "anyio", "pydantic", "aiolimiter")

@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cleanlist_async.cli.connection import Connection
+from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.http.transport import Exchange, HTTPClient, Request, Transport
 from cleanlist_async.ratelimit import RateLimiter
 from cleanlist_async.redact import Secret
-from cleanlist_async.transport import Exchange, HTTPClient, Request, Transport
 
 REQUEST_TIMEOUT_S = 20.0
 

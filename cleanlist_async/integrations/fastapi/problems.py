@@ -20,7 +20,6 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from cleanlist_async import errors
-from cleanlist_async.bulk.tables import TableError
 from cleanlist_async.checks import check_flag, check_instance
 from cleanlist_async.errors import (
     APIError,
@@ -31,6 +30,7 @@ from cleanlist_async.errors import (
     RequestValidationError,
 )
 from cleanlist_async.facts import LEGACY_429_BACKOFF_S
+from cleanlist_async.tables import TableError
 
 log: Final = logging.getLogger("cleanlist_async")
 

@@ -13,9 +13,9 @@ from typing import Literal, NotRequired, Protocol, TypeAlias, TypedDict
 
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.lines import RequestClass
 from cleanlist_async.ratelimit.shared.process import Process
-from cleanlist_async.window import WindowState
+from cleanlist_async.ratelimit.wait_queues import RequestClass
+from cleanlist_async.ratelimit.window import WindowState
 
 Fate: TypeAlias = Literal["answered", "lost", "unsent", "rejected"]
 BucketKind: TypeAlias = Literal["key", "organization"]

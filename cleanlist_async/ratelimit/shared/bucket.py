@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cleanlist_async.ratelimit.shared.backend import SharedBucketState
-from cleanlist_async.window import Window
+from cleanlist_async.ratelimit.window import Window
 
 _NEVER: Final = -math.inf
 

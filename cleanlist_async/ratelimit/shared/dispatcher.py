@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeVarTuple
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.ratelimit.buckets import Lease
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
-from cleanlist_async.ratelimit.lines import RequestClass, Waiter
 from cleanlist_async.ratelimit.shared.backend import Wish
-from cleanlist_async.ratelimit.shared.courier import Courier
 from cleanlist_async.ratelimit.shared.lease import SharedLease, Want
+from cleanlist_async.ratelimit.shared.sync_worker import Courier
+from cleanlist_async.ratelimit.wait_queues import RequestClass, Waiter
 
 if TYPE_CHECKING:
     from cleanlist_async.ratelimit.shared.store import SharedStore

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.ratelimit.buckets import Bucket, Lease
-from cleanlist_async.ratelimit.lines import RequestClass
 from cleanlist_async.ratelimit.shared.backend import BucketKind, Fate, PoolState, Wish
+from cleanlist_async.ratelimit.wait_queues import RequestClass
 
 
 @dataclass(eq=False, slots=True)

@@ -25,7 +25,6 @@ from typing import Final, Self
 
 from cleanlist_async import facts
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.lines import RequestClass
 from cleanlist_async.ratelimit.shared.backend import (
     Answer,
     Granted,
@@ -39,6 +38,7 @@ from cleanlist_async.ratelimit.shared.bucket import SharedBucket
 from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.shared.tickets import Ticket, Visitor, visitor_of, visitor_state
+from cleanlist_async.ratelimit.wait_queues import RequestClass
 
 _NEVER: Final = -math.inf
 _LOOKS_OF_A_TICKET: Final = 3

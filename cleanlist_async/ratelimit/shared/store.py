@@ -9,9 +9,9 @@ from random import Random
 from cleanlist_async.ratelimit.buckets import Bucket, Buckets, Lease, Route
 from cleanlist_async.ratelimit.dispatcher import Dispatcher
 from cleanlist_async.ratelimit.shared.backend import Backend, BucketKind, PoolState, SharedBucketState
-from cleanlist_async.ratelimit.shared.courier import Courier
 from cleanlist_async.ratelimit.shared.dispatcher import SharedDispatcher
 from cleanlist_async.ratelimit.shared.lease import Settlement, SharedLease
+from cleanlist_async.ratelimit.shared.sync_worker import Courier
 
 
 class SharedStore(Buckets):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cleanlist_async.ratelimit.lines import RequestClass
 from cleanlist_async.ratelimit.shared.backend import TicketState, VisitorState
 from cleanlist_async.ratelimit.shared.process import Process
+from cleanlist_async.ratelimit.wait_queues import RequestClass
 
 
 @dataclass(slots=True)

@@ -61,7 +61,7 @@ class Lead:
         return " ".join(part for part in (self.first_name, self.last_name) if part) or None
 
     def contact(self) -> dict[str, object]:
-        """Return who it is, in the fields of :class:`~cleanlist_async.contacts.Contact`.
+        """Return who it is, in the fields of :class:`~cleanlist_async.contacts.contact.Contact`.
 
         The e-mail counts for somebody without a name or profile only: what an enrichment finds does not
         make a lead another person.

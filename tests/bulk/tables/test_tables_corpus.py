@@ -9,7 +9,7 @@ import awkward_files
 import pytest
 from awkward_files import READABLE, REFUSED, Readable, Refused
 
-from cleanlist_async.bulk.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
+from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
 from tests.support.cases import each_case
 
 WIDTH = len(ENRICHMENT_COLUMNS)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async.bulk.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
-from cleanlist_async.bulk.tables.formulas import phones_without_formula, without_formula
+from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
+from cleanlist_async.tables.formulas import phones_without_formula, without_formula
 
 WIDTH = len(ENRICHMENT_COLUMNS)
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16-le", "utf-16"]

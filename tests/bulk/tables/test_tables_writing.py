@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cleanlist_async.bulk.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
-from cleanlist_async.bulk.tables import part_file as part_file_module
+from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
+from cleanlist_async.tables import part_file as part_file_module
 from tests.support.cases import each_case
 
 INPUT = "Email,Note\na@b.co,one\nc@d.co,two\ne@f.co,three\n"

@@ -15,9 +15,9 @@ from rich.text import Text
 from cleanlist_async import __version__
 from cleanlist_async.cli.doctor.live.cleaning import Cleaned
 from cleanlist_async.cli.doctor.live.question import Answer, Question
-from cleanlist_async.cli.exits import CommandError, ExitCode
-from cleanlist_async.cli.output import number
-from cleanlist_async.cli.render import clean
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.output import number
+from cleanlist_async.cli.terminal.render import clean
 from cleanlist_async.errors import JSON
 
 NOT_ASKED: Final = {

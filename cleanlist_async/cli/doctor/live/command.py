@@ -11,8 +11,6 @@ import anyio
 import typer
 from rich.console import Console
 
-from cleanlist_async.cli.asking import Consent
-from cleanlist_async.cli.connection import Connection
 from cleanlist_async.cli.doctor.command import Examination, examine
 from cleanlist_async.cli.doctor.finding import as_table
 from cleanlist_async.cli.doctor.live import modern_questions, public_questions, wire_questions
@@ -22,13 +20,15 @@ from cleanlist_async.cli.doctor.live.question import Answer, Question, Unsettled
 from cleanlist_async.cli.doctor.live.session import DOMAIN, LiveSession
 from cleanlist_async.cli.doctor.live.shapes import member, texts, word
 from cleanlist_async.cli.doctor.watching import WatchedCleanlist
-from cleanlist_async.cli.exits import CommandError, ExitCode
-from cleanlist_async.cli.output import number, print_grid, print_json
-from cleanlist_async.cli.progress import warnings_shown
-from cleanlist_async.cli.render import plural, say
-from cleanlist_async.cli.stopping import StopSignals
-from cleanlist_async.credentials import find_credentials
+from cleanlist_async.cli.terminal.asking import Consent
+from cleanlist_async.cli.terminal.connection import Connection
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.output import number, print_grid, print_json
+from cleanlist_async.cli.terminal.progress import warnings_shown
+from cleanlist_async.cli.terminal.render import plural, say
+from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.errors import APIError, AuthenticationError, CleanlistError, RateLimitError
+from cleanlist_async.http.credentials import find_credentials
 
 MAX_CREDITS = 20.0
 """The wall where none is named, in credits."""

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import anyio
 
+from cleanlist_async.api.models.rows import is_final
 from cleanlist_async.cli.doctor.live.question import UnsettledError
 from cleanlist_async.cli.doctor.live.shapes import member, parsed, texts, word
 from cleanlist_async.cli.doctor.watching import WatchedCleanlist
@@ -24,7 +25,6 @@ from cleanlist_async.errors import (
     RateLimitError,
 )
 from cleanlist_async.facts import MODERN_PREFIXES, PUBLIC_PREFIX, WINDOW_S
-from cleanlist_async.models.rows import is_final
 
 T = TypeVar("T")
 

@@ -1,0 +1,135 @@
+"""The import of a CSV file of any size: what it will send, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from uuid import uuid4
+
+from cleanlist_async import facts
+from cleanlist_async.api.models.lead_lists import CsvImport
+from cleanlist_async.checks import check_choice, check_credits, check_flag, optional
+from cleanlist_async.errors import BudgetExceededError, CleanlistError, ConfigurationError
+from cleanlist_async.facts import CsvField, PersonType
+from cleanlist_async.tables.import_parts import CsvPart, CsvParts, split_csv
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What to buy for each imported row. `max_credits` is in credits, for all parts together."""
+
+    enrichment_type: PersonType
+    max_credits: float
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import brought, all parts together. Row numbers count from 1, with the header of the file.
+
+    ``stopped_by`` is the error of the part that ended it, if one did; later parts were not sent.
+    """
+
+    list_id: str
+    rows_parsed: int = 0
+    rows_imported: int = 0
+    skip_reasons: dict[str, int] = field(default_factory=dict[str, int])
+    skipped_rows: list[int] = field(default_factory=list[int])
+    """Rows that are known to have been skipped: the server names ten of each part at most."""
+    workflow_ids: list[str] = field(default_factory=list[str])
+    """The enrichments that it started, for `client.enrichment.wait`."""
+    parts: list[CsvImport] = field(default_factory=list[CsvImport])
+    stopped_by: CleanlistError | None = None
+
+    @property
+    def rows_skipped(self) -> int:
+        """How many rows were not imported, and are not of a part that was not sent."""
+        return self.rows_parsed - self.rows_imported
+
+    def raise_for_error(self) -> None:
+        """Raise the error that ended the import, if one did."""
+        if self.stopped_by is not None:
+            raise self.stopped_by
+
+    def leave_out(self, left_out: Mapping[str, list[int]]) -> None:
+        """Count rows that were not sent: they repeat others, or hold nothing."""
+        for reason, rows in left_out.items():
+            self._skip(reason, len(rows))
+            self.rows_parsed += len(rows)
+            self.skipped_rows += rows
+        self.skipped_rows.sort()
+
+    def add(self, part: CsvPart, done: CsvImport) -> None:
+        """Count one part."""
+        self.parts.append(done)
+        self.rows_parsed += done.rows_parsed
+        self.rows_imported += done.rows_imported
+        for reason, rows in done.skip_reasons.items():
+            self._skip(reason, rows)
+        in_part = (row - 2 for row in done.sample_skip_rows)  # row 1 is the header
+        self.skipped_rows += [part.rows[index] for index in in_part if 0 <= index < len(part.rows)]
+        self.skipped_rows.sort()
+        if done.workflow_id:
+            self.workflow_ids.append(done.workflow_id)
+
+    def _skip(self, reason: str, rows: int) -> None:
+        self.skip_reasons[reason] = self.skip_reasons.get(reason, 0) + rows
+
+
+def split_for_import(
+    data: bytes, mapping: Mapping[CsvField, str] | None, purchase: Purchase | None
+) -> CsvParts:
+    """Split a file, and hold its price against the wall.
+
+    Raises BudgetExceededError when all rows at their dearest cost more than `max_credits`.
+    """
+    split = split_csv(data, mapping)
+    if not split.parts:
+        raise ConfigurationError("The CSV file has no rows.")
+    if purchase is not None:
+        cost = split.rows * facts.WORST_CASE_CREDITS[purchase.enrichment_type]
+        if not cost <= purchase.max_credits:
+            error = BudgetExceededError(
+                f"Enriching {split.rows:,} rows can cost {cost:,} credits, and max_credits is "
+                f"{purchase.max_credits:,g}.",
+                fix="Nothing was imported.",
+            )
+            error.max_credits, error.committed_credits = purchase.max_credits, 0
+            raise error
+    return split
+
+
+def part_keys(split: CsvParts, list_id: str, purchase: Purchase | None, base: str | None) -> list[str]:
+    """Return an idempotency key for each part.
+
+    Keys count for the whole organization, and the first list seen with one wins: so one of the caller's is
+    mixed with all that makes the part what it is.
+    """
+    kind = purchase.enrichment_type if purchase else ""
+    columns = repr(sorted(split.mapping.items()))
+
+    def key(part: CsvPart) -> str:
+        if base is None:
+            return uuid4().hex
+        parts = (base, list_id, kind, columns)
+        return sha256("\0".join(parts).encode() + b"\0" + part.content).hexdigest()
+
+    return [key(part) for part in split.parts]
+
+
+def purchase_of(
+    enrichment_type: PersonType | None, max_credits: float | None, *, dispatch_enrichment: bool
+) -> Purchase | None:
+    """Return what to buy; None to buy nothing. Raises ConfigurationError when only half of it is said."""
+    check_flag("dispatch_enrichment", dispatch_enrichment)
+    optional(check_choice, "enrichment_type", enrichment_type, facts.PERSON_TYPES)
+    optional(check_credits, "max_credits", max_credits)
+    if not dispatch_enrichment:
+        if enrichment_type is not None or max_credits is not None:
+            raise ConfigurationError(
+                "enrichment_type and max_credits go with dispatch_enrichment=True only; nothing was imported."
+            )
+        return None
+    if enrichment_type is None or max_credits is None:
+        raise ConfigurationError("dispatch_enrichment needs an enrichment_type, and max_credits.")
+    return Purchase(enrichment_type, max_credits)

@@ -1,0 +1,289 @@
+"""``client.enrichment``: persons, companies, cohorts, lists (docs.cleanlist.ai/mcp-api/enrichment)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from cleanlist_async import facts
+from cleanlist_async.api.ids import CohortId, WorkflowId
+from cleanlist_async.api.models.enrichment import (
+    CompanyEnrichment,
+    ListEnrichment,
+    PersonEnrichment,
+    TaskEnrichment,
+    WorkflowStatus,
+)
+from cleanlist_async.api.models.workspace import Quote
+from cleanlist_async.api.modern import ModernGroup, failed_workflow, modern, same_id
+from cleanlist_async.api.quotes import buy, check_price, check_price_is_known
+from cleanlist_async.api.request_models import (
+    PERSON_DATA_POINTS,
+    DataPoint,
+    EnrichByTask,
+    EnrichCompany,
+    EnrichList,
+    EnrichPerson,
+    ListScope,
+    refusal,
+)
+from cleanlist_async.api.workspace import Workspace
+from cleanlist_async.checks import check_flag
+from cleanlist_async.errors import Billed, ConfigurationError
+from cleanlist_async.facts import PersonType
+from cleanlist_async.http.calls import Call
+from cleanlist_async.ratelimit import RequestClass
+
+ENRICH_PERSON: Final = modern(
+    "enrich_person",
+    "POST",
+    "/enrichment/person",
+    PersonEnrichment,
+    paid=True,
+    started=lambda id_: PersonEnrichment(workflow_id=WorkflowId(id_)),
+)
+ENRICH_COMPANY: Final = modern("enrich_company", "POST", "/enrichment/company", CompanyEnrichment, paid=True)
+ENRICH_BY_TASK: Final = modern(
+    "enrich_by_task",
+    "POST",
+    "/enrichment/by-task",
+    TaskEnrichment,
+    paid=True,
+    started=lambda id_: TaskEnrichment(workflow_id=WorkflowId(id_)),
+    max_answer_bytes=facts.MAX_ANSWER_BYTES,
+)
+ENRICH_LIST: Final = modern(
+    "enrich_list",
+    "POST",
+    "/enrichment/bulk",
+    ListEnrichment,
+    paid=True,
+    started=lambda id_: ListEnrichment(workflow_id=WorkflowId(id_)),
+)
+ENRICHMENT_STATUS: Final = modern(
+    "enrichment_status", "GET", "/enrichment/status/{workflow_id}", WorkflowStatus
+)
+
+OPERATIONS: Final = (ENRICH_PERSON, ENRICH_COMPANY, ENRICH_BY_TASK, ENRICH_LIST, ENRICHMENT_STATUS)
+
+_COHORT: Final = "cl-task_"
+
+
+class Enrichment(ModernGroup):
+    """Enrichments through the modern operations. There is no push here: `wait` asks, as rarely as it can.
+
+    Paid calls are never sent twice, unless they carry a quote: that is good for one purchase only.
+    """
+
+    async def enrich_person(
+        self,
+        lead_list_id: str,
+        *,
+        email: str | None = None,
+        linkedin_url: str | None = None,
+        phone: str | None = None,
+        first_name: str | None = None,
+        last_name: str | None = None,
+        company_name: str | None = None,
+        domain: str | None = None,
+        person_id: str | None = None,
+        enrichment_type: PersonType | None = None,
+        include_phone: bool | None = None,
+        quote_id: str | None = None,
+        max_credits: float | None = None,
+    ) -> PersonEnrichment:
+        """Start the enrichment of one person into a list. Spends 1, 10 or 11 credits if something is found.
+
+        One of `email`, `linkedin_url`, `person_id`, or both names with a company is needed; `phone` is only a
+        hint. `enrichment_type` is ``partial`` (e-mail, 1 credit; the default), ``phone_only`` (10) or
+        ``full`` (11); `max_credits` refuses what could cost more (BudgetExceededError). `include_phone` is
+        the API's older way to say ``phone_only`` (True) or ``partial`` (False), which is what is sent. With
+        a `quote_id` (of the tool ``enrich_person``) a lost answer may be asked for again.
+
+        Needs the scope ``enrich:write``. Raises InsufficientCreditsError, UnknownOutcomeError.
+        """
+        request = EnrichPerson.checked(
+            lead_list_id=lead_list_id,
+            email=email,
+            linkedin_url=linkedin_url,
+            phone=phone,
+            first_name=first_name,
+            last_name=last_name,
+            company_name=company_name,
+            domain=domain,
+            person_id=person_id,
+            enrichment_type=(wanted := _type_of(enrichment_type, include_phone=include_phone)),
+            quote_id=quote_id,
+        )
+        check_price(facts.WORST_CASE_CREDITS.get(wanted), max_credits)
+        return await self._ask(ENRICH_PERSON, request, guarded=quote_id is not None)
+
+    async def enrich_company(
+        self,
+        *,
+        domain: str | None = None,
+        company_name: str | None = None,
+        company_ticker: str | None = None,
+        company_id: str | None = None,
+        quote_id: str | None = None,
+        max_credits: float | None = None,
+    ) -> CompanyEnrichment:
+        """Enrich one company, and return it: 1 credit, no workflow. `domain` matches best.
+
+        `max_credits` below that is refused (BudgetExceededError). Needs the scope ``enrich:write``. Raises
+        InsufficientCreditsError, UnknownOutcomeError.
+        """
+        request = EnrichCompany.checked(
+            domain=domain,
+            company_name=company_name,
+            company_ticker=company_ticker,
+            company_id=company_id,
+            quote_id=quote_id,
+        )
+        check_price(facts.COMPANY_CREDITS, max_credits)
+        return await self._ask(ENRICH_COMPANY, request, guarded=quote_id is not None)
+
+    async def enrich_by_task(
+        self,
+        task_id: CohortId,
+        *,
+        data_points: Iterable[DataPoint],
+        entity_ids: Iterable[str] | None = None,
+        lead_list_id: str | None = None,
+        quote_id: str | Quote | None = None,
+        max_credits: float | None = None,
+    ) -> TaskEnrichment:
+        """Enrich the members of a cohort that a search or a page gave. Spends credits.
+
+        `data_points` are of persons (``Email``, ``Phone``, ``LinkedIn``) or of companies (``Industry``,
+        ``Employees``, ``Revenue``, ``Funding``, ``TechStack``, ``Domain``). Persons are enriched into
+        `lead_list_id` by a workflow; companies come back at once.
+
+        `quote_id` or `max_credits` is needed: with the latter the price is asked for, and bought at up to so
+        many credits. Raises BudgetExceededError, InsufficientCreditsError, TaskNotFoundError when the cohort
+        has expired.
+        """
+        check_price_is_known(quote_id, max_credits)
+        wanted = EnrichByTask.checked(
+            task_id=task_id,
+            data_points=data_points,
+            entity_ids=entity_ids,
+            lead_list_id=lead_list_id,
+            quote_id="checked before the price is asked for",
+        )
+        points, ids = wanted.data_points, wanted.entity_ids
+
+        def request(quote_id: str) -> EnrichByTask:
+            return EnrichByTask.checked(
+                task_id=task_id,
+                data_points=points,
+                entity_ids=ids,
+                lead_list_id=lead_list_id,
+                quote_id=quote_id,
+            )
+
+        persons = set[str](points) <= PERSON_DATA_POINTS
+        tool = "add_person_enrichments" if persons else "add_company_enrichments"
+        return await buy(
+            lambda: self._prices.credits_estimate(tool, task_id=task_id, data_points=points, entity_ids=ids),
+            lambda quote_id: self._ask(ENRICH_BY_TASK, request(quote_id), guarded=True),
+            quote_id=quote_id,
+            max_credits=max_credits,
+        )
+
+    async def enrich_list(
+        self,
+        list_id: str,
+        *,
+        scope: ListScope | PersonType = "partial",
+        quote_id: str | Quote | None = None,
+        max_credits: float | None = None,
+    ) -> ListEnrichment:
+        """Start the enrichment of a whole list. Spends credits; results are read from the list afterwards.
+
+        `quote_id` or `max_credits` is needed: with the latter the price is asked for, and bought at up to so
+        many credits; a price that went stale meanwhile is asked for once more. Needs the scopes
+        ``enrich:write`` and ``credits:read``. Raises BudgetExceededError, InsufficientCreditsError,
+        ListNotFoundError, and QuoteError for a `quote_id` that is not good for this.
+        """
+
+        def request(quote_id: str) -> EnrichList:
+            return EnrichList.checked(list_id=list_id, scope=scope, quote_id=quote_id)
+
+        check_price_is_known(quote_id, max_credits)
+        wanted = request("checked before the price is asked for").scope
+        return await buy(
+            lambda: self._prices.credits_estimate("enrich_list", list_id=list_id, scope=wanted),
+            lambda quote_id: self._ask(ENRICH_LIST, request(quote_id), guarded=True),
+            quote_id=quote_id,
+            max_credits=max_credits,
+        )
+
+    async def enrichment_status(self, workflow_id: WorkflowId | CohortId | str) -> WorkflowStatus:
+        """Return the state of an enrichment, by its workflow or by the cohort it was started with. Free."""
+        return await self._once(self._question(workflow_id, RequestClass.INTERACTIVE), workflow_id)
+
+    async def wait(
+        self,
+        workflow_id: WorkflowId | CohortId | str | PersonEnrichment | ListEnrichment | TaskEnrichment,
+        *,
+        timeout_s: float = facts.WAIT_TIMEOUT_S,
+        progress: Callable[[WorkflowStatus], None] | None = None,
+    ) -> WorkflowStatus:
+        """Wait until an enrichment is finished, and return its last status. Free.
+
+        `workflow_id` may be what started it, whole. `progress` is called with each answer; what it raises
+        ends the wait. For one person, ``person`` is what was found, or None; the rows of a list are read with
+        `client.lead_lists.list_leads_in_list`. Raises WorkflowFailedError when the server ended it
+        unfinished, and WaitTimeoutError after `timeout_s` seconds: it goes on, and can be waited for again.
+        """
+        if isinstance(workflow_id, PersonEnrichment | ListEnrichment | TaskEnrichment):
+            workflow_id = _id_of(workflow_id)
+        question = self._question(workflow_id, RequestClass.STATUS)
+        status = await self._finished(question, workflow_id, timeout_s, progress)
+        if status.ended_badly:
+            raise failed_workflow(workflow_id, status.status, status.refund_message, billed=_billed(status))
+        return status
+
+    def _question(self, workflow_id: str, kind: RequestClass) -> Callable[[str | None], Call[WorkflowStatus]]:
+        path = self._path(ENRICHMENT_STATUS, workflow_id=workflow_id)
+        by_cohort = workflow_id.startswith(_COHORT)
+
+        def belongs(status: WorkflowStatus) -> bool:
+            return by_cohort or same_id(status.workflow_id, workflow_id)
+
+        return lambda key: Call(ENRICHMENT_STATUS, kind, path=path, key=key, belongs=belongs)
+
+    @property
+    def _prices(self) -> Workspace:
+        return Workspace(self._session)
+
+
+def _type_of(enrichment_type: PersonType | None, *, include_phone: bool | None) -> PersonType:
+    """Say with a word what `include_phone` means, which is not what it seems: a phone number *only*.
+
+    The type is always said, so that the price is never left to the server.
+    """
+    if include_phone is None:
+        return "partial" if enrichment_type is None else enrichment_type
+    check_flag("include_phone", include_phone)
+    meant: PersonType = "phone_only" if include_phone else "partial"
+    if enrichment_type is not None and enrichment_type != meant:
+        raise refusal(
+            "include_phone",
+            f"{include_phone} means {meant}, which contradicts the enrichment_type; leave include_phone out",
+        )
+    return meant
+
+
+def _billed(status: WorkflowStatus) -> Billed:
+    """Say whether a workflow that ended badly cost something: one that was paid in advance may have."""
+    if status.credits_charged or status.refund_status == "pending_review":
+        return "yes"
+    return "no" if status.credits_charged == 0 or status.refund_status == "not_applicable" else "unknown"
+
+
+def _id_of(started: PersonEnrichment | ListEnrichment | TaskEnrichment) -> WorkflowId:
+    if started.workflow_id is None:
+        raise ConfigurationError("There is nothing to wait for: companies are enriched at once.")
+    return started.workflow_id

@@ -1,0 +1,314 @@
+"""``client.lead_lists``: lists, the leads in them, and imports (docs.cleanlist.ai/mcp-api/lead-lists)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from os import PathLike
+from pathlib import Path
+from typing import Final, Literal
+from uuid import uuid4
+
+import anyio
+
+from cleanlist_async import facts
+from cleanlist_async.api.csv_import import ImportReport, part_keys, purchase_of, split_for_import
+from cleanlist_async.api.ids import CohortId, WorkflowId
+from cleanlist_async.api.models.lead_lists import (
+    AddedLeads,
+    CsvImport,
+    DeletedList,
+    Lead,
+    LeadList,
+    LeadListsPage,
+    LeadListSummary,
+    LeadsPage,
+    RemovedLeads,
+)
+from cleanlist_async.api.modern import ModernGroup, modern, same_id
+from cleanlist_async.api.pagination import Pages
+from cleanlist_async.api.request_models import (
+    AddLeads,
+    CreateList,
+    ImportCsv,
+    ListLeads,
+    ListLists,
+    RemoveLeads,
+    UpdateList,
+)
+from cleanlist_async.checks import check_text, checked_id, checked_path, optional
+from cleanlist_async.errors import CleanlistError, ConfigurationError, ConflictError, NotFoundError
+from cleanlist_async.facts import CsvField, PersonType
+from cleanlist_async.redact import one_line
+
+
+class Unset(Enum):
+    """Stands for "leave it as it is", where None is a command."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+LIST_LISTS: Final = modern(
+    "list_lists", "GET", "/lead-lists", LeadListsPage, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
+CREATE_LIST: Final = modern("create_list", "POST", "/lead-lists", LeadList)
+GET_LIST: Final = modern("get_list", "GET", "/lead-lists/{list_id}", LeadList)
+UPDATE_LIST: Final = modern("update_list", "PATCH", "/lead-lists/{list_id}", LeadList)
+DELETE_LIST: Final = modern("delete_list", "DELETE", "/lead-lists/{list_id}", DeletedList)
+LIST_LEADS_IN_LIST: Final = modern(
+    "list_leads_in_list",
+    "GET",
+    "/lead-lists/{list_id}/leads",
+    LeadsPage,
+    max_answer_bytes=facts.MAX_ANSWER_BYTES,
+)
+ADD_LEADS_TO_LIST: Final = modern("add_leads_to_list", "POST", "/lead-lists/{list_id}/leads", AddedLeads)
+REMOVE_LEADS_FROM_LIST: Final = modern(
+    "remove_leads_from_list", "DELETE", "/lead-lists/{list_id}/leads", RemovedLeads
+)
+CSV_IMPORT: Final = modern(
+    "csv_import",
+    "POST",
+    "/lead-lists/{list_id}/csv-import",
+    CsvImport,
+    paid=True,
+    started=lambda id_: CsvImport(workflow_id=WorkflowId(id_)),
+)
+
+OPERATIONS: Final = (
+    LIST_LISTS,
+    CREATE_LIST,
+    GET_LIST,
+    UPDATE_LIST,
+    DELETE_LIST,
+    LIST_LEADS_IN_LIST,
+    ADD_LEADS_TO_LIST,
+    REMOVE_LEADS_FROM_LIST,
+    CSV_IMPORT,
+)
+
+
+class LeadLists(ModernGroup):
+    """Lists and the leads in them. Only an import that is told to enrich spends credits."""
+
+    def list_lists(
+        self, *, folder_id: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Pages[LeadListsPage, LeadListSummary]:
+        """Return pages of lists: await for one, iterate for every list of all pages.
+
+        `limit` is 1 to 100 lists per page (50). Needs the scope ``lists:read``.
+        """
+        ListLists.checked(folder_id=folder_id, limit=limit, cursor=cursor)
+
+        async def fetch(cursor: str | None) -> LeadListsPage:
+            return await self._ask(
+                LIST_LISTS, ListLists.checked(folder_id=folder_id, limit=limit, cursor=cursor)
+            )
+
+        return Pages(fetch, lambda page: page.lists, lambda found: found.list_id, cursor)
+
+    async def create_list(
+        self, name: str, *, description: str | None = None, folder_id: str | None = None
+    ) -> LeadList:
+        """Create a private list, or find the caller's own list of this name: ``reused`` says which.
+
+        `name` has 1 to 200 characters; letter case does not distinguish. Needs the scope ``lists:write``.
+        Raises PermissionDeniedError (``list_cap_reached``), FolderNotFoundError.
+        """
+        return await self._ask(
+            CREATE_LIST, CreateList.checked(name=name, description=description, folder_id=folder_id)
+        )
+
+    async def get_list(self, list_id: str) -> LeadList:
+        """Return one list. Needs the scope ``lists:read``. Raises ListNotFoundError, for a stranger's too."""
+        return await self._ask(
+            GET_LIST, belongs=lambda found: same_id(found.list_id, list_id), list_id=list_id
+        )
+
+    async def update_list(
+        self,
+        list_id: str,
+        *,
+        name: str | Literal[Unset.UNSET] = UNSET,
+        description: str | Literal[Unset.UNSET] | None = UNSET,
+        folder_id: str | Literal[Unset.UNSET] | None = UNSET,
+    ) -> LeadList:
+        """Change what is given, and nothing else.
+
+        None is a command: it clears the `description`, or takes the list out of its folder. Needs the scope
+        ``lists:write``, and to be the owner. Raises RequestValidationError when nothing is given.
+        """
+        changes = {"name": name, "description": description, "folder_id": folder_id}
+        request = UpdateList.given({field: value for field, value in changes.items() if value is not UNSET})
+        return await self._ask(
+            UPDATE_LIST, request, belongs=lambda found: same_id(found.list_id, list_id), list_id=list_id
+        )
+
+    async def delete_list(self, list_id: str) -> DeletedList:
+        """Delete a list for good; its leads live on.
+
+        Needs the scope ``lists:write``, and to be the owner. Raises ListNotFoundError, PermissionDeniedError
+        (``list_protected``).
+        """
+
+        def gone(error: CleanlistError) -> DeletedList | None:
+            found = isinstance(error, NotFoundError)
+            return DeletedList(list_id=list_id, deleted=True) if found else None
+
+        return await self._ask(
+            DELETE_LIST, belongs=lambda found: same_id(found.list_id, list_id), repeated=gone, list_id=list_id
+        )
+
+    # -- leads ---------------------------------------------------------------------------------
+
+    def list_leads_in_list(
+        self, list_id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Pages[LeadsPage, Lead]:
+        """Return pages of a list's leads: await for one, iterate for every lead of all pages.
+
+        `limit` is 1 to 500 leads per page (100). Needs the scope ``lists:read``.
+        """
+        ListLeads.checked(limit=limit, cursor=cursor)
+        checked_id("list_id", list_id)
+
+        async def fetch(cursor: str | None) -> LeadsPage:
+            return await self._ask(
+                LIST_LEADS_IN_LIST,
+                ListLeads.checked(limit=limit, cursor=cursor),
+                belongs=lambda page: same_id(page.list_id, list_id),
+                list_id=list_id,
+            )
+
+        return Pages(fetch, lambda page: page.leads, lambda lead: lead.lead_id, cursor)
+
+    async def add_leads_to_list(
+        self,
+        list_id: str,
+        *,
+        lead_ids: Iterable[str] | None = None,
+        task_id: CohortId | None = None,
+        entity_ids: Iterable[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> AddedLeads:
+        """Add leads by their ids (1 to 1,000), or a cohort that a search or a page gave.
+
+        `entity_ids` (up to 2,000) are the members of the cohort to add, by default all. Each call has an
+        `idempotency_key` of its own, so a retry adds nothing twice. Needs the scope ``lists:write``.
+        """
+        request = AddLeads.checked(
+            lead_ids=lead_ids,
+            task_id=task_id,
+            entity_ids=entity_ids,
+            idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
+        )
+        return await self._ask(
+            ADD_LEADS_TO_LIST, request, belongs=lambda done: same_id(done.list_id, list_id), list_id=list_id
+        )
+
+    async def remove_leads_from_list(self, list_id: str, *, lead_ids: Iterable[str]) -> RemovedLeads:
+        """Take 1 to 100 leads off a list; unknown ids are ignored. Needs the scope ``lists:write``."""
+        return await self._ask(
+            REMOVE_LEADS_FROM_LIST,
+            RemoveLeads.checked(lead_ids=lead_ids),
+            belongs=lambda done: same_id(done.list_id, list_id),
+            list_id=list_id,
+        )
+
+    # -- imports -------------------------------------------------------------------------------
+
+    async def csv_import(
+        self,
+        list_id: str,
+        *,
+        csv_content_base64: str,
+        column_mapping: Mapping[CsvField, str],
+        dispatch_enrichment: bool = False,
+        enrichment_type: PersonType | None = None,
+        quote_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> CsvImport:
+        """Import one CSV file of at most 150 KB and about 600 rows; `import_csv` takes any file.
+
+        Credits are spent only with `dispatch_enrichment`: the server's own default is to spend them, so it is
+        always said. `column_mapping` maps fields to headers. Each call has an `idempotency_key` of its own; a
+        key of yours is good for 24 hours and one list: the server would answer for the first list it saw it
+        with, which is raised as ConflictError. Raises MissingColumnError, PayloadTooLargeError,
+        NotEnabledError. Needs the scope ``lists:write``, and ``enrich:write`` to enrich.
+        """
+        request = ImportCsv.checked(
+            csv_content_base64=csv_content_base64,
+            column_mapping=column_mapping,
+            dispatch_enrichment=dispatch_enrichment,
+            enrichment_type=enrichment_type,
+            quote_id=quote_id,
+            idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
+        )
+        done = await self._ask(CSV_IMPORT, request, guarded=True, list_id=list_id)
+        if not same_id(done.list_id, list_id):
+            raise ConflictError(
+                "Nothing was imported: this idempotency_key was used for another list within 24 hours.",
+                code="idempotency_key_reused",
+                fix="Use another key.",
+            )
+        return done
+
+    async def import_csv(
+        self,
+        list_id: str,
+        source: str | PathLike[str] | bytes,
+        *,
+        column_mapping: Mapping[CsvField, str] | None = None,
+        dispatch_enrichment: bool = False,
+        enrichment_type: PersonType | None = None,
+        max_credits: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> ImportReport:
+        """Import a CSV file of any size (a path, or its bytes), in as many parts as the API wants.
+
+        Columns are known by their headers, or by `column_mapping`; others are not sent, as the server would
+        drop them. Rows that repeat an e-mail or LinkedIn address of the file are left out, as the server
+        does within one part.
+
+        Credits are spent only with `dispatch_enrichment`, which needs an `enrichment_type` and `max_credits`:
+        before anything is sent, the most that all rows could cost must be within it (BudgetExceededError).
+
+        With an `idempotency_key` of yours, importing the same file into the same list again within 24 hours
+        repeats nothing; otherwise each call imports anew. Raises ConfigurationError for a file that cannot be
+        read or imported. An error of the first part is raised; once a part
+        was imported the report comes back, with the error in ``stopped_by``.
+        """
+        checked_id("list_id", list_id)
+        optional(check_text, "idempotency_key", idempotency_key)
+        purchase = purchase_of(enrichment_type, max_credits, dispatch_enrichment=dispatch_enrichment)
+        data = source if isinstance(source, bytes) else await _read(checked_path("source", source))
+        split = split_for_import(data, column_mapping, purchase)
+        report = ImportReport(list_id)
+        report.leave_out(split.left_out)
+        for part, key in zip(split.parts, part_keys(split, list_id, purchase, idempotency_key), strict=True):
+            try:
+                done = await self.csv_import(
+                    list_id,
+                    csv_content_base64=base64.b64encode(part.content).decode(),
+                    column_mapping=split.mapping,
+                    dispatch_enrichment=purchase is not None,
+                    enrichment_type=purchase.enrichment_type if purchase else None,
+                    idempotency_key=key,
+                )
+            except CleanlistError as error:
+                if not report.parts:
+                    raise
+                report.stopped_by = error
+                break
+            report.add(part, done)
+        return report
+
+
+async def _read(source: Path) -> bytes:
+    try:
+        return await anyio.Path(source).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ConfigurationError(f"{one_line(str(source), 80)} cannot be read ({reason}).") from error

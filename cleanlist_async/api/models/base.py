@@ -1,0 +1,160 @@
+"""The manners all answers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from cleanlist_async import facts
+from cleanlist_async.api.ids import CohortId
+from cleanlist_async.errors import JSON
+
+Number: TypeAlias = int | float
+"""Credits: whole in one place, fractions in another (docs.cleanlist.ai/api-reference/credits)."""
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+Moment: TypeAlias = Annotated[datetime, AfterValidator(_aware)]
+"""A time in any of the API's formats: epoch seconds or milliseconds, ISO 8601, or without a zone (UTC)."""
+
+
+class Answer(BaseModel):
+    """Base of every answer: unknown fields are kept in ``model_extra``, and errors never show input."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+
+
+class ModernAnswer(Answer):
+    """Base of the modern answers, which survive whatever the server makes of a field.
+
+    A field that is missing, null, or of another form than specified has its empty value; what a field costs
+    or holds in credits is then None, for 0 would be a claim. ``model_fields_set`` names what was understood.
+    """
+
+    model_config = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)
+
+    known_by: ClassVar[tuple[str, ...]] = ()
+    """An answer without any of these is some other call's."""
+    essential: ClassVar[tuple[str, ...]] = ()
+    """Without these an answer is of no use: what was bought could not be followed, or a page has no items."""
+
+    @classmethod
+    def read(cls, answer: JSON) -> Self:
+        """Read *answer*. Raises ValueError when nothing in it is of this kind."""
+        if not isinstance(answer, dict) or (cls.known_by and not any(n in answer for n in cls.known_by)):
+            raise ValueError(f"not a {cls.__name__}")
+        if any(isinstance(items, list) and len(items) > facts.MAX_ITEMS for items in answer.values()):
+            raise ValueError(
+                f"a {cls.__name__} of too many items"
+            )  # to make models takes longer than to parse
+        said = answer
+        for _ in range(_ROUNDS):
+            try:
+                return _useful(cls.model_validate(answer), said)
+            except ValidationError as problem:
+                if problem.error_count() > _MOST_ERRORS:
+                    break
+                bad = problem.errors(include_url=False, include_context=False, include_input=False)
+            answer = _without(_copy(answer), [error["loc"] for error in bad])
+        raise ValueError(f"not a {cls.__name__}")
+
+    @classmethod
+    def read_json(cls, body: bytes) -> Self | None:
+        """Read an answer straight from its bytes, at half the cost; None where `read` must look closer."""
+        try:
+            answer = cls.model_validate_json(body)
+        except ValidationError:
+            return None
+        understood = answer.model_fields_set
+        if "error" in understood or (cls.known_by and understood.isdisjoint(cls.known_by)):
+            return None
+        return answer if all(getattr(answer, name) not in (None, "") for name in cls.essential) else None
+
+
+class Remarks(ModernAnswer):
+    """The fields that most modern answers have beside their own (docs.cleanlist.ai/mcp-api/introduction)."""
+
+    timestamp_ms: int | None = None
+    """When the answer was made, in epoch milliseconds; :attr:`timestamp` is the same as a datetime."""
+    agent_instructions: str | None = None
+    usage: str | None = None
+    message: str | None = None
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """When the answer was made, by the server's clock."""
+        if self.timestamp_ms is None:
+            return None
+        try:
+            return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
+        except (OverflowError, OSError, ValueError):
+            return None
+
+
+class Envelope(Remarks):
+    """Remarks, and a handle on the entities of the answer."""
+
+    task_id: CohortId | None = None
+
+
+_A = TypeVar("_A", bound=ModernAnswer)
+_ROUNDS: Final = 4
+"""Mending one value can bring another to light; no answer needs more than two rounds."""
+_MOST_ERRORS: Final = 2 * facts.MAX_ITEMS
+_GONE: Final = cast("JSON", object())
+
+
+def _useful(answer: _A, said: Mapping[str, JSON]) -> _A:
+    for name in answer.essential:
+        misread = name not in answer.model_fields_set and said.get(name) is not None
+        if misread or getattr(answer, name) in (None, ""):
+            raise ValueError(f"a {type(answer).__name__} without {name}")
+    return answer
+
+
+def _copy(value: JSON) -> JSON:
+    if isinstance(value, dict):
+        return {name: _copy(inner) for name, inner in value.items()}
+    return [_copy(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _without(answer: JSON, locs: Iterable[Sequence[str | int]]) -> dict[str, JSON]:
+    """Take the values that errors point to out of *answer*; a fraction in a count's place is cut."""
+    shortened: dict[int, list[JSON]] = {}
+    for path in sorted(
+        {_path(answer, loc) for loc in locs}, key=len, reverse=True
+    ):  # first what lies deepest
+        holder: Any = answer
+        for part in path[:-1]:
+            holder = holder[part]
+        value = cast("JSON", holder[path[-1]])
+        if isinstance(value, float) and not value.is_integer():
+            holder[path[-1]] = int(value)
+        elif isinstance(holder, dict):
+            del holder[path[-1]]
+        else:  # once for the list: to close each gap by itself would move all that follows
+            holder[path[-1]] = _GONE
+            shortened[id(holder)] = holder
+    for items in shortened.values():
+        items[:] = [item for item in items if item is not _GONE]
+    return cast("dict[str, JSON]", answer)
+
+
+def _path(answer: JSON, loc: Sequence[str | int]) -> tuple[str | int, ...]:
+    """Return the part of a loc that leads to a value; the rest names branches of its type."""
+    holder: Any = answer
+    for depth, part in enumerate(loc):
+        if not (isinstance(holder, list) if isinstance(part, int) else _has(holder, part)):
+            return tuple(loc[:depth])
+        holder = holder[part]
+    return tuple(loc)
+
+
+def _has(holder: JSON, name: str) -> bool:
+    return isinstance(holder, dict) and name in holder

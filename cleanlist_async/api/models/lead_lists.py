@@ -1,0 +1,154 @@
+"""Answers about lead lists and the leads in them (docs.cleanlist.ai/mcp-api/lead-lists)."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, cast
+
+from pydantic import Field, model_validator
+
+from cleanlist_async.api.ids import WorkflowId
+from cleanlist_async.api.models.base import Envelope, ModernAnswer, Moment, Number
+from cleanlist_async.api.models.rows import AsBuilt, Row, Text, text_of
+from cleanlist_async.errors import JSON
+
+
+class LeadListSummary(ModernAnswer):
+    """A list as pages of lists show it."""
+
+    list_id: str = ""
+    name: str = ""
+    lead_count: int = 0
+    folder_id: str | None = None
+    created_at: Moment | None = None
+    owner_name: str | None = None
+    visibility: str | None = None
+    """``private``, ``organization``, ``shared``, or a word of the future."""
+
+
+class LeadListsPage(Envelope):
+    """One page of lists; ``cursor`` is None on the last."""
+
+    known_by: ClassVar = ("lists",)
+    essential: ClassVar = ("lists",)
+
+    lists: tuple[LeadListSummary, ...] = ()
+    total: int = 0
+    cursor: str | None = None
+
+
+class LeadList(Envelope):
+    """One list. ``reused`` says that creating it found a list of the caller's with that name."""
+
+    known_by: ClassVar = ("list_id",)
+
+    list_id: str = ""
+    name: str = ""
+    description: str | None = None
+    lead_count: int = 0
+    enriched_count: int = 0
+    folder_id: str | None = None
+    created_at: Moment | None = None
+    reused: bool = False
+
+
+class DeletedList(Envelope):
+    """The list is gone, with its memberships; the leads live on."""
+
+    known_by: ClassVar = ("deleted", "list_id")
+
+    list_id: str = ""
+    deleted: bool = False
+
+
+class Lead(Row):
+    """One lead of a list. What it does not say is None; unknown fields are kept in ``raw``."""
+
+    __slots__ = ()
+
+    first_name = Text()
+    last_name = Text()
+    full_name = Text()
+    email = Text()
+    phone = Text()
+    title = Text()
+    company = Text()
+    location = Text()
+    linkedin_url = Text()
+    provider = Text()
+
+    def __repr__(self) -> str:
+        return f"Lead(lead_id={self.lead_id!r}, full_name={self.full_name!r}, email={self.email!r}, ...)"
+
+    @property
+    def lead_id(self) -> str:
+        """The server's id of the lead; empty if there is none."""
+        return text_of(self.raw, "lead_id") or ""
+
+
+class LeadsPage(Envelope):
+    """One page of a list's leads. ``task_id`` is a cohort of just these, for `enrich_by_task`."""
+
+    known_by: ClassVar = ("leads",)
+    essential: ClassVar = ("leads",)
+
+    list_id: str = ""
+    leads: Annotated[tuple[Lead, ...], AsBuilt] = ()
+    total: int = 0
+    cursor: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _make_leads(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
+        page: dict[str, object] = {**cast("dict[str, JSON]", raw)}
+        leads = Lead.several(page.pop("leads", None))
+        if leads is not None:
+            page["leads"] = leads
+        return page
+
+    @classmethod
+    def read_json(cls, body: bytes) -> None:
+        """Leave it to `read`: rows are made faster from what has been parsed."""
+
+
+class AddedLeads(ModernAnswer):
+    """What adding leads did. ``created`` counts new leads, where a cohort was added."""
+
+    known_by: ClassVar = ("added",)
+
+    list_id: str = ""
+    added: int = 0
+    skipped_duplicates: int = 0
+    created: int | None = None
+    credits_charged: Number | None = None
+
+
+class RemovedLeads(ModernAnswer):
+    """How many leads were taken off the list; unknown ids are not counted."""
+
+    known_by: ClassVar = ("removed",)
+
+    list_id: str = ""
+    removed: int = 0
+
+
+class CsvImport(Envelope):
+    """What one imported file brought.
+
+    ``sample_skip_rows`` are up to ten skipped rows, counted from 1 with the header. With
+    ``idempotency_replayed`` this is the answer to an earlier import with the same key.
+    """
+
+    known_by: ClassVar = ("rows_imported", "list_id", "workflow_id")
+
+    list_id: str = ""
+    rows_parsed: int = 0
+    rows_imported: int = 0
+    rows_skipped: int = 0
+    skip_reasons: dict[str, int] = Field(default_factory=dict)
+    sample_skip_rows: tuple[int, ...] = ()
+    workflow_id: WorkflowId | None = None
+    """The enrichment that it started, if it was asked to."""
+    enrichment_status_url: str | None = None
+    idempotency_replayed: bool = False

@@ -1,0 +1,199 @@
+"""Answers of the Public API (docs.cleanlist.ai/api-reference), and its webhook's payload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, cast
+
+from pydantic import BeforeValidator, StringConstraints, model_validator
+
+from cleanlist_async import facts
+from cleanlist_async.api.ids import ContactTaskId
+from cleanlist_async.api.models.base import Answer
+from cleanlist_async.api.models.rows import AsBuilt, EnrichmentRow, is_failed, is_final
+from cleanlist_async.errors import JSON
+
+_ROW_LISTS: Final = ("results", "tasks", "data", "result", "rows")
+
+
+def _texts(value: object) -> object:
+    """Accept ids as text, as numbers, or wrapped in objects; drop what is neither."""
+    items = cast("Sequence[JSON]", value) if isinstance(value, list | tuple) else ()
+    ids = [item.get("task_id", item.get("id")) if isinstance(item, dict) else item for item in items]
+    return tuple(str(id_) for id_ in ids if isinstance(id_, str | int) and not isinstance(id_, bool))
+
+
+def _mapping(value: object) -> object:
+    return cast("dict[str, JSON]", value) if isinstance(value, dict) else None
+
+
+def _count(value: object) -> object:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _word(value: object) -> object:
+    return value if isinstance(value, str) else None
+
+
+Rows = Annotated[tuple[EnrichmentRow, ...], AsBuilt]
+TaskIds = Annotated[tuple[ContactTaskId, ...], BeforeValidator(_texts)]
+Text = Annotated[str | None, BeforeValidator(_word)]
+Count = Annotated[int | None, BeforeValidator(_count)]
+Object = Annotated[dict[str, Any] | None, BeforeValidator(_mapping)]
+
+
+class KeyValidation(Answer):
+    """Whether the key is good, and whose it is (``GET /auth/validate-key``)."""
+
+    valid: bool
+    user_id: Text = None
+    organization_id: Text = None
+
+
+class BulkSubmission(Answer):
+    """The accepted workflow (``POST /enrich/bulk``).
+
+    ``task_ids`` holds one id per contact. That they follow the order of the contacts is nowhere
+    documented, so nothing in this package takes it for granted.
+    """
+
+    workflow_id: Annotated[str, StringConstraints(min_length=1)]
+    status: Text = None
+    message: Text = None
+    task_ids: TaskIds = ()
+    total_contacts: Count = None
+
+
+class _WithRows(Answer):
+    """An answer that lists results per contact, under whichever name."""
+
+    workflow_id: Text = None
+    status: Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else "")] = ""
+    summary: Object = None
+    results_truncated: Count = None
+    rows: Rows = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_rows(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
+        answer = cast("dict[str, JSON]", raw)
+        return {**answer, "rows": _rows_in(answer)}
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the server is done."""
+        return is_final(self.status)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the workflow ended without being finished."""
+        return is_failed(self.status)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no row was left out for the answer's size (``results_truncated`` is a count)."""
+        return not self.results_truncated
+
+
+class BulkStatus(_WithRows):
+    """The state of a workflow, or of one task, with the rows it carries (``GET /enrich/status``).
+
+    No available page shows this body, so it is read leniently: rows under ``results``, ``tasks``,
+    ``data`` or ``result``, any status word, all else kept in ``model_extra``.
+    """
+
+    task_id: Text = None
+
+
+class WebhookPayload(_WithRows):
+    """The event posted to ``webhook_url`` (docs.cleanlist.ai/api-reference/webhooks).
+
+    Webhooks are not signed: believe a payload only as far as you know where it came from.
+    """
+
+    event: Text = None
+    lead_list_id: Text = None
+    enrichment_type: Text = None
+    results_limit: Count = None
+    results_endpoint: Text = None
+    completed_at: Text = None
+
+    def as_status(self) -> BulkStatus:
+        """Return what a status request would answer, if this payload is the truth."""
+        return BulkStatus.model_construct(
+            workflow_id=self.workflow_id,
+            status=self.status,
+            summary=self.summary,
+            results_truncated=self.results_truncated,
+            rows=self.rows,
+        )
+
+
+class WebhookDelivery(Answer):
+    """One attempt to deliver a webhook. The field names are not documented; all are kept.
+
+    ``status`` is ``delivered`` or ``failed`` (docs.cleanlist.ai/api-reference/errors).
+    """
+
+    status: Text = None
+    attempt: Count = None
+    response_code: Count = None
+    error_message: Text = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
+        row = cast("dict[str, JSON]", raw)
+        return {
+            **row,
+            "response_code": _first(row, "response_code", "status_code", "http_status"),
+            "error_message": _first(row, "error_message", "error"),
+            "attempt": _first(row, "attempt", "attempt_number"),
+        }
+
+
+class WebhookDeliveries(Answer):
+    """The delivery log of one workflow (``GET /webhooks/deliveries``), in the server's order."""
+
+    deliveries: tuple[WebhookDelivery, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect(cls, raw: object) -> object:
+        if isinstance(raw, list):
+            return {"deliveries": _objects(cast("Sequence[JSON]", raw))}
+        if isinstance(raw, dict):
+            log = cast("dict[str, JSON]", raw)
+            lists = (log.get(name) for name in ("deliveries", "results", "data", "items"))
+            found = next((items for items in lists if isinstance(items, list | tuple)), ())
+            return {**log, "deliveries": _objects(cast("Sequence[JSON | WebhookDelivery]", found))}
+        return raw
+
+
+def _rows_in(answer: Mapping[str, JSON]) -> tuple[EnrichmentRow, ...]:
+    for name in _ROW_LISTS:
+        value = answer.get(name)
+        if isinstance(value, list) and len(value) > facts.MAX_STATUS_ROWS:
+            raise ValueError("more rows than a workflow has")
+        rows = EnrichmentRow.several(value)
+        if rows is None and isinstance(value, dict) and name != "result":
+            rows = _rows_in(value)
+        if rows:
+            return rows
+    # A single task is its own row: `task_id`, and the findings beside it or under `result`.
+    has_row = isinstance(answer.get("result"), dict) or answer.get("task_id") is not None
+    return (EnrichmentRow(dict(answer)),) if has_row else ()
+
+
+def _first(row: Mapping[str, JSON], *names: str) -> JSON:
+    return next((row[name] for name in names if name in row), None)
+
+
+def _objects(items: Sequence[JSON | WebhookDelivery]) -> list[dict[str, JSON] | WebhookDelivery]:
+    if len(items) > facts.MAX_ITEMS:
+        raise ValueError("more attempts than a webhook has")
+    return [item for item in items if isinstance(item, dict | WebhookDelivery)]

@@ -1,0 +1,158 @@
+"""What the groups of modern operations share: the prefix of the version, ids in paths, the poll scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+from urllib.parse import quote
+
+import anyio
+
+from cleanlist_async import facts
+from cleanlist_async.api.models.base import ModernAnswer
+from cleanlist_async.api.request_models import Query, RequestModel
+from cleanlist_async.checks import check_function, check_seconds, checked_id, optional
+from cleanlist_async.errors import (
+    Billed,
+    CleanlistError,
+    WaitTimeoutError,
+    WorkflowFailedError,
+)
+from cleanlist_async.facts import MODERN_PREFIXES, ApiVersion
+from cleanlist_async.http.calls import Call, CallOptions, Operation
+from cleanlist_async.http.decode import salvage_workflow_id
+from cleanlist_async.http.pipeline import Origin, Pipeline
+from cleanlist_async.polling.scheduler import PollScheduler, Status
+from cleanlist_async.redact import one_line
+
+A = TypeVar("A", bound=ModernAnswer)
+S = TypeVar("S", bound=Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One client, as its groups of operations see it."""
+
+    pipeline: Pipeline
+    polls: Callable[[], PollScheduler]
+    options: CallOptions
+    api_version: ApiVersion
+
+
+class ModernGroup:
+    """Base of the groups. All their methods raise the typed errors of :mod:`cleanlist_async.errors`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def _ask(
+        self,
+        operation: Operation[A],
+        request: RequestModel | None = None,
+        *,
+        belongs: Callable[[A], bool] = lambda _answer: True,
+        repeated: Callable[[CleanlistError], A | None] = lambda _error: None,
+        guarded: bool = False,
+        **ids: str,
+    ) -> A:
+        call = replace(
+            self._call(operation, request, **ids), belongs=belongs, repeated=repeated, guarded=guarded
+        )
+        return (await self._session.pipeline.call(call, self._session.options)).value
+
+    def _call(self, operation: Operation[A], request: RequestModel | None = None, **ids: str) -> Call[A]:
+        return Call(
+            operation,
+            path=self._path(operation, **ids),
+            key=self._session.pipeline.home_key,
+            params=request.params() if isinstance(request, Query) else {},
+            content=None if request is None or isinstance(request, Query) else request.body,
+        )
+
+    def _path(self, operation: Operation[A], **ids: str) -> str:
+        checked = {name: quote(checked_id(name, value), safe="") for name, value in ids.items()}
+        return MODERN_PREFIXES[self._session.api_version] + operation.path.format(**checked)
+
+    async def _once(self, question: Callable[[str | None], Call[S]], id_: str) -> S:
+        """Return the answer to *question*, asked with the key that started the work."""
+        pipeline = self._session.pipeline
+        key = origin.key if (origin := pipeline.origin(id_)) else pipeline.home_key
+        return (await pipeline.call(question(key), self._session.options)).value
+
+    async def _finished(
+        self,
+        question: Callable[[str | None], Call[S]],
+        id_: str,
+        timeout_s: float,
+        progress: Callable[[S], None] | None,
+    ) -> S:
+        """Return the final answer to *question*, asked with the key that started the work."""
+        check_seconds("timeout_s", timeout_s)
+        optional(check_function, "progress", progress)
+        pipeline = self._session.pipeline
+        known = pipeline.origin(id_)
+        now = pipeline.limiter.clock()
+        origin = known or Origin(pipeline.home_key, now)
+        with anyio.move_on_after(timeout_s):
+            await pipeline.root.ensure()
+            return await self._session.polls().finished(
+                question(origin.key),
+                submitted_at=origin.at,
+                options=self._session.options,
+                is_new=known is not None,
+                until=lambda: now + timeout_s,
+                tell=progress or (lambda _answer: None),
+            )
+        error = WaitTimeoutError(
+            f"{id_} was not finished within {timeout_s:g} s.",
+            fix="It goes on: wait again with the same id, for free.",
+        )
+        error.workflow_id = id_
+        raise error
+
+
+def modern(
+    name: str,
+    method: str,
+    path: str,
+    answer: type[A],
+    *,
+    paid: bool = False,
+    started: Callable[[str], A] | None = None,
+    max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES,
+) -> Operation[A]:
+    """Describe a modern operation; *started* makes the answer of work of which only the id was readable.
+
+    Operations that are not *paid* change nothing when they are repeated: lists are created once by their
+    name, leads are added once by the key that each call brings.
+    """
+
+    def salvage(body: bytes) -> A | None:
+        workflow_id = salvage_workflow_id(body) if started else None
+        return started(workflow_id) if started and workflow_id else None
+
+    return Operation(
+        name,
+        method,
+        path,
+        "conditional" if paid else "safe",
+        answer.read,
+        parse_bytes=answer.read_json,
+        salvage=salvage,
+        max_answer_bytes=max_answer_bytes,
+    )
+
+
+def same_id(found: str, asked: str) -> bool:
+    """Whether an answer that names *found*, or nothing, is about *asked*."""
+    return found.casefold() in {"", asked.casefold()}
+
+
+def failed_workflow(id_: str, status: str, said: str | None, *, billed: Billed) -> WorkflowFailedError:
+    """Return the error for work that the server ended; *said* is its own message on a refund, if any."""
+    error = WorkflowFailedError(
+        f"{id_} ended as {one_line(status, 40)}.", fix=one_line(said) if said else None, billed=billed
+    )
+    error.workflow_id, error.status = id_, status
+    return error

@@ -1,0 +1,99 @@
+"""Buying at a price that was seen: estimate, check, redeem (docs.cleanlist.ai/mcp-api/credits)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from cleanlist_async.api.models.base import Number
+from cleanlist_async.api.models.workspace import Quote
+from cleanlist_async.checks import check_credits, optional
+from cleanlist_async.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    EstimateTokenMismatchError,
+    InsufficientCreditsError,
+    QuoteExpiredError,
+    QuoteMismatchError,
+    SpendCapExceededError,
+)
+
+T = TypeVar("T")
+
+STALE: Final = (QuoteExpiredError, QuoteMismatchError, EstimateTokenMismatchError, SpendCapExceededError)
+"""Refusals that cost nothing and mean that the price, or the list behind it, is no longer what it was."""
+
+
+async def buy(
+    estimate: Callable[[], Awaitable[Quote]],
+    redeem: Callable[[str], Awaitable[T]],
+    *,
+    quote_id: str | Quote | None,
+    max_credits: float | None,
+) -> T:
+    """Redeem *quote_id*, or else a fresh quote of at most *max_credits* credits.
+
+    A whole Quote is held against the balance first.
+
+    A fresh quote that has gone stale before it was redeemed is replaced once, under the same wall. Raises
+    ConfigurationError without either, or with both; InsufficientCreditsError when the balance does not cover
+    the price; BudgetExceededError when `max_credits` does not. Nothing was bought then.
+    """
+    check_price_is_known(quote_id, max_credits)
+    if isinstance(quote_id, Quote):
+        return await redeem(affordable(quote_id, math.inf))
+    if quote_id is not None:
+        return await redeem(quote_id)
+    assert max_credits is not None  # noqa: S101  # see check_price_is_known
+    try:
+        return await redeem(affordable(await estimate(), max_credits))
+    except STALE:
+        return await redeem(affordable(await estimate(), max_credits))
+
+
+def check_price_is_known(quote_id: str | Quote | None, max_credits: float | None) -> None:
+    """Raise ConfigurationError unless exactly one of the two bounds the price."""
+    if (quote_id is None) == (max_credits is None):
+        raise ConfigurationError(
+            "This spends credits: give quote_id or max_credits, and not both.",
+            fix="max_credits lets the client ask for the price, and buy at up to so many credits.",
+        )
+    optional(check_credits, "max_credits", max_credits)
+
+
+def check_price(cost: float | None, max_credits: float | None) -> None:
+    """Raise BudgetExceededError where a documented price, at most *cost* credits, is beyond *max_credits*."""
+    if max_credits is None:
+        return
+    check_credits("max_credits", max_credits)
+    if cost is None or not cost <= max_credits:
+        raise _over_budget(cost, max_credits, "call can cost")
+
+
+def affordable(quote: Quote, max_credits: float) -> str:
+    """Return the id of a quote that may be redeemed.
+
+    Raises BudgetExceededError when `max_credits` does not cover it, InsufficientCreditsError when the balance
+    does not.
+    """
+    cost, available = quote.estimated_cost, quote.available_credits
+    if cost is None or not cost <= max_credits:
+        raise _over_budget(cost, max_credits)
+    if quote.sufficient is False:  # None: it was not said, and the server will see
+        error = InsufficientCreditsError(
+            f"The call would cost {cost:g} credits, which the balance does not cover.",
+            code="insufficient_credits",
+            fix="Top up in the portal under Settings, Billing; nothing was bought.",
+        )
+        error.estimated_cost_credits, error.available_credits = cost, available
+        error.shortfall_credits = None if available is None else max(0, cost - available)
+        raise error
+    return quote.quote_id
+
+
+def _over_budget(cost: Number | None, max_credits: float, what: str = "quote is for") -> BudgetExceededError:
+    said = "quote has no price" if cost is None else f"{what} {cost:g} credits"
+    error = BudgetExceededError(f"The {said}, and max_credits is {max_credits:g}.", fix="Nothing was bought.")
+    error.max_credits, error.committed_credits = max_credits, 0
+    return error

@@ -1,0 +1,82 @@
+"""A call of an operation that has no method here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, cast
+from urllib.parse import unquote
+
+from cleanlist_async import facts
+from cleanlist_async.checks import (
+    check_choice,
+    check_flag,
+    check_instance,
+    check_text,
+    is_encodable,
+    optional,
+    shown,
+)
+from cleanlist_async.errors import JSON, ConfigurationError
+from cleanlist_async.http.calls import Call, Operation
+from cleanlist_async.http.transport import Params
+from cleanlist_async.redact import one_line
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_READS: Final = frozenset({"GET", "HEAD"})
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~%:@!$&'()*+,;=-]+)+/?", re.ASCII)
+_WORD: Final = re.compile(r"[a-z_-]*|v\d+")
+"""A step of a path that is surely no id, nor anything else that is somebody's."""
+
+
+def raw_call(
+    method: str, path: str, *, params: Params, body: JSON, idempotent: bool | None, key: str | None = None
+) -> Call[JSON]:
+    """Describe the call. Raises ConfigurationError for what could lead elsewhere than to the API."""
+    method = method.upper() if isinstance(method, str) else method  # pyright: ignore[reportUnnecessaryIsInstance]
+    check_choice("method", method, _METHODS)
+    check_text("path", path)
+    _check_params(params)
+    optional(check_flag, "idempotent", idempotent)
+    steps = unquote(path).split("/")
+    if not _PATH.fullmatch(path) or ".." in steps or "." in steps:
+        raise ConfigurationError(
+            f"path must be that of an operation, not {shown(path)}.",
+            fix="It begins with a slash, like /api/v2/folders; a query goes into params.",
+        )
+    safe = method in _READS if idempotent is None else idempotent
+    template = "/".join(step if _WORD.fullmatch(step) else "{}" for step in path.split("/"))
+    operation: Operation[JSON] = Operation(
+        f"{method} {template}",
+        method,
+        template,
+        "safe" if safe else "never",
+        _as_it_is,
+        max_answer_bytes=facts.MAX_ANSWER_BYTES,
+        may_be_empty=True,
+    )
+    return Call(operation, path=path, params=params, content=_encoder(body), key=key)
+
+
+def _check_params(params: object) -> None:
+    check_instance("params", params, Mapping)
+    for name, value in cast("Mapping[object, object]", params).items():
+        is_several = isinstance(value, Sequence) and not isinstance(value, str)
+        texts: list[object] = list(cast("Sequence[object]", value)) if is_several else [value]
+        if not all(isinstance(text, str) and is_encodable(text) for text in (name, *texts)):
+            raise ConfigurationError("params must map names to texts, or to lists of texts.")
+
+
+def _as_it_is(answer: JSON) -> JSON:
+    return answer
+
+
+def _encoder(body: JSON) -> Callable[[], bytes] | None:
+    if body is None:
+        return None
+    try:
+        content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise ConfigurationError(f"json is not JSON: {one_line(str(problem))}.") from None
+    return lambda: content

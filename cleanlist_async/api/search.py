@@ -1,0 +1,114 @@
+"""``client.search``: people and companies. Provisional: no published specification has these operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from cleanlist_async import facts
+from cleanlist_async.api.models.enrichment import Company
+from cleanlist_async.api.models.search import CompaniesPage, PeoplePage, PersonFound
+from cleanlist_async.api.modern import ModernGroup, modern
+from cleanlist_async.api.pagination import Pages
+from cleanlist_async.api.request_models import Search
+
+SEARCH_PEOPLE: Final = modern(
+    "people", "POST", "/search/people", PeoplePage, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
+SEARCH_COMPANIES: Final = modern(
+    "companies", "POST", "/search/companies", CompaniesPage, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
+
+OPERATIONS: Final = (SEARCH_PEOPLE, SEARCH_COMPANIES)
+
+Texts = Iterable[str] | None
+
+
+class SearchAPI(ModernGroup):
+    """Searches of Cleanlist's database. Provisional, and free as far as is known.
+
+    Await for one page, iterate for every result. A page's ``task_id`` is a cohort of its results, for
+    `client.enrichment.enrich_by_task` and `client.lead_lists.add_leads_to_list`.
+    """
+
+    def people(
+        self,
+        *,
+        titles: Texts = None,
+        seniority: Texts = None,
+        management_levels: Texts = None,
+        departments: Texts = None,
+        locations: Texts = None,
+        location_city: Texts = None,
+        location_state: Texts = None,
+        location_country: Texts = None,
+        company_names: Texts = None,
+        company_domains: Texts = None,
+        company_headcount: Texts = None,
+        company_industries: Texts = None,
+        limit: int = facts.SEARCH_RESULTS_PER_PAGE,
+        cursor: str | None = None,
+    ) -> Pages[PeoplePage, PersonFound]:
+        """Search people by at least one filter, each a list of texts; `limit` is 1 to 500 per page.
+
+        Provisional: the filters are those that other programs are seen to use. Needs the scope
+        ``people:read``.
+        """
+        filters = {
+            "titles": titles,
+            "seniority": seniority,
+            "management_levels": management_levels,
+            "departments": departments,
+            "locations": locations,
+            "location_city": location_city,
+            "location_state": location_state,
+            "location_country": location_country,
+            "company_names": company_names,
+            "company_domains": company_domains,
+            "company_headcount": company_headcount,
+            "company_industries": company_industries,
+        }
+        given = _given(filters, limit, cursor)
+
+        async def fetch(cursor: str | None) -> PeoplePage:
+            return await self._ask(SEARCH_PEOPLE, Search.checked(filters=given, limit=limit, cursor=cursor))
+
+        return Pages(fetch, lambda page: page.results, lambda person: person.lead_id, cursor)
+
+    def companies(
+        self,
+        *,
+        industries: Texts = None,
+        employee_count_ranges: Texts = None,
+        locations: Texts = None,
+        names: Texts = None,
+        domains: Texts = None,
+        limit: int = facts.SEARCH_RESULTS_PER_PAGE,
+        cursor: str | None = None,
+    ) -> Pages[CompaniesPage, Company]:
+        """Search companies by at least one filter, each a list of texts (``"51-200"`` employees).
+
+        Provisional: the filters are those that other programs are seen to use. `limit` is 1 to 500 per page.
+        Needs the scope ``companies:read``.
+        """
+        filters = {
+            "industries": industries,
+            "employee_count_ranges": employee_count_ranges,
+            "locations": locations,
+            "names": names,
+            "domains": domains,
+        }
+        given = _given(filters, limit, cursor)
+
+        async def fetch(cursor: str | None) -> CompaniesPage:
+            return await self._ask(
+                SEARCH_COMPANIES, Search.checked(filters=given, limit=limit, cursor=cursor)
+            )
+
+        return Pages(fetch, lambda page: page.results, lambda found: found.company_id or found.domain, cursor)
+
+
+def _given(filters: Mapping[str, Texts], limit: int, cursor: str | None) -> dict[str, list[str]]:
+    """Return the filters that were given. Raises RequestValidationError where they cannot be."""
+    given = {name: texts for name, texts in filters.items() if texts is not None}
+    return Search.checked(filters=given, limit=limit, cursor=cursor).filters

@@ -1,0 +1,97 @@
+"""``client.workspace``: who, credits, keys, usage (docs.cleanlist.ai/mcp-api)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from cleanlist_async import facts
+from cleanlist_async.api.ids import CohortId
+from cleanlist_async.api.models.workspace import ApiKeys, CreditsBalance, Quote, UsageReport, Whoami
+from cleanlist_async.api.modern import ModernGroup, modern
+from cleanlist_async.api.request_models import Estimate, UsageGrouping, UsageQuery
+from cleanlist_async.errors import JSON
+
+WHOAMI: Final = modern("whoami", "GET", "/whoami", Whoami)
+CREDITS_BALANCE: Final = modern("credits_balance", "GET", "/credits/balance", CreditsBalance)
+CREDITS_ESTIMATE: Final = modern("credits_estimate", "POST", "/credits/estimate", Quote)
+LIST_API_KEYS: Final = modern(
+    "list_api_keys", "GET", "/api-keys", ApiKeys, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
+USAGE_REPORT: Final = modern(
+    "usage_report", "GET", "/usage", UsageReport, max_answer_bytes=facts.MAX_ANSWER_BYTES
+)
+
+OPERATIONS: Final = (WHOAMI, CREDITS_BALANCE, CREDITS_ESTIMATE, LIST_API_KEYS, USAGE_REPORT)
+
+
+class Workspace(ModernGroup):
+    """Who the key belongs to, what it may do, and what is left. All of it is free."""
+
+    async def whoami(self) -> Whoami:
+        """Return the owner of the key, its organization, plan and scopes."""
+        return await self._ask(WHOAMI)
+
+    async def credits_balance(self) -> CreditsBalance:
+        """Return the credits left. Needs the scope ``credits:read``."""
+        return await self._ask(CREDITS_BALANCE)
+
+    async def credits_estimate(
+        self,
+        tool: str,
+        *,
+        list_id: str | None = None,
+        filters: Mapping[str, JSON] | None = None,
+        row_count: int | None = None,
+        scope: str | None = None,
+        agent_type: str | None = None,
+        include_phone: bool | None = None,
+        provider: str | None = None,
+        sub_action: str | None = None,
+        enrichment_type: str | None = None,
+        task_id: CohortId | None = None,
+        data_points: Iterable[str] | None = None,
+        entity_ids: Iterable[str] | None = None,
+        extra: Mapping[str, JSON] | None = None,
+    ) -> Quote:
+        """Ask for the price of a call, and for the quote that buys at this price within five minutes.
+
+        *tool* is ``enrich_list``, ``enrich_person``, ``run_smart_agent``, ``sync_to_crm``,
+        ``sync_to_sequencer``, ``add_person_enrichments``, ``add_company_enrichments`` or
+        ``bulk_import_csv``. With a list or a cohort the server counts the rows itself, whatever `row_count`
+        says. `include_phone` prices a phone number *only*. `enrich_list`, `run_smart_agent` and
+        `enrich_by_task` ask by themselves when they are given ``max_credits``.
+
+        Needs the scope ``credits:read``. Raises RequestValidationError for fields that cannot be.
+        """
+        request = Estimate.checked(
+            tool=tool,
+            list_id=list_id,
+            filters=filters,
+            row_count=row_count,
+            scope=scope,
+            agent_type=agent_type,
+            include_phone=include_phone,
+            provider=provider,
+            sub_action=sub_action,
+            enrichment_type=enrichment_type,
+            task_id=task_id,
+            data_points=data_points,
+            entity_ids=entity_ids,
+            extra=extra,
+        )
+        return await self._ask(CREDITS_ESTIMATE, request)
+
+    async def list_api_keys(self) -> ApiKeys:
+        """Return the caller's keys, without the keys themselves. Needs the scope ``admin:api_keys``."""
+        return await self._ask(LIST_API_KEYS)
+
+    async def usage_report(
+        self, *, days: int | None = None, group_by: UsageGrouping | None = None
+    ) -> UsageReport:
+        """Return the calls of the last 1 to 365 days (7), by ``tool``, ``key``, ``day`` or ``error``.
+
+        ``tool`` groups by request path. Credits are 0.0 throughout, as the server reports none so far. Needs
+        the scope ``admin:api_keys``.
+        """
+        return await self._ask(USAGE_REPORT, UsageQuery.checked(days=days, group_by=group_by))

@@ -1,0 +1,1 @@
+"""The commands `enrich`, `collect`, `plan` and `validate`."""

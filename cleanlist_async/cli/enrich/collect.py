@@ -1,0 +1,121 @@
+"""Fetching, for free, what an earlier run submitted and did not see finished."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
+from cleanlist_async.cli.terminal.exits import ExitCode, code_for
+from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.tally import Tally, enrichment_cells
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.errors import CleanlistError, NotFoundError
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.tables import EnrichedWriter, TableError
+
+_WORKFLOWS_AT_ONCE: Final = 32
+_OPEN: Final = frozenset({"pending", "unknown"})
+
+
+@dataclass(slots=True)
+class Collection:
+    """The open contacts of a file by workflow, and what has come of them."""
+
+    enriched: EnrichedTable
+    waiting: defaultdict[str, list[EnrichmentResult]] = field(
+        default_factory=lambda: defaultdict[str, list[EnrichmentResult]](list)
+    )
+    numbers: dict[int, int] = field(default_factory=dict[int, int])
+    results: dict[int, EnrichmentResult] = field(default_factory=dict[int, EnrichmentResult])
+    tally: Tally = field(default_factory=Tally)
+    stopped_by: CleanlistError | None = None
+
+    @classmethod
+    def of(cls, enriched: EnrichedTable, enrichment_type: EnrichmentType) -> Collection:
+        """Find what a file has open. Raises TableError if nothing is."""
+        collection = cls(enriched)
+        for row, cells in enriched.rows():
+            workflow_id = cells["cleanlist_workflow_id"]
+            if cells["cleanlist_status"] not in _OPEN or not workflow_id:
+                continue
+            collection.numbers[row.index] = row.number
+            collection.waiting[workflow_id].append(
+                EnrichmentResult(
+                    row.index,
+                    row.contact,
+                    "pending",
+                    workflow_id=workflow_id,
+                    task_id=cells.get("cleanlist_task_id") or None,
+                    enrichment_type=enrichment_type,
+                )
+            )
+        if not collection.waiting:
+            path = enriched.table.name
+            raise TableError(path=path, problem="has no pending contacts", fix="there is nothing to collect")
+        return collection
+
+    @property
+    def contacts(self) -> int:
+        """How many contacts were open."""
+        return len(self.numbers)
+
+    async def fetch(self, client: AsyncCleanlist, signals: StopSignals) -> None:
+        """Ask for every workflow until it is finished.
+
+        Raises CleanlistError before that if the key is bad or there is no connection.
+        """
+        line = anyio.Semaphore(_WORKFLOWS_AT_ONCE)
+        scope = anyio.CancelScope()
+
+        async def fetch(workflow: Sequence[EnrichmentResult]) -> None:
+            async with line:
+                report = await client.collect(workflow)
+            self.results |= {result.index: result for result in report.results}
+            if report.stopped_by is not None:
+                self.stopped_by = report.stopped_by
+                if _ends_all(report.stopped_by):
+                    scope.cancel()
+
+        with signals.stopping(scope), scope:
+            await client.public.validate_key()
+            async with anyio.create_task_group() as group:
+                for workflow in self.waiting.values():
+                    group.start_soon(fetch, workflow)
+
+    def write(self, output: str | None) -> None:
+        """Write the file anew, in place or to *output*, with what was fetched in its old columns."""
+        path = Path(self.enriched.table.name)
+        target = output or f"{path}.collected"
+        table = self.enriched.table
+        with EnrichedWriter(
+            target, table, self.enriched.columns, overwrite=not output, format=table.format
+        ) as writer:
+            for row, cells in self.enriched.rows():
+                writer.put(row.index, cells | self._news(row.index, cells))
+        for open_results in self.waiting.values():
+            for result in open_results:
+                self.tally.count(self.results.get(result.index, result))
+        if not output:
+            Path(target).replace(path)
+
+    def _news(self, index: int, cells: dict[str, str]) -> dict[str, str]:
+        result = self.results.get(index)
+        if result is None:
+            return {}
+        news = enrichment_cells(replace(result, duplicate_of=None), ())
+        news["cleanlist_duplicate_of"] = cells.get("cleanlist_duplicate_of", "")
+        if news["cleanlist_duplicate_of"] and news["cleanlist_credits"]:
+            news["cleanlist_credits"] = "0"
+        return {name: news[name] for name in self.enriched.columns}
+
+
+def _ends_all(error: CleanlistError) -> bool:
+    """Whether the other workflows would meet the same error; a workflow that is gone is its own matter."""
+    return code_for(error) in {ExitCode.API, ExitCode.CONNECTION} and not isinstance(error, NotFoundError)

@@ -1,0 +1,148 @@
+"""The commands on files of contacts."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+import typer
+
+from cleanlist_async.cli.terminal.console import end, open_console
+from cleanlist_async.cli.terminal.options import (
+    AsJSON,
+    BaseURL,
+    Delimiter,
+    Encoding,
+    Kind,
+    Map,
+    MaxCredits,
+    NoHeader,
+    Output,
+    Overwrite,
+    Source,
+    WindowS,
+    Yes,
+)
+from cleanlist_async.facts import MAX_RETRIES, EnrichmentType
+
+
+def demo(
+    *,
+    output: Output = "demo.csv",
+    contacts: Annotated[int, typer.Option(help="How many people to invent.")] = 10_000,
+    enrichment_type: Kind = "partial",
+    overwrite: Overwrite = False,
+    as_json: AsJSON = False,
+    window_s: Annotated[float, typer.Option(hidden=True)] = 6.0,
+) -> None:
+    """Enrich invented people through a server on this machine. Needs no key, spends nothing."""
+    from cleanlist_async.cli.demo.run import Demo  # noqa: PLC0415
+
+    kind = cast("EnrichmentType", enrichment_type)
+    end(Demo(output, contacts, kind, window_s, overwrite, as_json).carry_out(open_console()))
+
+
+def enrich(
+    source: Source,
+    *,
+    output: Output,
+    mapping: Map = None,
+    enrichment_type: Kind = "partial",
+    max_credits: MaxCredits = None,
+    yes: Yes = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    overwrite: Overwrite = False,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+    webhook_url: Annotated[
+        str | None, typer.Option(help="Address the server posts each workflow's end to.")
+    ] = None,
+    as_json: AsJSON = False,
+    base_url: BaseURL = None,
+    window_s: WindowS = None,
+    max_retries: Annotated[int, typer.Option(hidden=True)] = MAX_RETRIES,
+) -> None:
+    """Enrich a file. Every column and row is kept; the results stand in columns beside them."""
+    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+    from cleanlist_async.cli.enrich.run import Enrichment  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+
+    table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
+    command = Enrichment(
+        source,
+        output,
+        table,
+        Connection(base_url, window_s, max_retries),
+        cast("EnrichmentType", enrichment_type),
+        Consent(yes, max_credits),
+        webhook_url,
+        overwrite,
+        dry_run,
+        as_json,
+    )
+    end(command.carry_out(open_console()))
+
+
+def collect(
+    file: Annotated[str, typer.Argument(metavar="OUT", help="A file that enrich wrote.")],
+    *,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="NEW", help="Write to this file, not in place.")
+    ] = None,
+    mapping: Map = None,
+    enrichment_type: Kind = "partial",
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+    as_json: AsJSON = False,
+    base_url: BaseURL = None,
+    window_s: WindowS = None,
+) -> None:
+    """Fetch what is still pending in a file that enrich wrote. Spends nothing."""
+    from cleanlist_async.cli.enrich import run as flows  # noqa: PLC0415
+    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+
+    table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
+    connection, kind = Connection(base_url, window_s), cast("EnrichmentType", enrichment_type)
+    done = flows.collect(
+        open_console(), file, output, table, connection, enrichment_type=kind, as_json=as_json
+    )
+    end(done)
+
+
+def plan(
+    source: Source,
+    *,
+    mapping: Map = None,
+    enrichment_type: Kind = "partial",
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Show what enriching a file would take. Needs no key, sends nothing."""
+    from cleanlist_async.cli.enrich import plan_and_validate as checks  # noqa: PLC0415
+    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+
+    table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
+    kind = cast("EnrichmentType", enrichment_type)
+    end(checks.plan(open_console(), source, table, kind, as_json=as_json))
+
+
+def validate(
+    source: Source,
+    *,
+    mapping: Map = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+    as_json: AsJSON = False,
+) -> None:
+    """List invalid rows and duplicates of a file. Needs no key, sends nothing; exits 1 if any is invalid."""
+    from cleanlist_async.cli.enrich import plan_and_validate as checks  # noqa: PLC0415
+    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+
+    table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
+    end(checks.validate(open_console(), source, table, as_json=as_json))

@@ -1,0 +1,145 @@
+"""A file that an enrichment wrote, read back: the table as it was, and the enrichment of each row."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, cast
+
+from cleanlist_async.cli.enrich.inputs import TableOptions
+from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, Row, TableError
+from cleanlist_async.tables.csv_source import CsvSource
+from cleanlist_async.tables.guessing import survey
+from cleanlist_async.tables.headers import addressable
+from cleanlist_async.tables.input import STDIN, InputFile
+from cleanlist_async.tables.jsonl_source import JsonlSource, json_source, json_text
+from cleanlist_async.tables.mapping import Mapper
+from cleanlist_async.tables.reading import known_format, open_source
+from cleanlist_async.tables.records import Record
+
+_SAMPLE_ROWS: Final = 100
+_NEEDED: Final = frozenset({"cleanlist_status", "cleanlist_workflow_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichedTable:
+    """`table` lacks the enrichment: written again with `columns`, none of them is doubled."""
+
+    table: ContactTable
+    whole: CsvSource | JsonlSource
+    columns: tuple[str, ...]
+    positions: tuple[int, ...]
+
+    @classmethod
+    def open(cls, path: str, options: TableOptions) -> EnrichedTable:
+        """Open a file that `enrich` wrote. Raises TableError if it is none."""
+        table_format = known_format(path)
+        if table_format is None or path == STDIN:
+            raise TableError(path=path, problem="is no file that enrich wrote", fix="name one")
+        file = InputFile(path, encoding=options.encoding)
+        whole = cast(
+            "CsvSource | JsonlSource",
+            open_source(file, table_format, delimiter=options.delimiter, has_header=options.has_header),
+        )
+        found = _enrichment_positions(whole)
+        if not found.keys() >= _NEEDED:
+            raise file.error("has no column cleanlist_status", "collect wants a file that enrich wrote")
+        kind = _CsvBefore if isinstance(whole, CsvSource) else _JsonlBefore
+        before = kind(whole, tuple(found.values()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        headers = (
+            before.raw_headers if isinstance(before, CsvSource) and before.has_header else before.headers
+        )
+        mapper = Mapper(file, before.headers, survey(headers, _sample(before)))
+        table = ContactTable(before, table_format, mapper.columns(options.mapping), ())
+        return cls(table, whole, tuple(found), tuple(found.values()))
+
+    def rows(self) -> Iterator[tuple[Row, dict[str, str]]]:
+        """Read each row as it was before, and its enrichment."""
+        filled = (record for record in self.whole.records() if record.cells is not None)
+        for row, record in zip(self.table.rows(), filled, strict=True):
+            yield row, dict(zip(self.columns, self.whole.texts(record, self.positions), strict=True))
+
+
+class _CsvBefore(CsvSource):
+    """The rows of a CSV file without some of its columns."""
+
+    def __init__(self, whole: CsvSource, without: Sequence[int]) -> None:
+        self._whole, self._without = whole, frozenset(without)
+        self.file, self.dialect, self.has_header = whole.file, whole.dialect, whole.has_header
+        self.raw_headers = self._kept(whole.raw_headers)
+        self.headers = addressable(self.raw_headers) if self.has_header else self._kept(whole.headers)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noticed while reading."""
+        return self._whole.notes
+
+    def records(self) -> Iterator[Record]:
+        """Read all rows after the header, in one pass."""
+        for record in self._whole.records():
+            cells = cast("tuple[str, ...] | None", record.cells)
+            yield record if cells is None else record._replace(cells=self._kept(cells))
+
+    def _kept(self, cells: Sequence[str]) -> tuple[str, ...]:
+        return tuple(cell for position, cell in enumerate(cells) if position not in self._without)
+
+
+class _JsonlBefore(JsonlSource):
+    """The objects of a JSON lines file without some of their members."""
+
+    def __init__(self, whole: JsonlSource, without: Sequence[int]) -> None:
+        self._whole = whole
+        self._names = [whole.headers[position] for position in without]
+        self.file = whole.file
+        self.headers = tuple(name for name in whole.headers if name not in self._names)
+
+    def records(self) -> Iterator[Record]:
+        """Read all lines, in one pass."""
+        for record in self._whole.records():
+            if not isinstance(record.cells, dict):
+                yield record
+                continue
+            cells = {name: value for name, value in record.cells.items() if name not in self._names}
+            yield Record(record.number, cells, self._cut(record.raw) or json_source(cells))
+
+    def _cut(self, raw: str) -> str | None:
+        """Return the line less its last members, byte for byte, if those are the ones to leave out."""
+        start = re.search(rf',? ?{re.escape(json.dumps(self._names[0]))}: "', raw)
+        if start is None:
+            return None
+        try:
+            tail: dict[str, object] = json.loads("{" + raw[start.start() :].lstrip(", "))
+        except ValueError:
+            return None
+        return raw[: start.start()] + "}" if list(tail) == self._names else None
+
+
+def _enrichment_positions(source: CsvSource | JsonlSource) -> dict[str, int]:
+    """Return where the enrichment stands that was written last: a later one has ``(2)`` in its headers."""
+    headers = list(source.headers)
+    if isinstance(source, CsvSource) and not source.has_header:
+        first = len(headers) - len(ENRICHMENT_COLUMNS)
+        return {name: first + place for place, name in enumerate(ENRICHMENT_COLUMNS)} if first > 0 else {}
+    numbers = [
+        int(again[1]) for header in headers if (again := re.fullmatch(r"cleanlist_status \((\d+)\)", header))
+    ]
+    suffix = f" ({max(numbers)})" if numbers else ""
+    return {name: headers.index(name + suffix) for name in ENRICHMENT_COLUMNS if name + suffix in headers}
+
+
+def _sample(source: CsvSource | JsonlSource) -> list[Sequence[str]]:
+    filled = (record for record in source.records() if record.cells is not None)
+    return [_texts(source, record) for record in islice(filled, _SAMPLE_ROWS)]
+
+
+def _texts(source: CsvSource | JsonlSource, record: Record) -> Sequence[str]:
+    if isinstance(record.cells, tuple):
+        return record.cells
+    cells = record.cells or {}
+    return [
+        "" if isinstance(value := cells.get(name), list | dict) else json_text(value)
+        for name in source.headers
+    ]

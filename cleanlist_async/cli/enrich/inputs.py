@@ -1,0 +1,127 @@
+"""The file of contacts that a command is given: opened, counted, and handed to the client."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.enrich.plan import Plan, Planner
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.http.credentials import find_credentials
+from cleanlist_async.ratelimit import RateLimits
+from cleanlist_async.tables import ContactTable, TableError
+from cleanlist_async.tables.input import STDIN
+from cleanlist_async.tables.reading import known_format
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How to read a table, as the command line says."""
+
+    mapping: Mapping[str, str] = field(default_factory=dict[str, str])
+    encoding: str | None = None
+    delimiter: str | None = None
+    has_header: bool = True
+
+    @classmethod
+    def parse(
+        cls, mapping: Sequence[str], encoding: str | None, delimiter: str | None, *, no_header: bool
+    ) -> TableOptions:
+        """Take the options as they were typed. Raises CommandError for a ``--map`` without ``=``."""
+        pairs: dict[str, str] = {}
+        for text in mapping:
+            name, equals, header = text.partition("=")
+            if not equals:
+                raise CommandError(
+                    f'--map wants field=Header, such as --map "linkedin_url=Profile", not "{text}".',
+                    ExitCode.USAGE,
+                )
+            pairs[name.strip()] = header.strip()
+        return cls(pairs, encoding, delimiter, not no_header)
+
+    def open(self, path: str) -> ContactTable:
+        """Open the table at *path*. Raises TableError."""
+        return ContactTable.open(
+            path,
+            self.mapping,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            has_header=self.has_header,
+        )
+
+    def as_typed(self) -> str:
+        """Return the options as they would be typed again, with a blank before each."""
+        parts = [part for name, header in self.mapping.items() for part in ("--map", f"{name}={header}")]
+        parts += ["--encoding", self.encoding] if self.encoding else []
+        parts += ["--delimiter", self.delimiter] if self.delimiter else []
+        parts += [] if self.has_header else ["--no-header"]
+        return "".join(f" {shlex.quote(part)}" for part in parts)
+
+
+@dataclass(slots=True)
+class TableContacts:
+    """The contacts of a table as a source that can be read twice, and the row number of each."""
+
+    table: ContactTable
+    numbers: array[int] = field(default_factory=lambda: array("I"))
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Contact]:
+        return self.table.contacts()
+
+
+def survey(
+    table: ContactTable, enrichment_type: EnrichmentType, limits: RateLimits
+) -> tuple[Plan, TableContacts]:
+    """Read the whole table once: what enriching it takes, and the source for doing it.
+
+    Raises TableError at a row that cannot be read, or if there is no contact at all.
+    """
+    planner, contacts = Planner(enrichment_type), TableContacts(table)
+    for row in table.rows():
+        planner.add(row.contact)
+        contacts.numbers.append(row.number)
+    if not contacts:
+        raise TableError(path=table.name, problem="has no contacts", fix="there is nothing below its header")
+    return planner.finish(limits, _keys()), contacts
+
+
+def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Sequence[Path] = ()) -> None:
+    """Raise TableError before anything is asked or spent, if *path* cannot become the output of *table*.
+
+    *kept*: files that must not be overwritten, asked for or not.
+    """
+    target = Path(path)
+    problem, fix = "", ""
+    if known_format(path) is None or path == STDIN:
+        problem, fix = "is no name for an output", "let it end in .csv, .tsv or .jsonl"
+    elif target.is_dir():
+        problem, fix = "is a folder", "name a file"
+    elif not target.absolute().parent.is_dir():
+        problem, fix = "cannot be written: its folder does not exist", "create it first"
+    elif target.exists() and target.samefile(table.source.file.path):
+        problem, fix = "is the input itself", "write to another file"
+    elif any(target.resolve() == file.resolve() for file in kept):
+        problem, fix = "is a file of the job itself", "write to another file"
+    elif target.exists() and not overwrite:
+        problem, fix = "exists already", "name another file, or pass --overwrite"
+    if problem:
+        raise TableError(path=path, problem=problem, fix=fix)
+
+
+def _keys() -> int:
+    """Return how many keys there are to send with: 0 for a JWT, 1 where there are none yet."""
+    try:
+        keys = find_credentials(None, os.environ)
+    except ConfigurationError:
+        return 1
+    return 0 if keys[0].is_jwt else len(keys)

@@ -1,0 +1,63 @@
+"""The commands that only look at a file: no key, no network, nothing spent."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from cleanlist_async.checks import check_enrichment_type
+from cleanlist_async.cli.enrich.inputs import TableOptions, survey
+from cleanlist_async.cli.enrich.run import plan_as_json
+from cleanlist_async.cli.terminal import render
+from cleanlist_async.cli.terminal.exits import ExitCode
+from cleanlist_async.cli.terminal.output import print_json
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.ratelimit import RateLimits
+
+
+def plan(
+    console: Console, path: str, options: TableOptions, enrichment_type: EnrichmentType, *, as_json: bool
+) -> ExitCode:
+    """Show what enriching a file would take."""
+    check_enrichment_type(enrichment_type)
+    table = options.open(path)
+    found, contacts = survey(table, enrichment_type, RateLimits())
+    render.show_columns(console, table)
+    render.show_plan(console, found, contacts.numbers, None)
+    if as_json:
+        print_json({"plan": plan_as_json(found)})
+    return ExitCode.DONE
+
+
+def validate(console: Console, path: str, options: TableOptions, *, as_json: bool) -> ExitCode:
+    """List the rows of a file that would not be sent, and those that repeat an earlier one."""
+    table = options.open(path)
+    found, contacts = survey(table, "partial", RateLimits())
+    numbers = contacts.numbers
+    invalid = [(numbers[index], reason) for index, reason in found.invalid_contacts]
+    repeated = [(numbers[index], numbers[first]) for index, first in found.duplicate_contacts]
+    render.show_columns(console, table)
+    if as_json:
+        print_json(
+            {
+                "contacts": found.contacts,
+                "invalid": found.invalid,
+                "duplicates": found.duplicates,
+                "invalid_rows": [{"row": row, "reason": reason} for row, reason in invalid],
+                "duplicate_rows": [{"row": row, "first": first} for row, first in repeated],
+            }
+        )
+    else:
+        _print_rows(invalid, repeated)
+    shown = len(invalid) + len(repeated)
+    if found.invalid + found.duplicates > shown:
+        render.say(console, f"note: only the first {shown:,} are listed.")
+    counts = f"{found.invalid:,} invalid, {render.plural(found.duplicates, 'duplicate')}"
+    render.say(console, f"{render.plural(found.contacts, 'contact')}: {counts}.")
+    return ExitCode.REFUSED if found.invalid else ExitCode.DONE
+
+
+def _print_rows(invalid: list[tuple[int, str]], repeated: list[tuple[int, int]]) -> None:
+    for row, reason in invalid:
+        print(f"row {row}: invalid: {reason}")  # noqa: T201 - this is the data
+    for row, first in repeated:
+        print(f"row {row}: duplicate of row {first}")  # noqa: T201

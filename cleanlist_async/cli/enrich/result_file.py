@@ -1,0 +1,162 @@
+"""Running an enrichment into a file. Whatever happens, what was bought is written before we leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+
+from cleanlist_async.cli.enrich.inputs import TableContacts
+from cleanlist_async.cli.terminal.progress import Display
+from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.tally import Tally, enrichment_cells
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.enrich.report import EnrichmentResult, Progress, Summary
+from cleanlist_async.enrich.stream import ResultStream
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.events.statistics import Statistics
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.tables import EnrichedWriter, TableError
+
+_FLUSH_EVERY_S: Final = 30.0
+_FLUSH_SHARE: Final = 20
+"""A flush reads the input again: it may take a twentieth of the time at most."""
+_UNSENT: Final = "never sent: the run was stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to enrich, how, and where to."""
+
+    contacts: TableContacts
+    output: str
+    enrichment_type: EnrichmentType = "partial"
+    max_credits: float | None = None
+    webhook_url: str | None = None
+    overwrite: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run ended."""
+
+    tally: Tally
+    summary: Summary = field(default_factory=Summary)
+    statistics: Statistics | None = None
+    stopped_by: BaseException | None = None
+    file_error: TableError | None = None
+    notes: list[str] = field(default_factory=list[str])
+
+
+class ResultFile:
+    """The output while it grows. Results it cannot take, because the disk is full, go to a rescue file."""
+
+    def __init__(self, job: Job, stop: Callable[[], object]) -> None:
+        self.tally = Tally()
+        self.problem: TableError | None = None
+        self.rescue: str | None = None
+        self._numbers = job.contacts.numbers
+        self._writer = EnrichedWriter(job.output, job.contacts.table, overwrite=job.overwrite)
+        self._stop = stop
+        self._unsaved: list[EnrichmentResult] = []
+        self._flush_at = time.monotonic() + _FLUSH_EVERY_S
+
+    def take(self, result: EnrichmentResult) -> None:
+        """Write a result, in whatever order they come."""
+        self.tally.count(result)
+        self._unsaved.append(result)
+        if self.problem is not None:
+            return
+        try:
+            self._writer.put(result.index, enrichment_cells(result, self._numbers))
+            self._flush_now_and_then()
+        except TableError as problem:
+            self.problem = problem
+            self._stop()
+
+    def close(self) -> None:
+        """Write the rows that have no result, and give the file its name."""
+        unsent = len(self._numbers) - self.tally.contacts
+        self.tally.count_unsent(unsent)
+        try:
+            self._writer.close({"cleanlist_status": "failed", "cleanlist_error": _UNSENT} if unsent else None)
+        except TableError as problem:
+            self.problem = self.problem or problem
+        if self.problem is not None and self._unsaved:
+            self.rescue = _rescued(self._unsaved, self._numbers)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of how the output was written."""
+        kept = [f"the latest results are in {self.rescue}"] if self.rescue else []
+        return [*self._writer.notes, *kept]
+
+    def _flush_now_and_then(self) -> None:
+        started = time.monotonic()
+        if started < self._flush_at:
+            return
+        self._writer.flush_partial()
+        self._unsaved.clear()
+        now = time.monotonic()
+        self._flush_at = now + max(_FLUSH_EVERY_S, _FLUSH_SHARE * (now - started))
+
+
+async def run(client: AsyncCleanlist, job: Job, display: Display, signals: StopSignals) -> Outcome:
+    """Enrich the contacts of *job* into its file, until all are done, an error or a signal.
+
+    Raises TableError before anything is sent if the file cannot be opened for writing.
+    """
+
+    def show(progress: Progress) -> None:
+        display.update(progress, client.statistics())
+
+    scope = anyio.CancelScope()
+    stream = client.stream(
+        job.contacts,
+        enrichment_type=job.enrichment_type,
+        max_credits=job.max_credits,
+        webhook_url=job.webhook_url,
+        progress=show,
+    )
+    file = ResultFile(job, scope.cancel)
+    stopped_by: BaseException | None = None
+    try:
+        stopped_by = await _read(stream, file, scope, signals)
+    finally:
+        for result in stream.leftover:
+            file.take(result)
+        file.close()
+    return Outcome(file.tally, stream.summary, client.statistics(), stopped_by, file.problem, file.notes)
+
+
+async def _read(
+    stream: ResultStream, file: ResultFile, scope: anyio.CancelScope, signals: StopSignals
+) -> BaseException | None:
+    """Write results as they come; return the error that ended the run."""
+    async with stream:
+        try:
+            with signals.stopping(scope), scope:
+                async for result in stream:
+                    file.take(result)
+        except (CleanlistError, TableError) as error:
+            return error
+    return None
+
+
+def _rescued(results: list[EnrichmentResult], numbers: Sequence[int]) -> str | None:
+    """Write results beside the temporary files, one JSON object a line; None if that fails too."""
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="cleanlist-results-", suffix=".jsonl")
+        with os.fdopen(descriptor, "w") as stream:
+            for result in results:
+                line = {"row": numbers[result.index], **enrichment_cells(result, numbers)}
+                stream.write(json.dumps(line) + "\n")
+    except OSError:
+        return None
+    return path

@@ -1,0 +1,263 @@
+"""The commands on durable jobs: job start, resume, status, unknown, resolve, report, export, purge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal, cast
+
+import typer
+
+from cleanlist_async.cli.terminal.console import end, open_console
+from cleanlist_async.cli.terminal.options import (
+    AsJSON,
+    BaseURL,
+    Delimiter,
+    Encoding,
+    Kind,
+    Map,
+    MaxCredits,
+    NoHeader,
+    Output,
+    Overwrite,
+    WindowS,
+    Yes,
+)
+from cleanlist_async.facts import EnrichmentType
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Run a durable job: kill it anywhere, resume it, pay for nothing twice.",
+)
+
+_PILOT: Final = typer.Option(metavar="N", help="Buy a sample of N contacts first, and ask again.")
+_OUTPUT: Final = typer.Option("-o", "--output", metavar="OUT", help="File to write when it is complete.")
+
+JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="Journal of the job.")]
+Input = Annotated[str, typer.Argument(metavar="IN", help="The input: a CSV, TSV or JSON lines file.")]
+Cache = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Results bought before, to be used and added to.")
+]
+OnUnknown = Annotated[
+    str, typer.Option("--on-unknown", metavar="HOW", help="hold what may be paid for, or resubmit it.")
+]
+MaxDuplicateCredits = Annotated[
+    float | None, typer.Option(help="With resubmit: what it may cost to buy something twice.")
+]
+Listen = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Receive the job's webhooks here while it runs.")
+]
+Adopt = Annotated[
+    bool, typer.Option("--adopt", help="Take a journal that is old, emptied or a copy; see usage first.")
+]
+Pilot = Annotated[int | None, _PILOT]
+MaybeOutput = Annotated[str | None, _OUTPUT]
+
+
+@app.command()
+def start(
+    source: Input,
+    *,
+    journal: Annotated[
+        Path, typer.Option("--journal", metavar="FILE", help="Journal to begin: all that survives a crash.")
+    ],
+    mapping: Map = None,
+    enrichment_type: Kind = "partial",
+    max_credits: MaxCredits = None,
+    yes: Yes = False,
+    pilot: Pilot = None,
+    submit_mode: Annotated[
+        str, typer.Option(metavar="MODE", help="auto, plain, tracked or exact: what a lost answer costs.")
+    ] = "auto",
+    webhook: Annotated[
+        str | None, typer.Option(metavar="URL", help="Public address of your receiver, for tracked.")
+    ] = None,
+    listen: Listen = None,
+    on_unknown: OnUnknown = "hold",
+    max_duplicate_credits: MaxDuplicateCredits = None,
+    cache: Cache = None,
+    output: MaybeOutput = None,
+    overwrite: Overwrite = False,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+    as_json: AsJSON = False,
+    base_url: BaseURL = None,
+    window_s: WindowS = None,
+    adopt: Adopt = False,
+) -> None:
+    """Begin a job: show its plan, ask, run it."""
+    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+    from cleanlist_async.cli.job import running  # noqa: PLC0415
+    from cleanlist_async.cli.job.order import JobOrder  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+
+    order = JobOrder(
+        journal=journal,
+        source=source,
+        table=TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header),
+        connection=Connection(base_url, window_s),
+        enrichment_type=cast("EnrichmentType", enrichment_type),
+        consent=Consent(yes, max_credits),
+        webhook=webhook,
+        submit_mode=cast('Literal["auto", "plain", "tracked", "exact"]', submit_mode),
+        listen=listen,
+        on_unknown=cast('Literal["hold", "resubmit"]', on_unknown),
+        max_duplicate_credits=max_duplicate_credits,
+        cache=cache,
+        pilot=pilot,
+        output=output,
+        overwrite=overwrite,
+        as_json=as_json,
+        adopt=adopt,
+    )
+    end(running.start(open_console(), order))
+
+
+@app.command()
+def resume(
+    journal: JournalFile,
+    source: Input,
+    *,
+    mapping: Map = None,
+    max_credits: MaxCredits = None,
+    yes: Yes = False,
+    pilot: Pilot = None,
+    listen: Listen = None,
+    on_unknown: OnUnknown = "hold",
+    max_duplicate_credits: MaxDuplicateCredits = None,
+    cache: Cache = None,
+    output: MaybeOutput = None,
+    overwrite: Overwrite = False,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+    as_json: AsJSON = False,
+    base_url: BaseURL = None,
+    window_s: WindowS = None,
+    adopt: Adopt = False,
+) -> None:
+    """Go on with a job, as it was begun: after a crash, Ctrl-C, an outage, a top-up."""
+    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+    from cleanlist_async.cli.job import running  # noqa: PLC0415
+    from cleanlist_async.cli.job.order import JobOrder  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
+    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+
+    order = JobOrder(
+        journal=journal,
+        source=source,
+        table=TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header),
+        connection=Connection(base_url, window_s),
+        consent=Consent(yes, max_credits),
+        listen=listen,
+        on_unknown=cast('Literal["hold", "resubmit"]', on_unknown),
+        max_duplicate_credits=max_duplicate_credits,
+        cache=cache,
+        pilot=pilot,
+        output=output,
+        overwrite=overwrite,
+        as_json=as_json,
+        adopt=adopt,
+    )
+    end(running.resume(open_console(), order))
+
+
+@app.command()
+def status(journal: JournalFile, *, as_json: AsJSON = False) -> None:
+    """Show where a job stands, also while it runs elsewhere."""
+    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+
+    end(Look(open_console(), journal, as_json).status())
+
+
+@app.command()
+def unknown(journal: JournalFile, *, as_json: AsJSON = False) -> None:
+    """List what was sent, and perhaps accepted; exits 3 if there is any."""
+    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+
+    end(Look(open_console(), journal, as_json).unknown())
+
+
+@app.command()
+def resolve(
+    journal: JournalFile,
+    chunk: Annotated[
+        int, typer.Argument(metavar="CHUNK", help="Number of a chunk, as job unknown shows it.")
+    ],
+    *,
+    accepted: Annotated[
+        str | None, typer.Option(metavar="WORKFLOW", help="The server has it: this is its workflow.")
+    ] = None,
+    absent: Annotated[bool, typer.Option("--absent", help="The server has it not: send it again.")] = False,
+    i_checked: Annotated[bool, typer.Option("--i-checked", help="With --absent: you are sure.")] = False,
+    resubmit: Annotated[bool, typer.Option("--resubmit", help="Send it again, perhaps pay twice.")] = False,
+    abandon: Annotated[bool, typer.Option("--abandon", help="Give it up.")] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Decide about an unknown chunk, for the record. Sends nothing itself."""
+    from cleanlist_async.cli.job import deciding  # noqa: PLC0415
+
+    answers = deciding.Answers(accepted, absent, i_checked, resubmit, abandon)
+    end(deciding.resolve(open_console(), journal, chunk, answers, as_json=as_json))
+
+
+@app.command()
+def report(
+    journal: JournalFile,
+    source: Annotated[str | None, typer.Argument(metavar="[IN]", help="The input, for --output.")] = None,
+    *,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="OUT", help="Write a receipt beside each row.")
+    ] = None,
+    overwrite: Overwrite = False,
+    mapping: Map = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Show what a job cost, and by which rule."""
+    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+
+    table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
+    end(Look(open_console(), journal, as_json, source, table, output, overwrite).report())
+
+
+@app.command()
+def export(
+    journal: JournalFile,
+    source: Input,
+    *,
+    output: Output,
+    overwrite: Overwrite = False,
+    mapping: Map = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Write every row of the input with what the job has found so far. Free."""
+    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+
+    table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
+    end(Look(open_console(), journal, as_json, source, table, output, overwrite).export())
+
+
+@app.command()
+def purge(
+    journal: JournalFile,
+    *,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Empty this cache of results too.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Remove all contact data from a journal. What was not exported is gone."""
+    from cleanlist_async.cli.job import deciding  # noqa: PLC0415
+
+    end(deciding.purge(open_console(), journal, cache, yes=yes, as_json=as_json))

@@ -1,0 +1,116 @@
+"""The commands that change a journal while its job does not run: resolve, purge. No key, nothing sent."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import typer
+from rich.console import Console
+
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.output import number, print_json
+from cleanlist_async.cli.terminal.render import plural, say, show_command
+from cleanlist_async.job.cache import forget_all
+from cleanlist_async.job.journal.records import Decision
+from cleanlist_async.job.reader import deciding
+from cleanlist_async.job.unknown import decide, unknown_chunks
+
+_WORKFLOW: Final = re.compile(r"[!-~]{1,200}")
+_TOLD: Final = {
+    "accepted": "is taken for accepted; its results are fetched on resume",
+    "absent": "is taken for never accepted, and sent again on resume",
+    "resubmit": "is sent again on resume",
+    "abandon": "is given up; its contacts stay unknown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was typed about an unknown chunk."""
+
+    accepted: str | None
+    absent: bool
+    checked: bool
+    resubmit: bool
+    abandon: bool
+
+    def decision(self) -> Decision:
+        """Return the one decision. Raises CommandError for none, or several."""
+        given: dict[Decision, bool] = {
+            "accepted": self.accepted is not None,
+            "absent": self.absent,
+            "resubmit": self.resubmit,
+            "abandon": self.abandon,
+        }
+        chosen: list[Decision] = [decision for decision, is_given in given.items() if is_given]
+        if len(chosen) != 1:
+            raise CommandError(
+                "give exactly one of --accepted, --absent, --resubmit and --abandon.", ExitCode.USAGE
+            )
+        if self.accepted is not None and not _WORKFLOW.fullmatch(self.accepted):
+            raise CommandError("--accepted wants a workflow id, such as public_bulk_1a2b.", ExitCode.USAGE)
+        if self.absent != self.checked:
+            raise CommandError(
+                "--absent goes with --i-checked: if the server has it after all, it is paid twice.",
+                ExitCode.USAGE,
+            )
+        return chosen[0]
+
+
+def resolve(console: Console, path: Path, chunk: int, answers: Answers, *, as_json: bool) -> ExitCode:
+    """Write down what somebody decided about an unknown chunk."""
+    decision = answers.decision()
+    with deciding(path) as (journal, header):
+        risks = {found.number: found.credits_at_risk for found in unknown_chunks(journal, header)}
+        decide(journal, header, chunk, decision, actor=_actor(), workflow_id=answers.accepted)
+        left = len(risks.keys() - {chunk})
+    at_risk = risks[chunk] if decision == "resubmit" else 0.0
+    risk = f", at the risk of {number(at_risk)} credits" if at_risk else ""
+    say(console, f"Chunk {chunk} {_TOLD[decision]}{risk}.")
+    if left:
+        command = shlex.join(["cleanlist-async", "job", "unknown", str(path)])
+        say(console, f"{plural(left, 'chunk')} more: {command}")
+    else:
+        say(console, "Resume the job:")
+        command = shlex.join(["cleanlist-async", "job", "resume", str(path), header.source_name])
+        show_command(console, command)
+    if as_json:
+        print_json({"chunk": chunk, "decision": decision, "credits_at_risk": at_risk, "unknown": left})
+    return ExitCode.DONE
+
+
+def purge(console: Console, path: Path, cache: Path | None, *, yes: bool, as_json: bool) -> ExitCode:
+    """Remove all contact data from a journal, and from a cache. Raises CommandError without a yes."""
+    with deciding(path) as (journal, _):
+        if not yes:
+            _ask(path)
+        journal.purge()
+    if cache is not None and cache.exists():
+        forget_all(cache)
+    say(console, f"{path} holds no contact data any more; what was spent is still there.")
+    if as_json:
+        print_json({"journal": str(path), "purged": True})
+    return ExitCode.DONE
+
+
+def _ask(path: Path) -> None:
+    if not sys.stdin.isatty():
+        raise CommandError(
+            "this removes results that were paid for and there is no terminal to ask at; pass --yes.",
+            ExitCode.USAGE,
+        )
+    if not typer.confirm(f"Remove all results from {path} for good? Export them first.", err=True):
+        raise CommandError("nothing was removed.", ExitCode.REFUSED)
+
+
+def _actor() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "somebody at the command line"

@@ -1,0 +1,204 @@
+"""The live view of a job: how far it is, what it costs, and what it waits for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from cleanlist_async.cli.job.terminal import Terminal
+from cleanlist_async.cli.terminal.progress import window_use
+from cleanlist_async.cli.terminal.render import plural, say
+from cleanlist_async.events.statistics import Statistics
+from cleanlist_async.job.engine import WaitsFor
+from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.status import JobStatus
+
+_SECONDS_BETWEEN_LINES: Final = 10.0
+_MINUTE_S: Final = 60.0
+_RATE_AFTER_S: Final = 5.0
+_OPEN: Final = (ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.FETCHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What there is to see at one moment; `pilot` is how many contacts are to be bought, if not all."""
+
+    status: JobStatus
+    statistics: Statistics
+    waits_for: WaitsFor | None
+    pilot: int | None = None
+
+    @property
+    def total(self) -> int:
+        """Contacts that need a result of their own."""
+        return self.status.contacts - self.status.duplicates if self.pilot is None else self.pilot
+
+    @property
+    def done(self) -> int:
+        """Contacts of these that have it."""
+        return self.status.settled if self.pilot is None else self.status.settled - self.status.invalid
+
+    @property
+    def open_workflows(self) -> int:
+        """Chunks that the server works on."""
+        return sum(self.status.chunks.get(state, 0) for state in _OPEN)
+
+    def credits(self) -> str:
+        """Say what was spent, and what else may be."""
+        status = self.status
+        parts = [f"{status.credits_spent:,.10g} credits spent", f"{status.credits_held:,.10g} held"]
+        if status.credits_at_risk:
+            parts.append(f"{status.credits_at_risk:,.10g} of them in doubt")
+        limit = f", of {status.max_credits:,.10g}" if status.max_credits is not None else ""
+        return ", ".join(parts) + limit
+
+    def requests(self, window_s: float) -> str:
+        """Say how much of the rate limit is used."""
+        used, limit = window_use(self.statistics)
+        window = "min" if window_s == _MINUTE_S else f"{window_s:g} s"
+        return f"{used}/{limit} requests per {window}" if limit else ""
+
+    def waiting(self) -> str:
+        """Say what it waits for."""
+        chunks = self.status.chunks
+        unknown = chunks.get(ChunkState.UNKNOWN, 0)
+        match self.waits_for:
+            case "workflows":
+                return f"waits for one of {plural(self.open_workflows, 'open workflow')}"
+            case "credits":
+                return "waits for credits that are held and may come back"
+            case "connection":
+                return "the last attempt failed; tries again"
+            case "evidence" if not self.open_workflows:
+                return f"waits for evidence on {plural(unknown, 'unknown chunk')}"
+            case _:
+                return self._at_work(chunks.get(ChunkState.PLANNED, 0) if self.pilot is None else 0)
+
+    def _at_work(self, planned: int) -> str:
+        if planned:
+            pace = "paced by the rate limit" if self.statistics.waiting else "submitting"
+            return f"{pace}; {plural(planned, 'chunk')} to go"
+        return f"waits for {plural(self.open_workflows, 'workflow')}" if self.open_workflows else ""
+
+
+class View(Protocol):
+    """Shows where a job stands."""
+
+    def show(self, scene: Scene) -> None:
+        """Show this."""
+        ...
+
+
+class Pace:
+    """How fast contacts are settled, from the first ones of this run on: those had workflows to wait for."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._at_start: int | None = None
+        self._first: tuple[float, int] | None = None
+
+    def rate(self, done: int) -> float | None:
+        """Return contacts per second; None while there is too little to tell."""
+        if self._at_start is None:
+            self._at_start = done
+        if self._first is None and done > self._at_start:
+            self._first = self._clock(), done
+        if self._first is None:
+            return None
+        since, before = self._first
+        elapsed_s, gained = self._clock() - since, done - before
+        return gained / elapsed_s if gained > 0 and elapsed_s >= _RATE_AFTER_S else None
+
+    def describe(self, scene: Scene) -> tuple[str, str]:
+        """Return the rate, and the time that is left, as text."""
+        rate = self.rate(scene.done)
+        if rate is None:
+            return "", ""
+        left_s = (scene.total - scene.done) / rate
+        return f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min", f"{_clock_time(left_s)} left"
+
+
+class Panel:
+    """Three lines of at most 80 columns that change in their place."""
+
+    def __init__(self, live: Live, window_s: float, terminal: Terminal) -> None:
+        self._live = live
+        self._window_s = window_s
+        self._terminal = terminal
+        self._pace = Pace()
+
+    def show(self, scene: Scene) -> None:
+        """Show this, as long as there is a terminal."""
+        if self._terminal.is_gone:
+            self._live.stop()
+        else:
+            self._live.update(self._lines(scene))
+
+    def _lines(self, scene: Scene) -> RenderableType:
+        rate, left = self._pace.describe(scene)
+        first = Table.grid(padding=(0, 2, 0, 0), expand=True)
+        first.add_column(ratio=1)
+        for _ in range(3):
+            first.add_column(no_wrap=True)
+        count = f"{scene.done:,}/{scene.total:,}"
+        first.add_row(ProgressBar(total=max(1, scene.total), completed=scene.done), count, rate, left)
+        last = " · ".join(part for part in (scene.requests(self._window_s), scene.waiting()) if part)
+        return Group(first, *(_line(text) for text in (scene.credits(), last)))
+
+
+class Lines:
+    """A plain line now and then, for logs."""
+
+    def __init__(
+        self, console: Console, window_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._window_s = window_s
+        self._clock = clock
+        self._pace = Pace(clock)
+        self._next_at = clock() + _SECONDS_BETWEEN_LINES
+
+    def show(self, scene: Scene) -> None:
+        """Show this, if the last line is old enough."""
+        rate, left = self._pace.describe(scene)
+        if self._clock() < self._next_at:
+            return
+        self._next_at = self._clock() + _SECONDS_BETWEEN_LINES
+        parts = (
+            f"{scene.done:,} of {scene.total:,} contacts",
+            scene.credits(),
+            rate,
+            left,
+            scene.requests(self._window_s),
+            scene.waiting(),
+        )
+        say(self._console, "; ".join(part for part in parts if part))
+
+
+@contextmanager
+def showing(console: Console, window_s: float, terminal: Terminal) -> Generator[View]:
+    """Show a job while the context lasts."""
+    if not console.is_terminal:
+        yield Lines(console, window_s)
+        return
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        yield Panel(live, window_s, terminal)
+
+
+def _line(text: str) -> Text:
+    return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _clock_time(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

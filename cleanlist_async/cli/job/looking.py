@@ -1,0 +1,167 @@
+"""The commands that only read a journal: status, unknown, report, export. No key, nothing sent."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from cleanlist_async.cli.enrich.inputs import TableOptions, check_output
+from cleanlist_async.cli.job.exporting import export as write_export
+from cleanlist_async.cli.job.show import (
+    cost_rows,
+    print_figures,
+    status_as_json,
+    status_figures,
+    unknown_as_json,
+)
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.output import number, print_json, print_table
+from cleanlist_async.cli.terminal.render import plural, say, show_command, show_figures
+from cleanlist_async.cli.terminal.render import status_figures as result_figures
+from cleanlist_async.errors import JSON
+from cleanlist_async.job.reader import JournalReader, reading
+from cleanlist_async.job.source import Source
+from cleanlist_async.job.status import Receipt
+from cleanlist_async.job.unknown import UnknownChunk
+from cleanlist_async.tables import ContactTable, EnrichedWriter
+
+_RECEIPT_COLUMNS: Final = (
+    "receipt_status",
+    "receipt_credits",
+    "receipt_rule",
+    "receipt_workflow_id",
+    "receipt_request_id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A journal to be read, and its input where that is needed."""
+
+    console: Console
+    journal: Path
+    as_json: bool = False
+    source: str | None = None
+    table: TableOptions | None = None
+    output: str | None = None
+    overwrite: bool = False
+
+    def status(self) -> ExitCode:
+        """Show where the job stands, also while it runs elsewhere."""
+        with reading(self.journal) as reader:
+            status, is_running = reader.status(), reader.is_running
+        if self.as_json:
+            print_json(status_as_json(status, is_running=is_running))
+        else:
+            print_figures(status_figures(status, is_running=is_running))
+        return ExitCode.DONE
+
+    def unknown(self) -> ExitCode:
+        """List the chunks of which nobody can say whether the server accepted them."""
+        with reading(self.journal) as reader:
+            found = reader.unknown()
+        if self.as_json:
+            print_json({"unknown": [unknown_as_json(chunk) for chunk in found]})
+        elif found:
+            self._print_unknown(found)
+        else:
+            say(self.console, "Nothing is unknown.")
+        return ExitCode.INCOMPLETE if found else ExitCode.DONE
+
+    def report(self) -> ExitCode:
+        """Show what the job cost, by the rule that says so; write a receipt for each row."""
+        table = self._open_table() if self.source is not None else None
+        if self.output is not None and table is None:
+            raise CommandError("receipts stand beside the rows of the input: name it too.", ExitCode.USAGE)
+        with reading(self.journal) as reader:
+            status, costs, is_running = reader.status(), reader.costs(), reader.is_running
+            if table is not None and self.output is not None:
+                self._write_receipts(reader, table, self.output)
+        rows = cost_rows(costs, status)
+        if self.as_json:
+            rules: list[JSON] = [{"rule": r, "contacts": n, "credits": c} for r, n, c, _ in rows]
+            print_json({**status_as_json(status, is_running=is_running), "rules": rules, "file": self.output})
+            return ExitCode.DONE
+        print_table(
+            ("rule", "contacts", "credits", ""),
+            [(rule, f"{count:,}", number(credits_), remark) for rule, count, credits_, remark in rows],
+            numbers=("contacts", "credits"),
+        )
+        say(self.console, f"{number(status.credits_spent)} credits were spent.")
+        if status.credits_held:
+            say(self.console, f"At most {number(status.credits_held)} more for what is not settled.")
+        return ExitCode.DONE
+
+    def export(self) -> ExitCode:
+        """Write every row of the input with what the job found for it."""
+        table, output = self._open_table(), self.output or ""
+        exported = write_export(self.journal, table, output, overwrite=self.overwrite)
+        show_figures(self.console, result_figures(exported.tally))
+        for note in exported.notes:
+            say(self.console, f"note: {note}")
+        say(self.console, f"Written: {output}")
+        if self.as_json:
+            counts = exported.tally.as_json()
+            print_json({**counts, "file": output})
+        return ExitCode.DONE if exported.tally.is_complete else ExitCode.INCOMPLETE
+
+    def _open_table(self) -> ContactTable:
+        table = (self.table or TableOptions()).open(self.source or "")
+        if self.output is not None:
+            check_output(self.output, table, overwrite=self.overwrite, kept=[self.journal])
+        return table
+
+    def _write_receipts(self, reader: JournalReader, table: ContactTable, output: str) -> None:
+        source = Source(table)
+        reader.check(source, sum(1 for _ in table.rows()))
+        writer = EnrichedWriter(output, table, _RECEIPT_COLUMNS, overwrite=self.overwrite)
+        try:
+            for receipt in reader.receipts(source):
+                writer.put(receipt.place, _receipt_cells(receipt))
+            writer.close()
+        except BaseException:
+            writer.discard()
+            raise
+        say(self.console, f"Written: {output}")
+
+    def _print_unknown(self, found: Iterable[UnknownChunk]) -> None:
+        rows = [
+            (
+                str(chunk.number),
+                f"{chunk.contacts:,}",
+                f"{chunk.first + 1:,} to {chunk.last + 1:,}",
+                number(chunk.credits_at_risk),
+                (chunk.since or "")[:16].replace("T", " "),
+                chunk.reason or "",
+            )
+            for chunk in found
+        ]
+        print_table(
+            ("chunk", "contacts", "of the input", "credits at risk", "since", "why"),
+            rows,
+            numbers=("chunk", "contacts", "credits at risk"),
+        )
+        say(
+            self.console,
+            f"{plural(len(rows), 'chunk')} may have been accepted, and paid. Look in the portal, or ask the"
+            " support with the time, then say what you found:",
+        )
+        for how in ("--accepted WORKFLOW_ID", "--absent --i-checked", "--resubmit", "--abandon"):
+            journal = shlex.quote(str(self.journal))
+            show_command(self.console, f"cleanlist-async job resolve {journal} {rows[0][0]} {how}")
+
+
+def _receipt_cells(receipt: Receipt) -> dict[str, str]:
+    values = (
+        receipt.status,
+        f"{receipt.credits:.10g}",
+        receipt.rule,
+        receipt.workflow_id or "",
+        receipt.request_id or "",
+    )
+    return dict(zip(_RECEIPT_COLUMNS, values, strict=True))

@@ -1,0 +1,341 @@
+"""The commands ``job start`` and ``job resume``: plan, ask, run, tell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import anyio
+from rich.console import Console
+
+from cleanlist_async import facts
+from cleanlist_async.cli.job.exporting import export
+from cleanlist_async.cli.job.listening import listening, parse_address
+from cleanlist_async.cli.job.live import Scene, View, showing
+from cleanlist_async.cli.job.order import JobOrder
+from cleanlist_async.cli.job.show import Overview, pilot_as_json, show_pilot, status_as_json, status_figures
+from cleanlist_async.cli.job.terminal import Terminal
+from cleanlist_async.cli.terminal.asking import agree_to_spend, fetch_balance, get_consent
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain
+from cleanlist_async.cli.terminal.output import number, print_json
+from cleanlist_async.cli.terminal.progress import warnings_shown
+from cleanlist_async.cli.terminal.render import plural, say, show_columns, show_command, show_figures
+from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.tally import error_as_json
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.errors import (
+    JSON,
+    BudgetExceededError,
+    CleanlistError,
+    InsufficientCreditsError,
+    JournalError,
+    UnknownOutcomeError,
+)
+from cleanlist_async.job.job import Job
+from cleanlist_async.job.journal.known_journals import Fence
+from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.pilot import Pilot
+from cleanlist_async.job.reader import discard_unsent, reading
+from cleanlist_async.job.status import JobStatus
+from cleanlist_async.tables import ContactTable, TableError
+
+T = TypeVar("T")
+
+_TICK_S: Final = 0.5
+_FINISHED: Final = ("complete", "complete_with_unknown")
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a run ended."""
+
+    status: JobStatus
+    stopped_by: Exception | None = None
+    stop: ExitCode = ExitCode.DONE
+    shortfall: float | None = None
+    """Credits that are missing, as the server says, or else at most for all that is left."""
+    pilot: Pilot | None = None
+    file_error: TableError | None = None
+    written: str | None = None
+    notes: list[str] = field(default_factory=list[str])
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.status.state in _FINISHED and self.stopped_by is None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with: what stopped it counts before what is missing."""
+        if self.stop:
+            return self.stop
+        if self.stopped_by is not None:
+            return code_for(self.stopped_by)
+        if self.file_error is not None:
+            return ExitCode.REFUSED
+        return ExitCode.DONE if self._is_whole else ExitCode.INCOMPLETE
+
+    @property
+    def _is_whole(self) -> bool:
+        lacks = self.status.results.get("failed") or self.status.chunks.get(ChunkState.REFUSED)
+        return self.status.state == "complete" and not lacks
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return it for ``--json``."""
+        stop: JSON = error_as_json(self.stopped_by or self.file_error)
+        if self.stop and stop is None:
+            stop = {"type": self.stop.name, "message": "stopped by a signal", "request_id": None}
+        pilot = pilot_as_json(self.pilot) if self.pilot else None
+        return {
+            **status_as_json(self.status, is_running=False),
+            "shortfall_credits": self.shortfall,
+            "pilot": pilot,
+            "file": self.written,
+            "stopped_by": stop,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a job at the command line; `is_new` says whether it has a journal of its own."""
+
+    order: JobOrder
+    console: Console
+    terminal: Terminal
+    is_new: bool
+
+    def carry_out(self) -> ExitCode:
+        """Plan, ask, run, tell."""
+        table = self.order.check()
+        show_columns(self.console, table)
+        with self._tidied_up():
+            overview = self._call(table, _overview)
+            balance = fetch_balance(self.order.connection.open, self.console, must_connect=True)
+            overview.show(self.console, table, balance)
+            bought = self._buy_pilot(table, overview) if self.order.pilot is not None else None
+            if isinstance(bought, Ending):
+                return self._tell(bought)
+            if not overview.was_sent:
+                get_consent(overview.plan, self.order.consent)
+        ending = self._watch(table, self._run)
+        ending.pilot = bought
+        if ending.is_finished and self.order.output is not None:
+            self._export(table, ending, self.order.output)
+        return self._tell(ending)
+
+    @contextmanager
+    def _tidied_up(self) -> Generator[None]:
+        """Leave no new journal behind when it comes to nothing: no contacts, no connection, nobody's yes."""
+        try:
+            yield
+        except BaseException:
+            if self.is_new and self.order.journal.exists():
+                with suppress(CleanlistError):
+                    discard_unsent(self.order.journal)
+            raise
+
+    def _call(self, table: ContactTable, do: Callable[[AsyncCleanlist, Job], Awaitable[T]]) -> T:
+        """Open the client and the job, do one thing with it, and close both."""
+
+        async def call() -> T:
+            client = self.order.connection.open(self.order.receiver())
+            async with client, await self.order.open(client, table) as job:
+                return await do(client, job)
+
+        return anyio.run(call)
+
+    def _buy_pilot(self, table: ContactTable, overview: Overview) -> Pilot | Ending:
+        worst = facts.WORST_CASE_CREDITS.get(self.order.enrichment_type)
+        if worst is None:
+            kind = self.order.enrichment_type
+            raise CommandError(f"nothing bounds what a pilot of {kind} costs.", ExitCode.USAGE)
+        size = min(self.order.pilot or 0, overview.plan.unique)
+        agree_to_spend(f"A pilot of {plural(size, 'contact')}", float(size * worst), self.order.consent)
+        bought = self._watch(table, self._pilot)
+        if isinstance(bought, Pilot):
+            show_pilot(self.console, bought)
+        return bought
+
+    # -- running -------------------------------------------------------------------------------
+
+    def _watch(
+        self, table: ContactTable, do: Callable[[AsyncCleanlist, Job, StopSignals], Awaitable[T]]
+    ) -> T:
+        """Do what spends, so that a signal stops it cleanly."""
+
+        def tell() -> None:
+            say(self.console, "Stopping: what is on its way may be paid for, so its answer is waited for.")
+
+        with StopSignals(tell) as signals:
+            return self._call(table, lambda client, job: do(client, job, signals))
+
+    async def _pilot(self, client: AsyncCleanlist, job: Job, signals: StopSignals) -> Pilot | Ending:
+        bought: list[Pilot] = []
+        size = self.order.pilot or 0
+
+        async def buy() -> None:
+            bought.append(await job.pilot(size))
+
+        error = await self._with_view(client, job, signals, buy, min(size, job.plan().unique))
+        return bought[0] if bought else Ending(job.status(), error, _code(signals))
+
+    async def _run(self, client: AsyncCleanlist, job: Job, signals: StopSignals) -> Ending:
+        async def run() -> None:
+            (await job.run()).raise_for_error()
+
+        error = await self._with_view(client, job, signals, run)
+        ending = Ending(job.status(), error, _code(signals))
+        if isinstance(error, InsufficientCreditsError):
+            ending.shortfall = error.shortfall_credits or await _shortfall(client, job)
+        return ending
+
+    async def _with_view(
+        self,
+        client: AsyncCleanlist,
+        job: Job,
+        signals: StopSignals,
+        work: Callable[[], Awaitable[None]],
+        pilot: int | None = None,
+    ) -> CleanlistError | None:
+        """Work with a live view, until it is done, an error, or a signal. Returns the error."""
+        error: CleanlistError | None = None
+        failure: Exception | None = None
+        scope = anyio.CancelScope()
+        window_s = self.order.connection.limits.window_s
+        watch = _Watch(client, job, pilot)
+        address = parse_address(self.order.listen) if self.order.listen else None
+        with showing(self.console, window_s, self.terminal) as view, signals.stopping(scope), scope:
+            async with listening(client.webhooks, address), anyio.create_task_group() as group:
+                group.start_soon(watch.follow, view)
+                try:
+                    await work()
+                except CleanlistError as problem:
+                    error = problem
+                except Exception as problem:  # noqa: BLE001 - raised below, out of the group
+                    failure = problem
+                group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return error
+
+    # -- telling -------------------------------------------------------------------------------
+
+    def _export(self, table: ContactTable, ending: Ending, output: str) -> None:
+        try:
+            exported = export(self.order.journal, table, output, overwrite=self.order.overwrite)
+        except TableError as error:
+            ending.file_error = error
+        else:
+            ending.written, ending.notes = output, exported.notes
+
+    def _tell(self, ending: Ending) -> ExitCode:
+        show_figures(self.console, status_figures(ending.status, is_running=False))
+        for note in ending.notes:
+            say(self.console, f"note: {note}")
+        if ending.written is not None:
+            say(self.console, f"Written: {ending.written}")
+        for error in (ending.stopped_by, ending.file_error):
+            if error is not None:
+                complain(error)
+        self._tell_how_to_go_on(ending)
+        if self.order.as_json:
+            print_json(ending.as_json())
+        return ending.exit_code
+
+    def _tell_how_to_go_on(self, ending: Ending) -> None:
+        status, command = ending.status, self.order.resume_command(is_written=ending.written is not None)
+        if ending.is_finished:
+            self._tell_what_is_open(status, command)
+            return
+        match ending.stopped_by:
+            case InsufficientCreditsError():
+                amount = f"; {number(ending.shortfall)} credits are missing" if ending.shortfall else ""
+                say(self.console, f"Out of credits{amount}. Top up, then resume it:")
+            case BudgetExceededError():
+                command += " --max-credits N"
+                say(self.console, "Resume it with a higher limit:")
+            case UnknownOutcomeError() if status.chunks.get(ChunkState.UNKNOWN):
+                self._tell_what_is_open(status, command)
+                return
+            case _:
+                say(self.console, "All that was sent is in the journal. Resume it:")
+        show_command(self.console, command)
+
+    def _tell_what_is_open(self, status: JobStatus, command: str) -> None:
+        unknown = status.chunks.get(ChunkState.UNKNOWN, 0)
+        if unknown:
+            are = "is" if unknown == 1 else "are"
+            say(
+                self.console,
+                f"{plural(unknown, 'chunk')} {are} unknown: perhaps accepted, perhaps paid. Decide:",
+            )
+            show_command(
+                self.console, shlex.join(["cleanlist-async", "job", "unknown", str(self.order.journal)])
+            )
+        if unknown or status.state == "complete_with_unknown" or status.chunks.get(ChunkState.REFUSED):
+            say(self.console, "Then resume it:" if unknown else "Ask for the rest:")
+            show_command(self.console, command)
+        elif self.order.output is None:
+            say(self.console, "Write the results beside the input:")
+            show_command(self.console, self.order.export_command())
+
+
+class _Watch:
+    """Shows where a job stands, twice a second."""
+
+    def __init__(self, client: AsyncCleanlist, job: Job, pilot: int | None) -> None:
+        self._client = client
+        self._job = job
+        self._pilot = pilot
+        self._latest = job.status()
+        job.on_progress = self._note
+
+    async def follow(self, view: View) -> None:
+        while True:
+            view.show(Scene(self._latest, self._client.statistics(), self._job.waits_for, self._pilot))
+            await anyio.sleep(_TICK_S)
+
+    def _note(self, status: JobStatus) -> None:
+        self._latest = status
+
+
+def start(console: Console, order: JobOrder) -> ExitCode:
+    """Begin a job with a new journal. A journal of which nothing was sent is planned anew."""
+    Fence(order.journal, adopt=order.adopt).check_place()
+    if order.journal.exists() and not discard_unsent(order.journal):
+        raise JournalError(
+            f"{order.journal} is the journal of a job that has begun.",
+            fix=f"Go on with it: {order.resume_command()}",
+        )
+    with Terminal() as terminal, warnings_shown(console):
+        return Run(order, console, terminal, is_new=True).carry_out()
+
+
+def resume(console: Console, order: JobOrder) -> ExitCode:
+    """Go on with a job as it was begun."""
+    Fence(order.journal, adopt=order.adopt).check_place()
+    with reading(order.journal) as reader:
+        begun = order.as_begun(reader.header)
+    with Terminal() as terminal, warnings_shown(console):
+        return Run(begun, console, terminal, is_new=False).carry_out()
+
+
+async def _overview(_client: AsyncCleanlist, job: Job) -> Overview:
+    return Overview(job.plan(), job.requests, job.submit_mode, job.promise, job.lists_to_create, job.was_sent)
+
+
+def _code(signals: StopSignals) -> ExitCode:
+    return signals.exit_code if signals.received else ExitCode.DONE
+
+
+async def _shortfall(client: AsyncCleanlist, job: Job) -> float | None:
+    """Return what is missing for all that is left, at its worst case; None where that cannot be told."""
+    needed = job.credits_to_go
+    try:
+        balance = (await client.public.credits_balance()).credits
+    except CleanlistError:
+        return None
+    return None if needed is None or balance is None else max(0.0, needed - balance)

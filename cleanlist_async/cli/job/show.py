@@ -1,0 +1,213 @@
+"""What a job looks like: its plan, its pilot, where it stands. For people, and for ``--json``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from cleanlist_async.cli.terminal.output import number, print_grid
+from cleanlist_async.cli.terminal.render import Figures, credits_range, duration, plural, say, show_figures
+from cleanlist_async.enrich.plan import Plan
+from cleanlist_async.errors import JSON
+from cleanlist_async.job.journal.records import SubmitMode
+from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.pilot import Pilot
+from cleanlist_async.job.reader import RuleTotal
+from cleanlist_async.job.status import JobStatus
+from cleanlist_async.job.unknown import UnknownChunk
+from cleanlist_async.tables import ContactTable
+
+_FEW: Final = 5
+_RESULTS: Final = {
+    "found": "",
+    "not_found": "",
+    "invalid": "refused by the server by name",
+    "pending": "submitted, not certain yet; asked for again on resume",
+    "failed": "the server ended their workflow, which costs nothing",
+}
+_CHUNKS: Final[Mapping[ChunkState, tuple[str, str]]] = {
+    ChunkState.PLANNED: ("to send", "not sent yet"),
+    ChunkState.SENDING: ("being sent", ""),
+    ChunkState.ACCEPTED: ("open", "the server works on them"),
+    ChunkState.FETCHING: ("finished", "their results are being read"),
+    ChunkState.UNKNOWN: ("unknown", "perhaps accepted: see job unknown"),
+    ChunkState.REFUSED: ("refused", "by the server; tried once more on resume"),
+    ChunkState.REMOTE_EXPIRED: ("expired", "the server knows their workflow no more"),
+    ChunkState.ABANDONED: ("abandoned", "given up by decision"),
+}
+_RULES: Final = {
+    "charged": "as the server says",
+    "price list": "by the price list",
+    "cache": "bought before",
+    "none": "nothing found, or nothing bought",
+    "duplicate": "bought with an earlier contact",
+    "invalid": "never sent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What a job is going to do."""
+
+    plan: Plan
+    requests: int
+    submit_mode: SubmitMode
+    promise: str
+    lists_to_create: int
+    was_sent: bool
+
+    def show(self, console: Console, table: ContactTable, balance: float | None) -> None:
+        """Show it, before anything is spent."""
+        plan = self.plan
+        figures = [("contacts", f"{plan.contacts:,}", "")]
+        if plan.duplicates:
+            figures.append(("duplicates", f"{plan.duplicates:,}", "bought once"))
+        if plan.invalid:
+            figures.append(("invalid", f"{plan.invalid:,}", "kept back"))
+        figures += [
+            ("requests", f"{self.requests:,}", f"{plural(plan.chunks, 'chunk')} of at most 250 contacts"),
+            ("time", duration(plan.minutes * 60), "by the rate limit, plus that of the last workflow"),
+            ("credits", credits_range(plan), f'enrichment type "{plan.enrichment_type}"'),
+        ]
+        if balance is not None:
+            lacks = plan.credits_max is not None and balance < plan.credits_max
+            figures.append(("balance", number(balance), "does not cover the worst case" if lacks else ""))
+        if self.lists_to_create:
+            figures.append(("lists", f"{self.lists_to_create:,}", "to be created in your workspace"))
+        show_figures(console, figures)
+        self._show_invalid(console, table)
+        say(console, f'Submit mode "{self.submit_mode}": {self.promise}.')
+
+    def _show_invalid(self, console: Console, table: ContactTable) -> None:
+        few = dict(islice(self.plan.invalid_contacts, _FEW))
+        rows = (row for row in table.rows() if row.index in few) if few else iter(())
+        for row in islice(rows, len(few)):
+            say(console, f"  row {row.number}: {few[row.index]}")
+        if self.plan.invalid > _FEW:
+            say(console, f"  and {self.plan.invalid - _FEW:,} more: cleanlist-async validate lists them")
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return it for ``--json``."""
+        plan = asdict(self.plan)
+        kept = {name: value for name, value in plan.items() if not name.endswith("_contacts")}
+        return {**kept, "credits_min": 0, "requests": self.requests, "lists_to_create": self.lists_to_create}
+
+
+def show_pilot(console: Console, pilot: Pilot) -> None:
+    """Show what a sample tells of the whole."""
+    low, high = pilot.hit_rate_interval
+    cheap, dear = pilot.credits_per_contact_interval
+    least, most = pilot.expected_credits
+    show_figures(
+        console,
+        [
+            ("pilot", f"{pilot.contacts:,}", f"contacts, for {number(pilot.credits)} credits"),
+            ("hit rate", f"{pilot.hit_rate:.0%}", f"{low:.0%} to {high:.0%} of all, with 95 % confidence"),
+            ("price", f"{pilot.credits_per_contact:.2f}", f"credits each; {cheap:.2f} to {dear:.2f}"),
+            ("all of them", f"{least:,.0f} to {most:,.0f}", "credits at that price, with the pilot"),
+        ],
+    )
+
+
+def pilot_as_json(pilot: Pilot) -> dict[str, JSON]:
+    """Return a pilot for ``--json``; what a sample of one cannot tell is null."""
+    return {name: _finite(value) for name, value in asdict(pilot).items()}
+
+
+def status_figures(status: JobStatus, *, is_running: bool) -> Figures:
+    """Return where a job stands."""
+    figures = [("state", "", _state(status, is_running=is_running))]
+    if status.duplicates:
+        figures.append(
+            ("contacts", f"{status.contacts:,}", f"{plural(status.duplicates, 'duplicate')} of them")
+        )
+    else:
+        figures.append(("contacts", f"{status.contacts:,}", ""))
+    figures += list(_results(status))
+    figures += list(_chunks(status))
+    return [*figures, *credit_figures(status)]
+
+
+def print_figures(figures: Figures) -> None:
+    """Print numbers as the data that a command is asked for."""
+    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column()
+    grid.add_column(justify="right")
+    grid.add_column(style="dim", overflow="fold")
+    for figure in figures:
+        grid.add_row(*figure)
+    print_grid(grid)
+
+
+def credit_figures(status: JobStatus) -> Figures:
+    """Return what a job has cost, and may."""
+    figures = [("credits", number(status.credits_spent), "spent, as the server says, or by the price list")]
+    if status.credits_held:
+        figures.append(("held", number(status.credits_held), "credits at most, for what is not settled"))
+    if status.credits_at_risk:
+        figures.append(("in doubt", number(status.credits_at_risk), "of these, for what is unknown"))
+    if status.max_credits is not None:
+        figures.append(("max credits", number(status.max_credits), ""))
+    if status.shortfall_credits:
+        figures.append(("missing", number(status.shortfall_credits), "credits, as the server says"))
+    return figures
+
+
+def state_of(status: JobStatus, *, is_running: bool) -> str:
+    """Return the state of a job, which is ``stopped`` if it has something to do and no process does it."""
+    if is_running:
+        return "running"
+    return "stopped" if status.state == "running" else status.state
+
+
+def status_as_json(status: JobStatus, *, is_running: bool) -> dict[str, JSON]:
+    """Return where a job stands for ``--json``."""
+    kept = {name: getattr(status, name) for name in JobStatus.__dataclass_fields__}
+    counts = {name: {str(key): count for key, count in kept[name].items()} for name in ("chunks", "results")}
+    state = state_of(status, is_running=is_running)
+    return {**kept, **counts, "state": state, "settled": status.settled}
+
+
+def unknown_as_json(chunk: UnknownChunk) -> dict[str, JSON]:
+    """Return an unknown chunk for ``--json``."""
+    return asdict(chunk)
+
+
+def cost_rows(costs: Sequence[RuleTotal], status: JobStatus) -> list[tuple[str, int, float, str]]:
+    """Return (rule, contacts, credits, what the rule means)."""
+    totals = [(total.rule, total.results, total.credits) for total in costs]
+    aside = (("duplicate", status.duplicates, 0.0), ("invalid", status.invalid, 0.0))
+    return [(*total, _RULES.get(total[0], "")) for total in (*totals, *aside) if total[1]]
+
+
+def _finite(value: float | tuple[float, float]) -> JSON:
+    if isinstance(value, tuple):
+        return [_finite(end) for end in value]
+    return value if math.isfinite(value) else None
+
+
+def _state(status: JobStatus, *, is_running: bool) -> str:
+    state = state_of(status, is_running=is_running)
+    remark = {"stopped": "resume it with job resume", "paused": status.paused_by}.get(state)
+    return state.replace("_", " ") + (f": {remark}" if remark else "")
+
+
+def _results(status: JobStatus) -> Iterator[tuple[str, str, str]]:
+    counts: dict[str, int] = {str(name): count for name, count in status.results.items()}
+    for name, remark in _RESULTS.items():
+        if counts.get(name) or name == "found":
+            yield name.replace("_", " "), f"{counts.get(name, 0):,}", remark
+    if status.invalid:
+        yield "kept back", f"{status.invalid:,}", "invalid, never sent"
+
+
+def _chunks(status: JobStatus) -> Iterator[tuple[str, str, str]]:
+    for state, (name, remark) in _CHUNKS.items():
+        if count := status.chunks.get(state, 0):
+            yield name, f"{count:,}", f"{'chunk' if count == 1 else 'chunks'}{': ' if remark else ''}{remark}"

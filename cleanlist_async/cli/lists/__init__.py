@@ -1,0 +1,1 @@
+"""The commands `lists` and `list`."""

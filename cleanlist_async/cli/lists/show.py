@@ -1,0 +1,131 @@
+"""The commands that show, create and delete lists."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterable
+from typing import TypeVar
+
+import typer
+from rich.console import Console
+
+from cleanlist_async.api.models.lead_lists import Lead, LeadList
+from cleanlist_async.cli.terminal.connection import Connection
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.output import as_json as dumped
+from cleanlist_async.cli.terminal.output import moment, number, print_fields, print_json, print_table
+from cleanlist_async.cli.terminal.render import clean, plural, say
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.facts import MAX_LEADS_PER_PAGE
+
+T = TypeVar("T")
+
+
+def show_all(console: Console, connection: Connection, limit: int, *, as_json: bool) -> None:
+    """Show the lists there are."""
+    found = connection.ask(console, lambda client: _first(client.lead_lists.list_lists(), limit))
+    if as_json:
+        print_json({"lists": [dict(dumped(one)) for one in found]})
+        return
+    print_table(
+        ("id", "name", "leads", "visibility", "owner", "created"),
+        [
+            (
+                one.list_id,
+                one.name,
+                number(one.lead_count),
+                one.visibility or "",
+                one.owner_name or "",
+                moment(one.created_at),
+            )
+            for one in found
+        ],
+        numbers=("leads",),
+    )
+    say(console, f"{plural(len(found), 'list')}.")
+
+
+def show(console: Console, connection: Connection, list_id: str, limit: int, *, as_json: bool) -> None:
+    """Show one list and its first leads."""
+
+    async def ask(client: AsyncCleanlist) -> tuple[LeadList, list[Lead]]:
+        one = await client.lead_lists.get_list(list_id)
+        page = min(limit or MAX_LEADS_PER_PAGE, MAX_LEADS_PER_PAGE)
+        return one, await _first(client.lead_lists.list_leads_in_list(list_id, limit=page), limit)
+
+    one, leads = connection.ask(console, ask)
+    if as_json:
+        print_json({"list": dumped(one), "leads": [dict(lead.raw) for lead in leads]})
+        return
+    print_fields(_fields(one))
+    if leads:
+        print()  # noqa: T201 - between two tables
+        print_table(
+            ("id", "name", "e-mail", "phone", "title", "company"), [_lead_cells(lead) for lead in leads]
+        )
+    if len(leads) < one.lead_count:
+        say(console, f"{len(leads):,} of {plural(one.lead_count, 'lead')}; --limit shows more.")
+
+
+def create(
+    console: Console, connection: Connection, name: str, description: str | None, *, as_json: bool
+) -> None:
+    """Create a list, and print its id."""
+    made = connection.ask(
+        console, lambda client: client.lead_lists.create_list(name, description=description)
+    )
+    if as_json:
+        print_json(dumped(made))
+        return
+    print(clean(made.list_id))  # noqa: T201 - this is the data
+    what = "There was a list of yours of that name" if made.reused else "Created"
+    say(console, f"{what}: {clean(made.name)}.")
+
+
+def delete(console: Console, connection: Connection, list_id: str, *, yes: bool, as_json: bool) -> None:
+    """Delete a list, if somebody says yes. Raises CommandError if not."""
+    if not yes:
+        _ask_to_delete(connection.ask(console, lambda client: client.lead_lists.get_list(list_id)))
+    gone = connection.ask(console, lambda client: client.lead_lists.delete_list(list_id))
+    if as_json:
+        print_json(dumped(gone))
+    if not gone.deleted:
+        raise CommandError("the server did not say that the list is deleted.", ExitCode.API)
+    say(console, "Deleted; its leads live on.")
+
+
+def _ask_to_delete(one: LeadList) -> None:
+    if not sys.stdin.isatty():
+        raise CommandError(
+            "this deletes a list for good and there is no terminal to ask at; pass --yes.", ExitCode.USAGE
+        )
+    question = f'Delete the list "{clean(one.name)}" of {plural(one.lead_count, "lead")} for good?'
+    if not typer.confirm(question, err=True):
+        raise CommandError("nothing was deleted.", ExitCode.REFUSED)
+
+
+def _fields(one: LeadList) -> list[tuple[str, str]]:
+    return [
+        ("id", one.list_id),
+        ("name", one.name),
+        ("description", one.description or ""),
+        ("leads", number(one.lead_count)),
+        ("enriched", number(one.enriched_count)),
+        ("folder", one.folder_id or ""),
+        ("created", moment(one.created_at)),
+    ]
+
+
+def _lead_cells(lead: Lead) -> tuple[str, ...]:
+    name = lead.full_name or " ".join(filter(None, (lead.first_name, lead.last_name)))
+    return (lead.lead_id, name, lead.email or "", lead.phone or "", lead.title or "", lead.company or "")
+
+
+async def _first(items: AsyncIterable[T], limit: int) -> list[T]:
+    """Return the first *limit* items; all for 0."""
+    found: list[T] = []
+    async for item in items:
+        found.append(item)
+        if len(found) == limit:
+            break
+    return found

@@ -1,0 +1,99 @@
+"""Before anything is spent: the plan, the balance, and somebody's yes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+import typer
+from rich.console import Console
+
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for
+from cleanlist_async.cli.terminal.render import credits_range, say
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.enrich.plan import Plan
+from cleanlist_async.errors import (
+    AuthenticationError,
+    BudgetExceededError,
+    CleanlistError,
+    PermissionDeniedError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What was said beforehand about spending."""
+
+    yes: bool = False
+    max_credits: float | None = None
+
+
+def fetch_balance(
+    connect: Callable[[], AsyncCleanlist], console: Console, *, must_connect: bool
+) -> float | None:
+    """Return the credits left, or None with a note where they cannot be had.
+
+    Raises what shows that a run would fail too: a bad key, and no connection if that is needed.
+    """
+
+    async def ask() -> float | None:
+        async with connect() as client:
+            return (await client.public.credits_balance()).credits
+
+    try:
+        return anyio.run(ask)
+    except (AuthenticationError, PermissionDeniedError):
+        raise
+    except CleanlistError as error:
+        if must_connect and code_for(error) in {ExitCode.CONNECTION, ExitCode.USAGE}:
+            raise
+        say(console, f"note: the balance is not known: {error}")
+        return None
+
+
+def get_consent(plan: Plan, consent: Consent) -> None:
+    """Return if spending was or is agreed to. Raises CommandError if not."""
+    if consent.yes or plan.credits_max == 0:
+        return
+    if not sys.stdin.isatty():
+        if consent.max_credits is None:
+            raise CommandError(
+                f"this may spend {credits_range(plan)} credits and there is no terminal to ask at;"
+                " pass --yes, or --max-credits with a limit.",
+                ExitCode.USAGE,
+            )
+        return
+    if not typer.confirm(f"Spend up to {_worst_case(plan, consent.max_credits)}?", err=True):
+        raise CommandError("not started; nothing was sent.", ExitCode.REFUSED)
+
+
+def _worst_case(plan: Plan, max_credits: float | None) -> str:
+    bounds = [bound for bound in (plan.credits_max, max_credits) if bound is not None]
+    return f"{min(bounds):,.10g} credits" if bounds else "any number of credits"
+
+
+def agree_to_spend(what: str, price: float, consent: Consent) -> None:
+    """Return if *what* may be bought at up to *price* credits, asking where nobody said so before.
+
+    Raises BudgetExceededError when `max_credits` is lower, CommandError without a yes. Nothing was sent then.
+    """
+    limit = consent.max_credits
+    if limit is not None and not price <= limit:
+        error = BudgetExceededError(
+            f"{what} can cost {price:,.10g} credits, and --max-credits is {limit:,.10g}.",
+            fix="Nothing was sent.",
+        )
+        error.max_credits, error.committed_credits = limit, 0
+        raise error
+    if consent.yes or limit is not None or price == 0:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError(
+            f"{what} can cost {price:,.10g} credits and there is no terminal to ask at;"
+            " pass --yes, or --max-credits with a limit.",
+            ExitCode.USAGE,
+        )
+    if not typer.confirm(f"{what} can cost {price:,.10g} credits. Go on?", err=True):
+        raise CommandError("nothing was sent.", ExitCode.REFUSED)

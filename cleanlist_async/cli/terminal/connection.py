@@ -1,0 +1,76 @@
+"""Which server a command talks to, and one conversation with it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from rich.console import Console
+
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.limits_file import limiter_of
+from cleanlist_async.cli.terminal.progress import warnings_shown
+from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL, MAX_RETRIES
+from cleanlist_async.http.transport import is_loopback
+from cleanlist_async.ratelimit import RateLimiter, RateLimits
+
+if TYPE_CHECKING:
+    from cleanlist_async.webhooks.receiver import WebhookReceiver
+
+T = TypeVar("T")
+
+_STOPPED = "stopped; whatever was being asked for may have been done."
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Which server, under which limits. The key comes from the environment."""
+
+    base_url: str | None = None
+    window_s: float | None = None
+    max_retries: int = MAX_RETRIES
+
+    @property
+    def limits(self) -> RateLimits:
+        """The limits to keep to."""
+        return RateLimits() if self.window_s is None else RateLimits(window_s=self.window_s)
+
+    def open(self, webhooks: WebhookReceiver | None = None) -> AsyncCleanlist:
+        """Return a client. Raises ConfigurationError, for instance where there is no key."""
+        limiter = self.limiter()
+        return AsyncCleanlist(
+            base_url=self.base_url,
+            rate_limits=None if limiter else self.limits,
+            limiter=limiter,
+            max_retries=self.max_retries,
+            webhooks=webhooks,
+        )
+
+    def limiter(self) -> RateLimiter | None:
+        """Return the limiter that runs on this machine share; None where each keeps the limits alone."""
+        base_url = self.base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+        return limiter_of(self.limits, on_loopback=is_loopback(base_url))
+
+    def as_typed(self) -> str:
+        """Return the options as they would be typed again, with a blank before each."""
+        parts = ["--base-url", self.base_url] if self.base_url else []
+        parts += ["--window-s", f"{self.window_s:g}"] if self.window_s else []
+        return "".join(f" {shlex.quote(part)}" for part in parts)
+
+    def ask(self, console: Console, question: Callable[[AsyncCleanlist], Awaitable[T]]) -> T:
+        """Open a client, ask, and close it. Raises CommandError at Ctrl-C."""
+
+        async def ask() -> T:
+            async with self.open() as client:
+                return await question(client)
+
+        with warnings_shown(console):
+            try:
+                return anyio.run(ask)
+            except KeyboardInterrupt:
+                raise CommandError(_STOPPED, ExitCode.INTERRUPTED) from None

@@ -1,0 +1,104 @@
+"""How a command ends: its exit code, and one line on standard error when something is wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final
+
+from cleanlist_async.errors import (
+    APIConnectionError,
+    BudgetExceededError,
+    CleanlistError,
+    ConfigurationError,
+    DeadlineExceededError,
+    JournalError,
+    UnknownOutcomeError,
+    WaitTimeoutError,
+    WorkflowFailedError,
+)
+from cleanlist_async.redact import scrub
+from cleanlist_async.tables.errors import TableError, on_one_line
+
+DEBUG_FLAG: Final = "--debug"
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code means."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    API = 4
+    CONNECTION = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+MEANINGS: Final = {
+    ExitCode.DONE: "all done",
+    ExitCode.REFUSED: "the input has problems, a check failed, or the output cannot be written",
+    ExitCode.USAGE: "wrong usage or configuration: no key, or nobody there to say yes",
+    ExitCode.INCOMPLETE: "finished, but some contacts are pending, unknown or were not sent",
+    ExitCode.API: "the API refused: bad key, no credits, not in the plan",
+    ExitCode.CONNECTION: "no connection, or no answer in time",
+    ExitCode.INTERRUPTED: "stopped by Ctrl-C (143: by SIGTERM)",
+}
+
+_CODES: Final[Sequence[tuple[type[BaseException], ExitCode]]] = (
+    (TableError, ExitCode.REFUSED),
+    (ConfigurationError, ExitCode.USAGE),
+    (JournalError, ExitCode.REFUSED),
+    (APIConnectionError, ExitCode.CONNECTION),
+    (BudgetExceededError, ExitCode.INCOMPLETE),
+    (DeadlineExceededError, ExitCode.INCOMPLETE),
+    (UnknownOutcomeError, ExitCode.INCOMPLETE),
+    (WaitTimeoutError, ExitCode.INCOMPLETE),
+    (WorkflowFailedError, ExitCode.INCOMPLETE),
+    (CleanlistError, ExitCode.API),
+)
+"""Of an error that is several of these the first counts."""
+
+
+class CommandError(Exception):
+    """A command cannot go on; `code` is what it exits with."""
+
+    def __init__(self, message: str, code: ExitCode) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def code_for(error: BaseException) -> ExitCode:
+    """Return the exit code of an error that ended a command."""
+    if isinstance(error, CommandError):
+        return error.code
+    return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.REFUSED)
+
+
+def complain(message: object) -> None:
+    """Print the one line that says what is wrong."""
+    print("error:", on_one_line(scrub(str(message))), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def tell(error: BaseException) -> int:
+    """Say in one line what ended the command, and return its exit code."""
+    usage_code, words = getattr(error, "exit_code", None), getattr(error, "format_message", None)
+    if isinstance(usage_code, int) and callable(words):
+        complain(f"{words()} See cleanlist-async --help.")
+        return usage_code
+    if type(error).__name__ == "Abort" or isinstance(error, KeyboardInterrupt):
+        complain("stopped; nothing was sent.")
+        return ExitCode.INTERRUPTED
+    if isinstance(error, CommandError | CleanlistError | TableError):
+        complain(error)
+    else:
+        complain(f"{_plain(error)}; {DEBUG_FLAG} before the command shows where.")
+    return code_for(error)
+
+
+def _plain(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"unexpected {type(error).__name__}: {error}"

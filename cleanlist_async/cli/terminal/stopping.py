@@ -1,0 +1,66 @@
+"""Ctrl-C and SIGTERM as a wish to stop, not as an exception in the middle of something."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, Self
+
+import anyio
+
+from cleanlist_async.cli.terminal.exits import ExitCode
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopSignals:
+    """Takes the signals over while it is entered, and remembers the first.
+
+    *tell* is called at each of them, so that nobody thinks that nothing happens.
+    """
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self.received: signal.Signals | None = None
+        self._tell = tell
+        self._wake: Callable[[], object] | None = None
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    @contextmanager
+    def stopping(self, scope: anyio.CancelScope) -> Generator[None]:
+        """Cancel *scope* at a signal, also at one that came before."""
+        loop = asyncio.get_running_loop()
+        self._wake = lambda: loop.call_soon_threadsafe(scope.cancel)
+        if self.received:
+            scope.cancel()
+        try:
+            yield
+        finally:
+            self._wake = None
+
+    @property
+    def name(self) -> str:
+        """What stopped us, in the words of a user."""
+        return "SIGTERM" if self.received is signal.SIGTERM else "Ctrl-C"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code for having been stopped."""
+        return ExitCode.TERMINATED if self.received is signal.SIGTERM else ExitCode.INTERRUPTED
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.received = self.received or signal.Signals(number)
+        if self._wake:
+            self._wake()
+        self._tell()

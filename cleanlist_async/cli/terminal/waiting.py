@@ -1,0 +1,86 @@
+"""Waiting for something that was bought: with progress, and so that a stop loses nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Generic, TypeAlias, TypeVar
+
+import anyio
+from rich.console import Console
+
+from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain
+from cleanlist_async.cli.terminal.render import say
+from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.tally import error_as_json
+from cleanlist_async.errors import JSON, CleanlistError
+
+S = TypeVar("S")
+
+Show: TypeAlias = Callable[[str], None]
+
+_SECONDS_BETWEEN_LINES: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waited(Generic[S]):
+    """The last answer, or what ended the wait before it: an error, or somebody who stopped it."""
+
+    answer: S | None = None
+    stopped_by: CleanlistError | None = None
+    stop: ExitCode = ExitCode.DONE
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        return self.stop if self.stopped_by is None else code_for(self.stopped_by)
+
+    def tell(self, console: Console, how_to_go_on: str) -> None:
+        """Say what ended the wait, and how to come back."""
+        if self.stopped_by is not None:
+            complain(self.stopped_by)
+        if self.stop or self.stopped_by is not None:
+            say(console, how_to_go_on)
+
+    def as_json(self) -> JSON:
+        """Return what ended the wait for ``--json``."""
+        if self.stop:
+            return {"type": self.stop.name, "message": "stopped by a signal", "request_id": None}
+        return error_as_json(self.stopped_by)
+
+
+async def wait_for(
+    console: Console,
+    signals: StopSignals,
+    ask: Callable[[Callable[[S], None]], Awaitable[S]],
+    describe: Callable[[S], str],
+) -> Waited[S]:
+    """Return what *ask* brings; it is given a callback for its answers. A signal ends the wait alone."""
+    scope = anyio.CancelScope()
+    with _showing(console) as show:
+        try:
+            with signals.stopping(scope), scope:
+                return Waited(await ask(lambda answer: show(describe(answer))))
+        except CleanlistError as error:
+            return Waited(stopped_by=error)
+    return Waited(stop=signals.exit_code)
+
+
+@contextmanager
+def _showing(console: Console) -> Generator[Show]:
+    """Show a line that changes on a terminal, and one now and then elsewhere."""
+    if console.is_terminal:
+        with console.status("waiting") as status:
+            yield status.update
+        return
+    next_at = time.monotonic() + _SECONDS_BETWEEN_LINES
+
+    def show(line: str) -> None:
+        nonlocal next_at
+        if time.monotonic() >= next_at:
+            next_at = time.monotonic() + _SECONDS_BETWEEN_LINES
+            say(console, line)
+
+    yield show

@@ -1,0 +1,125 @@
+"""What a run was asked to do, and one of its requests on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import get_args
+
+from cleanlist_async import facts
+from cleanlist_async.checks import (
+    check_choice,
+    check_enrichment_type,
+    check_function,
+    check_webhook_url,
+    check_whole,
+    optional,
+)
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich import row_results as settle
+from cleanlist_async.enrich.budget import Budget
+from cleanlist_async.enrich.dedupe import Dedupe
+from cleanlist_async.enrich.fetch import Submitted
+from cleanlist_async.enrich.report import EnrichmentResult, Progress, ResultStatus
+from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.webhooks.submission import Submission
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What the caller asked for. ``max_credits`` in credits."""
+
+    enrichment_type: EnrichmentType
+    options: CallOptions
+    max_credits: float | None = None
+    webhook_url: str | None = None
+    dedupe: Dedupe = "all"
+    progress: Callable[[Progress], None] | None = None
+    max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
+
+    def check(self) -> None:
+        """Raise ConfigurationError for what cannot work."""
+        check_enrichment_type(self.enrichment_type)
+        check_webhook_url(self.webhook_url)
+        check_choice("dedupe", self.dedupe, get_args(Dedupe))
+        check_whole("max_open_workflows", self.max_open_workflows, at_least=1)
+        optional(check_function, "progress", self.progress)
+        Budget(self.max_credits, self.enrichment_type)
+
+
+@dataclass(eq=False, slots=True)
+class Chunk:
+    """Contacts on their way through one request.
+
+    Attributes
+    ----------
+    open
+        By index, those that have no result yet.
+    reserved
+        Contacts whose worst case is set aside in the budget.
+    in_line
+        Whether it holds a place in the line of chunks that wait for a token.
+    submission
+        The latest submit, which may expect a webhook.
+    submitted, doubt, refusal
+        How that ended: accepted, nobody knows, or with this error.
+
+    """
+
+    open: dict[int, Prepared]
+    reserved: int = 0
+    in_line: bool = False
+    submission: Submission | None = None
+    submitted: Submitted | None = None
+    doubt: UnknownOutcomeError | None = None
+    refusal: CleanlistError | None = None
+
+    @classmethod
+    def of(cls, contacts: Iterable[Prepared]) -> Chunk:
+        """Make a chunk of contacts for which nothing is reserved yet."""
+        return cls({contact.index: contact for contact in contacts})
+
+    def split(self) -> Chunk:
+        """Cut off the second half, with what is reserved for it."""
+        contacts = tuple(self.open.values())
+        half = Chunk.of(contacts[len(contacts) // 2 :])
+        for index in half.open:
+            del self.open[index]
+        half.reserved = len(half.open)
+        self.reserved -= half.reserved
+        return half
+
+    def end(
+        self, enrichment_type: EnrichmentType, stopped_by: CleanlistError | None
+    ) -> list[tuple[Prepared, EnrichmentResult]]:
+        """Close all that are open, each with the status that is true of it."""
+        status, reason, workflow_id = self._state(stopped_by)
+        contacts, ids = (self.submitted.contacts, self.submitted.task_ids) if self.submitted else ((), ())
+        id_of = {contact.index: task_id for contact, task_id in zip(contacts, ids, strict=True)}
+        ended = [
+            (
+                contact,
+                settle.without_row(
+                    contact,
+                    status,
+                    reason,
+                    workflow_id=workflow_id,
+                    task_id=id_of.get(index),
+                    enrichment_type=enrichment_type,
+                ),
+            )
+            for index, contact in self.open.items()
+        ]
+        self.open.clear()
+        return ended
+
+    def _state(self, stopped_by: CleanlistError | None) -> tuple[ResultStatus, str, str | None]:
+        if self.submitted is not None:
+            why = str(self.refusal) if self.refusal else "the run stopped before it was finished"
+            return "pending", why, self.submitted.workflow_id
+        if self.doubt is not None:
+            return "unknown", str(self.doubt), self.doubt.workflow_id
+        error = self.refusal or stopped_by
+        return "failed", f"never sent: {error}" if error else "never sent: the run was stopped", None

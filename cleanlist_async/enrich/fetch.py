@@ -1,0 +1,250 @@
+"""Waiting for a workflow and reading its results, whole: rows first, single look-ups for what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+import anyio
+
+from cleanlist_async import facts
+from cleanlist_async.api.models.public import BulkStatus, BulkSubmission
+from cleanlist_async.api.models.rows import EnrichmentRow
+from cleanlist_async.api.public import status_call
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich import row_results as settle
+from cleanlist_async.enrich.matching import Match
+from cleanlist_async.enrich.normalize import linkedin_slug
+from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.errors import CleanlistError, NotFoundError
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.http.calls import CallOptions, Reply
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.polling.push import Push
+from cleanlist_async.polling.scheduler import PollScheduler, wait_for_good
+from cleanlist_async.ratelimit import RequestClass
+
+_LOOKUPS_AT_ONCE: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """An accepted workflow.
+
+    Attributes
+    ----------
+    contacts, task_ids
+        Its contacts by position, and the id that each has if ids follow their order.
+    all_ids
+        Every id the server gave, also where there are not as many as contacts.
+    key
+        The key it was submitted with; None if that is not known.
+    at
+        Time of the submit's answer, by the limiter's clock.
+    is_new
+        Whether we submitted it just now.
+    whole
+        Whether these are all contacts of the workflow, as far as we know.
+    push
+        What its webhook tells, if it has one.
+
+    """
+
+    workflow_id: str
+    contacts: tuple[Prepared, ...]
+    task_ids: tuple[str | None, ...]
+    all_ids: tuple[str, ...]
+    key: str | None
+    at: float
+    is_new: bool = True
+    whole: bool = True
+    push: Push[BulkStatus] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        reply: Reply[BulkSubmission],
+        contacts: tuple[Prepared, ...],
+        at: float,
+        push: Push[BulkStatus] | None = None,
+    ) -> Submitted:
+        """Take the ids by position only where there are as many as contacts, each of them once."""
+        ids = reply.value.task_ids
+        usable = len(ids) == len(contacts) == len(set(ids))
+        by_position = ids if usable else (None,) * len(contacts)
+        return cls(reply.value.workflow_id, contacts, by_position, ids, reply.key, at, push=push)
+
+
+class Fetcher:
+    """Gets the results of accepted workflows. Costs requests, never credits."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        polls: PollScheduler,
+        options: CallOptions,
+        note_lookups: Callable[[int], None],
+        kind: RequestClass = RequestClass.STATUS,
+    ) -> None:
+        self._pipeline = pipeline
+        self._polls = polls
+        self._options = options
+        self._note_lookups = note_lookups
+        self._kind = kind
+
+    async def fetch(
+        self,
+        submitted: Submitted,
+        enrichment_type: EnrichmentType,
+        *,
+        finished: Callable[[], None] = lambda: None,
+        until: Callable[[], float | None] = wait_for_good,
+    ) -> list[EnrichmentResult]:
+        """Wait for a workflow and return a result for each of its contacts, in their order.
+
+        *finished* is called once the workflow is, before its rows are completed. *until* returns the time
+        by which somebody hopes for the results: see `PollScheduler.finished`.
+        """
+        status, key = await self._finished(submitted, until)
+        finished()
+        rows = list(status.rows)
+        if not status.failed:
+            rows += await self._look_up(_missing(submitted, rows), key)
+        match = partial(
+            Match,
+            [contact.contact for contact in submitted.contacts],
+            submitted.task_ids,
+            [row for row in rows if row.is_final],
+            whole=submitted.whole or _is_whole(submitted, status),
+        )
+        if len(rows) <= facts.MAX_CONTACTS_PER_REQUEST:
+            matched = match()
+        else:  # more than there should be, which may take longer than an event loop can wait
+            matched = await asyncio.get_running_loop().run_in_executor(None, match)
+        return _Reading(submitted, status, rows, enrichment_type).results(matched)
+
+    async def _finished(
+        self, submitted: Submitted, until: Callable[[], float | None]
+    ) -> tuple[BulkStatus, str | None]:
+        """Wait for the end. Lists and rights are per user: where its key is not known, try each."""
+        keys = (submitted.key,) if submitted.key else self._pipeline.route.keys or (None,)
+        for key in keys:
+            try:
+                status = await self._polls.finished(
+                    status_call(workflow_id=submitted.workflow_id, kind=self._kind, key=key),
+                    submitted_at=submitted.at,
+                    options=self._options,
+                    is_new=submitted.is_new,
+                    until=until,
+                    push=submitted.push,
+                )
+            except NotFoundError:
+                if key == keys[-1]:
+                    raise
+            else:
+                return status, key
+        raise AssertionError  # there is always a key to try
+
+    async def _look_up(self, task_ids: Sequence[str], key: str | None) -> list[EnrichmentRow]:
+        """Ask for each task on its own."""
+        found: list[EnrichmentRow] = []
+        line = anyio.Semaphore(_LOOKUPS_AT_ONCE)
+
+        async def ask(task_id: str) -> None:
+            async with line:
+                self._pipeline.counters.status_requests += 1
+                try:
+                    call = status_call(task_id=task_id, kind=self._kind, key=key)
+                    status = (await self._pipeline.call(call, self._options)).value
+                except CleanlistError:
+                    return  # it stays pending
+            rows = (row for row in status.rows if row.task_id in {None, task_id})
+            found.extend(row.but(task_id=task_id) for row in (next(rows, None),) if row)
+
+        if task_ids:
+            self._note_lookups(len(task_ids))
+            async with anyio.create_task_group() as group:
+                for task_id in task_ids:
+                    group.start_soon(ask, task_id)
+        return found
+
+
+def _missing(submitted: Submitted, rows: Sequence[EnrichmentRow]) -> list[str]:
+    """Return the ids that have no row, unless rows without an id may be theirs."""
+    there = {row.task_id for row in rows}
+    missing = [task_id for task_id in dict.fromkeys(submitted.all_ids) if task_id not in there]
+    unnamed = sum(row.task_id is None for row in rows)
+    return missing if unnamed < len(missing) else []
+
+
+def _is_whole(submitted: Submitted, status: BulkStatus) -> bool:
+    """Whether the answer tells that a workflow has no more contacts than these.
+
+    Its rows are no proof, since an answer may lack some. And of two contacts of one profile the server may
+    have made one task: then there are fewer tasks than contacts.
+    """
+    slugs = [linkedin_slug(one.contact.linkedin_url) for one in submitted.contacts]
+    known = [slug for slug in slugs if slug]
+    return len(known) == len(set(known)) and (status.summary or {}).get("total") == len(slugs)
+
+
+class _Reading:
+    """Results from the final answer of one workflow."""
+
+    def __init__(
+        self,
+        submitted: Submitted,
+        status: BulkStatus,
+        rows: Iterable[EnrichmentRow],
+        enrichment_type: EnrichmentType,
+    ) -> None:
+        self._submitted = submitted
+        self._status = status
+        self._by_id = {row.task_id: row for row in rows if row.task_id is not None}
+        self._enrichment_type: EnrichmentType = enrichment_type
+
+    def results(self, match: Match) -> list[EnrichmentResult]:
+        """Return a result for each contact. A row that several share was charged once."""
+        results: list[EnrichmentResult] = []
+        paid: set[int] = set()
+        for position, contact in enumerate(self._submitted.contacts):
+            row, task_id = match.given.get(position), self._submitted.task_ids[position]
+            if row is None or (self._status.failed and not row.has_findings):
+                result = self._without_row(contact, self._at_place(task_id, match))
+                results.append(replace(result, task_id=match.trusted_ids[position]))
+                continue
+            result = settle.found(contact, row, self._submitted.workflow_id, task_id, self._enrichment_type)
+            if id(row) in paid:
+                result.credits_estimated = 0.0
+                result.credits_charged = None if result.credits_charged is None else 0.0
+            paid.add(id(row))
+            results.append(result)
+        return results
+
+    def _at_place(self, task_id: str | None, match: Match) -> EnrichmentRow | None:
+        """Return the row of an id, unless it is certainly another's."""
+        row = self._by_id.get(task_id) if task_id is not None else None
+        return None if any(row is given for given in match.given.values()) else row
+
+    def _without_row(self, contact: Prepared, doubtful: EnrichmentRow | None) -> EnrichmentResult:
+        failed = self._status.failed and not (doubtful and doubtful.has_findings)
+        if failed:
+            word = self._status.status
+            reason = f"the server ended the workflow as {word!r}; failed enrichments cost nothing"
+        elif doubtful is None:
+            reason = "the finished workflow has no row that is certainly its own"
+        elif doubtful.is_final:
+            reason = "the row at its place cannot be told to be its own; see raw"
+        else:
+            reason = f"its row is still {doubtful.status!r} in the finished workflow"
+        return settle.without_row(
+            contact,
+            "failed" if failed else "pending",
+            reason,
+            workflow_id=self._submitted.workflow_id,
+            row=doubtful,
+            enrichment_type=self._enrichment_type,
+        )

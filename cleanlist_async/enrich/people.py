@@ -1,0 +1,195 @@
+"""The people of a workflow, by what a row may carry about them. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Self
+
+from cleanlist_async.api.models.rows import EnrichmentRow
+from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.enrich.evidence import Evidence, Said, agreement, weigh
+from cleanlist_async.enrich.normalize import (
+    Input,
+    Name,
+    input_in,
+    input_of,
+    linkedin_slug,
+    name_in,
+    name_key,
+    name_of,
+    names_differ,
+    same_employer,
+    slug_words,
+)
+
+
+@dataclass(eq=False, slots=True)
+class PlacedRow:
+    """A row, the position that its id has, what it carries, and whose it is by that.
+
+    `owners` are positions; several only if they are the same person. `certain`: by input or profile.
+    """
+
+    row: EnrichmentRow
+    position: int | None
+    name: Name
+    echo: Input
+    slugs: Sequence[str]
+    company_name: str | None
+    company_domain: str | None
+    owners: Sequence[int] = ()
+    certain: bool = False
+
+    @classmethod
+    def of(cls, row: EnrichmentRow, position: int | None) -> Self:
+        """Read a row."""
+        echo = input_in(row)
+        slugs = (dict(echo).get("linkedin_url"), linkedin_slug(row.linkedin_url))
+        known = [slug for slug in slugs if slug]
+        return cls(row, position, name_in(row), echo, known, row.company_name, row.company_domain)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it belongs to the contact that its id belongs to if ids follow the order."""
+        return self.position in self.owners
+
+
+@dataclass(eq=False, slots=True)
+class Person:
+    """The contacts that are one person: of one profile, or the same word for word.
+
+    `rows` are certainly its own; `keys` are those of the names that it has, in a contact or in such a row.
+    """
+
+    positions: list[int] = field(default_factory=list[int])
+    keys: set[Name] = field(default_factory=set[Name])
+    rows: list[PlacedRow] = field(default_factory=list[PlacedRow])
+
+    @property
+    def lacking(self) -> int:
+        """How many more rows it may have. Where the server merges contacts, it has none."""
+        return max(0, len(self.positions) - len(self.rows))
+
+
+class People:
+    """The people that the contacts of a workflow are; `at` holds the one of each position."""
+
+    def __init__(self, contacts: Sequence[Contact]) -> None:
+        self.at: list[Person] = []
+        self._contacts = contacts
+        self._names = [name_of(contact) for contact in contacts]
+        self._slugs = [linkedin_slug(contact.linkedin_url) for contact in contacts]
+        self._by_slug: dict[str, Person] = {}
+        self._by_key: dict[Name, list[Person]] = {}
+        bare: dict[Name, list[Person]] = defaultdict(list)
+        for position, (name, slug) in enumerate(zip(self._names, self._slugs, strict=True)):
+            known = self._by_slug.get(slug) if slug else self._same(position, bare[name])
+            person = known or Person()
+            person.positions.append(position)
+            self.at.append(person)
+            if name:
+                person.keys.add(name_key(name))
+            if slug:
+                self._by_slug[slug] = person
+            elif known is None:
+                bare[name].append(person)
+
+    def __iter__(self) -> Iterator[Person]:
+        return iter({id(person): person for person in self.at}.values())
+
+    def _same(self, position: int, namesakes: Iterable[Person]) -> Person | None:
+        """Return the one of *namesakes* that a contact is, word for word."""
+        return next(
+            (one for one in namesakes if self._inputs[one.positions[0]] == self._inputs[position]), None
+        )
+
+    @cached_property
+    def _inputs(self) -> list[Input]:
+        return [input_of(contact) for contact in self._contacts]
+
+    @cached_property
+    def _by_input(self) -> dict[Input, list[int]]:
+        by_input: dict[Input, list[int]] = defaultdict(list)
+        for position, own in enumerate(self._inputs):
+            by_input[own].append(position)
+        return by_input
+
+    # -- evidence ------------------------------------------------------------------------------
+
+    def certain_owners(self, row: PlacedRow) -> Sequence[int]:
+        """Return the positions that have a row's input, else those that have its profile."""
+        if row.echo and row.echo in self._by_input:
+            return self._by_input[row.echo]
+        return next((self._by_slug[slug].positions for slug in row.slugs if slug in self._by_slug), ())
+
+    def evidence(self, position: int, row: PlacedRow) -> Evidence:
+        """Weigh what a contact and a row say: see the module `evidence`."""
+        contact, name, slug = self._contacts[position], self._names[position], self._slugs[position]
+        same_name = True if name and name == row.name else False if names_differ(name, row.name) else None
+        return weigh(
+            given=agreement(row.echo == self._inputs[position] if row.echo else None),
+            profile=agreement(slug in row.slugs if slug and row.slugs else None),
+            name=agreement(same_name),
+            employer=agreement(same_employer(contact, row)) if same_name else Said.OPEN,
+        )
+
+    def has_other_name(self, position: int, row: PlacedRow) -> bool:
+        """Whether a row has certainly another name than a contact."""
+        return names_differ(self._names[position], row.name)
+
+    def same_employer(self, person: Person, row: PlacedRow) -> bool:
+        """Whether a row says that somebody works where this person does."""
+        return any(same_employer(self._contacts[position], row) for position in person.positions)
+
+    # -- names ---------------------------------------------------------------------------------
+
+    def learn_names(self, rows: Sequence[PlacedRow]) -> None:
+        """Take in the names that rows have, to tell who may still be meant by a row."""
+        for person in self:
+            person.keys.update(name_key(row.name) for row in person.rows if row.name)
+        self._read_slugs({row.name for row in rows if not row.certain and len(row.name) > 1})
+        for person in self:
+            for key in person.keys if person.lacking else ():
+                self._by_key.setdefault(key, []).append(person)
+
+    def with_key(self, key: Name) -> Sequence[Person]:
+        """Return those who are known to have such a name, and lack a row."""
+        return self._by_key.get(key, ())
+
+    @property
+    def has_nameless(self) -> bool:
+        """Whether somebody lacks a row whose name is not known: any row may be theirs."""
+        return any(person.lacking and not person.keys for person in self)
+
+    def _read_slugs(self, names: Iterable[Name]) -> None:
+        """Name those whose address alone spells a name that no contact has: ``/in/ada-lovelace-7b1``."""
+        taken = {key for person in self for key in person.keys}
+        by_word: dict[str, set[int]] = defaultdict(set)
+        for person in self:
+            if not person.keys:
+                for word in self._slug_words(person):
+                    by_word[word].add(person.positions[0])
+        spelled: dict[int, list[Name]] = defaultdict(list)
+        for name in names if by_word else ():
+            found = set[int].intersection(*(by_word.get(word, set[int]()) for word in name))
+            if len(found) == 1 and name_key(name) not in taken:
+                spelled[found.pop()].append(name)
+        for position, (name, *others) in spelled.items():
+            if not others:
+                self.at[position].keys.add(name_key(name))
+                for same in self.at[position].positions:
+                    self._names[same] = name
+
+    def _slug_words(self, person: Person) -> set[str]:
+        return set(slug_words(self._slugs[person.positions[0]] or ""))
+
+    def may_share_a_name(self, one: Person, other: Person) -> bool:
+        """Whether a row may carry the name of both. Of a nameless person, its address may spell a name."""
+        if one.keys:
+            return not other.keys or not one.keys.isdisjoint(other.keys)
+        if other.keys:
+            return any(self._names[position] <= self._slug_words(one) for position in other.positions)
+        return len(self._slug_words(one) & self._slug_words(other)) > 1

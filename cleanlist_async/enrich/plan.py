@@ -1,0 +1,118 @@
+"""What a run would do and cost, before anything is sent or spent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import anyio.lowlevel
+
+from cleanlist_async import facts
+from cleanlist_async.contacts.chunking import Chunker
+from cleanlist_async.contacts.identity import ContactLike, FirstSeen, Prepared, prepare
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.ratelimit import RateLimits
+
+ContactSource: TypeAlias = Iterable[ContactLike] | AsyncIterable[ContactLike]
+
+_LISTED: Final = 1_000
+"""Invalid and duplicate contacts that a plan lists one by one; it counts them all."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """A free dry run.
+
+    Attributes
+    ----------
+    contacts, unique
+        Contacts read, and those that would be sent.
+    invalid, duplicates
+        How many would be kept back, and how many are bought once with an earlier one. The first 1,000 of
+        each are listed: ``invalid_contacts`` as (index, reason), ``duplicate_contacts`` as (index, first).
+    requests
+        Bulk requests of at most 250 contacts, plus one status request for each.
+    minutes
+        How long the rate limit makes this take, without the time the last workflow needs.
+    credits_max
+        The worst case in credits; None where nothing bounds it (``prospecting_only``). The least is 0:
+        what is not found costs nothing.
+
+    """
+
+    enrichment_type: EnrichmentType
+    contacts: int = 0
+    unique: int = 0
+    invalid: int = 0
+    duplicates: int = 0
+    chunks: int = 0
+    minutes: float = 0.0
+    credits_max: int | None = 0
+    invalid_contacts: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    duplicate_contacts: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+
+    credits_min = 0
+
+    @property
+    def requests(self) -> int:
+        """Submits, plus one status request for each."""
+        return 2 * self.chunks
+
+
+class Planner:
+    """Counts contacts one by one, in memory that does not depend on what they hold."""
+
+    def __init__(self, enrichment_type: EnrichmentType) -> None:
+        self.plan = Plan(enrichment_type)
+        self._seen = FirstSeen()
+        self._chunker = Chunker()
+
+    def add(self, given: ContactLike) -> None:
+        """Look at the next contact."""
+        plan = self.plan
+        index = plan.contacts
+        plan.contacts += 1
+        contact = prepare(index, given)
+        if not isinstance(contact, Prepared):
+            plan.invalid += 1
+            if plan.invalid <= _LISTED:
+                plan.invalid_contacts.append((index, contact.reason))
+        elif (first := self._seen.setdefault(contact.identity, index)) != index:
+            plan.duplicates += 1
+            if plan.duplicates <= _LISTED:
+                plan.duplicate_contacts.append((index, first))
+        else:
+            plan.unique += 1
+            plan.chunks += self._chunker.add(contact) is not None
+
+    def finish(self, limits: RateLimits, keys: int) -> Plan:
+        """Return the plan, for *keys* keys (0 for a JWT) under *limits*."""
+        plan = self.plan
+        plan.chunks += self._chunker.flush() is not None
+        worst_case = facts.WORST_CASE_CREDITS.get(plan.enrichment_type)
+        plan.credits_max = None if worst_case is None else worst_case * plan.unique
+        plan.minutes = seconds_for(plan.requests, limits, keys) / 60
+        return plan
+
+
+def seconds_for(requests: int, limits: RateLimits, keys: int) -> float:
+    """Return the seconds in which *requests* fit the limits, when nothing was sent before."""
+    rate = limits.per_window(keys)
+    return max(0, requests - rate) / rate * limits.window_s
+
+
+async def make_plan(
+    contacts: ContactSource, enrichment_type: EnrichmentType, limits: RateLimits, keys: int
+) -> Plan:
+    """Read all of *contacts* once, and say what enriching them would take."""
+    planner = Planner(enrichment_type)
+    if isinstance(contacts, AsyncIterable):
+        async for contact in contacts:
+            planner.add(contact)
+    else:
+        for contact in contacts:
+            planner.add(contact)
+            if planner.plan.contacts % 1_000 == 0:
+                await anyio.lowlevel.checkpoint()
+    return planner.finish(limits, keys)

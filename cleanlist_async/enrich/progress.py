@@ -1,0 +1,97 @@
+"""Telling the caller where a run stands."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Final
+
+from cleanlist_async import facts
+from cleanlist_async.api.public import BULK_STATUS
+from cleanlist_async.enrich.report import Progress, Summary
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.events import Events, RunFinished, RunKind, report_failure
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.polling.scheduler import PollScheduler
+
+log: Final = logging.getLogger("cleanlist_async")
+
+
+class Teller:
+    """Keeps the time and the counts of a run, and calls the caller's progress function."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        polls: PollScheduler,
+        tell: Callable[[Progress], None] | None,
+        total: int | None,
+    ) -> None:
+        self.summary = Summary()
+        self._pipeline = pipeline
+        self._polls = polls
+        self._tell = tell
+        self._total = total
+        self._clock = pipeline.limiter.clock
+        self.start()
+
+    def start(self) -> None:
+        """Count time and requests from here."""
+        self._started_at = self._clock()
+        self._requests_before = self._pipeline.counters.requests
+
+    def tell(self, open_workflows: int, note: str | None = None) -> None:
+        """Bring the summary up to date and call the progress function; what it raises is only logged."""
+        self.summary.elapsed_s = self._clock() - self._started_at
+        self.summary.requests = self._pipeline.counters.requests - self._requests_before
+        if self._tell is None:
+            return
+        try:
+            self._tell(self._progress(open_workflows, note))
+        except Exception as problem:  # noqa: BLE001  # a display's trouble is not the run's
+            report_failure("the progress callback", problem)
+
+    def note_lookups(self, count: int, open_workflows: int) -> None:
+        """Tell what it costs that an answer lacks rows."""
+        self.summary.lookups += count
+        note = f"{count} results are not in their workflow's answer: asking for each, one request apiece"
+        log.warning(note)
+        self.tell(open_workflows, note)
+
+    def _progress(self, open_workflows: int, note: str | None) -> Progress:
+        summary = self.summary
+        return Progress(
+            done=summary.contacts,
+            total=self._total,
+            found=summary.statuses["found"],
+            credits=summary.credits,
+            requests=summary.requests,
+            open_workflows=open_workflows,
+            elapsed_s=summary.elapsed_s,
+            eta_s=self._eta_s(open_workflows),
+            note=note,
+        )
+
+    def _eta_s(self, open_workflows: int) -> float | None:
+        if self._total is None:
+            return None
+        limits = self._pipeline.limiter.limits
+        rate = limits.per_window(len(self._pipeline.route.keys))
+        left = max(0, self._total - self.summary.contacts)
+        chunks = math.ceil(left / facts.MAX_CONTACTS_PER_REQUEST)
+        to_send = max(0, 2 * chunks - open_workflows - rate // 2)
+        wait_s = (self._polls.patience(BULK_STATUS.name).due_age_s or 0.0) if left else 0.0
+        return to_send / rate * limits.window_s + wait_s
+
+
+def tell_end(
+    events: Events,
+    kind: RunKind,
+    summary: Summary,
+    elapsed_s: float,
+    error: CleanlistError | Exception | None,
+) -> None:
+    """Tell the listeners that a run is over; *error* is what stopped it, if anything did."""
+    found, name = summary.statuses["found"], None if error is None else type(error).__name__
+    events.emit(RunFinished(kind, summary.contacts, found, summary.credits, elapsed_s, name))

@@ -1,0 +1,69 @@
+"""Results between a run and its consumer. Nothing is lost or doubled, whoever is cancelled and when."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+
+from cleanlist_async.enrich.report import EnrichmentResult
+
+
+class ResultQueue:
+    """A queue that results are put into at once, and that its writers ask for room beforehand.
+
+    A stream that hands items over to a waiting task can lose or double the one that is on its way when
+    that task is cancelled; here an item is taken in the very step that returns it.
+    """
+
+    __slots__ = ("_ahead", "_changed", "_closed", "_items")
+
+    def __init__(self, ahead: int) -> None:
+        self._ahead = ahead
+        self._items: deque[EnrichmentResult] = deque()
+        self._closed = False
+        self._changed = anyio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the consumer has fallen behind."""
+        return len(self._items) >= self._ahead
+
+    def put(self, result: EnrichmentResult) -> None:
+        """Add a result, full or not."""
+        self._items.append(result)
+        self._wake()
+
+    def close(self) -> None:
+        """Add nothing more; what is there can still be taken."""
+        self._closed = True
+        self._wake()
+
+    def drain(self) -> list[EnrichmentResult]:
+        """Take all that is there."""
+        drained = list(self._items)
+        self._items.clear()
+        return drained
+
+    async def take(self) -> EnrichmentResult | None:
+        """Wait for the next result; None once there are no more."""
+        while not self._items:
+            if self._closed:
+                return None
+            await self._change()
+        if len(self._items) == self._ahead:
+            self._wake()
+        return self._items.popleft()
+
+    async def room(self) -> None:
+        """Wait until the consumer has caught up."""
+        while self.is_full:
+            await self._change()
+
+    def _wake(self) -> None:
+        self._changed.set()
+
+    async def _change(self) -> None:
+        if self._changed.is_set():
+            self._changed = anyio.Event()
+        await self._changed.wait()

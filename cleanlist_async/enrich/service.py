@@ -1,0 +1,113 @@
+"""The bulk tools of one client: what stands behind its `plan`, `enrich`, `stream` and `collect`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Mapping, Sized
+from typing import cast
+
+from cleanlist_async.checks import a_type, check_contacts, check_enrichment_type, is_any, wrong
+from cleanlist_async.enrich.chunk import RunSpec
+from cleanlist_async.enrich.collect import Collector
+from cleanlist_async.enrich.plan import ContactSource, Plan, make_plan
+from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult
+from cleanlist_async.enrich.row_results import never_read
+from cleanlist_async.enrich.run import BulkRun
+from cleanlist_async.enrich.stream import ResultStream
+from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.polling.scheduler import PollScheduler
+from cleanlist_async.webhooks.submissions import Submissions
+
+
+class BulkService:
+    """Starts runs on one pipeline; all of them share one poll scheduler."""
+
+    def __init__(self, pipeline: Pipeline, polls: PollScheduler, submissions: Submissions) -> None:
+        self.polls = polls
+        self.abandoned: list[EnrichmentResult] = []
+        self._pipeline = pipeline
+        self._submissions = submissions
+
+    async def plan(self, contacts: ContactSource, enrichment_type: EnrichmentType) -> Plan:
+        """Say what enriching *contacts* would take."""
+        check_enrichment_type(enrichment_type)
+        limits, keys = self._pipeline.limiter.limits, len(self._pipeline.route.keys)
+        return await make_plan(_checked_source(contacts), enrichment_type, limits, keys)
+
+    async def enrich(self, contacts: ContactSource, spec: RunSpec) -> EnrichmentReport:
+        """Run *contacts* to the end, and return a result for each in their order."""
+        spec.check()
+        source = _checked_source(contacts)
+        given = [c async for c in source] if isinstance(source, AsyncIterable) else list(source)
+        stream = self._start(given, spec, find_repeated=False)
+        results: dict[int, EnrichmentResult] = {}
+        stopped_by: CleanlistError | None = None
+        try:
+            async with stream:
+                async for result in stream:
+                    results[result.index] = result
+        except CleanlistError as error:
+            stopped_by = error
+        except BaseException:
+            self.abandoned += [*results.values(), *stream.leftover]
+            raise
+        undecided = any(result.status == "unknown" for result in results.values())
+        if stopped_by is not None and not stream.accepted and not undecided:
+            raise stopped_by
+        if len(results) < len(given):
+            for result in never_read(given, results, stopped_by, follow=spec.dedupe != "off"):
+                results[result.index] = result
+                stream.summary.count(result)
+        ordered = [results[index] for index in range(len(given))]
+        return EnrichmentReport(ordered, stream.summary, stopped_by)
+
+    def stream(self, contacts: ContactSource, spec: RunSpec) -> ResultStream:
+        """Run *contacts* as they are read, yielding results as they come."""
+        spec.check()
+        source = _checked_source(contacts)
+        return self._start(source, spec, find_repeated=isinstance(source, Sized) and spec.dedupe == "all")
+
+    async def collect(self, pending: Iterable[EnrichmentResult], options: CallOptions) -> EnrichmentReport:
+        """Fetch what was submitted before."""
+        results = _checked_pending(pending)
+        await self._pipeline.root.ensure()
+        return await Collector(self._pipeline, self.polls, options).collect(results)
+
+    def _start(self, source: ContactSource, spec: RunSpec, *, find_repeated: bool) -> ResultStream:
+        total = len(source) if isinstance(source, Sized) else None
+
+        async def start() -> BulkRun:
+            await self._pipeline.root.ensure()
+            run = BulkRun(
+                self._pipeline,
+                self.polls,
+                self._submissions,
+                spec,
+                source,
+                total=total,
+                find_repeated=find_repeated,
+            )
+            self._pipeline.root.spawn(run.main)
+            return run
+
+        return ResultStream(start)
+
+
+def _checked_source(contacts: ContactSource) -> ContactSource:
+    check_contacts(contacts, Iterable, AsyncIterable)
+    return contacts
+
+
+def _checked_pending(pending: object) -> list[EnrichmentResult]:
+    expected = "an iterable of EnrichmentResult"
+    if isinstance(pending, EnrichmentReport):
+        raise wrong("pending", expected, pending, fix="Pass its pending results: report.pending.")
+    if is_any(pending, str, bytes, Mapping) or not is_any(pending, Iterable):
+        raise wrong("pending", expected, pending)
+    results = list(cast("Iterable[EnrichmentResult]", pending))
+    for result in results:
+        if not isinstance(result, EnrichmentResult):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"pending must be {expected}; {a_type(result)} is in it.")
+    return results

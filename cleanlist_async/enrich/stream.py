@@ -1,0 +1,85 @@
+"""The results of a run, one by one, for one consumer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from cleanlist_async.enrich.report import EnrichmentResult, Summary
+from cleanlist_async.enrich.run import BulkRun
+from cleanlist_async.errors import CleanlistError
+
+
+class ResultStream:
+    """Yields each result as soon as it is there; use it as ``async with client.stream(...) as results``.
+
+    After the last result it raises the error that stopped the run, if one did. Leaving the block early
+    stops the run: what was accepted by then is in `pending`, and what was found but not read in `leftover`.
+    """
+
+    def __init__(self, start: Callable[[], Awaitable[BulkRun]]) -> None:
+        self._start = start
+        self._run: BulkRun | None = None
+        self._ended = False
+        self.leftover: list[EnrichmentResult] = []
+
+    @property
+    def summary(self) -> Summary:
+        """Counts so far."""
+        return self._run.summary if self._run else Summary()
+
+    @property
+    def stopped_by(self) -> CleanlistError | None:
+        """The error that stopped the run, or None."""
+        return self._run.outcome.stopped_by if self._run else None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the server accepted anything."""
+        return self._run is not None and self._run.outcome.accepted
+
+    @property
+    def pending(self) -> list[EnrichmentResult]:
+        """What was accepted and not finished when the run was stopped; ``client.collect`` fetches it free."""
+        return [result for result in self.leftover if result.status == "pending"]
+
+    async def __aenter__(self) -> Self:
+        await self._started()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> EnrichmentResult:
+        run = await self._started()
+        if (result := await run.results.take()) is not None:
+            return result
+        if not self._ended:
+            self._ended = True
+            if (error := run.outcome.failure or run.outcome.stopped_by) is not None:
+                raise error
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Stop the run if it is not over. Waits for a submit that is on its way: it may have been paid."""
+        run = self._run
+        if run is None:
+            return
+        if not run.finished.is_set():
+            run.cancel()
+            with anyio.CancelScope(shield=True):
+                await run.finished.wait()
+        self.leftover += run.results.drain()
+
+    async def _started(self) -> BulkRun:
+        if self._run is None:
+            self._run = await self._start()
+        return self._run

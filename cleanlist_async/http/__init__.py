@@ -1,0 +1,1 @@
+"""The path of one request: admit, send, decode, and retry or return."""

@@ -1,0 +1,201 @@
+"""What the listeners hear of one call, from its start to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from cleanlist_async.errors import APIError, Billed, CleanlistError, UnknownOutcomeError
+from cleanlist_async.events import (
+    AttemptFinished,
+    AttemptStarted,
+    CallDetached,
+    CallFinished,
+    CallStarted,
+    Events,
+    RateLimited,
+    RetryScheduled,
+    WorkflowAccepted,
+    identifier,
+)
+from cleanlist_async.http.calls import Call, Reply
+from cleanlist_async.http.decode import request_id_of
+from cleanlist_async.http.transport import Exchange, Request
+from cleanlist_async.ratelimit import BucketState, Permit
+
+T = TypeVar("T")
+
+_numbers: Final = count(1)
+
+
+class CallEvents:
+    """Tells of one call; use it as ``with CallEvents(...) as told``.
+
+    With nobody to listen it keeps to what stands out.
+    """
+
+    __slots__ = (
+        "_attempt_at",
+        "_began_at",
+        "_clock",
+        "_events",
+        "_in_doubt",
+        "_paid",
+        "_reply",
+        "_tells_all",
+        "attempts",
+        "base_url",
+        "number",
+        "operation",
+        "received_bytes",
+        "request_id",
+        "retry_wait_s",
+        "sent_bytes",
+        "status",
+        "waited_s",
+    )
+
+    def __init__(self, events: Events, call: Call[Any], base_url: str, clock: Callable[[], float]) -> None:
+        self.number = next(_numbers)
+        self.operation = call.operation
+        self.base_url = base_url
+        self.attempts = 0
+        self.waited_s = 0.0
+        self.retry_wait_s = 0.0
+        self.sent_bytes = 0
+        self.received_bytes = 0
+        self.status: int | None = None
+        self.request_id: str | None = None
+        self._events = events
+        self._clock = clock
+        self._tells_all = events.are_all_wanted
+        self._paid = call.operation.paid
+        self._in_doubt = False
+        self._reply: Reply[Any] | None = None
+        self._began_at = self._attempt_at = clock()
+
+    def __enter__(self) -> Self:
+        if self._tells_all:
+            operation = self.operation
+            self._events.emit(
+                CallStarted(
+                    self.number, operation.name, operation.method, operation.path, self.base_url, self._paid
+                )
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._tells_all or isinstance(error, UnknownOutcomeError):
+            self._events.emit(self._finished(error))
+
+    # -- attempts ------------------------------------------------------------------------------
+
+    def attempt_started(self, permit: Permit) -> None:
+        """Tell that a request is being sent."""
+        self.attempts += 1
+        self.waited_s += permit.waited_s
+        self._in_doubt = self._paid
+        if self._tells_all:
+            self._attempt_at = self._clock()
+            self._events.emit(
+                AttemptStarted(self.number, self.operation.name, self.attempts, permit.waited_s, permit.key)
+            )
+
+    def attempt_finished(self, request: Request, exchange: Exchange, error: APIError | None) -> None:
+        """Tell what became of it; *error* is what its answer says."""
+        self._in_doubt = False
+        if not self._tells_all:
+            return
+        answered = exchange.status and exchange.failure is None
+        self.status = exchange.status or None
+        self.request_id = _identified(error.request_id if error else request_id_of(exchange.headers))
+        sent_bytes = len(request.content or b"") if exchange.sent else 0
+        self.sent_bytes += sent_bytes
+        self.received_bytes += len(exchange.body)
+        self._events.emit(
+            AttemptFinished(
+                self.number,
+                self.operation.name,
+                self.attempts,
+                "answered" if answered else "lost" if exchange.sent else "unsent",
+                self._clock() - self._attempt_at,
+                self.status,
+                exchange.failure,
+                sent_bytes,
+                len(exchange.body),
+                self.request_id,
+            )
+        )
+
+    def rejected(self, error: APIError | None, named: str | None, buckets: Sequence[BucketState]) -> None:
+        """Tell of a 429; *buckets* are all of the client's."""
+        paused = tuple(bucket for bucket in buckets if bucket.paused_for_s)
+        asked_s = error.retry_after_s if error else None
+        request_id = _identified(error.request_id if error else None)
+        self._events.emit(RateLimited(self.number, self.operation.name, asked_s, named, paused, request_id))
+
+    def retry(self, error: CleanlistError, wait_s: float) -> None:
+        """Tell that *error* is not the end."""
+        self.retry_wait_s += wait_s
+        if self._tells_all:
+            name, code = type(error).__name__, _code_of(error)
+            self._events.emit(
+                RetryScheduled(self.number, self.operation.name, self.attempts, wait_s, name, code)
+            )
+
+    # -- ends ----------------------------------------------------------------------------------
+
+    def replied(self, reply: Reply[T]) -> Reply[T]:
+        """Tell of what a paid call has started, and return its reply."""
+        self._reply = reply
+        workflow_id = getattr(reply.value, "workflow_id", None)
+        if self._paid and isinstance(workflow_id, str) and workflow_id:
+            contacts = getattr(reply.value, "total_contacts", None)
+            self._events.emit(
+                WorkflowAccepted(self.number, self.operation.name, identifier(workflow_id), contacts)
+            )
+        return reply
+
+    def detached(self, workflow_id: str | None) -> None:
+        """Tell that the caller had gone when the answer of a paid request came, or failed to come."""
+        self._in_doubt = True
+        self._events.emit(CallDetached(self.number, self.operation.name, _identified(workflow_id)))
+
+    def _billed(self, error: BaseException | None) -> Billed:
+        if error is None:
+            return "yes" if self._paid else "no"
+        if isinstance(error, CleanlistError):
+            return error.billed
+        return "unknown" if self._in_doubt else "no"
+
+    def _finished(self, error: BaseException | None) -> CallFinished:
+        request_id = error.request_id if isinstance(error, CleanlistError) else None
+        return CallFinished(
+            call=self.number,
+            operation=self.operation.name,
+            attempts=self.attempts,
+            waited_s=self.waited_s,
+            retry_wait_s=self.retry_wait_s,
+            duration_s=self._clock() - self._began_at,
+            status=self.status,
+            sent_bytes=self.sent_bytes,
+            received_bytes=self.received_bytes,
+            request_id=_identified(request_id) or self.request_id,
+            error=None if error is None else type(error).__name__,
+            code=None if error is None else _code_of(error),
+            billed=self._billed(error),
+            credits=getattr(self._reply.value, "credits_charged", None) if self._reply else None,
+        )
+
+
+def _identified(text: str | None) -> str | None:
+    return identifier(text) if text else None
+
+
+def _code_of(error: BaseException) -> str | None:
+    code = getattr(error, "code", None)
+    return identifier(code) if isinstance(code, str) and code else None

@@ -1,0 +1,303 @@
+"""From the bytes of an answer to a value or a typed error. Pure: no I/O, and `now` is an argument.
+
+The body decides, never the path: both documented envelopes occur under one prefix
+(docs.cleanlist.ai/api-reference/errors and docs.cleanlist.ai/mcp-api/errors), as do FastAPI's lists,
+a gateway's HTML and nothing at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, Literal, cast
+
+from cleanlist_async import errors, facts
+from cleanlist_async.errors import JSON, APIError, InsufficientCreditsError, RequestValidationError
+from cleanlist_async.http.field_errors import FieldErrors, read_field_errors
+from cleanlist_async.redact import one_line, scrub, scrub_json
+
+_REQUEST_ID_HEADERS: Final = (
+    re.compile(r"(?:^|-)(?:request|correlation)-?id$", re.IGNORECASE),
+    re.compile(r"(?:^|-)trace-?id$|^cf-ray$", re.IGNORECASE),  # a gateway's own, if there is no better
+)
+_ID: Final = rb"([A-Za-z0-9_.:-]{1,128})"
+_WORKFLOW_ID: Final = re.compile(
+    rb'"(?:workflow_id|smart_agent_task_id)"\s*:\s*"%b"|/enrichment/status/%b["?#/]' % (_ID, _ID)
+)
+_SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,3})?", re.ASCII)
+_LONGEST_BODY_TEXT: Final = 2_000
+_LONGEST_DATE: Final = 100
+_LONGEST_TEXT_READ: Final = 100_000
+_LONGEST_WAIT_S: Final = 1e9
+_RETRYABLE_STATUSES: Final = frozenset({408, 425})
+
+_BY_CODE: Final[dict[str, type[errors.APIError]]] = {
+    "validation_error": errors.RequestValidationError,
+    "insufficient_credits": errors.InsufficientCreditsError,
+    "spend_cap_exceeded": errors.SpendCapExceededError,
+    "approval_required": errors.ApprovalRequiredError,
+    "estimate_token_mismatch": errors.EstimateTokenMismatchError,
+    "quote_expired": errors.QuoteExpiredError,
+    "quote_invalid": errors.QuoteInvalidError,
+    "quote_mismatch": errors.QuoteMismatchError,
+    "quote_already_redeemed": errors.QuoteAlreadyRedeemedError,
+    "quote_required": errors.QuoteRequiredError,
+    "invalid_filter_id": errors.InvalidFilterError,
+    "field_mapping_required": errors.FieldMappingRequiredError,
+    "missing_column": errors.MissingColumnError,
+    "invalid_cursor": errors.InvalidCursorError,
+    "provider_not_connected": errors.ProviderNotConnectedError,
+    "invalid_token": errors.AuthenticationError,
+    "insufficient_scope": errors.InsufficientScopeError,
+    "list_cap_reached": errors.PermissionDeniedError,
+    "list_protected": errors.PermissionDeniedError,
+    "feature_gated": errors.PermissionDeniedError,
+    "not_found": errors.NotFoundError,
+    "list_not_found": errors.ListNotFoundError,
+    "task_not_found": errors.TaskNotFoundError,
+    "folder_not_found": errors.FolderNotFoundError,
+    "version_deprecated": errors.VersionDeprecatedError,
+    "rate_limited": errors.RateLimitError,
+    "feature_not_available": errors.FeatureNotAvailableError,
+    "not_enabled": errors.NotEnabledError,
+    "filters_unavailable": errors.FiltersUnavailableError,
+    "internal_error": errors.InternalServerError,
+    "workflow_timeout": errors.WorkflowTimeoutError,
+}
+"""The class of each documented code (docs.cleanlist.ai/mcp-api/errors)."""
+
+_BY_STATUS: Final[dict[int, tuple[type[errors.APIError], str]]] = {
+    400: (errors.BadRequestError, "bad_request"),
+    401: (errors.AuthenticationError, "invalid_token"),
+    402: (errors.InsufficientCreditsError, "insufficient_credits"),
+    403: (errors.PermissionDeniedError, "permission_denied"),
+    404: (errors.NotFoundError, "not_found"),
+    409: (errors.ConflictError, "conflict"),
+    410: (errors.VersionDeprecatedError, "version_deprecated"),
+    413: (errors.PayloadTooLargeError, "payload_too_large"),
+    422: (errors.RequestValidationError, "validation_error"),
+    429: (errors.RateLimitError, "rate_limited"),
+    500: (errors.InternalServerError, "internal_error"),
+    501: (errors.FeatureNotAvailableError, "feature_not_available"),
+    503: (errors.ServiceUnavailableError, "service_unavailable"),
+    504: (errors.WorkflowTimeoutError, "workflow_timeout"),
+}
+"""Class and derived code of each status, for bodies without a code."""
+
+_FIXES: Final[dict[str, str]] = {
+    "invalid_token": "Check the API key: it may be revoked or expired; make a new one in the portal.",
+    "insufficient_credits": "Top up in the portal under Settings, Billing; failed enrichments cost nothing.",
+    "permission_denied": "The plan or the key has no access to this; API access needs Pro or higher.",
+    "insufficient_scope": "Use a key of a user who has the scope that this call needs.",
+}
+"""What to do, by code, for bodies that do not say (docs.cleanlist.ai/api-reference/errors)."""
+
+_WARNINGS: Final[dict[str, str]] = {
+    "quote_already_redeemed": "An earlier call may have bought with it: look before you estimate again.",
+}
+"""What to do, by code, whatever the body says: "estimate again" alone could buy twice."""
+
+
+def parse_json(body: bytes, *, is_cut: bool = False) -> JSON:
+    """Decode *body*, which may not contain NaN, an endless nesting or too many values. Raises ValueError.
+
+    Of one that *is_cut*, what came whole is returned.
+    """
+    from pydantic_core import from_json  # noqa: PLC0415  # comes with the models, not before a first answer
+
+    values = most_values(body)
+    if values > facts.MAX_ANSWER_VALUES:
+        raise ValueError("more values than an answer has")
+    # The names of a few fields that come again and again are made once. To look for a hundred thousand
+    # different ones takes longer than to make them.
+    cached: Literal["keys", "none"] = "keys" if values <= facts.LARGE_ANSWER_VALUES else "none"
+    return cast("JSON", from_json(body, allow_inf_nan=False, cache_strings=cached, allow_partial=is_cut))
+
+
+def most_values(body: bytes) -> int:
+    """Return how many JSON values *body* can hold at most, an object or list counted as two more.
+
+    They take more memory and time than a text does. A comma in a text counts as if it parted two values.
+    """
+    return 1 + body.count(b",") + 2 * (body.count(b"{") + body.count(b"["))
+
+
+def is_large(body: bytes) -> bool:
+    """Whether to decode *body* would keep an event loop from its other work."""
+    size = len(body)
+    return size > facts.LARGE_ANSWER_BYTES or (
+        size > facts.LARGE_ANSWER_VALUES and most_values(body) > facts.LARGE_ANSWER_VALUES
+    )
+
+
+def salvage_workflow_id(body: bytes) -> str | None:
+    """Find a workflow id in a body that cannot be read otherwise: it may have been paid for.
+
+    The run of a smart agent is one too; and the address to poll ends in the id.
+    """
+    found = _WORKFLOW_ID.search(body, 0, facts.MAX_SUBMIT_ANSWER_BYTES)
+    return (found.group(1) or found.group(2)).decode() if found else None
+
+
+def retry_after_s(headers: Mapping[str, str], retry_after_ms: JSON, now: datetime) -> float | None:
+    """Return the seconds the server asks us to wait: the larger of header and body, or None.
+
+    The header holds whole seconds or an HTTP date, the body milliseconds (docs.cleanlist.ai/mcp-api/errors);
+    *headers* has its names in lower case. Anything else counts as silence, as does a wait that is not
+    positive, not finite or longer than 30 years.
+    """
+    waits = [_header_seconds(headers, now), _milliseconds(retry_after_ms)]
+    return max((wait for wait in waits if wait is not None and 0 < wait < _LONGEST_WAIT_S), default=None)
+
+
+def _milliseconds(value: JSON) -> float | None:
+    if isinstance(value, str) and _SECONDS.fullmatch(value.strip()):
+        return float(value) / 1000
+    number = _number(value)
+    return number / 1000 if number is not None and abs(number) < 1000 * _LONGEST_WAIT_S else None
+
+
+def _header_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
+    text = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    until, sent = _http_date(text[:_LONGEST_DATE]), _http_date(headers.get("date", "")[:_LONGEST_DATE])
+    return (until - (sent or now)).total_seconds() if until else None
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def holds_error(answer: JSON) -> bool:
+    """Whether an answer with a 2xx status is an ``error`` envelope all the same.
+
+    A task that failed may carry an ``error`` of its own: that is a row, and says whose it is.
+    """
+    if not isinstance(answer, dict) or "task_id" in answer or "workflow_id" in answer:
+        return False
+    return _is_error(answer.get("error"))
+
+
+def decode_error(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    method: str,
+    path: str,
+    now: datetime,
+    is_cut: bool = False,
+) -> APIError:
+    """Turn an error answer of any shape into the typed error it means, as far as it *is_cut* or whole."""
+    content = _content(body, is_cut=is_cut)
+    envelope, said = _envelope(content)
+    error_class, code = _class_of(_text(said.get("code")), status)
+    flag = said.get("retryable")
+    found = read_field_errors(content, said)
+    error = error_class(
+        _problem(said, content, found, status),
+        status=status,
+        code=code,
+        cause=_text(said.get("cause")),
+        fix=_WARNINGS.get(code) or _text(said.get("fix")) or _FIXES.get(code),
+        request_id=_text(said.get("request_id")) or request_id_of(headers),
+        retryable=flag if isinstance(flag, bool) else status in _RETRYABLE_STATUSES or None,
+        retry_after_s=retry_after_s(headers, said.get("retry_after_ms"), now),
+        docs_url=_text(said.get("docs_url")),
+        details=said.get("details"),
+        suggested_actions=said.get("suggested_actions"),
+        body=content,
+        envelope=envelope,
+        method=method,
+        path=path,
+    )
+    if isinstance(error, InsufficientCreditsError):
+        error.estimated_cost_credits = _number(said.get("estimated_cost_credits"))
+        error.available_credits = _number(said.get("available_credits"))
+        error.shortfall_credits = _number(said.get("shortfall_credits"))
+    if isinstance(error, RequestValidationError):
+        error.field_errors, error.more_field_errors = found
+    return error
+
+
+def _content(body: bytes, *, is_cut: bool) -> JSON:
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        # scrubbed after decoding: an escape could hide a key
+        return scrub_json(parse_json(text.encode(), is_cut=is_cut))
+    except ValueError:
+        return scrub(text[:_LONGEST_TEXT_READ])[:_LONGEST_BODY_TEXT] or None
+
+
+def _envelope(content: JSON) -> tuple[errors.Envelope, dict[str, JSON]]:
+    """Find what the server said, and in which of the two documented forms, if in either.
+
+    Money hangs on it: the API itself says ``detail``, or an ``error`` with a code; JSON of any other
+    form may be a gateway's, which knows nothing of what the API did.
+    """
+    if not isinstance(content, dict):
+        return "none", {}
+    detail = content.get("detail")
+    for holder in (content, detail):  # an HTTPException may wrap the error envelope in `detail`
+        if isinstance(holder, dict) and isinstance(error := holder.get("error"), dict):
+            return ("error" if _is_error(error) else "none"), error
+    if isinstance(detail, dict):
+        return "detail", detail
+    if detail is not None:
+        return "detail", content
+    if isinstance(content.get("error"), str):
+        return "none", {"problem": content["error"], **content}
+    return "none", content
+
+
+def _is_error(error: JSON) -> bool:
+    return isinstance(error, dict) and isinstance(code := error.get("code"), str) and bool(code)
+
+
+def _class_of(code: str | None, status: int) -> tuple[type[APIError], str]:
+    """Return the error class and its code: by the code where there is one, else by the status."""
+    by_status, derived = _BY_STATUS.get(status, (_class_of_range(status), f"http_{status}"))
+    return (_BY_CODE.get(code, by_status), code) if code else (by_status, derived)
+
+
+def _class_of_range(status: int) -> type[APIError]:
+    if status < 400:
+        return APIError
+    return errors.BadRequestError if status < 500 else errors.InternalServerError
+
+
+def _problem(said: Mapping[str, JSON], content: JSON, found: FieldErrors, status: int) -> str:
+    for name in ("problem", "message", "detail"):
+        if (text := _text(said.get(name))) is not None:
+            return text
+    if found.errors:
+        first, more = found.errors[0], len(found.errors) - 1 + found.more
+        where = ".".join(str(part) for part in first.loc) or "request"
+        return one_line(f"{where}: {first.msg}" + (f" (and {more} more)" if more else ""))
+    if isinstance(content, str) and "<" not in content and (line := one_line(content)):
+        return line
+    return f"The server answered {status} without saying why."
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """Find the server's id of a request in the headers of its answer, whatever it is called; else None."""
+    for pattern in _REQUEST_ID_HEADERS:
+        for name, value in headers.items():
+            if pattern.search(name) and (line := one_line(value, 128)):
+                return line
+    return None
+
+
+def _text(value: JSON) -> str | None:
+    return one_line(value) or None if isinstance(value, str) else None
+
+
+def _number(value: JSON) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

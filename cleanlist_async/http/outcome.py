@@ -1,0 +1,106 @@
+"""What one attempt came to: a value, or the error that says so."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+from cleanlist_async import facts
+from cleanlist_async.errors import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    CleanlistError,
+    MalformedResponseError,
+    UnknownOutcomeError,
+)
+from cleanlist_async.http.calls import Call
+from cleanlist_async.http.decode import (
+    decode_error,
+    holds_error,
+    is_large,
+    most_values,
+    parse_json,
+    salvage_workflow_id,
+)
+from cleanlist_async.http.root_task import client_is_closed
+from cleanlist_async.http.transport import Exchange, Request
+from cleanlist_async.redact import one_line
+
+T = TypeVar("T")
+
+log: Final = logging.getLogger("cleanlist_async")
+
+
+def said_no(request: Request, exchange: Exchange) -> APIError:
+    """Return the error that an answer is."""
+    return decode_error(
+        exchange.status,
+        exchange.headers,
+        exchange.body,
+        method=request.method,
+        path=request.path,
+        now=datetime.now(UTC),
+        is_cut=exchange.failure == "too_large",
+    )
+
+
+def no_answer(exchange: Exchange) -> CleanlistError:
+    """Return the error for an attempt to which nothing came."""
+    if exchange.failure is None:
+        return client_is_closed()  # which is what kept it from its end
+    kind = APITimeoutError if exchange.failure == "timeout" else APIConnectionError
+    return kind(f"No answer from the server: {exchange.reason}.")
+
+
+def read_value(call: Call[T], exchange: Exchange) -> T | CleanlistError:
+    """Read a 2xx answer; whatever is wrong with it comes back as an error."""
+    operation = call.operation
+    if exchange.failure is None and most_values(exchange.body) > facts.MAX_ANSWER_VALUES:
+        exchange.failure = "too_large"
+        exchange.reason = f"the answer holds more than {facts.MAX_ANSWER_VALUES:,} values"
+    if exchange.failure is None:
+        try:
+            if not is_large(exchange.body) and (value := operation.parse_bytes(exchange.body)) is not None:
+                return value
+            empty = operation.may_be_empty and not exchange.body
+            answer = None if empty else parse_json(exchange.body)
+            if holds_error(answer):
+                return said_no(Request(operation.method, operation.path), exchange)
+            return operation.parse(answer)
+        except Exception as problem:  # noqa: BLE001  # no surprise in an answer may lose what it paid for
+            log.debug("%s: unreadable answer (%s)", operation.name, type(problem).__name__)
+    if (salvaged := operation.salvage(exchange.body)) is not None:
+        return salvaged
+    return malformed(exchange.reason or "it is not the JSON it should be", exchange)
+
+
+def malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
+    """Return the error for an answer that cannot be read."""
+    error = MalformedResponseError(
+        f"Unreadable answer: {one_line(problem)}.",
+        retryable=exchange.failure not in {"too_large", "encoding"},  # those would only come again
+    )
+    error.status = exchange.status
+    error.workflow_id = salvage_workflow_id(exchange.body)
+    return error
+
+
+def unknown_outcome(operation: str, error: CleanlistError, exchange: Exchange) -> UnknownOutcomeError:
+    """Return the error for a paid call that may have been processed; *error* is what its attempt came to."""
+    error.billed = "unknown"
+    unknown = UnknownOutcomeError(
+        f"{operation} was sent, and may have been processed: {error.problem}",
+        fix="It is not sent again for you. Check the portal before you repeat it.",
+        request_id=error.request_id,
+        billed="unknown",
+    )
+    unknown.answer = unknown.__cause__ = error
+    unknown.status = exchange.status or None
+    unknown.code = error.code if isinstance(error, APIError) else None
+    if isinstance(error, MalformedResponseError):
+        unknown.workflow_id = error.workflow_id
+    else:
+        unknown.workflow_id = salvage_workflow_id(exchange.body)
+    return unknown

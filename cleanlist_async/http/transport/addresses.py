@@ -1,0 +1,92 @@
+"""Addresses that are safe to talk to."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import Collection
+from importlib.util import find_spec
+from typing import Final
+
+import httpx
+
+from cleanlist_async.checks import wrong
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.http.transport.networks import Network, stated_network
+from cleanlist_async.redact import Secret
+
+_LAST_PORT: Final = 65_535
+
+
+def check_base_url(base_url: str) -> str:
+    """Return *base_url* in its one normal form. Raises ConfigurationError unless it is safe for a key."""
+    url = _parsed(base_url)
+    if url is None or url.scheme not in {"http", "https"} or (url.port or 1) > _LAST_PORT:
+        if "@" in str(base_url):
+            raise ConfigurationError("base_url must be an http(s) address without a user.")
+        raise wrong("base_url", "an http(s) address", base_url)
+    if url.userinfo or url.query or url.fragment:
+        raise ConfigurationError("base_url must not hold a user, a query or a fragment.")
+    if url.scheme == "http" and not _is_loopback(url.host):
+        raise ConfigurationError(
+            f"base_url must be https: a key sent to http://{url.host} can be read on the way.",
+            fix="Use https, or a loopback address for a sandbox.",
+        )
+    return str(url.copy_with(query=None, fragment=None)).rstrip("/")
+
+
+def safe_url(address: str, home: Collection[Network] = ()) -> httpx.URL | None:
+    """Return an address to fetch a file from without a key, None for one that says itself that it is none.
+
+    Allowed are https to public networks and to those that the API itself is in, *home*; there also plain http
+    on loopback.
+    """
+    url = _parsed(address)
+    if url is None or url.userinfo or (url.port or 1) > _LAST_PORT:
+        return None
+    network = stated_network(url)
+    is_encrypted = url.scheme == "https" or (url.scheme == "http" and network == "loopback")
+    return url if is_encrypted and network in {None, "public", *home} else None
+
+
+def same_origin(address: str, base_url: str) -> bool:
+    """Whether an address leads to the server of *base_url*."""
+    one, other = _parsed(address), _parsed(base_url)
+    return one is not None and other is not None and _origin(one) == _origin(other)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address leads to this machine."""
+    url = _parsed(address)
+    return url is not None and _is_loopback(url.host)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _parsed(address: str) -> httpx.URL | None:
+    """Read an address as the parser does that will choose where to connect; None if it names no host."""
+    try:
+        url = httpx.URL(address.strip())
+        return url if url.host and not set(url.host) & set("%[]") else None
+    except (httpx.InvalidURL, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def checked_proxy(proxy: str | None) -> Secret | None:
+    """Return *proxy*, which may hold a password. Raises ConfigurationError unless it could work."""
+    if proxy is None:
+        return None
+    scheme = url.scheme if (url := _parsed(proxy)) else ""
+    if scheme not in {"http", "https", "socks5", "socks5h"}:
+        raise ConfigurationError("proxy must be an address like http://proxy.example:3128.")
+    if scheme.startswith("socks") and find_spec("socksio") is None:
+        raise ConfigurationError("A SOCKS proxy needs one more package.", fix="pip install 'httpx[socks]'")
+    return Secret(proxy)

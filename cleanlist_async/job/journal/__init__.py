@@ -1,0 +1,1 @@
+"""The durable job's journal: the SQLite file and what stands in it."""

@@ -1,0 +1,205 @@
+"""The SQLite file under a journal: private, one connection, and on the disk when it says so."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from cleanlist_async.errors import JournalError
+from cleanlist_async.job.journal import schema
+
+Row = tuple[Any, ...]
+_BUSY_S: Final = 10.0
+
+
+class Database:
+    """One connection. Every error of SQLite or the disk becomes a JournalError, and ends all writing.
+
+    Rollback journal with TRUNCATE and synchronous EXTRA: a write-ahead log loses committed rows when
+    another descriptor of the file is closed in this process, and when the power goes.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._failure: JournalError | None = None
+        with explained(path):
+            if create:
+                create_private(path)
+            mode = "ro" if read_only else "rw"
+            address = f"{path.absolute().as_uri()}?mode={mode}"
+            self._connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=_BUSY_S)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _prepare(self) -> None:
+        connection = self._connection
+        is_blank = not self.read_only and self._is_blank()  # new, or a crash came before its tables did
+        version = 0 if is_blank else self._checked_version()
+        schema.add_checksum(connection)
+        if not self.read_only:
+            connection.execute("PRAGMA journal_mode = TRUNCATE")
+            connection.execute("PRAGMA synchronous = EXTRA")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -8192")
+        if is_blank:
+            self.path.chmod(0o600)
+        if not self.read_only and version < schema.VERSION:
+            self._upgrade(version)
+            version = schema.VERSION
+        self._sound = {table: self._condition(table, version) for table in schema.CHECKED}
+
+    def _upgrade(self, version: int) -> None:
+        connection = self._connection
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE; {'' if version else schema.TABLES}")
+            schema.to_version_2(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _condition(self, table: str, version: int) -> str:
+        return "1" if version < schema.VERSION else schema.is_sound(self._connection, table)
+
+    def _checked_version(self) -> int:
+        """Raise JournalError unless this is a journal as we write it; nothing of it is changed before."""
+        connection = self._connection
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if application != schema.APPLICATION_ID:
+            raise JournalError(f"{self.path.name} is not the journal of a job.")
+        if not 1 <= version <= schema.VERSION:
+            raise JournalError(
+                f"{self.path.name} has version {version} of the journal; this is made for {schema.VERSION}.",
+                fix="Use the version of this package that wrote it.",
+            )
+        return version
+
+    def _is_blank(self) -> bool:
+        return self.row("SELECT count(*) FROM sqlite_master") == (0,)
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Do several things at once, or none of them: on the disk when this is left.
+
+        What goes wrong within, apart from the journal, is not the journal's error.
+        """
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            with explained(self.path):
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _writing(self) -> Generator[None]:
+        """Refuse to write once the disk has failed: what it holds is known only once it is read anew."""
+        if self._failure is not None:
+            raise JournalError(self._failure.problem, fix=self._failure.fix)
+        try:
+            with explained(self.path):
+                yield
+        except JournalError as error:
+            cause = error.__cause__
+            if isinstance(cause, sqlite3.Error | OSError) and not isinstance(cause, sqlite3.IntegrityError):
+                self._failure = error
+            raise
+
+    def execute(self, statement: str, values: Row = ()) -> int:
+        """Execute one statement and return how many rows it changed."""
+        with self._writing():
+            return self._connection.execute(statement, values).rowcount
+
+    def execute_many(self, statement: str, rows: Any) -> None:
+        """Execute one statement for each row."""
+        with self._writing():
+            self._connection.executemany(statement, rows)
+
+    def rows(self, query: str, values: Row = ()) -> Generator[Row]:
+        """Yield the rows of a query."""
+        with explained(self.path):
+            yield from self._connection.execute(query, values)
+
+    def row(self, query: str, values: Row = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        with explained(self.path):
+            found: Row | None = self._connection.execute(query, values).fetchone()
+            return found
+
+    def checked_rows(self, columns: str, table: str, rest: str = "", values: Row = ()) -> Generator[Row]:
+        """Yield columns of a table. Raises JournalError at a row that is not as it was written."""
+        query = f"SELECT {columns}, {self._sound[table]} FROM {table} {rest}"  # noqa: S608
+        with closing(self.rows(query, values)) as rows:
+            for *row, is_sound in rows:
+                if not is_sound:
+                    raise self.damaged(f"a row of its {table}" if table != "results" else _result_at(row[0]))
+                yield tuple(row)
+
+    def checked_row(self, columns: str, table: str, rest: str = "", values: Row = ()) -> Row | None:
+        """Return the only row of such a query, or None."""
+        rows = list(self.checked_rows(columns, table, rest, values))
+        return rows[0] if rows else None
+
+    def unsound_rows(self, table: str) -> int:
+        """Return how many rows of a table are not as they were written. Reads all of it."""
+        row = self.row(f"SELECT count(*) FROM {table} WHERE NOT ({self._sound[table]})")  # noqa: S608
+        return row[0] if row else 0
+
+    def damaged(self, what: str) -> JournalError:
+        """Return the error for something that is not as it was written."""
+        return _damaged(self.path, what)
+
+    def is_sound(self) -> bool:
+        """Whether SQLite finds nothing wrong with the file."""
+        return self.row("PRAGMA integrity_check") == ("ok",)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _damaged(path: Path, what: str) -> JournalError:
+    return JournalError(
+        f"The journal {path.name} is damaged: {what} is not as it was written.",
+        fix="Bring back a copy of the file that was made after its last run. An older one is taken only"
+        " with adopt=True (--adopt), after a look at what was bought since with `cleanlist-async usage`.",
+    )
+
+
+def _result_at(place: int) -> str:
+    return f"the result of contact #{place + 1:,}"
+
+
+@contextmanager
+def explained(path: Path) -> Generator[None]:
+    """Turn errors of SQLite and of the disk into JournalError."""
+    try:
+        yield
+    except UnicodeDecodeError:  # its message quotes the text
+        raise _damaged(path, "a text") from None
+    except (sqlite3.Error, OSError) as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            raise JournalError(f"{path.name} is neither the journal nor the cache of a job.") from error
+        raise JournalError(
+            f"The journal {path.name} cannot be used: {error}.",
+            fix="Nothing is sent without it. Check the disk and its permissions, then resume.",
+        ) from error
+
+
+def create_private(path: Path) -> None:
+    """Create the file for its owner alone; SQLite's side files inherit that."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    os.close(descriptor)

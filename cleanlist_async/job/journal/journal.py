@@ -1,0 +1,352 @@
+"""The journal of a job: what was planned, sent, answered and found, each on disk before what follows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self
+
+from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.errors import JournalError
+from cleanlist_async.facts import MAX_WAITING_EVENTS
+from cleanlist_async.job.journal.database import Database
+from cleanlist_async.job.journal.queries import RESULT
+from cleanlist_async.job.journal.records import (
+    NOTHING_TO_SEND,
+    PURGED,
+    Answer,
+    Attempt,
+    Decision,
+    as_row,
+    now,
+)
+from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.journal.written_plan import JournalPlan
+
+_LARGEST_BODY: Final = 64 * 1024
+
+
+class Journal(JournalPlan):
+    """A journal on the disk. Not for two processes at once: see :class:`JournalLock`."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._generation = 0
+        self.on_submit: Callable[[], None] = lambda: None
+        """Called between an intent and the first byte that leaves."""
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Create an empty journal, which must not exist, readable by its owner alone."""
+        return cls(Database(path, create=True))
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+        """Open a journal that is there. Raises JournalError for anything else, and for a damaged one."""
+        journal = cls(Database(path, read_only=read_only))
+        try:
+            journal.check()
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """Open the journal at *path*, or create it."""
+        return cls.open(path) if path.exists() else cls.create(path)
+
+    def _move(self, number: int, old: Sequence[ChunkState], new: ChunkState, **columns: object) -> None:
+        columns |= {"state": new.value, "since": now()}
+        sets = ", ".join(f"{name} = ?" for name in columns)
+        marks = ", ".join("?" * len(old))
+        changed = self._db.execute(
+            f"UPDATE chunks SET {sets} WHERE number = ? AND state IN ({marks})",  # noqa: S608
+            (*columns.values(), number, *(state.value for state in old)),
+        )
+        if changed != 1:
+            raise JournalError(f"Chunk {number} is not {' or '.join(old)}, so it cannot be {new}.")
+
+    def raise_generation(self, least: int) -> None:
+        """Begin a run: the generation becomes higher than it was, and than *least*."""
+        with self._db.transaction():
+            self._db.execute("UPDATE job SET generation = max(generation, ?) + 1", (least,))
+        self._generation = self.generation
+
+    @contextmanager
+    def _submit(self) -> Generator[None]:
+        """Write down an intent, and that it raises the generation. Raises JournalError after another run."""
+        with self._db.transaction():
+            yield
+            raised = self._db.execute(
+                "UPDATE job SET generation = generation + 1 WHERE generation = ?", (self._generation,)
+            )
+            if raised != 1:
+                raise JournalError(
+                    f"{self.path.name} was replaced, or opened under another name, while its job ran.",
+                    fix="Nothing more is sent by this run. Bring the journal back, then resume.",
+                )
+        self._generation += 1
+        self.on_submit()
+
+    def intend(self, attempt: Attempt, contacts: int) -> None:
+        """Write down that *contacts* of a chunk are about to be sent, before the first byte leaves."""
+        with self._submit():
+            self._move(attempt.chunk, (ChunkState.PLANNED,), ChunkState.SENDING, held=contacts, reason=None)
+            self._add_attempt(attempt)
+
+    def intend_again(self, attempt: Attempt) -> None:
+        """Write down that an unknown chunk is about to be asked for once more, under the key it had."""
+        with self._submit():
+            if self.chunk(attempt.chunk).state is not ChunkState.UNKNOWN:
+                raise JournalError(f"Chunk {attempt.chunk} is not unknown.")
+            self._add_attempt(attempt)
+
+    def _add_attempt(self, attempt: Attempt) -> None:
+        self._db.execute(
+            "INSERT INTO attempts (submission, chunk, token, idempotency_key, quote_id, started_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                attempt.submission,
+                attempt.chunk,
+                attempt.token,
+                attempt.idempotency_key,
+                attempt.quote_id,
+                now(),
+            ),
+        )
+
+    def accepted(
+        self,
+        attempt: Attempt,
+        workflow_id: str,
+        task_ids: Sequence[str],
+        answer: Answer,
+        key_name: str | None = None,
+    ) -> None:
+        """Write down the workflow of a chunk, before anything else is done with it."""
+        with self._db.transaction():
+            self._close(attempt, answer)
+            self._move(
+                attempt.chunk,
+                (ChunkState.SENDING, ChunkState.UNKNOWN),
+                ChunkState.ACCEPTED,
+                workflow_id=workflow_id,
+                task_ids=json.dumps(list(task_ids)),
+                key_name=key_name,
+                request_id=answer.request_id,
+                reason=None,
+            )
+
+    def not_accepted(self, attempt: Attempt, answer: Answer, state: ChunkState, reason: str) -> None:
+        """Write down that the server did not accept a chunk (PLANNED, REFUSED), or may have (UNKNOWN)."""
+        held = {} if state is ChunkState.UNKNOWN else {"held": 0}
+        with self._db.transaction():
+            self._close(attempt, answer)
+            self._move(attempt.chunk, (ChunkState.SENDING,), state, reason=reason, **held)
+
+    def answered(self, attempt: Attempt, answer: Answer) -> None:
+        """Write down what came of an attempt that tells nothing of its chunk."""
+        self._close(attempt, answer)
+
+    def _close(self, attempt: Attempt, answer: Answer) -> None:
+        self._db.execute(
+            "UPDATE attempts SET ended_at = ?, outcome = ?, status = ?, code = ?, request_id = ?, body = ?"
+            " WHERE submission = ?",
+            (
+                now(),
+                answer.outcome,
+                answer.status,
+                answer.code,
+                answer.request_id,
+                answer.body and answer.body[:_LARGEST_BODY],
+                attempt.submission,
+            ),
+        )
+
+    def set_list(self, chunk: int, list_id: str, key_name: str | None) -> None:
+        """Note the list that was made for a chunk, and the key it was made with."""
+        self._db.execute(
+            "UPDATE chunks SET list_id = ?, key_name = ? WHERE number = ?", (list_id, key_name, chunk)
+        )
+
+    def workflow_seen(self, chunk: int) -> str | None:
+        """Return the workflow that the latest evidence names for a chunk, and that is no other chunk's."""
+        row = self._db.row(
+            "SELECT workflow_id FROM evidence e WHERE chunk = ? AND workflow_id IS NOT NULL AND NOT EXISTS ("
+            "SELECT 1 FROM chunks WHERE workflow_id = e.workflow_id AND number != e.chunk) ORDER BY id DESC",
+            (chunk,),
+        )
+        return row[0] if row else None
+
+    def prove(self, chunk: int, source: str, workflow_id: str | None) -> bool:
+        """Write down evidence on an unknown chunk: the workflow it is, or that there is none.
+
+        A workflow also counts for a chunk that was to be sent again and was not yet. Returns False when it is
+        too late for either, or names the workflow of another chunk: that is kept, and changes nothing.
+        """
+        with self._db.transaction():
+            self._db.execute(
+                "INSERT INTO evidence (chunk, at, source, workflow_id) SELECT ?1, ?2, ?3, ?4 WHERE ?5 >"
+                " (SELECT count(*) FROM evidence WHERE chunk = ?1 AND source = ?3 AND workflow_id = ?4)",
+                (chunk, self._moment(chunk), source, workflow_id, MAX_WAITING_EVENTS),
+            )
+            state = self.chunk(chunk).state
+            if workflow_id is None and state is ChunkState.UNKNOWN:
+                self._move(chunk, (state,), ChunkState.PLANNED, reason=None, held=0)
+            elif workflow_id is None or self.is_of_another(workflow_id, chunk):
+                return False
+            elif state in {ChunkState.UNKNOWN, ChunkState.PLANNED}:
+                self._found(chunk, state, workflow_id)
+            else:
+                return False
+        return True
+
+    def _found(self, number: int, state: ChunkState, workflow_id: str) -> None:
+        """Note that an earlier submit of a chunk was accepted after all."""
+        columns: dict[str, object] = {"workflow_id": workflow_id, "reason": None}
+        if state is ChunkState.PLANNED:
+            chunk = self.chunk(number)
+            held = chunk.contacts - len(self.has_result(number))
+            columns |= {"held": held, "doubtful": max(0, chunk.doubtful - held)}
+        self._move(number, (state,), ChunkState.ACCEPTED, **columns)
+
+    def decide(
+        self,
+        chunk: int,
+        decision: Decision,
+        actor: str,
+        credits_at_risk: float,
+        workflow_id: str | None = None,
+    ) -> None:
+        """Write down what somebody decided about an unknown chunk, and act on it."""
+        new = {
+            "accepted": ChunkState.ACCEPTED,
+            "absent": ChunkState.PLANNED,
+            "resubmit": ChunkState.PLANNED,
+            "abandon": ChunkState.ABANDONED,
+        }[decision]
+        with self._db.transaction():
+            self._db.execute(
+                "INSERT INTO decisions (chunk, at, decision, actor, credits_at_risk) VALUES (?, ?, ?, ?, ?)",
+                (chunk, self._moment(chunk), decision, actor, credits_at_risk),
+            )
+            columns: dict[str, object] = {"workflow_id": workflow_id} if workflow_id else {}
+            if decision == "resubmit":
+                columns["doubtful"] = self.chunk(chunk).doubtful + self.chunk(chunk).held
+            if new is ChunkState.PLANNED:
+                columns["held"] = 0
+            old = [ChunkState.UNKNOWN]
+            if decision in {"accepted", "abandon"}:  # a workflow that led nowhere may be mistyped, or gone
+                old.append(ChunkState.REMOTE_EXPIRED)
+            self._move(chunk, old, new, reason=None, **columns)
+
+    def _moment(self, chunk: int) -> str:
+        """Return the time of day, or that of the last event of a chunk if the clock was set back since."""
+        return max(now(), self.chunk(chunk).since or "")
+
+    def recover(self) -> None:
+        """Take up what a crash left behind: what was being sent is unknown, what was read is read anew."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE attempts SET ended_at = ?, outcome = 'crash' WHERE ended_at IS NULL", (now(),)
+            )
+            self._move_all(
+                {ChunkState.SENDING: ChunkState.UNKNOWN}, "the process ended while it was being sent"
+            )
+            self._move_all({ChunkState.FETCHING: ChunkState.ACCEPTED}, None)
+
+    def try_again(self) -> None:
+        """Take up what came to nothing in an earlier run: what was refused, what the server did not know."""
+        with self._db.transaction():
+            self._move_all(
+                {
+                    ChunkState.REFUSED: ChunkState.PLANNED,
+                    ChunkState.REMOTE_EXPIRED: ChunkState.ACCEPTED,
+                },
+                None,
+            )
+
+    def _move_all(self, arrows: Mapping[ChunkState, ChunkState], reason: str | None) -> None:
+        for old, new in arrows.items():
+            for chunk in list(self.chunks("WHERE state = ?", (old.value,))):
+                self._move(chunk.number, (old,), new, reason=reason)
+
+    def fetching(self, chunk: int) -> None:
+        """Note that a workflow is finished, and that its results are being read."""
+        if self.chunk(chunk).state is ChunkState.FETCHING:
+            return
+        self._move(chunk, (ChunkState.ACCEPTED, ChunkState.PARTIAL), ChunkState.FETCHING)
+
+    def settled(self, chunk: int, results: Sequence[EnrichmentResult], request_id: str | None) -> ChunkState:
+        """Write down the results of a finished workflow, and with them that the chunk is done."""
+        with self._db.transaction():
+            self._put(chunk, results, request_id=request_id)
+            pending = self._pending_of(chunk)
+            state = ChunkState.PARTIAL if pending else ChunkState.DONE
+            if results and self._all_failed(chunk):
+                state = ChunkState.REMOTE_FAILED
+            ids = {} if pending else {"task_ids": None}
+            self._move(chunk, (ChunkState.FETCHING,), state, held=pending, spent=self._spent_on(chunk), **ids)
+        return state
+
+    def known_already(self, chunk: int, results: Sequence[EnrichmentResult], *, cached: bool) -> None:
+        """Write down results that need no request: bought before, or refused by name."""
+        with self._db.transaction():
+            self._put(chunk, results, cached=cached)
+
+    def nothing_to_send(self, chunk: int) -> None:
+        """Note that all contacts of a planned chunk have their results already."""
+        self._move(chunk, (ChunkState.PLANNED,), ChunkState.DONE, reason=NOTHING_TO_SEND)
+
+    def expired(self, chunk: int, reason: str) -> None:
+        """Note that the server knows a workflow no more."""
+        known = (ChunkState.ACCEPTED, ChunkState.FETCHING, ChunkState.PARTIAL)
+        self._move(chunk, known, ChunkState.REMOTE_EXPIRED, reason=reason)
+
+    def _pending_of(self, chunk: int) -> int:
+        query = "SELECT count(*) FROM results WHERE chunk = ? AND status = 'pending'"
+        row = self._db.row(query, (chunk,))
+        return int(row[0]) if row else 0
+
+    def _all_failed(self, chunk: int) -> bool:
+        """Whether nothing came of all that was sent of a chunk, in this run or an earlier one."""
+        others = "status NOT IN ('failed', 'invalid') AND NOT cached"
+        query = f"SELECT 1 FROM results WHERE chunk = ? AND {others} LIMIT 1"  # noqa: S608
+        return self._db.row(query, (chunk,)) is None
+
+    def _spent_on(self, chunk: int) -> float:
+        row = self._db.row(
+            "SELECT sum(coalesce(credits_charged, credits_estimated)) FROM results"
+            " WHERE chunk = ? AND status != 'pending'",
+            (chunk,),
+        )
+        return float(row[0] or 0) if row else 0.0
+
+    def _put(
+        self,
+        chunk: int,
+        results: Sequence[EnrichmentResult],
+        *,
+        request_id: str | None = None,
+        cached: bool = False,
+    ) -> None:
+        marks = ", ".join("?" * 14)
+        self._db.execute_many(
+            f"INSERT OR REPLACE INTO results (chunk, {RESULT}) VALUES ({marks})",  # noqa: S608
+            ((chunk, *as_row(result, request_id, cached=cached)) for result in results),
+        )
+        self._tally(chunk)
+
+    def purge(self) -> None:
+        """Remove all contact data: results, and what the server answered. The counts stay."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE results SET email = NULL, phones = NULL, raw = NULL,"
+                " error = CASE status WHEN 'found' THEN ? END",
+                (PURGED,),
+            )
+            self._db.execute("UPDATE attempts SET body = NULL")
+        self._db.execute("VACUUM")

@@ -1,0 +1,152 @@
+"""What a journal holds, as the program sees it, and how it lies in a row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal, TypeAlias, cast
+
+from pydantic_core import to_json
+
+from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.enrich.report import EnrichmentResult, ResultStatus
+from cleanlist_async.errors import JSON, JournalError
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.job.journal.states import ChunkState
+
+SubmitMode: TypeAlias = Literal["plain", "tracked", "exact"]
+HalfFullPrice: TypeAlias = Literal["full", "each"]
+"""What a ``full`` enrichment costs that found one half: 11 credits, or those of the half. Not documented."""
+Decision: TypeAlias = Literal["accepted", "absent", "resubmit", "abandon"]
+
+NOTHING_TO_SEND: Final = "nothing to send"
+PURGED: Final = "its result was purged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a job was begun with."""
+
+    name: str
+    created_at: str
+    origin: str
+    enrichment_type: EnrichmentType
+    submit_mode: SubmitMode
+    half_full_price: HalfFullPrice
+    webhook: str | None
+    max_credits: float | None
+    source_name: str
+    source_digest: str
+    salt: bytes
+    contacts: int
+    duplicates_digest: bytes
+    paused_by: str | None = None
+    shortfall: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """One chunk as the journal has it: the contacts from place `first` to `last` that are to be sent."""
+
+    number: int
+    first: int
+    last: int
+    contacts: int
+    fingerprint: bytes
+    is_pilot: bool
+    state: ChunkState
+    workflow_id: str | None
+    list_id: str | None
+    key_name: str | None
+    task_ids: tuple[str, ...]
+    request_id: str | None
+    reason: str | None
+    since: str | None
+    held: int
+    """Contacts whose worst case may still be charged."""
+    doubtful: int
+    """Contacts of earlier submits that may have been accepted, and were sent again by decision."""
+    spent: float
+    """Credits that its results cost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One submit, with all by which it can be found again, made before it is sent."""
+
+    submission: str
+    chunk: int
+    token: str | None = None
+    idempotency_key: str | None = None
+    quote_id: str | None = None
+    started_at: str = ""
+    """When it was written down, by the clock on the wall; empty before."""
+    outcome: str | None = None
+    """What came of it; None while that is open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of an attempt, without a word of the contacts in it."""
+
+    outcome: str
+    status: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+    body: str | None = None
+
+
+def now() -> str:
+    """Return the time of day for people: no decision hangs on it but the order of events."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def as_row(result: EnrichmentResult, request_id: str | None, *, cached: bool) -> tuple[object, ...]:
+    """Lay a result into a row of the table."""
+    return (
+        result.index,
+        result.status,
+        result.email,
+        result.email_status,
+        json.dumps(result.phones) if result.phones else None,
+        result.task_id,
+        result.workflow_id,
+        result.error,
+        result.credits_charged,
+        result.credits_estimated,
+        request_id,
+        int(cached),
+        to_json(result.raw).decode() if result.raw else None,
+    )
+
+
+def from_row(row: tuple[object, ...], contacts: Mapping[int, Contact]) -> EnrichmentResult | None:
+    """Read a result from its row; None for a contact that was not asked for."""
+    place, status, email, email_status, phones, task_id, workflow_id, error, charged, estimated, *rest = row
+    *_, raw, enrichment_type = rest
+    contact = contacts.get(cast("int", place))
+    if contact is None:
+        return None
+    try:
+        found_phones = tuple(json.loads(cast("str", phones))) if phones else ()
+        found_row = json.loads(cast("str", raw)) if raw else None
+    except ValueError:  # in a journal of version 1, which has no checksums
+        raise JournalError(f"The result of contact #{cast('int', place) + 1:,} is damaged.") from None
+    return EnrichmentResult(
+        index=cast("int", place),
+        contact=contact,
+        key=contact.key,
+        status=cast("ResultStatus", status),
+        email=cast("str | None", email),
+        email_status=cast("str | None", email_status),
+        phones=found_phones,
+        task_id=cast("str | None", task_id),
+        workflow_id=cast("str | None", workflow_id),
+        error=cast("str | None", error),
+        enrichment_type=cast("EnrichmentType", enrichment_type),
+        credits_charged=cast("float | None", charged),
+        credits_estimated=cast("float", estimated),
+        raw=cast("dict[str, JSON] | None", found_row),
+    )

@@ -1,0 +1,237 @@
+"""A journal as anybody may look at it: without a client or a key, and while its job runs elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
+from cleanlist_async.enrich import row_results as settle
+from cleanlist_async.enrich.dedupe import copy_for
+from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.errors import InputChangedError, JournalError, JournalLockedError
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.job.journal import known_journals as known
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.lock import JournalLock
+from cleanlist_async.job.journal.records import ChunkRow, Header
+from cleanlist_async.job.journal.states import SETTLED, ChunkState
+from cleanlist_async.job.receipts import receipts
+from cleanlist_async.job.source import Source
+from cleanlist_async.job.status import WITHOUT_RESULT, JobStatus, Receipt, status_of
+from cleanlist_async.job.unknown import UnknownChunk, unknown_chunks
+
+_READ_AT_ONCE: Final = 500
+"""Contacts: a longer look would keep the job from writing."""
+_NEVER_SENT: Final = "never sent: the job has not come to it"
+_LEFT_BY_A_CRASH: Final = "SQLITE_READONLY_ROLLBACK"
+_Opened: TypeAlias = tuple[Journal, Header]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTotal:
+    """How many results one rule of :class:`Receipt` stands for, and their credits."""
+
+    rule: str
+    results: int
+    credits: float
+
+
+class JournalReader:
+    """Reads a journal, in looks too short to disturb the job that may be writing it."""
+
+    def __init__(self, journal: Journal, header: Header) -> None:
+        self._journal = journal
+        self._lock = JournalLock(journal.path)
+        self.header = header
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a process works on the job right now."""
+        return self._lock.is_taken
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether anything was sent beyond a pilot."""
+        return self._journal.was_sent(but_the_pilot=True)
+
+    def status(self) -> JobStatus:
+        """Return where the job stands."""
+        return status_of(self._journal, self.header, running=self.is_running)
+
+    def unknown(self) -> list[UnknownChunk]:
+        """Return the chunks of which nobody can say whether they were accepted."""
+        return unknown_chunks(self._journal, self.header)
+
+    def costs(self) -> list[RuleTotal]:
+        """Return what was spent, by the rule that says so. Reads every result."""
+        return [RuleTotal(*row) for row in self._journal.costs()]
+
+    def check(self, source: Source, contacts: int) -> None:
+        """Raise InputChangedError when a source with so many contacts is not the one of the job."""
+        if source.digest != self.header.source_digest or contacts != self.header.contacts:
+            raise InputChangedError(
+                f"{source.name} is not the input that the job was begun with ({self.header.source_name}),"
+                " or is read in another way.",
+                fix="Name that one, with the options that the job was begun with.",
+            )
+
+    def refuse_purged(self) -> None:
+        """Raise JournalError when the results are not there any more."""
+        if self._journal.is_purged():
+            raise JournalError(f"The results were purged from {self._journal.path.name}.")
+
+    def receipts(self, source: Source) -> Iterator[Receipt]:
+        """Yield a receipt for every contact of a source that was checked, in its order."""
+        yield from receipts(self._journal, source)
+
+    def results(self, source: Source) -> Iterator[EnrichmentResult]:
+        """Yield what came of every contact of a source that was checked, in its order, without `raw`.
+
+        The memory this takes does not grow with the number of contacts.
+        """
+        contacts = iter(prepare(place, given) for place, given in enumerate(source))
+        look = _Look(self._journal, self.header)
+        while some := list(islice(contacts, _READ_AT_ONCE)):
+            yield from look.at(some)
+
+
+class _Look:
+    """Reads what came of contacts, some at a time."""
+
+    def __init__(self, journal: Journal, header: Header) -> None:
+        self._journal = journal
+        self._kind: EnrichmentType = header.enrichment_type
+        self._picked = journal.picked()
+        self._chunk: ChunkRow | None = None
+
+    def at(self, contacts: list[Prepared | Invalid]) -> Iterator[EnrichmentResult]:
+        given = {contact.index: contact.contact for contact in contacts}
+        found = self._journal.results_at(given)
+        duplicates, invalid = self._journal.set_aside_between(contacts[0].index, contacts[-1].index)
+        for contact in contacts:
+            place = contact.index
+            if place in found:
+                yield replace(found[place], enrichment_type=self._kind)
+            elif isinstance(contact, Invalid) or place in invalid:
+                yield settle.kept_back(Invalid(place, contact.contact, invalid.get(place, "")))
+            elif place in duplicates:
+                first = replace(contact, index=duplicates[place])
+                stored = found.get(first.index) or self._journal.result_at(first.index, contact.contact)
+                yield copy_for(contact, stored or self._without(first))
+            else:
+                yield self._without(contact)
+
+    def _without(self, contact: Prepared) -> EnrichmentResult:
+        """Say what a contact is that has no result."""
+        chunk = self._chunk_of(contact.index)
+        if chunk is not None and chunk.state in SETTLED:  # since the look at its contacts
+            return self._settled(contact)
+        if chunk is None or chunk.state is ChunkState.PLANNED:
+            return settle.without_row(contact, "failed", _NEVER_SENT, enrichment_type=self._kind)
+        return settle.without_row(
+            contact,
+            WITHOUT_RESULT.get(chunk.state, "failed"),
+            chunk.reason,
+            workflow_id=chunk.workflow_id,
+            enrichment_type=self._kind,
+        )
+
+    def _settled(self, contact: Prepared) -> EnrichmentResult:
+        stored = self._journal.result_at(contact.index, contact.contact)
+        if stored is None:
+            raise self._journal.lost_result(contact.index)
+        return replace(stored, enrichment_type=self._kind, raw=None)
+
+    def _chunk_of(self, place: int) -> ChunkRow | None:
+        if place in self._picked:
+            return self._journal.chunk(self._picked[place])
+        if self._chunk is None or not self._chunk.first <= place <= self._chunk.last:
+            self._chunk = self._journal.chunk_at(place)
+            if self._chunk is not None:
+                self._journal.check_count(self._chunk.number)
+        return self._chunk
+
+
+@contextmanager
+def reading(path: Path) -> Generator[JournalReader]:
+    """Open a journal for reading. Raises JournalError for what is none, or not planned to its end."""
+    journal, header = _open(path)
+    try:
+        yield JournalReader(journal, header)
+    finally:
+        journal.close()
+
+
+@contextmanager
+def deciding(path: Path) -> Generator[_Opened]:
+    """Open a journal for a decision on it. Raises JournalLockedError while its job runs."""
+    _check_exists(path)
+    with JournalLock(path):
+        journal = Journal.open(path)
+        try:
+            header = _planned(journal)
+            journal.recover()
+            yield journal, header
+        finally:
+            journal.close()
+
+
+def discard_unsent(path: Path) -> bool:
+    """Remove a journal of which nothing was ever sent. Returns False for any other, which stays.
+
+    Raises JournalError when it is no journal, JournalLockedError while its job runs.
+    """
+    with JournalLock(path):
+        with closing(Journal.open(path)) as journal:
+            journal_id = journal.id
+            if journal.was_sent() or known.was_sent(journal_id):
+                return False
+        path.unlink()
+        known.forget(journal_id)
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # SQLite's own, empty by now
+        return True
+
+
+def _open(path: Path) -> _Opened:
+    _check_exists(path)
+    try:
+        return _read_only(path)
+    except JournalError as error:
+        name = getattr(error.__cause__, "sqlite_errorname", "")
+        if name == "SQLITE_BUSY":
+            raise JournalLockedError(
+                f"{path.name} is being written.", fix="Look again when its job is planned."
+            ) from error
+        if name != _LEFT_BY_A_CRASH:
+            raise
+    with JournalLock(path):  # the process died while it wrote: only a writer can undo what it left behind
+        Journal.open(path).close()
+    return _read_only(path)
+
+
+def _read_only(path: Path) -> _Opened:
+    journal = Journal.open(path, read_only=True)
+    try:
+        return journal, _planned(journal)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _planned(journal: Journal) -> Header:
+    header = journal.header
+    if header is None:
+        raise JournalError(
+            f"The planning of {journal.path.name} has not come to an end.", fix="Start the job again."
+        )
+    return header
+
+
+def _check_exists(path: Path) -> None:
+    if not path.exists():
+        raise JournalError(f"There is no journal {path}.")

@@ -1,0 +1,156 @@
+"""What a job was asked for, and its beginning: planned anew, or found to be the one that was asked for."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from cleanlist_async import facts
+from cleanlist_async.checks import (
+    check_choice,
+    check_enrichment_type,
+    check_seconds,
+    check_webhook_url,
+    check_whole,
+)
+from cleanlist_async.enrich.budget import Budget
+from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
+from cleanlist_async.facts import ApiVersion, EnrichmentType
+from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.records import HalfFullPrice, Header, SubmitMode, now
+from cleanlist_async.job.planning import refuse_changed_input, write_plan
+from cleanlist_async.job.source import Source
+from cleanlist_async.job.unknown import UnknownPolicy
+from cleanlist_async.webhooks.receiver import WebhookReceiver
+
+ChosenMode: TypeAlias = Literal["auto", "plain", "tracked", "exact"]
+_CHUNK_CONTACTS: Final = facts.MAX_CONTACTS_PER_REQUEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What the caller of `client.job` asked for. `max_credits` in credits."""
+
+    enrichment_type: EnrichmentType
+    max_credits: float | None
+    webhook: str | None
+    submit_mode: ChosenMode
+    policy: UnknownPolicy
+    options: CallOptions
+    cache: Path | None = None
+    cache_ttl_s: float = facts.CACHE_TTL_S
+    max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
+    half_full_price: HalfFullPrice = "full"
+    adopt: bool = False
+    """Whether to take a journal that is older than its last run, emptied, or a copy."""
+    api_version: ApiVersion = "v2"
+    receiver: WebhookReceiver | None = None
+    """The client's own, to which `webhook` leads if it is not given."""
+
+    @property
+    def mode(self) -> SubmitMode:
+        """The way to submit: `auto` is tracked with a webhook, else plain."""
+        if self.submit_mode == "auto":
+            return "tracked" if self.address else "plain"
+        return self.submit_mode
+
+    @property
+    def address(self) -> str | None:
+        """Where the webhooks go: the `webhook` given, or the client's receiver, where the mode has any."""
+        if self.webhook is not None or self.receiver is None or self.submit_mode in {"plain", "exact"}:
+            return self.webhook
+        return self.receiver.public_url
+
+    def check(self) -> None:
+        """Raise ConfigurationError for what cannot work."""
+        check_enrichment_type(self.enrichment_type)
+        check_webhook_url(self.webhook, "webhook")
+        Budget(self.max_credits, self.enrichment_type)
+        if self.policy.on_unknown == "resubmit" and self.enrichment_type not in facts.WORST_CASE_CREDITS:
+            raise ConfigurationError(
+                f"on_unknown='resubmit' has no bound for {self.enrichment_type!r}, which costs a credit per"
+                " discovered contact.",
+                fix="Hold what is unknown, or decide with a function.",
+            )
+        check_choice("half_full_price", self.half_full_price, get_args(HalfFullPrice))
+        check_choice("submit_mode", self.submit_mode, get_args(ChosenMode))
+        check_seconds("cache_ttl_s", self.cache_ttl_s)
+        check_whole("max_open_workflows", self.max_open_workflows, at_least=1)
+        if self.mode == "tracked" and not self.address:
+            raise ConfigurationError(
+                "submit_mode='tracked' needs a webhook: the public address of your receiver."
+            )
+        if self.mode == "exact" and self.enrichment_type not in facts.PERSON_TYPES:
+            raise ConfigurationError(
+                f"submit_mode='exact' takes an enrichment_type of {', '.join(facts.PERSON_TYPES)}."
+            )
+
+
+async def begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipeline) -> Header:
+    """Plan a new job. The journal holds all of the plan, or none."""
+    salt = secrets.token_bytes(16)
+    with journal.transaction():
+        contacts, duplicates_digest = await write_chunks(journal, source, salt, spec.mode)
+        if contacts == 0:
+            raise ConfigurationError(f"{source.name} has no contacts.")
+        header = Header(
+            name=journal.path.name,
+            created_at=now(),
+            origin=_origin(pipeline),
+            enrichment_type=spec.enrichment_type,
+            submit_mode=spec.mode,
+            half_full_price=spec.half_full_price,
+            webhook=spec.address,
+            max_credits=spec.max_credits,
+            source_name=source.name,
+            source_digest=source.digest,
+            salt=salt,
+            contacts=contacts,
+            duplicates_digest=duplicates_digest,
+        )
+        journal.begin(header)
+    return header
+
+
+async def resumed(
+    journal: Journal, header: Header, source: Source, spec: JobSpec, pipeline: Pipeline
+) -> Header:
+    """Check that this is the same job; the wall may have moved."""
+    by_default = spec.submit_mode == "auto" and spec.address != spec.webhook and header.submit_mode != "exact"
+    asked: dict[str, tuple[Any, Any]] = {
+        "enrichment_type": (header.enrichment_type, spec.enrichment_type),
+        "submit_mode": (header.submit_mode, header.submit_mode if by_default else spec.mode),
+        "half_full_price": (header.half_full_price, spec.half_full_price),
+        "webhook": (header.webhook, header.webhook if by_default else spec.address),
+        "base_url": (header.origin, _origin(pipeline)),
+    }
+    for name, (old, new) in asked.items():
+        if old != new:
+            raise InputChangedError(
+                f"The job was begun with {name} = {old!r}, and is now asked for with {new!r}.",
+                fix="Resume it as it was, or begin a new job with another journal.",
+            )
+    await refuse_changed_input(journal, header, source)
+    if header.max_credits != spec.max_credits:
+        journal.set_wall(spec.max_credits)
+    if (latest := journal.header) is None:
+        raise JournalError("The journal has lost its header.")
+    return latest
+
+
+async def write_chunks(
+    journal: Journal, source: Source, salt: bytes, mode: SubmitMode, picked: Container[int] = ()
+) -> tuple[int, bytes]:
+    """Write down the plan, in chunks as large as the mode takes them; see `write_plan`."""
+    # A contact takes no more bytes as a row of CSV than as JSON.
+    max_bytes = facts.MAX_IMPORT_BYTES if mode == "exact" else facts.MAX_REQUEST_BYTES
+    return await write_plan(journal, source, salt, _CHUNK_CONTACTS, picked, max_bytes=max_bytes)
+
+
+def _origin(pipeline: Pipeline) -> str:
+    return pipeline.route.organization.rpartition("@")[2]

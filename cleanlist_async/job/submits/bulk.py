@@ -1,0 +1,257 @@
+"""How a chunk is submitted and its results are read. One class for each way; all share the state machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final, Protocol
+from uuid import uuid4
+
+from cleanlist_async.api.public import SUBMIT_BULK
+from cleanlist_async.contacts.chunking import bulk_body
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.fetch import Fetcher, Submitted
+from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.http.calls import Call, CallOptions
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.records import Attempt, ChunkRow
+from cleanlist_async.job.submits.webhook_inbox import Mail
+from cleanlist_async.polling.estimator import Patience
+from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.webhooks.receiver import WebhookReceiver
+from cleanlist_async.webhooks.submission import Submission
+
+_WEBHOOK_GRACE_S: Final = 60.0
+"""Seconds that a webhook takes at most after its workflow: five attempts over half a minute, and some."""
+
+
+_KEPT: Final = {"workflow_id", "status", "total_contacts"}
+"""What is kept of an answer: whatever else it holds could be contact data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the server said when it accepted a chunk."""
+
+    workflow_id: str
+    task_ids: tuple[str, ...] = ()
+    key_name: str | None = None
+    request_id: str | None = None
+    body: str | None = None
+    attempt: Attempt | None = None
+    """The attempt that it answers, where that is not the one that was just made."""
+
+
+@dataclass(slots=True)
+class Intent:
+    """An attempt that is written down before its first byte leaves."""
+
+    journal: Journal
+    attempt: Attempt
+    contacts: int
+    again: bool = False
+    """Whether an unknown chunk is asked for once more, under the key that it had."""
+    written: bool = False
+
+    def write(self) -> None:
+        """Write it down. Raises JournalError, and then nothing is sent."""
+        if self.again:
+            self.journal.intend_again(self.attempt)
+        else:
+            self.journal.intend(self.attempt, self.contacts)
+        self.written = True
+
+
+class Submitter(Protocol):
+    """A way to submit chunks."""
+
+    @property
+    def promise(self) -> str:
+        """What this way can say of a submit whose answer was lost, in one sentence."""
+        ...
+
+    async def prepare(self, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Attempt:
+        """Make all by which an attempt can be found again. Free."""
+        ...
+
+    async def submit(self, intent: Intent, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Accepted:
+        """Send it once. Raises CleanlistError."""
+        ...
+
+    async def results(
+        self, chunk: ChunkRow, contacts: Sequence[Prepared], at: float | None, finished: Callable[[], None]
+    ) -> list[EnrichmentResult]:
+        """Wait for the workflow of an accepted chunk, and return a result for each of its contacts.
+
+        *at* is the time of the submit by the limiter's clock, None for one of an earlier process. *finished*
+        is called once the workflow is.
+        """
+        ...
+
+    async def look(self, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Accepted | bool | None:
+        """Look for evidence on an unknown chunk: what it is, False for proof of absence, None for nothing.
+
+        Returns at once when it is too early to tell. Raises CleanlistError for what should stop the job.
+        """
+        ...
+
+    def may_learn(self, chunk: ChunkRow, /) -> bool:
+        """Whether another look at an unknown chunk, later in this run, may find what this one did not."""
+        ...
+
+
+class PlainSubmits:
+    """Bulk submits of the Public API. Nothing tells what became of one whose answer was lost."""
+
+    promise = "a submit whose answer is lost stays unknown until you decide; at most one chunk per crash"
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        fetcher: Fetcher,
+        options: CallOptions,
+        enrichment_type: EnrichmentType,
+    ) -> None:
+        self._pipeline = pipeline
+        self._fetcher = fetcher
+        self._options = options
+        self._enrichment_type: EnrichmentType = enrichment_type
+
+    async def prepare(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Attempt:
+        """Name the attempt."""
+        return Attempt(submission=uuid4().hex, chunk=chunk.number)
+
+    async def submit(self, intent: Intent, _chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Accepted:
+        """Send the contacts."""
+        webhook_url = self._webhook_url(intent.attempt)
+        call = Call(
+            SUBMIT_BULK,
+            RequestClass.SUBMIT,
+            content=lambda: bulk_body(contacts, self._enrichment_type, webhook_url),
+            see_it_through=True,
+            before=intent.write,
+            once=True,
+        )
+        reply = await self._pipeline.call(call, self._options)
+        done = reply.value
+        return Accepted(
+            done.workflow_id, done.task_ids, reply.key, reply.request_id, done.model_dump_json(include=_KEPT)
+        )
+
+    def _webhook_url(self, _attempt: Attempt) -> str | None:
+        return None
+
+    async def results(
+        self, chunk: ChunkRow, contacts: Sequence[Prepared], at: float | None, finished: Callable[[], None]
+    ) -> list[EnrichmentResult]:
+        """Ask until the workflow is finished, and match its rows."""
+        return await self._fetcher.fetch(
+            self._submitted(chunk, contacts, at), self._enrichment_type, finished=finished
+        )
+
+    def _submitted(self, chunk: ChunkRow, contacts: Sequence[Prepared], at: float | None) -> Submitted:
+        ids = chunk.task_ids
+        usable = len(ids) == len(contacts) == len(set(ids))
+        keys = self._pipeline.route.keys
+        return Submitted(
+            chunk.workflow_id or "",
+            tuple(contacts),
+            ids if usable else (None,) * len(contacts),
+            ids,
+            chunk.key_name if chunk.key_name in keys else None,
+            self._pipeline.limiter.clock() if at is None else at,
+            is_new=at is not None,
+            whole=at is not None or bool(ids),  # without ids, a webhook named the workflow
+        )
+
+    async def look(self, _chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Accepted | bool | None:
+        """Nothing to look at."""
+        return None
+
+    def may_learn(self, _chunk: ChunkRow, /) -> bool:
+        """Nothing to wait for."""
+        return False
+
+
+class TrackedSubmits(PlainSubmits):
+    """Bulk submits with a webhook address of their own: the webhook tells which workflow it was."""
+
+    promise = "a submit whose answer is lost is known as soon as its webhook comes"
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        fetcher: Fetcher,
+        options: CallOptions,
+        enrichment_type: EnrichmentType,
+        *,
+        webhook: str,
+        journal: Journal,
+        patience: Patience,
+        expected: dict[int, Submission],
+        receiver: WebhookReceiver | None,
+        mail: Mail | None,
+    ) -> None:
+        super().__init__(pipeline, fetcher, options, enrichment_type)
+        self._webhook = webhook.rstrip("/")
+        self._journal = journal
+        self._patience = patience
+        self._expected = expected
+        self._receiver = receiver
+        self._mail = mail
+        self._first_looks: dict[int, float] = {}
+
+    async def prepare(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Attempt:
+        """Name the attempt, with a token that nobody can guess, and every worker knows for one of ours."""
+        token = uuid4().hex if self._receiver is None else self._receiver.new_token()
+        return Attempt(submission=uuid4().hex, chunk=chunk.number, token=token)
+
+    def _webhook_url(self, attempt: Attempt) -> str | None:
+        return f"{self._webhook}/{attempt.token}"
+
+    async def results(
+        self, chunk: ChunkRow, contacts: Sequence[Prepared], at: float | None, finished: Callable[[], None]
+    ) -> list[EnrichmentResult]:
+        """Wait for the webhook, ask where it stays away, and match the rows of the workflow."""
+        submitted = self._submitted(chunk, contacts, at)
+        submission = self._expected[chunk.number] = self._submission(submitted)
+        if self._journal.workflow_seen(chunk.number) == submitted.workflow_id:
+            submission.push.hint()  # it came before, and was not kept
+        try:
+            return await self._fetcher.fetch(
+                replace(submitted, push=submission.push), self._enrichment_type, finished=finished
+            )
+        finally:
+            del self._expected[chunk.number]
+
+    def _submission(self, submitted: Submitted) -> Submission:
+        # Without a receiver events may come all the same, but nothing says so.
+        submission = self._receiver.expect() if self._receiver else Submission(is_expected=False)
+        submission.accepted(submitted.workflow_id, submitted.task_ids)
+        return submission
+
+    async def look(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Accepted | bool | None:
+        """Return the workflow that a webhook has named, perhaps before its submit was answered."""
+        workflow_id = self._journal.workflow_seen(chunk.number)
+        return Accepted(workflow_id) if workflow_id else None
+
+    def may_learn(self, chunk: ChunkRow) -> bool:
+        """Whether its webhook may still come: until thrice the time that workflows take, and a minute.
+
+        It may have come long ago, to a store that could not be read yet.
+        """
+        clock = self._pipeline.limiter.clock()
+        age_s = clock - self._first_looks.setdefault(chunk.number, clock)
+        if self._mail is None or self._mail.was_read:
+            age_s = max(age_s, age_of(chunk.since))
+        return age_s < 3 * (self._patience.due_age_s or 0.0) + _WEBHOOK_GRACE_S
+
+
+def age_of(moment: str | None) -> float:
+    """Return the seconds since a moment of the journal, by the clock on the wall; 0 if that was set back."""
+    if moment is None:
+        return 0.0
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())

@@ -1,0 +1,83 @@
+"""Webhooks of a job that came to other workers, who leave them in the store that they share with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Final
+
+import anyio
+
+from cleanlist_async.events import report_failure
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.webhooks.receiver import WebhookReceiver
+from cleanlist_async.webhooks.store import LOOK_AGAIN_S, LOOK_EVERY_S, EventStore, look_into
+
+_LONGEST_LOOK_S: Final = 10.0
+"""A look is seen through when the job is closed, for what is taken is in no other place: but not for ever."""
+
+
+class Mail:
+    """Takes the events of a job out of the store.
+
+    *take* has an event on the disk when it returns. What a process has taken out, and not yet written down
+    when it is killed, is as if it had never come.
+
+    Attributes
+    ----------
+    was_read
+        Whether the store could be read at all, in this run.
+
+    """
+
+    def __init__(
+        self,
+        receiver: WebhookReceiver,
+        store: EventStore,
+        journal: Journal,
+        take: Callable[[str, bytes], object],
+    ) -> None:
+        self.was_read = False
+        self._mail_id = cache(receiver.mail_id)  # every look asks for those of all open submits
+        self._store = store
+        self._journal = journal
+        self._take = take
+
+    @asynccontextmanager
+    async def coming_in(self) -> AsyncGenerator[None]:
+        """Take what is there before this is entered, and what comes until it is left.
+
+        Raises JournalError, in a group, when an event cannot be written down: then it is in the store again.
+        """
+        is_readable = await self._look()
+
+        async def follow() -> None:
+            nonlocal is_readable
+            while True:
+                await anyio.sleep(LOOK_EVERY_S if is_readable else LOOK_AGAIN_S)
+                is_readable = await self._look()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow)
+            yield
+            group.cancel_scope.cancel()
+
+    async def _look(self) -> bool:
+        """Take what is there. Return whether the store can be read."""
+        is_readable = True
+        if tokens := self._tokens():
+            with anyio.move_on_after(_LONGEST_LOOK_S, shield=True) as scope:
+                is_readable = await look_into(
+                    self._store, tokens, lambda mail_id, event: self._take(tokens[mail_id], event)
+                )
+            if scope.cancelled_caught:
+                report_failure("the store of webhook events", TimeoutError())
+                is_readable = False
+        self.was_read |= is_readable
+        return is_readable
+
+    def _tokens(self) -> dict[str, str]:
+        """Return the tokens whose events are waited for, by their names in the store."""
+        named = ((self._mail_id(token), token) for token in self._journal.open_tokens())
+        return {mail_id: token for mail_id, token in named if mail_id is not None}

@@ -1,0 +1,1 @@
+"""When each open workflow is asked for its results."""

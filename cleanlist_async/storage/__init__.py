@@ -1,0 +1,1 @@
+"""Connections that several users share: the SQLite file and Redis."""

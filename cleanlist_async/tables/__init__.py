@@ -1,0 +1,19 @@
+"""Tables of contacts: CSV, TSV and JSON lines read in, and written back with their enrichment."""
+
+from __future__ import annotations
+
+from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.guessing import Guess, guess_columns
+from cleanlist_async.tables.reading import ContactTable, Row, TableFormat
+from cleanlist_async.tables.writing import ENRICHMENT_COLUMNS, EnrichedWriter
+
+__all__ = [
+    "ENRICHMENT_COLUMNS",
+    "ContactTable",
+    "EnrichedWriter",
+    "Guess",
+    "Row",
+    "TableError",
+    "TableFormat",
+    "guess_columns",
+]

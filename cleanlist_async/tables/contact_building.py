@@ -1,0 +1,47 @@
+"""Turn the cells of a record into a contact. The hot path of reading: positions are worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
+from cleanlist_async.tables.guessing import Guess
+from cleanlist_async.tables.mapping import is_split_name
+from cleanlist_async.tables.values import company_domain, split_name
+
+Texts: TypeAlias = Sequence[str] | Mapping[int, str]
+"""The cells of a record, by the position of their column."""
+BuildContact: TypeAlias = Callable[[Texts], Contact]
+
+
+def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
+    """Return a function from the cells of a record to a contact.
+
+    Values lose surrounding white space; blank ones are None; a web address becomes its domain.
+    """
+    positions = [guess.column for guess in columns.values()]
+    order = {field: place for place, field in enumerate(columns)}
+    linkedin, first, last, name, domain, email, key = (
+        order.get(field, len(order)) for field in CONTACT_FIELDS
+    )
+    splits = is_split_name(columns)
+
+    def build(texts: Texts) -> Contact:
+        values = [texts[position].strip() or None for position in positions]
+        values.append(None)  # what an unmapped field reads
+        first_name, last_name = values[first], values[last]
+        if splits and first_name:
+            first_name, last_name = split_name(first_name)
+        web = values[domain]
+        return Contact(
+            linkedin_url=values[linkedin],
+            first_name=first_name,
+            last_name=last_name,
+            company_name=values[name],
+            company_domain=company_domain(web) if web else None,
+            email=values[email],
+            key=values[key],
+        )
+
+    return build

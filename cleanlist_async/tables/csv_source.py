@@ -1,0 +1,172 @@
+"""Read the rows of a CSV file exactly, or say which row and column cannot be read."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from io import TextIOWrapper
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from cleanlist_async.tables.dialect import LARGEST_CELL, Dialect, allow_large_cells, detect_dialect
+from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.headers import addressable
+from cleanlist_async.tables.input import DAMAGE, InputFile
+from cleanlist_async.tables.ragged import RaggedRows
+from cleanlist_async.tables.records import Record
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+MOST_LINES_OF_A_ROW: Final = 1_000
+"""A row of more lines than that holds a quote that was never closed."""
+
+_DETECT_FROM: Final = 1 << 16
+_OPEN_QUOTE: Final = (
+    "a quote opens here and is not closed",
+    'close it, and write "" for a quote inside a quoted cell',
+)
+_STRAY_QUOTE: Final = (
+    "a quoted cell goes on after its closing quote",
+    'write "" for a quote inside a quoted cell, or close the quote that was left open',
+)
+_TOO_LARGE: Final = (
+    f"the cell is larger than {LARGEST_CELL >> 20} MiB",
+    "shorten it, or check for a missing quote",
+)
+
+
+class CsvSource:
+    """A CSV file: its header, and its rows as often as wanted.
+
+    A row that cannot be read exactly is a :class:`TableError`: a quote that is not doubled or never
+    closed, a cell of more than 1 MiB, a NUL, a byte that does not decode.
+    """
+
+    def __init__(self, file: InputFile, delimiters: Sequence[str], *, has_header: bool = True) -> None:
+        allow_large_cells()
+        self.file = file
+        self.has_header = has_header
+        with file.text() as text:
+            self.dialect: Dialect = detect_dialect(text.read(_DETECT_FROM), delimiters, has_header=has_header)
+        self.raw_headers: tuple[str, ...] = ()
+        self.raw_headers = self._first_row()
+        numbers = tuple(str(number) for number in range(1, len(self.raw_headers) + 1))
+        self.headers = addressable(self.raw_headers) if has_header else numbers
+        self._ragged = RaggedRows(len(self.headers))
+        if file.damage:
+            raise self._damaged(file.damage)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noticed while reading."""
+        spaces = ["spaces after delimiters are not part of the cells"] if self.dialect.skip_space else []
+        return [*spaces, *self._ragged.notes]
+
+    def records(self) -> Iterator[Record]:
+        """Read all rows after the header, in one pass."""
+        width, mended = len(self.headers), self._ragged.mended
+        with self.file.text() as text:
+            for number, cells in islice(self._rows(text), 1 if self.has_header else 0, None):
+                yield Record(number, tuple(cells) if len(cells) == width else mended(number, cells))
+
+    def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
+        """Return the text of some cells of a row."""
+        cells = record.cells
+        return [cells[column] for column in columns] if isinstance(cells, tuple) else []
+
+    def _first_row(self) -> tuple[str, ...]:
+        with self.file.text() as text:
+            for _, cells in self._rows(text):
+                return tuple(cells)
+        return ()
+
+    def _rows(self, text: TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
+        """Read all rows with their numbers, the header's too."""
+        reader = self._reader(text)
+        others_raised_the_limit = csv.field_size_limit() > LARGEST_CELL
+        number, line = self.dialect.preamble.rows + 1, 0
+        try:
+            for cells in reader:
+                end = reader.line_num
+                if end - line > MOST_LINES_OF_A_ROW:
+                    raise self._fault(number, line, _OPEN_QUOTE)
+                if others_raised_the_limit and max(map(len, cells), default=0) > LARGEST_CELL:
+                    raise self._fault(number, line, _TOO_LARGE)
+                line = end
+                yield number, cells
+                number += 1
+        except csv.Error as error:
+            lines = reader.line_num - line
+            raise self._fault(number, line, _reason(str(error), lines)) from error
+
+    def _reader(self, text: TextIOWrapper) -> Reader:
+        text.read(len(self.dialect.preamble.text))
+        return csv.reader(
+            text, delimiter=self.dialect.delimiter, skipinitialspace=self.dialect.skip_space, strict=True
+        )
+
+    def _fault(self, number: int, line: int, reason: tuple[str, str]) -> TableError:
+        """Name the column by reading the row once more, character by character."""
+        with self.file.text() as text:
+            text.read(len(self.dialect.preamble.text))
+            column = column_of_fault(chain.from_iterable(islice(text, line, None)), self.dialect)
+        return self.file.error(*reason, row=number, column=self._column_name(column))
+
+    def _column_name(self, column: int) -> str:
+        known = column < len(self.raw_headers) and self.has_header
+        return self.headers[column] if known else f"Column {column + 1}"
+
+    def _damaged(self, problem: str) -> TableError:
+        with self.file.text() as text:
+            for number, cells in self._rows(text):
+                for column, cell in enumerate(cells):
+                    if DAMAGE in cell or "\0" in cell:
+                        name = self._column_name(column) if number > self.dialect.preamble.rows + 1 else None
+                        return self.file.error(problem, self.file.way_out, row=number, column=name)
+        return self.file.error(problem, self.file.way_out)
+
+
+def _reason(message: str, lines: int) -> tuple[str, str]:
+    if "field limit" in message:
+        return _OPEN_QUOTE if lines > MOST_LINES_OF_A_ROW else _TOO_LARGE
+    if "unexpected end of data" in message:
+        return _OPEN_QUOTE
+    if "expected after" in message:
+        return _STRAY_QUOTE
+    return message, "check the quotes and delimiters of this row"
+
+
+_State: TypeAlias = Literal["start", "bare", "quoted", "closed"]
+_AFTER_QUOTE: Final[dict[_State, _State]] = {
+    "start": "quoted",
+    "quoted": "closed",
+    "closed": "quoted",
+    "bare": "bare",
+}
+
+
+def column_of_fault(characters: Iterable[str], dialect: Dialect) -> int:
+    """Return the 0-based column of a cell that is too large, never closed, or closed too early."""
+    column = size = 0
+    state: _State = "start"
+    for character in characters:
+        if state == "closed" and character not in {'"', dialect.delimiter}:
+            return column
+        if character == dialect.delimiter and state != "quoted":
+            column, size, state = column + 1, 0, "start"
+            continue
+        before, state = state, _next_state(state, character, skip_space=dialect.skip_space)
+        is_syntax = state == "closed" or (before == "start" and state in {"start", "quoted"})
+        size += not is_syntax
+        if size > LARGEST_CELL:
+            return column
+    return column
+
+
+def _next_state(state: _State, character: str, *, skip_space: bool) -> _State:
+    if character == '"':
+        return _AFTER_QUOTE[state]
+    if state == "quoted" or (state == "start" and character == " " and skip_space):
+        return state
+    return "bare"

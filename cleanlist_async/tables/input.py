@@ -1,0 +1,194 @@
+"""The bytes of a contact table: decoded to the end before a contact is sent, opened again for each pass."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from cleanlist_async.tables.encoding import UTF_8, WINDOWS_1252, Encoding, chosen_encoding, declared_encoding
+from cleanlist_async.tables.errors import TableError
+
+STDIN: Final = "-"
+LONGEST_LINE: Final = 16 << 20
+"""Characters of one line. A longer one is no table of contacts, and would have to be held in memory."""
+
+DAMAGE: Final = "\udfff"
+"""Stands for bytes that do not decode: a lone surrogate, which no text that decodes can hold."""
+
+_MARK_DAMAGE: Final = "cleanlist_async.mark_damage"
+_CHUNK_BYTES: Final = 1 << 18
+_START_BYTES: Final = 4096
+_SAVE_AS_CSV: Final = "save it as CSV UTF-8 and pass that file"
+_NOT_TEXT: Final = (
+    (b"PK\x03\x04", "is an Excel workbook or a zip archive, not text", _SAVE_AS_CSV),
+    (b"\xd0\xcf\x11\xe0", "is an old Excel workbook, not text", _SAVE_AS_CSV),
+    (b"\x1f\x8b", "is compressed with gzip", "decompress it first"),
+    (b"%PDF", "is a PDF document, not a table", "export the table as CSV"),
+)
+
+
+def _mark_damage(error: UnicodeError) -> tuple[str, int]:
+    return DAMAGE, error.end if isinstance(error, UnicodeDecodeError) else 0
+
+
+codecs.register_error(_MARK_DAMAGE, _mark_damage)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What tells whether a file is still the one that was checked."""
+
+    size: int
+    modified_ns: int
+    sha256: str
+
+
+class InputFile:
+    """A readable file, checked from end to end.
+
+    ``damage`` says what is wrong with its characters, if anything is: only a reader, who knows rows and
+    columns, can say where. Standard input is copied to a private temporary file first, because a table
+    is read more than once.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, encoding: str | None = None) -> None:
+        given = os.fspath(path)
+        self._is_spooled = given == STDIN
+        self.name = "standard input" if self._is_spooled else given
+        self.path = _spool_stdin(self) if self._is_spooled else Path(given)
+        self.notes: list[str] = []
+        self.damage: str | None = None
+        self._start = self._first_bytes()
+        self.encoding, self.fingerprint = self._inspect(self._candidates(encoding))
+        if self.encoding is WINDOWS_1252:
+            self.notes.append("not UTF-8: read as Windows-1252; pass --encoding to choose another")
+
+    def text(self, *, newline: str = "") -> TextIOWrapper:
+        """Open the text for one pass, line ends as they are, :data:`DAMAGE` for bytes that do not decode."""
+        stream = self._open()
+        stream.seek(len(self.encoding.mark))
+        errors = _MARK_DAMAGE if self.damage else "strict"
+        return TextIOWrapper(stream, encoding=self.encoding.name, errors=errors, newline=newline)
+
+    @property
+    def given_path(self) -> Path | None:
+        """The file that was given; None for standard input."""
+        return None if self._is_spooled else self.path
+
+    def is_unchanged(self) -> bool:
+        """Whether the file still holds the bytes that were checked."""
+        checked = self.fingerprint
+        try:
+            status = self.path.stat()
+            if (status.st_size, status.st_mtime_ns) == (checked.size, checked.modified_ns):
+                return True
+            with self.path.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest() == checked.sha256
+        except OSError:
+            return False
+
+    def error(
+        self, problem: str, fix: str = "", *, row: int | None = None, column: str | None = None
+    ) -> TableError:
+        """Return an error that names this file."""
+        return TableError(path=self.name, row=row, column=column, problem=problem, fix=fix)
+
+    @property
+    def way_out(self) -> str:
+        """What to do about characters that are no text."""
+        if self.encoding.name.startswith(("utf-16", "utf-32")):
+            return "the file may be cut short: save it anew"
+        if self._start.count(b"\0") * 4 >= len(self._start):
+            return "it looks like UTF-16 without a byte order mark: pass --encoding utf-16-le"
+        return "save the file anew as UTF-8, or pass --encoding"
+
+    def _open(self) -> BinaryIO:
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> TableError:
+        return self.error(f"cannot be read ({error.strerror or error})", "check the path and its permissions")
+
+    def _first_bytes(self) -> bytes:
+        with self._open() as stream:
+            start = stream.read(_START_BYTES)
+        if not start.removeprefix(codecs.BOM_UTF8).strip():
+            raise self.error("is empty", "its first row must hold the column headers")
+        for magic, problem, fix in _NOT_TEXT:
+            if start.startswith(magic):
+                raise self.error(problem, fix)
+        return start
+
+    def _candidates(self, chosen: str | None) -> Sequence[Encoding]:
+        if chosen is not None:
+            try:
+                return [chosen_encoding(chosen, self._start)]
+            except LookupError:
+                problem = f'cannot be read as "{chosen}": no text encoding has that name'
+                raise self.error(problem, "try utf-8, utf-16, cp1252 or latin-1") from None
+        declared = declared_encoding(self._start)
+        return [declared] if declared else [UTF_8, WINDOWS_1252]
+
+    def _inspect(self, candidates: Sequence[Encoding]) -> tuple[Encoding, Fingerprint]:
+        for encoding in candidates:
+            try:
+                return encoding, self._read_through(encoding, "strict")
+            except UnicodeError:
+                continue
+        self.damage = f"holds bytes that are not {candidates[0].name}"
+        return candidates[0], self._read_through(candidates[0], "replace")
+
+    def _read_through(self, encoding: Encoding, errors: str) -> Fingerprint:
+        """Decode everything once, in flat memory."""
+        decoder = codecs.getincrementaldecoder(encoding.name)(errors)
+        digest = hashlib.sha256(encoding.mark)
+        lines = _LineLengths(self)
+        with self._open() as stream:
+            status = os.fstat(stream.fileno())
+            stream.seek(len(encoding.mark))
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                text = decoder.decode(chunk)
+                lines.add(text)
+                if "\0" in text:
+                    self.damage = "holds a NUL character"
+            decoder.decode(b"", final=True)
+        return Fingerprint(status.st_size, status.st_mtime_ns, digest.hexdigest())
+
+
+class _LineLengths:
+    """Watches for a line that is too long to be held in memory."""
+
+    def __init__(self, file: InputFile) -> None:
+        self._file = file
+        self._lines = 1
+        self._run = 0
+
+    def add(self, text: str) -> None:
+        last = max(text.rfind("\n"), text.rfind("\r"))
+        self._run = self._run + len(text) if last < 0 else len(text) - last - 1
+        self._lines += text.count("\n") or text.count("\r")
+        if self._run > LONGEST_LINE:
+            problem = f"line {self._lines} is longer than {LONGEST_LINE >> 20} MiB"
+            raise self._file.error(problem, "pass a table with one contact per line")
+
+
+def _spool_stdin(owner: object) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix="cleanlist-", suffix=".csv")
+    path = Path(name)
+    weakref.finalize(owner, path.unlink, missing_ok=True)
+    with os.fdopen(descriptor, "wb") as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+    return path

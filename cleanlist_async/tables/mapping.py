@@ -1,0 +1,139 @@
+"""Which column is which field: the caller's word first, guesses for the rest."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cleanlist_async.contacts.contact import CONTACT_FIELDS
+from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.guessing import Guess, Survey
+from cleanlist_async.tables.headers import known_as, words
+from cleanlist_async.tables.input import InputFile
+
+BY_CALLER: Final = "as you said"
+_NAME_HALVES: Final = ("first_name", "last_name")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapper:
+    """Resolves a caller's mapping and the guesses into the columns of a contact's fields."""
+
+    file: InputFile
+    headers: Sequence[str]
+    survey: Survey
+
+    def columns(self, mapping: Mapping[str, str]) -> dict[str, Guess]:
+        """Return the column of each field, in the order of a contact's fields.
+
+        A field mapped to an empty string is left out. Raises :class:`TableError` on an unknown field or
+        header, and on two columns that tie for a field without which no contact can be sent.
+        """
+        said = {field: self._said(field, header) for field, header in mapping.items()}
+        guessed = self._guessed(said)
+        chosen = {**guessed, **{field: guess for field, guess in said.items() if guess}}
+        self._refuse_ties(chosen, mapping)
+        return {field: chosen[field] for field in CONTACT_FIELDS if field in chosen}
+
+    def notes(self, columns: Mapping[str, Guess]) -> list[str]:
+        """Return a line for each field that was left out because two columns tie for it."""
+        return [
+            f'two columns are called "{self.headers[tied[0]]}": neither is used; choose by --map {field}='
+            for field, tied in self.survey.ambiguous.items()
+            if field not in columns
+        ]
+
+    def _said(self, field: str, header: str) -> Guess | None:
+        if field not in CONTACT_FIELDS:
+            close = _close(field, CONTACT_FIELDS) or f"the fields are {', '.join(CONTACT_FIELDS)}"
+            raise self.file.error(f'a contact has no field "{field}"', close)
+        if not header:
+            return None
+        position = self._position(header)
+        return Guess(self.headers[position], position, BY_CALLER)
+
+    def _position(self, header: str) -> int:
+        if header in self.headers:
+            return self.headers.index(header)
+        wanted = words(header)
+        alike = [number for number, name in enumerate(self.headers) if wanted and words(name) == wanted]
+        if len(alike) == 1:
+            return alike[0]
+        fix = _close(header, self.headers) or f"the columns are {_listed(self.headers)}"
+        raise self.file.error(f'there is no column "{header}"', fix)
+
+    def _guessed(self, said: Mapping[str, Guess | None]) -> dict[str, Guess]:
+        taken = {guess.column for field, guess in said.items() if guess and field != "key"}
+        guesses = {
+            field: guess
+            for field, guess in self.survey.guesses.items()
+            if field not in said and guess.column not in taken
+        }
+        is_split = is_split_name(self.survey.guesses)
+        if is_split and not all(half in guesses for half in _NAME_HALVES):
+            for half in _NAME_HALVES:
+                guesses.pop(half, None)
+        return guesses
+
+    def _refuse_ties(self, chosen: Mapping[str, Guess], mapping: Mapping[str, str]) -> None:
+        for field in _needed(chosen):
+            tied = self.survey.ambiguous.get(field)
+            if tied and field not in mapping:
+                names = " and ".join(f'"{self.headers[column]}" (column {column + 1})' for column in tied)
+                fix = f'say which one: --map {field}="{self.headers[tied[0]]}"'
+                raise self.file.error(f"{names} could both be {field}", fix)
+
+
+def is_split_name(columns: Mapping[str, Guess]) -> bool:
+    """Whether first and last name come from one column, which is to be split."""
+    first, last = (columns.get(half) for half in _NAME_HALVES)
+    return first is not None and last is not None and first.column == last.column
+
+
+def _needed(chosen: Mapping[str, Guess]) -> Sequence[str]:
+    """Return the fields still needed for a contact that the API accepts (docs.cleanlist.ai, 422)."""
+    if "linkedin_url" in chosen:
+        return ()
+    names = ("linkedin_url", *_NAME_HALVES)
+    has_company = "company_name" in chosen or "company_domain" in chosen
+    return names if has_company else (*names, "company_name", "company_domain")
+
+
+def no_columns_error(file: InputFile, first_row: Sequence[str], *, has_header: bool) -> TableError:
+    """Return the error for a table of whose columns none is known."""
+    if not has_header:
+        return file.error("nothing tells what its columns hold", "number them, e.g. --map linkedin_url=1")
+    example = next((header for header in first_row if header.strip()), "Profile")
+    mapped = f"say which column is which, e.g. --map linkedin_url={_quoted(example)}"
+    fix = f"{mapped}; if row 1 is data, pass --no-header and the column's number, e.g. --map linkedin_url=1"
+    promising = [header for header in first_row if known_as(header)]
+    if promising:
+        problem = f"the values of {_listed(promising)} are not what the header says"
+        return file.error(problem, mapped)
+    return file.error(f"none of the column headers is known ({_listed(first_row)})", fix, row=1)
+
+
+def looks_like_data_error(file: InputFile, first_row: Sequence[str], field: str, column: int) -> TableError:
+    """Return the error for a table whose first row is no header."""
+    return file.error(
+        f"looks like a contact, not like column headers ({_listed(first_row)})",
+        f"add a header row, or pass --no-header and number the columns, e.g. --map {field}={column + 1}",
+        row=1,
+    )
+
+
+def _close(word: str, known: Sequence[str]) -> str:
+    lowered = {name.lower(): name for name in known}
+    close = [lowered[match] for match in difflib.get_close_matches(word.lower(), lowered)]
+    return f"did you mean {' or '.join(map(_quoted, close))}?" if close else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(_quoted(name[:40]) for name in names[:6])
+    return f"{shown}, ..." if len(names) > 6 else shown
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'

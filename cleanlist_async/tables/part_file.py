@@ -1,0 +1,133 @@
+"""The file that grows beside the target and takes its name when it is complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from cleanlist_async.storage.permissions import opener_for
+from cleanlist_async.tables.encoding import UTF_8_MARKED, Encoding
+from cleanlist_async.tables.errors import TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_BUFFER: Final = 1 << 18
+
+
+class PartFile:
+    """Text on its way to *target*: written to ``target.part`` and renamed at the end.
+
+    Nobody may read it who may not read *source*, the file that its contacts come from, if there is one. A
+    part that an earlier run left is never touched, for it may hold results that were paid for: the next free
+    name (``.part2``) is taken. Raises :class:`TableError` where the file system refuses.
+    """
+
+    def __init__(self, target: Path, name: str, encoding: Encoding, source: Path | None = None) -> None:
+        self.target = target
+        self.source = source
+        self.name = name
+        self.encoding = encoding
+        self.notes: list[str] = []
+        self._truncate_to: int | None = None
+        with self._explained():
+            self.path, self._file = _create_beside(target, source)
+        self._file.write(encoding.mark)
+
+    def write(self, text: str) -> None:
+        """Append text. A character that the encoding has not turns the whole file into UTF-8."""
+        try:  # once for each row, so not by a context manager
+            if self._truncate_to is not None:
+                self._drop_provisional()
+            data = self._encoded(text)  # which may put another file in place of this one
+            self._file.write(data)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def flush(self, provisional: Iterable[str] = ()) -> None:
+        """Bring everything to the disk, and after it some lines that the next write replaces."""
+        with self._explained():
+            self._drop_provisional()
+            end = self._file.tell()
+            for text in provisional:
+                self._file.write(text.encode(self.encoding.name, "replace"))
+                self._truncate_to = end
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def finish(self, *, overwrite: bool) -> None:
+        """Bring everything to the disk and rename the part to the target."""
+        self.flush()
+        with self._explained():
+            self._file.close()
+            if self.target.exists() and not overwrite:
+                raise self.error("came into being meanwhile", f"the output is in {self.path.name}: rename it")
+            self.path.replace(self.target)
+
+    def leave(self) -> None:
+        """Close the part, and leave it where it is."""
+        with suppress(OSError):
+            self._file.close()
+
+    def error(self, problem: str, fix: str) -> TableError:
+        """Return an error that names the target."""
+        return TableError(path=self.name, problem=problem, fix=fix)
+
+    def _drop_provisional(self) -> None:
+        if self._truncate_to is not None:
+            self._file.seek(self._truncate_to)
+            self._file.truncate()
+            self._truncate_to = None
+
+    def _encoded(self, text: str) -> bytes:
+        try:
+            return text.encode(self.encoding.name)
+        except UnicodeEncodeError:
+            if not self.encoding.name.startswith("utf-"):
+                self._turn_into_utf_8()
+            elif not self.notes:
+                self.notes.append("characters that no encoding has were written as ?")
+            return text.encode(self.encoding.name, "replace")
+
+    def _turn_into_utf_8(self) -> None:
+        old = self.encoding
+        self.encoding = UTF_8_MARKED  # marked, because Excel would read it as Windows-1252 otherwise
+        self.notes.append(f"written as UTF-8, because {old.name} has not all characters of the results")
+        with self._explained():
+            self._file.close()
+            copy, stream = _create_beside(self.target, self.source)
+            with stream, self.path.open(encoding=old.name, newline="") as source:
+                stream.write(UTF_8_MARKED.mark)
+                while text := source.read(_BUFFER):
+                    stream.write(text.encode())
+            copy.replace(self.path)
+            self._file = self.path.open("r+b", buffering=_BUFFER)
+            self._file.seek(0, os.SEEK_END)
+
+    @contextmanager
+    def _explained(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> TableError:
+        return self.error(
+            f"cannot be written ({error.strerror or error})",
+            "check the folder, its permissions and free space",
+        )
+
+
+def _create_beside(target: Path, source: Path | None) -> tuple[Path, BinaryIO]:
+    opener = opener_for(target, source)
+    for number in count(1):
+        path = target.with_name(f"{target.name}.part{number if number > 1 else ''}")
+        try:
+            return path, open(path, "x+b", buffering=_BUFFER, opener=opener)
+        except FileExistsError:
+            continue
+    raise AssertionError

@@ -1,0 +1,207 @@
+"""A file of contacts: opened, understood, and read as often as wanted, one row at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import PurePath
+from typing import Final, Literal, Self, TypeAlias, get_args
+
+from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.tables import values
+from cleanlist_async.tables.contact_building import contact_builder
+from cleanlist_async.tables.csv_source import CsvSource
+from cleanlist_async.tables.dialect import CSV_DELIMITERS, TSV_DELIMITERS
+from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.guessing import Guess, survey
+from cleanlist_async.tables.headers import known_as
+from cleanlist_async.tables.input import STDIN, InputFile
+from cleanlist_async.tables.jsonl_source import JsonlSource
+from cleanlist_async.tables.mapping import Mapper, looks_like_data_error, no_columns_error
+from cleanlist_async.tables.records import Cells, Record, Source
+
+TableFormat: TypeAlias = Literal["csv", "tsv", "jsonl"]
+
+_FORMATS: Final[Mapping[str, TableFormat]] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+_SAMPLE_ROWS: Final = 100
+_DELIMITER_NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contact of a table: its 0-based index, its row number in a spreadsheet, and what it holds."""
+
+    index: int
+    number: int
+    cells: Cells
+    contact: Contact
+
+
+class ContactTable:
+    """A file of contacts. Make one with :meth:`open`.
+
+    Attributes
+    ----------
+    name
+        The file as the caller named it.
+    headers
+        One name for each column, no two alike: of two columns ``Email`` the second is ``Email (2)``, a
+        blank header is ``Column 4``; without a header row columns are called by their number.
+    columns
+        The column of each contact field, and why it was taken.
+
+    """
+
+    def __init__(
+        self, source: Source, table_format: TableFormat, columns: Mapping[str, Guess], notes: Sequence[str]
+    ) -> None:
+        self.source = source
+        self.format: TableFormat = table_format
+        self.name = source.file.name
+        self.headers = tuple(source.headers)
+        self.columns = columns
+        self._notes = tuple(notes)
+        self._build = contact_builder(columns)
+        self._positions = tuple(guess.column for guess in columns.values())
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        mapping: Mapping[str, str] | None = None,
+        *,
+        format: TableFormat | None = None,  # noqa: A002 - the word of the command line
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        has_header: bool = True,
+    ) -> Self:
+        """Open a table and find out which column is which.
+
+        *path* is a ``.csv``, ``.tsv``, ``.tab``, ``.jsonl`` or ``.ndjson`` file (or any, with *format*),
+        or ``-`` for CSV on standard input. *mapping* goes from contact field to column and wins over
+        guesses; an empty string leaves a field out. Reads the whole file once, to be sure of its encoding.
+
+        Raises :class:`TableError` if the file cannot be read, holds no header, or nothing that is known.
+        """
+        file = InputFile(path, encoding=encoding)
+        table_format = format or known_format(path)
+        if table_format is None:
+            raise _no_format(path)
+        source = open_source(file, table_format, delimiter=delimiter, has_header=has_header)
+        sample = _sample(source)
+        mapper = Mapper(file, source.headers, survey(_headers_to_survey(source), sample))
+        columns = mapper.columns(mapping or {})
+        if isinstance(source, CsvSource) and has_header and not set(mapping or {}) - {"key"}:
+            _refuse_data_as_header(source)
+        if not columns.keys() - {"key"}:
+            raise no_columns_error(file, source.headers, has_header=has_header)
+        return cls(source, table_format, columns, [*mapper.notes(columns), *_header_notes(source)])
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of how the table was read; grows while it is read."""
+        return [*self.source.file.notes, *self._notes, *self.source.notes]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the file's bytes when it was opened, in hexadecimal."""
+        return self.source.file.fingerprint.sha256
+
+    def rows(self) -> Iterator[Row]:
+        """Read the rows lazily, in order. Each call reads the file anew.
+
+        Raises :class:`TableError` at the first row that cannot be read exactly.
+        """
+        index, build = 0, self._build
+        for record in self.source.records():
+            if (cells := record.cells) is not None:
+                texts = cells if isinstance(cells, tuple) else self._texts(record)
+                yield Row(index, record.number, cells, build(texts))
+                index += 1
+
+    def contacts(self) -> Iterator[Contact]:
+        """Read the contacts alone."""
+        build = self._build
+        for record in self.source.records():
+            if (cells := record.cells) is not None:
+                yield build(cells if isinstance(cells, tuple) else self._texts(record))
+
+    def _texts(self, record: Record) -> dict[int, str]:
+        return dict(zip(self._positions, self.source.texts(record, self._positions), strict=True))
+
+
+def known_format(path: str | os.PathLike[str]) -> TableFormat | None:
+    """Return the format that a file's name tells, or None; ``-`` is CSV."""
+    name = os.fspath(path)
+    return "csv" if name == STDIN else _FORMATS.get(PurePath(name).suffix.lower())
+
+
+def _no_format(path: str | os.PathLike[str]) -> TableError:
+    name = os.fspath(path)
+    extension = PurePath(name).suffix
+    problem = (
+        f'the extension "{extension}" tells no known format' if extension else "the name has no extension"
+    )
+    fix = f"save it as CSV, or pass --format with one of {', '.join(get_args(TableFormat))}"
+    return TableError(path=name, problem=problem, fix=fix)
+
+
+def open_source(
+    file: InputFile, table_format: TableFormat, *, delimiter: str | None = None, has_header: bool = True
+) -> Source:
+    """Open the records of a file.
+
+    Raises :class:`TableError` on a delimiter that cannot be one, and as the sources do.
+    """
+    if table_format == "jsonl":
+        return JsonlSource(file)
+    if delimiter is None:
+        delimiters = TSV_DELIMITERS if table_format == "tsv" else CSV_DELIMITERS
+        return CsvSource(file, delimiters, has_header=has_header)
+    given = _DELIMITER_NAMES.get(delimiter, delimiter)
+    if len(given) != 1 or given in '"\r\n\0':
+        raise file.error(f"{delimiter!r} is no delimiter", "pass one character, such as ; or tab")
+    return CsvSource(file, (given,), has_header=has_header)
+
+
+def _sample(source: Source) -> list[Sequence[str]]:
+    everything = range(len(source.headers))
+    filled = (record for record in source.records() if record.cells is not None)
+    return [_sample_texts(source, record, everything) for record in islice(filled, _SAMPLE_ROWS)]
+
+
+def _sample_texts(source: Source, record: Record, columns: Sequence[int]) -> Sequence[str]:
+    if isinstance(record.cells, tuple):
+        return record.cells
+    cells = record.cells or {}
+    plain = (cells.get(source.headers[column]) for column in columns)
+    return [value if isinstance(value, str) else "" for value in plain]
+
+
+def _headers_to_survey(source: Source) -> Sequence[str]:
+    """Return the headers as they stand in the file: of two ``Email`` neither is a better one."""
+    return source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
+
+
+def _refuse_data_as_header(source: CsvSource) -> None:
+    tests = (("linkedin_url", values.is_person_page), ("email", values.is_email))
+    for field, test in tests:
+        for column, cell in enumerate(source.raw_headers):
+            if test(cell):
+                raise looks_like_data_error(source.file, source.raw_headers, field, column)
+
+
+def _header_notes(source: Source) -> list[str]:
+    if isinstance(source, CsvSource) and not source.has_header:
+        known = [cell for cell in source.raw_headers if known_as(cell)]
+        if len(known) > 1:
+            return ["row 1 looks like column headers but is read as a contact (--no-header)"]
+    return []

@@ -1,0 +1,57 @@
+"""What every kind of contact table has in common: numbered records under named columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+from cleanlist_async.tables.input import InputFile
+
+JSONValue: TypeAlias = "str | bool | list[JSONValue] | dict[str, JSONValue] | None"
+"""A value of a JSON line. Numbers are kept as :class:`NumberText`, exactly as they were written."""
+
+Cells: TypeAlias = tuple[str, ...] | Mapping[str, JSONValue]
+
+
+class NumberText(str):
+    """A JSON number, as its text: ``1.50`` stays ``1.50``."""
+
+    __slots__ = ()
+
+
+class Record(NamedTuple):
+    """One record: its number as a spreadsheet shows it, and its cells. No cells: a blank line.
+
+    *raw* is the line itself where it is to be written back as it was (JSON lines).
+    """
+
+    number: int
+    cells: Cells | None
+    raw: str = ""
+
+
+class Source(Protocol):
+    """A file of records that can be read any number of times."""
+
+    @property
+    def file(self) -> InputFile:
+        """The file itself."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[str]:
+        """One name for each column, no two alike."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noticed while reading, each note once."""
+        ...
+
+    def records(self) -> Iterator[Record]:
+        """Read all records after the header, in one pass."""
+        ...
+
+    def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
+        """Return the text of some cells of a record."""
+        ...

@@ -1,0 +1,160 @@
+"""How a record and its enrichment are written: as a CSV row, or as a JSON object on a line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+from cleanlist_async.tables.csv_source import CsvSource
+from cleanlist_async.tables.dialect import Dialect
+from cleanlist_async.tables.encoding import UTF_8, Encoding
+from cleanlist_async.tables.formulas import phones_without_formula, without_formula
+from cleanlist_async.tables.headers import free_name
+from cleanlist_async.tables.jsonl_source import JsonlSource, json_text
+from cleanlist_async.tables.records import JSONValue, Record, Source
+
+PHONES_COLUMN: Final = "cleanlist_phones"
+
+
+class Rendering(Protocol):
+    """A format of output. An enrichment is rendered when it arrives, to one compact string."""
+
+    encoding: Encoding
+
+    def head(self) -> str:
+        """Everything before the first record."""
+        ...
+
+    def enrichment(self, values: Sequence[str]) -> str:
+        """Render the values of the enrichment columns."""
+        ...
+
+    def line(self, record: Record, enrichment: str) -> str:
+        """Render a record with its enrichment, line end included."""
+        ...
+
+
+def new_names(columns: Sequence[str], existing: Sequence[str]) -> tuple[str, ...]:
+    """Name the columns to append so that none doubles an existing one: ``cleanlist_email (2)``."""
+    return tuple(free_name(column, existing) for column in columns)
+
+
+class _RowText:
+    """Renders cells as CSV, without a line end."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._rendered = ""
+        # With \r\n as its line end csv.writer quotes both characters wherever they stand in a cell.
+        self._write = csv.writer(
+            self,
+            delimiter=dialect.delimiter,
+            lineterminator="\r\n",
+            quoting=csv.QUOTE_ALL if dialect.quote_all else csv.QUOTE_MINIMAL,
+        ).writerow
+
+    def write(self, rendered: str) -> None:
+        self._rendered = rendered
+
+    def __call__(self, cells: Sequence[str]) -> str:
+        self._write(cells)
+        return self._rendered[:-2]
+
+
+class CsvRendering:
+    """CSV: the cells of the record, the enrichment, then what cells a long row has beyond the header."""
+
+    def __init__(self, source: Source, columns: Sequence[str], dialect: Dialect, *, excel_safe: bool) -> None:
+        self._dialect = dialect
+        self._row = _RowText(dialect)
+        self._columns = columns
+        self._guards = [_guard(column, excel_safe=excel_safe) for column in columns]
+        self._has_header = True
+        if isinstance(source, CsvSource):
+            self._headers: Sequence[str] = source.raw_headers
+            self._has_header = source.has_header
+        else:
+            self._headers = source.all_keys() if isinstance(source, JsonlSource) else source.headers
+        self.encoding = source.file.encoding
+
+    def head(self) -> str:
+        """Return what stood before the header, and the header with the new columns."""
+        preamble = self._dialect.preamble.text
+        if not self._has_header:
+            return preamble
+        names = (*self._headers, *new_names(self._columns, self._headers))
+        return f"{preamble}{self._row(names)}{self._dialect.line_end}"
+
+    def enrichment(self, values: Sequence[str]) -> str:
+        """Render the values, each guarded against formulas."""
+        guarded = [guard(value) for guard, value in zip(self._guards, values, strict=True)]
+        return self._row(guarded).replace("\0", "\ufffd")  # our own reader refuses NUL, as spreadsheets do
+
+    def line(self, record: Record, enrichment: str) -> str:
+        """Render a row; a blank line stays blank."""
+        if record.cells is None:
+            return self._dialect.line_end
+        cells, width = self._cells(record), len(self._headers)
+        parts = [self._row(cells[:width]), enrichment]
+        if len(cells) > width:
+            parts.append(self._row(cells[width:]))
+        return self._dialect.delimiter.join(parts) + self._dialect.line_end
+
+    def _cells(self, record: Record) -> Sequence[str]:
+        if isinstance(record.cells, tuple):
+            return record.cells
+        cells = record.cells or {}
+        return tuple(json_text(cells.get(header)) for header in self._headers)
+
+
+class JsonlRendering:
+    """JSON lines: an object is kept to the byte and extended; a CSV row becomes an object."""
+
+    def __init__(self, source: Source, columns: Sequence[str]) -> None:
+        self._headers = source.headers
+        self._columns = columns
+        self._names = new_names(columns, source.headers)
+        self._extends = isinstance(source, JsonlSource)
+        self.encoding = source.file.encoding if self._extends else UTF_8
+
+    def head(self) -> str:
+        """Return nothing: JSON lines have no header."""
+        return ""
+
+    def enrichment(self, values: Sequence[str]) -> str:
+        """Render the values as members of an object."""
+        return _members(self._names, values)
+
+    def line(self, record: Record, enrichment: str) -> str:
+        """Render an object. A blank line stays one, unless it comes from CSV."""
+        if record.cells is None:
+            return "\n" if self._extends else ""
+        if isinstance(record.cells, tuple):
+            return f"{{{self._row(record.cells)}, {enrichment}}}\n"
+        body = record.raw[:-1].rstrip()
+        return f"{body}{', ' if record.cells else ''}{self._free(record.cells, enrichment)}}}\n"
+
+    def _row(self, cells: tuple[str, ...]) -> str:
+        names = list(self._headers)
+        for number in range(len(names) + 1, len(cells) + 1):
+            names.append(free_name(f"Column {number}", (*names, *self._names)))
+        return _members(names, cells)
+
+    def _free(self, cells: Mapping[str, JSONValue], enrichment: str) -> str:
+        """Rename members that this object has already: other objects may have other keys."""
+        if cells.keys().isdisjoint(self._names):
+            return enrichment
+        values: dict[str, str] = json.loads(f"{{{enrichment}}}")
+        return _members(new_names(self._columns, (*self._headers, *cells)), tuple(values.values()))
+
+
+def _members(names: Sequence[str], values: Sequence[str]) -> str:
+    # ASCII escapes: whatever a value holds, it can be written in any encoding.
+    return json.dumps(dict(zip(names, values, strict=True)))[1:-1]
+
+
+def _guard(column: str, *, excel_safe: bool) -> Callable[[str], str]:
+    if not excel_safe:
+        return str
+    return phones_without_formula if column == PHONES_COLUMN else without_formula
