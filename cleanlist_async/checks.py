@@ -6,19 +6,18 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
-from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.redact import one_line
 
 if TYPE_CHECKING:
-    from cleanlist_async.http.calls import CallOptions
+    pass
 
 _MOST: Final = sys.maxsize
 """The largest number that fits wherever numbers go: journals, timers, JSON."""
@@ -204,46 +203,6 @@ def check_webhook_url(webhook_url: object, name: str = "webhook_url") -> None:
     if isinstance(webhook_url, str):
         raise ConfigurationError(f"{name} must be a public https address.")
     raise wrong(name, "a public https address", webhook_url)
-
-
-def check_contact(contact: object) -> None:
-    """Check that this is one contact. Whether its fields will do is a result."""
-    if not isinstance(contact, Contact | Mapping):
-        raise wrong("contact", "a Contact or a mapping", contact)
-
-
-def check_contacts(contacts: object, *kinds: type, name: str = "contacts") -> None:
-    """Check that these are several contacts, of one of *kinds*, in an order."""
-    expected = "an iterable of Contact or mappings"
-    if is_frame(contacts):
-        fix = 'Pass df.to_dict("records") of a pandas DataFrame, df.to_dicts() of a polars one.'
-        raise wrong(name, expected, contacts, fix=fix)
-    if is_any(contacts, set, frozenset):
-        raise wrong(name, "in an order, which their results keep", contacts, fix="Pass a list.")
-    is_one = is_any(contacts, Contact, Mapping, str, bytes, bytearray, memoryview)
-    if is_one or isclass(contacts) or not is_any(contacts, *kinds):
-        raise wrong(name, expected, contacts, fix="For one contact, pass a list of one.")
-
-
-def is_frame(value: object) -> bool:
-    """Whether this is a table of pandas, polars or their kind: iterating over one gives its columns."""
-    is_table = hasattr(value, "columns") and any(hasattr(value, name) for name in ("iterrows", "iter_rows"))
-    return not isclass(value) and (is_table or hasattr(value, "__dataframe__"))
-
-
-def checked_options(options: CallOptions) -> CallOptions:
-    """Return *options*."""
-    check_seconds("request_timeout_s", options.request_timeout_s)
-    optional(check_seconds, "deadline_s", options.deadline_s)
-    check_whole("max_retries", options.max_retries)
-    check_choice("pace", options.pace, ("auto", "burst", "smooth"))
-    return options
-
-
-def checked_deadline(deadline_s: float, clients: float | None) -> float:
-    """Return the shorter of a call's deadline and its client's, in seconds."""
-    check_seconds("deadline_s", deadline_s)
-    return deadline_s if clients is None else min(deadline_s, clients)
 
 
 def _is_public(address: str) -> bool:

@@ -18,22 +18,21 @@ from cleanlist_async.checks import (
     check_instance,
     check_text,
     check_whole,
-    checked_deadline,
-    checked_options,
     checked_path,
     optional,
 )
-from cleanlist_async.errors import JSON, ConfigurationError
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events.statistics import Statistics, statistics_of
 from cleanlist_async.facts import ApiVersion, EnrichmentType
-from cleanlist_async.http.calls import CallOptions
 from cleanlist_async.http.credentials import find_credentials
+from cleanlist_async.http.options import CallOptions, checked_deadline, checked_options
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.transport import HTTPClient, Transport, check_base_url, checked_proxy
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
 from cleanlist_async.redact import Secret
+from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
     from cleanlist_async.api.enrichment import Enrichment

@@ -64,12 +64,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from cleanlist_async.types import JSON
+
 if TYPE_CHECKING:
     from cleanlist_async.enrich.report import EnrichmentResult
 
 Billed: TypeAlias = Literal["no", "yes", "unknown"]
 Envelope: TypeAlias = Literal["error", "detail", "none"]
-JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 
 class CleanlistError(Exception):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Never
 
 if TYPE_CHECKING:
-    from cleanlist_async.errors import JSON
+    from cleanlist_async.types import JSON
 
 _TOKEN: Final = re.compile(
     r"(?:cl(?:api|ext)_|sk_live_|(?i:bearer)\s+)[^\s\"',;<>\\]+"

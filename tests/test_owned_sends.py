@@ -12,7 +12,7 @@ import pytest
 
 from cleanlist_async import RateLimits, errors, facts
 from cleanlist_async.api.public import status_call
-from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.ratelimit import RequestClass
 from tests.support.clients import (
     ACCEPTED,

@@ -9,7 +9,7 @@ import pytest
 
 from cleanlist_async import RateLimits, errors, facts
 from cleanlist_async.api.public import status_call, submit_call
-from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.ratelimit import RequestClass
 from tests.support.cases import each_case
 from tests.support.clients import ACCEPTED, ADA, ANSWERS, CALLS, Served, outcome_of, respond, virtually

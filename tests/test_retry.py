@@ -5,7 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from cleanlist_async import facts
-from cleanlist_async.http.retry import RetryQuota, backoff_s, pause_s
+from cleanlist_async.http.retry import RetryQuota, backoff_s
+from cleanlist_async.ratelimit.pause import pause_s
 from tests.support.cases import each_case
 
 

@@ -20,8 +20,9 @@ from cleanlist_async.errors import (
     WorkflowFailedError,
 )
 from cleanlist_async.facts import MODERN_PREFIXES, ApiVersion
-from cleanlist_async.http.calls import Call, CallOptions, Operation
+from cleanlist_async.http.calls import Call, Operation
 from cleanlist_async.http.decode import salvage_workflow_id
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Origin, Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler, Status
 from cleanlist_async.redact import one_line

@@ -18,10 +18,11 @@ from cleanlist_async.checks import (
     optional,
     shown,
 )
-from cleanlist_async.errors import JSON, ConfigurationError
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.http.calls import Call, Operation
 from cleanlist_async.http.transport import Params
 from cleanlist_async.redact import one_line
+from cleanlist_async.types import JSON
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _READS: Final = frozenset({"GET", "HEAD"})

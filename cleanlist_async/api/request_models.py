@@ -23,7 +23,8 @@ from pydantic import (
 )
 
 from cleanlist_async import facts
-from cleanlist_async.checks import is_encodable, is_frame
+from cleanlist_async.checks import is_encodable
+from cleanlist_async.contacts.checks import is_frame
 from cleanlist_async.errors import FieldError, RequestValidationError
 from cleanlist_async.facts import PersonType
 

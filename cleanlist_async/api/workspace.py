@@ -10,7 +10,7 @@ from cleanlist_async.api.ids import CohortId
 from cleanlist_async.api.models.workspace import ApiKeys, CreditsBalance, Quote, UsageReport, Whoami
 from cleanlist_async.api.modern import ModernGroup, modern
 from cleanlist_async.api.request_models import Estimate, UsageGrouping, UsageQuery
-from cleanlist_async.errors import JSON
+from cleanlist_async.types import JSON
 
 WHOAMI: Final = modern("whoami", "GET", "/whoami", Whoami)
 CREDITS_BALANCE: Final = modern("credits_balance", "GET", "/credits/balance", CreditsBalance)

@@ -12,7 +12,7 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.errors import Billed, RequestValidationError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.options import CallOptions
 
 
 @dataclass(eq=False, slots=True)

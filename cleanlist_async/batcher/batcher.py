@@ -19,7 +19,8 @@ from cleanlist_async.api.public import BULK_STATUS, submit_call
 from cleanlist_async.batcher.batch import Batch, Lane
 from cleanlist_async.batcher.purchase import Caller, Purchase
 from cleanlist_async.batcher.tally import Tally
-from cleanlist_async.checks import check_contact, check_enrichment_type
+from cleanlist_async.checks import check_enrichment_type
+from cleanlist_async.contacts.checks import check_contact
 from cleanlist_async.contacts.chunking import bulk_body
 from cleanlist_async.contacts.identity import ContactLike, Invalid, prepare
 from cleanlist_async.enrich import row_results as settle
@@ -36,7 +37,7 @@ from cleanlist_async.errors import (
 )
 from cleanlist_async.events import report_failure
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.root_task import client_is_closed
 from cleanlist_async.polling.scheduler import PollScheduler

@@ -15,7 +15,7 @@ from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import Billed, CleanlistError, WaitTimeoutError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.options import CallOptions
 
 Outcome: TypeAlias = EnrichmentResult | CleanlistError
 

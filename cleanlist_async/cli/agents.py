@@ -22,7 +22,7 @@ from cleanlist_async.cli.terminal.render import clean, say
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.waiting import Waited, wait_for
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.errors import JSON
+from cleanlist_async.types import JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from cleanlist_async.cli.terminal.output import print_json, print_table
 from cleanlist_async.cli.terminal.render import say
-from cleanlist_async.errors import JSON
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.bucket import SharedBucket
 from cleanlist_async.ratelimit.shared.clock import boot_clock
@@ -19,6 +18,7 @@ from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.process import has_ended
 from cleanlist_async.ratelimit.sqlite import LimitsFile, NamedPool
 from cleanlist_async.ratelimit.wait_queues import RequestClass
+from cleanlist_async.types import JSON
 
 
 @dataclass(frozen=True, slots=True)

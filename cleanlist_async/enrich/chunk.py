@@ -23,7 +23,7 @@ from cleanlist_async.enrich.fetch import Submitted
 from cleanlist_async.enrich.report import EnrichmentResult, Progress, ResultStatus
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.webhooks.submission import Submission
 
 

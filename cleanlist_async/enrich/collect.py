@@ -14,7 +14,7 @@ from cleanlist_async.enrich.fetch import Fetcher, Submitted
 from cleanlist_async.enrich.progress import Teller
 from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult
 from cleanlist_async.errors import CleanlistError, DeadlineExceededError
-from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
 

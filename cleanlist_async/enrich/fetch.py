@@ -21,7 +21,8 @@ from cleanlist_async.enrich.normalize import linkedin_slug
 from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.calls import CallOptions, Reply
+from cleanlist_async.http.calls import Reply
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.push import Push
 from cleanlist_async.polling.scheduler import PollScheduler, wait_for_good

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from cleanlist_async.api.models.rows import EnrichmentRow
 from cleanlist_async.contacts.contact import API_FIELDS, Contact
-from cleanlist_async.errors import JSON
+from cleanlist_async.types import JSON
 
 Name: TypeAlias = frozenset[str]
 """The words of a name, in no order: some write the family name first."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.errors import JSON, Billed, CleanlistError
+from cleanlist_async.errors import Billed, CleanlistError
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.types import JSON
 
 ResultStatus: TypeAlias = Literal["found", "not_found", "invalid", "pending", "unknown", "failed"]
 

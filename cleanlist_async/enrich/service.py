@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Mapping, Sized
 from typing import cast
 
-from cleanlist_async.checks import a_type, check_contacts, check_enrichment_type, is_any, wrong
+from cleanlist_async.checks import a_type, check_enrichment_type, is_any, wrong
+from cleanlist_async.contacts.checks import check_contacts
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.collect import Collector
 from cleanlist_async.enrich.plan import ContactSource, Plan, make_plan
@@ -15,7 +16,7 @@ from cleanlist_async.enrich.run import BulkRun
 from cleanlist_async.enrich.stream import ResultStream
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.webhooks.submissions import Submissions

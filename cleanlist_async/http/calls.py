@@ -7,22 +7,13 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from cleanlist_async import facts
-from cleanlist_async.errors import JSON, CleanlistError
+from cleanlist_async.errors import CleanlistError
 from cleanlist_async.http.retry import RetrySafety
 from cleanlist_async.http.transport import Params
-from cleanlist_async.ratelimit import Pace, RequestClass
+from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.types import JSON
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class CallOptions:
-    """What `with_options` can change, per call. Times in seconds; ``deadline_s`` covers everything."""
-
-    deadline_s: float | None = None
-    request_timeout_s: float = 60.0
-    max_retries: int = facts.MAX_RETRIES
-    pace: Pace = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from email.utils import parsedate_to_datetime
 from typing import Final, Literal, cast
 
 from cleanlist_async import errors, facts
-from cleanlist_async.errors import JSON, APIError, InsufficientCreditsError, RequestValidationError
+from cleanlist_async.errors import APIError, InsufficientCreditsError, RequestValidationError
 from cleanlist_async.http.field_errors import FieldErrors, read_field_errors
 from cleanlist_async.redact import one_line, scrub, scrub_json
+from cleanlist_async.types import JSON
 
 _REQUEST_ID_HEADERS: Final = (
     re.compile(r"(?:^|-)(?:request|correlation)-?id$", re.IGNORECASE),

@@ -7,8 +7,9 @@ from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from cleanlist_async import facts
-from cleanlist_async.errors import JSON, FieldError
+from cleanlist_async.errors import FieldError
 from cleanlist_async.redact import one_line
+from cleanlist_async.types import JSON
 
 _DEEPEST: Final = 20
 """Steps of a path that are read."""

@@ -16,7 +16,6 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.errors import (
-    JSON,
     APIError,
     CleanlistError,
     DeadlineExceededError,
@@ -24,14 +23,16 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
 )
 from cleanlist_async.events.statistics import Counters
-from cleanlist_async.http.calls import Call, CallOptions, Operation, Reply
+from cleanlist_async.http.calls import Call, Operation, Reply
 from cleanlist_async.http.decode import is_large, request_id_of, salvage_workflow_id
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.outcome import malformed, no_answer, read_value, said_no, unknown_outcome
 from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.transport import Download, Exchange, Request, Transport, same_origin
 from cleanlist_async.ratelimit import Permit, RateLimiter, Reach, RequestClass, Route
 from cleanlist_async.redact import Secret
+from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
     from cleanlist_async.events import Events, Listener

@@ -127,18 +127,6 @@ def backoff_s(attempt: int, rng: Random, asked_s: float | None = None) -> float:
     return asked_s + rng.uniform(0.0, min(step, 1.0))
 
 
-def pause_s(rejections: int, rng: Random, asked_s: float | None) -> float:
-    """Return for how many seconds a 429 stops a bucket; *rejections* counts those in a row, from 1.
-
-    Without a word from the server (the ``detail`` form of the 429): 2^n seconds
-    (docs.cleanlist.ai/api-reference/errors, "Recommended retry strategy").
-    """
-    if asked_s is not None:
-        return asked_s + facts.MARGIN_S + rng.uniform(0.0, 0.25)
-    step = min(facts.LONGEST_429_BACKOFF_S, facts.LEGACY_429_BACKOFF_S ** min(max(rejections, 1), 8))
-    return step + rng.uniform(0.0, 0.5)
-
-
 class RetryQuota:
     """Stops a client from retrying its way through an outage: each retry costs, each success refunds."""
 

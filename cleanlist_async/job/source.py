@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias, cast
 
-from cleanlist_async.checks import a_type, check_contacts, checked_path, is_any
+from cleanlist_async.checks import a_type, checked_path, is_any
+from cleanlist_async.contacts.checks import check_contacts
 from cleanlist_async.contacts.identity import ContactLike
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.tables import ContactTable

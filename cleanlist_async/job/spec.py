@@ -19,7 +19,7 @@ from cleanlist_async.checks import (
 from cleanlist_async.enrich.budget import Budget
 from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
-from cleanlist_async.http.calls import CallOptions
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import HalfFullPrice, Header, SubmitMode, now

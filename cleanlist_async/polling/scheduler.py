@@ -13,7 +13,8 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError, NotFoundError
-from cleanlist_async.http.calls import Call, CallOptions
+from cleanlist_async.http.calls import Call
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.estimator import LATE_STEP, Patience
 from cleanlist_async.polling.push import Push

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from cleanlist_async.http.retry import pause_s
 from cleanlist_async.ratelimit.limits import RateLimits
+from cleanlist_async.ratelimit.pause import pause_s
 from cleanlist_async.ratelimit.window import Window
 
 

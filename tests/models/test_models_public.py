@@ -18,7 +18,7 @@ from cleanlist_async.api.models.public import (
     WebhookPayload,
 )
 from cleanlist_async.api.models.workspace import CreditsBalance
-from cleanlist_async.errors import JSON
+from cleanlist_async.types import JSON
 from tests.support.cases import each_case
 
 FLAT_PAYLOAD = {

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from cleanlist_async import facts
 from cleanlist_async.api.ids import CohortId
-from cleanlist_async.errors import JSON
+from cleanlist_async.types import JSON
 
 Number: TypeAlias = int | float
 """Credits: whole in one place, fractions in another (docs.cleanlist.ai/api-reference/credits)."""

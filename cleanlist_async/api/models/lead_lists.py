@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from cleanlist_async.api.ids import WorkflowId
 from cleanlist_async.api.models.base import Envelope, ModernAnswer, Moment, Number
 from cleanlist_async.api.models.rows import AsBuilt, Row, Text, text_of
-from cleanlist_async.errors import JSON
+from cleanlist_async.types import JSON
 
 
 class LeadListSummary(ModernAnswer):

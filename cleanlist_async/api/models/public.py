@@ -11,7 +11,7 @@ from cleanlist_async import facts
 from cleanlist_async.api.ids import ContactTaskId
 from cleanlist_async.api.models.base import Answer
 from cleanlist_async.api.models.rows import AsBuilt, EnrichmentRow, is_failed, is_final
-from cleanlist_async.errors import JSON
+from cleanlist_async.types import JSON
 
 _ROW_LISTS: Final = ("results", "tasks", "data", "result", "rows")
 

@@ -13,8 +13,8 @@ from typing import Any, Final, Self, cast, overload
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from cleanlist_async.errors import JSON
 from cleanlist_async.facts import FAILED_STATUSES, FINAL_STATUSES
+from cleanlist_async.types import JSON
 
 _LONGEST_WORD: Final = 40
 """Characters of a status that are compared."""

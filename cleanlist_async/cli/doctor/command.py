@@ -18,8 +18,9 @@ from cleanlist_async.cli.terminal.exits import ExitCode
 from cleanlist_async.cli.terminal.output import print_grid, print_json
 from cleanlist_async.cli.terminal.progress import warnings_shown
 from cleanlist_async.cli.terminal.render import say
-from cleanlist_async.errors import JSON, CleanlistError, ConfigurationError
+from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.redact import Secret
+from cleanlist_async.types import JSON
 
 _NOBODY = "no-key"
 """Sent where there is no key, to see whether anybody answers."""

@@ -9,15 +9,10 @@ from typing import Generic, TypeVar
 from cleanlist_async.api.models.public import KeyValidation
 from cleanlist_async.api.models.workspace import CreditsBalance, Whoami
 from cleanlist_async.cli.doctor.watching import Observation, WatchedCleanlist
-from cleanlist_async.errors import (
-    JSON,
-    APIConnectionError,
-    AuthenticationError,
-    CleanlistError,
-    RateLimitError,
-)
+from cleanlist_async.errors import APIConnectionError, AuthenticationError, CleanlistError, RateLimitError
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.facts import PUBLIC_PREFIX
+from cleanlist_async.types import JSON
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

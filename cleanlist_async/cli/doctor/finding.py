@@ -9,9 +9,9 @@ from typing import Final, Literal, TypeAlias
 from rich.table import Table
 from rich.text import Text
 
-from cleanlist_async.errors import JSON
 from cleanlist_async.redact import scrub
 from cleanlist_async.tables.errors import on_one_line
+from cleanlist_async.types import JSON
 
 Status: TypeAlias = Literal["ok", "problem", "unknown"]
 

@@ -10,9 +10,10 @@ from typing import Final
 
 from cleanlist_async import __version__
 from cleanlist_async.cli.doctor.finding import Finding
-from cleanlist_async.errors import JSON, ConfigurationError
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.http.credentials import find_credentials
 from cleanlist_async.redact import Secret
+from cleanlist_async.types import JSON
 
 _NEEDED: Final = ("httpx", "anyio", "pydantic", "aiolimiter")
 _EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {

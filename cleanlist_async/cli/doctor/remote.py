@@ -12,13 +12,13 @@ from cleanlist_async.cli.doctor.finding import Finding
 from cleanlist_async.cli.doctor.scopes import SCOPES
 from cleanlist_async.cli.terminal.output import number
 from cleanlist_async.errors import (
-    JSON,
     APIConnectionError,
     APIError,
     AuthenticationError,
     PermissionDeniedError,
     RateLimitError,
 )
+from cleanlist_async.types import JSON
 
 WORST_SKEW_S: Final = 5.0
 """Seconds that the clocks may differ: a wait until a date that is off by more draws another 429."""

@@ -22,8 +22,9 @@ from cleanlist_async.cli.terminal.progress import showing, warnings_shown
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import error_as_json
 from cleanlist_async.enrich.plan import Plan
-from cleanlist_async.errors import JSON, ConfigurationError
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.types import JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,12 @@ from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.output import number, print_json, print_table
 from cleanlist_async.cli.terminal.render import plural, say, show_command, show_figures
 from cleanlist_async.cli.terminal.render import status_figures as result_figures
-from cleanlist_async.errors import JSON
 from cleanlist_async.job.reader import JournalReader, reading
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.status import Receipt
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.tables import ContactTable, EnrichedWriter
+from cleanlist_async.types import JSON
 
 _RECEIPT_COLUMNS: Final = (
     "receipt_status",

@@ -27,7 +27,6 @@ from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import error_as_json
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import (
-    JSON,
     BudgetExceededError,
     CleanlistError,
     InsufficientCreditsError,
@@ -41,6 +40,7 @@ from cleanlist_async.job.pilot import Pilot
 from cleanlist_async.job.reader import discard_unsent, reading
 from cleanlist_async.job.status import JobStatus
 from cleanlist_async.tables import ContactTable, TableError
+from cleanlist_async.types import JSON
 
 T = TypeVar("T")
 

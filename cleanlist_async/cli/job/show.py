@@ -14,7 +14,6 @@ from rich.table import Table
 from cleanlist_async.cli.terminal.output import number, print_grid
 from cleanlist_async.cli.terminal.render import Figures, credits_range, duration, plural, say, show_figures
 from cleanlist_async.enrich.plan import Plan
-from cleanlist_async.errors import JSON
 from cleanlist_async.job.journal.records import SubmitMode
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.pilot import Pilot
@@ -22,6 +21,7 @@ from cleanlist_async.job.reader import RuleTotal
 from cleanlist_async.job.status import JobStatus
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.tables import ContactTable
+from cleanlist_async.types import JSON
 
 _FEW: Final = 5
 _RESULTS: Final = {

@@ -19,9 +19,10 @@ from cleanlist_async.cli.terminal.output import print_fields, print_json
 from cleanlist_async.cli.terminal.render import clean, plural, say, show_command
 from cleanlist_async.cli.terminal.tally import error_as_json
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.errors import JSON, ConfigurationError
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import CsvField, PersonType
 from cleanlist_async.tables.import_parts import split_csv
+from cleanlist_async.types import JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cleanlist_async.cli.terminal.render import clean
-from cleanlist_async.errors import JSON
+from cleanlist_async.types import JSON
 
 _WIDE: Final = 10_000
 """Columns of what is not a terminal: nothing is folded there."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cleanlist_async.enrich.report import EnrichmentResult
-from cleanlist_async.errors import JSON, CleanlistError
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.types import JSON
 
 UNFINISHED: Final = ("pending", "unknown", "failed")
 

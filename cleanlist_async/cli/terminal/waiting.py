@@ -15,7 +15,8 @@ from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain
 from cleanlist_async.cli.terminal.render import say
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import error_as_json
-from cleanlist_async.errors import JSON, CleanlistError
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.types import JSON
 
 S = TypeVar("S")
 

@@ -2,13 +2,12 @@
 
 from cleanlist_async.http.transport.addresses import check_base_url, checked_proxy, is_loopback, same_origin
 from cleanlist_async.http.transport.download import Download
-from cleanlist_async.http.transport.exchange import Exchange, Failure, Params, Request
+from cleanlist_async.http.transport.exchange import Exchange, Params, Request
 from cleanlist_async.http.transport.transport import HTTPClient, HTTPConnections, Transport
 
 __all__ = [
     "Download",
     "Exchange",
-    "Failure",
     "HTTPClient",
     "HTTPConnections",
     "Params",

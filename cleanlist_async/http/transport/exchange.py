@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import httpx
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
+from cleanlist_async.types import Failure
 
 _HEADERS_READ: Final = 200
 _HEADER_READ: Final = 1_000
 
-Failure: TypeAlias = Literal["timeout", "connection", "too_large", "encoding", "incomplete"]
 Params: TypeAlias = Mapping[str, str | Sequence[str]]
 """Query parameters; a list stands for a key that is repeated."""
 

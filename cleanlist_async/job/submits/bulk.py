@@ -14,7 +14,8 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import Fetcher, Submitted
 from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.calls import Call, CallOptions
+from cleanlist_async.http.calls import Call
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Attempt, ChunkRow

@@ -45,7 +45,8 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
     VersionDeprecatedError,
 )
-from cleanlist_async.http.calls import Call, CallOptions, Operation, Reply
+from cleanlist_async.http.calls import Call, Operation, Reply
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Answer, Attempt, ChunkRow, Header
 from cleanlist_async.job.submits.bulk import Accepted, Intent, age_of

@@ -18,7 +18,7 @@ from cleanlist_async.cli.doctor.live.question import Answer, Question
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.output import number
 from cleanlist_async.cli.terminal.render import clean
-from cleanlist_async.errors import JSON
+from cleanlist_async.types import JSON
 
 NOT_ASKED: Final = {
     "What does a 429 of the Public API carry?": "it would have to be provoked",

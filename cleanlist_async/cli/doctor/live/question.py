@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from cleanlist_async.errors import JSON
+from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
     from cleanlist_async.cli.doctor.live.session import LiveSession

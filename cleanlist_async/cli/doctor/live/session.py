@@ -15,7 +15,6 @@ from cleanlist_async.cli.doctor.live.question import UnsettledError
 from cleanlist_async.cli.doctor.live.shapes import member, parsed, texts, word
 from cleanlist_async.cli.doctor.watching import WatchedCleanlist
 from cleanlist_async.errors import (
-    JSON,
     APIError,
     AuthenticationError,
     CleanlistError,
@@ -25,6 +24,7 @@ from cleanlist_async.errors import (
     RateLimitError,
 )
 from cleanlist_async.facts import MODERN_PREFIXES, PUBLIC_PREFIX, WINDOW_S
+from cleanlist_async.types import JSON
 
 T = TypeVar("T")
 

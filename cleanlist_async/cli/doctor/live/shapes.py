@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, cast
 
-from cleanlist_async.errors import JSON
+from cleanlist_async.types import JSON
 
 _NAME: Final = re.compile(r"[A-Za-z_$][A-Za-z_]*\d{0,2}[A-Za-z_]*")
 _WORD: Final = re.compile(r"[a-z]+(?:_[a-z]+)*")

@@ -11,8 +11,8 @@ from cleanlist_async.cli.doctor.live.session import LiveSession
 from cleanlist_async.cli.doctor.live.shapes import header_names, member, name_of, parsed, shape
 from cleanlist_async.cli.doctor.local import form_of
 from cleanlist_async.cli.doctor.watching import Observation
-from cleanlist_async.errors import JSON
 from cleanlist_async.redact import Secret
+from cleanlist_async.types import JSON
 
 _REQUEST_ID: Final = re.compile(r"(?:request|correlation|trace|operation)[_-]?(?:id|parent)|^cf-ray$")
 _LIMIT: Final = re.compile(r"rate-?limit|^retry-after$")

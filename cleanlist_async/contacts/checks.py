@@ -1,0 +1,34 @@
+"""Checks of arguments that are contacts. All raise ConfigurationError."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import isclass
+
+from cleanlist_async.checks import is_any, wrong
+from cleanlist_async.contacts.contact import Contact
+
+
+def check_contact(contact: object) -> None:
+    """Check that this is one contact. Whether its fields will do is a result."""
+    if not isinstance(contact, Contact | Mapping):
+        raise wrong("contact", "a Contact or a mapping", contact)
+
+
+def check_contacts(contacts: object, *kinds: type, name: str = "contacts") -> None:
+    """Check that these are several contacts, of one of *kinds*, in an order."""
+    expected = "an iterable of Contact or mappings"
+    if is_frame(contacts):
+        fix = 'Pass df.to_dict("records") of a pandas DataFrame, df.to_dicts() of a polars one.'
+        raise wrong(name, expected, contacts, fix=fix)
+    if is_any(contacts, set, frozenset):
+        raise wrong(name, "in an order, which their results keep", contacts, fix="Pass a list.")
+    is_one = is_any(contacts, Contact, Mapping, str, bytes, bytearray, memoryview)
+    if is_one or isclass(contacts) or not is_any(contacts, *kinds):
+        raise wrong(name, expected, contacts, fix="For one contact, pass a list of one.")
+
+
+def is_frame(value: object) -> bool:
+    """Whether this is a table of pandas, polars or their kind: iterating over one gives its columns."""
+    is_table = hasattr(value, "columns") and any(hasattr(value, name) for name in ("iterrows", "iter_rows"))
+    return not isclass(value) and (is_table or hasattr(value, "__dataframe__"))
