@@ -24,7 +24,7 @@ from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
 from cleanlist_async.redact import Secret
 from cleanlist_async.root_task import RootTask
 from cleanlist_async.statistics import Statistics, statistics_of
-from cleanlist_async.transport import HTTPClient, Transport, check_base_url
+from cleanlist_async.transport import HTTPClient, Transport, check_base_url, checked_proxy
 
 if TYPE_CHECKING:
     from cleanlist_async.batcher.batcher import Batcher
@@ -84,7 +84,8 @@ class AsyncCleanlist:
     max_queued
         Contacts that may wait for their request in `enrich_one` before OverloadedError.
     proxy
-        Address of an HTTP proxy. Proxies of the environment are not used.
+        Address of an HTTP proxy, for a `base_url` with https: over http it would read the key. Proxies of the
+        environment are not used.
     http_client
         An httpx or httpx2 client of yours, for reads. It is never closed here; submits do not go through it.
     webhooks
@@ -122,10 +123,14 @@ class AsyncCleanlist:
     ) -> None:
         try:
             secrets = find_credentials(api_key, os.environ)
+            hidden_proxy = checked_proxy(proxy)
+            home = check_base_url(
+                base_url or os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
+            )
         except ConfigurationError as refusal:
-            raise refusal.with_traceback(None) from None  # its frames hold the key
+            raise refusal.with_traceback(None) from None  # its frames hold the key and passwords
         finally:
-            del api_key  # a traceback that shows local variables must not show it
+            del api_key, proxy, base_url  # a traceback that shows local variables must not show them
         if limiter is not None and rate_limits is not None:
             raise ConfigurationError("limiter brings its own rate limits: give it or rate_limits, not both.")
         if api_version not in facts.MODERN_PREFIXES:
@@ -133,13 +138,10 @@ class AsyncCleanlist:
         self._api_version: ApiVersion = api_version
         self._options = checked_options(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
         check_max_queued(max_queued)
-        base_url = check_base_url(
-            base_url or os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
-        )
-        self._base_url = base_url
-        names, route = _route(secrets, organization, base_url)
-        limiter = limiter or shared_limiter(base_url, rate_limits or RateLimits(), route)
-        transport = self._open_transport(base_url, limiter, proxy, http_client)
+        self._base_url = home
+        names, route = _route(secrets, organization, home)
+        limiter = limiter or shared_limiter(home, rate_limits or RateLimits(), route)
+        transport = self._open_transport(home, limiter, hidden_proxy, http_client)
         self._root = RootTask(at_end=self._ended)
         self._transport = transport
         self._pipeline = Pipeline(
@@ -161,7 +163,7 @@ class AsyncCleanlist:
         attach(limiter, self._pipeline, route)
 
     def _open_transport(
-        self, base_url: str, limiter: RateLimiter, proxy: str | None, http_client: HTTPClient | None
+        self, base_url: str, limiter: RateLimiter, proxy: Secret | None, http_client: HTTPClient | None
     ) -> Transport:
         return Transport(base_url, clock=limiter.clock, proxy=proxy, http_client=http_client)
 

@@ -28,6 +28,9 @@ MAX_SUBMIT_ANSWER_BYTES: Final = 8 * 1024 * 1024
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """Bytes of one answer that we are ready to hold (250 rows take about 130 kB)."""
 
+MAX_DOWNLOAD_BYTES: Final = 256 * 1024 * 1024
+"""Bytes of an exported file, unless the caller allows more: about a million leads in the default columns."""
+
 MAX_WEBHOOK_BYTES: Final = 4 * 1024 * 1024
 """Bytes of one webhook. It carries at most 250 rows, about 130 kB; the rest is for richer ones."""
 

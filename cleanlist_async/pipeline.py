@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -142,18 +142,19 @@ class Pipeline:
         if not same_origin(wanted.url, self._transport.base_url):
             return await self._transport.download(wanted)
         permit = await self.limiter.acquire(self.route, RequestClass.INTERACTIVE, options.pace)
+        answered = lambda: permit.answered(self.limiter.clock())  # noqa: E731  # the file may take long after
         try:
-            return await self._transport.download(wanted)
+            return await self._transport.download(replace(wanted, answered=answered))
         finally:
-            permit.answered(self.limiter.clock())
+            permit.lost()
 
     async def _admit(
         self, call: Call[T], options: CallOptions, told: CallEvents, doubted: bytes | None
     ) -> _Send:
-        """Wait for a place on the wire and for tokens, and hold neither while the other may be long in coming.
+        """Wait for a place on the wire and for tokens; a request that waits for a place holds no token.
 
-        Each class has places of its own, and paid calls have their own: answers that do not come to one
-        kind of request stop no other.
+        Each class has places of its own, and so have paid calls: a kind of request to which no answers come
+        stops no other.
         """
         places = self._places[call.kind, call.operation.paid]
         self.counters.waiting += 1

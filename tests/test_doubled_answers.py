@@ -30,7 +30,7 @@ WAYS = {
     "just before the next answer": lambda last, now: (last, PAUSE_S, now),
 }
 SEEN_BY_ITS_BYTES = [way for way in WAYS if way not in {"a little later", "just before the next answer"}]
-"""Where it comes alone between the next request and its answer, nothing tells them apart but the connection."""
+"""One that comes alone between the next request and its answer is told apart by its connection only."""
 
 
 def status_of(name: str) -> dict[str, object]:

@@ -6,6 +6,8 @@ import asyncio
 import gzip
 import tracemalloc
 
+import httpx
+import httpx2
 import pytest
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError, errors, facts
@@ -323,24 +325,49 @@ def test_proxies_and_credentials_of_the_environment_are_not_used(monkeypatch, tm
 
 @sockets
 def test_a_proxy_that_is_asked_for_is_used():
-    """Plain http goes through it whole; for https it refuses the tunnel, and nothing of ours has left."""
+    """It refuses the tunnel, and nothing of ours has left."""
 
     async def main():
-        async with FaultyServer(
-            lambda request, number: answer(403) if request.method == "CONNECT" else BALANCE
-        ) as proxy:
-            async with client_of("http://127.0.0.1:9", proxy=proxy.base_url) as client:
-                balance = await client.public.credits_balance()
+        async with FaultyServer(always(answer(403))) as proxy:
             async with client_of("https://api.invalid", proxy=proxy.base_url, max_retries=1) as client:
                 refused = await outcome_of(client.public.submit_bulk([ADA]))
-            return balance, refused, proxy.requests
+            return refused, proxy.requests
 
-    balance, refused, requests = asyncio.run(main())
-    assert balance.credits == 7.5
+    refused, requests = asyncio.run(main())
     assert type(refused) is errors.APIConnectionError
     assert (refused.billed, refused.safe_to_retry) == ("no", True)
-    assert [request.method for request in requests] == ["GET", "CONNECT", "CONNECT"]
-    assert all(KEY not in str(request.headers) for request in requests if request.method == "CONNECT")
+    assert [request.method for request in requests] == ["CONNECT", "CONNECT"]
+    assert all(KEY not in str(request.headers) for request in requests)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://proxy.example:3128", "https://127.0.0.1:3128", "http://u:p@localhost:1"]
+)
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9"])
+def test_no_proxy_is_given_a_key_in_clear(base_url, proxy):
+    with pytest.raises(ConfigurationError, match="proxy"):
+        client_of(base_url, proxy=proxy)
+
+
+@sockets
+@pytest.mark.parametrize("library", [httpx, httpx2])
+@pytest.mark.parametrize("way", ["proxy", "mounts", "environment"])
+def test_nor_is_the_proxy_of_an_injected_client(library, way, monkeypatch):
+    async def main():
+        async with FaultyServer(always(BALANCE)) as proxy:
+            if way == "environment":
+                monkeypatch.setenv("HTTP_PROXY", proxy.base_url)
+                monkeypatch.delenv("NO_PROXY", raising=False)
+            mounts = {"http://": library.AsyncHTTPTransport(proxy=proxy.base_url)}
+            options = {"proxy": {"proxy": proxy.base_url}, "mounts": {"mounts": mounts}}.get(way, {})
+            async with library.AsyncClient(**options) as http:
+                with pytest.raises(ConfigurationError, match="proxy"):
+                    client_of("http://127.0.0.1:9", http_client=http)
+                async with client_of("https://api.invalid", http_client=http, max_retries=0) as client:
+                    await outcome_of(client.public.credits_balance())
+            return [KEY in str(request.headers) for request in proxy.requests]
+
+    assert True not in asyncio.run(main())
 
 
 @pytest.mark.parametrize("proxy", ["nonsense", "", "http://[", "ftp://x", 5, "socks5://u:hunter2@x:1"])

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
+from cleanlist_async import facts
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.models.export import CsvExport, JsonExportPage
 from cleanlist_async.pagination import Pages
@@ -43,19 +44,26 @@ class Export(ModernGroup):
         *,
         columns: Iterable[str] | None = None,
         include_smart_agents: bool = True,
+        max_bytes: int = facts.MAX_DOWNLOAD_BYTES,
     ) -> CsvExport:
         """Export a list into the CSV file *path*, which is replaced once the download is whole.
 
-        The file may come from another host, and is fetched without the key. Raises as `export_csv` does, and
-        APIConnectionError, MalformedResponseError, or ConfigurationError where *path* cannot be written.
+        The file may come from another host, and is fetched without the key: over https from a public address,
+        or from a network that the API itself is in. One of more than *max_bytes* (256 MiB) is refused. Raises
+        as `export_csv` does, and APIConnectionError, MalformedResponseError, or ConfigurationError where
+        *path* cannot be written.
         """
+        if max_bytes < 1:
+            raise ConfigurationError("max_bytes must be at least 1.")
         target = Path(path)
         if not target.name:
             raise ConfigurationError("path must be that of a file.")
         made = await self.export_csv(list_id, columns=columns, include_smart_agents=include_smart_agents)
         options = self._session.options
         await self._session.pipeline.download(
-            Download(made.download_url, target, made.file_size_bytes or None, options.request_timeout_s),
+            Download(
+                made.download_url, target, made.file_size_bytes or None, max_bytes, options.request_timeout_s
+            ),
             options,
         )
         return made

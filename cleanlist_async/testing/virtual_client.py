@@ -10,6 +10,7 @@ from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.events import Listener
 from cleanlist_async.facts import ApiVersion
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
+from cleanlist_async.redact import Secret
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
 from cleanlist_async.transport import HTTPClient, HTTPConnections, Transport
 from cleanlist_async.webhooks.receiver import WebhookReceiver
@@ -59,7 +60,7 @@ class VirtualCleanlist(AsyncCleanlist):
         self,
         base_url: str,
         limiter: RateLimiter,
-        proxy: str | None,  # noqa: ARG002  # there is nothing but the network in memory
+        proxy: Secret | None,  # noqa: ARG002  # there is nothing but the network in memory
         http_client: HTTPClient | None,  # noqa: ARG002
     ) -> Transport:
         return _MemoryTransport(self._network, base_url, limiter)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+from collections.abc import Collection
 from importlib.util import find_spec
+from typing import Final
 
 import httpx
 
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.redact import one_line
+from cleanlist_async.redact import Secret, one_line
+from cleanlist_async.transport.networks import Network, stated_network
+
+_LAST_PORT: Final = 65_535
 
 
 def check_base_url(base_url: str) -> str:
     """Return *base_url* in its one normal form. Raises ConfigurationError unless it is safe for a key."""
     url = _parsed(base_url)
-    if url is None or url.scheme not in {"http", "https"} or (url.port or 1) > 65_535:
-        raise ConfigurationError(f"base_url must be an http(s) address, not {one_line(str(base_url), 80)!r}.")
+    if url is None or url.scheme not in {"http", "https"} or (url.port or 1) > _LAST_PORT:
+        shown = "one with a user" if "@" in str(base_url) else repr(one_line(str(base_url), 80))
+        raise ConfigurationError(f"base_url must be an http(s) address, not {shown}.")
     if url.userinfo or url.query or url.fragment:
         raise ConfigurationError("base_url must not hold a user, a query or a fragment.")
     if url.scheme == "http" and not _is_loopback(url.host):
@@ -27,12 +33,18 @@ def check_base_url(base_url: str) -> str:
     return str(url.copy_with(query=None, fragment=None)).rstrip("/")
 
 
-def safe_url(address: str) -> httpx.URL | None:
-    """Return an address to fetch without a key: https, or http on a loopback address; else None."""
+def safe_url(address: str, home: Collection[Network] = ()) -> httpx.URL | None:
+    """Return an address to fetch a file from without a key, None for one that says itself that it is none.
+
+    Allowed are https to public networks and to those that the API itself is in, *home*; there also plain http
+    on loopback.
+    """
     url = _parsed(address)
-    if url is None or url.userinfo:
+    if url is None or url.userinfo or (url.port or 1) > _LAST_PORT:
         return None
-    return url if url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host)) else None
+    network = stated_network(url)
+    is_encrypted = url.scheme == "https" or (url.scheme == "http" and network == "loopback")
+    return url if is_encrypted and network in {None, "public", *home} else None
 
 
 def same_origin(address: str, base_url: str) -> bool:
@@ -66,8 +78,8 @@ def _is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
-def checked_proxy(proxy: str | None) -> str | None:
-    """Return *proxy*. Raises ConfigurationError unless it is an address that could work."""
+def checked_proxy(proxy: str | None) -> Secret | None:
+    """Return *proxy*, which may hold a password. Raises ConfigurationError unless it could work."""
     if proxy is None:
         return None
     scheme = url.scheme if (url := _parsed(proxy)) else ""
@@ -75,4 +87,4 @@ def checked_proxy(proxy: str | None) -> str | None:
         raise ConfigurationError("proxy must be an address like http://proxy.example:3128.")
     if scheme.startswith("socks") and find_spec("socksio") is None:
         raise ConfigurationError("A SOCKS proxy needs one more package.", fix="pip install 'httpx[socks]'")
-    return proxy
+    return Secret(proxy)

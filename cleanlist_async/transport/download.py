@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import anyio
@@ -21,7 +21,8 @@ from cleanlist_async.errors import (
     MalformedResponseError,
 )
 from cleanlist_async.redact import one_line
-from cleanlist_async.transport.addresses import safe_url
+from cleanlist_async.transport.addresses import safe_url, same_origin
+from cleanlist_async.transport.networks import ForbiddenNetworkError, Network, PeerCheck, networks_of
 from cleanlist_async.transport.reading import wire_bytes
 
 _HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "cleanlist-async"}
@@ -31,26 +32,40 @@ _SERVER_ERROR: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What to fetch, and where to. `size` is in bytes, None where nobody said; `idle_s` in seconds.
+    """What to fetch, and where to.
 
-    Whoever has the address can fetch the file: no repr shows it, nor a traceback that shows local variables.
+    `size` and `max_bytes` are in bytes, `size` None where nobody said; `idle_s` in seconds. `answered` is
+    called when the head of the answer is there. Whoever has the address can fetch the file: no repr shows it,
+    nor a traceback that shows local variables.
     """
 
     url: str = field(repr=False)
     target: Path
     size: int | None
+    max_bytes: int
     idle_s: float
+    answered: Callable[[], object] = lambda: None
 
 
-async def download(connections: httpx.AsyncBaseTransport, wanted: Download) -> int:
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """Where a file is asked for from: the address of the API, and whether a proxy stands in between."""
+
+    base_url: str
+    is_proxied: bool = False
+
+
+async def download(connections: httpx.AsyncBaseTransport, wanted: Download, vantage: Vantage) -> int:
     """Fetch a file and return its size in bytes; what was at the target is replaced at the end.
 
     Raises APIConnectionError for a download that broke off, MalformedResponseError for an answer that is not
     the file, ConfigurationError where it cannot be written. The target is then as it was.
     """
+    if (wanted.size or 0) > wanted.max_bytes:
+        raise _too_large(wanted)
     part = wanted.target.with_name(f"{wanted.target.name}.{uuid4().hex[:8]}.part")
     try:
-        async with _answer(connections, wanted) as response:
+        async with _answer(connections, wanted, vantage) as response:
             size = await _store(response, part, wanted)
         with _explained(wanted.target):
             await anyio.to_thread.run_sync(os.replace, part, wanted.target)
@@ -62,35 +77,63 @@ async def download(connections: httpx.AsyncBaseTransport, wanted: Download) -> i
 
 
 @asynccontextmanager
-async def _answer(connections: httpx.AsyncBaseTransport, wanted: Download) -> AsyncGenerator[httpx.Response]:
+async def _answer(
+    connections: httpx.AsyncBaseTransport, wanted: Download, vantage: Vantage
+) -> AsyncGenerator[httpx.Response]:
     """Ask for the file. Not through a client of httpx: that would log the address, which is a secret."""
     try:
-        response = await connections.handle_async_request(_request(wanted))
+        response = await connections.handle_async_request(await _request(wanted, vantage))
         try:
-            _check_head(response)
+            wanted.answered()
+            _check_head(response, wanted)
             yield response
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
-    except httpx.TimeoutException:
-        problem: CleanlistError = APITimeoutError(f"Nothing of the file came for {wanted.idle_s:g} s.")
+    except ForbiddenNetworkError:
+        problem: CleanlistError = MalformedResponseError(
+            "The address of the file is not one to fetch it from.", retryable=False
+        )
+    except (httpx.TimeoutException, TimeoutError):
+        problem = APITimeoutError(f"Nothing of the file came for {wanted.idle_s:g} s.")
     except httpx.HTTPError as broken:
         problem = APIConnectionError(f"The download broke off: {type(broken).__name__}.")
     else:
         return
-    raise problem  # without httpx's own, which shows the address
+    raise problem  # without the frames below, which hold the address
 
 
-def _request(wanted: Download) -> httpx.Request:
-    if (url := safe_url(wanted.url)) is None:
-        raise MalformedResponseError("The address of the file is not one to fetch it from.", retryable=False)
-    timeout = httpx.Timeout(wanted.idle_s).as_dict()
-    return httpx.Request("GET", url, headers=_HEADERS, extensions={"timeout": timeout})
+async def _request(wanted: Download, vantage: Vantage) -> httpx.Request:
+    """Make the request. Raises ForbiddenNetworkError where it would go to a network that it may not go to."""
+    resolves = not vantage.is_proxied  # a proxy looks names up itself
+    extensions: dict[str, Any] = {"timeout": httpx.Timeout(wanted.idle_s).as_dict()}
+    with anyio.fail_after(wanted.idle_s):
+        home = await networks_of(httpx.URL(vantage.base_url), resolves=resolves) - {"none"}
+        url = safe_url(wanted.url, home)
+        if url is None:
+            raise ForbiddenNetworkError
+        if resolves and not same_origin(wanted.url, vantage.base_url):
+            allowed: set[Network] = {"public", *home}
+            if not await networks_of(url, resolves=True) <= allowed:
+                raise ForbiddenNetworkError
+            extensions["trace"] = PeerCheck(allowed)
+    return httpx.Request("GET", url, headers=_HEADERS, extensions=extensions)
 
 
-def _check_head(response: httpx.Response) -> None:
+def _too_large(wanted: Download) -> MalformedResponseError:
+    return MalformedResponseError(
+        f"The file is larger than {wanted.max_bytes:,} bytes.",
+        retryable=False,
+        fix="Give a larger max_bytes.",
+    )
+
+
+def _check_head(response: httpx.Response, wanted: Download) -> None:
     status, encoding = response.status_code, response.headers.get("content-encoding", "identity")
     if status == _OK and encoding.strip().lower() in {"identity", ""}:
+        length = response.headers.get("content-length", "")
+        if not wanted.size and length.isdecimal() and int(length) > wanted.max_bytes:
+            raise _too_large(wanted)
         return
     if status == _OK:
         problem = f"The file came with an unexpected Content-Encoding {one_line(encoding, 40)!r}."
@@ -113,11 +156,13 @@ async def _store(response: httpx.Response, part: Path, wanted: Download) -> int:
             with _explained(target):
                 await file.write(received)
             size += len(received)
-            if wanted.size and size > wanted.size:
+            if size > (wanted.size or wanted.max_bytes):
                 break
         with _explained(target):
             await file.flush()
             await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
+    if not wanted.size and size > wanted.max_bytes:
+        raise _too_large(wanted)
     if wanted.size and size != wanted.size:
         more = "more than" if size > wanted.size else f"{size:,} instead of"
         raise APIConnectionError(f"The file has {more} {wanted.size:,} bytes.")

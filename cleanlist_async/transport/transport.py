@@ -20,8 +20,8 @@ import httpx
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.redact import Secret, one_line
-from cleanlist_async.transport.addresses import check_base_url, checked_proxy
-from cleanlist_async.transport.download import Download, download
+from cleanlist_async.transport.addresses import check_base_url
+from cleanlist_async.transport.download import Download, Vantage, download
 from cleanlist_async.transport.exchange import Exchange, Request
 from cleanlist_async.transport.reading import drop_if_more_follows, read_body
 
@@ -49,13 +49,18 @@ class Transport:
         base_url: str,
         *,
         clock: Callable[[], float],
-        proxy: str | None = None,
+        proxy: Secret | None = None,
         http_client: HTTPClient | None = None,
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._clock = clock
-        self._proxy = checked_proxy(proxy)
+        self._proxy = proxy
         self._injected = None if http_client is None else _carrier_of(http_client)
+        if self.base_url.startswith("http:") and (proxy or _has_proxy(http_client, self.base_url)):
+            raise ConfigurationError(
+                "A proxy would read the key: it is sent to it as it is where base_url is http.",
+                fix="Leave the proxy out: http is for a server on this machine.",
+            )
         # Most addresses come again, and to parse one takes as long as all of a pipeline. They hold ids, and
         # maybe more that is somebody's, so they are kept no longer than the client.
         self._address = lru_cache(maxsize=_ADDRESSES_KEPT)(_address)
@@ -97,7 +102,7 @@ class Transport:
     async def download(self, wanted: Download) -> int:
         """Fetch a file without a key, on connections of its own; see :func:`download`."""
         async with self.new_connections(keepalive=False) as connections:
-            return await download(connections, wanted)
+            return await download(connections, wanted, Vantage(self.base_url, self._proxy is not None))
 
     def renew(self) -> None:
         """Let later reads use new connections; those that are open end with the requests on them."""
@@ -119,7 +124,8 @@ class Transport:
             max_connections=4 * facts.MAX_IN_FLIGHT,
             max_keepalive_connections=facts.MAX_IN_FLIGHT if keepalive else 0,
         )
-        return httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=limits, proxy=self._proxy)
+        proxy = None if self._proxy is None else self._proxy.reveal()
+        return httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=limits, proxy=proxy)
 
     # -- pools ---------------------------------------------------------------------------------
 
@@ -319,3 +325,13 @@ def _carrier_of(client: HTTPClient) -> _Carrier:
         )
     send: Any = partial(client.send, stream=True, auth=None, follow_redirects=False)
     return _Carrier(library, send, shows_trace=False)
+
+
+def _has_proxy(client: HTTPClient | None, base_url: str) -> bool:
+    """Whether a client of the caller's would send to *base_url* through a proxy, as far as httpx shows it."""
+    choose = getattr(client, "_transport_for_url", None)
+    library = _library_of(client)
+    if choose is None or library is None:
+        return False
+    connections = getattr(choose(library.URL(base_url)), "_pool", None)
+    return getattr(connections, "_proxy_url", None) is not None

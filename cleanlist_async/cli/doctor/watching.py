@@ -57,7 +57,7 @@ class WatchedCleanlist(AsyncCleanlist):
         return self._base_url
 
     def _open_transport(
-        self, base_url: str, limiter: RateLimiter, proxy: str | None, http_client: HTTPClient | None
+        self, base_url: str, limiter: RateLimiter, proxy: Secret | None, http_client: HTTPClient | None
     ) -> Transport:
         return _WatchedTransport(
             base_url, clock=limiter.clock, proxy=proxy, http_client=http_client, seen=self.seen

@@ -1,0 +1,111 @@
+"""Which networks an address leads into, and whether a file may be fetched from there.
+
+The address of a file is in an answer, so whoever writes the answer could have this machine ask a server that
+only this machine can reach: its own services, those of its network, the metadata of a cloud.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import Any, Final, Literal, TypeAlias
+
+import anyio
+import httpx
+
+Network: TypeAlias = Literal["public", "private", "link-local", "loopback", "none"]
+"""``none``: addresses that no server has, such as 0.0.0.0, multicast and documentation ones."""
+
+_IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_PRIVATE: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fec0::/10"),
+    )
+)
+_GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
+_AROUND_IPV4: Final = tuple(map(ipaddress.IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
+"""Prefixes of IPv6 before an IPv4 address: the obsolete "compatible" one, and those of NAT64."""
+
+
+def stated_network(url: httpx.URL) -> Network | None:
+    """Return the network that an address names; None where it names a host that must be looked up."""
+    host = url.raw_host.decode("ascii").removesuffix(".").lower()
+    if (address := _literal(host)) is not None:
+        return _network_of(address)
+    return "loopback" if host == "localhost" or host.endswith(".localhost") else None
+
+
+async def networks_of(url: httpx.URL, *, resolves: bool) -> set[Network]:
+    """Return the networks that a host is in; none where its name is not found, or not to be looked up."""
+    if (stated := stated_network(url)) is not None:
+        return {stated}
+    if not resolves:
+        return set()
+    try:
+        found = await anyio.getaddrinfo(url.raw_host, url.port or 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return set()
+    return {network_of(str(sockaddr[0])) for *_, sockaddr in found}
+
+
+def network_of(address: str) -> Network:
+    """Return the network of an IP address, the inner one of IPv4 within IPv6."""
+    return _network_of(ipaddress.ip_address(address.partition("%")[0]))
+
+
+def _network_of(address: _IPAddress) -> Network:
+    if address.is_loopback:
+        return "loopback"
+    if address.is_link_local:
+        return "link-local"
+    if any(address in network for network in _PRIVATE):
+        return "private"
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = _inner(address)
+        if inner is not None:
+            return _network_of(inner)
+        return "public" if address.is_global and address in _GLOBAL_UNICAST else "none"
+    return "public" if address.is_global and not address.is_multicast else "none"
+
+
+def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    if any(address in network for network in _AROUND_IPV4):
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
+def _literal(host: str) -> _IPAddress | None:
+    """Read an IP address, also in the short, octal, hexadecimal and decimal forms that resolvers take."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host)
+    with suppress(OSError):
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    return None
+
+
+class PeerCheck:
+    """A trace extension of httpcore that drops a connection to a network that is not allowed.
+
+    A name may lead elsewhere when it is looked up again to connect. Not a byte is sent there.
+    """
+
+    def __init__(self, allowed: Collection[Network]) -> None:
+        self._allowed = allowed
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        """Look at the address that a connection was made to."""
+        if not event.endswith("connect_tcp.complete"):
+            return
+        connection = info["return_value"]
+        peer = connection.get_extra_info("server_addr")
+        if peer is not None and network_of(str(peer[0])) not in self._allowed:
+            await connection.aclose()
+            raise ForbiddenNetworkError
+
+
+class ForbiddenNetworkError(Exception):
+    """An address leads into a network from which nothing may be fetched."""

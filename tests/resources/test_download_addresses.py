@@ -1,0 +1,264 @@
+"""Where a file may be fetched from: an answer cannot send this machine to servers that only it can reach."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from cleanlist_async import APIConnectionError, APITimeoutError, MalformedResponseError
+from tests.support import forbidden_addresses as addresses
+from tests.support.clients import always, client_of, json_answer, outcome_of
+from tests.support.faulty_server import FaultyServer, answer
+
+pytestmark = pytest.mark.sockets
+
+FILE = b"lead_id,email\r\n1,a@b.example\r\n"
+GOOD = answer(200, FILE, {"content-type": "text/csv"})
+
+
+@asynccontextmanager
+async def api_that_says(download_url, base_url="https://api.cleanlist.ai", **options):
+    """A client of an API somewhere else that names the address of a file."""
+    made = {"list_id": "l", "download_url": download_url}
+    said = httpx.MockTransport(lambda request: httpx.Response(200, content=json.dumps(made)))
+    async with (
+        httpx.AsyncClient(transport=said) as http,
+        client_of(
+            base_url, **{"max_retries": 0, "request_timeout_s": 2, **options}, http_client=http
+        ) as client,
+    ):
+        yield client
+
+
+async def download(target, download_url, base_url="https://api.cleanlist.ai", **options):
+    async with api_that_says(download_url, base_url, **options) as client:
+        return await outcome_of(client.export.download_csv("l", target))
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """Names and the addresses they lead to, one after the other; the last one stays. No other is found."""
+    known = {}
+    real = socket.getaddrinfo
+
+    def look_up(host, *args, **options):
+        host = host.decode() if isinstance(host, bytes) else host
+        if host in known:
+            led_to = known[host]
+            host = led_to.pop(0) if len(led_to) > 1 else led_to[0]
+        elif host and not host[0].isdigit() and ":" not in host:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return real(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return known
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("host", addresses.ALL)
+def test_no_file_is_fetched_from_a_network_that_only_this_machine_is_in(tmp_path, host, scheme):
+    async def main():
+        async with FaultyServer(always(GOOD)) as server:
+            port = server.base_url.rpartition(":")[2]
+            error = await download(tmp_path / "x.csv", f"{scheme}://{host}:{port}/secrets")
+            return error, server.connections
+
+    error, connections = asyncio.run(main())
+    assert type(error) is MalformedResponseError
+    assert not error.retryable
+    assert connections == 0
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("led_to", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "0.0.0.0"])
+def test_nor_under_a_name_that_leads_there(tmp_path, names, led_to):
+    names |= {"api.cleanlist.ai": ["93.184.215.14"], "files.example": [led_to]}
+
+    async def main():
+        async with FaultyServer(always(GOOD)) as server:
+            port = server.base_url.rpartition(":")[2]
+            error = await download(tmp_path / "x.csv", f"https://files.example:{port}/secrets")
+            return error, server.connections
+
+    error, connections = asyncio.run(main())
+    assert type(error) is MalformedResponseError
+    assert connections == 0
+
+
+def test_nor_under_a_name_that_leads_there_only_when_it_is_connected_to(tmp_path, names):
+    names |= {"api.cleanlist.ai": ["93.184.215.14"], "files.example": ["93.184.215.14", "127.0.0.1"]}
+    received = []
+
+    async def main():
+        async def listen(reader, writer):
+            received.append(await reader.read())
+            writer.close()
+
+        server = await asyncio.start_server(listen, "127.0.0.1", 0)
+        error = await download(
+            tmp_path / "x.csv", f"https://files.example:{server.sockets[0].getsockname()[1]}/x"
+        )
+        server.close()
+        return error
+
+    error = asyncio.run(main())
+    assert type(error) is MalformedResponseError
+    assert not error.retryable
+    assert b"".join(received) == b""
+
+
+@pytest.mark.parametrize("host", [*addresses.PRIVATE, *addresses.LINK_LOCAL, *addresses.NOBODYS])
+def test_an_api_on_loopback_opens_no_other_network(tmp_path, host):
+    assert type(asyncio.run(download(tmp_path / "x.csv", f"https://{host}/x", "http://127.0.0.1:9"))) is (
+        MalformedResponseError
+    )
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host"),
+    [
+        ("https://127.0.0.1:9", "localhost"),
+        ("https://localhost:9", "127.0.0.1"),
+        ("https://127.0.0.1:9", "name.example"),
+        ("https://api.internal", "[::1]"),
+    ],
+)
+def test_files_may_be_where_the_api_is(tmp_path, names, base_url, host):
+    """A connection is made; no TLS answers there."""
+    names |= {"api.internal": ["::1", "127.0.0.1"], "name.example": ["127.0.0.1"], "localhost": ["127.0.0.1"]}
+
+    async def main():
+        async with FaultyServer(always(GOOD)) as server:
+            port = server.base_url.rpartition(":")[2]
+            url = f"https://{host}:{port}/x"
+            return await download(
+                tmp_path / "x.csv", url, base_url, request_timeout_s=0.3
+            ), server.connections
+
+    error, connections = asyncio.run(main())
+    assert isinstance(error, APIConnectionError | APITimeoutError)
+    assert connections == (host != "[::1]")
+
+
+@pytest.mark.parametrize("host", [*addresses.LOOPBACK, *addresses.PRIVATE, *addresses.LINK_LOCAL])
+def test_a_proxy_is_not_sent_there_either(tmp_path, host):
+    async def main():
+        async with FaultyServer(always(answer(403))) as proxy:
+            error = await download(tmp_path / "x.csv", f"https://{host}/x", proxy=proxy.base_url)
+            return error, proxy.connections
+
+    error, connections = asyncio.run(main())
+    assert type(error) is MalformedResponseError
+    assert connections == 0
+
+
+def test_a_proxy_is_asked_for_a_public_name(tmp_path):
+    async def main():
+        async with FaultyServer(always(answer(403))) as proxy:
+            error = await download(tmp_path / "x.csv", "https://files.example/x", proxy=proxy.base_url)
+            return error, [request.method for request in proxy.requests]
+
+    error, methods = asyncio.run(main())
+    assert type(error) is APIConnectionError
+    assert methods == ["CONNECT"]
+
+
+@pytest.mark.parametrize("host", addresses.PUBLIC)
+def test_public_addresses_are_connected_to(tmp_path, names, monkeypatch, host):
+    names |= {"api.cleanlist.ai": ["93.184.215.14"], "files.example": ["93.184.215.14"]}
+    tried = []
+
+    async def connect(loop, *args, **options):
+        tried.append(args)
+        raise OSError("no network here")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", connect)
+    error = asyncio.run(download(tmp_path / "x.csv", f"https://{host}/x"))
+    assert type(error) is APIConnectionError
+    assert tried
+
+
+# -- size --------------------------------------------------------------------------------------------
+
+
+CHUNK = FILE * 1_000
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        answer(200, CHUNK * 50, {"content-type": "text/csv"}, content_length=10**12),
+        answer(200, b"", {"transfer-encoding": "chunked"}),
+        answer(200, b""),
+    ],
+    ids=["length", "chunked", "no length"],
+)
+def test_a_file_whose_size_nobody_said_is_cut_off_at_max_bytes(tmp_path, endless):
+    head, _, _ = endless.raw.partition(b"\r\n\r\n")
+    if b"chunked" in head:
+        head = head.replace(b"content-length: 0\r\n", b"")
+        body = b"%x\r\n%b\r\n" % (len(CHUNK), CHUNK) * 50
+    elif b"length: 0" in head:
+        head, body = (
+            head.replace(b"content-length: 0\r\n", b"").replace(b"content-length: 0", b"x: y"),
+            CHUNK * 50,
+        )
+    else:
+        body = CHUNK * 50
+
+    async def main():
+        async with FaultyServer(always(type(endless)((head + b"\r\n\r\n" + body,), "hang"))) as files:
+            made = {"list_id": "l", "download_url": files.base_url + "/x"}
+            async with FaultyServer(always(json_answer(made))) as api, client_of(api.base_url) as client:
+                return await outcome_of(
+                    client.export.download_csv("l", tmp_path / "x.csv", max_bytes=10 * len(CHUNK))
+                ), len(files.requests)
+
+    error, requests = asyncio.run(main())
+    assert type(error) is MalformedResponseError
+    assert "larger than" in str(error)
+    assert (error.retryable, requests) == (False, 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_announced_as_too_large_is_not_asked_for(tmp_path):
+    async def main():
+        async with FaultyServer(always(GOOD)) as files:
+            made = {"list_id": "l", "download_url": files.base_url + "/x", "file_size_bytes": 10**15}
+            async with FaultyServer(always(json_answer(made))) as api, client_of(api.base_url) as client:
+                return await outcome_of(
+                    client.export.download_csv("l", tmp_path / "x.csv")
+                ), files.connections
+
+    error, connections = asyncio.run(main())
+    assert "max_bytes" in str(error)
+    assert connections == 0
+
+
+def test_a_download_that_hangs_keeps_no_token_once_it_is_answered(tmp_path):
+    """At the API's own address it counts as a request, which for the limits ends as its answer begins."""
+    began = asyncio.Event()
+
+    async def main():
+        def script(request, number):
+            if request.method == "GET":
+                began.set()
+                return GOOD.cut(-5, "hang")
+            return json_answer({"list_id": "l", "download_url": f"{server.base_url}/exports/x"})
+
+        async with FaultyServer(script) as server, client_of(server.base_url, request_timeout_s=30) as client:
+            task = asyncio.create_task(client.export.download_csv("l", tmp_path / "x.csv"))
+            await began.wait()
+            while not list(tmp_path.iterdir()):  # noqa: ASYNC110  # nothing else tells of a file
+                await asyncio.sleep(0.005)
+            in_flight = [bucket.in_flight for bucket in client.statistics().buckets]
+            task.cancel()
+            await asyncio.wait([task])
+            return in_flight
+
+    assert asyncio.run(main()) == [0, 0]
