@@ -12,7 +12,7 @@ from typing import Final
 import anyio.to_thread
 
 from cleanlist_async.shared_file import SharedFile
-from cleanlist_async.shared_redis import SharedRedis, explained
+from cleanlist_async.shared_redis import SharedRedis
 
 _KEPT_S: Final = 3_600.0
 _KEPT: Final = 10_000
@@ -72,18 +72,24 @@ class RedisMailbox:
     """
 
     def __init__(self, url: str, *, namespace: str = "cleanlist") -> None:
-        self._redis = SharedRedis(url)
+        try:
+            self._redis = SharedRedis(url)
+        finally:
+            del url  # it may hold a password, which a traceback that shows local variables must not show
         self._prefix = f"{{{namespace}}}:mail:"
 
     async def put(self, recipient: str, event: bytes, /) -> None:
         """Keep an event until its recipient takes it."""
         key = self._prefix + recipient
-        with explained():
+
+        async def put() -> None:
             async with self._redis.client() as client, client.pipeline(transaction=True) as stroke:
                 stroke.rpush(key, event)
                 stroke.ltrim(key, -_KEPT, -1)
                 stroke.expire(key, int(_KEPT_S))
                 await stroke.execute()
+
+        await self._redis.run(put)
 
     async def take(self, recipients: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
         """Return the events of these recipients there are by now, and forget them. Does not wait.
@@ -93,10 +99,14 @@ class RedisMailbox:
         recipients = list(recipients)
         if not recipients:
             return {}
-        with explained():
+
+        async def take() -> list[Sequence[bytes]]:
             async with self._redis.client() as client, client.pipeline(transaction=True) as stroke:
                 for recipient in recipients:
                     stroke.lrange(self._prefix + recipient, 0, -1)
                 stroke.delete(*(self._prefix + recipient for recipient in recipients))
                 *found, _ = await stroke.execute()
+                return found
+
+        found = await self._redis.run(take)
         return {recipient: events for recipient, events in zip(recipients, found, strict=True) if events}

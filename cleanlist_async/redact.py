@@ -32,7 +32,7 @@ class Secret:
         self._value = value
         if len(value) >= _SHORTEST_SECRET:
             _in_use[id(self)] = self  # a key may look like anything, so the ones in use are remembered
-        self.fingerprint = hashlib.blake2b(value.encode(), digest_size=6).hexdigest()
+        self.fingerprint = hashlib.blake2b(value.encode(errors="surrogatepass"), digest_size=6).hexdigest()
 
     @property
     def is_jwt(self) -> bool:

@@ -1,22 +1,29 @@
 """The Redis that processes of several machines share: its connections, and its failures in our words.
 
-Its address may hold a password: it is in no repr, message or log here. redis-py's own messages name the
-host at most, and those of the server are cut to their first word.
+Its address may hold a password: it is in no repr, message, log or traceback here, local variables included.
+So it is taken apart at once, redis-py gets the password at the moment it logs in, and none of its exceptions
+is chained to ours: their frames hold it. Its messages name the host at most, and those of the server are cut
+to their first word.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from importlib.util import find_spec
 from random import SystemRandom
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.redact import Secret
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+    from redis.credentials import CredentialProvider
+
+T = TypeVar("T")
 
 _ANSWER_S: Final = 2.0
 """Seconds that Redis has to accept a connection, and to answer: it does either in milliseconds."""
@@ -48,63 +55,106 @@ class SharedRedis:
 
     def __init__(self, url: str, answer_s: float = _ANSWER_S) -> None:
         try:
-            from redis import asyncio as redis_asyncio  # noqa: PLC0415  # of the extra "redis"
-        except ImportError:
-            raise ConfigurationError(
-                "Sharing through Redis needs redis-py.", fix="Run: pip install 'cleanlist-async[redis]'."
-            ) from None
-        self._from_url: Callable[..., Redis] = redis_asyncio.Redis.from_url  # pyright: ignore[reportUnknownMemberType]
-        self._url = url
+            options, user, password = _parts_of(url)
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # its frames hold the address
+        finally:
+            del url
+        self._options = options
+        self._user, self._password = user, password
         self._answer_s = answer_s
-        try:
-            self.client()
-        except Exception:  # noqa: BLE001  # what it says may quote the address
-            raise ConfigurationError(
-                "That is not the address of a Redis.",
-                fix="Give one such as redis://host:6379/0, rediss:// for TLS, or unix:///path.",
-            ) from None
+        self.client()
 
     def client(self) -> Redis:
         """Return a client for the running event loop. It connects when it is first used."""
+        from redis.asyncio import ConnectionPool, Redis  # noqa: PLC0415
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
 
-        return self._from_url(
-            self._url,
-            socket_timeout=self._answer_s,
-            socket_connect_timeout=self._answer_s,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=False,
+        has_login = self._user is not None or self._password is not None
+        options: dict[str, Any] = {
+            "socket_timeout": self._answer_s,
+            "socket_connect_timeout": self._answer_s,
+            "retry": Retry(NoBackoff(), 0),
+            "decode_responses": False,
+            "credential_provider": _login(self._user, self._password) if has_login else None,
+            **self._options,
+        }
+        return Redis.from_pool(ConnectionPool(**options))
+
+    async def run(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Await *work*.
+
+        Raises RedisUnavailableError for what may pass, ConfigurationError for what will not.
+        """
+        from redis import exceptions  # noqa: PLC0415
+
+        try:
+            return await work()
+        except (exceptions.RedisError, OSError) as error:
+            problem = _explained(error)
+        raise problem
+
+
+def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
+    """Return the options of an address, its user and its password."""
+    if find_spec("redis") is None:  # of the extra "redis"
+        raise ConfigurationError(
+            "Sharing through Redis needs redis-py.", fix="Run: pip install 'cleanlist-async[redis]'."
         )
+    from redis.asyncio.connection import ConnectionPool, parse_url  # noqa: PLC0415
+
+    with suppress(Exception):  # what it says may quote the address
+        url.encode()
+        options: dict[str, Any] = {**parse_url(url)}
+        user, password = (
+            text if text is None else Secret(text)
+            for text in (options.pop("username", None), options.pop("password", None))
+        )
+        ConnectionPool(**options)
+        return options, user, password
+    raise ConfigurationError(
+        "That is not the address of a Redis.",
+        fix="Give one such as redis://host:6379/0, rediss:// for TLS, or unix:///path.",
+    )
 
 
-@contextmanager
-def explained() -> Generator[None]:
-    """Raise RedisUnavailableError for what may pass, ConfigurationError for what will not."""
+def _login(user: Secret | None, password: Secret | None) -> CredentialProvider:
+    from redis.credentials import CredentialProvider  # noqa: PLC0415
+
+    class Login(CredentialProvider):
+        def get_credentials(self) -> tuple[str] | tuple[str, str]:
+            word = password.reveal() if password else ""
+            return (user.reveal(), word) if user else (word,)
+
+        async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+            return self.get_credentials()
+
+    return Login()
+
+
+def _explained(error: Exception) -> CleanlistError:
     from redis import exceptions  # noqa: PLC0415
 
-    try:
-        yield
-    except (exceptions.AuthenticationError, exceptions.AuthorizationError):
-        raise ConfigurationError(
+    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
+        return ConfigurationError(
             "Redis does not accept the user or password of its address.", fix="Check the address."
-        ) from None
-    except exceptions.NoPermissionError:
-        raise ConfigurationError(
+        )
+    if isinstance(error, exceptions.NoPermissionError):
+        return ConfigurationError(
             "The user of that Redis may not do what sharing needs.",
             fix="Allow it ~{*}*, +@string, +@hash, +@list, +@scripting, +@connection, +@transaction, +del, "
             "+expire, +pexpire, +time and +info.",
-        ) from None
-    except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
-        raise RedisUnavailableError(f"Redis cannot be reached ({type(error).__name__}).") from None
-    except exceptions.RedisError as error:
-        name, word = type(error).__name__, str(error).partition(" ")[0]
-        if name in _PASSING or word in _PASSING:
-            raise RedisUnavailableError(f"Redis cannot do its work now ({name}: {word[:40]}).") from None
-        raise ConfigurationError(
-            f"Redis refused a command ({name}: {word[:40]}).",
-            fix="It must be a Redis (5 or later) or Valkey, not a proxy that knows no scripts.",
-        ) from None
+        )
+    name, word = type(error).__name__, str(error).partition(" ")[0]
+    if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | OSError):
+        return RedisUnavailableError(f"Redis cannot be reached ({name}).")
+    if name in _PASSING or word in _PASSING:
+        return RedisUnavailableError(f"Redis cannot do its work now ({name}: {word[:40]}).")
+    return ConfigurationError(
+        f"Redis refused a command ({name}: {word[:40]}).",
+        fix="It must be a Redis (5 or later) or Valkey, not a proxy that knows no scripts.",
+    )
 
 
 class Backoff:

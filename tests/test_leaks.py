@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import copy
 import gc
 import io
 import json
 import logging
 import pickle
-import traceback
-from pathlib import Path
 
 import httpx
 import pytest
 
-import cleanlist_async
 from cleanlist_async import AsyncCleanlist, ConfigurationError, errors
 from tests.support.clients import (
     ADA,
@@ -29,54 +25,12 @@ from tests.support.clients import (
     json_answer,
     outcome_of,
 )
-from tests.support.faulty_server import FIN, NEVER, RESET, answer, garbage
+from tests.support.faulty_server import FIN, NEVER, RESET, FaultyServer, answer, garbage
+from tests.support.leaks import assert_hidden, deep_text, shown
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ"
-PACKAGE = str(Path(cleanlist_async.__file__).parent)
 CLAPI = "clapi_canary0123456789abcdef"
 KEYS = {"odd": KEY, "jwt": JWT, "clapi": CLAPI}
-
-
-def forms(key):
-    return {key, repr(key)[1:-1], json.dumps(key)[1:-1], base64.b64encode(key.encode()).decode()}
-
-
-def assert_hidden(text, key):
-    for form in forms(key):
-        assert form not in text
-
-
-def shown(error):
-    """All that a logger, a debugger or an error tracker could print of an exception."""
-    texts, seen = [], set()
-    todo = [error]
-    while todo:
-        one = todo.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        texts += [
-            str(one),
-            repr(one),
-            repr(one.args),
-            repr(vars(one)),
-            repr(one.__notes__ if hasattr(one, "__notes__") else ""),
-        ]
-        todo += [one.__cause__, one.__context__, getattr(one, "answer", None)]
-    return "\n".join([*texts, *frames_of_ours(error)])
-
-
-def frames_of_ours(error):
-    """Local variables as error trackers show them. The tests' own frames hold the key."""
-    report = traceback.TracebackException.from_exception(error, capture_locals=True)
-    reports = [report, report.__cause__, report.__context__]
-    frames = [frame for one in reports if one for frame in one.stack if frame.filename.startswith(PACKAGE)]
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename.startswith(PACKAGE):
-            yield "\n".join(deep_text(value, 2) for value in trace.tb_frame.f_locals.values())
-        trace = trace.tb_next
-    yield from (str(frame.locals) for frame in frames)
 
 
 @pytest.fixture
@@ -165,27 +119,6 @@ def test_no_refusal_of_another_option_shows_the_key(options):
     assert_hidden(shown(caught.value), KEY)
 
 
-def deep_text(thing, depth=6):
-    """Every repr that can be reached through attributes and containers."""
-    texts, seen = [], set()
-
-    def visit(one, left):
-        if id(one) in seen or left < 0 or isinstance(one, type):
-            return
-        seen.add(id(one))
-        texts.append(repr(one))
-        parts = list(getattr(one, "__dict__", {}).values())
-        if isinstance(one, dict):
-            parts += [*one.keys(), *one.values()]
-        if isinstance(one, list | tuple | set | frozenset):
-            parts += list(one)
-        for part in parts:
-            visit(part, left - 1)
-
-    visit(thing, depth)
-    return "\n".join(texts)
-
-
 @pytest.mark.parametrize("kind", KEYS)
 def test_no_public_object_shows_the_key(kind):
     key = KEYS[kind]
@@ -216,6 +149,74 @@ def test_no_public_object_shows_the_key(kind):
                     attempt(client)
 
     asyncio.run(main())
+
+
+# -- passwords in addresses ------------------------------------------------------------------------
+
+PASSWORD = "hunter2-canary"
+PROXIES = {
+    "unknown scheme": f"ftp://user:{PASSWORD}@proxy.example",
+    "no port": f"http://user:{PASSWORD}@proxy.example:none",
+    "broken": f"http://user:{PASSWORD}@[",
+    "percent": f"http://user:{PASSWORD}@a%2eb",
+    "socks": f"socks5://user:{PASSWORD}@proxy.example",
+    "surrogate": f"http://user:{PASSWORD}\ud800@proxy.example",
+    "bytes": f"http://user:{PASSWORD}@proxy.example".encode(),
+}
+
+
+@pytest.mark.parametrize("form", PROXIES)
+def test_a_proxy_that_is_refused_is_not_printed(form):
+    with pytest.raises(ConfigurationError) as caught:
+        client_of("https://api.cleanlist.ai", proxy=PROXIES[form])
+    assert_hidden(shown(caught.value), PASSWORD)
+
+
+@pytest.mark.parametrize(
+    "base_url", ["ftp://user:{}@x", "https://user:{}@x.example", "http://:{}@[", "//{}@x"]
+)
+def test_nor_is_a_base_url_with_a_password(base_url):
+    with pytest.raises(ConfigurationError) as caught:
+        client_of(base_url.format(PASSWORD))
+    assert_hidden(shown(caught.value), PASSWORD)
+
+
+@pytest.mark.parametrize(
+    "options", [{"base_url": "http://127.0.0.1:9"}, {"pace": "fast"}, {"max_queued": -1}]
+)
+def test_no_refusal_of_another_option_shows_the_password_of_a_proxy(options):
+    given = {
+        "base_url": "https://api.cleanlist.ai",
+        "proxy": f"http://user:{PASSWORD}@proxy.example",
+        **options,
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        AsyncCleanlist(KEY, **given)
+    assert_hidden(shown(caught.value), PASSWORD)
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize(
+    "said",
+    [answer(407), answer(403), FIN, RESET, NEVER, garbage()],
+    ids=["407", "403", "fin", "reset", "never", "x"],
+)
+def test_no_failure_of_a_proxy_shows_its_password(said, debug_log):
+    async def main():
+        async with FaultyServer(always(said)) as server:
+            proxy = server.base_url.replace("//", f"//user:{PASSWORD}@")
+            options = {"proxy": proxy, "request_timeout_s": 0.2, "max_retries": 0}
+            async with client_of("https://api.invalid", **options) as client:
+                outcomes = [await outcome_of(call(client)) for call in CALLS.values()]
+                assert_hidden(deep_text(client, 3), PASSWORD)  # deeper are httpcore's own headers
+                return outcomes, server.requests
+
+    outcomes, requests = asyncio.run(main())
+    assert all("proxy-authorization" in request.headers for request in requests)
+    for outcome in outcomes:
+        assert isinstance(outcome, errors.APIConnectionError | errors.APITimeoutError), outcome
+        assert_hidden(shown(outcome, foreign=True), PASSWORD)
+    assert_hidden(debug_log.getvalue(), PASSWORD)
 
 
 ECHOES = {

@@ -154,7 +154,10 @@ class RateLimiter:
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
 
         clock = clock or boot_clock
-        backend = RedisLimits(url, limits or RateLimits(), clock, namespace)
+        try:
+            backend = RedisLimits(url, limits or RateLimits(), clock, namespace)
+        finally:
+            del url  # it may hold a password, which a traceback that shows local variables must not show
         limiter = cls(
             clock=clock,
             rng=rng,

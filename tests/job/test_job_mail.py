@@ -16,7 +16,7 @@ from cleanlist_async.sandbox import Fault
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.store import MemoryEventStore
 from tests.job.worlds import SUBMIT, Bench, in_world, people, query, states
-from tests.test_leaks import shown
+from tests.support.leaks import shown
 from tests.webhooks.couriers import JSON_TYPE, PUBLIC_URL, delivering, token_in
 
 SECRET = "a-secret-of-all-workers"

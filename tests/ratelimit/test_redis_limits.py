@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from cleanlist_async import AsyncCleanlist
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.mailbox import RedisMailbox
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.redis.backend import RedisLimits
 from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Visit, Wish
@@ -25,6 +26,7 @@ from cleanlist_async.testing import StrictServer, run
 from tests.ratelimit.test_shared_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
 from tests.support.forks import check_that_a_fork_inherits_no_token
 from tests.support.hand_clock import HandClock
+from tests.support.leaks import assert_hidden, deep_text, shown
 from tests.support.limited_wire import INTERACTIVE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire
 from tests.support.redis_limits import BlockingBackend, ClockedRedis, LoopInThread
 from tests.support.redis_server import (
@@ -396,13 +398,57 @@ def test_without_redis_py_there_is_one_clear_error(monkeypatch: pytest.MonkeyPat
         RateLimiter.redis("redis://localhost")
 
 
-@pytest.mark.parametrize(
-    "url", [f"http://u:{PASSWORD}@host", f"redis://:{PASSWORD}/x@host", f"redis://{PASSWORD}:y"]
-)
-def test_an_address_that_is_none_is_not_repeated(url: str) -> None:
+ADDRESSES = [
+    *(f"http://u:{PASSWORD}@host", f"redis://:{PASSWORD}/x@host", f"redis://{PASSWORD}:y"),
+    *(
+        f"redis://u:{PASSWORD}@[",
+        f"redis://u:{PASSWORD}\ud800@host",
+        f"redis://host?password={PASSWORD}&db=x",
+    ),
+]
+
+
+@pytest.mark.parametrize("url", ADDRESSES)
+@pytest.mark.parametrize("opened", [RateLimiter.redis, RedisMailbox], ids=["limiter", "mailbox"])
+def test_an_address_that_is_none_is_not_repeated(opened: Callable[[str], object], url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        RateLimiter.redis(url)
-    assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+        opened(url)
+    assert_hidden(shown(caught.value, foreign=True), PASSWORD)
+
+
+@pytest.mark.parametrize("address", [f"redis://:{PASSWORD}@{{}}", f"redis://{{}}?password={PASSWORD}"])
+@pytest.mark.parametrize("failure", ["away", "wrong password", "no rights", "namespace"])
+def test_no_failure_of_redis_shows_its_password(
+    failure: str, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    skip_without("redis-server")
+    caplog.set_level(logging.DEBUG)
+    with redis_server(password="another" if failure == "wrong password" else PASSWORD) as server:
+        host = "127.0.0.1:9" if failure == "away" else f"127.0.0.1:{server.port}"
+        if failure == "no rights":
+            with server.client() as client:
+                client.execute_command("ACL", "SETUSER", "default", "-@all", "+@connection")
+
+        async def main() -> list[Exception]:
+            url = address.format(host)
+            if failure == "namespace":
+                with pytest.raises(ConfigurationError) as caught:
+                    RateLimiter.redis(url, namespace="a}b")
+                return [caught.value]
+            limiter, mailbox = RateLimiter.redis(url), RedisMailbox(url)
+            backend = RedisLimits(url, RateLimits(), boot_clock)
+            failures = []
+            for work in (mailbox.put("a", b"b"), mailbox.take(["a"]), backend.visit(silent("x"))):
+                with pytest.raises(CleanlistError) as refused:
+                    await work
+                failures.append(refused.value)
+            assert_hidden(deep_text([limiter, mailbox, backend]), PASSWORD)
+            await backend.aclose()
+            return failures
+
+        for error in asyncio.run(main()):
+            assert_hidden(shown(error, foreign=True), PASSWORD)
+    assert PASSWORD not in caplog.text
 
 
 def test_a_namespace_that_would_split_a_slot_is_refused() -> None:

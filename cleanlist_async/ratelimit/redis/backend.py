@@ -33,7 +33,7 @@ from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
 from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
 from cleanlist_async.ratelimit.shared.process import has_ended
 from cleanlist_async.ratelimit.store import Reach
-from cleanlist_async.shared_redis import JITTER, Backoff, RedisUnavailableError, SharedRedis, explained
+from cleanlist_async.shared_redis import JITTER, Backoff, RedisUnavailableError, SharedRedis
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -77,6 +77,11 @@ class RedisLimits:
     def __init__(
         self, url: str, limits: RateLimits, clock: Callable[[], float], namespace: str = "cleanlist"
     ) -> None:
+        answer_s = max(_SHORTEST_ANSWER_S, 2 * look_s(limits))
+        try:
+            self._redis = SharedRedis(url, answer_s)
+        finally:
+            del url  # it may hold a password, which a traceback that shows local variables must not show
         if not namespace.isprintable() or not namespace or set(namespace) & set("{}"):
             raise ConfigurationError("A namespace must be printable and have no braces.")
         self.limits = limits
@@ -86,9 +91,7 @@ class RedisLimits:
         self.without = "Requests wait for it."
         self.on_change: Callable[[Reach], None] = _tell_nobody
         """Told, in the courier's thread, when Redis was lost and when it was found again."""
-        answer_s = max(_SHORTEST_ANSWER_S, 2 * look_s(limits))
         self._gathering_s = answer_s + 3 * look_s(limits)
-        self._redis = SharedRedis(url, answer_s)
         self._prefix = f"{{{namespace}}}:"
         self._kept_ms = math.ceil(max(_KEPT_S, 2 * self.caution_s) * 1_000)
         self._backoff = Backoff(look_s(limits))
@@ -236,8 +239,7 @@ class RedisLimits:
         if not self._backoff.is_over():
             raise BackendUnavailableError("Redis cannot be reached.")
         try:
-            with explained():
-                answer = await self._connected().register_script(script)(keys, arguments)
+            answer = await self._redis.run(lambda: self._connected().register_script(script)(keys, arguments))
         except RedisUnavailableError as error:
             if self._backoff.failed() == 1:
                 log.warning("%s %s", error.problem, self.without)
