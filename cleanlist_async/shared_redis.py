@@ -122,7 +122,7 @@ def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
         ConnectionPool(**options)
         return options, user, password
     raise ConfigurationError(
-        "That is not the address of a Redis.",
+        "url is not the address of a Redis.",
         fix="Give one such as redis://host:6379/0, rediss:// for TLS, or unix:///path.",
     )
 
