@@ -377,6 +377,7 @@ class AsyncCleanlist:
         cache_ttl_s: float = facts.CACHE_TTL_S,
         half_full_price: HalfFullPrice = "full",
         max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
+        adopt: bool = False,
     ) -> Job:
         """Begin a durable bulk job, or resume it: the same call does both. Sends nothing yet.
 
@@ -391,8 +392,15 @@ class AsyncCleanlist:
         ``full`` costs where one half was found, which is documented nowhere: ``"full"`` 11 credits,
         ``"each"`` those of the half; the server's own word, where it gives one, counts before it.
 
+        A journal that is older than the last run of its job, a copy of one that is still there, or a new one
+        where another had sent contacts, is refused, for it would buy them again; so is one with a hard link.
+        What the last run was is recorded in ``$XDG_STATE_HOME/cleanlist-async`` (``~/.local/state``); without
+        a record a warning is logged. `adopt` takes such a journal: look at what was bought first, with
+        ``cleanlist-async usage``. Other copies are refused from then on.
+
         Raises JournalLockedError when another process works on the journal, InputChangedError when the source
-        or what was asked for is not what the job was begun with.
+        or what was asked for is not what the job was begun with, JournalError for a journal that is refused
+        or damaged.
         """
         from cleanlist_async.job.job import Job  # noqa: PLC0415  # see _open_bulk
         from cleanlist_async.job.opening import JobSpec  # noqa: PLC0415
@@ -409,6 +417,7 @@ class AsyncCleanlist:
             cache_ttl_s=cache_ttl_s,
             half_full_price=half_full_price,
             max_open_workflows=max_open_workflows,
+            adopt=adopt,
             api_version=self._api_version,
             receiver=self._webhooks,
         )

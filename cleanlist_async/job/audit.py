@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cleanlist_async.errors import JournalError
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.records import NOTHING_TO_SEND, Header
-from cleanlist_async.job.states import ChunkState
+from cleanlist_async.job.states import SETTLED, ChunkState
 
 _WITH_WORKFLOW = frozenset(
     {
@@ -26,8 +27,17 @@ def problems_of(journal: Journal, header: Header) -> list[str]:
 
 
 def _problems(journal: Journal, header: Header) -> Iterator[str]:
+    try:
+        yield from _broken_rules(journal, header)
+    except JournalError as error:  # the rest of a damaged journal cannot be read
+        yield error.problem
+
+
+def _broken_rules(journal: Journal, header: Header) -> Iterator[str]:
     if not journal.is_sound():
         yield "SQLite finds the file damaged."
+    for table in journal.unsound_tables():
+        yield f"Rows of the table {table} are not as they were written."
     for number in sorted(journal.miscounted()):
         yield f"Chunk {number} has other results than it counts."
     invalid, duplicates = journal.set_aside()
@@ -43,7 +53,7 @@ def _problems(journal: Journal, header: Header) -> Iterator[str]:
         places = journal.has_result(chunk.number)
         if any(not chunk.first <= place <= chunk.last for place in places):
             yield f"{name} has results of contacts that are not its own."
-        if chunk.state in {ChunkState.DONE, ChunkState.REMOTE_FAILED} and len(places) != chunk.contacts:
+        if chunk.state in SETTLED and len(places) != chunk.contacts:
             yield f"{name} is {chunk.state} with {len(places)} of {chunk.contacts} results."
     if sent + invalid + duplicates != header.contacts:
         yield (

@@ -7,13 +7,14 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
+from zlib import crc32
 
 from cleanlist_async.bulk.report import EnrichmentResult
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.identity import Prepared
 from cleanlist_async.job.database import create_private, explained
@@ -24,6 +25,8 @@ _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS results (identity BLOB PRIMARY KEY, bought_at REAL NOT NULL, result TEXT NOT NULL)
 WITHOUT ROWID, STRICT
 """
+_CHECKSUM: Final = 8
+"""Digits before the JSON of a result."""
 _KEPT: Final = ("status", "email", "email_status", "phones", "task_id", "workflow_id")
 
 
@@ -58,7 +61,7 @@ class ResultCache:
                     (self._identity(contact, enrichment_type), newest),
                 ).fetchone()
                 if row is not None:
-                    found.append(_restored(contact, json.loads(row[0]), enrichment_type))
+                    found.append(_restored(contact, self._read(row[0]), enrichment_type))
         return found
 
     def keep(
@@ -70,7 +73,7 @@ class ResultCache:
         """Remember results that the server is done with."""
         identities = {c.index: self._identity(c, enrichment_type) for c in contacts}
         rows = [
-            (identities[result.index], time.time(), json.dumps({n: getattr(result, n) for n in _KEPT}))
+            (identities[result.index], time.time(), _written({n: getattr(result, n) for n in _KEPT}))
             for result in results
             if result.status in {"found", "not_found"}
         ]
@@ -88,8 +91,27 @@ class ResultCache:
         """Close the file."""
         self._connection.close()
 
+    def _read(self, text: str) -> dict[str, object]:
+        """Read what `_written` wrote, or an earlier version, which wrote no checksum. Raises JournalError."""
+        kept = text if text.startswith("{") else text[_CHECKSUM:]
+        with suppress(ValueError):
+            if text in {kept, _sealed(kept)}:
+                return cast("dict[str, object]", json.loads(kept))
+        raise JournalError(
+            f"The cache {self._path.name} is damaged: a result is not as it was written.",
+            fix="Bring back a copy, or remove it: what it held is bought again where it is needed.",
+        )
+
     def _identity(self, contact: Prepared, enrichment_type: EnrichmentType) -> bytes:
         return hmac.digest(self._key, enrichment_type.encode() + b"\0" + contact.payload, sha256)
+
+
+def _written(kept: dict[str, object]) -> str:
+    return _sealed(json.dumps(kept))
+
+
+def _sealed(text: str) -> str:
+    return f"{crc32(text.encode()):0{_CHECKSUM}x}{text}"
 
 
 def _restored(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,8 +42,8 @@ class Database:
     def _prepare(self) -> None:
         connection = self._connection
         is_blank = not self.read_only and self._is_blank()  # new, or a crash came before its tables did
-        if not is_blank:
-            self._check_version()
+        version = 0 if is_blank else self._checked_version()
+        schema.add_checksum(connection)
         if not self.read_only:
             connection.execute("PRAGMA journal_mode = TRUNCATE")
             connection.execute("PRAGMA synchronous = EXTRA")
@@ -51,20 +51,38 @@ class Database:
         connection.execute("PRAGMA cache_size = -8192")
         if is_blank:
             self.path.chmod(0o600)
-            connection.executescript(f"BEGIN IMMEDIATE; {schema.TABLES} COMMIT;")
+        if not self.read_only and version < schema.VERSION:
+            self._upgrade(version)
+            version = schema.VERSION
+        self._sound = {table: self._condition(table, version) for table in schema.CHECKED}
 
-    def _check_version(self) -> None:
+    def _upgrade(self, version: int) -> None:
+        connection = self._connection
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE; {'' if version else schema.TABLES}")
+            schema.to_version_2(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _condition(self, table: str, version: int) -> str:
+        return "1" if version < schema.VERSION else schema.is_sound(self._connection, table)
+
+    def _checked_version(self) -> int:
         """Raise JournalError unless this is a journal as we write it; nothing of it is changed before."""
         connection = self._connection
         application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if application != schema.APPLICATION_ID:
             raise JournalError(f"{self.path.name} is not the journal of a job.")
-        if version != schema.VERSION:
+        if not 1 <= version <= schema.VERSION:
             raise JournalError(
                 f"{self.path.name} has version {version} of the journal; this is made for {schema.VERSION}.",
                 fix="Use the version of this package that wrote it.",
             )
+        return version
 
     def _is_blank(self) -> bool:
         return self.row("SELECT count(*) FROM sqlite_master") == (0,)
@@ -120,6 +138,29 @@ class Database:
             found: Row | None = self._connection.execute(query, values).fetchone()
             return found
 
+    def checked_rows(self, columns: str, table: str, rest: str = "", values: Row = ()) -> Generator[Row]:
+        """Yield columns of a table. Raises JournalError at a row that is not as it was written."""
+        query = f"SELECT {columns}, {self._sound[table]} FROM {table} {rest}"  # noqa: S608
+        with closing(self.rows(query, values)) as rows:
+            for *row, is_sound in rows:
+                if not is_sound:
+                    raise self.damaged(f"a row of its {table}" if table != "results" else _result_at(row[0]))
+                yield tuple(row)
+
+    def checked_row(self, columns: str, table: str, rest: str = "", values: Row = ()) -> Row | None:
+        """Return the only row of such a query, or None."""
+        rows = list(self.checked_rows(columns, table, rest, values))
+        return rows[0] if rows else None
+
+    def unsound_rows(self, table: str) -> int:
+        """Return how many rows of a table are not as they were written. Reads all of it."""
+        row = self.row(f"SELECT count(*) FROM {table} WHERE NOT ({self._sound[table]})")  # noqa: S608
+        return row[0] if row else 0
+
+    def damaged(self, what: str) -> JournalError:
+        """Return the error for something that is not as it was written."""
+        return _damaged(self.path, what)
+
     def is_sound(self) -> bool:
         """Whether SQLite finds nothing wrong with the file."""
         return self.row("PRAGMA integrity_check") == ("ok",)
@@ -129,11 +170,25 @@ class Database:
         self._connection.close()
 
 
+def _damaged(path: Path, what: str) -> JournalError:
+    return JournalError(
+        f"The journal {path.name} is damaged: {what} is not as it was written.",
+        fix="Bring back a copy of the file that was made after its last run. An older one is taken only"
+        " with adopt=True (--adopt), after a look at what was bought since with `cleanlist-async usage`.",
+    )
+
+
+def _result_at(place: int) -> str:
+    return f"the result of contact #{place + 1:,}"
+
+
 @contextmanager
 def explained(path: Path) -> Generator[None]:
     """Turn errors of SQLite and of the disk into JournalError."""
     try:
         yield
+    except UnicodeDecodeError:  # its message quotes the text
+        raise _damaged(path, "a text") from None
     except (sqlite3.Error, OSError) as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
             raise JournalError(f"{path.name} is neither the journal nor the cache of a job.") from error

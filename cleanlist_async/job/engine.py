@@ -43,7 +43,7 @@ from cleanlist_async.job.mail import Mail
 from cleanlist_async.job.planning import STEPS_AT_ONCE, Batch, Walk, fingerprint
 from cleanlist_async.job.records import Answer, ChunkRow, Header
 from cleanlist_async.job.source import Source
-from cleanlist_async.job.states import ChunkState
+from cleanlist_async.job.states import SETTLED, ChunkState
 from cleanlist_async.job.status import WITHOUT_RESULT
 from cleanlist_async.job.submitting import Accepted, Intent, Submitter, age_of
 from cleanlist_async.job.unknown import UnknownPolicy
@@ -214,7 +214,7 @@ class Engine:
         elif batch.chunk.state in {ChunkState.ACCEPTED, ChunkState.PARTIAL}:
             await self._room()
             self._start(group, batch, None)
-        elif batch.chunk.state in {ChunkState.DONE, ChunkState.REMOTE_FAILED}:
+        elif batch.chunk.state in SETTLED:
             self._give_stored(batch)
 
     async def _room(self) -> None:

@@ -28,6 +28,7 @@ from cleanlist_async.job.engine import Engine, WaitsFor
 from cleanlist_async.job.exact import ExactSubmits
 from cleanlist_async.job.filesystem import refuse_network
 from cleanlist_async.job.journal import Journal
+from cleanlist_async.job.known import Fence
 from cleanlist_async.job.lock import JournalLock
 from cleanlist_async.job.mail import Mail
 from cleanlist_async.job.opening import JobSpec, begin, resumed, write_chunks
@@ -104,24 +105,31 @@ class Job:
         given: JobSource,
         spec: JobSpec,
     ) -> Self:
-        """Open the journal at *path*, or plan a new job and write it there. Sends nothing."""
+        """Open the journal at *path*, or plan a new job and write it there. Sends nothing.
+
+        Raises JournalError for a journal that is not the latest of its job; see :class:`Fence`.
+        """
         spec.check()
         await pipeline.root.ensure()
         refuse_network(path)
         source = Source(given)
         lock = JournalLock(path).take()
+        fence = Fence(path, adopt=spec.adopt)
         journal: Journal | None = None
         cache: ResultCache | None = None
         try:
+            fence.check_place()
             if spec.cache is not None:
                 cache = ResultCache(spec.cache, pipeline.secret, ttl_s=spec.cache_ttl_s)
             journal = Journal.at(path)
+            fence.check(journal)
             header = journal.header
             if header is None:
                 header = await begin(journal, source, spec, pipeline)
             else:
                 header = await resumed(journal, header, source, spec, pipeline)
                 journal.recover()
+            fence.raise_generation(journal)
             return cls(
                 pipeline,
                 polls,

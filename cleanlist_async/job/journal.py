@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Final, Self
 
 from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.errors import JournalError
 from cleanlist_async.job.database import Database
-from cleanlist_async.job.queries import HEADER, RESULT, JournalQueries
+from cleanlist_async.job.journal_plan import JournalPlan
+from cleanlist_async.job.queries import RESULT
 from cleanlist_async.job.records import (
     NOTHING_TO_SEND,
     PURGED,
     Answer,
     Attempt,
-    ChunkRow,
     Decision,
-    Header,
     as_row,
     now,
 )
@@ -29,8 +27,14 @@ from cleanlist_async.job.states import ChunkState
 _LARGEST_BODY: Final = 64 * 1024
 
 
-class Journal(JournalQueries):
+class Journal(JournalPlan):
     """A journal on the disk. Not for two processes at once: see :class:`JournalLock`."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._generation = 0
+        self.on_submit: Callable[[], None] = lambda: None
+        """Called between an intent and the first byte that leaves."""
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -39,86 +43,19 @@ class Journal(JournalQueries):
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Self:
-        """Open a journal that is there. Raises JournalError for anything else."""
-        return cls(Database(path, read_only=read_only))
+        """Open a journal that is there. Raises JournalError for anything else, and for a damaged one."""
+        journal = cls(Database(path, read_only=read_only))
+        try:
+            journal.check()
+        except BaseException:
+            journal.close()
+            raise
+        return journal
 
     @classmethod
     def at(cls, path: Path) -> Self:
         """Open the journal at *path*, or create it."""
         return cls.open(path) if path.exists() else cls.create(path)
-
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        """Write several things at once, or none of them."""
-        with self._db.transaction():
-            yield
-
-    def begin(self, header: Header) -> None:
-        """Write down what the job is."""
-        values = tuple(getattr(header, field.name) for field in fields(Header))
-        marks = ", ".join("?" * len(values))
-        self._db.execute(f"INSERT INTO job (id, {HEADER}) VALUES (1, {marks})", values)  # noqa: S608
-
-    def set_wall(self, max_credits: float | None) -> None:
-        """Move the wall of credits."""
-        self._db.execute("UPDATE job SET max_credits = ?", (max_credits,))
-
-    def pause(self, reason: str | None, shortfall: float | None = None) -> None:
-        """Note why the job stands still; None when it goes on."""
-        self._db.execute("UPDATE job SET paused_by = ?, shortfall = ?", (reason, shortfall))
-
-    def plan_chunk(
-        self, first: int, last: int, contacts: int, fingerprint: bytes, *, is_pilot: bool = False
-    ) -> int:
-        """Add a chunk to be sent, and return its number."""
-        self._db.execute(
-            "INSERT INTO chunks (first, last, contacts, fingerprint, is_pilot) VALUES (?, ?, ?, ?, ?)",
-            (first, last, contacts, fingerprint, int(is_pilot)),
-        )
-        row = self._db.row("SELECT last_insert_rowid()")
-        assert row is not None  # noqa: S101  # it always has one
-        return int(row[0])
-
-    def plan_picked(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Add (place, chunk) of contacts that are taken out of their order, for a pilot."""
-        self._db.execute_many("INSERT INTO picked VALUES (?, ?)", pairs)
-
-    def forget_plan(self) -> None:
-        """Remove a plan of which nothing was sent. Raises JournalError if anything was."""
-        if self._db.row("SELECT 1 FROM attempts LIMIT 1") or self._db.row("SELECT 1 FROM results LIMIT 1"):
-            raise JournalError("Something of this job was sent already.")
-        for table in ("picked", "duplicates", "invalid", "reasons", "chunks"):
-            self._db.execute(f"DELETE FROM {table}")  # noqa: S608
-
-    def plan_duplicates(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Add contacts that are bought with an earlier one."""
-        self._db.execute_many("INSERT INTO duplicates VALUES (?, ?)", pairs)
-
-    def plan_invalid(self, reasons: Iterable[tuple[int, str]]) -> None:
-        """Add contacts that are kept back."""
-        found = list(reasons)  # a bad file has a million of them, and the same few reasons for all
-        known = {reason for _, reason in found}
-        self._db.execute_many("INSERT OR IGNORE INTO reasons (reason) VALUES (?)", ((one,) for one in known))
-        self._db.execute_many("INSERT INTO invalid SELECT ?, id FROM reasons WHERE reason = ?", found)
-
-    def split(self, chunk: ChunkRow, halves: Sequence[tuple[int, int, int, bytes]]) -> list[ChunkRow]:
-        """Replace a planned chunk by two: each is (first, last, contacts, fingerprint)."""
-        (first, last, contacts, fingerprint), rest = halves
-        with self._db.transaction():
-            changed = self._db.execute(
-                "UPDATE chunks SET first = ?, last = ?, contacts = ?, fingerprint = ?"
-                " WHERE number = ? AND state = 'planned' AND NOT is_pilot",
-                (first, last, contacts, fingerprint, chunk.number),
-            )
-            if changed != 1:
-                raise JournalError("Only a planned chunk can be split.")
-            other = self.plan_chunk(*rest)
-            self._db.execute(
-                "UPDATE results SET chunk = ? WHERE chunk = ? AND place > ?", (other, chunk.number, last)
-            )
-            for number in (chunk.number, other):
-                self._tally(number)
-        return [self.chunk(chunk.number), self.chunk(other)]
 
     def _move(self, number: int, old: Sequence[ChunkState], new: ChunkState, **columns: object) -> None:
         columns |= {"state": new.value, "since": now()}
@@ -131,15 +68,37 @@ class Journal(JournalQueries):
         if changed != 1:
             raise JournalError(f"Chunk {number} is not {' or '.join(old)}, so it cannot be {new}.")
 
+    def raise_generation(self, least: int) -> None:
+        """Begin a run: the generation becomes higher than it was, and than *least*."""
+        with self._db.transaction():
+            self._db.execute("UPDATE job SET generation = max(generation, ?) + 1", (least,))
+        self._generation = self.generation
+
+    @contextmanager
+    def _submit(self) -> Generator[None]:
+        """Write down an intent, and that it raises the generation. Raises JournalError after another run."""
+        with self._db.transaction():
+            yield
+            raised = self._db.execute(
+                "UPDATE job SET generation = generation + 1 WHERE generation = ?", (self._generation,)
+            )
+            if raised != 1:
+                raise JournalError(
+                    f"{self.path.name} was replaced, or opened under another name, while its job ran.",
+                    fix="Nothing more is sent by this run. Bring the journal back, then resume.",
+                )
+        self._generation += 1
+        self.on_submit()
+
     def intend(self, attempt: Attempt, contacts: int) -> None:
         """Write down that *contacts* of a chunk are about to be sent, before the first byte leaves."""
-        with self._db.transaction():
+        with self._submit():
             self._move(attempt.chunk, (ChunkState.PLANNED,), ChunkState.SENDING, held=contacts, reason=None)
             self._add_attempt(attempt)
 
     def intend_again(self, attempt: Attempt) -> None:
         """Write down that an unknown chunk is about to be asked for once more, under the key it had."""
-        with self._db.transaction():
+        with self._submit():
             if self.chunk(attempt.chunk).state is not ChunkState.UNKNOWN:
                 raise JournalError(f"Chunk {attempt.chunk} is not unknown.")
             self._add_attempt(attempt)
@@ -380,13 +339,6 @@ class Journal(JournalQueries):
             ((chunk, *as_row(result, request_id, cached=cached)) for result in results),
         )
         self._tally(chunk)
-
-    def _tally(self, chunk: int) -> None:
-        self._db.execute("DELETE FROM tallies WHERE chunk = ?", (chunk,))
-        self._db.execute(
-            "INSERT INTO tallies SELECT chunk, status, count(*) FROM results WHERE chunk = ? GROUP BY status",
-            (chunk,),
-        )
 
     def purge(self) -> None:
         """Remove all contact data: results, and what the server answered. The counts stay."""

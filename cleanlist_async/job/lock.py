@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from cleanlist_async.errors import ConfigurationError, JournalLockedError
+from cleanlist_async.errors import ConfigurationError, JournalError, JournalLockedError
 from cleanlist_async.job.database import explained
 
 _GLANCES: Final = 3
@@ -23,11 +23,17 @@ class JournalLock:
     """
 
     def __init__(self, journal: Path) -> None:
+        self._journal = journal
         self._path = journal.resolve().with_name(journal.resolve().name + ".lock")
         self._descriptor: int | None = None
 
     def take(self) -> Self:
-        """Take the lock. Raises JournalLockedError when another process, or another job here, has it."""
+        """Take the lock. Raises JournalLockedError when another process, or another job here, has it.
+
+        Raises JournalError for a journal with a second name, which would have a second lock; SQLite would not
+        find what a crash under the other name left (sqlite.org/howtocorrupt.html, section 2.5).
+        """
+        _refuse_hard_link(self._journal)
         try:
             import fcntl  # noqa: PLC0415  # not on Windows
         except ImportError:
@@ -80,3 +86,12 @@ class JournalLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _refuse_hard_link(journal: Path) -> None:
+    with explained(journal):
+        if journal.exists() and (names := journal.stat().st_nlink) > 1:
+            raise JournalError(
+                f"{journal.name} has {names} names (hard links), so that it could be run twice at once.",
+                fix="Keep one of its names and remove the others, or make the other one a copy.",
+            )

@@ -40,6 +40,8 @@ class JobSpec:
     cache_ttl_s: float = facts.CACHE_TTL_S
     max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
     half_full_price: HalfFullPrice = "full"
+    adopt: bool = False
+    """Whether to take a journal that is older than its last run, emptied, or a copy."""
     api_version: ApiVersion = "v2"
     receiver: WebhookReceiver | None = None
     """The client's own, to which `webhook` leads if it is not given."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from hashlib import sha256
 from typing import Any, Final
 
 from cleanlist_async.bulk.report import EnrichmentResult, ResultStatus
@@ -12,7 +13,8 @@ from cleanlist_async.contacts import Contact
 from cleanlist_async.errors import JournalError
 from cleanlist_async.job.database import Database, Row
 from cleanlist_async.job.records import PURGED, Attempt, ChunkRow, Header, from_row
-from cleanlist_async.job.states import ChunkState
+from cleanlist_async.job.schema import CHECKED, SMALL
+from cleanlist_async.job.states import SETTLED, ChunkState
 
 _CHUNK: Final = ", ".join(field.name for field in fields(ChunkRow))
 _ATTEMPT: Final = ", ".join(field.name for field in fields(Attempt))
@@ -21,6 +23,7 @@ RESULT: Final = (
     "place, status, email, email_status, phones, task_id, workflow_id, error, credits_charged,"
     " credits_estimated, request_id, cached, raw"
 )
+_WITH_REASON: Final = "JOIN reasons ON id = why"
 _LEAN_RESULT: Final = RESULT.removesuffix("raw") + "NULL"
 
 
@@ -36,25 +39,61 @@ class JournalQueries:
         self._db.close()
 
     @property
+    def id(self) -> str:
+        """What all copies of a journal that was begun have in common, and no other journal has."""
+        row = self._db.checked_row("salt", "job")
+        return sha256(b"cleanlist_async journal" + row[0]).hexdigest()[:32] if row else ""
+
+    @property
+    def generation(self) -> int:
+        """How many runs and submits there were, in this copy of the journal."""
+        row = self._db.row("SELECT generation FROM job")
+        return int(row[0]) if row else 0
+
+    def check(self) -> None:
+        """Raise JournalError when what decides about the job is not as it was written; no result is read."""
+        for table in SMALL:
+            if self._db.unsound_rows(table):
+                raise self._db.damaged(f"a row of its {table}")
+        if self._db.row(
+            "SELECT 1 FROM chunks WHERE state IN ('done', 'remote_failed')"
+            " AND contacts IS NOT (SELECT sum(results) FROM tallies WHERE chunk = number) LIMIT 1"
+        ):
+            raise self._db.damaged("the number of its results")
+        missing = self._db.row(
+            "SELECT contacts - (SELECT coalesce(sum(contacts), 0) FROM chunks)"
+            " - (SELECT count(*) FROM invalid) - (SELECT count(*) FROM duplicates) FROM job"
+        )
+        if missing is not None and missing[0]:
+            raise self._db.damaged("the list of its contacts")
+
+    def unsound_tables(self) -> list[str]:
+        """Return the tables with rows that are not as they were written. Reads everything."""
+        return [table for table in CHECKED if self._db.unsound_rows(table)]
+
+    @property
     def header(self) -> Header | None:
         """What the job is; None while its planning has not come to an end."""
-        row = self._db.row(f"SELECT {HEADER} FROM job")  # noqa: S608
+        row = self._db.checked_row(HEADER, "job")
         return Header(**dict(zip((f.name for f in fields(Header)), row, strict=True))) if row else None
 
     def first_of(self, place: int) -> int:
         """Return the place of the first contact with the same data as the duplicate at *place*."""
-        row = self._db.row("SELECT first FROM duplicates WHERE place = ?", (place,))
+        row = self._db.checked_row("first", "duplicates", "WHERE place = ?", (place,))
         return int(row[0]) if row else place
 
     def chunks(
         self, condition: str = "ORDER BY first", values: tuple[str | int, ...] = ()
     ) -> Iterator[ChunkRow]:
         """Yield chunks, by default in the order of their contacts."""
-        for row in self._db.rows(f"SELECT {_CHUNK} FROM chunks {condition}", values):  # noqa: S608
+        for row in self._db.checked_rows(_CHUNK, "chunks", condition, values):
             named: dict[str, Any] = dict(zip((f.name for f in fields(ChunkRow)), row, strict=True))
-            named["state"] = ChunkState(named["state"])
+            try:
+                named["state"] = ChunkState(named["state"])
+                named["task_ids"] = tuple(json.loads(named["task_ids"] or "[]"))
+            except ValueError:  # in a journal of version 1, which has no checksums
+                raise self._db.damaged(f"chunk {named['number']}") from None
             named["is_pilot"] = bool(named["is_pilot"])
-            named["task_ids"] = tuple(json.loads(named["task_ids"] or "[]"))
             yield ChunkRow(**named)
 
     def numbers(self) -> list[int]:
@@ -97,15 +136,15 @@ class JournalQueries:
 
     def counts(self) -> Mapping[ChunkState, tuple[int, int]]:
         """Return the number of chunks and of contacts in each state."""
-        rows = self._db.rows("SELECT state, count(*), sum(contacts) FROM chunks GROUP BY state")
-        return {ChunkState(state): (chunks, contacts) for state, chunks, contacts in rows}
+        rows = list(self._db.rows("SELECT state, count(*), sum(contacts) FROM chunks GROUP BY state"))
+        try:
+            return {ChunkState(state): (chunks, contacts) for state, chunks, contacts in rows}
+        except ValueError:  # in a journal of version 1, which has no checksums
+            raise self._db.damaged("the state of a chunk") from None
 
     def attempts(self, chunk: int) -> list[Attempt]:
         """Return the attempts to submit a chunk, the latest last."""
-        rows = self._db.rows(
-            f"SELECT {_ATTEMPT} FROM attempts WHERE chunk = ? ORDER BY rowid",  # noqa: S608
-            (chunk,),
-        )
+        rows = self._db.checked_rows(_ATTEMPT, "attempts", "WHERE chunk = ? ORDER BY rowid", (chunk,))
         names = [field.name for field in fields(Attempt)]
         return [Attempt(**dict(zip(names, row, strict=True))) for row in rows]
 
@@ -116,36 +155,56 @@ class JournalQueries:
 
     def results_of(self, chunk: ChunkRow, contacts: Mapping[int, Contact]) -> list[EnrichmentResult]:
         """Return the results of a chunk that are on the disk, with their contacts."""
-        query = f"SELECT {RESULT} FROM results WHERE chunk = ? ORDER BY place"  # noqa: S608
-        found = (from_row(row, contacts) for row in self._db.rows(query, (chunk.number,)))
+        rows = self._rows_of(chunk.number, RESULT)
+        if chunk.state in SETTLED and len(rows) != chunk.contacts:
+            raise self._db.damaged(f"the number of results of chunk {chunk.number}")
+        found = (from_row(row, contacts) for row in rows)
         return [result for result in found if result is not None]
+
+    def _rows_of(self, chunk: int, columns: str) -> list[Row]:
+        """Return the results of a chunk. Raises JournalError when they are not as many as were written."""
+        self.check_count(chunk)
+        return list(self._db.checked_rows(columns, "results", "WHERE chunk = ? ORDER BY place", (chunk,)))
+
+    def lost_result(self, place: int) -> JournalError:
+        """Return the error for a contact that must have a result, and has none."""
+        return self._db.damaged(f"the result of contact #{place + 1:,}")
+
+    def check_count(self, chunk: int) -> None:
+        """Raise JournalError when results of a chunk are lost."""
+        lost = self._db.row(
+            "SELECT (SELECT count(*) FROM results WHERE chunk = ?)"
+            " IS NOT (SELECT coalesce(sum(results), 0) FROM tallies WHERE chunk = ?)",
+            (chunk, chunk),
+        )
+        if lost != (0,):
+            raise self._db.damaged(f"the number of results of chunk {chunk}")
 
     def result_at(self, place: int, contact: Contact) -> EnrichmentResult | None:
         """Return the result at one place of the input."""
-        row = self._db.row(f"SELECT {RESULT} FROM results WHERE place = ?", (place,))  # noqa: S608
+        row = self._db.checked_row(RESULT, "results", "WHERE place = ?", (place,))
         return from_row(row, {place: contact}) if row else None
 
     def has_result(self, chunk: int) -> set[int]:
         """Return the places of a chunk that have a result, of which nothing more is to come."""
-        query = "SELECT place FROM results WHERE chunk = ? AND status != 'pending'"
-        return {row[0] for row in self._db.rows(query, (chunk,))}
+        return {place for place, status in self._rows_of(chunk, "place, status") if status != "pending"}
 
     def not_sent(self, chunk: int) -> set[int]:
         """Return the places of a chunk that were left out of its submit: cached, or refused by name."""
-        query = "SELECT place FROM results WHERE chunk = ? AND (cached OR status = 'invalid')"
-        return {row[0] for row in self._db.rows(query, (chunk,))}
+        rows = self._rows_of(chunk, "place, status, cached")
+        return {place for place, status, cached in rows if cached or status == "invalid"}
 
     def duplicates(self) -> Iterator[tuple[int, int]]:
         """Yield (place, place of the first) of every duplicate, in their order."""
-        yield from self._db.rows("SELECT place, first FROM duplicates ORDER BY place")
+        yield from self._db.checked_rows("place, first", "duplicates", "ORDER BY place")
 
     def invalid(self) -> Iterator[tuple[int, str]]:
         """Yield (place, reason) of every contact that was kept back, in their order."""
-        yield from self._db.rows("SELECT place, reason FROM invalid JOIN reasons ON id = why ORDER BY place")
+        yield from self._db.checked_rows("place, reason", "invalid", f"{_WITH_REASON} ORDER BY place")
 
     def picked(self) -> dict[int, int]:
         """Return the chunk of each contact that a pilot took."""
-        return dict(self._db.rows("SELECT place, chunk FROM picked"))
+        return dict(self._db.checked_rows("place, chunk", "picked"))
 
     def statuses(self) -> dict[ResultStatus, int]:
         """Return how many results there are of each status, without counting millions of them."""
@@ -184,11 +243,9 @@ class JournalQueries:
 
     def receipt_at(self, place: int) -> Row | None:
         """Return (status, charged, estimated, workflow id, request id, cached) of one contact."""
-        return self._db.row(
-            "SELECT status, credits_charged, credits_estimated, workflow_id, request_id, cached"
-            " FROM results WHERE place = ?",
-            (place,),
-        )
+        columns = "place, status, credits_charged, credits_estimated, workflow_id, request_id, cached"
+        row = self._db.checked_row(columns, "results", "WHERE place = ?", (place,))
+        return row[1:] if row else None
 
     def chunk_at(self, place: int) -> ChunkRow | None:
         """Return the chunk that a contact is in, if it is neither invalid nor a duplicate."""
@@ -206,22 +263,21 @@ class JournalQueries:
     def results_at(self, contacts: Mapping[int, Contact]) -> dict[int, EnrichmentResult]:
         """Return the results, without the server's rows, of contacts that stand next to each other."""
         span = (min(contacts), max(contacts))
-        rows = self._db.rows(f"SELECT {_LEAN_RESULT} FROM results WHERE place BETWEEN ? AND ?", span)  # noqa: S608
+        rows = self._db.checked_rows(_LEAN_RESULT, "results", "WHERE place BETWEEN ? AND ?", span)
         found = (from_row(row, contacts) for row in rows)
         return {result.index: result for result in found if result is not None}
 
     def set_aside_between(self, first: int, last: int) -> tuple[dict[int, int], dict[int, str]]:
         """Return the first of each duplicate in a span, and the reason for each invalid contact in it."""
-        span = "WHERE place BETWEEN ? AND ?"
-        duplicates = self._db.rows(f"SELECT place, first FROM duplicates {span}", (first, last))  # noqa: S608
-        invalid = self._db.rows(
-            f"SELECT place, reason FROM invalid JOIN reasons ON id = why {span}",  # noqa: S608
-            (first, last),
-        )
+        span, places = "WHERE place BETWEEN ? AND ?", (first, last)
+        duplicates = self._db.checked_rows("place, first", "duplicates", span, places)
+        invalid = self._db.checked_rows("place, reason", "invalid", f"{_WITH_REASON} {span}", places)
         return dict(duplicates), dict(invalid)
 
     def costs(self) -> list[tuple[str, int, float]]:
         """Return how many results, and credits, each rule of a receipt stands for. Reads every result."""
+        if self._db.unsound_rows("results"):
+            raise self._db.damaged("a result")
         rows = self._db.rows(
             "SELECT CASE WHEN cached THEN 'cache' WHEN credits_charged IS NOT NULL THEN 'charged'"
             " WHEN credits_estimated > 0 THEN 'price list' ELSE 'none' END AS rule, count(*),"

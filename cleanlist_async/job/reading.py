@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -15,12 +15,13 @@ from cleanlist_async.bulk.report import EnrichmentResult
 from cleanlist_async.errors import InputChangedError, JournalError, JournalLockedError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.identity import Invalid, Prepared, prepare
+from cleanlist_async.job import known
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.lock import JournalLock
 from cleanlist_async.job.receipts import receipts
 from cleanlist_async.job.records import ChunkRow, Header
 from cleanlist_async.job.source import Source
-from cleanlist_async.job.states import ChunkState
+from cleanlist_async.job.states import SETTLED, ChunkState
 from cleanlist_async.job.status import WITHOUT_RESULT, JobStatus, Receipt, status_of
 from cleanlist_async.job.unknown import UnknownChunk, unknown_chunks
 
@@ -128,6 +129,8 @@ class _Look:
     def _without(self, contact: Prepared) -> EnrichmentResult:
         """Say what a contact is that has no result."""
         chunk = self._chunk_of(contact.index)
+        if chunk is not None and chunk.state in SETTLED:  # since the look at its contacts
+            return self._settled(contact)
         if chunk is None or chunk.state is ChunkState.PLANNED:
             return settle.without_row(contact, "failed", _NEVER_SENT, enrichment_type=self._kind)
         return settle.without_row(
@@ -138,11 +141,19 @@ class _Look:
             enrichment_type=self._kind,
         )
 
+    def _settled(self, contact: Prepared) -> EnrichmentResult:
+        stored = self._journal.result_at(contact.index, contact.contact)
+        if stored is None:
+            raise self._journal.lost_result(contact.index)
+        return replace(stored, enrichment_type=self._kind, raw=None)
+
     def _chunk_of(self, place: int) -> ChunkRow | None:
         if place in self._picked:
             return self._journal.chunk(self._picked[place])
         if self._chunk is None or not self._chunk.first <= place <= self._chunk.last:
             self._chunk = self._journal.chunk_at(place)
+            if self._chunk is not None:
+                self._journal.check_count(self._chunk.number)
         return self._chunk
 
 
@@ -176,13 +187,12 @@ def discard_unsent(path: Path) -> bool:
     Raises JournalError when it is no journal, JournalLockedError while its job runs.
     """
     with JournalLock(path):
-        journal = Journal.open(path)
-        try:
-            if journal.was_sent():
+        with closing(Journal.open(path)) as journal:
+            journal_id = journal.id
+            if journal.was_sent() or known.was_sent(journal_id):
                 return False
-        finally:
-            journal.close()
         path.unlink()
+        known.forget(journal_id)
         path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # SQLite's own, empty by now
         return True
 

@@ -9,6 +9,7 @@ from cleanlist_async import facts
 from cleanlist_async.identity import prepare
 from cleanlist_async.job.journal import Journal
 from cleanlist_async.job.source import Source
+from cleanlist_async.job.states import SETTLED
 from cleanlist_async.job.status import Receipt, Rule
 
 _HALVES: Final = (facts.EMAIL_CREDITS, facts.PHONE_CREDITS)
@@ -28,6 +29,8 @@ def receipts(journal: Journal, source: Source) -> Iterator[Receipt]:
         receipt = journal.receipt_at(first)
         if receipt is None:
             state = journal.state_at(first)
+            if state in SETTLED:
+                raise journal.lost_result(first)
             yield Receipt(place, key, state, 0.0, "none", None, None)
             continue
         status, charged, estimated, workflow_id, request_id, cached = receipt

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from cleanlist_async.bulk.report import EnrichmentResult, ResultStatus
 from cleanlist_async.contacts import Contact
-from cleanlist_async.errors import JSON
+from cleanlist_async.errors import JSON, JournalError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.states import ChunkState
 
@@ -130,6 +130,11 @@ def from_row(row: tuple[object, ...], contacts: Mapping[int, Contact]) -> Enrich
     contact = contacts.get(cast("int", place))
     if contact is None:
         return None
+    try:
+        found_phones = tuple(json.loads(cast("str", phones))) if phones else ()
+        found_row = json.loads(cast("str", raw)) if raw else None
+    except ValueError:  # in a journal of version 1, which has no checksums
+        raise JournalError(f"The result of contact #{cast('int', place) + 1:,} is damaged.") from None
     return EnrichmentResult(
         index=cast("int", place),
         contact=contact,
@@ -137,11 +142,11 @@ def from_row(row: tuple[object, ...], contacts: Mapping[int, Contact]) -> Enrich
         status=cast("ResultStatus", status),
         email=cast("str | None", email),
         email_status=cast("str | None", email_status),
-        phones=tuple(json.loads(cast("str", phones))) if phones else (),
+        phones=found_phones,
         task_id=cast("str | None", task_id),
         workflow_id=cast("str | None", workflow_id),
         error=cast("str | None", error),
         credits_charged=cast("float | None", charged),
         credits_estimated=cast("float", estimated),
-        raw=cast("dict[str, JSON] | None", json.loads(cast("str", raw)) if raw else None),
+        raw=cast("dict[str, JSON] | None", found_row),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Final
+from zlib import crc32
 
 from cleanlist_async.job.states import ARROWS, ChunkState
 
-VERSION: Final = 1
+VERSION: Final = 2
 APPLICATION_ID: Final = 0x434C4A31  # "CLJ1"
 
 _STATES: Final = ", ".join(f"'{state}'" for state in ChunkState)
@@ -136,5 +138,53 @@ WHEN OLD.state = 'planned' AND NEW.state = 'accepted'
 BEGIN SELECT RAISE(ABORT, 'accepted without being sent'); END;
 
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
+PRAGMA user_version = 1;
 """  # noqa: S608  # of words of ours only
+"""Version 1; `to_version_2` adds the rest."""
+
+SMALL: Final = ("job", "chunks", "attempts", "evidence", "decisions", "tallies", "reasons")
+"""Tables whose rows are checked whenever a journal is opened: they grow with its chunks, not its contacts."""
+CHECKED: Final = (*SMALL, "results", "duplicates", "invalid", "picked")
+
+_KEYS: Final = {"tallies": "chunk = NEW.chunk AND status = NEW.status"}
+_KEY: Final = "rowid = NEW.rowid"
+
+
+def add_checksum(connection: sqlite3.Connection) -> None:
+    """Let a connection compute the checksum of a row: SQLite has none."""
+    connection.create_function("checksum_of", -1, _checksum_of, deterministic=True)
+    connection.execute("PRAGMA trusted_schema = ON")  # else triggers cannot call it where it is OFF
+
+
+def _checksum_of(*values: object) -> int:
+    return crc32(ascii(values).encode())  # ascii: what repr escapes differs between versions of Python
+
+
+def is_sound(connection: sqlite3.Connection, table: str) -> str:
+    """Return the condition for a row of *table* to be as it was written."""
+    return f"{table}.checksum IS {_sum(connection, table)}"
+
+
+def _sum(connection: sqlite3.Connection, table: str) -> str:
+    columns = ", ".join(f"{table}.{name}" for name in _columns(connection, table))
+    return f"checksum_of({columns})"
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    rows = connection.execute("SELECT name FROM pragma_table_info(?) WHERE name != 'checksum'", (table,))
+    return [row[0] for row in rows]
+
+
+def to_version_2(connection: sqlite3.Connection) -> None:
+    """Add the generation, and a checksum to every row, which triggers keep."""
+    connection.execute("ALTER TABLE job ADD COLUMN generation INTEGER NOT NULL DEFAULT 0")
+    for table in CHECKED:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+        seal = f"UPDATE {table} SET checksum = {_sum(connection, table)}"  # noqa: S608
+        connection.execute(seal)
+        columns, key = ", ".join(_columns(connection, table)), _KEYS.get(table, _KEY)
+        for name, event in (("added", "INSERT"), ("changed", f"UPDATE OF {columns}")):
+            connection.execute(
+                f"CREATE TRIGGER {table}_{name} AFTER {event} ON {table} BEGIN {seal} WHERE {key}; END"
+            )
+    connection.execute(f"PRAGMA user_version = {VERSION}")

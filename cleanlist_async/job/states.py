@@ -71,5 +71,7 @@ _ARROWS: Final[Mapping[ChunkState, tuple[ChunkState, ...]]] = {
     ChunkState.REMOTE_FAILED: (),
     ChunkState.ABANDONED: (),
 }
+SETTLED: Final = frozenset({ChunkState.DONE, ChunkState.REMOTE_FAILED})
+"""Where every contact has its result on disk."""
 ARROWS: Final = tuple((old, new) for old, after in _ARROWS.items() for new in after)
 """Every permitted transition. PLANNED to DONE: all its contacts had results already."""

@@ -47,6 +47,9 @@ MaxDuplicateCredits = Annotated[
 Listen = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="Receive the job's webhooks here while it runs.")
 ]
+Adopt = Annotated[
+    bool, typer.Option("--adopt", help="Take a journal that is old, emptied or a copy; see usage first.")
+]
 Pilot = Annotated[int | None, _PILOT]
 MaybeOutput = Annotated[str | None, _OUTPUT]
 
@@ -81,6 +84,7 @@ def start(
     as_json: AsJSON = False,
     base_url: BaseURL = None,
     window_s: WindowS = None,
+    adopt: Adopt = False,
 ) -> None:
     """Begin a job: show its plan, ask, run it."""
     from cleanlist_async.cli.asking import Consent  # noqa: PLC0415
@@ -106,6 +110,7 @@ def start(
         output=output,
         overwrite=overwrite,
         as_json=as_json,
+        adopt=adopt,
     )
     end(running.start(open_console(), order))
 
@@ -131,6 +136,7 @@ def resume(
     as_json: AsJSON = False,
     base_url: BaseURL = None,
     window_s: WindowS = None,
+    adopt: Adopt = False,
 ) -> None:
     """Go on with a job, as it was begun: after a crash, Ctrl-C, an outage, a top-up."""
     from cleanlist_async.cli.asking import Consent  # noqa: PLC0415
@@ -153,6 +159,7 @@ def resume(
         output=output,
         overwrite=overwrite,
         as_json=as_json,
+        adopt=adopt,
     )
     end(running.resume(open_console(), order))
 

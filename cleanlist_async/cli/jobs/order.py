@@ -44,6 +44,7 @@ class JobOrder:
     output: str | None = None
     overwrite: bool = False
     as_json: bool = False
+    adopt: bool = False
 
     def check(self) -> ContactTable:
         """Open the input, and refuse what cannot work. Nothing is sent or written."""
@@ -98,6 +99,7 @@ class JobOrder:
             max_duplicate_credits=self.max_duplicate_credits,
             cache=self.cache,
             half_full_price=self.half_full_price,
+            adopt=self.adopt,
         )
 
     def resume_command(self, *, is_written: bool = False) -> str:

@@ -36,6 +36,7 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
 )
 from cleanlist_async.job.job import Job
+from cleanlist_async.job.known import Fence
 from cleanlist_async.job.pilot import Pilot
 from cleanlist_async.job.reading import discard_unsent, reading
 from cleanlist_async.job.states import ChunkState
@@ -303,6 +304,7 @@ class _Watch:
 
 def start(console: Console, order: JobOrder) -> ExitCode:
     """Begin a job with a new journal. A journal of which nothing was sent is planned anew."""
+    Fence(order.journal, adopt=order.adopt).check_place()
     if order.journal.exists() and not discard_unsent(order.journal):
         raise JournalError(
             f"{order.journal} is the journal of a job that has begun.",
@@ -314,6 +316,7 @@ def start(console: Console, order: JobOrder) -> ExitCode:
 
 def resume(console: Console, order: JobOrder) -> ExitCode:
     """Go on with a job as it was begun."""
+    Fence(order.journal, adopt=order.adopt).check_place()
     with reading(order.journal) as reader:
         begun = order.as_begun(reader.header)
     with Terminal() as terminal, warnings_shown(console):

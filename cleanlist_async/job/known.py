@@ -1,0 +1,220 @@
+"""What is known of the journals that this user ran, so that an old, emptied or copied one is not taken up.
+
+A file cannot tell that it is old. So each run, and each submit, raises the generation of a journal, in the
+journal first and then in a record in the user's state folder. A crash between the two leaves a record that is
+behind, which refuses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from cleanlist_async.errors import JournalError
+from cleanlist_async.job.journal import Journal
+from cleanlist_async.redact import one_line
+
+log: Final = logging.getLogger("cleanlist_async")
+
+_ADOPT: Final = (
+    "See what was bought with `cleanlist-async usage`, then open it with adopt=True (--adopt at the command"
+    " line): what it does not know to be sent is bought again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A journal as it was at its last run, and where."""
+
+    generation: int
+    path: str
+    sent: bool
+    """Whether any contact of it was sent."""
+
+
+class Records:
+    """The records of this user's journals: a small file for each, found by its id or its place.
+
+    In ``$XDG_STATE_HOME/cleanlist-async/journals``, by default in ``~/.local/state``. Methods raise OSError,
+    or RuntimeError where there is no home.
+    """
+
+    def of(self, journal_id: str) -> _Record | None:
+        """Return the record of a journal."""
+        found = [_read(file) for file in _folder().glob(f"{journal_id}-*.json")]
+        return max((r for r in found if r is not None), key=lambda r: r.generation, default=None)
+
+    def sent_from(self, place: Path) -> bool:
+        """Whether contacts were sent by a journal at *place*."""
+        records = (_read(file) for file in _folder().glob(f"*-{_digest(place)}.json"))
+        return any(record is not None and record.sent for record in records)
+
+    def write(self, journal_id: str, place: Path, generation: int, *, sent: bool, durably: bool) -> None:
+        """Write the record of a journal at *place*, whole or not at all."""
+        folder = _folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target = folder / f"{journal_id}-{_digest(place)}.json"
+        part = target.with_suffix(".part")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        record = json.dumps(asdict(_Record(generation, str(place), sent)))
+        try:
+            os.write(descriptor, record.encode())
+            if durably:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        part.replace(target)
+        if durably:
+            _sync_folder(folder)
+            for moved in folder.glob(f"{journal_id}-*.json"):
+                if moved != target:
+                    moved.unlink(missing_ok=True)
+
+    def forget(self, journal_id: str) -> None:
+        """Remove the record of a journal."""
+        for file in _folder().glob(f"{journal_id}-*.json"):
+            file.unlink(missing_ok=True)
+
+
+class Fence:
+    """Keeps a job from a journal that is older than its record, emptied, or a copy of one that is there."""
+
+    def __init__(self, path: Path, *, adopt: bool = False) -> None:
+        self._path = path
+        self._place = path.resolve()
+        self._adopt = adopt
+        self._records = Records()
+        self._least = 0
+        self._was_sent = False
+        self._is_told = False
+
+    def check_place(self) -> None:
+        """Raise JournalError where contacts were sent by a journal that is gone, or emptied."""
+        if self._path.exists() and self._path.stat().st_size:
+            return
+        self._refuse_replaced()
+
+    def check(self, journal: Journal) -> None:
+        """Raise JournalError for a journal that is not the latest one of its job. Changes nothing."""
+        record = None
+        with self._tolerant():
+            record = self._records.of(journal.id) if journal.header else None
+        if record is None:
+            self._refuse_replaced()
+            if journal.header:
+                log.warning(
+                    "there is no record of earlier runs of %s for this user; if it is an old copy, contacts"
+                    " are bought again",
+                    one_line(self._path.name),
+                )
+            return
+        self._least, self._was_sent = record.generation, record.sent
+        if self._adopt:
+            return
+        if journal.generation < record.generation:
+            raise JournalError(
+                f"{self._path.name} is older than the last run of its job, which was on {record.path}.",
+                fix=f"Bring the journal of that run back. If it is lost: {_ADOPT}",
+            )
+        if self._is_copy(journal.id, Path(record.path)):
+            raise JournalError(
+                f"{self._path.name} is a copy of {record.path}, which is still there: each would buy the"
+                " contacts of the other again.",
+                fix=f"Go on with that one. To go on with this one for good: {_ADOPT}",
+            )
+
+    def _refuse_replaced(self) -> None:
+        sent = False
+        with self._tolerant():
+            sent = self._records.sent_from(self._place)
+        if sent and not self._adopt:
+            raise JournalError(
+                f"Another journal was at {self._place}, and contacts were sent by it; it was removed, emptied"
+                " or replaced.",
+                fix="Bring it back, or give a new job a journal of another name. If the old job is over, or"
+                f" its journal is lost: {_ADOPT}",
+            )
+
+    def _is_copy(self, journal_id: str, other: Path) -> bool:
+        """Whether the journal is at another place as well."""
+        try:
+            if other == self._place or not other.exists() or other.samefile(self._path):
+                return False
+            journal = Journal.open(other, read_only=True)
+        except (OSError, JournalError):
+            return True  # perhaps it is being written
+        with closing(journal):
+            return journal.header is not None and journal.id == journal_id
+
+    def raise_generation(self, journal: Journal) -> None:
+        """Begin a run: older copies are refused from now on."""
+        journal.raise_generation(self._least)
+        self._write(journal, sent=self._was_sent or journal.was_sent(), durably=True)
+        # A submit does not wait for the disk twice: a power cut leaves a record that is behind.
+        journal.on_submit = lambda: self._write(journal, sent=True, durably=False)
+
+    def _write(self, journal: Journal, *, sent: bool, durably: bool) -> None:
+        with self._tolerant():
+            self._records.write(journal.id, self._place, journal.generation, sent=sent, durably=durably)
+
+    @contextmanager
+    def _tolerant(self) -> Generator[None]:
+        """Go on without records where there can be none, and say so once."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            if not self._is_told:
+                log.warning(
+                    "the record of %s cannot be kept (%s); an old copy of it will not be noticed",
+                    one_line(self._path.name),
+                    one_line(str(error)),
+                )
+            self._is_told = True
+
+
+def forget(journal_id: str) -> None:
+    """Remove the record of a journal that is removed, where there is one."""
+    with suppress(OSError, RuntimeError):
+        Records().forget(journal_id)
+
+
+def was_sent(journal_id: str) -> bool:
+    """Whether contacts were sent by a journal, as far as its record says."""
+    with suppress(OSError, RuntimeError):
+        record = Records().of(journal_id)
+        return record is not None and record.sent
+    return False
+
+
+def _folder() -> Path:
+    state = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
+    return base / "cleanlist-async" / "journals"
+
+
+def _digest(place: Path) -> str:
+    return sha256(os.fsencode(place)).hexdigest()[:32]
+
+
+def _read(file: Path) -> _Record | None:
+    """Return a record; None for one that is damaged, which says nothing."""
+    try:
+        kept = json.loads(file.read_bytes())
+        return _Record(int(kept["generation"]), str(kept["path"]), bool(kept["sent"]))
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
