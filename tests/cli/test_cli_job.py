@@ -7,7 +7,6 @@ import os
 import pty
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from cleanlist_async.job.lock import JournalLock
 from cleanlist_async.job.reading import reading
 from cleanlist_async.sandbox import Fault
 from tests.cli.command_line import FAST, KEY, until
+from tests.job.worlds import edit
 
 pytestmark = pytest.mark.sockets
 
@@ -449,7 +449,7 @@ def test_a_crash_in_the_middle_of_a_write_is_no_bar_to_looking(cli, serve, peopl
     crash = (
         "import os, sqlite3; db = sqlite3.connect('run.journal', isolation_level=None);"
         " db.execute('PRAGMA journal_mode=TRUNCATE'); db.execute('PRAGMA cache_size=1');"
-        " db.execute('BEGIN IMMEDIATE');"
+        " db.execute('BEGIN IMMEDIATE'); db.execute('DROP TRIGGER results_changed');"
         " db.execute(\"UPDATE results SET raw = hex(zeroblob(200000)), status = 'lost'\");"
         " os._exit(0)"
     )
@@ -549,8 +549,31 @@ def test_commands_to_copy_are_quoted_and_count_what_is_left(cli, serve, people, 
         assert "job resolve 'my run' 1 --abandon" in look("unknown", "my run").err
         first = look("resolve", "my run", "1", "--accepted", "public_bulk_mistyped").err
         assert "job resume 'my run' 'my in.csv'" in first
-    with sqlite3.connect(cli.folder / "my run") as journal:
-        journal.execute("UPDATE chunks SET state = 'remote_expired'")
+    edit(cli.folder / "my run", "UPDATE chunks SET state = 'remote_expired'")
     second = look("resolve", "my run", "1", "--accepted", "public_bulk_right")
     assert "more" not in second.err
     assert "Resume the job:" in second.err
+
+
+# -- a journal that is not the latest --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["old", "emptied", "removed"])
+def test_a_journal_that_is_not_the_latest_is_refused_until_it_is_adopted(how, cli, serve, people):
+    cli.write(people(520))
+    journal = cli.folder / "run.journal"
+    with serve() as sandbox:
+        assert cli(*START, "--max-credits", "250", "-y", *FAST).code == 3
+        backup = journal.read_bytes()
+        assert cli(*RESUME, "--max-credits", "300", "-y", *FAST).code == 3
+        bought = len(sandbox.ledger.contacts)
+        journal.unlink()
+        if how != "removed":
+            journal.write_bytes(backup if how == "old" else b"")
+        again = RESUME if how == "old" else START
+        refused = cli(*again, "-y", *FAST)
+        assert refused.code == 1
+        assert "--adopt" in refused.error
+        assert len(sandbox.ledger.contacts) == bought
+        assert cli(*again, "--adopt", "--max-credits", "1000", "-y", *FAST).code == 0
+        assert len(sandbox.ledger.times_accepted()) == 520

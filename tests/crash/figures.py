@@ -8,17 +8,25 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 from tests.crash.processes import Child
 
 MEMORY = Path("/dev/shm")
 
 
-def folder() -> tempfile.TemporaryDirectory:
-    """Make a folder, in memory where there is such a place: kill -9 does not tell the difference."""
-    return tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, prefix="cleanlist-crash-")
+@contextmanager
+def folder() -> Iterator[str]:
+    """Make a folder, in memory where there is such a place: kill -9 does not tell the difference.
+
+    The records of journals are in it too.
+    """
+    place = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, prefix="cleanlist-crash-")
+    with place as name, mock.patch.dict(os.environ, {"XDG_STATE_HOME": name}):
+        yield name
 
 
 def spread(

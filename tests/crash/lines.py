@@ -16,10 +16,10 @@ from pathlib import Path
 
 from tests.crash.auditor import audit
 from tests.crash.figures import finish, folder, guarded, spread
-from tests.crash.processes import JOB, PATH_OF_A_REQUEST, ServerProcess, run_life
+from tests.crash.processes import JOB, PATH_OF_A_REQUEST, RECORD, ServerProcess, run_life
 from tests.crash.work import CONTACTS, MODES, Life, write_source
 
-CODE = {"job": JOB, "request": PATH_OF_A_REQUEST}
+CODE = {"job": JOB, "record": RECORD, "request": PATH_OF_A_REQUEST}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,6 +23,8 @@ from tests.crash.work import Life, live
 _PACKAGE = Path(cleanlist_async.__file__).parent
 JOB = (str(_PACKAGE / "job"),)
 """The code of the job and its journal."""
+RECORD = (str(_PACKAGE / "job" / "known.py"), str(_PACKAGE / "job" / "journal.py"))
+"""The code that raises the generation of the journal, and then writes its record."""
 PATH_OF_A_REQUEST = (*JOB, str(_PACKAGE / "transport"), str(_PACKAGE / "pipeline.py"))
 """The same, and the way of a request to the wire."""
 _PATIENCE_S = 60.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import sqlite3
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +14,7 @@ from cleanlist_async import ConfigurationError, JournalError
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.store import MemoryEventStore
-from tests.job.worlds import SUBMIT, Bench, in_world, people, query, states
+from tests.job.worlds import SUBMIT, Bench, edit, in_world, people, query, states
 from tests.test_leaks import shown
 from tests.webhooks.couriers import JSON_TYPE, PUBLIC_URL, delivering, token_in
 
@@ -94,10 +93,7 @@ async def left_unknown(bench, fault=LOST) -> None:
 def age(bench, seconds) -> None:
     """Let the chunks be as they are for so long already, by the clock on the wall."""
     since = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="microseconds")
-    db = sqlite3.connect(bench.path)
-    with db:
-        db.execute("UPDATE chunks SET since = ? WHERE since IS NOT NULL", (since,))
-    db.close()
+    edit(bench.path, f"UPDATE chunks SET since = '{since}' WHERE since IS NOT NULL")
 
 
 # -- while it runs ---------------------------------------------------------------------------------

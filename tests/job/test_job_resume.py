@@ -16,7 +16,7 @@ from cleanlist_async import (
     PermissionDeniedError,
 )
 from cleanlist_async.sandbox import Fault
-from tests.job.worlds import STATUS, SUBMIT, Bench, in_world, people, query, states
+from tests.job.worlds import STATUS, SUBMIT, Bench, edit, in_world, people, query, states
 
 SHORT = {
     "error": {
@@ -232,12 +232,7 @@ def test_another_server_is_another_job(tmp_path):
         bench = Bench(here, tmp_path, people(3))
         job = await bench.open()
         await job.aclose()
-        import sqlite3
-
-        db = sqlite3.connect(bench.path)
-        db.execute("UPDATE job SET origin = 'api.cleanlist.ai'")
-        db.commit()
-        db.close()
+        edit(bench.path, "UPDATE job SET origin = 'api.cleanlist.ai'")
         with pytest.raises(InputChangedError, match="base_url"):
             await bench.open()
 

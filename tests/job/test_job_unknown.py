@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import sqlite3
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -15,7 +14,7 @@ import pytest
 from cleanlist_async import AsyncCleanlist, CleanlistError, ConfigurationError, JournalError
 from cleanlist_async.job import journal as journal_module
 from cleanlist_async.sandbox import Fault, Sandbox
-from tests.job.worlds import SUBMIT, Bench, in_world, people, query, states
+from tests.job.worlds import SUBMIT, Bench, edit, in_world, people, query, states
 
 LOST = Fault(SUBMIT, when="after", reset=True)
 """Accepted, and the answer lost."""
@@ -450,12 +449,13 @@ def test_webhooks_over_the_wire(tmp_path):
 DAMAGE = {
     "a workflow is gone": "UPDATE chunks SET workflow_id = NULL, reason = 'x' WHERE number = 1",
     "accepted twice": "INSERT INTO attempts SELECT 'x', chunk, 't', NULL, NULL, '', '', outcome, 200, '', '',"
-    " '' FROM attempts WHERE chunk = 1",
+    " '', 0 FROM attempts WHERE chunk = 1",
     "somebody else's result": "UPDATE results SET chunk = 2 WHERE place = 1",
     "a result is gone": "DELETE FROM results WHERE place = 2",
-    "a duplicate too many": "INSERT INTO duplicates VALUES (99, 0)",
+    "a duplicate too many": "INSERT INTO duplicates (place, first) VALUES (99, 0)",
     "a chunk is gone": "DELETE FROM chunks WHERE number = 3",
-    "an invalid too many": "INSERT INTO reasons VALUES (1, 'x'); INSERT INTO invalid VALUES (99, 1)",
+    "an invalid too many": "INSERT INTO reasons (reason) VALUES ('x');"
+    " INSERT INTO invalid (place, why) VALUES (99, 1)",
 }
 
 
@@ -466,11 +466,7 @@ def test_verify_finds_planted_damage(damage, tmp_path):
         await bench.run()
         async with await bench.open() as job:
             assert job.verify() == []
-            db = sqlite3.connect(bench.path)
-            db.execute("PRAGMA ignore_check_constraints = ON")
-            db.executescript(DAMAGE[damage])
-            db.commit()
-            db.close()
+            edit(bench.path, DAMAGE[damage])
             assert job.verify()
         with suppress(CleanlistError):  # but nothing else
             await bench.open()

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 import pytest
 
 from cleanlist_async.job import opening
+from cleanlist_async.job.schema import add_checksum
 from tests.job.auditor import audit
 from tests.support.virtual_sandbox import in_world, people
 
-__all__ = ["Bench", "chunks_of", "in_world", "people", "reset", "states"]
+__all__ = ["Bench", "chunks_of", "edit", "in_world", "people", "reset", "states"]
 
 SUBMIT = "/enrich/bulk"
 STATUS = "/enrich/status"
@@ -33,6 +34,15 @@ def query(path, statement, *values):
         return db.execute(statement, values).fetchall()
     finally:
         db.close()
+
+
+def edit(path, script) -> None:
+    """Change a journal as its own code would: the checksums are right afterwards."""
+    db = sqlite3.connect(path)
+    add_checksum(db)
+    db.executescript(f"PRAGMA ignore_check_constraints = ON; {script};")
+    db.commit()
+    db.close()
 
 
 def states(path) -> list[str]:
@@ -73,11 +83,11 @@ class Bench:
         The old process writes no more, so it sends no more either: without its intent nothing leaves.
         """
         self.crashes += 1
-        left = self.path.with_name(f"left-by-crash-{self.crashes}.journal")
+        left = self.path.with_name("left-by-crash.journal")
         shutil.copy(self.path, left)
         job._journal._db._connection.execute("PRAGMA query_only = ON")
         await job.aclose()
-        self.path = left
+        left.replace(self.path)
 
     def check(self, *, unknown_at_most=None) -> None:
         found = audit(self.path, self.here.ledger, self.contacts, unknown_at_most=unknown_at_most)

@@ -1,0 +1,181 @@
+"""A journal with a flipped byte is refused, or read as it was; one of an old version is upgraded."""
+
+from __future__ import annotations
+
+import pytest
+
+from cleanlist_async import Contact
+from cleanlist_async.errors import JournalError
+from cleanlist_async.job.journal import Journal
+from cleanlist_async.job.reading import reading
+from tests.job.damage import everything, go_on_flipped, read_flipped, resume_flipped, to_version_1
+from tests.job.worlds import Bench, edit, in_world, people, query, states
+
+GIVEN = [*people(40), people(1)[0], people(3)[2], Contact(first_name="Only")]
+
+
+@pytest.fixture
+def finished(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, GIVEN)
+        await bench.run()
+        return bench.path
+
+    return in_world(main)
+
+
+def flip(path, text: bytes) -> None:
+    data = bytearray(path.read_bytes())
+    data[data.index(text) + 1] ^= 1
+    path.write_bytes(data)
+
+
+def test_flipped_bytes_are_noticed_or_change_nothing_that_can_be_read(finished):
+    fates = read_flipped(finished, GIVEN, 300)
+    assert fates["refused"] > 30
+    assert fates["refused"] + fates["same"] == 300, fates
+
+
+def test_flipped_bytes_are_noticed_or_change_nothing_of_a_job_that_is_resumed(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, GIVEN)
+        await bench.run()
+        return await resume_flipped(bench, 40)
+
+    fates = in_world(main)
+    assert fates["refused"] > 3
+    assert fates["refused"] + fates["same"] == 40, fates
+
+
+def test_flipped_bytes_of_a_job_that_is_half_done_buy_nothing_twice(tmp_path):
+    fates, twice = go_on_flipped(tmp_path, 20)
+    assert fates["refused"] + fates["same"] == 20, fates
+    assert twice == 0
+
+
+def test_a_flipped_bit_in_a_stored_row_is_an_error_that_names_the_contact(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        await bench.run()
+        flip(bench.path, b'{"task_id"')
+        with pytest.raises(JournalError, match=r"the result of contact #[1-5] is not as it was written"):
+            await bench.results()
+        with reading(bench.path) as reader, pytest.raises(JournalError, match="adopt"):
+            reader.costs()
+
+    in_world(main)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE results SET status = 'not_found' WHERE place = 3",
+        "UPDATE results SET credits_estimated = 0 WHERE place = 3",
+        "UPDATE results SET chunk = 2 WHERE place = 3",
+        "UPDATE chunks SET state = 'planned' WHERE number = 1",
+        "UPDATE chunks SET spent = 0 WHERE number = 1",
+        "UPDATE duplicates SET first = 1",
+        "UPDATE reasons SET reason = 'x'",
+        "UPDATE invalid SET place = 9",
+        "UPDATE job SET max_credits = 1000000",
+        "UPDATE attempts SET idempotency_key = 'x'",
+        "UPDATE tallies SET results = 0",
+        "DELETE FROM results WHERE place = 3",
+        "DELETE FROM tallies WHERE chunk = 1",
+        "DELETE FROM duplicates WHERE place = 41",
+        "DELETE FROM invalid",
+        "DELETE FROM chunks WHERE number = 1",
+    ],
+)
+def test_a_row_that_was_changed_or_lost_behind_the_journals_back_is_noticed(statement, finished):
+    edit(finished, f"{without_triggers(finished)}; {statement}")
+    with pytest.raises(JournalError, match="damaged"):
+        everything(finished, GIVEN)
+
+
+def without_triggers(path) -> str:
+    names = query(path, "SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    return "; ".join(f"DROP TRIGGER {name}" for (name,) in names)
+
+
+@pytest.mark.parametrize("flipped", [b'"status"', b'"found"', b'"email"', b".example"])
+def test_a_flipped_bit_in_the_cache_of_results_is_an_error(flipped, tmp_path):
+    async def main(here):
+        cache = tmp_path / "cache"
+        bench = Bench(here, tmp_path, people(5), cache=cache)
+        await bench.run()
+        again = Bench(here, tmp_path, people(5), cache=cache)
+        again.path = tmp_path / "again.journal"
+        flip(cache, flipped)
+        with pytest.raises(JournalError, match="cache is damaged"):
+            await again.results()
+        assert not here.ledger.duplicates()
+
+    in_world(main)
+
+
+# -- version 1 -------------------------------------------------------------------------------------
+
+
+def test_a_journal_of_version_1_is_upgraded_and_goes_on(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, GIVEN)
+        await bench.run(max_credits=20)
+        to_version_1(bench.path)
+        await bench.run()
+        assert set(states(bench.path)) == {"done"}
+        assert query(bench.path, "PRAGMA user_version") == [(2,)]
+        assert not here.ledger.duplicates()
+        flip(bench.path, b'{"task_id"')
+        with pytest.raises(JournalError):
+            await bench.results()
+
+    in_world(main)
+
+
+def test_an_old_copy_of_version_1_is_refused_after_the_upgrade(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, GIVEN)
+        await bench.run(max_credits=20)
+        to_version_1(bench.path)
+        backup = bench.path.read_bytes()
+        await bench.run()
+        bench.path.write_bytes(backup)
+        with pytest.raises(JournalError, match="is older than"):
+            await bench.open()
+
+    in_world(main)
+
+
+def test_a_journal_of_version_1_is_read_without_being_changed(finished):
+    sound = everything(finished, GIVEN)
+    to_version_1(finished)
+    data = finished.read_bytes()
+    assert everything(finished, GIVEN) == sound
+    assert finished.read_bytes() == data
+
+
+def test_damage_in_a_journal_of_version_1_is_a_journal_error(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        await bench.run()
+        to_version_1(bench.path)
+        flip(bench.path, b'{"task_id"')
+        journal = Journal.open(bench.path, read_only=True)
+        with pytest.raises(JournalError, match="result of contact #"):
+            journal.results_of(journal.chunk(1), dict(enumerate(people(5))))
+        journal.close()
+        edit(bench.path, "DROP TRIGGER along_the_arrows; UPDATE chunks SET state = 'donf'")
+        with reading(bench.path) as reader, pytest.raises(JournalError, match="damaged"):
+            reader.status()
+
+    in_world(main)
+
+
+def test_an_upgrade_that_fails_leaves_the_journal_as_it_was(finished, monkeypatch):
+    to_version_1(finished)
+    edit(finished, "CREATE TRIGGER picked_added AFTER INSERT ON picked BEGIN SELECT 1; END")
+    data = finished.read_bytes()
+    with pytest.raises(JournalError, match="picked_added already exists"):
+        Journal.open(finished)
+    assert finished.read_bytes() == data
