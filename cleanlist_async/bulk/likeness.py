@@ -45,7 +45,7 @@ _COMPANY_FORMS: Final = frozenset({
 })  # fmt: skip
 _LONGEST_NAME: Final = 4_001
 _LONGEST_TEXT: Final = 2_000
-"""Characters: what is longer is no name, and no address or domain. A contact's name has two fields of 2,000."""
+"""Characters: what is longer is no name (two fields of a contact), and no address or domain."""
 _LONGEST_COMPARED: Final = 200
 """Characters of a name up to which it is compared letter by letter, which takes the square of them."""
 _ALIKE: Final = 0.75
