@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from unittest import mock
 
 from benchmarks import report
 from benchmarks.measuring import in_new_process, peak_mib
@@ -73,7 +75,9 @@ def planned(journal: Path, source: Path | Contacts) -> Planned:
 def measure(contacts: int = 200_000, rounds: int = 1) -> report.Section:
     rows: list[tuple[object, ...]] = []
     all_of: list[Planned] = []
-    with tempfile.TemporaryDirectory() as folder:
+    state = mock.patch.dict(os.environ)
+    with tempfile.TemporaryDirectory() as folder, state:
+        os.environ["XDG_STATE_HOME"] = folder
         for turn, kind in product(range(rounds), KINDS):
             people = Contacts(contacts, kind)
             table = Path(folder, f"{kind}.csv")

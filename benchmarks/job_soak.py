@@ -14,11 +14,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
+import os
 import random
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import anyio
 
@@ -140,7 +142,9 @@ def measure(
     seed: int = 0,
     folder: Path | None = MEMORY,
 ) -> report.Section:
-    with tempfile.TemporaryDirectory(dir=folder) as name, stopwatch() as watch:
+    state = mock.patch.dict(os.environ)
+    with tempfile.TemporaryDirectory(dir=folder) as name, state, stopwatch() as watch:
+        os.environ["XDG_STATE_HOME"] = name
         m = run(simulate(contacts, jobs, kind, seed, Path(name)))
         journal_mib = sum(path.stat().st_size for path in Path(name).glob("*.journal")) / 2**20
     resident = ", ".join(f"{mib:.0f}" for mib in m.memory_mib)

@@ -43,9 +43,11 @@ _COMPANY_FORMS: Final = frozenset({
     *("inc", "incorporated", "ltd", "limited", "llc", "llp", "gmbh", "ag", "sa", "sas", "sarl", "srl", "spa"),
     *("bv", "nv", "plc", "corp", "corporation", "co", "company", "group", "holding", "holdings", "the"),
 })  # fmt: skip
-_LONGEST_NAME: Final = 200
+_LONGEST_NAME: Final = 4_001
 _LONGEST_TEXT: Final = 2_000
-"""Characters: what is longer is no name, and no address or domain."""
+"""Characters: what is longer is no name (two fields of a contact), and no address or domain."""
+_LONGEST_COMPARED: Final = 200
+"""Characters of a name up to which it is compared letter by letter, which takes the square of them."""
 _ALIKE: Final = 0.75
 """Share of letters in common from which two words may be spellings of one: Jörg and Joerg, Aase and Ase."""
 
@@ -195,6 +197,8 @@ def names_differ(ours: Name, theirs: Name) -> bool:
     "Bob Lee" may come back as "Robert Q. Lee", and a name in another script as anything.
     """
     if not ours or not theirs or ours & theirs or _is_latin(ours) is not _is_latin(theirs):
+        return False
+    if max(sum(map(len, ours)), sum(map(len, theirs))) > _LONGEST_COMPARED:
         return False
     return not any(_are_alike(our, their) for our in ours for their in theirs)
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -284,12 +284,13 @@ class Pipeline:
 
     async def _read(self, call: Call[T], send: _Send) -> T | CleanlistError:
         exchange = send.exchange
-        if is_large(exchange.body):
+        if is_large(exchange.body, of_models=call.operation.of_models):
             try:
                 with _shielded(call.see_it_through):
                     async with self._large_answer:
                         loop = asyncio.get_running_loop()
-                        value = await loop.run_in_executor(None, read_value, call, exchange)
+                        read = partial(read_value, call, exchange, is_large=True)
+                        value = await loop.run_in_executor(None, read)
             except BaseException:
                 self._note_detached(send)
                 raise

@@ -21,7 +21,6 @@ from cleanlist_async.checks import (
     check_instance,
     check_text,
     check_whole,
-    checked_id,
     is_encodable,
     optional,
 )
@@ -446,7 +445,6 @@ class Job:
         check_text("actor", actor)
         for name, is_chosen in (("absent", absent), ("resubmit", resubmit), ("abandon", abandon)):
             check_flag(name, is_chosen)
-        optional(checked_id, "accepted", accepted)
         given: dict[Decision, bool] = {
             "accepted": accepted is not None,
             "absent": absent,

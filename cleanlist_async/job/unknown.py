@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_credits, check_function, optional, wrong
+from cleanlist_async.checks import check_credits, check_function, checked_id, optional, wrong
 from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import ChunkRow, Decision, Header
@@ -98,6 +98,7 @@ def decide(
 
     Raises JournalError when it is not unknown, or the workflow is that of another one.
     """
+    optional(checked_id, "accepted", workflow_id)
     if workflow_id is not None and journal.is_of_another(workflow_id, chunk):
         raise JournalError("This workflow is that of another chunk.", fix="Look for the one of this chunk.")
     at_risk = journal.chunk(chunk).held * _per_contact(header) if decision == "resubmit" else 0.0

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -78,13 +79,13 @@ class SharedRedis:
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
 
-        login = None if self._password is None else _login(self._user, self._password)
+        has_login = self._user is not None or self._password is not None
         options: dict[str, Any] = {
             "socket_timeout": self._answer_s,
             "socket_connect_timeout": self._answer_s,
             "retry": Retry(NoBackoff(), 0),
             "decode_responses": False,
-            "credential_provider": login,
+            "credential_provider": _login(self._user, self._password) if has_login else None,
             **self._options,
         }
         return Redis.from_pool(ConnectionPool(**options))
@@ -105,33 +106,34 @@ class SharedRedis:
 
 def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
     """Return the options of an address, its user and its password."""
-    try:
-        from redis import asyncio as redis_asyncio  # noqa: PLC0415  # of the extra "redis"
-    except ImportError:
+    if find_spec("redis") is None:  # of the extra "redis"
         raise ConfigurationError(
             "Sharing through Redis needs redis-py.", fix="Run: pip install 'cleanlist-async[redis]'."
-        ) from None
+        )
+    from redis.asyncio.connection import ConnectionPool, parse_url  # noqa: PLC0415
+
     with suppress(Exception):  # what it says may quote the address
         url.encode()
-        options: dict[str, Any] = {**redis_asyncio.connection.parse_url(url)}
+        options: dict[str, Any] = {**parse_url(url)}
         user, password = (
             text if text is None else Secret(text)
             for text in (options.pop("username", None), options.pop("password", None))
         )
-        redis_asyncio.ConnectionPool(**options)
+        ConnectionPool(**options)
         return options, user, password
     raise ConfigurationError(
-        "That is not the address of a Redis.",
+        "url is not the address of a Redis.",
         fix="Give one such as redis://host:6379/0, rediss:// for TLS, or unix:///path.",
     )
 
 
-def _login(user: Secret | None, password: Secret) -> CredentialProvider:
+def _login(user: Secret | None, password: Secret | None) -> CredentialProvider:
     from redis.credentials import CredentialProvider  # noqa: PLC0415
 
     class Login(CredentialProvider):
         def get_credentials(self) -> tuple[str] | tuple[str, str]:
-            return (password.reveal(),) if user is None else (user.reveal(), password.reveal())
+            word = password.reveal() if password else ""
+            return (user.reveal(), word) if user else (word,)
 
         async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
             return self.get_credentials()

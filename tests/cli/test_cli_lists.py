@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -195,3 +196,13 @@ def test_names_of_lists_cannot_disturb_the_terminal(cli, serve):
     assert "\x1b" not in out
     assert "[bold]" in out
     assert len(out.splitlines()) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "getegid"), reason="needs permissions of POSIX")
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_an_export_over_a_private_file_is_as_private(cli, filled, name):
+    target = cli.folder / name
+    target.touch(0o600)
+    assert cli("list", "export", filled.list_id, "-o", name, "--overwrite").code == 0
+    assert target.stat().st_size > 0
+    assert target.stat().st_mode & 0o777 == 0o600

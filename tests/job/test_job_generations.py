@@ -116,6 +116,20 @@ def test_a_journal_that_was_emptied_is_refused_and_left_as_it_is(how, tmp_path):
     in_world(main)
 
 
+def test_an_adopted_backup_from_before_the_first_submit_is_still_missed_when_it_is_emptied(tmp_path):
+    async def main(here):
+        bench = Bench(here, tmp_path, people(5))
+        await (await bench.open()).aclose()
+        backup = backup_of(bench)
+        await bench.run()
+        backup.replace(bench.path)
+        await (await bench.open(adopt=True)).aclose()
+        bench.path.write_bytes(b"")
+        await refused(bench, REPLACED)
+
+    in_world(main)
+
+
 def test_a_job_that_sent_nothing_may_be_removed_and_begun_anew(tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(5))

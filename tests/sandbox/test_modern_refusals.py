@@ -65,7 +65,7 @@ async def test_every_operation_asks_for_its_own_scope(prefix):
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 async def test_every_operation_can_be_switched_off(prefix):
-    sandbox = Sandbox(modern_disabled=SCOPE_OF, limiter="off")
+    sandbox = Sandbox(modern_disabled=tuple(SCOPE_OF), limiter="off")
     async with sandbox, ModernCaller(sandbox, prefix=prefix) as http:
         for operation, (method, path, _) in REQUESTS.items():
             answer = await http.request(method, path)

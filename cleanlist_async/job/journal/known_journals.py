@@ -92,6 +92,7 @@ class Fence:
         self._adopt = adopt
         self._records = Records()
         self._least = 0
+        self._was_sent = False
         self._is_told = False
 
     def check_place(self) -> None:
@@ -114,7 +115,7 @@ class Fence:
                     one_line(self._path.name),
                 )
             return
-        self._least = record.generation
+        self._least, self._was_sent = record.generation, record.sent
         if self._adopt:
             return
         if journal.generation < record.generation:
@@ -155,7 +156,7 @@ class Fence:
     def raise_generation(self, journal: Journal) -> None:
         """Begin a run: older copies are refused from now on."""
         journal.raise_generation(self._least)
-        self._write(journal, sent=journal.was_sent(), durably=True)
+        self._write(journal, sent=self._was_sent or journal.was_sent(), durably=True)
         # A submit does not wait for the disk twice: a power cut leaves a record that is behind.
         journal.on_submit = lambda: self._write(journal, sent=True, durably=False)
 
