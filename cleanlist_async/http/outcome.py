@@ -17,11 +17,9 @@ from cleanlist_async.errors import (
 )
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.decode import (
-    has_too_many_values,
     decode_error,
+    has_too_many_values,
     holds_error,
-    is_large,
-    most_values,
     parse_json,
     salvage_workflow_id,
 )

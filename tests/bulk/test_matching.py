@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cleanlist_async import Contact
 from cleanlist_async.api.models.rows import EnrichmentRow
-from cleanlist_async.enrich.matching import match_rows
+from cleanlist_async.enrich.matching import Match, match_rows
 from cleanlist_async.enrich.normalize import domain, linkedin_slug, name_in, name_of, names_differ, words
 from tests.support.cases import each_case
 
@@ -221,6 +221,50 @@ def test_of_part_of_a_workflow_nothing_is_concluded_from_absence():
     assert emails([john], ["t0"], [row("t0", "his", "John Smith")], whole=False) == {0: "his"}
     assert emails([john], ["t0"], [row("t0", "silent")], whole=False) == {}
     assert emails([john], ["t0"], [saying(task_id="t0", status="failed")], whole=False) == {}
+
+
+@pytest.mark.parametrize("theirs", ["linkedin.com/in/ada-king", "linkedin.com/in/ACoAAB7", "sales/lead/ACw1"])
+def test_a_profile_of_another_address_is_no_proof_in_a_part_of_a_workflow(theirs):
+    ada = named("Ada", "Lovelace", linkedin_url="linkedin.com/in/ada")
+    rows = [row("t0", "ada?", "Ada Lovelace", company_domain="a.io", linkedin_url=theirs)]
+    assert emails([ada], ["t0"], rows, whole=False) == {}
+    assert emails([ada], ["t0"], rows) == {0: "ada?"}
+    rows += [row("t1", "bob", "Bob Kahn")]
+    assert emails([ada, BOB], IDS[:2], rows) == {0: "ada?", 1: "bob"}
+
+
+@pytest.mark.parametrize("theirs", ["linkedin.com/in/wei-2", "linkedin.com/in/ACoAAB7"])
+def test_of_namesakes_a_profile_of_another_address_is_joined_in_a_proven_order_only(theirs):
+    weis = [named("Wei", "Wang", linkedin_url=f"linkedin.com/in/wei-{n}") for n in range(2)]
+    others = [named(f"F{n}", f"L{n}") for n in range(8)]
+    ids = [f"t{n}" for n in range(10)]
+    rows = [row("t0", "wei", "Wei Wang", company_domain="a.io", linkedin_url=theirs), row("t1", None)]
+    rows += [row(f"t{n + 2}", str(n), f"F{n} L{n}") for n in range(8)]
+    assert emails([*weis, *others], ids, rows)[0] == "wei"
+    assert 0 not in emails([*weis, *others], ids, rows[:4])
+    assert 0 not in emails([*weis, *others], ids[::-1], rows)
+
+
+def test_a_nickname_does_not_make_a_namesakes_row_the_own():
+    contacts = [named("Robert", "Lee"), named("Bob", "Lee", "b.io"), CY]
+    rows = [row("t1", "bob", "Robert Lee", company_domain="a.io"), row("t2", "cy", "Cy Young")]
+    for ids in (IDS, [None] * 3):
+        assert emails(contacts, ids, rows) == {2: "cy"}
+
+
+def test_of_three_contacts_that_are_two_people_all_need_a_row_to_be_told_apart_by_employer():
+    john = named("John", "Smith", "a.io")
+    rows = [row(None, "moved", "John Smith", company_domain="b.io")]
+    rows += [row(None, "his", "John Smith", company_domain="a.io")]
+    assert emails([john, john, named("John", "Smith", "b.io")], [None] * 3, rows) == {}
+
+
+def test_an_id_is_kept_for_later_only_where_no_namesake_may_have_it():
+    contacts = [named("John", "Smith"), named("John", "Smith", "b.io"), CY]
+    assert Match(contacts, IDS, [row("t2", "cy", "Cy Young")], whole=True).trusted_ids == (None, None, "t2")
+    assert Match(contacts[1:], IDS[1:], [], whole=True).trusted_ids == ("t1", "t2")
+    hidden = [*contacts[1:], Contact(linkedin_url="linkedin.com/in/al77")]
+    assert Match(hidden, IDS, [], whole=True).trusted_ids == (None, None, "t2")
 
 
 @each_case("url", ["//[", "http://[::1", "https://linkedin.com/in/%", "\x00", "in/", "//a:b/in/c"])
