@@ -133,7 +133,9 @@ class AsyncCleanlist:
             secrets = find_credentials(api_key, os.environ)
             hidden_proxy = checked_proxy(proxy)
             home = check_base_url(
-                base_url or os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
+                (os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL)
+                if base_url is None
+                else base_url
             )
         except ConfigurationError as refusal:
             raise refusal.with_traceback(None) from None  # its frames hold the key and passwords

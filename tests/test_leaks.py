@@ -13,7 +13,7 @@ import pickle
 import httpx
 import pytest
 
-from cleanlist_async import AsyncCleanlist, ConfigurationError, errors
+from cleanlist_async import AsyncCleanlist, CleanlistError, ConfigurationError, errors
 from tests.support.cases import each_case
 from tests.support.clients import (
     ADA,
@@ -320,7 +320,7 @@ def test_a_key_given_as_something_else_is_not_printed():
         ]
 
     for error in asyncio.run(main()):
-        assert type(error) is ConfigurationError
+        assert isinstance(error, CleanlistError)
         assert_hidden(str(error), KEY)
 
 

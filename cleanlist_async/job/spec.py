@@ -12,6 +12,7 @@ from cleanlist_async import facts
 from cleanlist_async.checks import (
     check_choice,
     check_enrichment_type,
+    check_flag,
     check_seconds,
     check_webhook_url,
     check_whole,
@@ -77,6 +78,7 @@ class JobSpec:
                 " discovered contact.",
                 fix="Hold what is unknown, or decide with a function.",
             )
+        check_flag("adopt", self.adopt)
         check_choice("half_full_price", self.half_full_price, get_args(HalfFullPrice))
         check_choice("submit_mode", self.submit_mode, get_args(ChosenMode))
         check_seconds("cache_ttl_s", self.cache_ttl_s)

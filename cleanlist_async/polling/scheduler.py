@@ -180,7 +180,7 @@ class PollScheduler:
         for waiting in self._open:
             places[waiting.question.kind] -= waiting.asking is not None
         next_s = math.inf
-        saturated = self._pipeline.submits_wait
+        saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
         eager = {key: not saturated and self._is_idle(key) for key in {one.question.key for one in idle}}
         scouts = self._scouts(idle, eager, 1 if saturated else _SCOUTS)
         for waiting in idle:
@@ -241,7 +241,7 @@ class PollScheduler:
         That is half of them for everybody; or at the end of a run, three for each workflow that is left.
         """
         route = self._pipeline.route
-        free = self._limiter.available(route.only(key) if key else route)
+        free = self._limiter.available(route.only(key) if key else route) - self._pipeline.submits_in_line
         left = sum(waiting.question.key == key for waiting in self._open)
         return (free * 2 > self._limiter.limits.key and left * 2 <= max(free, 2)) or left * 3 <= free
 

@@ -126,8 +126,8 @@ class RedisMailbox:
     """
 
     def __init__(self, url: str, *, namespace: str = "cleanlist") -> None:
-        check_namespace(namespace)
         try:
+            check_namespace(namespace)
             self._redis = SharedRedis(url)
         finally:
             del url  # it may hold a password, which a traceback that shows local variables must not show

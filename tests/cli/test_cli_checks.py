@@ -93,7 +93,7 @@ def test_a_file_that_cannot_be_used_is_one_clear_line(cli, content, says, comman
         (("credits",), 2, "CLEANLIST_API_KEY"),
         (("demo", "--contacts", "0"), 2, "--contacts"),
         (("demo", "--window-s", "-1"), 2, "window"),
-        (("sandbox", "--key-limit", "0"), 2, "at least 1"),
+        (("sandbox", "--key-limit", "0"), 2, "key_limit is 0"),
         (("frobnicate",), 2, "frobnicate"),
     ],
 )
