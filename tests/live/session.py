@@ -1,4 +1,4 @@
-"""What the questions share: one client, one wall of credits, invented people, one list."""
+"""What the questions share: one client, one budget of credits, invented people, one list."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import Final, TypeVar
 import anyio
 
 from cleanlist_async.api.models.rows import is_final
-from cleanlist_async.cli.doctor.live.question import UnsettledError
-from cleanlist_async.cli.doctor.live.shapes import member, parsed, texts, word
 from cleanlist_async.cli.doctor.watching import WatchedCleanlist
 from cleanlist_async.errors import (
     APIError,
@@ -25,6 +23,7 @@ from cleanlist_async.errors import (
 )
 from cleanlist_async.facts import MODERN_PREFIXES, PUBLIC_PREFIX, WINDOW_S
 from cleanlist_async.types import JSON
+from tests.live.shapes import member, parsed, texts, word
 
 T = TypeVar("T")
 
@@ -44,6 +43,10 @@ _NO_ANSWERS: Final = (
 )
 """Refusals that are about us or about today, and settle nothing."""
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+
+
+class UnsettledError(Exception):
+    """A question could not be settled; the message says why, without a word of the server's prose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class LiveSession:
         self.client = client
         self.max_credits = max_credits
         self.held = 0.0
-        self.marker = "".join(random.choices(_LETTERS, k=8))  # noqa: S311 - nothing here is secret
+        self.marker = "".join(random.choices(_LETTERS, k=8))
         self.lists: set[str] = set()
         """Lists that may hold invented people, and are not ours."""
         self.strays: set[str] = set()

@@ -6,11 +6,11 @@ import json
 from typing import Final
 
 from cleanlist_async.api.models.rows import is_final
-from cleanlist_async.cli.doctor.live.question import Found, Question, UnsettledError
-from cleanlist_async.cli.doctor.live.session import BULK, V1, V2, LiveSession, Seen
-from cleanlist_async.cli.doctor.live.shapes import member, name_of, shape, texts, word
 from cleanlist_async.facts import FULL_CREDITS
 from cleanlist_async.types import JSON
+from tests.live.question import Found, Question
+from tests.live.session import BULK, V1, V2, LiveSession, Seen, UnsettledError
+from tests.live.shapes import member, name_of, shape, texts, word
 
 _MANY: Final = "four invented contacts, at enrichment type none (shared)"
 

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from uuid import uuid4
 
-from cleanlist_async.cli.doctor.live.question import Found, Question, UnsettledError
-from cleanlist_async.cli.doctor.live.session import DOMAIN, V1, V2, LiveSession, Seen, require_text
-from cleanlist_async.cli.doctor.live.shapes import member, shape, word
 from cleanlist_async.types import JSON
+from tests.live.question import Found, Question
+from tests.live.session import DOMAIN, V1, V2, LiveSession, Seen, UnsettledError, require_text
+from tests.live.shapes import member, shape, word
 
 _TOO_LARGE_BYTES: Final = 160_000
 

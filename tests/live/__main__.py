@@ -1,7 +1,12 @@
-"""``doctor --live``: say what will be sent, ask, find out, clean up, write down."""
+"""Ask the real API what its documentation leaves open: ``python -m tests.live``.
+
+First the server's OpenAPI document is compared with tests/surface, which needs no key. Then, after a yes,
+invented people are sent, at a cost of at most ``--max-credits`` credits. ``-o`` writes the answers to a file.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -13,32 +18,34 @@ from rich.console import Console
 
 from cleanlist_async.cli.doctor.command import Examination, examine
 from cleanlist_async.cli.doctor.finding import as_table
-from cleanlist_async.cli.doctor.live import modern_questions, public_questions, wire_questions
-from cleanlist_async.cli.doctor.live.answers import Study, check_target, plan_table, write
-from cleanlist_async.cli.doctor.live.cleaning import Cleaned, clean_up
-from cleanlist_async.cli.doctor.live.question import Answer, Question, UnsettledError
-from cleanlist_async.cli.doctor.live.session import DOMAIN, LiveSession
-from cleanlist_async.cli.doctor.live.shapes import member, texts, word
 from cleanlist_async.cli.doctor.watching import WatchedCleanlist
 from cleanlist_async.cli.terminal.asking import Consent
 from cleanlist_async.cli.terminal.connection import Connection
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, tell
 from cleanlist_async.cli.terminal.output import number, print_grid, print_json
 from cleanlist_async.cli.terminal.progress import warnings_shown
-from cleanlist_async.cli.terminal.render import plural, say
+from cleanlist_async.cli.terminal.render import clean, open_console, plural, say
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.errors import APIError, AuthenticationError, CleanlistError, RateLimitError
+from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL
 from cleanlist_async.http.credentials import find_credentials
+from tests.live import modern_questions, openapi, public_questions, wire_questions
+from tests.live.answers import Study, check_target, plan_table, write
+from tests.live.cleaning import Cleaned, clean_up
+from tests.live.question import Answer, Question
+from tests.live.session import DOMAIN, LiveSession, UnsettledError
+from tests.live.shapes import member, texts, word
 
 MAX_CREDITS = 20.0
-"""The wall where none is named, in credits."""
+"""What may be spent where ``--max-credits`` is not given, in credits."""
+_LONGEST_LINE = 160
 _NEEDED = ("connection", "key good")
 _FOR_CLEANING = frozenset({"lists:read", "lists:write"})
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The command, as it was typed."""
+    """The options, as they were typed."""
 
     connection: Connection
     consent: Consent
@@ -48,12 +55,15 @@ class Live:
 
     @property
     def max_credits(self) -> float:
-        """The wall, in credits."""
+        """What may be spent, in credits."""
         return MAX_CREDITS if self.consent.max_credits is None else self.consent.max_credits
 
     def carry_out(self, console: Console) -> ExitCode:
-        """Check first, then ask for a yes, then ask the questions."""
+        """Compare the OpenAPI document, check the key, ask for a yes, then ask the questions."""
         check_target(self.output, overwrite=self.overwrite)
+        drift = anyio.run(openapi.look, self._base_url)
+        for line in drift.lines():
+            say(console, clean(line, _LONGEST_LINE))
         with warnings_shown(console):
             examined = examine(self.connection)
             if not self.as_json:
@@ -63,7 +73,11 @@ class Live:
             self._propose(console, examined, questions)
             with StopSignals(lambda: say(console, "Stopping; cleaning up first.")) as signals:
                 study = anyio.run(self._study, console, questions, signals)
-        return self._tell(console, examined, study, signals)
+        return self._report(console, examined, study, drift, signals)
+
+    @property
+    def _base_url(self) -> str:
+        return self.connection.base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
 
     def _questions(self) -> list[Question]:
         secret = find_credentials(None, os.environ)[0]
@@ -94,7 +108,7 @@ class Live:
             return
         if sys.stdin.isatty():
             if not typer.confirm("Go on?", err=True):
-                raise CommandError("nothing of it was sent.", ExitCode.REFUSED)
+                raise CommandError("no question was sent.", ExitCode.REFUSED)
         elif self.consent.max_credits is None:
             raise CommandError(
                 "there is no terminal to ask at; pass --yes, or --max-credits with a limit.", ExitCode.USAGE
@@ -125,8 +139,15 @@ class Live:
                 stopped=bool(signals.received),
             )
 
-    def _tell(self, console: Console, examined: Examination, study: Study, signals: StopSignals) -> ExitCode:
-        found = study.as_json()
+    def _report(
+        self,
+        console: Console,
+        examined: Examination,
+        study: Study,
+        drift: openapi.Drift,
+        signals: StopSignals,
+    ) -> ExitCode:
+        found = {**study.as_json(), "openapi": drift.as_json()}
         if self.as_json:
             print_json({**examined.as_json(), "live": found})
         else:
@@ -193,3 +214,28 @@ def _check_usable(examined: Examination) -> None:
 def _granted(examined: Examination) -> set[str]:
     found = [finding.data for finding in examined.findings if finding.name == "scopes"]
     return {scope for data in found for scope in texts(member(data, "granted"))}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run with these arguments of the command line, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.live", description=__doc__)
+    parser.add_argument(
+        "--max-credits", type=float, help=f"credits to spend at most; default {MAX_CREDITS:g}"
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask before anything is sent")
+    parser.add_argument("-o", "--output", metavar="OUT", help="JSON file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    parser.add_argument("--base-url", help="address of the API, for a sandbox")
+    parser.add_argument("--window-s", type=float, help="seconds of the rate limit's window, for a sandbox")
+    typed = parser.parse_args(arguments)
+    connection = Connection(typed.base_url, typed.window_s, max_retries=0)
+    live = Live(connection, Consent(typed.yes, typed.max_credits), typed.output, typed.overwrite, typed.json)
+    try:
+        return live.carry_out(open_console())
+    except (CommandError, CleanlistError, KeyboardInterrupt, typer.Abort) as error:
+        return tell(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

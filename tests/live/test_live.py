@@ -7,12 +7,13 @@ import signal
 
 import pytest
 
+from cleanlist_async.facts import PUBLIC_PREFIX
 from cleanlist_async.sandbox import Fault, Shape
-from tests.cli.command_line import FAST, KEY, until
+from tests.cli.command_line import FAST, KEY, CommandLine, until
 
-LIVE = ("doctor", "--live", "-o", "answers.json", *FAST)
-CHECKS = 4
-"""Requests of the checks before."""
+LIVE = ("-o", "answers.json", *FAST)
+CHECKS = 5
+"""Requests before the first question: the OpenAPI document, and the checks of doctor."""
 
 
 def answers(cli):
@@ -23,8 +24,15 @@ def by_id(found):
     return {answer["id"]: answer for answer in found["answers"]}
 
 
+def ordinary(cli):
+    """The ordinary command line, at the same server."""
+    command_line = CommandLine(cli.folder)
+    command_line.env = cli.env
+    return command_line
+
+
 def list_names(cli):
-    return [one["name"] for one in cli.json("lists")["lists"]]
+    return [one["name"] for one in ordinary(cli).json("lists")["lists"]]
 
 
 @pytest.fixture
@@ -67,9 +75,11 @@ def test_all_questions_are_settled_within_the_credits_and_nothing_is_left(cli, s
         assert sandbox.ledger.credits_charged == 2
         assert found["cleaned_up"] == {"lists_deleted": 1, "leads_removed": 6, "left": []}
         assert list_names(cli) == ["Extension Leads"]
-        (default,) = cli.json("lists")["lists"]
-        assert cli.json("list", "show", default["list_id"])["leads"] == []
+        (default,) = ordinary(cli).json("lists")["lists"]
+        assert ordinary(cli).json("list", "show", default["list_id"])["leads"] == []
         assert {contact.enrichment_type for contact in sandbox.ledger.contacts} == {"none", "partial"}
+    assert "/openapi.json is not served (status 404)" in done.err
+    assert found["openapi"]["problem"] == "/openapi.json is not served (status 404)"
     settled = by_id(found)
     assert settled["public-status"]["facts"]["statuses"][-1] == "completed"
     assert settled["task-order"]["facts"] == {"in_order": True}
@@ -99,7 +109,7 @@ def test_answers_follow_the_server(cli, serve, spread):
 
 
 @pytest.mark.parametrize("most", [0, 3])
-def test_max_credits_is_a_wall(serve, spread, most):
+def test_no_more_than_max_credits_is_spent(serve, spread, most):
     with serve(hit_rate=1.0) as sandbox:
         _, found = spread(sandbox, "--max-credits", str(most), most=most)
         assert sandbox.ledger.credits_charged <= most
@@ -123,17 +133,20 @@ def test_nothing_is_asked_without_a_yes(cli, serve):
 
 
 @pytest.mark.smoke
-def test_it_does_not_begin_with_a_bad_key(cli, serve):
+def test_no_question_is_asked_with_a_bad_key(cli, serve):
     with serve() as sandbox:
         sandbox.revoke(KEY)
         done = cli(*LIVE, "--yes")
-        assert len(sandbox.ledger.requests) == 1
+        assert [one.path for one in sandbox.ledger.requests] == [
+            "/openapi.json",
+            f"{PUBLIC_PREFIX}/auth/validate-key",
+        ]
     assert done.code == 1
     assert "nothing was asked" in done.error
     assert not (cli.folder / "answers.json").exists()
 
 
-def test_a_file_that_is_there_is_kept(cli, serve):
+def test_an_existing_file_of_answers_is_kept(cli, serve):
     (cli.folder / "answers.json").write_text("mine")
     with serve() as sandbox:
         assert cli(*LIVE, "--yes").code == 1
@@ -141,14 +154,14 @@ def test_a_file_that_is_there_is_kept(cli, serve):
     assert (cli.folder / "answers.json").read_text() == "mine"
 
 
-def test_as_json_there_is_one_object(cli, serve):
+def test_json_prints_one_object(cli, serve):
     with serve():
-        answer = cli.json("doctor", "--live", "--yes", *FAST)
+        answer = cli.json("--yes", *FAST)
     assert answer["ok"] is True
     assert answer["live"]["settled"] > 20
 
 
-def test_scopes_that_lack_are_told_before_and_after(serve, spread):
+def test_missing_scopes_are_reported_before_and_after(serve, spread):
     with serve(scopes={KEY: ["credits:read"]}) as sandbox:
         done, found = spread(sandbox, "--yes")
     assert "Without lists:read and lists:write" in done.err
@@ -183,7 +196,7 @@ def test_odd_answers_end_in_could_not_be_settled(serve, spread, answer):
 
 
 @pytest.mark.parametrize("status", [401, 429])
-def test_after_a_refusal_that_is_for_all_nothing_more_is_asked(cli, serve, status):
+def test_nothing_more_is_asked_after_a_401_or_429(cli, serve, status):
     with serve(faults=[Fault("*/enrich/status", times=math.inf, status=status)]) as sandbox:
         done = cli(*LIVE, "--yes")
         assert done.code == 0
@@ -196,7 +209,7 @@ def test_after_a_refusal_that_is_for_all_nothing_more_is_asked(cli, serve, statu
     assert found["headers"]["settled"]
 
 
-def test_a_stop_cleans_up_and_writes_what_is_known(cli, serve):
+def test_ctrl_c_cleans_up_and_writes_what_is_known(cli, serve):
     with serve(workflow_s=60.0) as sandbox:
         process = cli.start(*LIVE, "--yes", "--window-s", "2")
         until(lambda: sandbox.ledger.requests_of("*/csv-import"))

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cleanlist_async.cli.doctor.live.question import UnsettledError
-from cleanlist_async.cli.doctor.live.session import V2, LiveSession
-from cleanlist_async.cli.doctor.live.shapes import member
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import MAX_LEADS_PER_PAGE, MAX_LEADS_PER_REMOVAL, MAX_LISTS_PER_PAGE
 from cleanlist_async.types import JSON
+from tests.live.session import V2, LiveSession, UnsettledError
+from tests.live.shapes import member
 
 _DEFAULT_LISTS: Final = ("Extension Leads", "DEFAULT")
 """Names of the list that bulk results go to (docs.cleanlist.ai/api-reference/lead-lists)."""

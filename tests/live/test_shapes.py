@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_async.cli.doctor.live.shapes import header_names, member, parsed, shape, word
+from tests.live.shapes import header_names, member, parsed, shape, word
 
 ALLOWED = {
     "text",

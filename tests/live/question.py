@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from cleanlist_async.types import JSON
-
-if TYPE_CHECKING:
-    from cleanlist_async.cli.doctor.live.session import LiveSession
+from tests.live.session import LiveSession
 
 Facts: TypeAlias = dict[str, JSON]
-
-
-class UnsettledError(Exception):
-    """A question could not be settled; the message says why, without a word of the server's prose."""
 
 
 @dataclass(frozen=True, slots=True)

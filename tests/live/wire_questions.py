@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from cleanlist_async.cli.doctor.live.question import Found, Question
-from cleanlist_async.cli.doctor.live.session import LiveSession
-from cleanlist_async.cli.doctor.live.shapes import header_names, member, name_of, parsed, shape
 from cleanlist_async.cli.doctor.local import form_of
 from cleanlist_async.cli.doctor.watching import Observation
 from cleanlist_async.redact import Secret
 from cleanlist_async.types import JSON
+from tests.live.question import Found, Question
+from tests.live.session import LiveSession
+from tests.live.shapes import header_names, member, name_of, parsed, shape
 
 _REQUEST_ID: Final = re.compile(r"(?:request|correlation|trace|operation)[_-]?(?:id|parent)|^cf-ray$")
 _LIMIT: Final = re.compile(r"rate-?limit|^retry-after$")

@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from cleanlist_async import __version__
-from cleanlist_async.cli.doctor.live.cleaning import Cleaned
-from cleanlist_async.cli.doctor.live.question import Answer, Question
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.output import number
 from cleanlist_async.cli.terminal.render import clean
 from cleanlist_async.types import JSON
+from tests.live.cleaning import Cleaned
+from tests.live.question import Answer, Question
 
 NOT_ASKED: Final = {
     "What does a 429 of the Public API carry?": "it would have to be provoked",
