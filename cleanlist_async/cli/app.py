@@ -10,11 +10,14 @@ import typer
 from typer.core import TyperGroup
 
 from cleanlist_async import __version__
-from cleanlist_async.cli.commands import account, agents, limits, server, single
+from cleanlist_async.cli import account, agents, limits, serving, single
+from cleanlist_async.cli.demo.command import demo
+from cleanlist_async.cli.doctor.command import doctor
 from cleanlist_async.cli.enrich import commands as files
 from cleanlist_async.cli.job import commands as jobs
 from cleanlist_async.cli.lists import commands as lists
 from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, MEANINGS
+from cleanlist_async.cli.terminal.output import print_line
 
 _EPILOG: Final = "Exit codes: " + "; ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items()) + "."
 
@@ -52,7 +55,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(__version__)  # noqa: T201 - this is the data
+        print_line(__version__)
         raise typer.Exit
 
 
@@ -79,7 +82,7 @@ def _main(
     if limits_file is not None:
         os.environ["CLEANLIST_LIMITS_FILE"] = limits_file
     if debug:
-        import logging  # noqa: PLC0415 - only here
+        import logging
 
         logging.basicConfig(level=logging.DEBUG)
 
@@ -95,7 +98,7 @@ _LISTS: Final = "Lists, and agents over them"
 
 _panel(
     _FILES,
-    demo=files.demo,
+    demo=demo,
     plan=files.plan,
     validate=files.validate,
     enrich=files.enrich,
@@ -108,10 +111,10 @@ app.add_typer(lists.app, name="list", rich_help_panel=_LISTS)
 app.add_typer(agents.app, name="agents", rich_help_panel=_LISTS)
 _panel(
     _ACCOUNT,
-    doctor=account.doctor,
+    doctor=doctor,
     whoami=account.whoami,
     credits=account.balance,
     usage=account.usage,
 )
 app.add_typer(limits.app, name="limits", rich_help_panel=_ACCOUNT)
-_panel("Development", sandbox=server.sandbox)
+_panel("Development", sandbox=serving.sandbox)

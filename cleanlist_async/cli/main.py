@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from cleanlist_async.cli.app import app
-from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, ExitCode, tell
+from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, ExitCode, report
 
 
 def run_guarded(arguments: Sequence[str]) -> int:
@@ -19,4 +19,4 @@ def run_guarded(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # the last floor: nothing falls through
         if DEBUG_FLAG in arguments:
             raise
-        return tell(error)
+        return report(error)

@@ -16,15 +16,15 @@ import anyio
 import typer
 from rich.console import Console
 
-from cleanlist_async.cli.doctor.command import Examination, examine
+from cleanlist_async.cli.doctor.examination import Examination, examine
 from cleanlist_async.cli.doctor.finding import as_table
 from cleanlist_async.cli.doctor.watching import WatchedCleanlist
 from cleanlist_async.cli.terminal.asking import Consent
 from cleanlist_async.cli.terminal.connection import Connection
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, tell
-from cleanlist_async.cli.terminal.output import number, print_grid, print_json
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, report
+from cleanlist_async.cli.terminal.output import print_grid, print_json
 from cleanlist_async.cli.terminal.progress import warnings_shown
-from cleanlist_async.cli.terminal.render import clean, open_console, plural, say
+from cleanlist_async.cli.terminal.render import clean, number, open_console, plural, say
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.errors import APIError, AuthenticationError, CleanlistError, RateLimitError
 from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL
@@ -234,7 +234,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return live.carry_out(open_console())
     except (CommandError, CleanlistError, KeyboardInterrupt, typer.Abort) as error:
-        return tell(error)
+        return report(error)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ from rich.text import Text
 
 from cleanlist_async import __version__
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.output import number
-from cleanlist_async.cli.terminal.render import clean
+from cleanlist_async.cli.terminal.render import clean, grid, number
 from cleanlist_async.types import JSON
 from tests.live.cleaning import Cleaned
 from tests.live.question import Answer, Question
@@ -70,7 +69,7 @@ class Study:
 
     def as_table(self) -> Table:
         """Return question and answer, one pair a line."""
-        table = _table("question", "answer")
+        table = grid("question", "answer")
         for answer in self.answers:
             said = answer.found.summary if answer.found else f"could not be settled: {answer.why_not}"
             table.add_row(
@@ -81,7 +80,7 @@ class Study:
 
 def plan_table(questions: Sequence[Question]) -> Table:
     """Return what asking will send, and what it can cost."""
-    table = _table("question", "sends", "at most")
+    table = grid("question", "sends", "at most")
     table.columns[2].justify = "right"
     for question in questions:
         table.add_row(question.text, question.sends, number(question.credits))
@@ -105,7 +104,3 @@ def check_target(path: str | None, *, overwrite: bool) -> None:
 def write(path: str, study: dict[str, JSON]) -> None:
     """Write the file of answers."""
     Path(path).write_text(json.dumps(study, indent=2) + "\n", encoding="utf-8")
-
-
-def _table(*headers: str) -> Table:
-    return Table(*headers, box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))

@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 from rich.table import Table
 from rich.text import Text
 
+from cleanlist_async.cli.terminal.render import grid
 from cleanlist_async.redact import scrub
 from cleanlist_async.tables.errors import on_one_line
 from cleanlist_async.types import JSON
@@ -46,7 +47,7 @@ def failed(findings: Sequence[Finding]) -> bool:
 
 def as_table(findings: Sequence[Finding]) -> Table:
     """Return the findings, one a line, each with its fix."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = grid()
     for finding in findings:
         line = Text(_safe(finding.detail))
         if finding.fix:

@@ -10,7 +10,7 @@ from cleanlist_async import facts
 from cleanlist_async.cli.doctor.evidence import Evidence, Reply
 from cleanlist_async.cli.doctor.finding import Finding
 from cleanlist_async.cli.doctor.scopes import SCOPES
-from cleanlist_async.cli.terminal.output import number
+from cleanlist_async.cli.terminal.render import number
 from cleanlist_async.errors import (
     APIConnectionError,
     APIError,

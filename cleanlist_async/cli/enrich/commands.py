@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 import typer
 
-from cleanlist_async.cli.terminal.console import end, open_console
+from cleanlist_async.cli.terminal.exits import end
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
     BaseURL,
@@ -22,23 +22,8 @@ from cleanlist_async.cli.terminal.options import (
     WindowS,
     Yes,
 )
+from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import MAX_RETRIES, EnrichmentType
-
-
-def demo(
-    *,
-    output: Output = "demo.csv",
-    contacts: Annotated[int, typer.Option(help="How many people to invent.")] = 10_000,
-    enrichment_type: Kind = "partial",
-    overwrite: Overwrite = False,
-    as_json: AsJSON = False,
-    window_s: Annotated[float, typer.Option(hidden=True)] = 6.0,
-) -> None:
-    """Enrich invented people through a server on this machine. Needs no key, spends nothing."""
-    from cleanlist_async.cli.demo.run import Demo  # noqa: PLC0415
-
-    kind = cast("EnrichmentType", enrichment_type)
-    end(Demo(output, contacts, kind, window_s, overwrite, as_json).carry_out(open_console()))
 
 
 def enrich(
@@ -63,10 +48,10 @@ def enrich(
     max_retries: Annotated[int, typer.Option(hidden=True)] = MAX_RETRIES,
 ) -> None:
     """Enrich a file. Every column and row is kept; the results stand in columns beside them."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.enrich.run import Enrichment  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.enrich.run import Enrichment
+    from cleanlist_async.cli.terminal.asking import Consent
+    from cleanlist_async.cli.terminal.connection import Connection
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     command = Enrichment(
@@ -100,9 +85,9 @@ def collect(
     window_s: WindowS = None,
 ) -> None:
     """Fetch what is still pending in a file that enrich wrote. Spends nothing."""
-    from cleanlist_async.cli.enrich import run as flows  # noqa: PLC0415
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    from cleanlist_async.cli.enrich import run as flows
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.terminal.connection import Connection
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     connection, kind = Connection(base_url, window_s), cast("EnrichmentType", enrichment_type)
@@ -123,8 +108,8 @@ def plan(
     as_json: AsJSON = False,
 ) -> None:
     """Show what enriching a file would take. Needs no key, sends nothing."""
-    from cleanlist_async.cli.enrich import plan_and_validate as checks  # noqa: PLC0415
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+    from cleanlist_async.cli.enrich import plan_and_validate as checks
+    from cleanlist_async.cli.enrich.inputs import TableOptions
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     kind = cast("EnrichmentType", enrichment_type)
@@ -141,8 +126,8 @@ def validate(
     as_json: AsJSON = False,
 ) -> None:
     """List invalid rows and duplicates of a file. Needs no key, sends nothing; exits 1 if any is invalid."""
-    from cleanlist_async.cli.enrich import plan_and_validate as checks  # noqa: PLC0415
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+    from cleanlist_async.cli.enrich import plan_and_validate as checks
+    from cleanlist_async.cli.enrich.inputs import TableOptions
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     end(checks.validate(open_console(), source, table, as_json=as_json))

@@ -11,16 +11,15 @@ from rich.console import Console
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli.enrich.collect import Collection
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
-from cleanlist_async.cli.enrich.inputs import TableOptions, check_output, survey
+from cleanlist_async.cli.enrich.inputs import TableContacts, TableOptions, check_output, survey
 from cleanlist_async.cli.enrich.result_file import Job, Outcome, run
 from cleanlist_async.cli.terminal import render
 from cleanlist_async.cli.terminal.asking import Consent, fetch_balance, get_consent
 from cleanlist_async.cli.terminal.connection import Connection
-from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain
+from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json
 from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.progress import showing, warnings_shown
 from cleanlist_async.cli.terminal.stopping import StopSignals
-from cleanlist_async.cli.terminal.tally import error_as_json
 from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
@@ -54,7 +53,7 @@ class Enrichment:
         with warnings_shown(console):
             connect, needed = self.connection.open, not self.dry_run
             balance = fetch_balance(connect, console, must_connect=needed) if has_key else None
-            render.show_plan(console, plan, contacts.numbers, balance)
+            show_file_plan(console, plan, contacts, balance)
             if self.dry_run:
                 render.say(console, "Dry run: nothing was sent for enrichment, nothing was spent.")
                 return self._print({"plan": plan_as_json(plan), "balance": balance}, ExitCode.DONE)
@@ -198,6 +197,13 @@ def tell_pending(console: Console, pending: dict[str, int], command: str) -> Non
         " submitted, perhaps paid, not finished. Fetch them for free:",
     )
     render.show_command(console, command)
+
+
+def show_file_plan(console: Console, plan: Plan, contacts: TableContacts, balance: float | None) -> None:
+    """Show what enriching a file would take, with the first invalid rows."""
+    requests = plan.requests, f"{render.plural(plan.chunks, 'submit')} and as many status requests"
+    invalid = ((contacts.numbers[index], reason) for index, reason in plan.invalid_contacts)
+    render.show_plan(console, plan, requests, invalid, balance=balance)
 
 
 def plan_as_json(plan: Plan) -> dict[str, JSON]:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, cast
 
 import typer
 
-from cleanlist_async.cli.terminal.console import end, open_console
+from cleanlist_async.cli.terminal.exits import end
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
     BaseURL,
@@ -22,6 +22,7 @@ from cleanlist_async.cli.terminal.options import (
     WindowS,
     Yes,
 )
+from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import EnrichmentType
 
 app = typer.Typer(
@@ -87,11 +88,11 @@ def start(
     adopt: Adopt = False,
 ) -> None:
     """Begin a job: show its plan, ask, run it."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.job import running  # noqa: PLC0415
-    from cleanlist_async.cli.job.order import JobOrder  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.job import running
+    from cleanlist_async.cli.job.order import JobOrder
+    from cleanlist_async.cli.terminal.asking import Consent
+    from cleanlist_async.cli.terminal.connection import Connection
 
     order = JobOrder(
         journal=journal,
@@ -139,11 +140,11 @@ def resume(
     adopt: Adopt = False,
 ) -> None:
     """Go on with a job, as it was begun: after a crash, Ctrl-C, an outage, a top-up."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.job import running  # noqa: PLC0415
-    from cleanlist_async.cli.job.order import JobOrder  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.job import running
+    from cleanlist_async.cli.job.order import JobOrder
+    from cleanlist_async.cli.terminal.asking import Consent
+    from cleanlist_async.cli.terminal.connection import Connection
 
     order = JobOrder(
         journal=journal,
@@ -167,7 +168,7 @@ def resume(
 @app.command()
 def status(journal: JournalFile, *, as_json: AsJSON = False) -> None:
     """Show where a job stands, also while it runs elsewhere."""
-    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+    from cleanlist_async.cli.job.looking import Look
 
     end(Look(open_console(), journal, as_json).status())
 
@@ -175,7 +176,7 @@ def status(journal: JournalFile, *, as_json: AsJSON = False) -> None:
 @app.command()
 def unknown(journal: JournalFile, *, as_json: AsJSON = False) -> None:
     """List what was sent, and perhaps accepted; exits 3 if there is any."""
-    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+    from cleanlist_async.cli.job.looking import Look
 
     end(Look(open_console(), journal, as_json).unknown())
 
@@ -197,7 +198,7 @@ def resolve(
     as_json: AsJSON = False,
 ) -> None:
     """Decide about an unknown chunk, for the record. Sends nothing itself."""
-    from cleanlist_async.cli.job import deciding  # noqa: PLC0415
+    from cleanlist_async.cli.job import deciding
 
     answers = deciding.Answers(accepted, absent, i_checked, resubmit, abandon)
     end(deciding.resolve(open_console(), journal, chunk, answers, as_json=as_json))
@@ -219,8 +220,8 @@ def report(
     as_json: AsJSON = False,
 ) -> None:
     """Show what a job cost, and by which rule."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.job.looking import Look
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     end(Look(open_console(), journal, as_json, source, table, output, overwrite).report())
@@ -240,8 +241,8 @@ def export(
     as_json: AsJSON = False,
 ) -> None:
     """Write every row of the input with what the job has found so far. Free."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.job.looking import Look
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     end(Look(open_console(), journal, as_json, source, table, output, overwrite).export())
@@ -258,6 +259,6 @@ def purge(
     as_json: AsJSON = False,
 ) -> None:
     """Remove all contact data from a journal. What was not exported is gone."""
-    from cleanlist_async.cli.job import deciding  # noqa: PLC0415
+    from cleanlist_async.cli.job import deciding
 
     end(deciding.purge(open_console(), journal, cache, yes=yes, as_json=as_json))

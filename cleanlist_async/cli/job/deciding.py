@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.output import number, print_json
-from cleanlist_async.cli.terminal.render import plural, say, show_command
+from cleanlist_async.cli.terminal.output import print_json
+from cleanlist_async.cli.terminal.render import number, plural, say, show_command
 from cleanlist_async.job.cache import forget_all
 from cleanlist_async.job.journal.records import Decision
 from cleanlist_async.job.reader import deciding

@@ -36,10 +36,10 @@ async def listening(
         yield
         return
     try:
-        from starlette.applications import Starlette  # noqa: PLC0415 - its packages are an extra
-        from starlette.responses import Response  # noqa: PLC0415
-        from starlette.routing import Route  # noqa: PLC0415
-        from uvicorn import Config, Server  # noqa: PLC0415
+        from starlette.applications import Starlette  # its packages are an extra
+        from starlette.responses import Response
+        from starlette.routing import Route
+        from uvicorn import Config, Server
     except ImportError as missing:
         raise CommandError(
             "--listen needs more packages: pip install 'cleanlist-async[cli,sandbox]'", ExitCode.USAGE

@@ -14,14 +14,13 @@ from cleanlist_async.cli.enrich.inputs import TableOptions, check_output
 from cleanlist_async.cli.job.exporting import export as write_export
 from cleanlist_async.cli.job.show import (
     cost_rows,
-    print_figures,
     status_as_json,
     status_figures,
     unknown_as_json,
 )
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.output import number, print_json, print_table
-from cleanlist_async.cli.terminal.render import plural, say, show_command, show_figures
+from cleanlist_async.cli.terminal.output import print_grid, print_json, print_table
+from cleanlist_async.cli.terminal.render import figures_grid, number, plural, say, show_command, show_figures
 from cleanlist_async.cli.terminal.render import status_figures as result_figures
 from cleanlist_async.job.reader import JournalReader, reading
 from cleanlist_async.job.source import Source
@@ -58,7 +57,7 @@ class Look:
         if self.as_json:
             print_json(status_as_json(status, is_running=is_running))
         else:
-            print_figures(status_figures(status, is_running=is_running))
+            print_grid(figures_grid(status_figures(status, is_running=is_running)))
         return ExitCode.DONE
 
     def unknown(self) -> ExitCode:

@@ -19,12 +19,11 @@ from cleanlist_async.cli.job.order import JobOrder
 from cleanlist_async.cli.job.show import Overview, pilot_as_json, show_pilot, status_as_json, status_figures
 from cleanlist_async.cli.job.terminal import Terminal
 from cleanlist_async.cli.terminal.asking import agree_to_spend, fetch_balance, get_consent
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain
-from cleanlist_async.cli.terminal.output import number, print_json
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain, error_as_json
+from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.progress import warnings_shown
-from cleanlist_async.cli.terminal.render import plural, say, show_columns, show_command, show_figures
+from cleanlist_async.cli.terminal.render import number, plural, say, show_columns, show_command, show_figures
 from cleanlist_async.cli.terminal.stopping import StopSignals
-from cleanlist_async.cli.terminal.tally import error_as_json
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import (
     BudgetExceededError,

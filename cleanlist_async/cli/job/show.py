@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
-from cleanlist_async.cli.terminal.output import number, print_grid
-from cleanlist_async.cli.terminal.render import Figures, credits_range, duration, plural, say, show_figures
+from cleanlist_async.cli.terminal.render import FEW, Figures, number, plural, say, show_figures, show_plan
 from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.job.journal.records import SubmitMode
 from cleanlist_async.job.journal.states import ChunkState
@@ -23,7 +20,6 @@ from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.tables import ContactTable
 from cleanlist_async.types import JSON
 
-_FEW: Final = 5
 _RESULTS: Final = {
     "found": "",
     "not_found": "",
@@ -64,33 +60,21 @@ class Overview:
 
     def show(self, console: Console, table: ContactTable, balance: float | None) -> None:
         """Show it, before anything is spent."""
-        plan = self.plan
-        figures = [("contacts", f"{plan.contacts:,}", "")]
-        if plan.duplicates:
-            figures.append(("duplicates", f"{plan.duplicates:,}", "bought once"))
-        if plan.invalid:
-            figures.append(("invalid", f"{plan.invalid:,}", "kept back"))
-        figures += [
-            ("requests", f"{self.requests:,}", f"{plural(plan.chunks, 'chunk')} of at most 250 contacts"),
-            ("time", duration(plan.minutes * 60), "by the rate limit, plus that of the last workflow"),
-            ("credits", credits_range(plan), f'enrichment type "{plan.enrichment_type}"'),
-        ]
-        if balance is not None:
-            lacks = plan.credits_max is not None and balance < plan.credits_max
-            figures.append(("balance", number(balance), "does not cover the worst case" if lacks else ""))
-        if self.lists_to_create:
-            figures.append(("lists", f"{self.lists_to_create:,}", "to be created in your workspace"))
-        show_figures(console, figures)
-        self._show_invalid(console, table)
+        lists = ("lists", f"{self.lists_to_create:,}", "to be created in your workspace")
+        show_plan(
+            console,
+            self.plan,
+            (self.requests, f"{plural(self.plan.chunks, 'chunk')} of at most 250 contacts"),
+            self._invalid_rows(table),
+            balance=balance,
+            more=[lists] if self.lists_to_create else (),
+        )
         say(console, f'Submit mode "{self.submit_mode}": {self.promise}.')
 
-    def _show_invalid(self, console: Console, table: ContactTable) -> None:
-        few = dict(islice(self.plan.invalid_contacts, _FEW))
-        rows = (row for row in table.rows() if row.index in few) if few else iter(())
-        for row in islice(rows, len(few)):
-            say(console, f"  row {row.number}: {few[row.index]}")
-        if self.plan.invalid > _FEW:
-            say(console, f"  and {self.plan.invalid - _FEW:,} more: cleanlist-async validate lists them")
+    def _invalid_rows(self, table: ContactTable) -> Iterator[tuple[int, str]]:
+        reasons = dict(self.plan.invalid_contacts[:FEW])
+        rows = (row for row in table.rows() if row.index in reasons) if reasons else iter(())
+        return ((row.number, reasons[row.index]) for row in rows)
 
     def as_json(self) -> dict[str, JSON]:
         """Return it for ``--json``."""
@@ -132,17 +116,6 @@ def status_figures(status: JobStatus, *, is_running: bool) -> Figures:
     figures += list(_results(status))
     figures += list(_chunks(status))
     return [*figures, *credit_figures(status)]
-
-
-def print_figures(figures: Figures) -> None:
-    """Print numbers as the data that a command is asked for."""
-    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    grid.add_column()
-    grid.add_column(justify="right")
-    grid.add_column(style="dim", overflow="fold")
-    for figure in figures:
-        grid.add_row(*figure)
-    print_grid(grid)
 
 
 def credit_figures(status: JobStatus) -> Figures:

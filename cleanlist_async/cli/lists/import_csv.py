@@ -14,10 +14,9 @@ from cleanlist_async.api.csv_import import ImportReport
 from cleanlist_async.cli.enrich.inputs import TableOptions
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain, error_as_json
 from cleanlist_async.cli.terminal.output import print_fields, print_json
 from cleanlist_async.cli.terminal.render import clean, plural, say, show_command
-from cleanlist_async.cli.terminal.tally import error_as_json
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import CsvField, PersonType

@@ -13,8 +13,8 @@ from cleanlist_async.api.models.lead_lists import Lead, LeadList
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.output import as_json as dumped
-from cleanlist_async.cli.terminal.output import moment, number, print_fields, print_json, print_table
-from cleanlist_async.cli.terminal.render import clean, plural, say
+from cleanlist_async.cli.terminal.output import moment, print_fields, print_json, print_line, print_table
+from cleanlist_async.cli.terminal.render import clean, number, plural, say
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import MAX_LEADS_PER_PAGE
 
@@ -59,7 +59,7 @@ def show(console: Console, connection: Connection, list_id: str, limit: int, *, 
         return
     print_fields(_fields(one))
     if leads:
-        print()  # noqa: T201 - between two tables
+        print_line()
         print_table(
             ("id", "name", "e-mail", "phone", "title", "company"), [_lead_cells(lead) for lead in leads]
         )
@@ -77,7 +77,7 @@ def create(
     if as_json:
         print_json(dumped(made))
         return
-    print(clean(made.list_id))  # noqa: T201 - this is the data
+    print_line(clean(made.list_id))
     what = "There was a list of yours of that name" if made.reused else "Created"
     say(console, f"{what}: {clean(made.name)}.")
 

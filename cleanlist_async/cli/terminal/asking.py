@@ -5,21 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import anyio
 import typer
-from rich.console import Console
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for
 from cleanlist_async.cli.terminal.render import credits_range, say
-from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.errors import (
     AuthenticationError,
     BudgetExceededError,
     CleanlistError,
     PermissionDeniedError,
 )
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cleanlist_async.client import AsyncCleanlist
+    from cleanlist_async.enrich.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ def fetch_balance(
 
     Raises what shows that a run would fail too: a bad key, and no connection if that is needed.
     """
+    import anyio
 
     async def ask() -> float | None:
         async with connect() as client:

@@ -8,18 +8,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
-from rich.console import Console
-
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.limits_file import limiter_of
 from cleanlist_async.cli.terminal.progress import warnings_shown
-from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.cli.terminal.render import say
+from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL, MAX_RETRIES
-from cleanlist_async.http.transport import is_loopback
-from cleanlist_async.ratelimit import RateLimiter, RateLimits
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cleanlist_async.client import AsyncCleanlist
+    from cleanlist_async.ratelimit import RateLimiter, RateLimits
     from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 T = TypeVar("T")
@@ -38,10 +37,14 @@ class Connection:
     @property
     def limits(self) -> RateLimits:
         """The limits to keep to."""
+        from cleanlist_async.ratelimit import RateLimits
+
         return RateLimits() if self.window_s is None else RateLimits(window_s=self.window_s)
 
     def open(self, webhooks: WebhookReceiver | None = None) -> AsyncCleanlist:
         """Return a client. Raises ConfigurationError, for instance where there is no key."""
+        from cleanlist_async.client import AsyncCleanlist
+
         limiter = self.limiter()
         return AsyncCleanlist(
             base_url=self.base_url,
@@ -53,6 +56,9 @@ class Connection:
 
     def limiter(self) -> RateLimiter | None:
         """Return the limiter that runs on this machine share; None where each keeps the limits alone."""
+        from cleanlist_async.cli.terminal.limits_file import limiter_of
+        from cleanlist_async.http.transport import is_loopback
+
         base_url = self.base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
         return limiter_of(self.limits, on_loopback=is_loopback(base_url))
 
@@ -64,6 +70,7 @@ class Connection:
 
     def ask(self, console: Console, question: Callable[[AsyncCleanlist], Awaitable[T]]) -> T:
         """Open a client, ask, and close it. Raises CommandError at Ctrl-C."""
+        import anyio
 
         async def ask() -> T:
             async with self.open() as client:
@@ -74,3 +81,14 @@ class Connection:
                 return anyio.run(ask)
             except KeyboardInterrupt:
                 raise CommandError(_STOPPED, ExitCode.INTERRUPTED) from None
+
+    def run(self, console: Console, work: Callable[[AsyncCleanlist, StopSignals], Awaitable[T]]) -> T:
+        """Open a client, do *work*, which is to end at a signal, and close the client."""
+        import anyio
+
+        async def run() -> T:
+            async with self.open() as client:
+                return await work(client, signals)
+
+        with warnings_shown(console), StopSignals(lambda: say(console, "Stopping.")) as signals:
+            return anyio.run(run)

@@ -6,15 +6,16 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Final, Protocol
-
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as RichProgress
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cleanlist_async.cli.terminal.render import say
-from cleanlist_async.enrich.report import Progress
-from cleanlist_async.events.statistics import Statistics
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+
+    from cleanlist_async.enrich.report import Progress
+    from cleanlist_async.events.statistics import Statistics
 
 _SECONDS_BETWEEN_LINES: Final = 10.0
 _MINUTE_S: Final = 60.0
@@ -81,6 +82,9 @@ def showing(console: Console, total: int, window_s: float) -> Generator[Display]
     if not console.is_terminal:
         yield Lines(console, window_s)
         return
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+
     bars = RichProgress(
         BarColumn(bar_width=None),
         TextColumn("{task.completed:,}/{task.total:,}"),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, Self
-
-import anyio
+from typing import TYPE_CHECKING, Final, Self
 
 from cleanlist_async.cli.terminal.exits import ExitCode
+
+if TYPE_CHECKING:
+    import anyio
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -40,6 +40,8 @@ class StopSignals:
     @contextmanager
     def stopping(self, scope: anyio.CancelScope) -> Generator[None]:
         """Cancel *scope* at a signal, also at one that came before."""
+        import asyncio
+
         loop = asyncio.get_running_loop()
         self._wake = lambda: loop.call_soon_threadsafe(scope.cancel)
         if self.received:

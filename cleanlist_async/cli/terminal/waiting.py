@@ -6,17 +6,16 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
-import anyio
-from rich.console import Console
-
-from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain
+from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json
 from cleanlist_async.cli.terminal.render import say
 from cleanlist_async.cli.terminal.stopping import StopSignals
-from cleanlist_async.cli.terminal.tally import error_as_json
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.types import JSON
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 S = TypeVar("S")
 
@@ -27,7 +26,7 @@ _SECONDS_BETWEEN_LINES: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Waited(Generic[S]):
-    """The last answer, or what ended the wait before it: an error, or somebody who stopped it."""
+    """The last answer, or what ended the wait before it: an error, or a signal."""
 
     answer: S | None = None
     stopped_by: CleanlistError | None = None
@@ -38,8 +37,8 @@ class Waited(Generic[S]):
         """What the command ends with."""
         return self.stop if self.stopped_by is None else code_for(self.stopped_by)
 
-    def tell(self, console: Console, how_to_go_on: str) -> None:
-        """Say what ended the wait, and how to come back."""
+    def report(self, console: Console, how_to_go_on: str) -> None:
+        """Report what ended the wait, and how to come back."""
         if self.stopped_by is not None:
             complain(self.stopped_by)
         if self.stop or self.stopped_by is not None:
@@ -59,6 +58,8 @@ async def wait_for(
     describe: Callable[[S], str],
 ) -> Waited[S]:
     """Return what *ask* brings; it is given a callback for its answers. A signal ends the wait alone."""
+    import anyio
+
     scope = anyio.CancelScope()
     with _showing(console) as show:
         try:
