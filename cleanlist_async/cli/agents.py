@@ -23,7 +23,7 @@ from cleanlist_async.cli.terminal.options import (
 )
 from cleanlist_async.cli.terminal.output import as_json as dumped
 from cleanlist_async.cli.terminal.output import moment, print_fields, print_json, print_line, print_table
-from cleanlist_async.cli.terminal.render import clean, number, open_console, say
+from cleanlist_async.cli.terminal.render import clean, number, open_console, plural, say
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.waiting import Waited, wait_for
 from cleanlist_async.facts import AGENT_ROWS, WAIT_TIMEOUT_S
@@ -50,11 +50,11 @@ def run(
     *,
     column: Annotated[str, typer.Option("--column", metavar="NAME", help="The column it fills.")],
     agent_type: Annotated[str, typer.Option("--type", metavar="TYPE", help=_TYPES)] = "custom_ai",
-    prompt: Annotated[str | None, typer.Option(help="What custom_ai is to do.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="What custom_ai should do.")] = None,
     max_rows: Annotated[int, typer.Option(help="Leads to run over.")] = AGENT_ROWS,
     all_rows: Annotated[bool, typer.Option("--all", help="Run over all leads of the list.")] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is in the column, do not add to it.")
+        bool, typer.Option("--overwrite", help="Replace the column's values instead of adding to them.")
     ] = False,
     max_credits: MaxCredits = None,
     yes: Yes = False,
@@ -64,7 +64,7 @@ def run(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Run an agent over a list, once its price is agreed to, and show what it wrote."""
+    """Run an agent over a list after you agree to its price, and show what it wrote."""
     wanted = Run(
         list_id,
         column,
@@ -114,7 +114,8 @@ class Run:
         self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
     ) -> ExitCode:
         """Ask for the price, ask for a yes, run, wait, show."""
-        self._check()
+        self._check()  # before a quote is asked for, which is a request
+        # --max-credits is agreement enough: the client compares its own quote with it before it buys.
         limit = self.consent.max_credits
         budget = self._agreed_price(console, connection) if limit is None else limit
         begun, waited = connection.run(
@@ -122,7 +123,7 @@ class Run:
         )
         _show(waited, as_json=as_json, started=begun)
         waited.report(
-            console, f"The run goes on: cleanlist-async agents show {clean(begun.smart_agent_task_id)}"
+            console, f"The run continues: cleanlist-async agents show {clean(begun.smart_agent_task_id)}"
         )
         return waited.exit_code
 
@@ -148,13 +149,11 @@ class Run:
                 "run_smart_agent", list_id=self.list_id, agent_type=self.agent_type, row_count=self.max_rows
             ),
         )
-        price, left = quote.estimated_cost, quote.available_credits
+        price, left = quote.estimated_cost, number(quote.available_credits) or "unknown"
         if price is None:
-            raise CommandError("the server named no price; nothing was bought.", ExitCode.API)
-        say(
-            console,
-            f"{quote.row_count:,} leads: {number(price)} credits of the {number(left) or '?'} there are.",
-        )
+            raise CommandError("the server quoted no price; nothing was bought.", ExitCode.API)
+        leads, cost = plural(quote.row_count, "lead"), plural(price, "credit")
+        say(console, f"{leads}: {cost}; the balance is {left}.")
         agree_to_spend("This run", price, self.consent)
         return price
 
@@ -194,7 +193,7 @@ def _show_run(
 
     waited = connection.run(console, ask)
     _show(waited, as_json=as_json)
-    waited.report(console, "The run goes on; show it again at any time.")
+    waited.report(console, "The run continues; show it again at any time.")
     return waited.exit_code
 
 
@@ -230,7 +229,7 @@ async def _wait(
     return await wait_for(
         console,
         signals,
-        lambda tell: client.smart_agents.wait(id_, timeout_s=wait_s, progress=tell),
+        lambda show: client.smart_agents.wait(id_, timeout_s=wait_s, progress=show),
         lambda run: f"{clean(run.status)}, {run.succeeded + run.failed:,} of {run.total:,} leads",
     )
 

@@ -43,13 +43,13 @@ class Panels(TyperGroup):
 
 app = typer.Typer(
     cls=Panels,
-    add_completion=False,
+    add_completion=False,  # installing it edits the files of the user's shell
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they show the values of variables: contacts, keys
+    rich_markup_mode=None,  # rich takes longer to import than all the rest of --help
     epilog=_EPILOG,
     help="Enrich contact files through Cleanlist at the full rate the API allows, and never pay twice.\n\n"
-    "The key is read from CLEANLIST_API_KEY. To see it all work without a key: cleanlist-async demo.",
+    "The API key is read from CLEANLIST_API_KEY. To try everything without a key: cleanlist-async demo.",
 )
 
 
@@ -73,13 +73,13 @@ def _main(
         typer.Option(
             metavar="PATH",
             envvar="CLEANLIST_LIMITS_FILE",
-            help="File through which all runs on this machine share the rate limits; none for no file. "
-            "By default it is in your cache directory.",
+            help="File through which all runs on this machine share the rate limits, or none for no file. "
+            "The default is in your cache directory.",
         ),
     ] = None,
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, hidden=True, help="Show tracebacks.")] = False,
 ) -> None:
-    if limits_file is not None:
+    if limits_file is not None:  # commands read the variable where they open a client
         os.environ["CLEANLIST_LIMITS_FILE"] = limits_file
     if debug:
         import logging
@@ -94,7 +94,7 @@ def _panel(panel: str, **commands: Callable[..., None]) -> None:
 
 _FILES: Final = "Contact files"
 _ACCOUNT: Final = "Account"
-_LISTS: Final = "Lists, and agents over them"
+_LISTS: Final = "Lists and smart agents"
 
 _panel(
     _FILES,

@@ -1,4 +1,4 @@
-"""The limits file of the command line: where it is, what is in it, and how to begin anew."""
+"""The commands on the limits file: limits show, limits reset."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="The rate limits that the processes of this machine share through a file.",
+    help="Show or reset the rate limits that processes on this machine share through a file.",
 )
 
 
@@ -58,6 +58,7 @@ def show(*, as_json: AsJSON = False) -> None:
     from cleanlist_async.ratelimit.shared.clock import boot_clock
 
     console, path, now = open_console(), _path(), boot_clock()
+    # Opening a file that does not exist would create it.
     found = _limits_file(path).pools() if path.exists() else []
     pools = [(named, named.pool(now)) for named in found]
     buckets = [bucket for named, pool in pools for bucket in _buckets(named, pool)]
@@ -109,9 +110,7 @@ def reset(*, as_json: AsJSON = False) -> None:
     if as_json:
         print_json({"file": str(path), "reset": True})
     else:
-        say(
-            open_console(), f"{path} knows of no request any more; within a minute the server may answer 429."
-        )
+        say(open_console(), f"{path} was reset; the server may answer 429 for up to a minute.")
 
 
 def _path() -> Path:

@@ -8,7 +8,7 @@ import typer
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
 from cleanlist_async.cli.terminal.output import print_line
-from cleanlist_async.cli.terminal.render import open_console, say
+from cleanlist_async.cli.terminal.render import open_console, plural, say
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import API_KEY_VARIABLE, BASE_URL_VARIABLE, WINDOW_S
@@ -24,10 +24,10 @@ def sandbox(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8787,
     window_s: Annotated[float, typer.Option(help="Seconds of the rate limit's window.")] = 60.0,
     workflow_s: Annotated[float, typer.Option(help="Seconds that a workflow takes.")] = 5.0,
-    org_limit: Annotated[int, typer.Option(help="Requests in a window, all keys together.")] = 60,
-    key_limit: Annotated[int, typer.Option(help="Requests in a window of one key.")] = 30,
-    credits_: Annotated[float, typer.Option("--credits", help="Credits there are.")] = 1_000_000.0,
-    hit_rate: Annotated[float, typer.Option(help="Share of e-mails, and of phones, that are found.")] = 0.7,
+    org_limit: Annotated[int, typer.Option(help="Requests per window, all keys together.")] = 60,
+    key_limit: Annotated[int, typer.Option(help="Requests per window and key.")] = 30,
+    credits_: Annotated[float, typer.Option("--credits", help="Credits to start with.")] = 1_000_000.0,
+    hit_rate: Annotated[float, typer.Option(help="Share of e-mails and phones that are found.")] = 0.7,
 ) -> None:
     """Run a server that behaves like the API, until Ctrl-C. Nothing in it is real."""
     try:
@@ -66,12 +66,12 @@ def _serve(console: Console, sandbox: Sandbox) -> ExitCode:
         say(console, f"Sandbox at {started.base_url}, key {started.api_key}. No real data, no real credits.")
         say(
             console,
-            f"Limits: {started.key_limit} requests per key and {started.org_limit} in all,"
-            f" in {started.window_s:g} s.",
+            f"Limits: {started.key_limit} requests per key and {started.org_limit} in total,"
+            f" per {started.window_s:g} s.",
         )
         if started.window_s != WINDOW_S:
-            say(console, f"Its window is not a minute: add --window-s {started.window_s:g} to enrich.")
-        say(console, "Ctrl-C ends it.")
+            say(console, f"Its window is not a minute: pass --window-s {started.window_s:g} to enrich.")
+        say(console, "Press Ctrl-C to stop it.")
 
     async def run() -> None:
         scope = anyio.CancelScope()
@@ -89,7 +89,7 @@ def _serve(console: Console, sandbox: Sandbox) -> ExitCode:
     ledger = sandbox.ledger
     say(
         console,
-        f"{len(ledger.requests):,} requests, {len(ledger.contacts):,} contacts,"
-        f" {ledger.credits_charged:,.10g} credits, {ledger.count(429):,} answers 429.",
+        f"{plural(len(ledger.requests), 'request')}, {plural(len(ledger.contacts), 'contact')},"
+        f" {plural(ledger.credits_charged, 'credit')}, {plural(ledger.count(429), '429 answer')}.",
     )
     return ExitCode.DONE

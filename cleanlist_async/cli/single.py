@@ -84,7 +84,8 @@ class PersonPurchase:
                 "a person goes into a list: pass --list ID or --create-list NAME.", ExitCode.USAGE
             )
         if kind not in facts.PERSON_TYPES:
-            raise CommandError(f"--type is one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
+            raise CommandError(f"--type must be one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
+        # Too little of a person is reported here, before a yes is asked for and a list is created.
         EnrichPerson.checked(lead_list_id="checked before anything is sent", **person)
         return cls(person, list_id, create_list, kind, consent)
 
@@ -115,7 +116,7 @@ class PersonPurchase:
             print_fields([("enrichment", begun.workflow_id), ("list", begun.lead_list_id)])
         waited.report(
             console,
-            "It goes on by itself; what it finds will be in the list:"
+            "The server continues; the result will appear in the list:"
             f" cleanlist-async list show {clean(begun.lead_list_id)}",
         )
         return waited.exit_code
@@ -127,13 +128,14 @@ class PersonPurchase:
         begun = await client.enrichment.enrich_person(
             list_id, **self.person, enrichment_type=self.enrichment_type
         )
+        # The answer does not always name the list, which the user needs to find the person again.
         begun = begun.model_copy(update={"lead_list_id": begun.lead_list_id or list_id})
         if wait_s is None:
             return begun, Waited()
         return begun, await wait_for(
             console,
             signals,
-            lambda tell: client.enrichment.wait(begun.workflow_id, timeout_s=wait_s, progress=tell),
+            lambda show: client.enrichment.wait(begun.workflow_id, timeout_s=wait_s, progress=show),
             lambda status: f"{clean(status.status)}, {status.progress or 0} %",
         )
 
@@ -144,16 +146,17 @@ class PersonPurchase:
 def enrich_person(
     *,
     list_id: Annotated[
-        str | None, typer.Option("--list", metavar="ID", help="The list that gets the person.")
+        str | None, typer.Option("--list", metavar="ID", help="List to add the person to.")
     ] = None,
     create_list: Annotated[
-        str | None, typer.Option("--create-list", metavar="NAME", help="Your list of this name gets it.")
+        str | None,
+        typer.Option("--create-list", metavar="NAME", help="Add the person to your list of this name."),
     ] = None,
-    email: Annotated[str | None, typer.Option(help="Enough by itself.")] = None,
-    linkedin_url: Annotated[str | None, typer.Option(help="Enough by itself, and matches best.")] = None,
-    first_name: Annotated[str | None, typer.Option(help="With --last-name and a company.")] = None,
+    email: Annotated[str | None, typer.Option(help="Sufficient on its own.")] = None,
+    linkedin_url: Annotated[str | None, typer.Option(help="Sufficient on its own, and matches best.")] = None,
+    first_name: Annotated[str | None, typer.Option(help="Needs --last-name and a company.")] = None,
     last_name: Known = None,
-    company_name: Annotated[str | None, typer.Option(help="Or --domain.")] = None,
+    company_name: Annotated[str | None, typer.Option(help="Or pass --domain.")] = None,
     domain: Known = None,
     phone: Annotated[str | None, typer.Option(help="Only a hint.")] = None,
     person_id: Annotated[str | None, typer.Option(help="Id of a person that a search found.")] = None,
@@ -166,7 +169,7 @@ def enrich_person(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Enrich one person into a list: partial costs 1 credit, phone_only 10, full 11, nothing found 0."""
+    """Enrich one person into a list: partial costs 1 credit, phone_only 10, full 11; a miss is free."""
     person = Person(
         email=email,
         linkedin_url=linkedin_url,
@@ -186,7 +189,7 @@ def enrich_company(
     *,
     domain: Annotated[str | None, typer.Option(help="Matches best.")] = None,
     company_name: Annotated[str | None, typer.Option()] = None,
-    company_ticker: Annotated[str | None, typer.Option(help="Symbol at a stock exchange.")] = None,
+    company_ticker: Annotated[str | None, typer.Option(help="Stock ticker symbol.")] = None,
     company_id: Annotated[str | None, typer.Option()] = None,
     max_credits: MaxCredits = None,
     yes: Yes = False,
@@ -194,7 +197,7 @@ def enrich_company(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Look up one company by any of these. Costs 1 credit."""
+    """Look up one company by domain, name, ticker or id. Costs 1 credit."""
     from cleanlist_async.api.request_models import EnrichCompany
 
     company = Company(

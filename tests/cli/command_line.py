@@ -99,7 +99,8 @@ class CommandLine:
         with pytest.MonkeyPatch.context() as patch, Path(os.devnull).open() as nothing:
             patch.chdir(self.folder)
             patch.setattr(sys, "stdin", nothing)
-            patch.setattr(registry, "_shared", {})  # as another process: its limiters are its own
+            for of_process in ("_shared", "_users"):  # another process would have limiters of its own
+                patch.setattr(registry, of_process, type(getattr(registry, of_process))())
             for name in os.environ.keys() - self.env.keys():
                 patch.delenv(name)
             for name, value in self.env.items():
@@ -107,6 +108,10 @@ class CommandLine:
             with redirect_stdout(out), redirect_stderr(err):
                 code = self._main([*map(str, args)])
         return Finished(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
+    def apart(self, *args: str) -> Finished:
+        """Run as a process of its own, where that is the point."""
+        return self.finish(self.start(*args))
 
     def json(self, *args: str, code: int = 0) -> dict[str, object]:
         """Run with ``--json``, and return the one object on standard output."""
@@ -160,6 +165,24 @@ def running(**options):
         loop.call_soon_threadsafe(loop.stop)
         thread.join(60)
         loop.close()
+
+
+def check_results(cli, sandbox, given, name="out.csv", kind="partial"):
+    """Every row of the file against what the sandbox says, cells and order included."""
+    _, *rows = cli.read(name)
+    assert [row[: len(given[0])] for row in rows] == given
+    for row in cli.results(name):
+        contact = {
+            "first_name": row["First Name"],
+            "last_name": row["Last Name"],
+            "company_name": row["Company"],
+            "company_domain": "engine.example" if row["Website"] else "",
+            "linkedin_url": row["LinkedIn URL"],
+        }
+        truth = sandbox.expected(contact, kind)
+        assert row["cleanlist_status"] == ("found" if truth.successful else "not_found")
+        assert row["cleanlist_email"] == (truth.email or "")
+        assert row["cleanlist_phones"] == "; ".join(truth.phones)
 
 
 def new_list(cli, name="Prospects") -> str:

@@ -21,7 +21,7 @@ def demo(
     as_json: AsJSON = False,
     window_s: Annotated[float, typer.Option(hidden=True)] = 6.0,
 ) -> None:
-    """Enrich invented people through a server on this machine. Needs no key, spends nothing."""
+    """Enrich invented people through a local server. Needs no key and spends nothing."""
     from cleanlist_async.cli.demo.run import Demo
 
     kind = cast("EnrichmentType", enrichment_type)

@@ -17,12 +17,13 @@ from cleanlist_async.types import JSON
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+# The next request would meet the same: no server, no good key, or no token left.
 _POINTLESS_AFTER = (APIConnectionError, AuthenticationError, RateLimitError)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T_co]):
-    """An answer, or the error instead of one; neither where nobody asked."""
+    """An answer, or the error instead of one; neither if it was not asked for."""
 
     value: T_co | None = None
     error: CleanlistError | None = None

@@ -22,8 +22,8 @@ from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.redact import Secret
 from cleanlist_async.types import JSON
 
-_NOBODY = "no-key"
-"""Sent where there is no key, to see whether anybody answers."""
+_NO_KEY = "no-key"
+"""Sent without a key, to see whether a server answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,10 @@ def doctor(console: Console, connection: Connection, *, as_json: bool) -> ExitCo
     else:
         print_grid(as_table(found.findings))
         problems = sum(finding.status == "problem" for finding in found.findings)
-        say(console, f"{problems} of {len(found.findings)} checks failed." if problems else "All is well.")
+        say(
+            console,
+            f"{problems} of {len(found.findings)} checks failed." if problems else "All checks passed.",
+        )
     return found.code
 
 
@@ -65,12 +68,14 @@ def examine(connection: Connection) -> Examination:
     key, secrets = local.key(os.environ)
     findings = [local.python(), local.extras(), key]
     try:
-        client = WatchedCleanlist(secrets[0].reveal() if secrets else _NOBODY, connection)
+        # Even without a key, the connection is worth a check: the server answers 401.
+        client = WatchedCleanlist(secrets[0].reveal() if secrets else _NO_KEY, connection)
     except ConfigurationError as error:
         return Examination([*findings, Finding("connection", "problem", error.problem, error.fix)])
     evidence = anyio.run(gather, client)
     findings += [check(evidence) for check in remote.CHECKS]
     if not secrets:
+        # The first four need no key: python, extras, key, connection.
         findings = [*findings[:4], *map(_unasked, findings[4:])]
     elif len(secrets) > 1:
         findings.append(_other_keys(connection, secrets[1:], evidence))
@@ -78,7 +83,7 @@ def examine(connection: Connection) -> Examination:
 
 
 def _unasked(finding: Finding) -> Finding:
-    return Finding(finding.name, "unknown", "not to be known without a key.")
+    return Finding(finding.name, "unknown", "needs a key.")
 
 
 def _other_keys(connection: Connection, secrets: Sequence[Secret], evidence: Evidence) -> Finding:
@@ -95,9 +100,12 @@ def _other_keys(connection: Connection, secrets: Sequence[Secret], evidence: Evi
     try:
         organizations = anyio.run(ask)
     except CleanlistError as error:
-        return Finding("other keys", "problem", str(error), "Take the bad one out of CLEANLIST_API_KEY.")
+        return Finding("other keys", "problem", str(error), "Remove the bad one from CLEANLIST_API_KEY.")
     if any(other != ours for other in organizations if other and ours):
         return Finding(
-            "other keys", "problem", "they belong to several organizations.", "Use keys of one at a time."
+            "other keys",
+            "problem",
+            "they belong to several organizations.",
+            "Use the keys of one organization.",
         )
-    return Finding("other keys", "ok", f"{len(secrets)} more, all good.")
+    return Finding("other keys", "ok", f"{len(secrets)} more, all valid.")

@@ -21,7 +21,7 @@ _STYLES: Final[dict[Status, str]] = {"ok": "green", "problem": "bold red", "unkn
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: the check's name, how it ended, what was found, and how to mend it."""
+    """One line: the check's name, how it ended, what was found, and how to fix it."""
 
     name: str
     status: Status

@@ -36,7 +36,7 @@ class Observation:
 class WatchedCleanlist(AsyncCleanlist):
     """An ordinary client that keeps what it saw in `seen`, in order of time.
 
-    Nothing is tried twice: a doctor wants to see the first failure.
+    No request is retried, so that the first failure is seen.
     """
 
     def __init__(self, api_key: str, connection: Connection) -> None:

@@ -40,14 +40,14 @@ def enrich(
     delimiter: Delimiter = None,
     no_header: NoHeader = False,
     webhook_url: Annotated[
-        str | None, typer.Option(help="Address the server posts each workflow's end to.")
+        str | None, typer.Option(help="URL to which the server posts when a workflow ends.")
     ] = None,
     as_json: AsJSON = False,
     base_url: BaseURL = None,
     window_s: WindowS = None,
     max_retries: Annotated[int, typer.Option(hidden=True)] = MAX_RETRIES,
 ) -> None:
-    """Enrich a file. Every column and row is kept; the results stand in columns beside them."""
+    """Enrich a file. Every row and column is kept; the results are added in new columns."""
     from cleanlist_async.cli.enrich.inputs import TableOptions
     from cleanlist_async.cli.enrich.run import Enrichment
     from cleanlist_async.cli.terminal.asking import Consent
@@ -73,7 +73,8 @@ def collect(
     file: Annotated[str, typer.Argument(metavar="OUT", help="A file that enrich wrote.")],
     *,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="NEW", help="Write to this file, not in place.")
+        str | None,
+        typer.Option("-o", "--output", metavar="NEW", help="Write to this file instead of in place."),
     ] = None,
     mapping: Map = None,
     enrichment_type: Kind = "partial",
@@ -84,7 +85,7 @@ def collect(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Fetch what is still pending in a file that enrich wrote. Spends nothing."""
+    """Fetch the results that are still pending in a file that enrich wrote. Free."""
     from cleanlist_async.cli.enrich import run as flows
     from cleanlist_async.cli.enrich.inputs import TableOptions
     from cleanlist_async.cli.terminal.connection import Connection
@@ -107,7 +108,7 @@ def plan(
     no_header: NoHeader = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Show what enriching a file would take. Needs no key, sends nothing."""
+    """Show what enriching a file would take. Needs no key and sends nothing."""
     from cleanlist_async.cli.enrich import plan_and_validate as checks
     from cleanlist_async.cli.enrich.inputs import TableOptions
 
@@ -125,7 +126,10 @@ def validate(
     no_header: NoHeader = False,
     as_json: AsJSON = False,
 ) -> None:
-    """List invalid rows and duplicates of a file. Needs no key, sends nothing; exits 1 if any is invalid."""
+    """List the invalid rows and duplicates of a file. Needs no key and sends nothing.
+
+    Exits with 1 if a row is invalid.
+    """
     from cleanlist_async.cli.enrich import plan_and_validate as checks
     from cleanlist_async.cli.enrich.inputs import TableOptions
 

@@ -71,7 +71,7 @@ class ResultFile:
         """Write a result, in whatever order they come."""
         self.tally.count(result)
         self._unsaved.append(result)
-        if self.problem is not None:
+        if self.problem is not None:  # the rescue file will have it
             return
         try:
             self._writer.put(result.index, enrichment_cells(result, self._numbers))
@@ -102,7 +102,8 @@ class ResultFile:
         if started < self._flush_at:
             return
         self._writer.flush_partial()
-        self._unsaved.clear()
+        self._unsaved.clear()  # all are on the disk, so a rescue file need not repeat them
+        # A flush reads the input again, which takes longer the larger the file is.
         now = time.monotonic()
         self._flush_at = now + max(_FLUSH_EVERY_S, _FLUSH_SHARE * (now - started))
 
@@ -129,6 +130,7 @@ async def run(client: AsyncCleanlist, job: Job, display: Display, signals: StopS
     try:
         stopped_by = await _read(stream, file, scope, signals)
     finally:
+        # Results that arrived after the loop was left: they are paid for, so the file gets them too.
         for result in stream.leftover:
             file.take(result)
         file.close()

@@ -23,7 +23,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """Return host and port. Raises CommandError for anything else than HOST:PORT."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
-        raise CommandError("--listen is HOST:PORT, for instance 127.0.0.1:8788.", ExitCode.USAGE)
+        raise CommandError("--listen takes HOST:PORT, for example 127.0.0.1:8788.", ExitCode.USAGE)
     return host.strip("[]"), int(port)
 
 
@@ -60,7 +60,9 @@ async def listening(
         return Response(status_code=answer.status)
 
     app = Starlette(routes=[Route("/{path:path}", receive, methods=["POST"])])
+    # Its access log would show the tokens in the addresses.
     server = QuietServer(Config(app, log_config=None, access_log=False, lifespan="off"))
+    # Bound before anything is submitted: a port in use is reported while it costs nothing.
     with _bound(address) as bound:
         async with anyio.create_task_group() as group:
             group.start_soon(server.serve, [bound])

@@ -55,7 +55,7 @@ class Scene:
     def credits(self) -> str:
         """Say what was spent, and what else may be."""
         status = self.status
-        parts = [f"{status.credits_spent:,.10g} credits spent", f"{status.credits_held:,.10g} held"]
+        parts = [f"{plural(status.credits_spent, 'credit')} spent", f"{status.credits_held:,.10g} held"]
         if status.credits_at_risk:
             parts.append(f"{status.credits_at_risk:,.10g} of them in doubt")
         limit = f", of {status.max_credits:,.10g}" if status.max_credits is not None else ""
@@ -73,13 +73,13 @@ class Scene:
         unknown = chunks.get(ChunkState.UNKNOWN, 0)
         match self.waits_for:
             case "workflows":
-                return f"waits for one of {plural(self.open_workflows, 'open workflow')}"
+                return f"waiting for one of {plural(self.open_workflows, 'open workflow')}"
             case "credits":
-                return "waits for credits that are held and may come back"
+                return "waiting for held credits that may be released"
             case "connection":
-                return "the last attempt failed; tries again"
+                return "the last attempt failed; trying again"
             case "evidence" if not self.open_workflows:
-                return f"waits for evidence on {plural(unknown, 'unknown chunk')}"
+                return f"waiting for evidence on {plural(unknown, 'unknown chunk')}"
             case _:
                 return self._at_work(chunks.get(ChunkState.PLANNED, 0) if self.pilot is None else 0)
 
@@ -87,7 +87,7 @@ class Scene:
         if planned:
             pace = "paced by the rate limit" if self.statistics.waiting else "submitting"
             return f"{pace}; {plural(planned, 'chunk')} to go"
-        return f"waits for {plural(self.open_workflows, 'workflow')}" if self.open_workflows else ""
+        return f"waiting for {plural(self.open_workflows, 'workflow')}" if self.open_workflows else ""
 
 
 class View(Protocol):
@@ -107,7 +107,7 @@ class Pace:
         self._first: tuple[float, int] | None = None
 
     def rate(self, done: int) -> float | None:
-        """Return contacts per second; None while there is too little to tell."""
+        """Return contacts per second; None while too few are settled."""
         if self._at_start is None:
             self._at_start = done
         if self._first is None and done > self._at_start:

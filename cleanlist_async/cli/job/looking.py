@@ -51,7 +51,7 @@ class Look:
     overwrite: bool = False
 
     def status(self) -> ExitCode:
-        """Show where the job stands, also while it runs elsewhere."""
+        """Show where the job stands, even while another process runs it."""
         with reading(self.journal) as reader:
             status, is_running = reader.status(), reader.is_running
         if self.as_json:
@@ -61,7 +61,7 @@ class Look:
         return ExitCode.DONE
 
     def unknown(self) -> ExitCode:
-        """List the chunks of which nobody can say whether the server accepted them."""
+        """List the chunks that the server may or may not have accepted."""
         with reading(self.journal) as reader:
             found = reader.unknown()
         if self.as_json:
@@ -76,7 +76,9 @@ class Look:
         """Show what the job cost, by the rule that says so; write a receipt for each row."""
         table = self._open_table() if self.source is not None else None
         if self.output is not None and table is None:
-            raise CommandError("receipts stand beside the rows of the input: name it too.", ExitCode.USAGE)
+            raise CommandError(
+                "receipts are written beside the rows of the input; name the input too.", ExitCode.USAGE
+            )
         with reading(self.journal) as reader:
             status, costs, is_running = reader.status(), reader.costs(), reader.is_running
             if table is not None and self.output is not None:
@@ -91,9 +93,9 @@ class Look:
             [(rule, f"{count:,}", number(credits_), remark) for rule, count, credits_, remark in rows],
             numbers=("contacts", "credits"),
         )
-        say(self.console, f"{number(status.credits_spent)} credits were spent.")
+        say(self.console, f"{plural(status.credits_spent, 'credit')} spent.")
         if status.credits_held:
-            say(self.console, f"At most {number(status.credits_held)} more for what is not settled.")
+            say(self.console, f"At most {number(status.credits_held)} more for results that are not final.")
         return ExitCode.DONE
 
     def export(self) -> ExitCode:
@@ -147,8 +149,8 @@ class Look:
         )
         say(
             self.console,
-            f"{plural(len(rows), 'chunk')} may have been accepted, and paid. Look in the portal, or ask the"
-            " support with the time, then say what you found:",
+            f"{plural(len(rows), 'chunk')} may have been accepted and paid for. Look in the portal, or give"
+            " support the time, then record what you found:",
         )
         for how in ("--accepted WORKFLOW_ID", "--absent --i-checked", "--resubmit", "--abandon"):
             journal = shlex.quote(str(self.journal))

@@ -23,22 +23,22 @@ from cleanlist_async.types import JSON
 _RESULTS: Final = {
     "found": "",
     "not_found": "",
-    "invalid": "refused by the server by name",
-    "pending": "submitted, not certain yet; asked for again on resume",
+    "invalid": "named as invalid by the server",
+    "pending": "submitted, not final yet; fetched on resume",
     "failed": "the server ended their workflow, which costs nothing",
 }
 _CHUNKS: Final[Mapping[ChunkState, tuple[str, str]]] = {
     ChunkState.PLANNED: ("to send", "not sent yet"),
     ChunkState.SENDING: ("being sent", ""),
-    ChunkState.ACCEPTED: ("open", "the server works on them"),
+    ChunkState.ACCEPTED: ("open", "the server is working on them"),
     ChunkState.FETCHING: ("finished", "their results are being read"),
-    ChunkState.UNKNOWN: ("unknown", "perhaps accepted: see job unknown"),
+    ChunkState.UNKNOWN: ("unknown", "perhaps accepted; see job unknown"),
     ChunkState.REFUSED: ("refused", "by the server; tried once more on resume"),
-    ChunkState.REMOTE_EXPIRED: ("expired", "the server knows their workflow no more"),
-    ChunkState.ABANDONED: ("abandoned", "given up by decision"),
+    ChunkState.REMOTE_EXPIRED: ("expired", "the server no longer has their workflow"),
+    ChunkState.ABANDONED: ("abandoned", "given up, as you decided"),
 }
 _RULES: Final = {
-    "charged": "as the server says",
+    "charged": "as reported by the server",
     "price list": "by the price list",
     "cache": "bought before",
     "none": "nothing found, or nothing bought",
@@ -84,23 +84,23 @@ class Overview:
 
 
 def show_pilot(console: Console, pilot: Pilot) -> None:
-    """Show what a sample tells of the whole."""
+    """Show what a sample says about the whole."""
     low, high = pilot.hit_rate_interval
     cheap, dear = pilot.credits_per_contact_interval
     least, most = pilot.expected_credits
     show_figures(
         console,
         [
-            ("pilot", f"{pilot.contacts:,}", f"contacts, for {number(pilot.credits)} credits"),
+            ("pilot", f"{pilot.contacts:,}", f"contacts, for {plural(pilot.credits, 'credit')}"),
             ("hit rate", f"{pilot.hit_rate:.0%}", f"{low:.0%} to {high:.0%} of all, with 95 % confidence"),
             ("price", f"{pilot.credits_per_contact:.2f}", f"credits each; {cheap:.2f} to {dear:.2f}"),
-            ("all of them", f"{least:,.0f} to {most:,.0f}", "credits at that price, with the pilot"),
+            ("all of them", f"{least:,.0f} to {most:,.0f}", "credits at that price, including the pilot"),
         ],
     )
 
 
 def pilot_as_json(pilot: Pilot) -> dict[str, JSON]:
-    """Return a pilot for ``--json``; what a sample of one cannot tell is null."""
+    """Return a pilot for ``--json``; what a sample of one cannot show is null."""
     return {name: _finite(value) for name, value in asdict(pilot).items()}
 
 
@@ -109,7 +109,7 @@ def status_figures(status: JobStatus, *, is_running: bool) -> Figures:
     figures = [("state", "", _state(status, is_running=is_running))]
     if status.duplicates:
         figures.append(
-            ("contacts", f"{status.contacts:,}", f"{plural(status.duplicates, 'duplicate')} of them")
+            ("contacts", f"{status.contacts:,}", f"including {plural(status.duplicates, 'duplicate')}")
         )
     else:
         figures.append(("contacts", f"{status.contacts:,}", ""))
@@ -120,15 +120,19 @@ def status_figures(status: JobStatus, *, is_running: bool) -> Figures:
 
 def credit_figures(status: JobStatus) -> Figures:
     """Return what a job has cost, and may."""
-    figures = [("credits", number(status.credits_spent), "spent, as the server says, or by the price list")]
+    figures = [
+        ("credits", number(status.credits_spent), "spent, as reported by the server or by the price list")
+    ]
     if status.credits_held:
-        figures.append(("held", number(status.credits_held), "credits at most, for what is not settled"))
+        figures.append(
+            ("held", number(status.credits_held), "credits at most, for results that are not final")
+        )
     if status.credits_at_risk:
-        figures.append(("in doubt", number(status.credits_at_risk), "of these, for what is unknown"))
+        figures.append(("in doubt", number(status.credits_at_risk), "of these, for unknown chunks"))
     if status.max_credits is not None:
         figures.append(("max credits", number(status.max_credits), ""))
     if status.shortfall_credits:
-        figures.append(("missing", number(status.shortfall_credits), "credits, as the server says"))
+        figures.append(("missing", number(status.shortfall_credits), "credits, as reported by the server"))
     return figures
 
 
@@ -136,6 +140,7 @@ def state_of(status: JobStatus, *, is_running: bool) -> str:
     """Return the state of a job, which is ``stopped`` if it has something to do and no process does it."""
     if is_running:
         return "running"
+    # The journal of a killed process still says running: the lock knows better.
     return "stopped" if status.state == "running" else status.state
 
 
@@ -177,7 +182,7 @@ def _results(status: JobStatus) -> Iterator[tuple[str, str, str]]:
         if counts.get(name) or name == "found":
             yield name.replace("_", " "), f"{counts.get(name, 0):,}", remark
     if status.invalid:
-        yield "kept back", f"{status.invalid:,}", "invalid, never sent"
+        yield "skipped", f"{status.invalid:,}", "invalid, never sent"
 
 
 def _chunks(status: JobStatus) -> Iterator[tuple[str, str, str]]:

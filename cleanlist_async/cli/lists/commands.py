@@ -65,7 +65,7 @@ def create(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Create a list, or find yours of that name. Prints its id."""
+    """Create a list, or reuse yours of that name. Prints its id."""
     from cleanlist_async.cli.lists import show as lists
     from cleanlist_async.cli.terminal.connection import Connection
 
@@ -81,7 +81,7 @@ def delete(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Delete a list for good; its leads live on."""
+    """Delete a list permanently; its leads are kept."""
     from cleanlist_async.cli.lists import show as lists
     from cleanlist_async.cli.terminal.connection import Connection
 
@@ -106,7 +106,7 @@ def import_(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Import a CSV file of any size into a list. Free, unless it is told to --enrich."""
+    """Import a CSV file of any size into a list. Free unless --enrich is given."""
     from cleanlist_async.cli.lists.import_csv import Import
     from cleanlist_async.cli.terminal.asking import Consent
     from cleanlist_async.cli.terminal.connection import Connection
@@ -122,7 +122,7 @@ def export(
     *,
     output: Output,
     columns: Annotated[
-        str | None, typer.Option(metavar="NAME,NAME", help="Columns to export, not the usual ones.")
+        str | None, typer.Option(metavar="NAME,NAME", help="Columns to export instead of the default ones.")
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJSON = False,

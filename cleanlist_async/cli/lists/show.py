@@ -50,6 +50,7 @@ def show(console: Console, connection: Connection, list_id: str, limit: int, *, 
 
     async def ask(client: AsyncCleanlist) -> tuple[LeadList, list[Lead]]:
         one = await client.lead_lists.get_list(list_id)
+        # No larger a page than is shown, and no larger than the API allows.
         page = min(limit or MAX_LEADS_PER_PAGE, MAX_LEADS_PER_PAGE)
         return one, await _first(client.lead_lists.list_leads_in_list(list_id, limit=page), limit)
 
@@ -78,28 +79,29 @@ def create(
         print_json(dumped(made))
         return
     print_line(clean(made.list_id))
-    what = "There was a list of yours of that name" if made.reused else "Created"
+    what = "You already have a list of that name" if made.reused else "Created"
     say(console, f"{what}: {clean(made.name)}.")
 
 
 def delete(console: Console, connection: Connection, list_id: str, *, yes: bool, as_json: bool) -> None:
-    """Delete a list, if somebody says yes. Raises CommandError if not."""
+    """Delete a list after a yes. Raises CommandError without one."""
     if not yes:
         _ask_to_delete(connection.ask(console, lambda client: client.lead_lists.get_list(list_id)))
     gone = connection.ask(console, lambda client: client.lead_lists.delete_list(list_id))
     if as_json:
         print_json(dumped(gone))
     if not gone.deleted:
-        raise CommandError("the server did not say that the list is deleted.", ExitCode.API)
-    say(console, "Deleted; its leads live on.")
+        raise CommandError("the server did not confirm that the list is deleted.", ExitCode.API)
+    say(console, "Deleted; its leads are kept.")
 
 
 def _ask_to_delete(one: LeadList) -> None:
     if not sys.stdin.isatty():
         raise CommandError(
-            "this deletes a list for good and there is no terminal to ask at; pass --yes.", ExitCode.USAGE
+            "this deletes a list permanently, and there is no terminal to confirm at; pass --yes.",
+            ExitCode.USAGE,
         )
-    question = f'Delete the list "{clean(one.name)}" of {plural(one.lead_count, "lead")} for good?'
+    question = f'Permanently delete the list "{clean(one.name)}" of {plural(one.lead_count, "lead")}?'
     if not typer.confirm(question, err=True):
         raise CommandError("nothing was deleted.", ExitCode.REFUSED)
 

@@ -1,4 +1,4 @@
-"""Before anything is spent: the plan, the balance, and somebody's yes."""
+"""Before anything is spent: the plan, the balance, and a yes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for
-from cleanlist_async.cli.terminal.render import credits_range, say
+from cleanlist_async.cli.terminal.render import credits_range, number, plural, say
 from cleanlist_async.errors import (
     AuthenticationError,
     BudgetExceededError,
@@ -49,44 +49,46 @@ def fetch_balance(
     try:
         return anyio.run(ask)
     except (AuthenticationError, PermissionDeniedError):
-        raise
+        raise  # the run would fail in the same way
     except CleanlistError as error:
         if must_connect and code_for(error) in {ExitCode.CONNECTION, ExitCode.USAGE}:
             raise
-        say(console, f"note: the balance is not known: {error}")
+        say(console, f"note: the balance could not be read: {error}")
         return None
 
 
 def get_consent(plan: Plan, consent: Consent) -> None:
-    """Return if spending was or is agreed to. Raises CommandError if not."""
-    if consent.yes or plan.credits_max == 0:
+    """Ask for a yes unless spending was agreed to before. Raises CommandError without one."""
+    if consent.yes or plan.credits_max == 0:  # nothing to spend, nothing to ask
         return
-    if not sys.stdin.isatty():
+    if not sys.stdin.isatty():  # a pipe or a scheduler would wait for an answer forever
         if consent.max_credits is None:
             raise CommandError(
-                f"this may spend {credits_range(plan)} credits and there is no terminal to ask at;"
+                f"this may spend {credits_range(plan)} credits, and there is no terminal to confirm at;"
                 " pass --yes, or --max-credits with a limit.",
                 ExitCode.USAGE,
             )
         return
-    if not typer.confirm(f"Spend up to {_worst_case(plan, consent.max_credits)}?", err=True):
+    if not typer.confirm(
+        f"Spend up to {_worst_case(plan, consent.max_credits)}?", err=True
+    ):  # standard output is for data
         raise CommandError("not started; nothing was sent.", ExitCode.REFUSED)
 
 
 def _worst_case(plan: Plan, max_credits: float | None) -> str:
     bounds = [bound for bound in (plan.credits_max, max_credits) if bound is not None]
-    return f"{min(bounds):,.10g} credits" if bounds else "any number of credits"
+    return plural(min(bounds), "credit") if bounds else "any number of credits"
 
 
 def agree_to_spend(what: str, price: float, consent: Consent) -> None:
-    """Return if *what* may be bought at up to *price* credits, asking where nobody said so before.
+    """Ask whether *what* may be bought at up to *price* credits, unless that was agreed to before.
 
     Raises BudgetExceededError when `max_credits` is lower, CommandError without a yes. Nothing was sent then.
     """
     limit = consent.max_credits
-    if limit is not None and not price <= limit:
+    if limit is not None and not price <= limit:  # NaN is refused too
         error = BudgetExceededError(
-            f"{what} can cost {price:,.10g} credits, and --max-credits is {limit:,.10g}.",
+            f"{what} can cost {plural(price, 'credit')}, and --max-credits is {number(limit)}.",
             fix="Nothing was sent.",
         )
         error.max_credits, error.committed_credits = limit, 0
@@ -95,9 +97,9 @@ def agree_to_spend(what: str, price: float, consent: Consent) -> None:
         return
     if not sys.stdin.isatty():
         raise CommandError(
-            f"{what} can cost {price:,.10g} credits and there is no terminal to ask at;"
+            f"{what} can cost {plural(price, 'credit')}, and there is no terminal to confirm at;"
             " pass --yes, or --max-credits with a limit.",
             ExitCode.USAGE,
         )
-    if not typer.confirm(f"{what} can cost {price:,.10g} credits. Go on?", err=True):
+    if not typer.confirm(f"{what} can cost {plural(price, 'credit')}. Continue?", err=True):
         raise CommandError("nothing was sent.", ExitCode.REFUSED)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_STOPPED = "stopped; whatever was being asked for may have been done."
+_STOPPED = "stopped; the server may have done what was asked."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Connection:
         limiter = self.limiter()
         return AsyncCleanlist(
             base_url=self.base_url,
-            rate_limits=None if limiter else self.limits,
+            rate_limits=None if limiter else self.limits,  # a limiter has its own
             limiter=limiter,
             max_retries=self.max_retries,
             webhooks=webhooks,

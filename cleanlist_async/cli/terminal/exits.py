@@ -42,9 +42,9 @@ class ExitCode(IntEnum):
 MEANINGS: Final = {
     ExitCode.DONE: "all done",
     ExitCode.REFUSED: "the input has problems, a check failed, or the output cannot be written",
-    ExitCode.USAGE: "wrong usage or configuration: no key, or nobody there to say yes",
+    ExitCode.USAGE: "wrong usage or configuration, such as no key, or no terminal to confirm at",
     ExitCode.INCOMPLETE: "finished, but some contacts are pending, unknown or were not sent",
-    ExitCode.API: "the API refused: bad key, no credits, not in the plan",
+    ExitCode.API: "the API refused: bad key, no credits, or not in the plan",
     ExitCode.CONNECTION: "no connection, or no answer in time",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C (143: by SIGTERM)",
 }
@@ -64,7 +64,7 @@ _CODES: Final[dict[type[CleanlistError], ExitCode]] = {
 
 
 class CommandError(Exception):
-    """A command cannot go on; `code` is what it exits with."""
+    """A command cannot continue; `code` is its exit code."""
 
     def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)
@@ -96,6 +96,7 @@ def complain(message: object) -> None:
 
 def report(error: BaseException) -> int:
     """Report in one line what ended the command, and return its exit code."""
+    # A usage error of Click is known by its attributes: where its class is differs between versions of Typer.
     usage_code, words = getattr(error, "exit_code", None), getattr(error, "format_message", None)
     if isinstance(usage_code, int) and callable(words):
         complain(f"{words()} See cleanlist-async --help.")
@@ -106,7 +107,7 @@ def report(error: BaseException) -> int:
     if isinstance(error, CommandError | CleanlistError):
         complain(error)
     else:
-        complain(f"{_plain(error)}; {DEBUG_FLAG} before the command shows where.")
+        complain(f"{_plain(error)}; put {DEBUG_FLAG} before the command to see where.")
     return code_for(error)
 
 

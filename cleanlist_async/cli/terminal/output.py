@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDE: Final = 10_000
-"""Columns of what is not a terminal: nothing is folded there."""
+"""Columns outside a terminal: nothing is folded there."""
 _LONGEST_VALUE: Final = 500
 _BESIDE: Final = ("task_id", "timestamp_ms", "agent_instructions", "usage", "message", "poll_url")
-"""Fields of answers that are for programs which follow them, not for who asked."""
+"""Fields of answers that only help a program to follow up; ``--json`` leaves them out."""
 
 
 def print_line(line: str = "") -> None:
     """Print one line on standard output, which is for the data that a command is asked for."""
+    # Flushed, since a program may wait for this line at the other end of a pipe.
     print(line, flush=True)  # noqa: T201
 
 
@@ -65,13 +66,14 @@ def print_fields(fields: Iterable[tuple[str, str]]) -> None:
 
 
 def print_grid(table: Table) -> None:
-    """Print a table; where nobody looks at it, its lines are whole and end with their last letter."""
+    """Print a table; outside a terminal its lines are neither folded nor padded."""
     from rich.console import Console
 
     console = Console(markup=False, highlight=False, emoji=False)
     if console.is_terminal:
         console.print(table)
         return
+    # Rich pads every line to the width of the table, which programs that read it would have to strip.
     console.width = _WIDE
     with console.capture() as capture:
         console.print(table)

@@ -118,6 +118,7 @@ def warnings_shown(console: Console) -> Generator[None]:
     """Show the library's warnings while the context lasts."""
     log, handler = logging.getLogger("cleanlist_async"), WarningLines(console)
     log.addHandler(handler)
+    # The handlers of the root logger would print each warning a second time.
     log.propagate, before = False, log.propagate
     try:
         yield

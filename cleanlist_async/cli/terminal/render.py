@@ -23,7 +23,7 @@ FEW: Final = 5
 _LONGEST_CELL: Final = 60
 _STATUS_REMARKS: Final = {
     "invalid": "never sent",
-    "pending": "submitted, not here yet",
+    "pending": "submitted, not finished yet",
     "unknown": "look in the portal before sending them again",
     "failed": "not bought",
 }
@@ -38,6 +38,7 @@ def open_console() -> Console:
 
 def say(console: Console, line: str) -> None:
     """Print one line, folded between words where a terminal is too narrow for it."""
+    # Outside a terminal, such as in a log, a message stays on one line.
     console.print(clean(line, None), soft_wrap=not console.is_terminal)
 
 
@@ -91,7 +92,7 @@ def show_plan(
         figures.append(("invalid", f"{plan.invalid:,}", "skipped"))
     figures += [
         ("requests", f"{requests[0]:,}", requests[1]),
-        ("time", duration(plan.minutes * 60), "by the rate limit, plus that of the last workflow"),
+        ("time", duration(plan.minutes * 60), "at the rate limit, plus the last workflow's"),
         ("credits", credits_range(plan), f'enrichment type "{plan.enrichment_type}"'),
     ]
     if balance is not None:
@@ -131,7 +132,7 @@ def status_figures(tally: Tally) -> Figures:
         if tally.statuses[status] or status == "found"
     ]
     if tally.duplicates:
-        figures.append(("duplicates", f"{tally.duplicates:,}", "among these, at no cost"))
+        figures.append(("duplicates", f"{tally.duplicates:,}", "included above, at no cost"))
     return figures
 
 
@@ -152,15 +153,16 @@ def duration(seconds: float) -> str:
 
 def clean(text: str, most: int | None = _LONGEST_CELL) -> str:
     """Return text of a file or a server as one line of *most* characters that cannot disturb the terminal."""
+    # Imported here: --help needs none of the tables package, which takes long to import.
     from cleanlist_async.tables.errors import on_one_line
 
     line = on_one_line(text)
     return line if most is None or len(line) <= most else line[: most - 1] + "…"
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: float, noun: str) -> str:
     """Return a count with its noun."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"
 
 
 def number(value: float | None) -> str:

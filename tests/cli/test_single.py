@@ -35,7 +35,7 @@ def test_a_person_as_json(cli, serve):
     assert answer["started"]["lead_list_id"]
 
 
-def test_nothing_found_is_told_and_costs_nothing(cli, serve):
+def test_nothing_found_is_reported_and_costs_nothing(cli, serve):
     with serve(hit_rate=0.0) as sandbox:
         done = cli(*ONE, "--yes")
         assert sandbox.ledger.credits_charged == 0
@@ -54,7 +54,7 @@ def test_a_person_is_not_bought_unasked(cli, serve):
     assert (alone.code, over.code, no.code, yes.code) == (2, 3, 1, 0)
     assert "10 credits" in alone.error
     assert "--max-credits is 9" in over.error
-    assert "1 credits. Go on?" in yes.err
+    assert "1 credit. Continue?" in yes.err
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_person_is_not_bought_unasked(cli, serve):
         (("--list", "x", "--first-name", "Ada"), 4, "needs email"),
     ],
 )
-def test_persons_that_cannot_be(cli, serve, args, code, says):
+def test_wrong_options_of_a_person_are_refused(cli, serve, args, code, says):
     with serve() as sandbox:
         done = cli("enrich-person", *args, "--yes")
         assert sandbox.ledger.requests == []
@@ -74,13 +74,13 @@ def test_persons_that_cannot_be(cli, serve, args, code, says):
     assert says in done.error
 
 
-def test_a_missing_key_is_told_before_the_price(cli):
+def test_a_missing_key_is_reported_before_the_price(cli):
     done = cli(*ONE)
     assert done.code == 2
     assert "CLEANLIST_API_KEY" in done.error
 
 
-def test_no_wait(cli, serve):
+def test_no_wait_prints_the_ids_at_once(cli, serve):
     with serve(workflow_s=30.0):
         answer = cli.json(*ONE, "--yes", "--no-wait")
         list_id = answer["started"]["lead_list_id"]
@@ -128,7 +128,7 @@ def test_a_lost_answer_is_not_asked_for_again(cli, serve):
     assert done.error
 
 
-def test_a_company(cli, serve):
+def test_a_company_is_bought_once_and_shown(cli, serve):
     with serve() as sandbox:
         alone = cli("enrich-company", "--domain", "engine.example")
         assert sandbox.ledger.requests == []
@@ -136,14 +136,14 @@ def test_a_company(cli, serve):
         answer = cli.json("enrich-company", "--domain", "engine.example", "--max-credits", "1")
         assert sandbox.ledger.credits_charged == 2
     assert alone.code == 2
-    assert "1 credits" in alone.error
+    assert "can cost 1 credit," in alone.error
     assert "engine.example" in done.out
     assert answer["credits_charged"] == 1
     assert answer["company"]["domain"] == "engine.example"
     assert KEY not in json.dumps(answer)
 
 
-def test_a_company_needs_something_to_go_by(cli, serve):
+def test_a_company_needs_an_identifier(cli, serve):
     with serve() as sandbox:
         done = cli("enrich-company", "--yes")
         assert sandbox.ledger.requests == []

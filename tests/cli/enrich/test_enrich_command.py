@@ -2,23 +2,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import time
 
 import pytest
 
 from cleanlist_async.sandbox import Fault
+from tests.cli.command_line import FAST, check_results, until
 
 pytestmark = pytest.mark.sockets
-
-FAST = ("--window-s", "0.5")
-
-
-def until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def requests_after_a_result(sandbox):
@@ -27,26 +17,8 @@ def requests_after_a_result(sandbox):
     return len(paths) - paths.index("status") - 1 if "status" in paths else 0
 
 
-def check_results(cli, sandbox, given, name="out.csv", kind="partial"):
-    """Every row of the file against what the sandbox says, cells and order included."""
-    _, *rows = cli.read(name)
-    assert [row[: len(given[0])] for row in rows] == given
-    for row in cli.results(name):
-        contact = {
-            "first_name": row["First Name"],
-            "last_name": row["Last Name"],
-            "company_name": row["Company"],
-            "company_domain": "engine.example" if row["Website"] else "",
-            "linkedin_url": row["LinkedIn URL"],
-        }
-        truth = sandbox.expected(contact, kind)
-        assert row["cleanlist_status"] == ("found" if truth.successful else "not_found")
-        assert row["cleanlist_email"] == (truth.email or "")
-        assert row["cleanlist_phones"] == "; ".join(truth.phones)
-
-
 @pytest.mark.smoke
-def test_every_original_cell_stays_and_every_result_stands_in_its_row(cli, serve, people):
+def test_every_cell_is_kept_and_every_result_is_in_its_row(cli, serve, people):
     given = people(600)
     given[5][-1] = '=1+1, "quoted"\nnext line'
     cli.write(given)
@@ -62,7 +34,7 @@ def test_every_original_cell_stays_and_every_result_stands_in_its_row(cli, serve
 
 
 @pytest.mark.smoke
-def test_duplicates_are_bought_once_and_invalid_rows_are_kept_back(cli, serve, people):
+def test_duplicates_are_bought_once_and_invalid_rows_are_skipped(cli, serve, people):
     first, second = people(2)
     cli.write([first, ["Only", "", "", "", "", "no"], second, [*first[:-1], "again"]])
     with serve() as sandbox:
@@ -107,7 +79,7 @@ def test_a_dry_run_needs_no_key(cli, people):
     assert cli("enrich", "in.csv", "-o", "out.csv", "--dry-run").code == 0
 
 
-def test_without_a_terminal_nobody_says_yes(cli, serve, people):
+def test_nothing_is_bought_without_a_terminal_or_a_yes(cli, serve, people):
     cli.write(people(2))
     with serve() as sandbox:
         done = cli("enrich", "in.csv", "-o", "out.csv", *FAST)
@@ -120,7 +92,7 @@ def test_without_a_terminal_nobody_says_yes(cli, serve, people):
 
 
 @pytest.mark.smoke
-def test_max_credits_is_a_wall(cli, serve, people):
+def test_no_more_than_max_credits_is_spent(cli, serve, people):
     cli.write(people(20))
     with serve(hit_rate=1.0) as sandbox:
         done = cli("enrich", "in.csv", "-o", "out.csv", "--max-credits", "7", *FAST)
@@ -130,68 +102,6 @@ def test_max_credits_is_a_wall(cli, serve, people):
     statuses = [row["cleanlist_status"] for row in cli.results()]
     assert statuses.count("found") == 7
     assert statuses.count("failed") == 13
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_in_the_middle_then_collected(cli, serve, people, number, code):
-    given = cli.write(people(1100))
-    with serve(workflow_s=1.5, window_s=1.0) as sandbox:
-        process = cli.start("enrich", "in.csv", "-o", "out.csv", "-y", "--json", "--window-s", "1")
-        until(lambda: len(sandbox.ledger.contacts) >= 500)
-        process.send_signal(number)
-        done = cli.finish(process)
-        assert done.code == code, done.err
-        stopped = json.loads(done.out)
-        pending = stopped["statuses"]["pending"]
-        assert pending == len(sandbox.ledger.contacts)
-        assert stopped["stopped_by"]["type"] == number.name
-        assert (
-            f"{pending:,} contacts are pending in {len(stopped['pending_workflows'])} workflows" in done.err
-        )
-        command = next(line for line in done.err.splitlines() if line.startswith("  cleanlist-async collect"))
-        assert command.split() == ["cleanlist-async", "collect", "out.csv", "--window-s", "1"]
-        header = cli.read()[0]
-
-        collected = cli(*command.split()[1:], "--json")
-        assert collected.code == 0, collected.err
-        assert json.loads(collected.out)["statuses"].get("pending", 0) == 0
-        assert len(sandbox.ledger.contacts) == pending
-    rows = cli.read()
-    assert rows[0] == header
-    assert [row[: len(given[0])] for row in rows[1:]] == given
-    results = cli.results()
-    assert sum(row["cleanlist_status"] in {"found", "not_found"} for row in results) == pending
-    for row in results[:pending]:
-        contact = {
-            "first_name": row["First Name"],
-            "last_name": row["Last Name"],
-            "company_domain": "engine.example",
-        }
-        if row["cleanlist_status"] != "failed":
-            assert row["cleanlist_email"] == (sandbox.expected(contact, "partial").email or "")
-    assert {path.name for path in cli.folder.iterdir()} == {"in.csv", "out.csv"}
-
-
-def test_a_file_is_collected_to_the_same_as_if_it_had_never_been_stopped(cli, serve, people):
-    given = cli.write([*people(250), people(1)[0]])
-    with serve(workflow_s=0.7, window_s=0.5) as sandbox:
-        process = cli.start("enrich", "in.csv", "-o", "out.csv", "-y", *FAST)
-        until(lambda: len(sandbox.ledger.contacts) == 250)
-        process.send_signal(signal.SIGINT)
-        assert cli.finish(process).code == 130
-        assert {row["cleanlist_status"] for row in cli.results()} == {"pending"}
-        assert cli("collect", "out.csv", "-o", "new.csv", *FAST).code == 0
-        check_results(cli, sandbox, given, "new.csv")
-        assert cli("collect", "out.csv", *FAST).code == 0
-        again = cli("collect", "out.csv", *FAST)
-        assert again.code == 1
-        assert "no pending contacts" in again.error
-        assert cli("enrich", "in.csv", "-o", "whole.csv", "-y", *FAST).code == 0
-    assert cli.read("out.csv") == cli.read("new.csv")
-    own = ("cleanlist_workflow_id", "cleanlist_task_id")
-    assert [{**row, **dict.fromkeys(own)} for row in cli.results("new.csv")] == [
-        {**row, **dict.fromkeys(own)} for row in cli.results("whole.csv")
-    ]
 
 
 def test_a_server_that_dies_takes_no_result_with_it(cli, serve, people):
@@ -232,7 +142,7 @@ def test_the_api_refuses(cli, serve, people, fault, options, code, says):
     assert says in done.error
 
 
-def test_a_submit_whose_outcome_nobody_knows_is_told(cli, serve, people):
+def test_a_submit_whose_outcome_is_unknown_is_reported(cli, serve, people):
     cli.write(people(2))
     with serve(faults=[Fault("/enrich/bulk", when="after", reset=True)]) as sandbox:
         done = cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST)
@@ -242,7 +152,7 @@ def test_a_submit_whose_outcome_nobody_knows_is_told(cli, serve, people):
     assert [row["cleanlist_status"] for row in cli.results()] == ["unknown", "unknown"]
 
 
-def test_a_revoked_key_is_no_reason_to_show_it(cli, serve, people):
+def test_a_revoked_key_is_not_shown(cli, serve, people):
     cli.write(people(2))
     with serve() as sandbox:
         sandbox.revoke(sandbox.api_key)
@@ -251,7 +161,7 @@ def test_a_revoked_key_is_no_reason_to_show_it(cli, serve, people):
     assert not (cli.folder / "out.csv").exists()
 
 
-def test_no_connection(cli, serve, people):
+def test_no_connection_is_exit_code_5(cli, serve, people):
     cli.write(people(2))
     with serve() as sandbox:
         sandbox.halt()
@@ -268,50 +178,8 @@ def test_pending_at_the_end_is_exit_code_3(cli, serve, people):
         done = cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST)
         assert done.code == 3, done.err
         assert "collect out.csv" in done.err
-        time.sleep(1.0)
-        assert cli("collect", "out.csv", *FAST).code == 0
+        until(lambda: cli("collect", "out.csv", *FAST).code == 0)
         check_results(cli, sandbox, cli.read("in.csv")[1:])
-
-
-def test_collect_with_a_bad_key_leaves_the_file_alone(cli, serve, people):
-    cli.write(people(30))
-    with serve(workflow_s=1.0) as sandbox:
-        process = cli.start("enrich", "in.csv", "-o", "out.csv", "-y", *FAST)
-        until(lambda: sandbox.ledger.contacts)
-        process.send_signal(signal.SIGINT)
-        assert cli.finish(process).code == 130
-        before = (cli.folder / "out.csv").read_bytes()
-        sandbox.revoke(sandbox.api_key)
-        done = cli("collect", "out.csv", *FAST)
-    assert done.code == 4
-    assert (cli.folder / "out.csv").read_bytes() == before
-
-
-COLUMNS = ("--no-header", "--map", "first_name=1", "--map", "last_name=2", "--map", "company_domain=4")
-
-
-@pytest.mark.parametrize(("options", "suffix"), [(COLUMNS, "csv"), ((), "csv"), ((), "jsonl")])
-def test_stopped_and_collected_in_other_layouts(cli, serve, people, options, suffix):
-    given = people(30)
-    cli.write(given, headers=None) if options else cli.write(given)
-    out = f"out.{suffix}"
-    with serve(workflow_s=1.0) as sandbox:
-        process = cli.start("enrich", "in.csv", "-o", out, "-y", *options, *FAST)
-        until(lambda: sandbox.ledger.contacts)
-        process.send_signal(signal.SIGINT)
-        stopped = cli.finish(process)
-        assert stopped.code == 130, stopped.err
-        command = next(
-            line for line in stopped.err.splitlines() if line.startswith("  cleanlist-async collect")
-        )
-        assert cli(*command.split()[1:]).code == 0
-    text = (cli.folder / out).read_text()
-    assert "pending" not in text
-    assert text.count("found") == 30
-    if suffix == "jsonl":
-        lines = [json.loads(line) for line in text.splitlines()]
-        assert [line["First Name"] for line in lines] == [row[0] for row in given]
-        assert sum(name.startswith("cleanlist_status") for name in lines[0]) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "getegid"), reason="needs permissions of POSIX")

@@ -7,70 +7,17 @@ import os
 import pty
 import signal
 import socket
-import subprocess
 import sys
-from typing import NamedTuple
 
 import pytest
 
-from cleanlist_async.cli.main import run_guarded
-from cleanlist_async.job.journal.lock import JournalLock
-from cleanlist_async.job.reader import reading
 from cleanlist_async.sandbox import Fault
-from tests.cli.command_line import FAST, KEY, until
-from tests.job.worlds import edit
+from tests.cli.command_line import FAST, until
+from tests.cli.job.runs import RESUME, START, check, status_of, without_ids
 
 pytestmark = pytest.mark.sockets
 
 SLOW = ("--window-s", "1")
-START = ("job", "start", "in.csv", "--journal", "run.journal")
-RESUME = ("job", "resume", "run.journal", "in.csv")
-
-
-@pytest.fixture(autouse=True)
-def no_key_on_the_disk(cli):
-    yield
-    for path in cli.folder.iterdir():
-        if path.is_file():
-            assert KEY.encode() not in path.read_bytes(), path.name
-
-
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def look(cli, monkeypatch, capsys):
-    """Run a command that only reads or marks the journal, in this process: quicker than one of its own."""
-    monkeypatch.chdir(cli.folder)
-    for name in cli.env:
-        if name.startswith("CLEANLIST_"):
-            monkeypatch.delenv(name)
-
-    def run(*args):
-        capsys.readouterr()
-        code = run_guarded(["job", *args])
-        return Answer(code, *capsys.readouterr())
-
-    return run
-
-
-def status_of(look):
-    return json.loads(look("status", "run.journal", "--json").out)
-
-
-def without_ids(results):
-    own = dict.fromkeys(("cleanlist_workflow_id", "cleanlist_task_id"))
-    return [{**row, **own} for row in results]
-
-
-def check(sandbox, contacts):
-    """Every contact was bought once."""
-    assert not sandbox.ledger.duplicates()
-    assert len(sandbox.ledger.contacts) == contacts
-    assert sandbox.ledger.count(429) == 0
 
 
 def test_a_job_writes_what_enrich_writes(cli, serve, people, look):
@@ -110,7 +57,7 @@ def test_the_plan_says_what_it_takes_and_what_it_promises(cli, serve, people):
     assert "makes a list of its own" in exact.err
 
 
-def test_somebody_says_no_and_then_yes(cli, serve, people):
+def test_a_no_starts_nothing_and_a_yes_starts_the_job(cli, serve, people):
     cli.write(people(3))
     with serve() as sandbox:
         assert cli.answer("n\n", *START, *FAST).code == 1
@@ -120,7 +67,7 @@ def test_somebody_says_no_and_then_yes(cli, serve, people):
         check(sandbox, 3)
 
 
-def test_a_job_that_has_begun_is_not_begun_again(cli, serve, people):
+def test_a_started_job_is_not_started_again(cli, serve, people):
     cli.write(people(3))
     with serve() as sandbox:
         assert cli(*START, "-y", *FAST).code == 0
@@ -131,7 +78,7 @@ def test_a_job_that_has_begun_is_not_begun_again(cli, serve, people):
         check(sandbox, 3)
 
 
-def test_a_pilot_is_bought_first_and_told(cli, serve, people):
+def test_a_pilot_is_bought_first_and_reported(cli, serve, people):
     cli.write(people(300))
     with serve(hit_rate=1.0) as sandbox:
         stopped = cli.answer("y\nn\n", *START, "--pilot", "12", *FAST)
@@ -150,7 +97,7 @@ def test_a_pilot_is_bought_first_and_told(cli, serve, people):
 @pytest.mark.parametrize(
     ("number", "code", "name"), [(signal.SIGINT, 130, "INTERRUPTED"), (signal.SIGTERM, 143, "TERMINATED")]
 )
-def test_stopped_then_resumed_by_the_command_that_was_told(cli, serve, people, number, code, name):
+def test_a_stopped_job_is_resumed_by_the_command_it_prints(cli, serve, people, number, code, name):
     given = cli.write(people(1100))
     with serve(workflow_s=1.5, window_s=1.0) as sandbox:
         process = cli.start(*START, "-y", "-o", "out.csv", "--json", *SLOW)
@@ -174,7 +121,7 @@ def test_stopped_then_resumed_by_the_command_that_was_told(cli, serve, people, n
 
 
 @pytest.mark.smoke
-def test_killed_then_resumed(cli, serve, people, look):
+def test_a_killed_job_is_resumed_to_the_same_results(cli, serve, people, look):
     cli.write(people(1100))
     with serve(workflow_s=1.0, window_s=1.0) as sandbox:
         process = cli.start(*START, "-y", *SLOW)
@@ -212,7 +159,7 @@ def read_until(ours, text):
 
 
 @pytest.mark.parametrize("hang_up", [True, False])
-def test_a_closed_terminal_ends_no_job(cli, serve, people, look, hang_up):
+def test_a_closed_terminal_does_not_end_a_job(cli, serve, people, look, hang_up):
     cli.write(people(1100))
     with serve(workflow_s=1.0, window_s=1.0) as sandbox:
         pid, ours = at_a_terminal(cli, *START, "-y", "-o", "out.csv", "--json", *SLOW)
@@ -227,7 +174,7 @@ def test_a_closed_terminal_ends_no_job(cli, serve, people, look, hang_up):
     assert status_of(look)["state"] == "complete"
 
 
-def test_nobody_reads_standard_error(cli, serve, people):
+def test_a_closed_standard_error_does_not_end_a_job(cli, serve, people):
     cli.write(people(600))
     with serve(workflow_s=0.5, window_s=1.0) as sandbox:
         process = cli.start(*START, "-y", "--json", *SLOW)
@@ -255,24 +202,7 @@ def test_the_live_view_fits_into_80_columns(cli, serve, people):
     assert "waits for 3 workflows" in text
 
 
-def test_the_status_can_be_asked_all_the_time(cli, serve, people, look):
-    cli.write(people(2000))
-    states, path = [], cli.folder / "run.journal"
-    with serve(workflow_s=1.0, window_s=1.0) as sandbox:
-        process = cli.start(*START, "-y", *SLOW)
-        until(lambda: sandbox.ledger.contacts)
-        while process.poll() is None or len(states) < 100:
-            with reading(path) as reader:
-                states.append((reader.is_running, reader.status().state))
-        done = cli.finish(process)
-        assert done.code == 0, done.err
-        check(sandbox, 2000)
-    assert (True, "running") in states
-    assert states[-1] == (False, "complete")
-    assert cli("job", "status", "run.journal").out.split()[:2] == ["state", "complete"]
-
-
-def test_out_of_credits_then_topped_up(cli, serve, people, look):
+def test_a_job_out_of_credits_resumes_after_a_top_up(cli, serve, people, look):
     cli.write(people(500))
     with serve(credits=300.0, hit_rate=1.0) as sandbox:
         done = cli.json(*START, "-y", *FAST, code=4)
@@ -283,14 +213,14 @@ def test_out_of_credits_then_topped_up(cli, serve, people, look):
         assert "paused" in paused.out
         again = cli(*RESUME, *FAST)
         assert again.code == 4
-        assert "200 credits are missing" in again.err
+        assert "200 credits short" in again.err
         assert "job resume run.journal in.csv" in again.err
         sandbox.set_credits(1_000.0)
         assert cli(*RESUME, *FAST).code == 0
         check(sandbox, 500)
 
 
-def test_max_credits_is_a_wall_that_may_be_moved(cli, serve, people):
+def test_max_credits_stops_a_job_until_it_is_raised(cli, serve, people):
     cli.write(people(20))
     with serve(hit_rate=1.0) as sandbox:
         done = cli(*START, "--max-credits", "7", *FAST)
@@ -300,88 +230,6 @@ def test_max_credits_is_a_wall_that_may_be_moved(cli, serve, people):
         assert cli(*RESUME, *FAST).code == 3  # the old wall stands
         assert cli(*RESUME, "--max-credits", "20", *FAST).code == 0
         check(sandbox, 20)
-
-
-def test_unknown_is_held_until_somebody_decides(cli, serve, people, look):
-    cli.write(people(30))
-    with serve(faults=[Fault("/enrich/bulk", when="after", reset=True)]) as sandbox:
-        done = cli(*START, "-y", "-o", "out.csv", *FAST)
-        assert done.code == 3, done.err
-        assert "1 chunk is unknown" in done.err
-        assert {row["cleanlist_status"] for row in cli.results()} == {"unknown"}
-        assert cli(*RESUME, *FAST).code == 3
-        check(sandbox, 30)
-        shown = look("unknown", "run.journal")
-        assert shown.code == 3
-        assert "1 to 30" in shown.out
-        assert "job resolve run.journal 1 --resubmit" in shown.err
-        for bad in ((), ("--resubmit", "--abandon"), ("--absent",), ("--i-checked", "--abandon")):
-            assert look("resolve", "run.journal", "1", *bad).code == 2
-        assert look("resolve", "run.journal", "9", "--abandon").code == 1
-        decided = json.loads(look("resolve", "run.journal", "1", "--resubmit", "--json").out)
-        assert decided["credits_at_risk"] == 30
-        assert look("unknown", "run.journal").code == 0
-        done = cli(*RESUME, "-o", "out.csv", "--overwrite", *FAST)
-        assert done.code == 0, done.err
-        assert len(sandbox.ledger.contacts) == 60
-    assert "unknown" not in {row["cleanlist_status"] for row in cli.results()}
-
-
-@pytest.mark.parametrize("how", ["accepted", "absent", "abandon"])
-def test_the_other_decisions(cli, serve, people, look, how):
-    cli.write(people(3))
-    with serve(faults=[Fault("/enrich/bulk", when="after", reset=True)]) as sandbox:
-        assert cli(*START, "-y", *FAST).code == 3
-        workflow = sandbox.ledger.contacts[0].workflow_id
-        answer = {"accepted": ("--accepted", workflow), "absent": ("--absent", "--i-checked")}
-        done = look("resolve", "run.journal", "1", *answer.get(how, ("--abandon",)))
-        assert done.code == 0, done.err
-        assert cli(*RESUME, *FAST).code == 0
-        assert len(sandbox.ledger.contacts) == (6 if how == "absent" else 3)
-    assert status_of(look)["state"] == "complete"
-
-
-def test_a_report_comes_to_the_credit(cli, serve, people, look):
-    cli.write([*people(40), people(1)[0], ["Only", "", "", "", "", ""]])
-    with serve() as sandbox:
-        assert cli(*START, "-y", *FAST).code == 0
-        report = json.loads(look("report", "run.journal", "in.csv", "-o", "receipts.csv", "--json").out)
-        spent = sandbox.ledger.credits_charged
-    assert report["credits_spent"] == spent
-    rules = {rule["rule"]: rule for rule in report["rules"]}
-    assert sum(rule["credits"] for rule in rules.values()) == spent
-    assert sum(rule["contacts"] for rule in rules.values()) == 42
-    assert rules["duplicate"]["contacts"] == rules["invalid"]["contacts"] == 1
-    receipts = cli.results("receipts.csv")
-    assert sum(float(row["receipt_credits"]) for row in receipts) == spent
-    assert [row["receipt_rule"] for row in receipts][-2:] == ["duplicate", "none"]
-    assert all(row["receipt_workflow_id"] for row in receipts[:-1])
-    assert look("report", "run.journal", "-o", "more.csv").code == 2
-
-
-def test_purge_leaves_no_contact_data(cli, serve, people, look):
-    cli.write(people(60))
-    with serve(hit_rate=1.0):
-        assert cli(*START, "-y", "-o", "out.csv", "--cache", "bought", *FAST).code == 0
-    emails = [row["cleanlist_email"].encode() for row in cli.results()]
-    assert all(emails)
-    path = cli.folder / "run.journal"
-    assert emails[0] in path.read_bytes()
-    asked = cli("job", "purge", "run.journal")
-    assert asked.code == 2
-    assert "--yes" in asked.error
-    assert cli.answer("n\n", "job", "purge", "run.journal").code == 1
-    assert emails[0] in path.read_bytes()
-    assert look("purge", "run.journal", "--cache", "bought", "-y", "--json").code == 0
-    for name in ("run.journal", "bought"):
-        data = (cli.folder / name).read_bytes()
-        assert not any(email in data for email in emails), name
-        assert b"Ada" not in data
-    assert status_of(look)["results"] == {"found": 60}
-    gone = look("export", "run.journal", "in.csv", "-o", "gone.csv")
-    assert gone.code == 1
-    assert "purged" in gone.err
-    assert not list(cli.folder.glob("gone*"))
 
 
 def test_the_cache_buys_nothing_twice(cli, serve, people, look):
@@ -409,7 +257,7 @@ def test_another_input_is_refused(cli, serve, people, look):
         check(sandbox, 5)
 
 
-def test_a_bad_key_and_no_connection(cli, serve, people):
+def test_a_bad_key_and_no_connection_have_their_exit_codes(cli, serve, people):
     cli.write(people(5))
     with serve() as sandbox:
         sandbox.revoke(sandbox.api_key)
@@ -419,47 +267,7 @@ def test_a_bad_key_and_no_connection(cli, serve, people):
     assert not (cli.folder / "run.journal").exists()
 
 
-@pytest.mark.parametrize("command", ["status", "unknown", "report"])
-def test_what_is_no_journal_is_refused(cli, look, command):
-    (cli.folder / "in.csv").write_text("First Name\nAda\n" * 100)
-    for name in ("nothing", "in.csv"):
-        done = look(command, name)
-        assert done.code == 1
-        assert name in done.err
-    assert (cli.folder / "in.csv").read_text() == "First Name\nAda\n" * 100
-    assert {path.name for path in cli.folder.iterdir()} == {"in.csv"}
-
-
-def test_a_journal_that_somebody_writes_is_locked(cli, serve, people, look):
-    cli.write(people(3))
-    with serve():
-        assert cli(*START, "-y", *FAST).code == 0
-        with JournalLock(cli.folder / "run.journal"):
-            for args in (RESUME, (*START, "-y"), ("job", "purge", "run.journal", "-y")):
-                done = cli(*args)
-                assert done.code == 1
-                assert f"process {os.getpid()}" in done.error
-            assert look("status", "run.journal").code == 0
-
-
-def test_a_crash_in_the_middle_of_a_write_is_no_bar_to_looking(cli, serve, people, look):
-    cli.write(people(3))
-    with serve():
-        assert cli(*START, "-y", *FAST).code == 0
-    before = status_of(look)
-    crash = (
-        "import os, sqlite3; db = sqlite3.connect('run.journal', isolation_level=None);"
-        " db.execute('PRAGMA journal_mode=TRUNCATE'); db.execute('PRAGMA cache_size=1');"
-        " db.execute('BEGIN IMMEDIATE'); db.execute('DROP TRIGGER results_changed');"
-        " db.execute(\"UPDATE results SET raw = hex(zeroblob(200000)), status = 'lost'\");"
-        " os._exit(0)"
-    )
-    subprocess.run([sys.executable, "-c", crash], cwd=cli.folder, check=True)
-    assert (cli.folder / "run.journal-journal").stat().st_size > 0
-    assert status_of(look) == before
-
-
-def test_stopped_by_nobody_in_the_pilot(cli, serve, people):
+def test_a_stop_in_the_pilot_keeps_what_was_bought(cli, serve, people):
     cli.write(people(30))
     with serve(workflow_s=5.0) as sandbox:
         process = cli.start(*START, "-y", "--pilot", "5", *FAST)
@@ -491,7 +299,7 @@ def has_ipv6() -> bool:
     "host",
     ["127.0.0.1", pytest.param("[::1]", marks=pytest.mark.skipif(not has_ipv6(), reason="needs IPv6"))],
 )
-def test_a_webhook_tells_what_became_of_a_submit(cli, serve, people, host):
+def test_a_webhook_settles_a_lost_submit(cli, serve, people, host):
     cli.write(people(40))
     port = free_port()
     lost = Fault("/enrich/bulk", when="after", reset=True)
@@ -502,7 +310,7 @@ def test_a_webhook_tells_what_became_of_a_submit(cli, serve, people, host):
         check(sandbox, 40)
 
 
-def test_a_webhook_that_nobody_would_hear_is_refused(cli, serve, people):
+def test_a_webhook_without_listen_is_refused(cli, serve, people):
     cli.write(people(4))
     with serve() as sandbox:
         deaf = cli(*START, "-y", "--webhook", "http://127.0.0.1:8788/hooks", *FAST)
@@ -539,21 +347,6 @@ def test_a_pilot_of_no_size_leaves_nothing(cli, serve, people, size):
     assert "1 to 250" in done.error
     assert "Resume" not in done.err
     assert not (cli.folder / "run.journal").exists()
-
-
-def test_commands_to_copy_are_quoted_and_count_what_is_left(cli, serve, people, look):
-    cli.write(people(3))
-    (cli.folder / "in.csv").rename(cli.folder / "my in.csv")
-    with serve(faults=[Fault("/enrich/bulk", when="after", reset=True)]):
-        done = cli("job", "start", "my in.csv", "--journal", "my run", "-y", *FAST)
-        assert "job unknown 'my run'" in done.err
-        assert "job resolve 'my run' 1 --abandon" in look("unknown", "my run").err
-        first = look("resolve", "my run", "1", "--accepted", "public_bulk_mistyped").err
-        assert "job resume 'my run' 'my in.csv'" in first
-    edit(cli.folder / "my run", "UPDATE chunks SET state = 'remote_expired'")
-    second = look("resolve", "my run", "1", "--accepted", "public_bulk_right")
-    assert "more" not in second.err
-    assert "Resume the job:" in second.err
 
 
 # -- a journal that is not the latest --------------------------------------------------------------

@@ -33,12 +33,12 @@ def test_the_demo_reaches_the_limit_keeps_it_and_checks_itself(cli):
 
 
 @pytest.mark.sockets
-def test_the_demo_needs_no_key_and_heeds_none(cli):
+def test_the_demo_needs_no_key_and_ignores_one(cli):
     cli.env |= {"CLEANLIST_BASE_URL": "http://127.0.0.1:9", "CLEANLIST_API_KEY": "clapi_x"}
     assert cli("demo", *SMALL).code == 0
     again = cli("demo", *SMALL)
     assert again.code == 1
-    assert "exists already" in again.error
+    assert "already exists" in again.error
     assert cli("demo", *SMALL, "--overwrite", "--type", "full").code == 0
 
 

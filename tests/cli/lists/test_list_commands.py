@@ -96,7 +96,7 @@ def test_an_import_that_enriches_asks_first(cli, filled):
         (("no-such-list", "in.csv"), 4, "list"),
     ],
 )
-def test_imports_that_cannot_be(cli, serve, args, code, says):
+def test_wrong_arguments_of_an_import_are_refused(cli, serve, args, code, says):
     cli.write(ROWS)
     with serve() as sandbox:
         done = cli("list", "import", *args)
@@ -106,7 +106,7 @@ def test_imports_that_cannot_be(cli, serve, args, code, says):
     assert done.out == ""
 
 
-def test_an_import_that_breaks_off_tells_what_came_in(cli, serve):
+def test_an_interrupted_import_reports_what_was_imported(cli, serve):
     cli.write([[f"Ada{n}", "Love", "", f"engine{n}.example", "", ""] for n in range(700)])
     with serve(faults=[Fault("*/csv-import", nth=2, status=403)]):
         list_id = new_list(cli)
@@ -118,7 +118,7 @@ def test_an_import_that_breaks_off_tells_what_came_in(cli, serve):
     assert done.error
 
 
-def test_delete_asks(cli, filled):
+def test_delete_asks_first(cli, filled):
     args = ("list", "delete", filled.list_id)
     done = cli(*args)
     assert done.code == 2
@@ -167,7 +167,7 @@ def test_export_to_json_lines(cli, filled):
     assert all(line.keys() == {"lead_id", "first_name"} for line in lines)
 
 
-def test_an_export_that_breaks_off_leaves_what_was_there(cli, filled):
+def test_an_interrupted_export_keeps_the_old_file(cli, filled):
     (cli.folder / "out.jsonl").write_text("before")
     filled.add_fault(Fault("*/export/json", status=403))
     done = cli("list", "export", filled.list_id, "-o", "out.jsonl", "--overwrite")
@@ -180,7 +180,7 @@ def test_an_export_that_breaks_off_leaves_what_was_there(cli, filled):
     ("output", "says"),
     [("out.xlsx", ".csv or .jsonl"), ("no/out.csv", "folder does not exist"), ("in.csv", "--overwrite")],
 )
-def test_an_export_that_has_no_place(cli, output, says):
+def test_an_export_that_cannot_be_written_is_refused(cli, output, says):
     cli.write(ROWS, headers=HEADERS)
     cli.env["CLEANLIST_API_KEY"] = KEY
     done = cli("list", "export", "some-list", "-o", output)

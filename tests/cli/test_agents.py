@@ -35,12 +35,12 @@ def test_a_run_is_priced_asked_for_run_and_shown(cli, start):
         assert sandbox.ledger.credits_charged == 2
     assert (alone.code, no.code, done.code) == (2, 1, 0), done.err
     assert "2 credits" in alone.error
-    assert "2 leads: 2 credits of the 1,000,000 there are." in done.err
+    assert "2 leads: 2 credits; the balance is 1,000,000." in done.err
     assert "Write a hook [Ada Love]" in done.out
     assert "done    2 of 2, 0 failed" in done.out
 
 
-def test_max_credits_is_a_wall(cli, start):
+def test_no_more_than_max_credits_is_spent(cli, start):
     with start() as sandbox:
         _, run = fill(cli)
         over = cli(*run, "--max-credits", "1")
@@ -72,7 +72,7 @@ def test_show_one_run_and_all_runs(cli, start):
         assert cli("agents", "show", "no-such-run").code == 4
 
 
-def test_a_stop_says_how_to_come_back(cli, start):
+def test_ctrl_c_says_how_to_show_the_run_again(cli, start):
     with start(workflow_s=30.0) as sandbox:
         _, run = fill(cli)
         process = cli.start(*run, "--yes", "--json")
@@ -97,7 +97,7 @@ def test_a_stop_says_how_to_come_back(cli, start):
         (("--column", "Hook", "--prompt", "p", "--max-rows", "10001"), "max_rows"),
     ],
 )
-def test_runs_that_cannot_be(cli, serve, args, says):
+def test_wrong_options_of_a_run_are_refused(cli, serve, args, says):
     with serve() as sandbox:
         done = cli("agents", "run", "some-list", *args, "--yes")
         assert sandbox.ledger.requests == []
