@@ -101,7 +101,7 @@ def test_help_shows_every_command_in_its_panel(cli):
         "Options",
         "Contact files",
         "One person, one company",
-        "Lists, and agents over them",
+        "Lists and smart agents",
         "Account",
         "Development",
     ]

@@ -19,7 +19,7 @@ from rich.console import Console
 from cleanlist_async.cli.doctor.examination import Examination, examine
 from cleanlist_async.cli.doctor.finding import as_table
 from cleanlist_async.cli.doctor.watching import WatchedCleanlist
-from cleanlist_async.cli.terminal.asking import Consent
+from cleanlist_async.cli.terminal.asking import Consent, confirm
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, report
 from cleanlist_async.cli.terminal.output import print_grid, print_json
@@ -104,14 +104,12 @@ class Live:
             )
         for line in lines:
             say(console, line)
-        if self.consent.yes:
-            return
-        if sys.stdin.isatty():
-            if not typer.confirm("Go on?", err=True):
-                raise CommandError("no question was sent.", ExitCode.REFUSED)
-        elif self.consent.max_credits is None:
-            raise CommandError(
-                "there is no terminal to ask at; pass --yes, or --max-credits with a limit.", ExitCode.USAGE
+        if not self.consent.yes and (self.consent.max_credits is None or sys.stdin.isatty()):
+            confirm(
+                "Continue?",
+                risk="this sends invented people",
+                refusal="no question was sent.",
+                options="--yes, or --max-credits with a limit",
             )
 
     async def _study(self, console: Console, questions: Sequence[Question], signals: StopSignals) -> Study:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import getpass
 import re
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import typer
 from rich.console import Console
 
+from cleanlist_async.cli.terminal.asking import confirm
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.render import plural, say, show_command
@@ -90,7 +89,11 @@ def purge(console: Console, path: Path, cache: Path | None, *, yes: bool, as_jso
     """Remove all contact data from a journal, and from a cache. Raises CommandError without a yes."""
     with deciding(path) as (journal, _):
         if not yes:
-            _ask(path)
+            confirm(
+                f"Permanently remove all results from {path}? Export them first.",
+                risk="this removes results that were paid for",
+                refusal="nothing was removed.",
+            )
         journal.purge()
     if cache is not None and cache.exists():
         forget_all(cache)
@@ -98,16 +101,6 @@ def purge(console: Console, path: Path, cache: Path | None, *, yes: bool, as_jso
     if as_json:
         print_json({"journal": str(path), "purged": True})
     return ExitCode.DONE
-
-
-def _ask(path: Path) -> None:
-    if not sys.stdin.isatty():
-        raise CommandError(
-            "this removes results that were paid for, and there is no terminal to confirm at; pass --yes.",
-            ExitCode.USAGE,
-        )
-    if not typer.confirm(f"Permanently remove all results from {path}? Export them first.", err=True):
-        raise CommandError("nothing was removed.", ExitCode.REFUSED)
 
 
 def _actor() -> str:

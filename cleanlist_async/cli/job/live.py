@@ -15,15 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from cleanlist_async.cli.job.terminal import Terminal
-from cleanlist_async.cli.terminal.progress import window_use
+from cleanlist_async.cli.terminal.progress import LineTimer, clock_time, limit_use
 from cleanlist_async.cli.terminal.render import plural, say
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.job.engine import WaitsFor
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.status import JobStatus
 
-_SECONDS_BETWEEN_LINES: Final = 10.0
-_MINUTE_S: Final = 60.0
 _RATE_AFTER_S: Final = 5.0
 _OPEN: Final = (ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.FETCHING)
 
@@ -63,9 +61,7 @@ class Scene:
 
     def requests(self, window_s: float) -> str:
         """Say how much of the rate limit is used."""
-        used, limit = window_use(self.statistics)
-        window = "min" if window_s == _MINUTE_S else f"{window_s:g} s"
-        return f"{used}/{limit} requests per {window}" if limit else ""
+        return limit_use(self.statistics, window_s, "requests")
 
     def waiting(self) -> str:
         """Say what it waits for."""
@@ -124,7 +120,7 @@ class Pace:
         if rate is None:
             return "", ""
         left_s = (scene.total - scene.done) / rate
-        return f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min", f"{_clock_time(left_s)} left"
+        return f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min", f"{clock_time(left_s)} left"
 
 
 class Panel:
@@ -163,16 +159,14 @@ class Lines:
     ) -> None:
         self._console = console
         self._window_s = window_s
-        self._clock = clock
+        self._timer = LineTimer(clock)
         self._pace = Pace(clock)
-        self._next_at = clock() + _SECONDS_BETWEEN_LINES
 
     def show(self, scene: Scene) -> None:
         """Show this, if the last line is old enough."""
-        rate, left = self._pace.describe(scene)
-        if self._clock() < self._next_at:
+        rate, left = self._pace.describe(scene)  # at each scene, since it measures from the first
+        if not self._timer.is_due():
             return
-        self._next_at = self._clock() + _SECONDS_BETWEEN_LINES
         parts = (
             f"{scene.done:,} of {scene.total:,} contacts",
             scene.credits(),
@@ -196,9 +190,3 @@ def showing(console: Console, window_s: float, terminal: Terminal) -> Generator[
 
 def _line(text: str) -> Text:
     return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
-
-
-def _clock_time(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

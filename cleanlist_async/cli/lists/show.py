@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterable
 from typing import TypeVar
 
-import typer
 from rich.console import Console
 
 from cleanlist_async.api.models.lead_lists import Lead, LeadList
+from cleanlist_async.cli.terminal.asking import confirm
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.output import as_json as dumped
@@ -86,24 +85,18 @@ def create(
 def delete(console: Console, connection: Connection, list_id: str, *, yes: bool, as_json: bool) -> None:
     """Delete a list after a yes. Raises CommandError without one."""
     if not yes:
-        _ask_to_delete(connection.ask(console, lambda client: client.lead_lists.get_list(list_id)))
+        one = connection.ask(console, lambda client: client.lead_lists.get_list(list_id))
+        confirm(
+            f'Permanently delete the list "{clean(one.name)}" of {plural(one.lead_count, "lead")}?',
+            risk="this deletes a list permanently",
+            refusal="nothing was deleted.",
+        )
     gone = connection.ask(console, lambda client: client.lead_lists.delete_list(list_id))
     if as_json:
         print_json(dumped(gone))
     if not gone.deleted:
         raise CommandError("the server did not confirm that the list is deleted.", ExitCode.API)
     say(console, "Deleted; its leads are kept.")
-
-
-def _ask_to_delete(one: LeadList) -> None:
-    if not sys.stdin.isatty():
-        raise CommandError(
-            "this deletes a list permanently, and there is no terminal to confirm at; pass --yes.",
-            ExitCode.USAGE,
-        )
-    question = f'Permanently delete the list "{clean(one.name)}" of {plural(one.lead_count, "lead")}?'
-    if not typer.confirm(question, err=True):
-        raise CommandError("nothing was deleted.", ExitCode.REFUSED)
 
 
 def _fields(one: LeadList) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.enrich.plan import Plan
+
+_SPENDING_OPTIONS: Final = "--yes, or --max-credits with a limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +63,14 @@ def get_consent(plan: Plan, consent: Consent) -> None:
     """Ask for a yes unless spending was agreed to before. Raises CommandError without one."""
     if consent.yes or plan.credits_max == 0:  # nothing to spend, nothing to ask
         return
-    if not sys.stdin.isatty():  # a pipe or a scheduler would wait for an answer forever
-        if consent.max_credits is None:
-            raise CommandError(
-                f"this may spend {credits_range(plan)} credits, and there is no terminal to confirm at;"
-                " pass --yes, or --max-credits with a limit.",
-                ExitCode.USAGE,
-            )
+    if consent.max_credits is not None and not sys.stdin.isatty():  # as good as a yes, in a script
         return
-    if not typer.confirm(
-        f"Spend up to {_worst_case(plan, consent.max_credits)}?", err=True
-    ):  # standard output is for data
-        raise CommandError("not started; nothing was sent.", ExitCode.REFUSED)
+    confirm(
+        f"Spend up to {_worst_case(plan, consent.max_credits)}?",
+        risk=f"this may spend {credits_range(plan)} credits",
+        options=_SPENDING_OPTIONS,
+        refusal="not started; nothing was sent.",
+    )
 
 
 def _worst_case(plan: Plan, max_credits: float | None) -> str:
@@ -95,11 +93,13 @@ def agree_to_spend(what: str, price: float, consent: Consent) -> None:
         raise error
     if consent.yes or limit is not None or price == 0:
         return
-    if not sys.stdin.isatty():
-        raise CommandError(
-            f"{what} can cost {plural(price, 'credit')}, and there is no terminal to confirm at;"
-            " pass --yes, or --max-credits with a limit.",
-            ExitCode.USAGE,
-        )
-    if not typer.confirm(f"{what} can cost {plural(price, 'credit')}. Continue?", err=True):
-        raise CommandError("nothing was sent.", ExitCode.REFUSED)
+    can_cost = f"{what} can cost {plural(price, 'credit')}"
+    confirm(f"{can_cost}. Continue?", risk=can_cost, options=_SPENDING_OPTIONS, refusal="nothing was sent.")
+
+
+def confirm(question: str, *, risk: str, refusal: str, options: str = "--yes") -> None:
+    """Return if the user says yes. Raises CommandError after a no, and where there is no terminal."""
+    if not sys.stdin.isatty():  # a pipe or a scheduler would wait for an answer forever
+        raise CommandError(f"{risk}, and there is no terminal to confirm at; pass {options}.", ExitCode.USAGE)
+    if not typer.confirm(question, err=True):  # standard output is for data
+        raise CommandError(refusal, ExitCode.REFUSED)

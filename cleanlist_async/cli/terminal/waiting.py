@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json
+from cleanlist_async.cli.terminal.progress import LineTimer
 from cleanlist_async.cli.terminal.render import say
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.errors import CleanlistError
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 Show: TypeAlias = Callable[[str], None]
-
-_SECONDS_BETWEEN_LINES: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +75,10 @@ def _showing(console: Console) -> Generator[Show]:
         with console.status("waiting") as status:
             yield status.update
         return
-    next_at = time.monotonic() + _SECONDS_BETWEEN_LINES
+    timer = LineTimer()
 
     def show(line: str) -> None:
-        nonlocal next_at
-        if time.monotonic() >= next_at:
-            next_at = time.monotonic() + _SECONDS_BETWEEN_LINES
+        if timer.is_due():
             say(console, line)
 
     yield show

@@ -19,7 +19,7 @@ SMALL = ("--contacts", "600", "--window-s", "0.6")
 
 @pytest.mark.sockets
 def test_the_demo_reaches_the_limit_keeps_it_and_checks_itself(cli):
-    done = cli("demo", "--json", "--contacts", "5000", "--window-s", "1")
+    done = cli("demo", "--json", "--contacts", "5000", "--window-s", "4")
     assert done.code == 0, done.err
     answer = json.loads(done.out)
     assert answer["contacts"] == 5000

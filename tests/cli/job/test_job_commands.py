@@ -198,8 +198,8 @@ def test_the_live_view_fits_into_80_columns(cli, serve, people):
         os.waitpid(pid, 0)
     text = seen.decode()
     assert "600/600" in text or "250/600" in text or "0/600" in text
-    assert "requests per 1 s" in text
-    assert "waits for 3 workflows" in text
+    assert "requests/1 s" in text
+    assert "waiting for 3 workflows" in text
 
 
 def test_a_job_out_of_credits_resumes_after_a_top_up(cli, serve, people, look):
@@ -227,7 +227,7 @@ def test_max_credits_stops_a_job_until_it_is_raised(cli, serve, people):
         assert done.code == 3
         assert "--max-credits N" in done.err
         assert sandbox.ledger.credits_charged == 7
-        assert cli(*RESUME, *FAST).code == 3  # the old wall stands
+        assert cli(*RESUME, *FAST).code == 3  # the old limit still holds
         assert cli(*RESUME, "--max-credits", "20", *FAST).code == 0
         check(sandbox, 20)
 
@@ -328,7 +328,7 @@ def test_a_file_of_the_job_is_no_output(cli, serve, people):
             done = cli(*start, "--cache", "bought.csv", "-y", "-o", kept, "--overwrite", *FAST)
             assert (done.code, done.error) == (
                 1,
-                f"error: {kept}: is a file of the job itself; write to another file",
+                f"error: {kept}: belongs to the job; write to another file",
             )
         assert sandbox.ledger.contacts == []
         assert cli(*start, "-y", *FAST).code == 0

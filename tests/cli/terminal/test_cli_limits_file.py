@@ -49,4 +49,4 @@ def test_a_cache_directory_that_cannot_be_written_is_a_warning(monkeypatch, tmp_
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("CLEANLIST_LIMITS_FILE", raising=False)
     assert limiter_of(RateLimits(), on_loopback=False) is None
-    assert "do not know of each other" in caplog.text
+    assert "does not share its rate limits" in caplog.text
