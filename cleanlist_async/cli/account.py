@@ -42,7 +42,7 @@ def balance(*, as_json: AsJSON = False, base_url: BaseURL = None, window_s: Wind
     """Show how many credits are left."""
     connection = Connection(base_url, window_s)
     left = connection.ask(open_console(), lambda client: client.public.credits_balance()).credits
-    if left is None:
+    if left is None:  # a 0 would be taken for an empty account
         raise CommandError("the server's answer contains no balance.", ExitCode.API)
     if as_json:
         print_json({"credits": left})
@@ -69,6 +69,7 @@ def usage(
     rows = [
         (row.group, number(row.calls), number(row.errors), number(row.credits_spent)) for row in report.rows
     ]
+    # As the server sums them up, which need not be the sum of the rows shown.
     total = (
         "all",
         number(report.total_calls),

@@ -121,6 +121,7 @@ class Run:
         begun, waited = connection.run(
             console, lambda client, signals: self._buy(client, console, budget, wait_s, signals)
         )
+        # Shown even if the wait was cut short: the id is what leads back to what was bought.
         _show(waited, as_json=as_json, started=begun)
         waited.report(
             console, f"The run continues: cleanlist-async agents show {clean(begun.smart_agent_task_id)}"
@@ -257,6 +258,7 @@ def _show(
         print_line()
         print_table(
             ("lead", "value"),
+            # An error stands in parentheses, since a value may be any text.
             [(row.lead_id, f"({row.error})" if row.error else _text(row.value)) for row in run.results],
         )
 

@@ -153,6 +153,7 @@ def _holders(pool: Pool) -> Iterable[dict[str, JSON]]:
     from cleanlist_async.ratelimit.shared.process import has_ended
 
     for holding in pool.holdings.values():
+        # A killed process still holds its tokens, since its requests may have arrived.
         visitor = pool.visitors.get(holding["visitor"])
         yield {
             "pid": visitor.process.pid if visitor else None,

@@ -69,6 +69,7 @@ def _serve(console: Console, sandbox: Sandbox) -> ExitCode:
             f"Limits: {started.key_limit} requests per key and {started.org_limit} in total,"
             f" per {started.window_s:g} s.",
         )
+        # The client would wait a minute for tokens that are back after seconds.
         if started.window_s != WINDOW_S:
             say(console, f"Its window is not a minute: pass --window-s {started.window_s:g} to enrich.")
         say(console, "Press Ctrl-C to stop it.")
@@ -76,6 +77,7 @@ def _serve(console: Console, sandbox: Sandbox) -> ExitCode:
     async def run() -> None:
         scope = anyio.CancelScope()
         with signals.stopping(scope), scope:
+            # Reported only once it listens: the next command of a script may come at once.
             await sandbox.serve_forever(report)
 
     with StopSignals(lambda: None) as signals:

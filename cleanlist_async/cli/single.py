@@ -110,7 +110,7 @@ class PersonPurchase:
                     "stopped_by": waited.as_json(),
                 }
             )
-        elif waited.answer is not None:
+        elif waited.answer is not None:  # the wait may have ended before the workflow
             print_fields(_result(waited.answer))
         else:
             print_fields([("enrichment", begun.workflow_id), ("list", begun.lead_list_id)])
@@ -124,6 +124,7 @@ class PersonPurchase:
     async def _buy(
         self, client: AsyncCleanlist, console: Console, wait_s: float | None, signals: StopSignals
     ) -> tuple[PersonEnrichment, Waited[WorkflowStatus]]:
+        # Created only now, after the yes: a refusal leaves no empty list behind.
         list_id = self.list_id or await self._new_list(client)
         begun = await client.enrichment.enrich_person(
             list_id, **self.person, enrichment_type=self.enrichment_type

@@ -163,6 +163,7 @@ class Demo:
 def mistakes_in(table: EnrichedTable, sandbox: Sandbox, enrichment_type: EnrichmentType) -> Iterator[str]:
     """Compare each row of a finished file with what the server's ledger says, and yield what differs."""
     accepted = sandbox.ledger.times_accepted()
+    # Recomputed from the file alone: what the client says of itself proves nothing.
     spent, needed = 0.0, set[tuple[str, ...]]()
     for row, cells in table.rows():
         spent += float(cells["cleanlist_credits"] or 0)

@@ -61,6 +61,7 @@ async def gather(client: WatchedCleanlist) -> Evidence:
         evidence.key = await _reply(client.public.validate_key())
         if not isinstance(evidence.key.error, _POINTLESS_AFTER):
             evidence.whoami = await _reply(client.workspace.whoami())
+            # Raw, since the client itself speaks only one of the two versions.
             evidence.whoami_v1 = await _reply(client.request("GET", f"{PUBLIC_PREFIX}/whoami"))
             evidence.balance = await _reply(client.public.credits_balance())
         evidence.statistics = client.statistics()

@@ -49,6 +49,7 @@ def as_table(findings: Sequence[Finding]) -> Table:
     """Return the findings, one a line, each with its fix."""
     table = grid()
     for finding in findings:
+        # As Text: markup in what a server or an environment says would be interpreted in a plain string.
         line = Text(_safe(finding.detail))
         if finding.fix:
             line.append(f" {_safe(finding.fix)}", style="dim" if finding.status == "ok" else "bold")

@@ -40,6 +40,7 @@ def extras() -> Finding:
     """Return which optional packages there are."""
     found = {extra: _versions(packages) for extra, packages in _EXTRAS.items()}
     complete = [extra for extra, packages in _EXTRAS.items() if len(found[extra]) == len(packages)]
+    # Not a problem: the client itself needs none of them.
     lacking = [extra for extra in _EXTRAS if extra not in complete]
     data: dict[str, JSON] = {"installed": list(complete), "missing": list(lacking)}
     if not lacking:
@@ -61,7 +62,7 @@ def key(environment: Mapping[str, str]) -> tuple[Finding, Sequence[Secret]]:
         return Finding("key", "problem", error.problem, error.fix), ()
     forms = [form_of(secret) for secret in keys]
     data: dict[str, JSON] = {"keys": len(keys), "forms": list(forms)}
-    if _EXTENSION in forms:
+    if _EXTENSION in forms:  # it looks like a key of the API, and the server only says 401
         detail = "a key of the browser extension (clext_) is not an API key."
         return Finding(
             "key", "problem", detail, "Create one in the portal under Settings, API Keys.", data

@@ -29,8 +29,10 @@ def connection(evidence: Evidence) -> Finding:
     """Whether something answers at the address, and whether it is Cleanlist."""
     first = evidence.seen[0] if evidence.seen else None
     error = evidence.key.error
+    # An answer that the client refuses, such as a redirect, has a status: the connection works.
     if first is None or (not first.status and isinstance(error, APIConnectionError)):
         return Finding("connection", "problem", evidence.key.why_not, _connection_fix(evidence, error))
+    # The first request also opens the connection.
     fastest = min(one.seconds for one in evidence.seen)
     data: dict[str, JSON] = {"base_url": evidence.base_url, "latency_ms": round(fastest * 1000, 1)}
     if not any(_is_cleanlist(reply) for reply in evidence.replies):
@@ -61,6 +63,7 @@ def key_good(evidence: Evidence) -> Finding:
     if isinstance(error, PermissionDeniedError):
         fix = "API access comes with Pro and higher plans; see the portal under Settings, Billing."
         return Finding("key good", "problem", f"the key has no access to the API: {error}", fix)
+    # The check of the key may fail for a reason of its own, such as an outage of that one operation.
     if evidence.whoami.value is not None:
         return Finding("key good", "ok", "the server accepts it (by whoami).")
     return Finding("key good", "unknown", evidence.key.why_not)

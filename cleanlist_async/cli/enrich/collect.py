@@ -43,6 +43,7 @@ class Collection:
         collection = cls(enriched)
         for row, cells in enriched.rows():
             workflow_id = cells["cleanlist_workflow_id"]
+            # An unknown submit without a workflow cannot be asked for.
             if cells["cleanlist_status"] not in _OPEN or not workflow_id:
                 continue
             collection.numbers[row.index] = row.number

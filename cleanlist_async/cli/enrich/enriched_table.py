@@ -108,6 +108,7 @@ class _JsonlBefore(JsonlSource):
 
     def _cut(self, raw: str) -> str | None:
         """Return the line less its last members, byte for byte, if those are the ones to leave out."""
+        # Enrich wrote its members last, so the text before them is the line as it was.
         start = re.search(rf',? ?{re.escape(json.dumps(self._names[0]))}: "', raw)
         if start is None:
             return None

@@ -82,6 +82,7 @@ class ResultFile:
 
     def close(self) -> None:
         """Write the rows that have no result, and give the file its name."""
+        # A stopped run never read the rest of the input, but the file has all its rows.
         unsent = len(self._numbers) - self.tally.contacts
         self.tally.count_unsent(unsent)
         try:
@@ -125,7 +126,7 @@ async def run(client: AsyncCleanlist, job: Job, display: Display, signals: StopS
         webhook_url=job.webhook_url,
         progress=show,
     )
-    file = ResultFile(job, scope.cancel)
+    file = ResultFile(job, scope.cancel)  # opened before anything is sent: it may not be writable
     stopped_by: BaseException | None = None
     try:
         stopped_by = await _read(stream, file, scope, signals)
@@ -153,6 +154,7 @@ async def _read(
 
 def _rescued(results: list[EnrichmentResult], numbers: Sequence[int]) -> str | None:
     """Write results beside the temporary files, one JSON object a line; None if that fails too."""
+    # Elsewhere than the output, since it is the output's disk that is full.
     try:
         descriptor, path = tempfile.mkstemp(prefix="cleanlist-results-", suffix=".jsonl")
         with os.fdopen(descriptor, "w") as stream:

@@ -105,6 +105,7 @@ class Enrichment:
         return self._print(answer, code)
 
     def _collect_command(self) -> str:
+        # Only what differs from the defaults, so that the command stays short enough to copy.
         kind = f" --type {self.enrichment_type}" if self.enrichment_type != "partial" else ""
         options = f"{self.table.as_typed()}{kind}{self.connection.as_typed()}"
         return f"cleanlist-async collect {shlex.quote(self.output)}{options}"
@@ -151,6 +152,7 @@ def collect(
         print_json({**tally.as_json(), "file": output or path, "stopped_by": error_as_json(stopped_by)})
     if signals.received:
         return signals.exit_code
+    # A workflow that failed on the server is an unfinished contact, not an error of the command.
     if stopped_by is not None and code_for(stopped_by) in {ExitCode.API, ExitCode.CONNECTION}:
         return code_for(stopped_by)
     return ExitCode.DONE if tally.is_complete else ExitCode.INCOMPLETE
@@ -158,6 +160,7 @@ def collect(
 
 def exit_code(outcome: Outcome, signals: StopSignals) -> ExitCode:
     """Return what a run exits with: what stopped it counts before what is missing."""
+    # A stop also leaves contacts unfinished, but the reason is what a script needs to know.
     if signals.received:
         return signals.exit_code
     if outcome.stopped_by is not None:

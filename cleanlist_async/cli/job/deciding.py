@@ -48,7 +48,7 @@ class Answers:
             "abandon": self.abandon,
         }
         chosen: list[Decision] = [decision for decision, is_given in given.items() if is_given]
-        if len(chosen) != 1:
+        if len(chosen) != 1:  # a mistake here is a second purchase, or a lost result
             raise CommandError(
                 "pass exactly one of --accepted, --absent, --resubmit and --abandon.", ExitCode.USAGE
             )
@@ -95,6 +95,7 @@ def purge(console: Console, path: Path, cache: Path | None, *, yes: bool, as_jso
                 refusal="nothing was removed.",
             )
         journal.purge()
+    # The journal first: a running job refuses the purge, and keeps its cache too.
     if cache is not None and cache.exists():
         forget_all(cache)
     say(console, f"{path} no longer holds contact data; the record of what was spent is kept.")

@@ -55,6 +55,7 @@ async def listening(
     async def receive(request: Request) -> Response:
         if receiver is None:  # a job without webhooks
             return Response(status_code=404)
+        # The token is the last part of the path, whatever a proxy put before it.
         token = request.path_params["path"].rpartition("/")[2]
         answer = await receiver.receive(token, request.headers.get("content-type"), request.stream())
         return Response(status_code=answer.status)

@@ -106,6 +106,7 @@ class Pace:
         """Return contacts per second; None while too few are settled."""
         if self._at_start is None:
             self._at_start = done
+        # Until the first workflow ends nothing is settled; counting that time would show too low a rate.
         if self._first is None and done > self._at_start:
             self._first = self._clock(), done
         if self._first is None:
@@ -119,6 +120,7 @@ class Pace:
         rate = self.rate(scene.done)
         if rate is None:
             return "", ""
+        # The rate of this run, not of the job: what an earlier run settled took no time now.
         left_s = (scene.total - scene.done) / rate
         return f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min", f"{clock_time(left_s)} left"
 

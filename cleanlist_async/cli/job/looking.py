@@ -81,6 +81,7 @@ class Look:
             )
         with reading(self.journal) as reader:
             status, costs, is_running = reader.status(), reader.costs(), reader.is_running
+            # In the same reading of the journal, so that receipts and totals agree.
             if table is not None and self.output is not None:
                 self._write_receipts(reader, table, self.output)
         rows = cost_rows(costs, status)
@@ -152,6 +153,7 @@ class Look:
             f"{plural(len(rows), 'chunk')} may have been accepted and paid for. Look in the portal, or give"
             " support the time, then record what you found:",
         )
+        # All four, with the number of the first chunk: each can be copied whole.
         for how in ("--accepted WORKFLOW_ID", "--absent --i-checked", "--resubmit", "--abandon"):
             journal = shlex.quote(str(self.journal))
             show_command(self.console, f"cleanlist-async job resolve {journal} {rows[0][0]} {how}")

@@ -75,6 +75,7 @@ class JobOrder:
 
     def as_begun(self, header: Header) -> JobOrder:
         """Return the order with the options that the job was started with."""
+        # What was submitted depends on the others, so only the limit may change.
         limit = header.max_credits if self.consent.max_credits is None else self.consent.max_credits
         return replace(
             self,
@@ -111,6 +112,7 @@ class JobOrder:
         parts += ["--listen", self.listen] if self.listen else []
         parts += ["--cache", self.cache] if self.cache else []
         parts += ["-o", self.output] if self.output else []
+        # The output of this run is there by then, and would be refused.
         parts += ["--overwrite"] if self.output and (is_written or self.overwrite) else []
         return shlex.join(parts) + self.table.as_typed() + self.connection.as_typed()
 

@@ -115,7 +115,7 @@ class Run:
             balance = fetch_balance(self.order.connection.open, self.console, must_connect=True)
             overview.show(self.console, table, balance)
             bought = self._buy_pilot(table, overview) if self.order.pilot is not None else None
-            if isinstance(bought, Ending):
+            if isinstance(bought, Ending):  # stopped, or out of credits, before the sample was whole
                 return self._report(bought)
             if not overview.was_sent:  # a resumed job was agreed to when it was started
                 get_consent(overview.plan, self.order.consent)
@@ -151,6 +151,7 @@ class Run:
         if worst is None:
             kind = self.order.enrichment_type
             raise CommandError(f"the cost of a pilot of {kind} has no upper bound.", ExitCode.USAGE)
+        # A file may have fewer contacts than the sample that was asked for.
         size = min(self.order.pilot or 0, overview.plan.unique)
         agree_to_spend(f"A pilot of {plural(size, 'contact')}", float(size * worst), self.order.consent)
         bought = self._watch(table, self._pilot)
@@ -183,6 +184,7 @@ class Run:
 
         error = await self._with_view(client, job, signals, run)
         ending = Ending(job.status(), error, _code(signals))
+        # The server names what the refused request lacks, which may be less than the rest of the job needs.
         if isinstance(error, InsufficientCreditsError):
             ending.shortfall = error.shortfall_credits or await _shortfall(client, job)
         return ending
@@ -251,6 +253,7 @@ class Run:
                 amount = f", {plural(ending.shortfall, 'credit')} short" if ending.shortfall else ""
                 say(self.console, f"Out of credits{amount}. Top up, then resume it:")
             case BudgetExceededError():
+                # A number would suggest that we know how much the user wants to spend.
                 command += " --max-credits N"
                 say(self.console, "Resume it with a higher --max-credits:")
             case UnknownOutcomeError() if status.chunks.get(ChunkState.UNKNOWN):
@@ -286,7 +289,7 @@ class _Watch:
         self._client = client
         self._job = job
         self._pilot = pilot
-        self._latest = job.status()
+        self._latest = job.status()  # the journal is read once: later states come by the callback
         job.on_progress = self._note
 
     async def follow(self, view: View) -> None:

@@ -95,7 +95,7 @@ class Import:
             return None
         try:
             guessed = split_csv(data).mapping
-        except ConfigurationError:
+        except ConfigurationError:  # nothing can be guessed, but what was named may be enough
             return self.mapping
         # A column that was named for one field is not guessed for another.
         named = set(self.mapping.values())
@@ -131,6 +131,7 @@ class Import:
         if report.workflow_ids:
             say(console, "The server continues the enrichment; its results will appear in the list:")
             show_command(console, f"cleanlist-async list show {report.list_id}")
+        # After the counts: the parts before the failure were imported.
         if report.stopped_by is not None:
             complain(report.stopped_by)
             return code_for(report.stopped_by)

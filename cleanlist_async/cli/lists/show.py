@@ -94,7 +94,7 @@ def delete(console: Console, connection: Connection, list_id: str, *, yes: bool,
     gone = connection.ask(console, lambda client: client.lead_lists.delete_list(list_id))
     if as_json:
         print_json(dumped(gone))
-    if not gone.deleted:
+    if not gone.deleted:  # an answer of 200 alone does not say so
         raise CommandError("the server did not confirm that the list is deleted.", ExitCode.API)
     say(console, "Deleted; its leads are kept.")
 

@@ -59,6 +59,7 @@ class Connection:
         from cleanlist_async.cli.terminal.limits_file import limiter_of
         from cleanlist_async.http.transport import is_loopback
 
+        # The same order as in the client, which is not open yet.
         base_url = self.base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
         return limiter_of(self.limits, on_loopback=is_loopback(base_url))
 
@@ -79,7 +80,7 @@ class Connection:
         with warnings_shown(console):
             try:
                 return anyio.run(ask)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt:  # the request may have arrived
                 raise CommandError(_STOPPED, ExitCode.INTERRUPTED) from None
 
     def run(self, console: Console, work: Callable[[AsyncCleanlist, StopSignals], Awaitable[T]]) -> T:

@@ -77,7 +77,7 @@ def code_for(error: BaseException) -> ExitCode:
 
     if isinstance(error, CommandError):
         return error.code
-    if isinstance(error, TableError):
+    if isinstance(error, TableError):  # a CleanlistError too, which would be taken for one of the API
         return ExitCode.REFUSED
     return next((code for kind, code in _CODES.items() if isinstance(error, kind)), ExitCode.REFUSED)
 

@@ -56,6 +56,7 @@ class Tally(Summary):
 def enrichment_cells(result: EnrichmentResult, numbers: Sequence[int]) -> dict[str, str]:
     """Return the enrichment columns of a result; *numbers* gives the row number of an index."""
     first = result.duplicate_of
+    # Empty for the others: for a pending or an unknown contact a 0 would be a guess.
     has_price = result.status in {"found", "not_found"}
     return {
         "cleanlist_status": result.status,

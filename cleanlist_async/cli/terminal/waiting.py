@@ -61,6 +61,7 @@ async def wait_for(
     scope = anyio.CancelScope()
     with _showing(console) as show:
         try:
+            # A signal ends the wait alone: what was bought continues on the server.
             with signals.stopping(scope), scope:
                 return Waited(await ask(lambda answer: show(describe(answer))))
         except CleanlistError as error:
