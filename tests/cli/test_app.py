@@ -8,6 +8,8 @@ import pytest
 
 pytestmark = pytest.mark.sockets
 
+HEAVY = {"httpx", "anyio", "rich", "starlette", "cleanlist_async.client", "cleanlist_async.tables"}
+
 
 @pytest.mark.smoke
 def test_version_is_printed(cli):
@@ -110,7 +112,9 @@ def test_help_shows_every_command_in_its_panel(cli):
     assert {*wanted.split(), "credits", "usage", "sandbox"} <= commands
 
 
-@pytest.mark.parametrize("command", [("list",), ("agents",), ("doctor",), ("enrich-person",)])
+@pytest.mark.parametrize(
+    "command", [(), ("list",), ("agents",), ("doctor",), ("enrich-person",), ("limits",)]
+)
 def test_help_of_a_command_loads_nothing_heavy(cli, command):
     import subprocess
     import sys
@@ -119,7 +123,7 @@ def test_help_of_a_command_loads_nothing_heavy(cli, command):
         "import sys\n"
         "from cleanlist_async.cli.main import run_guarded\n"
         f"code = run_guarded([*{command!r}, '--help'])\n"
-        "heavy = {'httpx', 'rich', 'cleanlist_async.client', 'starlette'} & set(sys.modules)\n"
+        f"heavy = {HEAVY!r} & set(sys.modules)\n"
         "sys.exit(code or (f'loaded {heavy}' if heavy else 0))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
