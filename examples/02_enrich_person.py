@@ -1,4 +1,4 @@
-"""Enrich one person and wait for the result. Spends 1 credit if an e-mail address is found, else nothing.
+"""Enrich one person and wait for the result. Spends 1 credit if an e-mail address is found.
 
 Usage: python examples/02_enrich_person.py
 """
@@ -18,9 +18,9 @@ async def main() -> None:
             company_name="Analytical Engines",
             enrichment_type="partial",  # 1 credit at most; phone_only is 10, full 11
         )
-        print(f"Started {started.workflow_id}, {started.credits_reserved} credits reserved")
+        print(f"Started {started.workflow_id}, credits reserved: {started.credits_reserved}")
         status = await client.enrichment.wait(started)
-        print(f"Charged {status.credits_charged} credits, refunded {status.credits_refunded}")
+        print(f"Credits charged: {status.credits_charged}, refunded: {status.credits_refunded}")
         if person := status.person:
             print(f"Found {person.full_name}: {person.email}")
 

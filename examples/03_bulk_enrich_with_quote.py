@@ -1,4 +1,4 @@
-"""See the price of enriching a list, then buy at up to MAX_CREDITS. Spends credits for each lead found.
+"""See the price of enriching a list, then buy for at most MAX_CREDITS. Spends credits for each lead found.
 
 Usage: python examples/03_bulk_enrich_with_quote.py LIST_ID MAX_CREDITS
 """
@@ -21,7 +21,7 @@ async def main(list_id: str, max_credits: float) -> None:
             started.workflow_id, progress=lambda now: print(f"  {now.status}: {now.processed} of {now.total}")
         )
         print(f"Enriched {status.completed} leads, {status.failed} without a result")
-        print(f"Charged {status.credits_charged} credits, refunded {status.credits_refunded}")
+        print(f"Credits charged: {status.credits_charged}, refunded: {status.credits_refunded}")
 
 
 if len(sys.argv) != 3:

@@ -21,11 +21,11 @@ async def main() -> None:
         except ListNotFoundError as error:
             print(f"There is no such list ({error.status} {error.code}, request {error.request_id})")
         except AuthenticationError as error:
-            print(f"The key is no good: {error}")
+            print(f"The key is not valid: {error}")
         try:
             await client.lead_lists.create_list("")
         except RequestValidationError as error:  # raised before anything was sent
-            print(f"The list cannot be made: {error}")
+            print(f"The list cannot be created: {error}")
         except CleanlistError as error:  # the base of all others
             print(f"{error} Billed: {error.billed}. Safe to retry: {error.safe_to_retry}.")
 

@@ -1,10 +1,10 @@
-"""Enrich a CSV file of any size, in flat memory. Spends up to MAX_CREDITS: 1 for each e-mail address found.
+"""Enrich a CSV file of any size, in constant memory. Spends up to MAX_CREDITS: 1 for each address found.
 
 Usage: python examples/10_bulk_csv.py contacts.csv enriched.csv MAX_CREDITS
 
 The columns of contacts.csv are the fields of a Contact: linkedin_url; or first_name, last_name and
-company_name or company_domain; and key, an id of yours, which is not sent. The command
-`cleanlist-async enrich` takes any columns, and keeps them.
+company_name or company_domain; and key, your own id, which is not sent. The command
+`cleanlist-async enrich` accepts any columns and keeps them.
 """
 
 import asyncio
@@ -36,6 +36,6 @@ if len(sys.argv) != 4:
 source, target = Path(sys.argv[1]), Path(sys.argv[2])
 with (
     source.open(encoding="utf-8-sig", newline="") as contacts,
-    target.open("x", encoding="utf-8", newline="") as enriched,  # never over results that were paid for
+    target.open("x", encoding="utf-8", newline="") as enriched,  # never overwrite results that were paid for
 ):
     asyncio.run(main(contacts, enriched, float(sys.argv[3])))

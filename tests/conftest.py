@@ -26,7 +26,7 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-REAL_SERVERS = {"sandbox", "cli"}
+REAL_SERVERS = {"sandbox", "cli", "live"}
 """Folders whose tests all talk to real servers or run real processes."""
 SLOW, COMMAND_LINE = {"crash", "examples"}, "cli"
 """Tests of these folders, and those with this fixture, run processes: they are slow unless marked `smoke`."""

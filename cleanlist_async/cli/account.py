@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, Annotated, cast
 
-from rich.console import Console
+import typer
 
-from cleanlist_async.api.request_models import UsageGrouping
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.options import AsJSON, BaseURL, WindowS
 from cleanlist_async.cli.terminal.output import as_json as dumped
-from cleanlist_async.cli.terminal.output import number, print_fields, print_json, print_table
+from cleanlist_async.cli.terminal.output import print_fields, print_json, print_line, print_table
+from cleanlist_async.cli.terminal.render import number, open_console, say
+
+if TYPE_CHECKING:
+    from cleanlist_async.api.request_models import UsageGrouping
 
 
-def whoami(console: Console, connection: Connection, *, as_json: bool) -> None:
-    """Show whose key this is."""
-    me = connection.ask(console, lambda client: client.workspace.whoami())
+def whoami(*, as_json: AsJSON = False, base_url: BaseURL = None, window_s: WindowS = None) -> None:
+    """Show whose key this is, with its organization, plan and scopes."""
+    me = Connection(base_url, window_s).ask(open_console(), lambda client: client.workspace.whoami())
     if as_json:
         print_json(dumped(me))
         return
@@ -34,21 +38,29 @@ def whoami(console: Console, connection: Connection, *, as_json: bool) -> None:
     )
 
 
-def balance(console: Console, connection: Connection, *, as_json: bool) -> None:
-    """Show the credits left. Raises CommandError if the server does not say."""
-    left = connection.ask(console, lambda client: client.public.credits_balance()).credits
-    if left is None:
-        raise CommandError("the server's answer says nothing of credits.", ExitCode.API)
+def balance(*, as_json: AsJSON = False, base_url: BaseURL = None, window_s: WindowS = None) -> None:
+    """Show how many credits are left."""
+    connection = Connection(base_url, window_s)
+    left = connection.ask(open_console(), lambda client: client.public.credits_balance()).credits
+    if left is None:  # a 0 would be taken for an empty account
+        raise CommandError("the server's answer contains no balance.", ExitCode.API)
     if as_json:
         print_json({"credits": left})
     else:
-        print(number(left))  # noqa: T201 - this is the data
+        print_line(number(left))
 
 
-def usage(console: Console, connection: Connection, days: int, by: str, *, as_json: bool) -> None:
-    """Show what was called."""
-    grouping = cast("UsageGrouping", by)  # checked by the client
-    report = connection.ask(
+def usage(
+    *,
+    days: Annotated[int, typer.Option(help="Days to look back, 1 to 365.")] = 7,
+    by: Annotated[str, typer.Option("--by", metavar="BY", help="tool, key, day or error.")] = "tool",
+    as_json: AsJSON = False,
+    base_url: BaseURL = None,
+    window_s: WindowS = None,
+) -> None:
+    """Show the organization's calls and errors of the last days."""
+    console, grouping = open_console(), cast("UsageGrouping", by)  # checked by the client
+    report = Connection(base_url, window_s).ask(
         console, lambda client: client.workspace.usage_report(days=days, group_by=grouping)
     )
     if as_json:
@@ -57,6 +69,7 @@ def usage(console: Console, connection: Connection, days: int, by: str, *, as_js
     rows = [
         (row.group, number(row.calls), number(row.errors), number(row.credits_spent)) for row in report.rows
     ]
+    # As the server sums them up, which need not be the sum of the rows shown.
     total = (
         "all",
         number(report.total_calls),
@@ -65,4 +78,4 @@ def usage(console: Console, connection: Connection, days: int, by: str, *, as_js
     )
     print_table((by, "calls", "errors", "credits"), [*rows, total], numbers=("calls", "errors", "credits"))
     if not report.total_credits_spent:
-        console.print("The API reports no credits per call so far; credits shows the balance.")
+        say(console, "The API does not report credits per call yet; the command credits shows the balance.")

@@ -4,25 +4,98 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
-import anyio
-from rich.console import Console
+import typer
 
-from cleanlist_async.api.ids import SmartAgentTaskId
-from cleanlist_async.api.models.smart_agents import SmartAgentResults, StartedSmartAgent
-from cleanlist_async.api.request_models import AgentType, RunSmartAgent
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
+from cleanlist_async.cli.terminal.options import (
+    AsJSON,
+    BaseURL,
+    ListId,
+    MaxCredits,
+    NoWait,
+    TimeoutS,
+    WindowS,
+    Yes,
+)
 from cleanlist_async.cli.terminal.output import as_json as dumped
-from cleanlist_async.cli.terminal.output import moment, number, print_fields, print_json, print_table
-from cleanlist_async.cli.terminal.progress import warnings_shown
-from cleanlist_async.cli.terminal.render import clean, say
+from cleanlist_async.cli.terminal.output import moment, print_fields, print_json, print_line, print_table
+from cleanlist_async.cli.terminal.render import clean, number, open_console, plural, say
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.waiting import Waited, wait_for
-from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.facts import AGENT_ROWS, WAIT_TIMEOUT_S
 from cleanlist_async.types import JSON
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cleanlist_async.api.ids import SmartAgentTaskId
+    from cleanlist_async.api.models.smart_agents import SmartAgentResults, StartedSmartAgent
+    from cleanlist_async.api.request_models import AgentType
+    from cleanlist_async.client import AsyncCleanlist
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Run a smart agent over a list, or show a run."
+)
+
+_TYPES: Final = "custom_ai, cold_intro_email, title_normalizer, company_intel, pain_point_hypothesis."
+
+
+@app.command()
+def run(
+    list_id: ListId,
+    *,
+    column: Annotated[str, typer.Option("--column", metavar="NAME", help="The column it fills.")],
+    agent_type: Annotated[str, typer.Option("--type", metavar="TYPE", help=_TYPES)] = "custom_ai",
+    prompt: Annotated[str | None, typer.Option(help="What custom_ai should do.")] = None,
+    max_rows: Annotated[int, typer.Option(help="Leads to run over.")] = AGENT_ROWS,
+    all_rows: Annotated[bool, typer.Option("--all", help="Run over all leads of the list.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the column's values instead of adding to them.")
+    ] = False,
+    max_credits: MaxCredits = None,
+    yes: Yes = False,
+    no_wait: NoWait = False,
+    timeout_s: TimeoutS = WAIT_TIMEOUT_S,
+    as_json: AsJSON = False,
+    base_url: BaseURL = None,
+    window_s: WindowS = None,
+) -> None:
+    """Run an agent over a list after you agree to its price, and show what it wrote."""
+    wanted = Run(
+        list_id,
+        column,
+        agent_type,
+        prompt,
+        None if all_rows else max_rows,
+        overwrite,
+        Consent(yes, max_credits),
+    )
+    wait_s = None if no_wait else timeout_s
+    end(wanted.carry_out(open_console(), Connection(base_url, window_s), wait_s, as_json=as_json))
+
+
+@app.command()
+def show(
+    run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of a run.")] = None,
+    *,
+    list_id: Annotated[str | None, typer.Option("--list", metavar="ID", help="Runs of this list.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run is finished.")] = False,
+    timeout_s: TimeoutS = WAIT_TIMEOUT_S,
+    as_json: AsJSON = False,
+    base_url: BaseURL = None,
+    window_s: WindowS = None,
+) -> None:
+    """Show a run and what it wrote so far; without an id, the latest runs."""
+    console, connection = open_console(), Connection(base_url, window_s)
+    if run_id is None:
+        _show_runs(console, connection, list_id, as_json=as_json)
+    else:
+        wait_s = timeout_s if wait else None
+        end(_show_run(console, connection, run_id, wait_s, as_json=as_json))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +114,23 @@ class Run:
         self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
     ) -> ExitCode:
         """Ask for the price, ask for a yes, run, wait, show."""
-        self._check()
+        self._check()  # before a quote is asked for, which is a request
+        # --max-credits is agreement enough: the client compares its own quote with it before it buys.
         limit = self.consent.max_credits
-        wall = self._agreed_price(console, connection) if limit is None else limit
-        with warnings_shown(console), StopSignals(lambda: say(console, "Stopping.")) as signals:
-            begun, waited = anyio.run(self._buy, console, connection, wall, wait_s, signals)
+        budget = self._agreed_price(console, connection) if limit is None else limit
+        begun, waited = connection.run(
+            console, lambda client, signals: self._buy(client, console, budget, wait_s, signals)
+        )
+        # Shown even if the wait was cut short: the id is what leads back to what was bought.
         _show(waited, as_json=as_json, started=begun)
-        waited.tell(
-            console, f"The run goes on: cleanlist-async agents show {clean(begun.smart_agent_task_id)}"
+        waited.report(
+            console, f"The run continues: cleanlist-async agents show {clean(begun.smart_agent_task_id)}"
         )
         return waited.exit_code
 
     def _check(self) -> None:
+        from cleanlist_async.api.request_models import RunSmartAgent
+
         RunSmartAgent.checked(
             list_id=self.list_id,
             agent_type=self.agent_type,
@@ -72,60 +150,55 @@ class Run:
                 "run_smart_agent", list_id=self.list_id, agent_type=self.agent_type, row_count=self.max_rows
             ),
         )
-        price, left = quote.estimated_cost, quote.available_credits
+        price, left = quote.estimated_cost, number(quote.available_credits) or "unknown"
         if price is None:
-            raise CommandError("the server named no price; nothing was bought.", ExitCode.API)
-        say(
-            console,
-            f"{quote.row_count:,} leads: {number(price)} credits of the {number(left) or '?'} there are.",
-        )
+            raise CommandError("the server quoted no price; nothing was bought.", ExitCode.API)
+        leads, cost = plural(quote.row_count, "lead"), plural(price, "credit")
+        say(console, f"{leads}: {cost}; the balance is {left}.")
         agree_to_spend("This run", price, self.consent)
         return price
 
     async def _buy(
         self,
+        client: AsyncCleanlist,
         console: Console,
-        connection: Connection,
-        wall: float,
+        budget: float,
         wait_s: float | None,
         signals: StopSignals,
     ) -> tuple[StartedSmartAgent, Waited[SmartAgentResults]]:
-        async with connection.open() as client:
-            begun = await client.smart_agents.run_smart_agent(
-                self.list_id,
-                column_name=self.column,
-                agent_type=cast("AgentType", self.agent_type),  # checked before
-                prompt=self.prompt,
-                lead_scope="subset" if self.max_rows else "all",
-                max_rows=self.max_rows,
-                overwrite=self.overwrite,
-                max_credits=wall,
-            )
-            if wait_s is None:
-                return begun, Waited()
-            return begun, await _wait(client, console, signals, begun.smart_agent_task_id, wait_s)
+        begun = await client.smart_agents.run_smart_agent(
+            self.list_id,
+            column_name=self.column,
+            agent_type=cast("AgentType", self.agent_type),  # checked before
+            prompt=self.prompt,
+            lead_scope="subset" if self.max_rows else "all",
+            max_rows=self.max_rows,
+            overwrite=self.overwrite,
+            max_credits=budget,
+        )
+        if wait_s is None:
+            return begun, Waited()
+        return begun, await _wait(client, console, signals, begun.smart_agent_task_id, wait_s)
 
 
-def show_run(
+def _show_run(
     console: Console, connection: Connection, run_id: str, wait_s: float | None, *, as_json: bool
 ) -> ExitCode:
     """Show a run, once it is finished if it is to be waited for."""
-    id_ = SmartAgentTaskId(run_id)
+    id_ = cast("SmartAgentTaskId", run_id)
 
-    async def ask() -> Waited[SmartAgentResults]:
-        async with connection.open() as client:
-            if wait_s is None:
-                return Waited(await client.smart_agents.get_smart_agent_results(id_))
-            return await _wait(client, console, signals, id_, wait_s)
+    async def ask(client: AsyncCleanlist, signals: StopSignals) -> Waited[SmartAgentResults]:
+        if wait_s is None:
+            return Waited(await client.smart_agents.get_smart_agent_results(id_))
+        return await _wait(client, console, signals, id_, wait_s)
 
-    with warnings_shown(console), StopSignals(lambda: say(console, "Stopping.")) as signals:
-        waited = anyio.run(ask)
+    waited = connection.run(console, ask)
     _show(waited, as_json=as_json)
-    waited.tell(console, "The run goes on; show it again at any time.")
+    waited.report(console, "The run continues; show it again at any time.")
     return waited.exit_code
 
 
-def show_runs(console: Console, connection: Connection, list_id: str | None, *, as_json: bool) -> None:
+def _show_runs(console: Console, connection: Connection, list_id: str | None, *, as_json: bool) -> None:
     """Show the latest runs."""
     found = connection.ask(console, lambda client: client.smart_agents.list_smart_agents(list_id=list_id))
     if as_json:
@@ -157,7 +230,7 @@ async def _wait(
     return await wait_for(
         console,
         signals,
-        lambda tell: client.smart_agents.wait(id_, timeout_s=wait_s, progress=tell),
+        lambda show: client.smart_agents.wait(id_, timeout_s=wait_s, progress=show),
         lambda run: f"{clean(run.status)}, {run.succeeded + run.failed:,} of {run.total:,} leads",
     )
 
@@ -182,9 +255,10 @@ def _show(
         ]
     )
     if run.results:
-        print()  # noqa: T201 - between two tables
+        print_line()
         print_table(
             ("lead", "value"),
+            # An error stands in parentheses, since a value may be any text.
             [(row.lead_id, f"({row.error})" if row.error else _text(row.value)) for row in run.results],
         )
 

@@ -10,11 +10,14 @@ import typer
 from typer.core import TyperGroup
 
 from cleanlist_async import __version__
-from cleanlist_async.cli.commands import account, agents, limits, server, single
+from cleanlist_async.cli import account, agents, limits, serving, single
+from cleanlist_async.cli.demo.command import demo
+from cleanlist_async.cli.doctor.command import doctor
 from cleanlist_async.cli.enrich import commands as files
 from cleanlist_async.cli.job import commands as jobs
 from cleanlist_async.cli.lists import commands as lists
 from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, MEANINGS
+from cleanlist_async.cli.terminal.output import print_line
 
 _EPILOG: Final = "Exit codes: " + "; ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items()) + "."
 
@@ -40,19 +43,19 @@ class Panels(TyperGroup):
 
 app = typer.Typer(
     cls=Panels,
-    add_completion=False,
+    add_completion=False,  # installing it edits the files of the user's shell
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they show the values of variables: contacts, keys
+    rich_markup_mode=None,  # rich takes longer to import than all the rest of --help
     epilog=_EPILOG,
     help="Enrich contact files through Cleanlist at the full rate the API allows, and never pay twice.\n\n"
-    "The key is read from CLEANLIST_API_KEY. To see it all work without a key: cleanlist-async demo.",
+    "The API key is read from CLEANLIST_API_KEY. To try everything without a key: cleanlist-async demo.",
 )
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(__version__)  # noqa: T201 - this is the data
+        print_line(__version__)
         raise typer.Exit
 
 
@@ -70,16 +73,16 @@ def _main(
         typer.Option(
             metavar="PATH",
             envvar="CLEANLIST_LIMITS_FILE",
-            help="File through which all runs on this machine share the rate limits; none for no file. "
-            "By default it is in your cache directory.",
+            help="File through which all runs on this machine share the rate limits, or none for no file. "
+            "The default is in your cache directory.",
         ),
     ] = None,
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, hidden=True, help="Show tracebacks.")] = False,
 ) -> None:
-    if limits_file is not None:
+    if limits_file is not None:  # commands read the variable where they open a client
         os.environ["CLEANLIST_LIMITS_FILE"] = limits_file
     if debug:
-        import logging  # noqa: PLC0415 - only here
+        import logging
 
         logging.basicConfig(level=logging.DEBUG)
 
@@ -91,11 +94,11 @@ def _panel(panel: str, **commands: Callable[..., None]) -> None:
 
 _FILES: Final = "Contact files"
 _ACCOUNT: Final = "Account"
-_LISTS: Final = "Lists, and agents over them"
+_LISTS: Final = "Lists and smart agents"
 
 _panel(
     _FILES,
-    demo=files.demo,
+    demo=demo,
     plan=files.plan,
     validate=files.validate,
     enrich=files.enrich,
@@ -108,10 +111,10 @@ app.add_typer(lists.app, name="list", rich_help_panel=_LISTS)
 app.add_typer(agents.app, name="agents", rich_help_panel=_LISTS)
 _panel(
     _ACCOUNT,
-    doctor=account.doctor,
+    doctor=doctor,
     whoami=account.whoami,
     credits=account.balance,
     usage=account.usage,
 )
 app.add_typer(limits.app, name="limits", rich_help_panel=_ACCOUNT)
-_panel("Development", sandbox=server.sandbox)
+_panel("Development", sandbox=serving.sandbox)

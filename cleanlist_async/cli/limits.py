@@ -1,24 +1,30 @@
-"""The limits file of the command line: where it is, what is in it, and how to begin anew."""
+"""The commands on the limits file: limits show, limits reset."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
+import typer
 
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.options import AsJSON
 from cleanlist_async.cli.terminal.output import print_json, print_table
-from cleanlist_async.cli.terminal.render import say
-from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.shared.bucket import SharedBucket
-from cleanlist_async.ratelimit.shared.clock import boot_clock
-from cleanlist_async.ratelimit.shared.pool import Pool
-from cleanlist_async.ratelimit.shared.process import has_ended
-from cleanlist_async.ratelimit.sqlite import LimitsFile, NamedPool
-from cleanlist_async.ratelimit.wait_queues import RequestClass
+from cleanlist_async.cli.terminal.render import open_console, say
 from cleanlist_async.types import JSON
+
+if TYPE_CHECKING:
+    from cleanlist_async.ratelimit.shared.bucket import SharedBucket
+    from cleanlist_async.ratelimit.shared.pool import Pool
+    from cleanlist_async.ratelimit.sqlite import LimitsFile, NamedPool
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Show or reset the rate limits that processes on this machine share through a file.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,14 @@ class Bucket:
         }
 
 
-def show(console: Console, path: Path, *, as_json: bool) -> None:
-    """Show the buckets, who holds their tokens, who waits, and when the next token returns."""
-    now = boot_clock()
-    found = LimitsFile(path, RateLimits()).pools() if path.exists() else []
+@app.command("show")
+def show(*, as_json: AsJSON = False) -> None:
+    """Show the buckets, which processes hold tokens or wait for one, and when the next token returns."""
+    from cleanlist_async.ratelimit.shared.clock import boot_clock
+
+    console, path, now = open_console(), _path(), boot_clock()
+    # Opening a file that does not exist would create it.
+    found = _limits_file(path).pools() if path.exists() else []
     pools = [(named, named.pool(now)) for named in found]
     buckets = [bucket for named, pool in pools for bucket in _buckets(named, pool)]
     holders = [holder for _, pool in pools for holder in _holders(pool)]
@@ -91,14 +101,31 @@ def show(console: Console, path: Path, *, as_json: bool) -> None:
         )
 
 
-def reset(console: Console, path: Path, *, as_json: bool) -> None:
-    """Forget all that is out: every token is there at once."""
+@app.command("reset")
+def reset(*, as_json: AsJSON = False) -> None:
+    """Forget what was sent. The server does not forget, and may answer 429 for a minute."""
+    path = _path()
     if path.exists():
-        LimitsFile(path, RateLimits()).reset()
+        _limits_file(path).reset()
     if as_json:
         print_json({"file": str(path), "reset": True})
     else:
-        say(console, f"{path} knows of no request any more; within a minute the server may answer 429.")
+        say(open_console(), f"{path} was reset; the server may answer 429 for up to a minute.")
+
+
+def _path() -> Path:
+    from cleanlist_async.cli.terminal.limits_file import limits_file
+
+    if (path := limits_file()) is None:
+        raise CommandError("there is no limits file: --limits-file is none.", ExitCode.USAGE)
+    return path
+
+
+def _limits_file(path: Path) -> LimitsFile:
+    from cleanlist_async.ratelimit.limits import RateLimits
+    from cleanlist_async.ratelimit.sqlite import LimitsFile
+
+    return LimitsFile(path, RateLimits())
 
 
 def _buckets(named: NamedPool, pool: Pool) -> Iterable[Bucket]:
@@ -123,7 +150,10 @@ def _bucket(name: str, bucket: SharedBucket, now: float) -> Bucket:
 
 
 def _holders(pool: Pool) -> Iterable[dict[str, JSON]]:
+    from cleanlist_async.ratelimit.shared.process import has_ended
+
     for holding in pool.holdings.values():
+        # A killed process still holds its tokens, since its requests may have arrived.
         visitor = pool.visitors.get(holding["visitor"])
         yield {
             "pid": visitor.process.pid if visitor else None,
@@ -138,15 +168,15 @@ def _waiting(pool: Pool) -> Iterable[dict[str, JSON]]:
         for ticket in visitor.tickets:
             yield {
                 "pid": visitor.process.pid,
-                "for": _WORDS[ticket.kind],
+                "for": _WORDS[ticket.kind.name],
                 "since_s": round(pool.now - ticket.since, 3),
             }
 
 
 _WORDS: Final = {
-    RequestClass.INTERACTIVE: "an interactive call",
-    RequestClass.SUBMIT: "a submit",
-    RequestClass.STATUS: "a status request",
+    "INTERACTIVE": "an interactive call",
+    "SUBMIT": "a submit",
+    "STATUS": "a status request",
 }
 
 

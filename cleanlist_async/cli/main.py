@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 
 from cleanlist_async.cli.app import app
-from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, ExitCode, tell
+from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, ExitCode, report
 
 
 def run_guarded(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code. Tracebacks are for --debug only."""
     try:
+        # Not standalone: Typer would print errors in its own form, and exit before we could.
         return int(app(list(arguments), prog_name="cleanlist-async", standalone_mode=False) or 0)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
@@ -19,4 +20,4 @@ def run_guarded(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # the last floor: nothing falls through
         if DEBUG_FLAG in arguments:
             raise
-        return tell(error)
+        return report(error)

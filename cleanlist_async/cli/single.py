@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
-import anyio
-from rich.console import Console
+import typer
 
 from cleanlist_async import facts
-from cleanlist_async.api.models.enrichment import PersonEnrichment, WorkflowStatus
-from cleanlist_async.api.request_models import EnrichCompany, EnrichPerson
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
+from cleanlist_async.cli.terminal.options import (
+    AsJSON,
+    BaseURL,
+    MaxCredits,
+    NoWait,
+    PersonKind,
+    TimeoutS,
+    WindowS,
+    Yes,
+)
 from cleanlist_async.cli.terminal.output import as_json as dumped
-from cleanlist_async.cli.terminal.output import number, print_fields, print_json
-from cleanlist_async.cli.terminal.progress import warnings_shown
-from cleanlist_async.cli.terminal.render import clean, say
+from cleanlist_async.cli.terminal.output import print_fields, print_json
+from cleanlist_async.cli.terminal.render import clean, number, open_console
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.waiting import Waited, wait_for
-from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.facts import PersonType
+from cleanlist_async.facts import WAIT_TIMEOUT_S, PersonType
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cleanlist_async.api.models.enrichment import PersonEnrichment, WorkflowStatus
+    from cleanlist_async.client import AsyncCleanlist
+
+Known = Annotated[str | None, typer.Option()]
 
 COMPANY_CREDITS = 1
 """Flat, whatever is found (docs.cleanlist.ai/openapi-public-v2.json)."""
@@ -64,12 +77,15 @@ class PersonPurchase:
         cls, person: Person, list_id: str | None, create_list: str | None, kind: str, consent: Consent
     ) -> PersonPurchase:
         """Take it as it was typed. Raises CommandError, RequestValidationError for too little of a person."""
+        from cleanlist_async.api.request_models import EnrichPerson
+
         if (list_id is None) == (create_list is None):
             raise CommandError(
                 "a person goes into a list: pass --list ID or --create-list NAME.", ExitCode.USAGE
             )
         if kind not in facts.PERSON_TYPES:
-            raise CommandError(f"--type is one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
+            raise CommandError(f"--type must be one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
+        # Too little of a person is reported here, before a yes is asked for and a list is created.
         EnrichPerson.checked(lead_list_id="checked before anything is sent", **person)
         return cls(person, list_id, create_list, kind, consent)
 
@@ -77,11 +93,12 @@ class PersonPurchase:
         self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
     ) -> ExitCode:
         """Ask, buy, wait, show."""
-        connection.open()  # a missing key is told before anybody is asked for a yes
+        connection.open()  # a missing key is reported before anybody is asked for a yes
         price = facts.WORST_CASE_CREDITS[self.enrichment_type]
         agree_to_spend("Enriching this person", price, self.consent)
-        with warnings_shown(console), StopSignals(lambda: say(console, "Stopping.")) as signals:
-            begun, waited = anyio.run(self._buy, console, connection, wait_s, signals)
+        begun, waited = connection.run(
+            console, lambda client, signals: self._buy(client, console, wait_s, signals)
+        )
         if as_json:
             status = None if waited.answer is None else dumped(waited.answer)
             found = waited.answer.found if waited.answer else None
@@ -93,47 +110,105 @@ class PersonPurchase:
                     "stopped_by": waited.as_json(),
                 }
             )
-        elif waited.answer is not None:
+        elif waited.answer is not None:  # the wait may have ended before the workflow
             print_fields(_result(waited.answer))
         else:
             print_fields([("enrichment", begun.workflow_id), ("list", begun.lead_list_id)])
-        waited.tell(
+        waited.report(
             console,
-            "It goes on by itself; what it finds will be in the list:"
+            "The server continues; the result will appear in the list:"
             f" cleanlist-async list show {clean(begun.lead_list_id)}",
         )
         return waited.exit_code
 
     async def _buy(
-        self, console: Console, connection: Connection, wait_s: float | None, signals: StopSignals
+        self, client: AsyncCleanlist, console: Console, wait_s: float | None, signals: StopSignals
     ) -> tuple[PersonEnrichment, Waited[WorkflowStatus]]:
-        async with connection.open() as client:
-            list_id = self.list_id or await self._new_list(client)
-            begun = await client.enrichment.enrich_person(
-                list_id, **self.person, enrichment_type=self.enrichment_type
-            )
-            begun = begun.model_copy(update={"lead_list_id": begun.lead_list_id or list_id})
-            if wait_s is None:
-                return begun, Waited()
-            return begun, await wait_for(
-                console,
-                signals,
-                lambda tell: client.enrichment.wait(begun.workflow_id, timeout_s=wait_s, progress=tell),
-                lambda status: f"{clean(status.status)}, {status.progress or 0} %",
-            )
+        # Created only now, after the yes: a refusal leaves no empty list behind.
+        list_id = self.list_id or await self._new_list(client)
+        begun = await client.enrichment.enrich_person(
+            list_id, **self.person, enrichment_type=self.enrichment_type
+        )
+        # The answer does not always name the list, which the user needs to find the person again.
+        begun = begun.model_copy(update={"lead_list_id": begun.lead_list_id or list_id})
+        if wait_s is None:
+            return begun, Waited()
+        return begun, await wait_for(
+            console,
+            signals,
+            lambda show: client.enrichment.wait(begun.workflow_id, timeout_s=wait_s, progress=show),
+            lambda status: f"{clean(status.status)}, {status.progress or 0} %",
+        )
 
     async def _new_list(self, client: AsyncCleanlist) -> str:
         return (await client.lead_lists.create_list(self.create_list or "")).list_id
 
 
-def enrich_company(
-    console: Console, connection: Connection, company: Company, consent: Consent, *, as_json: bool
+def enrich_person(
+    *,
+    list_id: Annotated[
+        str | None, typer.Option("--list", metavar="ID", help="List to add the person to.")
+    ] = None,
+    create_list: Annotated[
+        str | None,
+        typer.Option("--create-list", metavar="NAME", help="Add the person to your list of this name."),
+    ] = None,
+    email: Annotated[str | None, typer.Option(help="Sufficient on its own.")] = None,
+    linkedin_url: Annotated[str | None, typer.Option(help="Sufficient on its own, and matches best.")] = None,
+    first_name: Annotated[str | None, typer.Option(help="Needs --last-name and a company.")] = None,
+    last_name: Known = None,
+    company_name: Annotated[str | None, typer.Option(help="Or pass --domain.")] = None,
+    domain: Known = None,
+    phone: Annotated[str | None, typer.Option(help="Only a hint.")] = None,
+    person_id: Annotated[str | None, typer.Option(help="Id of a person that a search found.")] = None,
+    enrichment_type: PersonKind = "partial",
+    max_credits: MaxCredits = None,
+    yes: Yes = False,
+    no_wait: NoWait = False,
+    timeout_s: TimeoutS = WAIT_TIMEOUT_S,
+    as_json: AsJSON = False,
+    base_url: BaseURL = None,
+    window_s: WindowS = None,
 ) -> None:
-    """Ask, buy, show."""
+    """Enrich one person into a list: partial costs 1 credit, phone_only 10, full 11; a miss is free."""
+    person = Person(
+        email=email,
+        linkedin_url=linkedin_url,
+        phone=phone,
+        first_name=first_name,
+        last_name=last_name,
+        company_name=company_name,
+        domain=domain,
+        person_id=person_id,
+    )
+    wanted = PersonPurchase.parse(person, list_id, create_list, enrichment_type, Consent(yes, max_credits))
+    wait_s = None if no_wait else timeout_s
+    end(wanted.carry_out(open_console(), Connection(base_url, window_s), wait_s, as_json=as_json))
+
+
+def enrich_company(
+    *,
+    domain: Annotated[str | None, typer.Option(help="Matches best.")] = None,
+    company_name: Annotated[str | None, typer.Option()] = None,
+    company_ticker: Annotated[str | None, typer.Option(help="Stock ticker symbol.")] = None,
+    company_id: Annotated[str | None, typer.Option()] = None,
+    max_credits: MaxCredits = None,
+    yes: Yes = False,
+    as_json: AsJSON = False,
+    base_url: BaseURL = None,
+    window_s: WindowS = None,
+) -> None:
+    """Look up one company by domain, name, ticker or id. Costs 1 credit."""
+    from cleanlist_async.api.request_models import EnrichCompany
+
+    company = Company(
+        domain=domain, company_name=company_name, company_ticker=company_ticker, company_id=company_id
+    )
     EnrichCompany.checked(**company)
-    connection.open()
-    agree_to_spend("Looking up this company", COMPANY_CREDITS, consent)
-    done = connection.ask(console, lambda client: client.enrichment.enrich_company(**company))
+    connection = Connection(base_url, window_s)
+    connection.open()  # a missing key is reported before anybody is asked for a yes
+    agree_to_spend("Looking up this company", COMPANY_CREDITS, Consent(yes, max_credits))
+    done = connection.ask(open_console(), lambda client: client.enrichment.enrich_company(**company))
     if as_json:
         print_json(dumped(done))
         return

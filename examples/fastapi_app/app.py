@@ -4,9 +4,9 @@ Usage: uvicorn --app-dir examples/fastapi_app app:app
 
 Without a key it runs against a sandbox of its own: invented people, no credits. With CLEANLIST_API_KEY it
 spends credits, at most CREDITS_PER_LIST (1000) for a list. Lists and their journals are in LISTS_FOLDER
-(./lists), and go on where they were when the process starts again. With PUBLIC_URL, the address at which
-Cleanlist reaches this server, webhooks are received. It answers under that name and those of this machine;
-ALLOWED_HOSTS, separated by commas, are more. Whoever reaches it can buy: put it behind a login of yours.
+(./lists), and resume when the process starts again. With PUBLIC_URL, the address at which Cleanlist reaches
+this server, webhooks are received. It answers to that host name and those of this machine; ALLOWED_HOSTS,
+separated by commas, adds more. Anyone who reaches it can buy: put it behind a login.
 """
 
 import os
@@ -59,7 +59,7 @@ def open_client() -> AbstractAsyncContextManager[AsyncCleanlist]:
 
 @contextmanager
 def folder_of_lists() -> Generator[Path]:
-    """Give the folder of the lists. What comes from the sandbox need not outlive it."""
+    """Yield the folder of the lists, a temporary one for those of the sandbox."""
     if HAS_KEY:
         yield Path(os.environ.get("LISTS_FOLDER", "lists"))
     else:
@@ -115,7 +115,7 @@ async def page() -> FileResponse:
 
 @app.get("/demo.csv", include_in_schema=False)
 async def demo() -> PlainTextResponse:
-    """Return invented people; where there is a key there are none, lest somebody buys them."""
+    """Return invented people, or 404 with a real key, which could buy them."""
     if HAS_KEY:
         raise HTTPException(404)
     return PlainTextResponse(demo_table(), media_type="text/csv")
@@ -125,7 +125,7 @@ async def demo() -> PlainTextResponse:
 async def enrich(contact: Contact, request: Request, client: CleanlistDep) -> Enriched:
     """Enrich one person, and wait for the result.
 
-    Callers of the same moment share a request to Cleanlist; one who hangs up in time does not pay.
+    Simultaneous callers share a request to Cleanlist; a caller that hangs up before it is sent buys nothing.
     """
     result = await unless_disconnected(request, client.enrich_one(contact, deadline_s=60))
     return Enriched.model_validate(result)
@@ -134,34 +134,34 @@ async def enrich(contact: Contact, request: Request, client: CleanlistDep) -> En
 @app.post(
     "/lists", status_code=202, tags=["lists"], openapi_extra=LIST_BODY, responses=problem_responses(402, 422)
 )
-async def begin_list(request: Request, lists: LiveListsDep, response: Response) -> ListProgress:
-    """Begin to enrich a list, and return at once. `Location` says where its progress is."""
+async def start_list(request: Request, lists: LiveListsDep, response: Response) -> ListProgress:
+    """Start to enrich a list, and return at once; `Location` is the address of its progress."""
     if lists.is_full:
-        raise HTTPException(409, "There are too many lists: delete one.")
+        raise HTTPException(409, "There are too many lists; delete one.")
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in {"application/json", "text/csv"}:
-        raise HTTPException(415, "A list is application/json or text/csv.")
+        raise HTTPException(415, "A list must be application/json or text/csv.")
     body = await request.body()
     if kind == "text/csv":
-        begun = await lists.begin_csv(body)
+        started = await lists.start_csv(body)
     else:
         try:
-            begun = await lists.begin(CONTACTS.validate_json(body))
+            started = await lists.start(CONTACTS.validate_json(body))
         except ValidationError as error:
             raise RequestValidationError(error.errors()) from None
-    response.headers["Location"] = f"/lists/{begun.id}"
-    return begun.progress(since=0)
+    response.headers["Location"] = f"/lists/{started.id}"
+    return started.progress(since=0)
 
 
 @app.get("/lists/{list_id}", tags=["lists"], responses=NO_LIST)
 async def progress(list_id: str, lists: LiveListsDep, since: Annotated[int, Query(ge=0)] = 0) -> ListProgress:
-    """Say where a list stands, with the results that came after the first `since`."""
+    """Return where a list stands, with the results after the first `since`."""
     return known(list_id, lists).progress(since)
 
 
 @app.delete("/lists/{list_id}", status_code=204, tags=["lists"], responses=NO_LIST)
 async def forget_list(list_id: str, lists: LiveListsDep) -> None:
-    """Stop a list if it runs, and forget it. What was submitted by then is paid."""
+    """Stop a list if it runs, and delete it. What was submitted by then is paid for."""
     await lists.forget(known(list_id, lists))
 
 

@@ -1,4 +1,4 @@
-"""What makes the example run without a key: a sandbox, and invented people."""
+"""A sandbox and invented people, to run the example without a key."""
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ TRADES = ("analytics", "energy", "foods", "labs", "logistics", "mobility", "robo
 
 @asynccontextmanager
 async def sandboxed_client(webhooks: WebhookReceiver | None) -> AsyncGenerator[AsyncCleanlist]:
-    """Open a client of a server on this machine, whose minute has ten seconds."""
+    """Open a client of a local sandbox with a window of ten seconds."""
 
     def workflow_s(random: Random) -> float:
         return random.uniform(0.5, 5)

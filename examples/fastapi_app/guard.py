@@ -1,4 +1,4 @@
-"""Who may ask an application whose key buys: not the pages of other sites, and nobody with a large body."""
+"""Refuses requests that pages of other sites cause, and large bodies: the application's key can buy."""
 
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -13,14 +13,14 @@ READING: Final = {"GET", "HEAD", "OPTIONS"}
 
 
 class Guard:
-    """Middleware that refuses what is not meant for this application, before any of it is read.
+    """Middleware that refuses what is not meant for this application, before its body is read.
 
-    A browser on the caller's machine can be led here by any page it shows: under a name of that page's own
-    (DNS rebinding), or by a form or script that posts what needs no consent (CSRF). So `Host` must be one of
-    *hosts*, the page one of ours, and a body of a type that no page may send elsewhere without asking first.
-    Older versions of FastAPI take a body without a type for JSON.
+    Any page that a browser on the caller's machine shows can send requests here: under its own host name
+    (DNS rebinding), or by a form or script whose request needs no preflight (CSRF). So `Host` must be one of
+    *hosts*, the page must be ours, and the type of a body must be one that needs a preflight.
+    Older versions of FastAPI read a body without a type as JSON.
 
-    *max_bytes* is the limit of a body, and *max_bytes_of* that of some paths; it is counted as it comes.
+    *max_bytes* limits a body, *max_bytes_of* those of single paths; bytes are counted as they arrive.
     """
 
     def __init__(
@@ -43,18 +43,18 @@ class Guard:
             await self.app(scope, limited(receive, limit), send)
 
     def refusal(self, method: str, headers: Headers, limit: int) -> HTTPException | None:
-        """Return why a request is refused, as far as its head tells."""
+        """Return why a request is refused, judged by its headers; None if it is not."""
         host = headers.get("Host", "")
         if name_in(host) not in self.hosts:
-            return HTTPException(400, "This host is not served here: see ALLOWED_HOSTS.")
+            return HTTPException(400, "This host name is not served here; see ALLOWED_HOSTS.")
         if int_of(headers.get("Content-Length", "")) > limit:
             return too_large(limit)
         if method in READING:
             return None
         if is_of_another_site(host, headers):
-            return HTTPException(403, "This comes from a page of another site.")
-        if method == "POST" and not needs_consent(headers.get("Content-Type", "")):
-            return HTTPException(415, "A body is application/json or text/csv.")
+            return HTTPException(403, "This request comes from a page of another site.")
+        if method == "POST" and not needs_preflight(headers.get("Content-Type", "")):
+            return HTTPException(415, "A body must be application/json or text/csv.")
         return None
 
 
@@ -74,19 +74,19 @@ def limited(receive: Receive, limit: int) -> Receive:
 
 
 def too_large(limit: int) -> HTTPException:
-    return HTTPException(413, f"A body has at most {limit:,} bytes here.")
+    return HTTPException(413, f"A body may have at most {limit:,} bytes.")
 
 
 def is_of_another_site(host: str, headers: Headers) -> bool:
-    """Whether a browser says that the page of another site sends this."""
+    """Whether a browser says that a page of another site sends this."""
     if (site := headers.get("Sec-Fetch-Site")) is not None:
         return site not in {"same-origin", "none"}
     origin = headers.get("Origin")
     return origin is not None and origin.partition("://")[2].lower() != host.lower()
 
 
-def needs_consent(content_type: str) -> bool:
-    """Whether a browser must ask us first (CORS), and gets no answer, before another site may send this."""
+def needs_preflight(content_type: str) -> bool:
+    """Whether a browser sends this for another site only after a preflight, which we do not answer."""
     kind = content_type.partition(";")[0].strip().lower()
     is_json = kind.startswith("application/") and kind.removeprefix("application/").endswith("json")
     return is_json or kind == "text/csv"

@@ -40,7 +40,7 @@ class Enriched(BaseModel):
 class ListProgress(BaseModel):
     """Where a list stands, and the results that came after `since`; ask for `next` to get those after it.
 
-    `stopped` lists have a `problem`; they go on when the server starts again.
+    `stopped` lists have a `problem`; they resume when the server starts again.
     """
 
     id: str
@@ -56,7 +56,7 @@ class ListProgress(BaseModel):
 
 @dataclass
 class LiveList:
-    """A list on its way. All its results are in its journal; these are in memory to be shown."""
+    """A list that is being enriched. Its journal has all results; these are kept in memory to be shown."""
 
     id: str
     contacts: int
@@ -89,7 +89,7 @@ class LiveList:
 
 
 class LiveLists:
-    """All lists of this process, at most MAX_LISTS. Their tasks run in the group that was given."""
+    """All lists of this process, at most MAX_LISTS. Their tasks run in the given group."""
 
     def __init__(
         self, client: AsyncCleanlist, tasks: TaskGroup, folder: Path, credits_per_list: float
@@ -103,30 +103,30 @@ class LiveLists:
 
     @property
     def is_full(self) -> bool:
-        """Whether another list would be one too many."""
+        """Whether no further list can be started."""
         return len(self._lists) >= MAX_LISTS
 
     def find(self, list_id: str) -> LiveList | None:
-        """Return a list, or None if there is none of this id."""
+        """Return a list, or None if none has this id."""
         return self._lists.get(list_id)
 
-    async def begin_csv(self, table: bytes) -> LiveList:
-        """Enrich a CSV file. Raises CleanlistError if it is no table of contacts."""
-        return await self._begin(".csv", table)
+    async def start_csv(self, table: bytes) -> LiveList:
+        """Enrich a CSV file. Raises CleanlistError if it is not a table of contacts."""
+        return await self._start(".csv", table)
 
-    async def begin(self, contacts: Iterable[Contact]) -> LiveList:
+    async def start(self, contacts: Iterable[Contact]) -> LiveList:
         """Enrich contacts."""
         lines = (json.dumps(asdict(contact)) for contact in contacts)
-        return await self._begin(".jsonl", "\n".join(lines).encode())
+        return await self._start(".jsonl", "\n".join(lines).encode())
 
     async def resume(self) -> None:
-        """Go on with the lists of earlier runs: their results are in the journals, and not bought again."""
+        """Resume the lists of earlier runs: results in their journals are not bought again."""
         for journal in sorted(self._folder.glob("*.journal")):
             for source in self._folder.glob(f"{journal.stem}.[cj]s*"):
                 try:
                     await self._tasks.start(self._enrich, source)
-                except CleanlistError as error:  # another process has it, say
-                    log.warning("list %s does not go on: %s", journal.stem, type(error).__name__)
+                except CleanlistError as error:  # for instance, another process has it
+                    log.warning("list %s is not resumed: %s", journal.stem, type(error).__name__)
 
     async def forget(self, one: LiveList) -> None:
         """Stop a list, and remove every trace of its contacts."""
@@ -136,19 +136,19 @@ class LiveLists:
         for file in self._folder.glob(f"{one.id}.*"):
             file.unlink()
 
-    async def _begin(self, suffix: str, content: bytes) -> LiveList:
+    async def _start(self, suffix: str, content: bytes) -> LiveList:
         source = self._folder / f"{uuid4().hex}{suffix}"
         source.write_bytes(content)
         try:
-            begun: LiveList = await self._tasks.start(self._enrich, source)
+            started: LiveList = await self._tasks.start(self._enrich, source)
         except CleanlistError:
             for file in self._folder.glob(f"{source.stem}.*"):
                 file.unlink()
             raise
-        return begun
+        return started
 
     async def _enrich(self, source: Path, *, task_status: TaskStatus[LiveList]) -> None:
-        """Run one list to its end, or to what stops it; what was bought is in the journal either way."""
+        """Run one list until it ends or stops; the journal has what was bought either way."""
         job = await self._client.job(source.with_suffix(".journal"), source, max_credits=self._credits)
         one = self._lists[source.stem] = LiveList(source.stem, job.status().contacts)
         try:

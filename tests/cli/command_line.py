@@ -1,9 +1,10 @@
-"""What the tests of the command line share: processes, a sandbox in a thread, a file of people."""
+"""What the tests of the command line share: ways to run it, a sandbox in a thread, a file of people."""
 
 from __future__ import annotations
 
 import asyncio
 import csv
+import io
 import json
 import os
 import pty
@@ -11,12 +12,18 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import pytest
+
+from cleanlist_async.cli.main import run_guarded
+from cleanlist_async.ratelimit import registry
 from cleanlist_async.sandbox import Sandbox
 
 KEY = "clapi_secret_5f2c0e9b7d"
+ROOT = Path(__file__).parents[2]
 FAST = ("--window-s", "0.5")
 HEADERS = ["First Name", "Last Name", "Company", "Website", "LinkedIn URL", "Notes"]
 ROWS = [["Ada", "Love", "Engines", "engine.example", "", ""], ["Bob", "Low", "Locks", "lock.example", "", ""]]
@@ -25,8 +32,8 @@ ROWS = [["Ada", "Love", "Engines", "engine.example", "", ""], ["Bob", "Low", "Lo
 class Finished:
     """What a command printed, and its exit code. Whatever it did, it showed no key and no traceback."""
 
-    def __init__(self, process: subprocess.Popen[str], out: str, err: str) -> None:
-        self.code, self.out, self.err = process.returncode, out, err
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
         assert KEY not in out + err
         assert "Traceback" not in out + err
 
@@ -38,20 +45,28 @@ class Finished:
 
 
 class CommandLine:
-    """Runs ``python -m cleanlist_async`` in a folder, as a process of its own."""
+    """Runs the command line in a folder: calling it runs it within this process, which is faster."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        module: str = "cleanlist_async",
+        main: Callable[[Sequence[str]], int] = run_guarded,
+    ) -> None:
         self.folder = folder
+        self._module, self._main = module, main
         self._started: list[subprocess.Popen[str]] = []
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("CLEANLIST_")}
         self.env["COLUMNS"] = "200"
         self.env["XDG_CACHE_HOME"] = str(folder / "cache")
+        self.env["PYTHONPATH"] = str(ROOT)
 
     def use(self, sandbox: Sandbox) -> None:
         self.env |= {"CLEANLIST_API_KEY": KEY, "CLEANLIST_BASE_URL": sandbox.base_url}
 
     def start(self, *args: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "cleanlist_async", *map(str, args)]
+        """Start a process of its own."""
+        command = [sys.executable, "-m", self._module, *map(str, args)]
         process = subprocess.Popen(
             command,
             cwd=self.folder,
@@ -73,11 +88,29 @@ class CommandLine:
 
     def finish(self, process: subprocess.Popen[str]) -> Finished:
         try:
-            return Finished(process, *process.communicate(timeout=60))
+            out, err = process.communicate(timeout=60)
+            return Finished(process.returncode, out, err)
         finally:
             process.kill()
 
     def __call__(self, *args: str) -> Finished:
+        """Run within this process, with the folder, environment and streams of a process of its own."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="", write_through=True) for _ in "oe")
+        with pytest.MonkeyPatch.context() as patch, Path(os.devnull).open() as nothing:
+            patch.chdir(self.folder)
+            patch.setattr(sys, "stdin", nothing)
+            for of_process in ("_shared", "_users"):  # another process would have limiters of its own
+                patch.setattr(registry, of_process, type(getattr(registry, of_process))())
+            for name in os.environ.keys() - self.env.keys():
+                patch.delenv(name)
+            for name, value in self.env.items():
+                patch.setenv(name, value)
+            with redirect_stdout(out), redirect_stderr(err):
+                code = self._main([*map(str, args)])
+        return Finished(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
+    def apart(self, *args: str) -> Finished:
+        """Run as a process of its own, where that is the point."""
         return self.finish(self.start(*args))
 
     def json(self, *args: str, code: int = 0) -> dict[str, object]:
@@ -132,6 +165,24 @@ def running(**options):
         loop.call_soon_threadsafe(loop.stop)
         thread.join(60)
         loop.close()
+
+
+def check_results(cli, sandbox, given, name="out.csv", kind="partial"):
+    """Every row of the file against what the sandbox says, cells and order included."""
+    _, *rows = cli.read(name)
+    assert [row[: len(given[0])] for row in rows] == given
+    for row in cli.results(name):
+        contact = {
+            "first_name": row["First Name"],
+            "last_name": row["Last Name"],
+            "company_name": row["Company"],
+            "company_domain": "engine.example" if row["Website"] else "",
+            "linkedin_url": row["LinkedIn URL"],
+        }
+        truth = sandbox.expected(contact, kind)
+        assert row["cleanlist_status"] == ("found" if truth.successful else "not_found")
+        assert row["cleanlist_email"] == (truth.email or "")
+        assert row["cleanlist_phones"] == "; ".join(truth.phones)
 
 
 def new_list(cli, name="Prospects") -> str:

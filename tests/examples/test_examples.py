@@ -96,17 +96,17 @@ async def test_quickstart(world):
     assert lines[2] == "Credits left: 1000"
     assert re.fullmatch(r"List [0-9a-f-]{36} is new", lines[3])
     assert lines[4:] == ["  Leads: 30 leads", "  SDK quickstart: 0 leads"]
-    assert "was there already" in (await world.run("01"))[3]
+    assert "already existed" in (await world.run("01"))[3]
     assert world.bought() == {}
 
 
 async def test_enrich_person(world):
     started, charged, found = await world.run("02")
-    assert re.fullmatch(r"Started enrich-[0-9a-f-]{36}, 1 credits reserved", started)
+    assert re.fullmatch(r"Started enrich-[0-9a-f-]{36}, credits reserved: 1", started)
     (accepted,) = world.sandbox.ledger.contacts
     assert accepted.contact["company_name"] == "Analytical Engines"
     truth = world.sandbox.expected(accepted.contact, "partial")
-    assert charged == "Charged 1 credits, refunded 0"
+    assert charged == "Credits charged: 1, refunded: 0"
     assert found == f"Found Ada Lovelace: {truth.email}"
     assert world.bought() == {"enrich_person": 1}
 
@@ -114,7 +114,7 @@ async def test_enrich_person(world):
 async def test_enrich_person_who_is_not_found(tmp_path):
     async with Sandbox(api_keys=(KEY,), workflow_s=0.2, hit_rate=0.0) as sandbox:
         world = World(sandbox, tmp_path)
-        assert (await world.run("02"))[1:] == ["Charged 0 credits, refunded 1"]
+        assert (await world.run("02"))[1:] == ["Credits charged: 0, refunded: 1"]
         assert world.bought() == {}
 
 
@@ -126,7 +126,7 @@ async def test_bulk_enrich_with_quote(world):
     cost = world.priced("full")
     found = sum(world.sandbox.expected(c.contact, "full").successful for c in world.sandbox.ledger.contacts)
     assert lines[-2] == f"Enriched {found} leads, {30 - found} without a result"
-    assert lines[-1] == f"Charged {cost:g} credits, refunded {330 - cost:g}"
+    assert lines[-1] == f"Credits charged: {cost:g}, refunded: {330 - cost:g}"
     assert world.bought() == {"enrich_list": cost}
 
 
@@ -202,10 +202,10 @@ async def test_async_quickstart(world):
 async def test_error_handling(world):
     missing, refused = await world.run("08")
     assert re.fullmatch(r"There is no such list \(404 list_not_found, request \S+\)", missing)
-    assert refused.startswith("The list cannot be made: name: ")
+    assert refused.startswith("The list cannot be created: name: ")
     assert [r.path for r in world.sandbox.ledger.requests] == [f"/api/v2/lead-lists/{UNKNOWN}"]
     world.sandbox.revoke(KEY)
-    assert (await world.run("08"))[0].startswith("The key is no good: ")
+    assert (await world.run("08"))[0].startswith("The key is not valid: ")
 
 
 async def test_search_and_enrich(world):
@@ -214,7 +214,7 @@ async def test_search_and_enrich(world):
     contacts = world.sandbox.ledger.contacts
     cost = world.priced("partial")
     assert len(contacts) == 10
-    assert lines[1] == f"Charged {cost:g} credits, refunded {10 - cost:g}"
+    assert lines[1] == f"Credits charged: {cost:g}, refunded: {10 - cost:g}"
     emails = {world.sandbox.expected(c.contact, "partial").email for c in contacts} - {None}
     shown = {line.rsplit(": ", 1)[1] for line in lines[2:]}
     assert shown - {"nothing found"} == emails

@@ -52,6 +52,7 @@ _WITH_COMPANY: Final = 0.9
 
 def people(count: int, seed: int = 7) -> Iterator[Row]:
     """Yield *count* rows under `HEADERS`: some are duplicates, and some lack what the API needs."""
+    # Always the same people, so that two runs of the demo can be compared.
     random = Random(seed)  # noqa: S311 - nothing here is secret
     earlier: list[Row] = []
     for number in range(1, count + 1):
@@ -75,6 +76,7 @@ def _person(random: Random, number: int) -> Row:
     first, last = random.choice(_FIRST), random.choice(_LAST)
     name, trade = random.choice(_COMPANY), random.choice(_TRADE)
     company = f"{name} {trade} {random.choice(_FORM)}"
+    # The domain .example exists nowhere (RFC 2606): none of these people can be a real one.
     website = f"https://www.{name}-{trade}-{number % 97}.example/".lower()
     profile = f"https://www.linkedin.com/in/example-{_plain(first)}-{_plain(last)}-{number}"
     return (

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _WORKFLOW_SHARES: Final = (0.2, 0.5)
 """Seconds that a simulated workflow takes, as shares of the window: shortest and longest."""
+_PLENTY_OF_CREDITS: Final = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Demo:
         sandbox = self._sandbox()
         with tempfile.TemporaryDirectory(prefix="cleanlist-demo-") as folder:
             source = str(Path(folder) / "contacts.csv")
+            # Through a file, as the real command has it: reading and writing are part of what is shown.
             write_people(source, self.contacts)
             table = TableOptions().open(source)
             check_output(self.output, table, overwrite=self.overwrite)
@@ -65,7 +67,7 @@ class Demo:
             self._introduce(console, sandbox, plan)
             with warnings_shown(console), StopSignals(lambda: render.say(console, "Stopping.")) as signals:
                 outcome = anyio.run(self._run, console, sandbox, contacts, signals)
-        return self._tell(console, sandbox, outcome, signals)
+        return self._report(console, sandbox, outcome, signals)
 
     @property
     def _limits(self) -> RateLimits:
@@ -83,7 +85,7 @@ class Demo:
             org_limit=limits.org,
             key_limit=limits.key,
             workflow_s=workflow_s,
-            credits=math.inf,
+            credits=_PLENTY_OF_CREDITS,
             half_full_price="full",  # what the client counts where the price list is silent
         )
 
@@ -91,11 +93,11 @@ class Demo:
         speed = WINDOW_S / self.window_s
         render.say(
             console,
-            f"Enriching {render.plural(plan.contacts, 'invented contact')} through a server on this machine.",
+            f"Enriching {render.plural(plan.contacts, 'invented contact')} through a local server.",
         )
         render.say(
             console,
-            f"Its limit is the real one, {sandbox.key_limit} requests in a window, but the window is"
+            f"Its rate limit is the real one, {sandbox.key_limit} requests per window, but the window is"
             f" {self.window_s:g} s: {speed:g} times as fast.",
         )
 
@@ -109,9 +111,10 @@ class Demo:
                 with showing(console, len(contacts), self.window_s) as display:
                     return await run(client, job, display, signals)
 
-    def _tell(self, console: Console, sandbox: Sandbox, outcome: Outcome, signals: StopSignals) -> ExitCode:
+    def _report(self, console: Console, sandbox: Sandbox, outcome: Outcome, signals: StopSignals) -> ExitCode:
         ledger, used = sandbox.ledger, outcome.summary.requests
         busiest = ledger.busiest_window(self.window_s, sandbox.api_key)
+        # A window that has begun allows all its requests.
         windows = max(1, math.ceil(outcome.summary.elapsed_s / self.window_s))
         allowed = windows * sandbox.key_limit
         more = (
@@ -130,7 +133,8 @@ class Demo:
         show_outcome(console, outcome, self.output, more)
         code = exit_code(outcome, signals)
         if outcome.tally.pending:
-            render.say(console, "The sandbox is gone, and what was pending with it: run the demo again.")
+            render.say(console, "The sandbox has stopped, so pending results are lost: run the demo again.")
+        # A stopped run has rows without results, which the check would call mistakes.
         mistakes = self._check(console, sandbox) if code is ExitCode.DONE else []
         if self.as_json:
             answer = outcome.tally.as_json()
@@ -151,7 +155,7 @@ class Demo:
             render.say(
                 console,
                 f"Checked row by row against the server's ledger: {render.plural(bought, 'contact')} bought,"
-                " each once; every e-mail is the one it has for that row.",
+                " each once, and every e-mail is in its own row.",
             )
         return mistakes
 
@@ -159,6 +163,7 @@ class Demo:
 def mistakes_in(table: EnrichedTable, sandbox: Sandbox, enrichment_type: EnrichmentType) -> Iterator[str]:
     """Compare each row of a finished file with what the server's ledger says, and yield what differs."""
     accepted = sandbox.ledger.times_accepted()
+    # Recomputed from the file alone: what the client says of itself proves nothing.
     spent, needed = 0.0, set[tuple[str, ...]]()
     for row, cells in table.rows():
         spent += float(cells["cleanlist_credits"] or 0)

@@ -1,1 +1,1 @@
-"""``doctor``: what is wrong with a set-up, and how to mend it."""
+"""``doctor``: what is wrong with a set-up, and how to fix it."""

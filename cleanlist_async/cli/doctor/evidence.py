@@ -17,12 +17,13 @@ from cleanlist_async.types import JSON
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+# The next request would meet the same: no server, no good key, or no token left.
 _POINTLESS_AFTER = (APIConnectionError, AuthenticationError, RateLimitError)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T_co]):
-    """An answer, or the error instead of one; neither where nobody asked."""
+    """An answer, or the error instead of one; neither if it was not asked for."""
 
     value: T_co | None = None
     error: CleanlistError | None = None
@@ -60,6 +61,7 @@ async def gather(client: WatchedCleanlist) -> Evidence:
         evidence.key = await _reply(client.public.validate_key())
         if not isinstance(evidence.key.error, _POINTLESS_AFTER):
             evidence.whoami = await _reply(client.workspace.whoami())
+            # Raw, since the client itself speaks only one of the two versions.
             evidence.whoami_v1 = await _reply(client.request("GET", f"{PUBLIC_PREFIX}/whoami"))
             evidence.balance = await _reply(client.public.credits_balance())
         evidence.statistics = client.statistics()

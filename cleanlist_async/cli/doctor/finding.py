@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 from rich.table import Table
 from rich.text import Text
 
+from cleanlist_async.cli.terminal.render import grid
 from cleanlist_async.redact import scrub
 from cleanlist_async.tables.errors import on_one_line
 from cleanlist_async.types import JSON
@@ -20,7 +21,7 @@ _STYLES: Final[dict[Status, str]] = {"ok": "green", "problem": "bold red", "unkn
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: the check's name, how it ended, what was found, and how to mend it."""
+    """One line: the check's name, how it ended, what was found, and how to fix it."""
 
     name: str
     status: Status
@@ -46,8 +47,9 @@ def failed(findings: Sequence[Finding]) -> bool:
 
 def as_table(findings: Sequence[Finding]) -> Table:
     """Return the findings, one a line, each with its fix."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = grid()
     for finding in findings:
+        # As Text: markup in what a server or an environment says would be interpreted in a plain string.
         line = Text(_safe(finding.detail))
         if finding.fix:
             line.append(f" {_safe(finding.fix)}", style="dim" if finding.status == "ok" else "bold")

@@ -21,6 +21,7 @@ _EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "sandbox": ("starlette", "uvicorn"),
 }
 _OLDEST_PYTHON: Final = (3, 11)
+# The longest first, since the first that matches counts.
 _FORMS: Final = ("clapi_live_", "clapi_test_", "clapi_", "clext_")
 _EXTENSION: Final = "clext_"
 
@@ -39,6 +40,7 @@ def extras() -> Finding:
     """Return which optional packages there are."""
     found = {extra: _versions(packages) for extra, packages in _EXTRAS.items()}
     complete = [extra for extra, packages in _EXTRAS.items() if len(found[extra]) == len(packages)]
+    # Not a problem: the client itself needs none of them.
     lacking = [extra for extra in _EXTRAS if extra not in complete]
     data: dict[str, JSON] = {"installed": list(complete), "missing": list(lacking)}
     if not lacking:
@@ -46,7 +48,7 @@ def extras() -> Finding:
     return Finding(
         "extras",
         "ok",
-        f"without {', '.join(lacking)}, which demo and sandbox need.",
+        f"{', '.join(lacking)} missing, which demo and sandbox need.",
         f"pip install 'cleanlist-async[{','.join(_EXTRAS)}]'",
         data,
     )
@@ -60,15 +62,15 @@ def key(environment: Mapping[str, str]) -> tuple[Finding, Sequence[Secret]]:
         return Finding("key", "problem", error.problem, error.fix), ()
     forms = [form_of(secret) for secret in keys]
     data: dict[str, JSON] = {"keys": len(keys), "forms": list(forms)}
-    if _EXTENSION in forms:
-        detail = "a key of the browser extension (clext_) is no key of the API."
+    if _EXTENSION in forms:  # it looks like a key of the API, and the server only says 401
+        detail = "a key of the browser extension (clext_) is not an API key."
         return Finding(
-            "key", "problem", detail, "Make one in the portal under Settings, API Keys.", data
+            "key", "problem", detail, "Create one in the portal under Settings, API Keys.", data
         ), keys
     one = "a session token" if keys[0].is_jwt else "one key"
     detail = f"{len(keys)} keys" if len(keys) > 1 else one
     known = all(form.startswith("clapi_") or form == "JWT" for form in forms)
-    remark = "of the documented form" if known else "of another form than documented, which may be right"
+    remark = "in the documented form" if known else "not in the documented form, which may be right"
     return Finding("key", "ok", f"{detail} in CLEANLIST_API_KEY, {remark}.", data=data), keys
 
 

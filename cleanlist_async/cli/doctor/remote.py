@@ -10,7 +10,7 @@ from cleanlist_async import facts
 from cleanlist_async.cli.doctor.evidence import Evidence, Reply
 from cleanlist_async.cli.doctor.finding import Finding
 from cleanlist_async.cli.doctor.scopes import SCOPES
-from cleanlist_async.cli.terminal.output import number
+from cleanlist_async.cli.terminal.render import number, plural
 from cleanlist_async.errors import (
     APIConnectionError,
     APIError,
@@ -22,22 +22,24 @@ from cleanlist_async.types import JSON
 
 WORST_SKEW_S: Final = 5.0
 """Seconds that the clocks may differ: a wait until a date that is off by more draws another 429."""
-_KEYS: Final = "Make a key in the portal under Settings, API Keys."
+_KEYS: Final = "Create a key in the portal under Settings, API Keys."
 
 
 def connection(evidence: Evidence) -> Finding:
     """Whether something answers at the address, and whether it is Cleanlist."""
     first = evidence.seen[0] if evidence.seen else None
     error = evidence.key.error
+    # An answer that the client refuses, such as a redirect, has a status: the connection works.
     if first is None or (not first.status and isinstance(error, APIConnectionError)):
         return Finding("connection", "problem", evidence.key.why_not, _connection_fix(evidence, error))
+    # The first request also opens the connection.
     fastest = min(one.seconds for one in evidence.seen)
     data: dict[str, JSON] = {"base_url": evidence.base_url, "latency_ms": round(fastest * 1000, 1)}
     if not any(_is_cleanlist(reply) for reply in evidence.replies):
         return Finding(
             "connection",
             "problem",
-            f"{evidence.base_url} answers {first.status}, but not as Cleanlist does.",
+            f"{evidence.base_url} answers with {first.status}, but not as Cleanlist does.",
             f"Check {facts.BASE_URL_VARIABLE}; Cleanlist is at {facts.DEFAULT_BASE_URL}.",
             data,
         )
@@ -50,16 +52,20 @@ def key_good(evidence: Evidence) -> Finding:
     """Whether the server takes the key."""
     answer, error = evidence.key.value, evidence.key.error
     if answer is not None and answer.valid:
-        return Finding("key good", "ok", "the server knows it.")
+        return Finding("key good", "ok", "the server accepts it.")
     if answer is not None or isinstance(error, AuthenticationError):
         return Finding(
-            "key good", "problem", "the server does not take the key.", f"Expired or revoked? {_KEYS}"
+            "key good",
+            "problem",
+            "the server does not accept the key.",
+            f"It may be expired or revoked. {_KEYS}",
         )
     if isinstance(error, PermissionDeniedError):
         fix = "API access comes with Pro and higher plans; see the portal under Settings, Billing."
         return Finding("key good", "problem", f"the key has no access to the API: {error}", fix)
+    # The check of the key may fail for a reason of its own, such as an outage of that one operation.
     if evidence.whoami.value is not None:
-        return Finding("key good", "ok", "the server knows it (by whoami).")
+        return Finding("key good", "ok", "the server accepts it (by whoami).")
     return Finding("key good", "unknown", evidence.key.why_not)
 
 
@@ -81,7 +87,7 @@ def plan(evidence: Evidence) -> Finding:
     other = validated.organization_id if validated else None
     if other and me.organization_id and other != me.organization_id:
         return Finding(
-            "plan", "problem", "two organizations are named for one key.", "Ask the support.", data
+            "plan", "problem", "the server names two organizations for one key.", "Contact support.", data
         )
     return Finding("plan", "ok", f"{tier}{appsumo}; {where}.", data=data)
 
@@ -106,8 +112,9 @@ def scopes(evidence: Evidence) -> Finding:
         return Finding("scopes", "problem", "none: no modern operation is allowed.", fix, data)
     lacking = "; ".join(f"{scope} ({', '.join(_short(names))})" for scope, names in missing.items())
     detail = f"{len(SCOPES) - len(missing)} of {len(SCOPES)}; without {lacking}."
+    # Renamed scopes would all look missing; then nothing can be said.
     if strange:
-        detail += f" It has {', '.join(strange)} besides, which are not documented."
+        detail += f" It also has {', '.join(strange)}, not documented."
         return Finding("scopes", "unknown", detail, data=data)
     return Finding("scopes", "ok", detail, f"If you need these: {fix[0].lower()}{fix[1:]}", data)
 
@@ -116,7 +123,7 @@ def credits_left(evidence: Evidence) -> Finding:
     """How many credits there are, and what they buy."""
     balance = evidence.balance.value
     if balance is None or balance.credits is None:
-        why = evidence.balance.why_not if balance is None else "the server's answer says nothing of credits."
+        why = evidence.balance.why_not if balance is None else "the server's answer contains no balance."
         return Finding("credits", "unknown", why)
     left = balance.credits
     data: dict[str, JSON] = {"credits": left}
@@ -134,14 +141,14 @@ def clock(evidence: Evidence) -> Finding:
     """How far our clock is from the server's."""
     skew = _skew(evidence)
     if skew is None:
-        return Finding("clock", "unknown", "no answer says what time it is there.")
+        return Finding("clock", "unknown", "no answer gives the server's time.")
     data: dict[str, JSON] = {"ahead_s": round(skew.ahead_s, 2), "uncertain_s": round(skew.uncertain_s, 2)}
     apart = abs(skew.ahead_s)
     where = "ahead of" if skew.ahead_s > 0 else "behind"
     if apart - skew.uncertain_s > WORST_SKEW_S:
         detail = f"{apart:,.0f} s {where} the server's: waits until a date, quotes and links are misjudged."
-        return Finding("clock", "problem", detail, "Set it by NTP.", data)
-    shown = f"{apart:.1f} s {where} the server's" if apart > skew.uncertain_s else "as the server's"
+        return Finding("clock", "problem", detail, "Synchronize it with NTP.", data)
+    shown = f"{apart:.1f} s {where} the server's" if apart > skew.uncertain_s else "in step with the server's"
     return Finding("clock", "ok", f"{shown}, within {skew.uncertain_s:.1f} s.", data=data)
 
 
@@ -160,12 +167,12 @@ def limits(evidence: Evidence) -> Finding:
     waits = [r.error.retry_after_s for r in evidence.replies if isinstance(r.error, RateLimitError)]
     if statistics.rejected_429:
         wait = f" Wait {waits[0]:.0f} s." if waits and waits[0] else ""
-        detail = f"429 after {statistics.requests} requests of ours: something else uses up the limit."
+        detail = f"429 after only {plural(statistics.requests, 'request')}: something else uses up the limit."
         return Finding(
             "limits",
             "problem",
             detail,
-            f"One process for all traffic of the organization is best.{wait}",
+            f"Send all traffic of the organization through one process.{wait}",
             data,
         )
     named = f"{facts.KEY_LIMIT} requests a minute per key, {facts.ORGANIZATION_LIMIT} per organization"
@@ -214,6 +221,7 @@ class _Skew(NamedTuple):
 def _skew(evidence: Evidence) -> _Skew | None:
     """Compare the middle of an exchange with the time in its answer."""
     me = evidence.whoami.value
+    # The server wrote its time at some moment of the exchange: in the middle, give or take half of it.
     for one in evidence.seen:
         middle, half = one.sent_at + one.seconds / 2, one.seconds / 2
         if (
@@ -227,6 +235,7 @@ def _skew(evidence: Evidence) -> _Skew | None:
             server = parsedate_to_datetime(one.headers.get("date", "")).timestamp()
         except ValueError:
             continue
+        # A Date header drops the fraction of its second: half a second on average, half more uncertain.
         return _Skew(one.sent_at + one.seconds / 2 - (server + 0.5), one.seconds / 2 + 0.5)
     return None
 
@@ -242,9 +251,9 @@ def _connection_fix(evidence: Evidence, error: object) -> str:
     said = str(error).lower()
     if "certificate" in said or "ssl" in said:
         return (
-            "The certificate is not trusted: look at the clock of this machine, and for a proxy in between."
+            "The certificate is not trusted: check this machine's clock, and whether a proxy is in between."
         )
-    return f"Is there a network, and is {evidence.base_url} right? It comes from {facts.BASE_URL_VARIABLE}."
+    return f"Check the network, and the address {evidence.base_url} (from {facts.BASE_URL_VARIABLE})."
 
 
 def _limit_headers(evidence: Evidence) -> tuple[str, ...]:

@@ -36,11 +36,12 @@ class Observation:
 class WatchedCleanlist(AsyncCleanlist):
     """An ordinary client that keeps what it saw in `seen`, in order of time.
 
-    Nothing is tried twice: a doctor wants to see the first failure.
+    No request is retried, so that the first failure is seen.
     """
 
     def __init__(self, api_key: str, connection: Connection) -> None:
         self.seen: list[Observation] = []
+        # The shared limiter: the checks count against the same limit as everything else on this machine.
         limiter = connection.limiter()
         super().__init__(
             api_key,
@@ -71,10 +72,11 @@ class _WatchedTransport(Transport):
 
     async def send(self, request: Request, key: Secret, timeout_s: float, exchange: Exchange) -> None:
         """Send, and note what was seen."""
+        # The wall clock is compared with the server's; the other one measures, since nobody can set it.
         sent_at, started = time.time(), time.perf_counter()
         try:
             await super().send(request, key, timeout_s, exchange)
-        finally:
+        finally:  # a request without an answer is evidence too
             seconds = time.perf_counter() - started
             self._seen.append(
                 Observation(

@@ -43,6 +43,7 @@ class Collection:
         collection = cls(enriched)
         for row, cells in enriched.rows():
             workflow_id = cells["cleanlist_workflow_id"]
+            # An unknown submit without a workflow cannot be asked for.
             if cells["cleanlist_status"] not in _OPEN or not workflow_id:
                 continue
             collection.numbers[row.index] = row.number
@@ -80,17 +81,20 @@ class Collection:
             self.results |= {result.index: result for result in report.results}
             if report.stopped_by is not None:
                 self.stopped_by = report.stopped_by
-                if _ends_all(report.stopped_by):
+                if _ends_all(
+                    report.stopped_by
+                ):  # else a lost workflow would keep all others from being fetched
                     scope.cancel()
 
         with signals.stopping(scope), scope:
+            # A bad key or no connection ends the command here, before the file is touched.
             await client.public.validate_key()
             async with anyio.create_task_group() as group:
                 for workflow in self.waiting.values():
                     group.start_soon(fetch, workflow)
 
     def write(self, output: str | None) -> None:
-        """Write the file anew, in place or to *output*, with what was fetched in its old columns."""
+        """Write the file again, in place or to *output*, with what was fetched in its old columns."""
         path = Path(self.enriched.table.name)
         target = output or f"{path}.collected"
         table = self.enriched.table
@@ -102,6 +106,7 @@ class Collection:
         for open_results in self.waiting.values():
             for result in open_results:
                 self.tally.count(self.results.get(result.index, result))
+        # Only now: a crash before this line leaves the old file whole.
         if not output:
             Path(target).replace(path)
 
@@ -110,6 +115,7 @@ class Collection:
         if result is None:
             return {}
         news = enrichment_cells(replace(result, duplicate_of=None), ())
+        # The row numbers of duplicates are in the file already; the first of them has paid.
         news["cleanlist_duplicate_of"] = cells.get("cleanlist_duplicate_of", "")
         if news["cleanlist_duplicate_of"] and news["cleanlist_credits"]:
             news["cleanlist_credits"] = "0"

@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 import typer
 
-from cleanlist_async.cli.terminal.console import end, open_console
+from cleanlist_async.cli.terminal.exits import end
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
     BaseURL,
@@ -22,23 +22,8 @@ from cleanlist_async.cli.terminal.options import (
     WindowS,
     Yes,
 )
+from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import MAX_RETRIES, EnrichmentType
-
-
-def demo(
-    *,
-    output: Output = "demo.csv",
-    contacts: Annotated[int, typer.Option(help="How many people to invent.")] = 10_000,
-    enrichment_type: Kind = "partial",
-    overwrite: Overwrite = False,
-    as_json: AsJSON = False,
-    window_s: Annotated[float, typer.Option(hidden=True)] = 6.0,
-) -> None:
-    """Enrich invented people through a server on this machine. Needs no key, spends nothing."""
-    from cleanlist_async.cli.demo.run import Demo  # noqa: PLC0415
-
-    kind = cast("EnrichmentType", enrichment_type)
-    end(Demo(output, contacts, kind, window_s, overwrite, as_json).carry_out(open_console()))
 
 
 def enrich(
@@ -55,18 +40,18 @@ def enrich(
     delimiter: Delimiter = None,
     no_header: NoHeader = False,
     webhook_url: Annotated[
-        str | None, typer.Option(help="Address the server posts each workflow's end to.")
+        str | None, typer.Option(help="URL to which the server posts when a workflow ends.")
     ] = None,
     as_json: AsJSON = False,
     base_url: BaseURL = None,
     window_s: WindowS = None,
     max_retries: Annotated[int, typer.Option(hidden=True)] = MAX_RETRIES,
 ) -> None:
-    """Enrich a file. Every column and row is kept; the results stand in columns beside them."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.enrich.run import Enrichment  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    """Enrich a file. Every row and column is kept; the results are added in new columns."""
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.enrich.run import Enrichment
+    from cleanlist_async.cli.terminal.asking import Consent
+    from cleanlist_async.cli.terminal.connection import Connection
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     command = Enrichment(
@@ -88,7 +73,8 @@ def collect(
     file: Annotated[str, typer.Argument(metavar="OUT", help="A file that enrich wrote.")],
     *,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="NEW", help="Write to this file, not in place.")
+        str | None,
+        typer.Option("-o", "--output", metavar="NEW", help="Write to this file instead of in place."),
     ] = None,
     mapping: Map = None,
     enrichment_type: Kind = "partial",
@@ -99,10 +85,10 @@ def collect(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Fetch what is still pending in a file that enrich wrote. Spends nothing."""
-    from cleanlist_async.cli.enrich import run as flows  # noqa: PLC0415
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    """Fetch the results that are still pending in a file that enrich wrote. Free."""
+    from cleanlist_async.cli.enrich import run as flows
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.terminal.connection import Connection
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     connection, kind = Connection(base_url, window_s), cast("EnrichmentType", enrichment_type)
@@ -122,9 +108,9 @@ def plan(
     no_header: NoHeader = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Show what enriching a file would take. Needs no key, sends nothing."""
-    from cleanlist_async.cli.enrich import plan_and_validate as checks  # noqa: PLC0415
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+    """Show what enriching a file would take. Needs no key and sends nothing."""
+    from cleanlist_async.cli.enrich import plan_and_validate as checks
+    from cleanlist_async.cli.enrich.inputs import TableOptions
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     kind = cast("EnrichmentType", enrichment_type)
@@ -140,9 +126,12 @@ def validate(
     no_header: NoHeader = False,
     as_json: AsJSON = False,
 ) -> None:
-    """List invalid rows and duplicates of a file. Needs no key, sends nothing; exits 1 if any is invalid."""
-    from cleanlist_async.cli.enrich import plan_and_validate as checks  # noqa: PLC0415
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
+    """List the invalid rows and duplicates of a file. Needs no key and sends nothing.
+
+    Exits with 1 if a row is invalid.
+    """
+    from cleanlist_async.cli.enrich import plan_and_validate as checks
+    from cleanlist_async.cli.enrich.inputs import TableOptions
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     end(checks.validate(open_console(), source, table, as_json=as_json))

@@ -37,8 +37,9 @@ class EnrichedTable:
     def open(cls, path: str, options: TableOptions) -> EnrichedTable:
         """Open a file that `enrich` wrote. Raises TableError if it is none."""
         table_format = known_format(path)
+        # Both passes over the file need its name: standard input can be read only once.
         if table_format is None or path == STDIN:
-            raise TableError(path=path, problem="is no file that enrich wrote", fix="name one")
+            raise TableError(path=path, problem="was not written by enrich", fix="name a file that was")
         file = InputFile(path, encoding=options.encoding)
         whole = cast(
             "CsvSource | JsonlSource",
@@ -46,7 +47,7 @@ class EnrichedTable:
         )
         found = _enrichment_positions(whole)
         if not found.keys() >= _NEEDED:
-            raise file.error("has no column cleanlist_status", "collect wants a file that enrich wrote")
+            raise file.error("has no column cleanlist_status", "collect needs a file that enrich wrote")
         kind = _CsvBefore if isinstance(whole, CsvSource) else _JsonlBefore
         before = kind(whole, tuple(found.values()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         headers = (
@@ -107,6 +108,7 @@ class _JsonlBefore(JsonlSource):
 
     def _cut(self, raw: str) -> str | None:
         """Return the line less its last members, byte for byte, if those are the ones to leave out."""
+        # Enrich wrote its members last, so the text before them is the line as it was.
         start = re.search(rf',? ?{re.escape(json.dumps(self._names[0]))}: "', raw)
         if start is None:
             return None
@@ -121,6 +123,7 @@ def _enrichment_positions(source: CsvSource | JsonlSource) -> dict[str, int]:
     """Return where the enrichment stands that was written last: a later one has ``(2)`` in its headers."""
     headers = list(source.headers)
     if isinstance(source, CsvSource) and not source.has_header:
+        # Without names, only their place tells them: enrich adds its columns at the end.
         first = len(headers) - len(ENRICHMENT_COLUMNS)
         return {name: first + place for place, name in enumerate(ENRICHMENT_COLUMNS)} if first > 0 else {}
     numbers = [

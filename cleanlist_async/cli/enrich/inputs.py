@@ -40,7 +40,7 @@ class TableOptions:
             name, equals, header = text.partition("=")
             if not equals:
                 raise CommandError(
-                    f'--map wants field=Header, such as --map "linkedin_url=Profile", not "{text}".',
+                    f'--map takes FIELD=HEADER, such as --map "linkedin_url=Profile", not "{text}".',
                     ExitCode.USAGE,
                 )
             pairs[name.strip()] = header.strip()
@@ -87,6 +87,7 @@ def survey(
     Raises TableError at a row that cannot be read, or if there is no contact at all.
     """
     planner, contacts = Planner(enrichment_type), TableContacts(table)
+    # Numbers of four bytes each, since a file may have millions of rows.
     for row in table.rows():
         planner.add(row.contact)
         contacts.numbers.append(row.number)
@@ -103,7 +104,7 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
     target = Path(path)
     problem, fix = "", ""
     if known_format(path) is None or path == STDIN:
-        problem, fix = "is no name for an output", "let it end in .csv, .tsv or .jsonl"
+        problem, fix = "is not an output file name", "end it in .csv, .tsv or .jsonl"
     elif target.is_dir():
         problem, fix = "is a folder", "name a file"
     elif not target.absolute().parent.is_dir():
@@ -111,9 +112,9 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
     elif target.exists() and target.samefile(table.source.file.path):
         problem, fix = "is the input itself", "write to another file"
     elif any(target.resolve() == file.resolve() for file in kept):
-        problem, fix = "is a file of the job itself", "write to another file"
+        problem, fix = "belongs to the job", "write to another file"
     elif target.exists() and not overwrite:
-        problem, fix = "exists already", "name another file, or pass --overwrite"
+        problem, fix = "already exists", "name another file, or pass --overwrite"
     if problem:
         raise TableError(path=path, problem=problem, fix=fix)
 

@@ -6,10 +6,10 @@ from rich.console import Console
 
 from cleanlist_async.checks import check_enrichment_type
 from cleanlist_async.cli.enrich.inputs import TableOptions, survey
-from cleanlist_async.cli.enrich.run import plan_as_json
+from cleanlist_async.cli.enrich.run import plan_as_json, show_file_plan
 from cleanlist_async.cli.terminal import render
 from cleanlist_async.cli.terminal.exits import ExitCode
-from cleanlist_async.cli.terminal.output import print_json
+from cleanlist_async.cli.terminal.output import print_json, print_line
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 
@@ -22,7 +22,7 @@ def plan(
     table = options.open(path)
     found, contacts = survey(table, enrichment_type, RateLimits())
     render.show_columns(console, table)
-    render.show_plan(console, found, contacts.numbers, None)
+    show_file_plan(console, found, contacts, None)
     if as_json:
         print_json({"plan": plan_as_json(found)})
     return ExitCode.DONE
@@ -58,6 +58,6 @@ def validate(console: Console, path: str, options: TableOptions, *, as_json: boo
 
 def _print_rows(invalid: list[tuple[int, str]], repeated: list[tuple[int, int]]) -> None:
     for row, reason in invalid:
-        print(f"row {row}: invalid: {reason}")  # noqa: T201 - this is the data
+        print_line(f"row {row}: invalid: {reason}")
     for row, first in repeated:
-        print(f"row {row}: duplicate of row {first}")  # noqa: T201
+        print_line(f"row {row}: duplicate of row {first}")

@@ -71,7 +71,7 @@ class ResultFile:
         """Write a result, in whatever order they come."""
         self.tally.count(result)
         self._unsaved.append(result)
-        if self.problem is not None:
+        if self.problem is not None:  # the rescue file will have it
             return
         try:
             self._writer.put(result.index, enrichment_cells(result, self._numbers))
@@ -82,6 +82,7 @@ class ResultFile:
 
     def close(self) -> None:
         """Write the rows that have no result, and give the file its name."""
+        # A stopped run never read the rest of the input, but the file has all its rows.
         unsent = len(self._numbers) - self.tally.contacts
         self.tally.count_unsent(unsent)
         try:
@@ -102,7 +103,8 @@ class ResultFile:
         if started < self._flush_at:
             return
         self._writer.flush_partial()
-        self._unsaved.clear()
+        self._unsaved.clear()  # all are on the disk, so a rescue file need not repeat them
+        # A flush reads the input again, which takes longer the larger the file is.
         now = time.monotonic()
         self._flush_at = now + max(_FLUSH_EVERY_S, _FLUSH_SHARE * (now - started))
 
@@ -124,11 +126,12 @@ async def run(client: AsyncCleanlist, job: Job, display: Display, signals: StopS
         webhook_url=job.webhook_url,
         progress=show,
     )
-    file = ResultFile(job, scope.cancel)
+    file = ResultFile(job, scope.cancel)  # opened before anything is sent: it may not be writable
     stopped_by: BaseException | None = None
     try:
         stopped_by = await _read(stream, file, scope, signals)
     finally:
+        # Results that arrived after the loop was left: they are paid for, so the file gets them too.
         for result in stream.leftover:
             file.take(result)
         file.close()
@@ -151,6 +154,7 @@ async def _read(
 
 def _rescued(results: list[EnrichmentResult], numbers: Sequence[int]) -> str | None:
     """Write results beside the temporary files, one JSON object a line; None if that fails too."""
+    # Elsewhere than the output, since it is the output's disk that is full.
     try:
         descriptor, path = tempfile.mkstemp(prefix="cleanlist-results-", suffix=".jsonl")
         with os.fdopen(descriptor, "w") as stream:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, cast
 
 import typer
 
-from cleanlist_async.cli.terminal.console import end, open_console
+from cleanlist_async.cli.terminal.exits import end
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
     BaseURL,
@@ -22,33 +22,40 @@ from cleanlist_async.cli.terminal.options import (
     WindowS,
     Yes,
 )
+from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import EnrichmentType
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Run a durable job: kill it anywhere, resume it, pay for nothing twice.",
+    help="Run a durable job: kill it at any point, resume it, and never pay twice.",
 )
 
-_PILOT: Final = typer.Option(metavar="N", help="Buy a sample of N contacts first, and ask again.")
-_OUTPUT: Final = typer.Option("-o", "--output", metavar="OUT", help="File to write when it is complete.")
+_PILOT: Final = typer.Option(metavar="N", help="Buy a sample of N contacts first, then ask again.")
+_OUTPUT: Final = typer.Option("-o", "--output", metavar="OUT", help="File to write when the job is complete.")
 
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="Journal of the job.")]
-Input = Annotated[str, typer.Argument(metavar="IN", help="The input: a CSV, TSV or JSON lines file.")]
+Input = Annotated[str, typer.Argument(metavar="IN", help="The input: a CSV, TSV or JSON Lines file.")]
 Cache = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Results bought before, to be used and added to.")
+    str | None, typer.Option(metavar="FILE", help="Cache of results bought before, to read and to extend.")
 ]
 OnUnknown = Annotated[
-    str, typer.Option("--on-unknown", metavar="HOW", help="hold what may be paid for, or resubmit it.")
+    str,
+    typer.Option(
+        "--on-unknown",
+        metavar="HOW",
+        help="Hold chunks that may be paid for (hold), or send them again (resubmit).",
+    ),
 ]
 MaxDuplicateCredits = Annotated[
-    float | None, typer.Option(help="With resubmit: what it may cost to buy something twice.")
+    float | None, typer.Option(help="With resubmit: credits that buying twice may cost.")
 ]
 Listen = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="Receive the job's webhooks here while it runs.")
 ]
 Adopt = Annotated[
-    bool, typer.Option("--adopt", help="Take a journal that is old, emptied or a copy; see usage first.")
+    bool,
+    typer.Option("--adopt", help="Accept a journal that is outdated, emptied or a copy; check usage first."),
 ]
 Pilot = Annotated[int | None, _PILOT]
 MaybeOutput = Annotated[str | None, _OUTPUT]
@@ -59,7 +66,7 @@ def start(
     source: Input,
     *,
     journal: Annotated[
-        Path, typer.Option("--journal", metavar="FILE", help="Journal to begin: all that survives a crash.")
+        Path, typer.Option("--journal", metavar="FILE", help="Journal to create: what survives a crash.")
     ],
     mapping: Map = None,
     enrichment_type: Kind = "partial",
@@ -67,7 +74,10 @@ def start(
     yes: Yes = False,
     pilot: Pilot = None,
     submit_mode: Annotated[
-        str, typer.Option(metavar="MODE", help="auto, plain, tracked or exact: what a lost answer costs.")
+        str,
+        typer.Option(
+            metavar="MODE", help="auto, plain, tracked or exact; decides what a lost answer can cost."
+        ),
     ] = "auto",
     webhook: Annotated[
         str | None, typer.Option(metavar="URL", help="Public address of your receiver, for tracked.")
@@ -86,12 +96,12 @@ def start(
     window_s: WindowS = None,
     adopt: Adopt = False,
 ) -> None:
-    """Begin a job: show its plan, ask, run it."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.job import running  # noqa: PLC0415
-    from cleanlist_async.cli.job.order import JobOrder  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    """Start a job: show its plan, ask, then run it."""
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.job import running
+    from cleanlist_async.cli.job.order import JobOrder
+    from cleanlist_async.cli.terminal.asking import Consent
+    from cleanlist_async.cli.terminal.connection import Connection
 
     order = JobOrder(
         journal=journal,
@@ -138,12 +148,12 @@ def resume(
     window_s: WindowS = None,
     adopt: Adopt = False,
 ) -> None:
-    """Go on with a job, as it was begun: after a crash, Ctrl-C, an outage, a top-up."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.job import running  # noqa: PLC0415
-    from cleanlist_async.cli.job.order import JobOrder  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    """Continue a job as it was started, after a crash, Ctrl-C, an outage or a top-up."""
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.job import running
+    from cleanlist_async.cli.job.order import JobOrder
+    from cleanlist_async.cli.terminal.asking import Consent
+    from cleanlist_async.cli.terminal.connection import Connection
 
     order = JobOrder(
         journal=journal,
@@ -166,16 +176,16 @@ def resume(
 
 @app.command()
 def status(journal: JournalFile, *, as_json: AsJSON = False) -> None:
-    """Show where a job stands, also while it runs elsewhere."""
-    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+    """Show where a job stands, even while another process runs it."""
+    from cleanlist_async.cli.job.looking import Look
 
     end(Look(open_console(), journal, as_json).status())
 
 
 @app.command()
 def unknown(journal: JournalFile, *, as_json: AsJSON = False) -> None:
-    """List what was sent, and perhaps accepted; exits 3 if there is any."""
-    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+    """List the chunks that may have been accepted; exits with 3 if there are any."""
+    from cleanlist_async.cli.job.looking import Look
 
     end(Look(open_console(), journal, as_json).unknown())
 
@@ -184,20 +194,24 @@ def unknown(journal: JournalFile, *, as_json: AsJSON = False) -> None:
 def resolve(
     journal: JournalFile,
     chunk: Annotated[
-        int, typer.Argument(metavar="CHUNK", help="Number of a chunk, as job unknown shows it.")
+        int, typer.Argument(metavar="CHUNK", help="Number of a chunk, as shown by job unknown.")
     ],
     *,
     accepted: Annotated[
-        str | None, typer.Option(metavar="WORKFLOW", help="The server has it: this is its workflow.")
+        str | None, typer.Option(metavar="WORKFLOW", help="The server has it, as this workflow.")
     ] = None,
-    absent: Annotated[bool, typer.Option("--absent", help="The server has it not: send it again.")] = False,
-    i_checked: Annotated[bool, typer.Option("--i-checked", help="With --absent: you are sure.")] = False,
-    resubmit: Annotated[bool, typer.Option("--resubmit", help="Send it again, perhaps pay twice.")] = False,
+    absent: Annotated[
+        bool, typer.Option("--absent", help="The server does not have it: send it again.")
+    ] = False,
+    i_checked: Annotated[bool, typer.Option("--i-checked", help="With --absent: you checked.")] = False,
+    resubmit: Annotated[
+        bool, typer.Option("--resubmit", help="Send it again and risk paying twice.")
+    ] = False,
     abandon: Annotated[bool, typer.Option("--abandon", help="Give it up.")] = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Decide about an unknown chunk, for the record. Sends nothing itself."""
-    from cleanlist_async.cli.job import deciding  # noqa: PLC0415
+    """Record a decision about an unknown chunk. Sends nothing itself."""
+    from cleanlist_async.cli.job import deciding
 
     answers = deciding.Answers(accepted, absent, i_checked, resubmit, abandon)
     end(deciding.resolve(open_console(), journal, chunk, answers, as_json=as_json))
@@ -206,10 +220,12 @@ def resolve(
 @app.command()
 def report(
     journal: JournalFile,
-    source: Annotated[str | None, typer.Argument(metavar="[IN]", help="The input, for --output.")] = None,
+    source: Annotated[
+        str | None, typer.Argument(metavar="[IN]", help="The input, needed for --output.")
+    ] = None,
     *,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="OUT", help="Write a receipt beside each row.")
+        str | None, typer.Option("-o", "--output", metavar="OUT", help="Write each row with its receipt.")
     ] = None,
     overwrite: Overwrite = False,
     mapping: Map = None,
@@ -219,8 +235,8 @@ def report(
     as_json: AsJSON = False,
 ) -> None:
     """Show what a job cost, and by which rule."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.job.looking import Look
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     end(Look(open_console(), journal, as_json, source, table, output, overwrite).report())
@@ -240,8 +256,8 @@ def export(
     as_json: AsJSON = False,
 ) -> None:
     """Write every row of the input with what the job has found so far. Free."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions  # noqa: PLC0415
-    from cleanlist_async.cli.job.looking import Look  # noqa: PLC0415
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.job.looking import Look
 
     table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
     end(Look(open_console(), journal, as_json, source, table, output, overwrite).export())
@@ -257,7 +273,7 @@ def purge(
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Remove all contact data from a journal. What was not exported is gone."""
-    from cleanlist_async.cli.job import deciding  # noqa: PLC0415
+    """Remove all contact data from a journal. Results that were not exported are lost."""
+    from cleanlist_async.cli.job import deciding
 
     end(deciding.purge(open_console(), journal, cache, yes=yes, as_json=as_json))

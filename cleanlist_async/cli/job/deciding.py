@@ -5,16 +5,15 @@ from __future__ import annotations
 import getpass
 import re
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import typer
 from rich.console import Console
 
+from cleanlist_async.cli.terminal.asking import confirm
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.output import number, print_json
+from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.render import plural, say, show_command
 from cleanlist_async.job.cache import forget_all
 from cleanlist_async.job.journal.records import Decision
@@ -22,11 +21,11 @@ from cleanlist_async.job.reader import deciding
 from cleanlist_async.job.unknown import decide, unknown_chunks
 
 _WORKFLOW: Final = re.compile(r"[!-~]{1,200}")
-_TOLD: Final = {
-    "accepted": "is taken for accepted; its results are fetched on resume",
-    "absent": "is taken for never accepted, and sent again on resume",
+_EFFECTS: Final = {
+    "accepted": "is recorded as accepted; its results are fetched on resume",
+    "absent": "is recorded as not accepted, and sent again on resume",
     "resubmit": "is sent again on resume",
-    "abandon": "is given up; its contacts stay unknown",
+    "abandon": "is abandoned; its contacts stay unknown",
 }
 
 
@@ -49,33 +48,34 @@ class Answers:
             "abandon": self.abandon,
         }
         chosen: list[Decision] = [decision for decision, is_given in given.items() if is_given]
-        if len(chosen) != 1:
+        if len(chosen) != 1:  # a mistake here is a second purchase, or a lost result
             raise CommandError(
-                "give exactly one of --accepted, --absent, --resubmit and --abandon.", ExitCode.USAGE
+                "pass exactly one of --accepted, --absent, --resubmit and --abandon.", ExitCode.USAGE
             )
         if self.accepted is not None and not _WORKFLOW.fullmatch(self.accepted):
-            raise CommandError("--accepted wants a workflow id, such as public_bulk_1a2b.", ExitCode.USAGE)
+            raise CommandError("--accepted takes a workflow id, such as public_bulk_1a2b.", ExitCode.USAGE)
         if self.absent != self.checked:
             raise CommandError(
-                "--absent goes with --i-checked: if the server has it after all, it is paid twice.",
+                "--absent needs --i-checked: if the server has the chunk after all, it is paid for twice.",
                 ExitCode.USAGE,
             )
         return chosen[0]
 
 
 def resolve(console: Console, path: Path, chunk: int, answers: Answers, *, as_json: bool) -> ExitCode:
-    """Write down what somebody decided about an unknown chunk."""
+    """Record a decision about an unknown chunk."""
     decision = answers.decision()
     with deciding(path) as (journal, header):
         risks = {found.number: found.credits_at_risk for found in unknown_chunks(journal, header)}
         decide(journal, header, chunk, decision, actor=_actor(), workflow_id=answers.accepted)
         left = len(risks.keys() - {chunk})
+    # Only a second submit can cost again; the other decisions send nothing new.
     at_risk = risks[chunk] if decision == "resubmit" else 0.0
-    risk = f", at the risk of {number(at_risk)} credits" if at_risk else ""
-    say(console, f"Chunk {chunk} {_TOLD[decision]}{risk}.")
+    risk = f", at the risk of {plural(at_risk, 'credit')}" if at_risk else ""
+    say(console, f"Chunk {chunk} {_EFFECTS[decision]}{risk}.")
     if left:
         command = shlex.join(["cleanlist-async", "job", "unknown", str(path)])
-        say(console, f"{plural(left, 'chunk')} more: {command}")
+        say(console, f"{plural(left, 'unknown chunk')} left: {command}")
     else:
         say(console, "Resume the job:")
         command = shlex.join(["cleanlist-async", "job", "resume", str(path), header.source_name])
@@ -89,28 +89,23 @@ def purge(console: Console, path: Path, cache: Path | None, *, yes: bool, as_jso
     """Remove all contact data from a journal, and from a cache. Raises CommandError without a yes."""
     with deciding(path) as (journal, _):
         if not yes:
-            _ask(path)
+            confirm(
+                f"Permanently remove all results from {path}? Export them first.",
+                risk="this removes results that were paid for",
+                refusal="nothing was removed.",
+            )
         journal.purge()
+    # The journal first: a running job refuses the purge, and keeps its cache too.
     if cache is not None and cache.exists():
         forget_all(cache)
-    say(console, f"{path} holds no contact data any more; what was spent is still there.")
+    say(console, f"{path} no longer holds contact data; the record of what was spent is kept.")
     if as_json:
         print_json({"journal": str(path), "purged": True})
     return ExitCode.DONE
-
-
-def _ask(path: Path) -> None:
-    if not sys.stdin.isatty():
-        raise CommandError(
-            "this removes results that were paid for and there is no terminal to ask at; pass --yes.",
-            ExitCode.USAGE,
-        )
-    if not typer.confirm(f"Remove all results from {path} for good? Export them first.", err=True):
-        raise CommandError("nothing was removed.", ExitCode.REFUSED)
 
 
 def _actor() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
-        return "somebody at the command line"
+        return "unknown user"

@@ -37,7 +37,7 @@ def export(journal: Path, table: ContactTable, output: str, *, overwrite: bool) 
                 tally.count(result)
                 writer.put(result.index, enrichment_cells(result, numbers))
             writer.close()
-        except BaseException:
+        except BaseException:  # a file that looks whole and is not would be worse than none
             writer.discard()
             raise
         return Exported(tally, writer.notes)

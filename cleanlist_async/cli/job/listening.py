@@ -23,7 +23,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """Return host and port. Raises CommandError for anything else than HOST:PORT."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
-        raise CommandError("--listen is HOST:PORT, for instance 127.0.0.1:8788.", ExitCode.USAGE)
+        raise CommandError("--listen takes HOST:PORT, for example 127.0.0.1:8788.", ExitCode.USAGE)
     return host.strip("[]"), int(port)
 
 
@@ -36,10 +36,10 @@ async def listening(
         yield
         return
     try:
-        from starlette.applications import Starlette  # noqa: PLC0415 - its packages are an extra
-        from starlette.responses import Response  # noqa: PLC0415
-        from starlette.routing import Route  # noqa: PLC0415
-        from uvicorn import Config, Server  # noqa: PLC0415
+        from starlette.applications import Starlette  # its packages are an extra
+        from starlette.responses import Response
+        from starlette.routing import Route
+        from uvicorn import Config, Server
     except ImportError as missing:
         raise CommandError(
             "--listen needs more packages: pip install 'cleanlist-async[cli,sandbox]'", ExitCode.USAGE
@@ -55,12 +55,15 @@ async def listening(
     async def receive(request: Request) -> Response:
         if receiver is None:  # a job without webhooks
             return Response(status_code=404)
+        # The token is the last part of the path, whatever a proxy put before it.
         token = request.path_params["path"].rpartition("/")[2]
         answer = await receiver.receive(token, request.headers.get("content-type"), request.stream())
         return Response(status_code=answer.status)
 
     app = Starlette(routes=[Route("/{path:path}", receive, methods=["POST"])])
+    # Its access log would show the tokens in the addresses.
     server = QuietServer(Config(app, log_config=None, access_log=False, lifespan="off"))
+    # Bound before anything is submitted: a port in use is reported while it costs nothing.
     with _bound(address) as bound:
         async with anyio.create_task_group() as group:
             group.start_soon(server.serve, [bound])

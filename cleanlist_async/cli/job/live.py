@@ -15,15 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from cleanlist_async.cli.job.terminal import Terminal
-from cleanlist_async.cli.terminal.progress import window_use
+from cleanlist_async.cli.terminal.progress import LineTimer, clock_time, limit_use
 from cleanlist_async.cli.terminal.render import plural, say
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.job.engine import WaitsFor
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.status import JobStatus
 
-_SECONDS_BETWEEN_LINES: Final = 10.0
-_MINUTE_S: Final = 60.0
 _RATE_AFTER_S: Final = 5.0
 _OPEN: Final = (ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.FETCHING)
 
@@ -55,7 +53,7 @@ class Scene:
     def credits(self) -> str:
         """Say what was spent, and what else may be."""
         status = self.status
-        parts = [f"{status.credits_spent:,.10g} credits spent", f"{status.credits_held:,.10g} held"]
+        parts = [f"{plural(status.credits_spent, 'credit')} spent", f"{status.credits_held:,.10g} held"]
         if status.credits_at_risk:
             parts.append(f"{status.credits_at_risk:,.10g} of them in doubt")
         limit = f", of {status.max_credits:,.10g}" if status.max_credits is not None else ""
@@ -63,9 +61,7 @@ class Scene:
 
     def requests(self, window_s: float) -> str:
         """Say how much of the rate limit is used."""
-        used, limit = window_use(self.statistics)
-        window = "min" if window_s == _MINUTE_S else f"{window_s:g} s"
-        return f"{used}/{limit} requests per {window}" if limit else ""
+        return limit_use(self.statistics, window_s, "requests")
 
     def waiting(self) -> str:
         """Say what it waits for."""
@@ -73,13 +69,13 @@ class Scene:
         unknown = chunks.get(ChunkState.UNKNOWN, 0)
         match self.waits_for:
             case "workflows":
-                return f"waits for one of {plural(self.open_workflows, 'open workflow')}"
+                return f"waiting for one of {plural(self.open_workflows, 'open workflow')}"
             case "credits":
-                return "waits for credits that are held and may come back"
+                return "waiting for held credits that may be released"
             case "connection":
-                return "the last attempt failed; tries again"
+                return "the last attempt failed; trying again"
             case "evidence" if not self.open_workflows:
-                return f"waits for evidence on {plural(unknown, 'unknown chunk')}"
+                return f"waiting for evidence on {plural(unknown, 'unknown chunk')}"
             case _:
                 return self._at_work(chunks.get(ChunkState.PLANNED, 0) if self.pilot is None else 0)
 
@@ -87,7 +83,7 @@ class Scene:
         if planned:
             pace = "paced by the rate limit" if self.statistics.waiting else "submitting"
             return f"{pace}; {plural(planned, 'chunk')} to go"
-        return f"waits for {plural(self.open_workflows, 'workflow')}" if self.open_workflows else ""
+        return f"waiting for {plural(self.open_workflows, 'workflow')}" if self.open_workflows else ""
 
 
 class View(Protocol):
@@ -107,9 +103,10 @@ class Pace:
         self._first: tuple[float, int] | None = None
 
     def rate(self, done: int) -> float | None:
-        """Return contacts per second; None while there is too little to tell."""
+        """Return contacts per second; None while too few are settled."""
         if self._at_start is None:
             self._at_start = done
+        # Until the first workflow ends nothing is settled; counting that time would show too low a rate.
         if self._first is None and done > self._at_start:
             self._first = self._clock(), done
         if self._first is None:
@@ -123,8 +120,9 @@ class Pace:
         rate = self.rate(scene.done)
         if rate is None:
             return "", ""
+        # The rate of this run, not of the job: what an earlier run settled took no time now.
         left_s = (scene.total - scene.done) / rate
-        return f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min", f"{_clock_time(left_s)} left"
+        return f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min", f"{clock_time(left_s)} left"
 
 
 class Panel:
@@ -163,16 +161,14 @@ class Lines:
     ) -> None:
         self._console = console
         self._window_s = window_s
-        self._clock = clock
+        self._timer = LineTimer(clock)
         self._pace = Pace(clock)
-        self._next_at = clock() + _SECONDS_BETWEEN_LINES
 
     def show(self, scene: Scene) -> None:
         """Show this, if the last line is old enough."""
-        rate, left = self._pace.describe(scene)
-        if self._clock() < self._next_at:
+        rate, left = self._pace.describe(scene)  # at each scene, since it measures from the first
+        if not self._timer.is_due():
             return
-        self._next_at = self._clock() + _SECONDS_BETWEEN_LINES
         parts = (
             f"{scene.done:,} of {scene.total:,} contacts",
             scene.credits(),
@@ -196,9 +192,3 @@ def showing(console: Console, window_s: float, terminal: Terminal) -> Generator[
 
 def _line(text: str) -> Text:
     return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
-
-
-def _clock_time(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

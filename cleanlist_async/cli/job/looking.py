@@ -14,14 +14,13 @@ from cleanlist_async.cli.enrich.inputs import TableOptions, check_output
 from cleanlist_async.cli.job.exporting import export as write_export
 from cleanlist_async.cli.job.show import (
     cost_rows,
-    print_figures,
     status_as_json,
     status_figures,
     unknown_as_json,
 )
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.output import number, print_json, print_table
-from cleanlist_async.cli.terminal.render import plural, say, show_command, show_figures
+from cleanlist_async.cli.terminal.output import print_grid, print_json, print_table
+from cleanlist_async.cli.terminal.render import figures_grid, number, plural, say, show_command, show_figures
 from cleanlist_async.cli.terminal.render import status_figures as result_figures
 from cleanlist_async.job.reader import JournalReader, reading
 from cleanlist_async.job.source import Source
@@ -52,17 +51,17 @@ class Look:
     overwrite: bool = False
 
     def status(self) -> ExitCode:
-        """Show where the job stands, also while it runs elsewhere."""
+        """Show where the job stands, even while another process runs it."""
         with reading(self.journal) as reader:
             status, is_running = reader.status(), reader.is_running
         if self.as_json:
             print_json(status_as_json(status, is_running=is_running))
         else:
-            print_figures(status_figures(status, is_running=is_running))
+            print_grid(figures_grid(status_figures(status, is_running=is_running)))
         return ExitCode.DONE
 
     def unknown(self) -> ExitCode:
-        """List the chunks of which nobody can say whether the server accepted them."""
+        """List the chunks that the server may or may not have accepted."""
         with reading(self.journal) as reader:
             found = reader.unknown()
         if self.as_json:
@@ -77,9 +76,12 @@ class Look:
         """Show what the job cost, by the rule that says so; write a receipt for each row."""
         table = self._open_table() if self.source is not None else None
         if self.output is not None and table is None:
-            raise CommandError("receipts stand beside the rows of the input: name it too.", ExitCode.USAGE)
+            raise CommandError(
+                "receipts are written beside the rows of the input; name the input too.", ExitCode.USAGE
+            )
         with reading(self.journal) as reader:
             status, costs, is_running = reader.status(), reader.costs(), reader.is_running
+            # In the same reading of the journal, so that receipts and totals agree.
             if table is not None and self.output is not None:
                 self._write_receipts(reader, table, self.output)
         rows = cost_rows(costs, status)
@@ -92,9 +94,9 @@ class Look:
             [(rule, f"{count:,}", number(credits_), remark) for rule, count, credits_, remark in rows],
             numbers=("contacts", "credits"),
         )
-        say(self.console, f"{number(status.credits_spent)} credits were spent.")
+        say(self.console, f"{plural(status.credits_spent, 'credit')} spent.")
         if status.credits_held:
-            say(self.console, f"At most {number(status.credits_held)} more for what is not settled.")
+            say(self.console, f"At most {number(status.credits_held)} more for results that are not final.")
         return ExitCode.DONE
 
     def export(self) -> ExitCode:
@@ -148,9 +150,10 @@ class Look:
         )
         say(
             self.console,
-            f"{plural(len(rows), 'chunk')} may have been accepted, and paid. Look in the portal, or ask the"
-            " support with the time, then say what you found:",
+            f"{plural(len(rows), 'chunk')} may have been accepted and paid for. Look in the portal, or give"
+            " support the time, then record what you found:",
         )
+        # All four, with the number of the first chunk: each can be copied whole.
         for how in ("--accepted WORKFLOW_ID", "--absent --i-checked", "--resubmit", "--abandon"):
             journal = shlex.quote(str(self.journal))
             show_command(self.console, f"cleanlist-async job resolve {journal} {rows[0][0]} {how}")

@@ -1,4 +1,4 @@
-"""What a job is asked to do, as it was typed."""
+"""The options of a job, as they were typed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class JobOrder:
         check_webhook_url(self.webhook)
         if self.webhook is not None and self.listen is None:
             raise CommandError(
-                "--webhook needs --listen HOST:PORT, where its posts arrive; else nobody would hear them.",
+                "--webhook needs --listen HOST:PORT, which receives its posts.",
                 ExitCode.USAGE,
             )
         if self.listen is not None:
@@ -62,16 +62,20 @@ class JobOrder:
                 f"--pilot takes 1 to {MAX_CONTACTS_PER_REQUEST} contacts, not {self.pilot}.", ExitCode.USAGE
             )
         if self.source == STDIN:
-            raise CommandError("a job reads its input again when it is resumed; name a file.", ExitCode.USAGE)
-        self.connection.open()
+            raise CommandError(
+                "a job reads its input again when it is resumed; name a file instead of -.", ExitCode.USAGE
+            )
+        self.connection.open()  # a missing key is reported before the input is read
         table = self.table.open(self.source)
         if self.output is not None:
+            # --overwrite must not be able to destroy the record of what was paid for.
             kept = [self.journal, *([Path(self.cache)] if self.cache else [])]
             check_output(self.output, table, overwrite=self.overwrite, kept=kept)
         return table
 
     def as_begun(self, header: Header) -> JobOrder:
-        """Return the order with what a job was begun with."""
+        """Return the order with the options that the job was started with."""
+        # What was submitted depends on the others, so only the limit may change.
         limit = header.max_credits if self.consent.max_credits is None else self.consent.max_credits
         return replace(
             self,
@@ -87,7 +91,7 @@ class JobOrder:
         return WebhookReceiver(self.webhook) if self.webhook and self.listen else None
 
     async def open(self, client: AsyncCleanlist, table: ContactTable) -> Job:
-        """Begin the job, or resume it. Sends nothing."""
+        """Start the job, or resume it. Sends nothing."""
         return await client.job(
             self.journal,
             table,
@@ -103,11 +107,12 @@ class JobOrder:
         )
 
     def resume_command(self, *, is_written: bool = False) -> str:
-        """Return the command that goes on with the job."""
+        """Return the command that resumes the job."""
         parts = ["cleanlist-async", "job", "resume", str(self.journal), self.source]
         parts += ["--listen", self.listen] if self.listen else []
         parts += ["--cache", self.cache] if self.cache else []
         parts += ["-o", self.output] if self.output else []
+        # The output of this run is there by then, and would be refused.
         parts += ["--overwrite"] if self.output and (is_written or self.overwrite) else []
         return shlex.join(parts) + self.table.as_typed() + self.connection.as_typed()
 

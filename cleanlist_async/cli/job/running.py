@@ -1,4 +1,4 @@
-"""The commands ``job start`` and ``job resume``: plan, ask, run, tell."""
+"""The commands ``job start`` and ``job resume``: plan, ask, run, report."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from cleanlist_async.cli.job.order import JobOrder
 from cleanlist_async.cli.job.show import Overview, pilot_as_json, show_pilot, status_as_json, status_figures
 from cleanlist_async.cli.job.terminal import Terminal
 from cleanlist_async.cli.terminal.asking import agree_to_spend, fetch_balance, get_consent
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain
-from cleanlist_async.cli.terminal.output import number, print_json
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain, error_as_json
+from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.progress import warnings_shown
 from cleanlist_async.cli.terminal.render import plural, say, show_columns, show_command, show_figures
-from cleanlist_async.cli.terminal.stopping import StopSignals
-from cleanlist_async.cli.terminal.tally import error_as_json
+from cleanlist_async.cli.terminal.stopping import STOPPING, StopSignals
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import (
     BudgetExceededError,
@@ -108,7 +107,7 @@ class Run:
     is_new: bool
 
     def carry_out(self) -> ExitCode:
-        """Plan, ask, run, tell."""
+        """Plan, ask, run, report."""
         table = self.order.check()
         show_columns(self.console, table)
         with self._tidied_up():
@@ -116,22 +115,22 @@ class Run:
             balance = fetch_balance(self.order.connection.open, self.console, must_connect=True)
             overview.show(self.console, table, balance)
             bought = self._buy_pilot(table, overview) if self.order.pilot is not None else None
-            if isinstance(bought, Ending):
-                return self._tell(bought)
-            if not overview.was_sent:
+            if isinstance(bought, Ending):  # stopped, or out of credits, before the sample was whole
+                return self._report(bought)
+            if not overview.was_sent:  # a resumed job was agreed to when it was started
                 get_consent(overview.plan, self.order.consent)
         ending = self._watch(table, self._run)
         ending.pilot = bought
         if ending.is_finished and self.order.output is not None:
             self._export(table, ending, self.order.output)
-        return self._tell(ending)
+        return self._report(ending)
 
     @contextmanager
     def _tidied_up(self) -> Generator[None]:
-        """Leave no new journal behind when it comes to nothing: no contacts, no connection, nobody's yes."""
+        """Remove a new journal if the run does not start: no contacts, no connection or no yes."""
         try:
             yield
-        except BaseException:
+        except BaseException:  # Ctrl-C at the question too
             if self.is_new and self.order.journal.exists():
                 with suppress(CleanlistError):
                     discard_unsent(self.order.journal)
@@ -151,7 +150,8 @@ class Run:
         worst = facts.WORST_CASE_CREDITS.get(self.order.enrichment_type)
         if worst is None:
             kind = self.order.enrichment_type
-            raise CommandError(f"nothing bounds what a pilot of {kind} costs.", ExitCode.USAGE)
+            raise CommandError(f"the cost of a pilot of {kind} has no upper bound.", ExitCode.USAGE)
+        # A file may have fewer contacts than the sample that was asked for.
         size = min(self.order.pilot or 0, overview.plan.unique)
         agree_to_spend(f"A pilot of {plural(size, 'contact')}", float(size * worst), self.order.consent)
         bought = self._watch(table, self._pilot)
@@ -165,11 +165,7 @@ class Run:
         self, table: ContactTable, do: Callable[[AsyncCleanlist, Job, StopSignals], Awaitable[T]]
     ) -> T:
         """Do what spends, so that a signal stops it cleanly."""
-
-        def tell() -> None:
-            say(self.console, "Stopping: what is on its way may be paid for, so its answer is waited for.")
-
-        with StopSignals(tell) as signals:
+        with StopSignals(lambda: say(self.console, STOPPING)) as signals:
             return self._call(table, lambda client, job: do(client, job, signals))
 
     async def _pilot(self, client: AsyncCleanlist, job: Job, signals: StopSignals) -> Pilot | Ending:
@@ -188,6 +184,7 @@ class Run:
 
         error = await self._with_view(client, job, signals, run)
         ending = Ending(job.status(), error, _code(signals))
+        # The server names what the refused request lacks, which may be less than the rest of the job needs.
         if isinstance(error, InsufficientCreditsError):
             ending.shortfall = error.shortfall_credits or await _shortfall(client, job)
         return ending
@@ -201,6 +198,7 @@ class Run:
         pilot: int | None = None,
     ) -> CleanlistError | None:
         """Work with a live view, until it is done, an error, or a signal. Returns the error."""
+        # Raised within the group, an error would reach the caller wrapped in an ExceptionGroup.
         error: CleanlistError | None = None
         failure: Exception | None = None
         scope = anyio.CancelScope()
@@ -216,12 +214,12 @@ class Run:
                     error = problem
                 except Exception as problem:  # noqa: BLE001 - raised below, out of the group
                     failure = problem
-                group.cancel_scope.cancel()
+                group.cancel_scope.cancel()  # view and listener end with the work
         if failure is not None:
             raise failure
         return error
 
-    # -- telling -------------------------------------------------------------------------------
+    # -- reporting -----------------------------------------------------------------------------
 
     def _export(self, table: ContactTable, ending: Ending, output: str) -> None:
         try:
@@ -231,7 +229,7 @@ class Run:
         else:
             ending.written, ending.notes = output, exported.notes
 
-    def _tell(self, ending: Ending) -> ExitCode:
+    def _report(self, ending: Ending) -> ExitCode:
         show_figures(self.console, status_figures(ending.status, is_running=False))
         for note in ending.notes:
             say(self.console, f"note: {note}")
@@ -240,37 +238,38 @@ class Run:
         for error in (ending.stopped_by, ending.file_error):
             if error is not None:
                 complain(error)
-        self._tell_how_to_go_on(ending)
+        self._report_next_step(ending)
         if self.order.as_json:
             print_json(ending.as_json())
         return ending.exit_code
 
-    def _tell_how_to_go_on(self, ending: Ending) -> None:
+    def _report_next_step(self, ending: Ending) -> None:
         status, command = ending.status, self.order.resume_command(is_written=ending.written is not None)
         if ending.is_finished:
-            self._tell_what_is_open(status, command)
+            self._report_open_chunks(status, command)
             return
         match ending.stopped_by:
             case InsufficientCreditsError():
-                amount = f"; {number(ending.shortfall)} credits are missing" if ending.shortfall else ""
+                amount = f", {plural(ending.shortfall, 'credit')} short" if ending.shortfall else ""
                 say(self.console, f"Out of credits{amount}. Top up, then resume it:")
             case BudgetExceededError():
+                # A number would suggest that we know how much the user wants to spend.
                 command += " --max-credits N"
-                say(self.console, "Resume it with a higher limit:")
+                say(self.console, "Resume it with a higher --max-credits:")
             case UnknownOutcomeError() if status.chunks.get(ChunkState.UNKNOWN):
-                self._tell_what_is_open(status, command)
+                self._report_open_chunks(status, command)
                 return
             case _:
-                say(self.console, "All that was sent is in the journal. Resume it:")
+                say(self.console, "The journal holds everything that was sent. Resume it:")
         show_command(self.console, command)
 
-    def _tell_what_is_open(self, status: JobStatus, command: str) -> None:
+    def _report_open_chunks(self, status: JobStatus, command: str) -> None:
         unknown = status.chunks.get(ChunkState.UNKNOWN, 0)
         if unknown:
             are = "is" if unknown == 1 else "are"
             say(
                 self.console,
-                f"{plural(unknown, 'chunk')} {are} unknown: perhaps accepted, perhaps paid. Decide:",
+                f"{plural(unknown, 'chunk')} {are} unknown: perhaps accepted, perhaps paid for. Decide:",
             )
             show_command(
                 self.console, shlex.join(["cleanlist-async", "job", "unknown", str(self.order.journal)])
@@ -290,7 +289,7 @@ class _Watch:
         self._client = client
         self._job = job
         self._pilot = pilot
-        self._latest = job.status()
+        self._latest = job.status()  # the journal is read once: later states come by the callback
         job.on_progress = self._note
 
     async def follow(self, view: View) -> None:
@@ -303,19 +302,20 @@ class _Watch:
 
 
 def start(console: Console, order: JobOrder) -> ExitCode:
-    """Begin a job with a new journal. A journal of which nothing was sent is planned anew."""
+    """Start a job with a new journal. A journal from which nothing was sent is planned again."""
+    # A journal that was here and is gone may have submits that nothing else remembers.
     Fence(order.journal, adopt=order.adopt).check_place()
     if order.journal.exists() and not discard_unsent(order.journal):
         raise JournalError(
-            f"{order.journal} is the journal of a job that has begun.",
-            fix=f"Go on with it: {order.resume_command()}",
+            f"{order.journal} is the journal of a job that has already started.",
+            fix=f"Resume it: {order.resume_command()}",
         )
     with Terminal() as terminal, warnings_shown(console):
         return Run(order, console, terminal, is_new=True).carry_out()
 
 
 def resume(console: Console, order: JobOrder) -> ExitCode:
-    """Go on with a job as it was begun."""
+    """Resume a job as it was started."""
     Fence(order.journal, adopt=order.adopt).check_place()
     with reading(order.journal) as reader:
         begun = order.as_begun(reader.header)
@@ -332,7 +332,7 @@ def _code(signals: StopSignals) -> ExitCode:
 
 
 async def _shortfall(client: AsyncCleanlist, job: Job) -> float | None:
-    """Return what is missing for all that is left, at its worst case; None where that cannot be told."""
+    """Return what is missing for all that is left, at its worst case; None where that is unknown."""
     needed = job.credits_to_go
     try:
         balance = (await client.public.credits_balance()).credits

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
-from cleanlist_async.cli.terminal.output import number, print_grid
-from cleanlist_async.cli.terminal.render import Figures, credits_range, duration, plural, say, show_figures
+from cleanlist_async.cli.terminal.render import FEW, Figures, number, plural, say, show_figures, show_plan
 from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.job.journal.records import SubmitMode
 from cleanlist_async.job.journal.states import ChunkState
@@ -23,26 +20,25 @@ from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.tables import ContactTable
 from cleanlist_async.types import JSON
 
-_FEW: Final = 5
 _RESULTS: Final = {
     "found": "",
     "not_found": "",
-    "invalid": "refused by the server by name",
-    "pending": "submitted, not certain yet; asked for again on resume",
+    "invalid": "named as invalid by the server",
+    "pending": "submitted, not final yet; fetched on resume",
     "failed": "the server ended their workflow, which costs nothing",
 }
 _CHUNKS: Final[Mapping[ChunkState, tuple[str, str]]] = {
     ChunkState.PLANNED: ("to send", "not sent yet"),
     ChunkState.SENDING: ("being sent", ""),
-    ChunkState.ACCEPTED: ("open", "the server works on them"),
+    ChunkState.ACCEPTED: ("open", "the server is working on them"),
     ChunkState.FETCHING: ("finished", "their results are being read"),
-    ChunkState.UNKNOWN: ("unknown", "perhaps accepted: see job unknown"),
+    ChunkState.UNKNOWN: ("unknown", "perhaps accepted; see job unknown"),
     ChunkState.REFUSED: ("refused", "by the server; tried once more on resume"),
-    ChunkState.REMOTE_EXPIRED: ("expired", "the server knows their workflow no more"),
-    ChunkState.ABANDONED: ("abandoned", "given up by decision"),
+    ChunkState.REMOTE_EXPIRED: ("expired", "the server no longer has their workflow"),
+    ChunkState.ABANDONED: ("abandoned", "given up, as you decided"),
 }
 _RULES: Final = {
-    "charged": "as the server says",
+    "charged": "as reported by the server",
     "price list": "by the price list",
     "cache": "bought before",
     "none": "nothing found, or nothing bought",
@@ -64,33 +60,21 @@ class Overview:
 
     def show(self, console: Console, table: ContactTable, balance: float | None) -> None:
         """Show it, before anything is spent."""
-        plan = self.plan
-        figures = [("contacts", f"{plan.contacts:,}", "")]
-        if plan.duplicates:
-            figures.append(("duplicates", f"{plan.duplicates:,}", "bought once"))
-        if plan.invalid:
-            figures.append(("invalid", f"{plan.invalid:,}", "kept back"))
-        figures += [
-            ("requests", f"{self.requests:,}", f"{plural(plan.chunks, 'chunk')} of at most 250 contacts"),
-            ("time", duration(plan.minutes * 60), "by the rate limit, plus that of the last workflow"),
-            ("credits", credits_range(plan), f'enrichment type "{plan.enrichment_type}"'),
-        ]
-        if balance is not None:
-            lacks = plan.credits_max is not None and balance < plan.credits_max
-            figures.append(("balance", number(balance), "does not cover the worst case" if lacks else ""))
-        if self.lists_to_create:
-            figures.append(("lists", f"{self.lists_to_create:,}", "to be created in your workspace"))
-        show_figures(console, figures)
-        self._show_invalid(console, table)
+        lists = ("lists", f"{self.lists_to_create:,}", "to be created in your workspace")
+        show_plan(
+            console,
+            self.plan,
+            (self.requests, f"{plural(self.plan.chunks, 'chunk')} of at most 250 contacts"),
+            self._invalid_rows(table),
+            balance=balance,
+            more=[lists] if self.lists_to_create else (),
+        )
         say(console, f'Submit mode "{self.submit_mode}": {self.promise}.')
 
-    def _show_invalid(self, console: Console, table: ContactTable) -> None:
-        few = dict(islice(self.plan.invalid_contacts, _FEW))
-        rows = (row for row in table.rows() if row.index in few) if few else iter(())
-        for row in islice(rows, len(few)):
-            say(console, f"  row {row.number}: {few[row.index]}")
-        if self.plan.invalid > _FEW:
-            say(console, f"  and {self.plan.invalid - _FEW:,} more: cleanlist-async validate lists them")
+    def _invalid_rows(self, table: ContactTable) -> Iterator[tuple[int, str]]:
+        reasons = dict(self.plan.invalid_contacts[:FEW])
+        rows = (row for row in table.rows() if row.index in reasons) if reasons else iter(())
+        return ((row.number, reasons[row.index]) for row in rows)
 
     def as_json(self) -> dict[str, JSON]:
         """Return it for ``--json``."""
@@ -100,23 +84,23 @@ class Overview:
 
 
 def show_pilot(console: Console, pilot: Pilot) -> None:
-    """Show what a sample tells of the whole."""
+    """Show what a sample says about the whole."""
     low, high = pilot.hit_rate_interval
     cheap, dear = pilot.credits_per_contact_interval
     least, most = pilot.expected_credits
     show_figures(
         console,
         [
-            ("pilot", f"{pilot.contacts:,}", f"contacts, for {number(pilot.credits)} credits"),
+            ("pilot", f"{pilot.contacts:,}", f"contacts, for {plural(pilot.credits, 'credit')}"),
             ("hit rate", f"{pilot.hit_rate:.0%}", f"{low:.0%} to {high:.0%} of all, with 95 % confidence"),
             ("price", f"{pilot.credits_per_contact:.2f}", f"credits each; {cheap:.2f} to {dear:.2f}"),
-            ("all of them", f"{least:,.0f} to {most:,.0f}", "credits at that price, with the pilot"),
+            ("all of them", f"{least:,.0f} to {most:,.0f}", "credits at that price, including the pilot"),
         ],
     )
 
 
 def pilot_as_json(pilot: Pilot) -> dict[str, JSON]:
-    """Return a pilot for ``--json``; what a sample of one cannot tell is null."""
+    """Return a pilot for ``--json``; what a sample of one cannot show is null."""
     return {name: _finite(value) for name, value in asdict(pilot).items()}
 
 
@@ -125,7 +109,7 @@ def status_figures(status: JobStatus, *, is_running: bool) -> Figures:
     figures = [("state", "", _state(status, is_running=is_running))]
     if status.duplicates:
         figures.append(
-            ("contacts", f"{status.contacts:,}", f"{plural(status.duplicates, 'duplicate')} of them")
+            ("contacts", f"{status.contacts:,}", f"including {plural(status.duplicates, 'duplicate')}")
         )
     else:
         figures.append(("contacts", f"{status.contacts:,}", ""))
@@ -134,28 +118,21 @@ def status_figures(status: JobStatus, *, is_running: bool) -> Figures:
     return [*figures, *credit_figures(status)]
 
 
-def print_figures(figures: Figures) -> None:
-    """Print numbers as the data that a command is asked for."""
-    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    grid.add_column()
-    grid.add_column(justify="right")
-    grid.add_column(style="dim", overflow="fold")
-    for figure in figures:
-        grid.add_row(*figure)
-    print_grid(grid)
-
-
 def credit_figures(status: JobStatus) -> Figures:
     """Return what a job has cost, and may."""
-    figures = [("credits", number(status.credits_spent), "spent, as the server says, or by the price list")]
+    figures = [
+        ("credits", number(status.credits_spent), "spent, as reported by the server or by the price list")
+    ]
     if status.credits_held:
-        figures.append(("held", number(status.credits_held), "credits at most, for what is not settled"))
+        figures.append(
+            ("held", number(status.credits_held), "credits at most, for results that are not final")
+        )
     if status.credits_at_risk:
-        figures.append(("in doubt", number(status.credits_at_risk), "of these, for what is unknown"))
+        figures.append(("in doubt", number(status.credits_at_risk), "of these, for unknown chunks"))
     if status.max_credits is not None:
         figures.append(("max credits", number(status.max_credits), ""))
     if status.shortfall_credits:
-        figures.append(("missing", number(status.shortfall_credits), "credits, as the server says"))
+        figures.append(("missing", number(status.shortfall_credits), "credits, as reported by the server"))
     return figures
 
 
@@ -163,6 +140,7 @@ def state_of(status: JobStatus, *, is_running: bool) -> str:
     """Return the state of a job, which is ``stopped`` if it has something to do and no process does it."""
     if is_running:
         return "running"
+    # The journal of a killed process still says running: the lock knows better.
     return "stopped" if status.state == "running" else status.state
 
 
@@ -204,7 +182,7 @@ def _results(status: JobStatus) -> Iterator[tuple[str, str, str]]:
         if counts.get(name) or name == "found":
             yield name.replace("_", " "), f"{counts.get(name, 0):,}", remark
     if status.invalid:
-        yield "kept back", f"{status.invalid:,}", "invalid, never sent"
+        yield "skipped", f"{status.invalid:,}", "invalid, never sent"
 
 
 def _chunks(status: JobStatus) -> Iterator[tuple[str, str, str]]:

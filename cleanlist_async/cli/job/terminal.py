@@ -1,4 +1,4 @@
-"""A terminal that may be closed while a job runs: the job goes on, and nobody is told."""
+"""A terminal that may be closed while a job runs: the job continues without output."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _STANDARD: Final = (0, 1, 2)
 
 
 class Terminal:
-    """Standard output and error while there is anybody to read them, then nothing.
+    """Standard output and error while something reads them, then nothing.
 
-    A terminal that is closed sends SIGHUP, which ends a process that does not mind it, and after that refuses
+    A terminal that is closed sends SIGHUP, which ends a process by default, and after that refuses
     all output with EIO; a pipe whose reader has gone does so with EPIPE.
     """
 
@@ -35,6 +35,7 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         sys.stdout, sys.stderr = self._streams
+        # With the terminal gone, SIGHUP stays handled: it may come once more while the process ends.
         if _HANG_UP is not None and not self.is_gone:
             signal.signal(_HANG_UP, cast("signal.Handlers", self._before))
 
@@ -47,13 +48,14 @@ class Terminal:
     def _give_up(self, *descriptors: int) -> None:
         self.is_gone = True
         nowhere = os.open(os.devnull, os.O_RDWR)
+        # Rich and logging hold the streams, so the descriptors beneath them are replaced.
         for descriptor in descriptors:
             os.dup2(nowhere, descriptor)
         os.close(nowhere)
 
 
 class _Guarded:
-    """A stream whose errors nobody needs to know."""
+    """A stream that swallows its errors."""
 
     def __init__(self, stream: TextIO, give_up: Callable[[int], None]) -> None:
         self._stream = stream

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cleanlist_async.cli.terminal.console import end, open_console
+from cleanlist_async.cli.terminal.exits import end
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
     BaseURL,
@@ -19,6 +19,7 @@ from cleanlist_async.cli.terminal.options import (
     WindowS,
     Yes,
 )
+from cleanlist_async.cli.terminal.render import open_console
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Show, create, delete, import or export one list."
@@ -33,8 +34,8 @@ def show_lists(
     *, limit: Limit = 0, as_json: AsJSON = False, base_url: BaseURL = None, window_s: WindowS = None
 ) -> None:
     """Show the lists you can see."""
-    from cleanlist_async.cli.lists import show as lists  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    from cleanlist_async.cli.lists import show as lists
+    from cleanlist_async.cli.terminal.connection import Connection
 
     lists.show_all(open_console(), Connection(base_url, window_s), limit, as_json=as_json)
 
@@ -49,8 +50,8 @@ def show(
     window_s: WindowS = None,
 ) -> None:
     """Show a list and its first leads."""
-    from cleanlist_async.cli.lists import show as lists  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    from cleanlist_async.cli.lists import show as lists
+    from cleanlist_async.cli.terminal.connection import Connection
 
     lists.show(open_console(), Connection(base_url, window_s), list_id, limit, as_json=as_json)
 
@@ -64,9 +65,9 @@ def create(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Create a list, or find yours of that name. Prints its id."""
-    from cleanlist_async.cli.lists import show as lists  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    """Create a list, or reuse yours of that name. Prints its id."""
+    from cleanlist_async.cli.lists import show as lists
+    from cleanlist_async.cli.terminal.connection import Connection
 
     lists.create(open_console(), Connection(base_url, window_s), name, description, as_json=as_json)
 
@@ -80,9 +81,9 @@ def delete(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Delete a list for good; its leads live on."""
-    from cleanlist_async.cli.lists import show as lists  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    """Delete a list permanently; its leads are kept."""
+    from cleanlist_async.cli.lists import show as lists
+    from cleanlist_async.cli.terminal.connection import Connection
 
     lists.delete(open_console(), Connection(base_url, window_s), list_id, yes=yes, as_json=as_json)
 
@@ -105,10 +106,10 @@ def import_(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Import a CSV file of any size into a list. Free, unless it is told to --enrich."""
-    from cleanlist_async.cli.lists.import_csv import Import  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.asking import Consent  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    """Import a CSV file of any size into a list. Free unless --enrich is given."""
+    from cleanlist_async.cli.lists.import_csv import Import
+    from cleanlist_async.cli.terminal.asking import Consent
+    from cleanlist_async.cli.terminal.connection import Connection
 
     consent = Consent(yes, max_credits)
     wanted = Import.parse(list_and_file, create, mapping or (), enrich, consent=consent, as_json=as_json)
@@ -121,7 +122,7 @@ def export(
     *,
     output: Output,
     columns: Annotated[
-        str | None, typer.Option(metavar="NAME,NAME", help="Columns to export, not the usual ones.")
+        str | None, typer.Option(metavar="NAME,NAME", help="Columns to export instead of the default ones.")
     ] = None,
     overwrite: Overwrite = False,
     as_json: AsJSON = False,
@@ -129,8 +130,8 @@ def export(
     window_s: WindowS = None,
 ) -> None:
     """Export a list into a .csv or .jsonl file. Free."""
-    from cleanlist_async.cli.lists.export import Export  # noqa: PLC0415
-    from cleanlist_async.cli.terminal.connection import Connection  # noqa: PLC0415
+    from cleanlist_async.cli.lists.export import Export
+    from cleanlist_async.cli.terminal.connection import Connection
 
     wanted = Export(list_id, output, columns, overwrite, as_json)
     wanted.carry_out(open_console(), Connection(base_url, window_s))

@@ -30,7 +30,7 @@ class Export:
     as_json: bool
 
     def carry_out(self, console: Console, connection: Connection) -> None:
-        """Check the target, fetch, tell. Raises CommandError if the file cannot be written."""
+        """Check the target, fetch, report. Raises CommandError if the file cannot be written."""
         target = self._checked_target()
         fetch = self._fetch_csv if target.suffix.lower() == ".csv" else self._fetch_jsonl
         rows = connection.ask(console, lambda client: fetch(client, target))
@@ -43,13 +43,13 @@ class Export:
         target = Path(self.output)
         problem = ""
         if target.suffix.lower() not in {".csv", ".jsonl"}:
-            problem = "is no name for an export: let it end in .csv or .jsonl"
+            problem = "is not an export file name: end it in .csv or .jsonl"
         elif target.is_dir():
             problem = "is a folder: name a file"
         elif not target.absolute().parent.is_dir():
             problem = "cannot be written: its folder does not exist"
         elif target.exists() and not self.overwrite:
-            problem = "exists already: name another file, or pass --overwrite"
+            problem = "already exists: name another file, or pass --overwrite"
         if problem:
             raise CommandError(f"{self.output} {problem}.", ExitCode.REFUSED)
         return target
@@ -64,6 +64,7 @@ class Export:
         return made.row_count
 
     async def _fetch_jsonl(self, client: AsyncCleanlist, target: Path) -> int:
+        # Beside the target, so that replace() stays within one file system and is atomic.
         part = anyio.Path(target.with_name(f"{target.name}.{uuid4().hex[:8]}.part"))
         try:
             async with await anyio.open_file(
@@ -72,7 +73,7 @@ class Export:
                 rows = await self._write_lines(client, stream)
             await part.replace(target)
         finally:
-            with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True):  # a cancelled export leaves nothing behind either
                 await part.unlink(missing_ok=True)
         return rows
 

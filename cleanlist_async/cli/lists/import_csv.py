@@ -14,10 +14,9 @@ from cleanlist_async.api.csv_import import ImportReport
 from cleanlist_async.cli.enrich.inputs import TableOptions
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain, error_as_json
 from cleanlist_async.cli.terminal.output import print_fields, print_json
 from cleanlist_async.cli.terminal.render import clean, plural, say, show_command
-from cleanlist_async.cli.terminal.tally import error_as_json
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import CsvField, PersonType
@@ -51,12 +50,12 @@ class Import:
         """Take the words as they were typed. Raises CommandError for what makes no import."""
         if len(words) != (2 if create is None else 1):
             raise CommandError(
-                "an import wants a list and a file: ID FILE.csv, or --create NAME FILE.csv.", ExitCode.USAGE
+                "an import takes a list and a file: ID FILE.csv, or --create NAME FILE.csv.", ExitCode.USAGE
             )
         if enrich is not None and enrich not in facts.PERSON_TYPES:
-            raise CommandError(f"--enrich is one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
+            raise CommandError(f"--enrich must be one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
         if enrich is None and consent.max_credits is not None:
-            raise CommandError("--max-credits goes with --enrich; an import alone is free.", ExitCode.USAGE)
+            raise CommandError("--max-credits needs --enrich; an import alone is free.", ExitCode.USAGE)
         pairs = TableOptions.parse(mapping, None, None, no_header=False).mapping
         return cls(
             words[0] if create is None else None,
@@ -69,13 +68,13 @@ class Import:
         )
 
     def carry_out(self, console: Console, connection: Connection) -> ExitCode:
-        """Look at the file, ask where it costs, import, tell."""
+        """Read the file, ask if it costs, import, report."""
         data = Path(self.path).read_bytes()
         mapping = self._whole_mapping(data)
         split = split_csv(data, mapping)
         columns = ", ".join(f"{field} = {clean(header)}" for field, header in split.mapping.items())
         say(console, f"{plural(split.rows, 'row')} in {plural(len(split.parts), 'part')}: {columns}.")
-        wall = self._agreed_wall(split.rows)
+        budget = self._agreed_budget(split.rows)
 
         async def send(client: AsyncCleanlist) -> ImportReport:
             list_id = self.list_id or (await client.lead_lists.create_list(self.create or "")).list_id
@@ -85,10 +84,10 @@ class Import:
                 column_mapping=mapping,
                 dispatch_enrichment=self.enrich is not None,
                 enrichment_type=self.enrich,
-                max_credits=wall,
+                max_credits=budget,
             )
 
-        return self._tell(console, connection.ask(console, send))
+        return self._report(console, connection.ask(console, send))
 
     def _whole_mapping(self, data: bytes) -> Mapping[CsvField, str] | None:
         """Return the columns that were named, with those that are guessed beside them."""
@@ -96,14 +95,15 @@ class Import:
             return None
         try:
             guessed = split_csv(data).mapping
-        except ConfigurationError:
+        except ConfigurationError:  # nothing can be guessed, but what was named may be enough
             return self.mapping
+        # A column that was named for one field is not guessed for another.
         named = set(self.mapping.values())
         whole: dict[CsvField, str] = {field: name for field, name in guessed.items() if name not in named}
         whole.update(self.mapping)
         return whole
 
-    def _agreed_wall(self, rows: int) -> float | None:
+    def _agreed_budget(self, rows: int) -> float | None:
         """Return the most that the import may cost in credits; None if it buys nothing."""
         if self.enrich is None:
             return None
@@ -111,7 +111,7 @@ class Import:
         agree_to_spend(f"Enriching {plural(rows, 'row')}", worst, self.consent)
         return worst if self.consent.max_credits is None else self.consent.max_credits
 
-    def _tell(self, console: Console, report: ImportReport) -> ExitCode:
+    def _report(self, console: Console, report: ImportReport) -> ExitCode:
         if self.as_json:
             print_json(_as_json(report))
         else:
@@ -129,8 +129,9 @@ class Import:
                 ]
             )
         if report.workflow_ids:
-            say(console, "The enrichment goes on by itself; what it finds will be in the list:")
+            say(console, "The server continues the enrichment; its results will appear in the list:")
             show_command(console, f"cleanlist-async list show {report.list_id}")
+        # After the counts: the parts before the failure were imported.
         if report.stopped_by is not None:
             complain(report.stopped_by)
             return code_for(report.stopped_by)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterable
 from typing import TypeVar
 
-import typer
 from rich.console import Console
 
 from cleanlist_async.api.models.lead_lists import Lead, LeadList
+from cleanlist_async.cli.terminal.asking import confirm
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.output import as_json as dumped
-from cleanlist_async.cli.terminal.output import moment, number, print_fields, print_json, print_table
-from cleanlist_async.cli.terminal.render import clean, plural, say
+from cleanlist_async.cli.terminal.output import moment, print_fields, print_json, print_line, print_table
+from cleanlist_async.cli.terminal.render import clean, number, plural, say
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import MAX_LEADS_PER_PAGE
 
@@ -50,6 +49,7 @@ def show(console: Console, connection: Connection, list_id: str, limit: int, *, 
 
     async def ask(client: AsyncCleanlist) -> tuple[LeadList, list[Lead]]:
         one = await client.lead_lists.get_list(list_id)
+        # No larger a page than is shown, and no larger than the API allows.
         page = min(limit or MAX_LEADS_PER_PAGE, MAX_LEADS_PER_PAGE)
         return one, await _first(client.lead_lists.list_leads_in_list(list_id, limit=page), limit)
 
@@ -59,7 +59,7 @@ def show(console: Console, connection: Connection, list_id: str, limit: int, *, 
         return
     print_fields(_fields(one))
     if leads:
-        print()  # noqa: T201 - between two tables
+        print_line()
         print_table(
             ("id", "name", "e-mail", "phone", "title", "company"), [_lead_cells(lead) for lead in leads]
         )
@@ -77,31 +77,26 @@ def create(
     if as_json:
         print_json(dumped(made))
         return
-    print(clean(made.list_id))  # noqa: T201 - this is the data
-    what = "There was a list of yours of that name" if made.reused else "Created"
+    print_line(clean(made.list_id))
+    what = "You already have a list of that name" if made.reused else "Created"
     say(console, f"{what}: {clean(made.name)}.")
 
 
 def delete(console: Console, connection: Connection, list_id: str, *, yes: bool, as_json: bool) -> None:
-    """Delete a list, if somebody says yes. Raises CommandError if not."""
+    """Delete a list after a yes. Raises CommandError without one."""
     if not yes:
-        _ask_to_delete(connection.ask(console, lambda client: client.lead_lists.get_list(list_id)))
+        one = connection.ask(console, lambda client: client.lead_lists.get_list(list_id))
+        confirm(
+            f'Permanently delete the list "{clean(one.name)}" of {plural(one.lead_count, "lead")}?',
+            risk="this deletes a list permanently",
+            refusal="nothing was deleted.",
+        )
     gone = connection.ask(console, lambda client: client.lead_lists.delete_list(list_id))
     if as_json:
         print_json(dumped(gone))
-    if not gone.deleted:
-        raise CommandError("the server did not say that the list is deleted.", ExitCode.API)
-    say(console, "Deleted; its leads live on.")
-
-
-def _ask_to_delete(one: LeadList) -> None:
-    if not sys.stdin.isatty():
-        raise CommandError(
-            "this deletes a list for good and there is no terminal to ask at; pass --yes.", ExitCode.USAGE
-        )
-    question = f'Delete the list "{clean(one.name)}" of {plural(one.lead_count, "lead")} for good?'
-    if not typer.confirm(question, err=True):
-        raise CommandError("nothing was deleted.", ExitCode.REFUSED)
+    if not gone.deleted:  # an answer of 200 alone does not say so
+        raise CommandError("the server did not confirm that the list is deleted.", ExitCode.API)
+    say(console, "Deleted; its leads are kept.")
 
 
 def _fields(one: LeadList) -> list[tuple[str, str]]:

@@ -1,25 +1,30 @@
-"""Before anything is spent: the plan, the balance, and somebody's yes."""
+"""Before anything is spent: the plan, the balance, and a yes."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-import anyio
 import typer
-from rich.console import Console
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for
-from cleanlist_async.cli.terminal.render import credits_range, say
-from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.enrich.plan import Plan
+from cleanlist_async.cli.terminal.render import credits_range, number, plural, say
 from cleanlist_async.errors import (
     AuthenticationError,
     BudgetExceededError,
     CleanlistError,
     PermissionDeniedError,
 )
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cleanlist_async.client import AsyncCleanlist
+    from cleanlist_async.enrich.plan import Plan
+
+_SPENDING_OPTIONS: Final = "--yes, or --max-credits with a limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ def fetch_balance(
 
     Raises what shows that a run would fail too: a bad key, and no connection if that is needed.
     """
+    import anyio
 
     async def ask() -> float | None:
         async with connect() as client:
@@ -45,55 +51,55 @@ def fetch_balance(
     try:
         return anyio.run(ask)
     except (AuthenticationError, PermissionDeniedError):
-        raise
+        raise  # the run would fail in the same way
     except CleanlistError as error:
         if must_connect and code_for(error) in {ExitCode.CONNECTION, ExitCode.USAGE}:
             raise
-        say(console, f"note: the balance is not known: {error}")
+        say(console, f"note: the balance could not be read: {error}")
         return None
 
 
 def get_consent(plan: Plan, consent: Consent) -> None:
-    """Return if spending was or is agreed to. Raises CommandError if not."""
-    if consent.yes or plan.credits_max == 0:
+    """Ask for a yes unless spending was agreed to before. Raises CommandError without one."""
+    if consent.yes or plan.credits_max == 0:  # nothing to spend, nothing to ask
         return
-    if not sys.stdin.isatty():
-        if consent.max_credits is None:
-            raise CommandError(
-                f"this may spend {credits_range(plan)} credits and there is no terminal to ask at;"
-                " pass --yes, or --max-credits with a limit.",
-                ExitCode.USAGE,
-            )
+    if consent.max_credits is not None and not sys.stdin.isatty():  # as good as a yes, in a script
         return
-    if not typer.confirm(f"Spend up to {_worst_case(plan, consent.max_credits)}?", err=True):
-        raise CommandError("not started; nothing was sent.", ExitCode.REFUSED)
+    confirm(
+        f"Spend up to {_worst_case(plan, consent.max_credits)}?",
+        risk=f"this may spend {credits_range(plan)} credits",
+        options=_SPENDING_OPTIONS,
+        refusal="not started; nothing was sent.",
+    )
 
 
 def _worst_case(plan: Plan, max_credits: float | None) -> str:
     bounds = [bound for bound in (plan.credits_max, max_credits) if bound is not None]
-    return f"{min(bounds):,.10g} credits" if bounds else "any number of credits"
+    return plural(min(bounds), "credit") if bounds else "any number of credits"
 
 
 def agree_to_spend(what: str, price: float, consent: Consent) -> None:
-    """Return if *what* may be bought at up to *price* credits, asking where nobody said so before.
+    """Ask whether *what* may be bought at up to *price* credits, unless that was agreed to before.
 
     Raises BudgetExceededError when `max_credits` is lower, CommandError without a yes. Nothing was sent then.
     """
     limit = consent.max_credits
-    if limit is not None and not price <= limit:
+    if limit is not None and not price <= limit:  # NaN is refused too
         error = BudgetExceededError(
-            f"{what} can cost {price:,.10g} credits, and --max-credits is {limit:,.10g}.",
+            f"{what} can cost {plural(price, 'credit')}, and --max-credits is {number(limit)}.",
             fix="Nothing was sent.",
         )
         error.max_credits, error.committed_credits = limit, 0
         raise error
     if consent.yes or limit is not None or price == 0:
         return
-    if not sys.stdin.isatty():
-        raise CommandError(
-            f"{what} can cost {price:,.10g} credits and there is no terminal to ask at;"
-            " pass --yes, or --max-credits with a limit.",
-            ExitCode.USAGE,
-        )
-    if not typer.confirm(f"{what} can cost {price:,.10g} credits. Go on?", err=True):
-        raise CommandError("nothing was sent.", ExitCode.REFUSED)
+    can_cost = f"{what} can cost {plural(price, 'credit')}"
+    confirm(f"{can_cost}. Continue?", risk=can_cost, options=_SPENDING_OPTIONS, refusal="nothing was sent.")
+
+
+def confirm(question: str, *, risk: str, refusal: str, options: str = "--yes") -> None:
+    """Return if the user says yes. Raises CommandError after a no, and where there is no terminal."""
+    if not sys.stdin.isatty():  # a pipe or a scheduler would wait for an answer forever
+        raise CommandError(f"{risk}, and there is no terminal to confirm at; pass {options}.", ExitCode.USAGE)
+    if not typer.confirm(question, err=True):  # standard output is for data
+        raise CommandError(refusal, ExitCode.REFUSED)

@@ -8,23 +8,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
-from rich.console import Console
-
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.limits_file import limiter_of
 from cleanlist_async.cli.terminal.progress import warnings_shown
-from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.cli.terminal.render import say
+from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL, MAX_RETRIES
-from cleanlist_async.http.transport import is_loopback
-from cleanlist_async.ratelimit import RateLimiter, RateLimits
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cleanlist_async.client import AsyncCleanlist
+    from cleanlist_async.ratelimit import RateLimiter, RateLimits
     from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 T = TypeVar("T")
 
-_STOPPED = "stopped; whatever was being asked for may have been done."
+_STOPPED = "stopped; the server may have done what was asked."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +37,18 @@ class Connection:
     @property
     def limits(self) -> RateLimits:
         """The limits to keep to."""
+        from cleanlist_async.ratelimit import RateLimits
+
         return RateLimits() if self.window_s is None else RateLimits(window_s=self.window_s)
 
     def open(self, webhooks: WebhookReceiver | None = None) -> AsyncCleanlist:
         """Return a client. Raises ConfigurationError, for instance where there is no key."""
+        from cleanlist_async.client import AsyncCleanlist
+
         limiter = self.limiter()
         return AsyncCleanlist(
             base_url=self.base_url,
-            rate_limits=None if limiter else self.limits,
+            rate_limits=None if limiter else self.limits,  # a limiter has its own
             limiter=limiter,
             max_retries=self.max_retries,
             webhooks=webhooks,
@@ -53,6 +56,10 @@ class Connection:
 
     def limiter(self) -> RateLimiter | None:
         """Return the limiter that runs on this machine share; None where each keeps the limits alone."""
+        from cleanlist_async.cli.terminal.limits_file import limiter_of
+        from cleanlist_async.http.transport import is_loopback
+
+        # The same order as in the client, which is not open yet.
         base_url = self.base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
         return limiter_of(self.limits, on_loopback=is_loopback(base_url))
 
@@ -64,6 +71,7 @@ class Connection:
 
     def ask(self, console: Console, question: Callable[[AsyncCleanlist], Awaitable[T]]) -> T:
         """Open a client, ask, and close it. Raises CommandError at Ctrl-C."""
+        import anyio
 
         async def ask() -> T:
             async with self.open() as client:
@@ -72,5 +80,16 @@ class Connection:
         with warnings_shown(console):
             try:
                 return anyio.run(ask)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt:  # the request may have arrived
                 raise CommandError(_STOPPED, ExitCode.INTERRUPTED) from None
+
+    def run(self, console: Console, work: Callable[[AsyncCleanlist, StopSignals], Awaitable[T]]) -> T:
+        """Open a client, do *work*, which is to end at a signal, and close the client."""
+        import anyio
+
+        async def run() -> T:
+            async with self.open() as client:
+                return await work(client, signals)
+
+        with warnings_shown(console), StopSignals(lambda: say(console, "Stopping.")) as signals:
+            return anyio.run(run)

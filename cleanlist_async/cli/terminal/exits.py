@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
+import typer
+
+from cleanlist_async.cli.terminal.render import clean
 from cleanlist_async.errors import (
     APIConnectionError,
     BudgetExceededError,
@@ -19,7 +21,7 @@ from cleanlist_async.errors import (
     WorkflowFailedError,
 )
 from cleanlist_async.redact import scrub
-from cleanlist_async.tables.errors import TableError, on_one_line
+from cleanlist_async.types import JSON
 
 DEBUG_FLAG: Final = "--debug"
 
@@ -40,30 +42,29 @@ class ExitCode(IntEnum):
 MEANINGS: Final = {
     ExitCode.DONE: "all done",
     ExitCode.REFUSED: "the input has problems, a check failed, or the output cannot be written",
-    ExitCode.USAGE: "wrong usage or configuration: no key, or nobody there to say yes",
+    ExitCode.USAGE: "wrong usage or configuration, such as no key, or no terminal to confirm at",
     ExitCode.INCOMPLETE: "finished, but some contacts are pending, unknown or were not sent",
-    ExitCode.API: "the API refused: bad key, no credits, not in the plan",
+    ExitCode.API: "the API refused: bad key, no credits, or not in the plan",
     ExitCode.CONNECTION: "no connection, or no answer in time",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C (143: by SIGTERM)",
 }
 
-_CODES: Final[Sequence[tuple[type[BaseException], ExitCode]]] = (
-    (TableError, ExitCode.REFUSED),
-    (ConfigurationError, ExitCode.USAGE),
-    (JournalError, ExitCode.REFUSED),
-    (APIConnectionError, ExitCode.CONNECTION),
-    (BudgetExceededError, ExitCode.INCOMPLETE),
-    (DeadlineExceededError, ExitCode.INCOMPLETE),
-    (UnknownOutcomeError, ExitCode.INCOMPLETE),
-    (WaitTimeoutError, ExitCode.INCOMPLETE),
-    (WorkflowFailedError, ExitCode.INCOMPLETE),
-    (CleanlistError, ExitCode.API),
-)
+_CODES: Final[dict[type[CleanlistError], ExitCode]] = {
+    ConfigurationError: ExitCode.USAGE,
+    JournalError: ExitCode.REFUSED,
+    APIConnectionError: ExitCode.CONNECTION,
+    BudgetExceededError: ExitCode.INCOMPLETE,
+    DeadlineExceededError: ExitCode.INCOMPLETE,
+    UnknownOutcomeError: ExitCode.INCOMPLETE,
+    WaitTimeoutError: ExitCode.INCOMPLETE,
+    WorkflowFailedError: ExitCode.INCOMPLETE,
+    CleanlistError: ExitCode.API,
+}
 """Of an error that is several of these the first counts."""
 
 
 class CommandError(Exception):
-    """A command cannot go on; `code` is what it exits with."""
+    """A command cannot continue; `code` is its exit code."""
 
     def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)
@@ -72,18 +73,30 @@ class CommandError(Exception):
 
 def code_for(error: BaseException) -> ExitCode:
     """Return the exit code of an error that ended a command."""
+    from cleanlist_async.tables.errors import TableError
+
     if isinstance(error, CommandError):
         return error.code
-    return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.REFUSED)
+    if isinstance(error, TableError):  # a CleanlistError too, which would be taken for one of the API
+        return ExitCode.REFUSED
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), ExitCode.REFUSED)
+
+
+def end(code: ExitCode) -> None:
+    """End the command with *code*."""
+    if code:
+        raise typer.Exit(int(code))
 
 
 def complain(message: object) -> None:
     """Print the one line that says what is wrong."""
-    print("error:", on_one_line(scrub(str(message))), file=sys.stderr, flush=True)  # noqa: T201
+    sys.stderr.write(f"error: {clean(scrub(str(message)), None)}\n")
+    sys.stderr.flush()
 
 
-def tell(error: BaseException) -> int:
-    """Say in one line what ended the command, and return its exit code."""
+def report(error: BaseException) -> int:
+    """Report in one line what ended the command, and return its exit code."""
+    # A usage error of Click is known by its attributes: where its class is differs between versions of Typer.
     usage_code, words = getattr(error, "exit_code", None), getattr(error, "format_message", None)
     if isinstance(usage_code, int) and callable(words):
         complain(f"{words()} See cleanlist-async --help.")
@@ -91,11 +104,19 @@ def tell(error: BaseException) -> int:
     if type(error).__name__ == "Abort" or isinstance(error, KeyboardInterrupt):
         complain("stopped; nothing was sent.")
         return ExitCode.INTERRUPTED
-    if isinstance(error, CommandError | CleanlistError | TableError):
+    if isinstance(error, CommandError | CleanlistError):
         complain(error)
     else:
-        complain(f"{_plain(error)}; {DEBUG_FLAG} before the command shows where.")
+        complain(f"{_plain(error)}; put {DEBUG_FLAG} before the command to see where.")
     return code_for(error)
+
+
+def error_as_json(error: BaseException | None) -> JSON:
+    """Return an error for ``--json``."""
+    if error is None:
+        return None
+    request_id = error.request_id if isinstance(error, CleanlistError) else None
+    return {"type": type(error).__name__, "message": str(error), "request_id": request_id}
 
 
 def _plain(error: BaseException) -> str:

@@ -36,16 +36,18 @@ def limiter_of(limits: RateLimits, *, on_loopback: bool) -> RateLimiter | None:
     """
     path = limits_file()
     asked = bool(os.environ.get(VARIABLE))
+    # A sandbox has limits of its own: sharing those of the real API would slow both down.
     if path is None or not (asked or (limits == RateLimits() and not on_loopback)):
         return None
     try:
         if not asked:
+            # The file shows which keys this user has, if only by their hashes.
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _opened(path, limits)
     except (ConfigurationError, OSError) as error:
         if asked:
             raise
-        log.warning("runs within one minute do not know of each other: %s", one_line(str(error), 200))
+        log.warning("this run does not share its rate limits with others: %s", one_line(str(error), 200))
         return None
 
 

@@ -12,21 +12,23 @@ _TYPES: Final = ", ".join(ENRICHMENT_TYPES)
 _PERSON_TYPES: Final = ", ".join(PERSON_TYPES)
 
 Source = Annotated[
-    str, typer.Argument(metavar="IN", help="CSV, TSV or JSON lines file; - is CSV on standard input.")
+    str, typer.Argument(metavar="IN", help="CSV, TSV or JSON Lines file; - reads CSV from standard input.")
 ]
 Map = Annotated[
     list[str] | None,
     typer.Option(
-        "--map", metavar="FIELD=HEADER", help="Column of a field, where the guess is wrong. Repeatable."
+        "--map", metavar="FIELD=HEADER", help="Column of a field, if the guess is wrong. Repeatable."
     ),
 ]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, if it is not UTF-8.")]
 Delimiter = Annotated[str | None, typer.Option(help="Delimiter of the file: one character, or tab.")]
+# Never guessed: data taken for a header would silently drop the first contact.
 NoHeader = Annotated[
-    bool, typer.Option("--no-header", help="Row 1 is a contact; --map takes column numbers.")
+    bool, typer.Option("--no-header", help="The file has no header row; --map takes column numbers.")
 ]
 Kind = Annotated[str, typer.Option("--type", metavar="TYPE", help=f"Enrichment type: {_TYPES}.")]
-BaseURL = Annotated[str | None, typer.Option(help="Address of the API, for a sandbox.")]
+BaseURL = Annotated[str | None, typer.Option(help="Base URL of the API, such as a sandbox's.")]
+# Hidden: the API has one window, and only a sandbox may have another.
 WindowS = Annotated[float | None, typer.Option(hidden=True, help="Seconds of the rate limit's window.")]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
@@ -36,7 +38,8 @@ MaxCredits = Annotated[float | None, typer.Option(help="Never spend more credits
 PersonKind = Annotated[
     str, typer.Option("--type", metavar="TYPE", help=f"What to look for: {_PERSON_TYPES}.")
 ]
-ListId = Annotated[str, typer.Argument(metavar="ID", help="Id of a list, as lists shows it.")]
-Limit = Annotated[int, typer.Option(min=0, help="Show at most so many; 0 for all.")]
+ListId = Annotated[str, typer.Argument(metavar="ID", help="Id of a list, as shown by lists.")]
+# A list may have a hundred thousand leads, and each page of them is a request.
+Limit = Annotated[int, typer.Option(min=0, help="Show at most this many; 0 for all.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the result.")]
-TimeoutS = Annotated[float, typer.Option("--timeout-s", help="Wait at most so many seconds.")]
+TimeoutS = Annotated[float, typer.Option("--timeout-s", help="Wait at most this many seconds.")]

@@ -5,25 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel
-from rich.console import Console
-from rich.table import Table
-
-from cleanlist_async.cli.terminal.render import clean
+from cleanlist_async.cli.terminal.render import clean, grid
 from cleanlist_async.types import JSON
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.table import Table
+
 _WIDE: Final = 10_000
-"""Columns of what is not a terminal: nothing is folded there."""
+"""Columns outside a terminal: nothing is folded there."""
 _LONGEST_VALUE: Final = 500
 _BESIDE: Final = ("task_id", "timestamp_ms", "agent_instructions", "usage", "message", "poll_url")
-"""Fields of answers that are for programs which follow them, not for who asked."""
+"""Fields of answers that only help a program to follow up; ``--json`` leaves them out."""
+
+
+def print_line(line: str = "") -> None:
+    """Print one line on standard output, which is for the data that a command is asked for."""
+    # Flushed, since a program may wait for this line at the other end of a pipe.
+    print(line, flush=True)  # noqa: T201
 
 
 def print_json(answer: Mapping[str, JSON]) -> None:
     """Print the one object that ``--json`` promises."""
-    print(json.dumps(answer))  # noqa: T201 - this is the data
+    print_line(json.dumps(answer))
 
 
 def as_json(model: BaseModel) -> dict[str, JSON]:
@@ -39,9 +45,10 @@ def print_table(
     headers: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Collection[str] = ()
 ) -> None:
     """Print rows under their headers; the columns *numbers* are right-aligned."""
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for header in headers:
-        table.add_column(header, justify="right" if header in numbers else "left", overflow="fold")
+    table = grid(*headers)
+    for column in table.columns:
+        column.overflow = "fold"
+        column.justify = "right" if column.header in numbers else "left"
     for row in rows:
         table.add_row(*(clean(cell) for cell in row))
     print_grid(table)
@@ -49,7 +56,7 @@ def print_table(
 
 def print_fields(fields: Iterable[tuple[str, str]]) -> None:
     """Print names and values, one pair a line; those without a value are left out."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = grid()
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in fields:
@@ -59,21 +66,19 @@ def print_fields(fields: Iterable[tuple[str, str]]) -> None:
 
 
 def print_grid(table: Table) -> None:
-    """Print a table; where nobody looks at it, its lines are whole and end with their last letter."""
+    """Print a table; outside a terminal its lines are neither folded nor padded."""
+    from rich.console import Console
+
     console = Console(markup=False, highlight=False, emoji=False)
     if console.is_terminal:
         console.print(table)
         return
+    # Rich pads every line to the width of the table, which programs that read it would have to strip.
     console.width = _WIDE
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():
-        print(line.rstrip())  # noqa: T201 - this is the data
-
-
-def number(value: float | None) -> str:
-    """Return a number as people write it; nothing for None."""
-    return "" if value is None else f"{value:,.10g}"
+        print_line(line.rstrip())
 
 
 def moment(value: datetime | None) -> str:

@@ -6,18 +6,34 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Final, Protocol
-
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as RichProgress
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cleanlist_async.cli.terminal.render import say
-from cleanlist_async.enrich.report import Progress
-from cleanlist_async.events.statistics import Statistics
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+
+    from cleanlist_async.enrich.report import Progress
+    from cleanlist_async.events.statistics import Statistics
 
 _SECONDS_BETWEEN_LINES: Final = 10.0
 _MINUTE_S: Final = 60.0
+
+
+class LineTimer:
+    """Paces the plain lines that stand for a live view where there is no terminal."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_at = clock() + _SECONDS_BETWEEN_LINES
+
+    def is_due(self) -> bool:
+        """Whether it is time for the next line; the one after it is due ten seconds later."""
+        if self._clock() < self._next_at:
+            return False
+        self._next_at = self._clock() + _SECONDS_BETWEEN_LINES
+        return True
 
 
 class Display(Protocol):
@@ -43,7 +59,7 @@ class Bar:
             completed=progress.done,
             credits=f"{progress.credits:,.10g}",
             rate=_rate(progress),
-            limit=_limit(statistics, self._window_s),
+            limit=limit_use(statistics, self._window_s, "req"),
             left=_left(progress),
         )
 
@@ -56,20 +72,18 @@ class Lines:
     ) -> None:
         self._console = console
         self._window_s = window_s
-        self._clock = clock
-        self._next_at = clock() + _SECONDS_BETWEEN_LINES
+        self._timer = LineTimer(clock)
 
     def update(self, progress: Progress, statistics: Statistics) -> None:
         """Show this state, if the last line is old enough."""
-        if self._clock() < self._next_at:
+        if not self._timer.is_due():
             return
-        self._next_at = self._clock() + _SECONDS_BETWEEN_LINES
         total = f" of {progress.total:,}" if progress.total is not None else ""
         parts = (
             f"{progress.done:,}{total} contacts",
             f"{progress.credits:,.10g} credits",
             _rate(progress),
-            _limit(statistics, self._window_s),
+            limit_use(statistics, self._window_s, "req"),
             _left(progress),
         )
         say(self._console, ", ".join(part for part in parts if part))
@@ -81,6 +95,9 @@ def showing(console: Console, total: int, window_s: float) -> Generator[Display]
     if not console.is_terminal:
         yield Lines(console, window_s)
         return
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+
     bars = RichProgress(
         BarColumn(bar_width=None),
         TextColumn("{task.completed:,}/{task.total:,}"),
@@ -114,6 +131,7 @@ def warnings_shown(console: Console) -> Generator[None]:
     """Show the library's warnings while the context lasts."""
     log, handler = logging.getLogger("cleanlist_async"), WarningLines(console)
     log.addHandler(handler)
+    # The handlers of the root logger would print each warning a second time.
     log.propagate, before = False, log.propagate
     try:
         yield
@@ -122,16 +140,21 @@ def warnings_shown(console: Console) -> Generator[None]:
         log.propagate = before
 
 
-def window_use(statistics: Statistics) -> tuple[int, int]:
-    """Return how much of the tightest limit is in use, and that limit, in requests."""
+def limit_use(statistics: Statistics, window_s: float, unit: str) -> str:
+    """Return how much of the tightest limit is in use, such as ``12/30 req/min``; nothing without a limit."""
     uses = [(bucket.limit - bucket.available, bucket.limit) for bucket in statistics.buckets if bucket.limit]
-    return max(uses, key=lambda use: use[0] / use[1], default=(0, 0))
-
-
-def _limit(statistics: Statistics, window_s: float) -> str:
-    used, limit = window_use(statistics)
+    if not uses:
+        return ""
+    used, limit = max(uses, key=lambda use: use[0] / use[1])
     window = "min" if window_s == _MINUTE_S else f"{window_s:g} s"
-    return f"{used}/{limit} req/{window}" if limit else ""
+    return f"{used}/{limit} {unit}/{window}"
+
+
+def clock_time(seconds: float) -> str:
+    """Return a duration as a clock shows it: ``1:02:03``, or ``2:03`` below an hour."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _rate(progress: Progress) -> str:
@@ -139,8 +162,5 @@ def _rate(progress: Progress) -> str:
 
 
 def _left(progress: Progress) -> str:
-    if progress.eta_s is None or progress.eta_s < 1:
-        return ""
-    minutes, seconds = divmod(round(progress.eta_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return (f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}") + " left"
+    is_known = progress.eta_s is not None and progress.eta_s >= 1
+    return f"{clock_time(progress.eta_s or 0)} left" if is_known else ""

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
-from cleanlist_async.cli.terminal.tally import Tally
-from cleanlist_async.enrich.plan import Plan
-from cleanlist_async.tables import ContactTable
-from cleanlist_async.tables.errors import on_one_line
+    from cleanlist_async.cli.terminal.tally import Tally
+    from cleanlist_async.enrich.plan import Plan
+    from cleanlist_async.enrich.report import ResultStatus
+    from cleanlist_async.tables import ContactTable
 
 Figures: TypeAlias = Sequence[tuple[str, str, str]]
 """Lines of a table: what, how much, and a remark."""
 
-_FEW: Final = 5
+FEW: Final = 5
+"""Invalid rows that are shown of a plan."""
 _LONGEST_CELL: Final = 60
 _STATUS_REMARKS: Final = {
     "invalid": "never sent",
-    "pending": "submitted, not here yet",
+    "pending": "submitted, not finished yet",
     "unknown": "look in the portal before sending them again",
     "failed": "not bought",
 }
@@ -29,78 +31,108 @@ _STATUS_REMARKS: Final = {
 
 def open_console() -> Console:
     """Return the console of standard error. Markup is off: what is shown comes from files and servers."""
+    from rich.console import Console
+
     return Console(stderr=True, markup=False, highlight=False, emoji=False)
 
 
 def say(console: Console, line: str) -> None:
     """Print one line, folded between words where a terminal is too narrow for it."""
-    console.print(on_one_line(line), soft_wrap=not console.is_terminal)
+    # Outside a terminal, such as in a log, a message stays on one line.
+    console.print(clean(line, None), soft_wrap=not console.is_terminal)
 
 
 def show_command(console: Console, command: str) -> None:
     """Print a command that can be copied whole."""
-    console.print(f"  {on_one_line(command)}", soft_wrap=True)
+    console.print(f"  {clean(command, None)}", soft_wrap=True)
+
+
+def grid(*headers: str) -> Table:
+    """Return an empty table without lines; without *headers* it has no columns yet."""
+    from rich.table import Table
+
+    return Table(
+        *headers,
+        box=None,
+        show_header=bool(headers),
+        header_style="dim",
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
 
 
 def show_columns(console: Console, table: ContactTable) -> None:
     """Show which column is which field, and what the user should know of how the file was read."""
-    grid = Table("field", "column", "why", box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    columns = grid("field", "column", "why")
+    columns.columns[2].style = "dim"
     for field, guess in table.columns.items():
-        grid.add_row(field, clean(guess.header), Text(clean(guess.why), style="dim"))
-    console.print(grid)
+        columns.add_row(field, clean(guess.header), clean(guess.why))
+    console.print(columns)
     for note in table.notes:
         say(console, f"note: {note}")
 
 
-def show_plan(console: Console, plan: Plan, numbers: Sequence[int], balance: float | None) -> None:
-    """Show what the run would take, with the first invalid rows."""
+def show_plan(
+    console: Console,
+    plan: Plan,
+    requests: tuple[int, str],
+    invalid_rows: Iterable[tuple[int, str]],
+    *,
+    balance: float | None,
+    more: Figures = (),
+) -> None:
+    """Show what a run would take, then the first invalid rows by the numbers that a spreadsheet shows.
+
+    *requests* is their number and a remark; *invalid_rows* are numbers with reasons, of which few are read.
+    """
     figures = [("contacts", f"{plan.contacts:,}", "")]
     if plan.duplicates:
         figures.append(("duplicates", f"{plan.duplicates:,}", "bought once"))
     if plan.invalid:
-        figures.append(("invalid", f"{plan.invalid:,}", "kept back"))
+        figures.append(("invalid", f"{plan.invalid:,}", "skipped"))
     figures += [
-        ("requests", f"{plan.requests:,}", f"{plural(plan.chunks, 'submit')} and as many status requests"),
-        ("time", duration(plan.minutes * 60), "by the rate limit, plus that of the last workflow"),
+        ("requests", f"{requests[0]:,}", requests[1]),
+        ("time", duration(plan.minutes * 60), "at the rate limit, plus the last workflow's"),
         ("credits", credits_range(plan), f'enrichment type "{plan.enrichment_type}"'),
     ]
     if balance is not None:
-        figures.append(("balance", f"{balance:,.10g}", _shortage(plan, balance)))
-    show_figures(console, figures)
-    show_invalid(console, plan, numbers)
+        is_short = plan.credits_max is not None and balance < plan.credits_max
+        figures.append(("balance", number(balance), "does not cover the worst case" if is_short else ""))
+    show_figures(console, [*figures, *more])
+    for row, reason in islice(invalid_rows, FEW):
+        say(console, f"  row {row}: {reason}")
+    if plan.invalid > FEW:
+        say(console, f"  and {plan.invalid - FEW:,} more: cleanlist-async validate lists them")
 
 
-def show_invalid(console: Console, plan: Plan, numbers: Sequence[int], most: int = _FEW) -> None:
-    """List the first rows that are kept back, by the numbers that a spreadsheet shows."""
-    for index, reason in plan.invalid_contacts[:most]:
-        say(console, f"  row {numbers[index]}: {reason}")
-    if plan.invalid > most:
-        say(console, f"  and {plan.invalid - most:,} more: cleanlist-async validate lists them")
+def figures_grid(figures: Figures) -> Table:
+    """Return numbers, right-aligned, with a remark on each."""
+    table = grid()
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(style="dim", overflow="fold")
+    for figure in figures:
+        table.add_row(*figure)
+    return table
 
 
 def show_figures(console: Console, figures: Figures) -> None:
-    """Show numbers, right-aligned, with a remark on each."""
-    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    grid.add_column()
-    grid.add_column(justify="right")
-    grid.add_column(style="dim")
-    for what, much, remark in figures:
-        grid.add_row(what, much, remark)
+    """Show numbers between two empty lines."""
     console.print()
-    console.print(grid)
+    console.print(figures_grid(figures))
     console.print()
 
 
 def status_figures(tally: Tally) -> Figures:
     """Return the contacts by status."""
-    order = ("found", "not_found", "invalid", "pending", "unknown", "failed")
+    order: tuple[ResultStatus, ...] = ("found", "not_found", "invalid", "pending", "unknown", "failed")
     figures = [
         (status.replace("_", " "), f"{tally.statuses[status]:,}", _STATUS_REMARKS.get(status, ""))
         for status in order
         if tally.statuses[status] or status == "found"
     ]
     if tally.duplicates:
-        figures.append(("duplicates", f"{tally.duplicates:,}", "among these, at no cost"))
+        figures.append(("duplicates", f"{tally.duplicates:,}", "included above, at no cost"))
     return figures
 
 
@@ -119,18 +151,20 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
-def clean(text: str, most: int = _LONGEST_CELL) -> str:
+def clean(text: str, most: int | None = _LONGEST_CELL) -> str:
     """Return text of a file or a server as one line of *most* characters that cannot disturb the terminal."""
+    # Imported here: --help needs none of the tables package, which takes long to import.
+    from cleanlist_async.tables.errors import on_one_line
+
     line = on_one_line(text)
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if most is None or len(line) <= most else line[: most - 1] + "…"
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: float, noun: str) -> str:
     """Return a count with its noun."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"
 
 
-def _shortage(plan: Plan, balance: float) -> str:
-    if plan.credits_max is None or balance >= plan.credits_max:
-        return ""
-    return "does not cover the worst case"
+def number(value: float | None) -> str:
+    """Return a number as people write it; nothing for None."""
+    return "" if value is None else f"{value:,.10g}"

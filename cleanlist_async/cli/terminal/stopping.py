@@ -1,30 +1,32 @@
-"""Ctrl-C and SIGTERM as a wish to stop, not as an exception in the middle of something."""
+"""Ctrl-C and SIGTERM as a request to stop, not as an exception in the middle of something."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, Self
-
-import anyio
+from typing import TYPE_CHECKING, Final, Self
 
 from cleanlist_async.cli.terminal.exits import ExitCode
 
+if TYPE_CHECKING:
+    import anyio
+
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+STOPPING: Final = "Stopping: waiting for the answers to requests already sent, which may be paid for."
+"""What to say when a command stops that spends credits."""
 
 
 class StopSignals:
-    """Takes the signals over while it is entered, and remembers the first.
+    """Handles the signals while it is entered, and remembers the first.
 
-    *tell* is called at each of them, so that nobody thinks that nothing happens.
+    *on_signal* is called at each of them, so that the user sees a response at once.
     """
 
-    def __init__(self, tell: Callable[[], None]) -> None:
+    def __init__(self, on_signal: Callable[[], None]) -> None:
         self.received: signal.Signals | None = None
-        self._tell = tell
+        self._on_signal = on_signal
         self._wake: Callable[[], object] | None = None
         self._before: dict[signal.Signals, object] = {}
 
@@ -40,9 +42,12 @@ class StopSignals:
     @contextmanager
     def stopping(self, scope: anyio.CancelScope) -> Generator[None]:
         """Cancel *scope* at a signal, also at one that came before."""
+        import asyncio
+
         loop = asyncio.get_running_loop()
+        # The loop may be asleep in select(); a plain cancel() would be seen only at its next event.
         self._wake = lambda: loop.call_soon_threadsafe(scope.cancel)
-        if self.received:
+        if self.received:  # between two scopes, such as while a balance was fetched
             scope.cancel()
         try:
             yield
@@ -60,7 +65,8 @@ class StopSignals:
         return ExitCode.TERMINATED if self.received is signal.SIGTERM else ExitCode.INTERRUPTED
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        # The first signal decides the exit code, whatever else an impatient user sends.
         self.received = self.received or signal.Signals(number)
         if self._wake:
             self._wake()
-        self._tell()
+        self._on_signal()

@@ -7,21 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cleanlist_async.enrich.report import EnrichmentResult
-from cleanlist_async.errors import CleanlistError
+from cleanlist_async.enrich.report import EnrichmentResult, ResultStatus, Summary
 from cleanlist_async.types import JSON
 
-UNFINISHED: Final = ("pending", "unknown", "failed")
+UNFINISHED: Final[tuple[ResultStatus, ...]] = ("pending", "unknown", "failed")
 
 
 @dataclass(slots=True)
-class Tally:
-    """Counts of results as they are written."""
+class Tally(Summary):
+    """Counts of results as they are written, which may be more than the run itself has seen."""
 
-    contacts: int = 0
-    statuses: Counter[str] = field(default_factory=Counter[str])
-    duplicates: int = 0
-    credits: float = 0.0
     pending: Counter[str] = field(default_factory=Counter[str])
     """Pending contacts of each workflow."""
     reasons: dict[str, str] = field(default_factory=dict[str, str])
@@ -29,10 +24,7 @@ class Tally:
 
     def count(self, result: EnrichmentResult) -> None:
         """Add one result."""
-        self.contacts += 1
-        self.statuses[result.status] += 1
-        self.duplicates += result.duplicate_of is not None
-        self.credits += result.credits
+        Summary.count(self, result)  # super() does not work in a dataclass with slots
         if result.status == "pending" and result.workflow_id is not None:
             self.pending[result.workflow_id] += 1
         if result.status in UNFINISHED and result.error:
@@ -40,6 +32,7 @@ class Tally:
 
     def count_unsent(self, count: int) -> None:
         """Add contacts that were never read, because the run was stopped."""
+        # They have no result to be counted, but their rows are in the file.
         self.contacts += count
         if count:
             self.statuses["failed"] += count
@@ -60,17 +53,10 @@ class Tally:
         }
 
 
-def error_as_json(error: BaseException | None) -> JSON:
-    """Return an error for ``--json``."""
-    if error is None:
-        return None
-    request_id = error.request_id if isinstance(error, CleanlistError) else None
-    return {"type": type(error).__name__, "message": str(error), "request_id": request_id}
-
-
 def enrichment_cells(result: EnrichmentResult, numbers: Sequence[int]) -> dict[str, str]:
     """Return the enrichment columns of a result; *numbers* gives the row number of an index."""
     first = result.duplicate_of
+    # Empty for the others: for a pending or an unknown contact a 0 would be a guess.
     has_price = result.status in {"found", "not_found"}
     return {
         "cleanlist_status": result.status,

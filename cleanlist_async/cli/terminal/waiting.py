@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-import anyio
-from rich.console import Console
-
-from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain
+from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json
+from cleanlist_async.cli.terminal.progress import LineTimer
 from cleanlist_async.cli.terminal.render import say
 from cleanlist_async.cli.terminal.stopping import StopSignals
-from cleanlist_async.cli.terminal.tally import error_as_json
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.types import JSON
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 S = TypeVar("S")
 
 Show: TypeAlias = Callable[[str], None]
 
-_SECONDS_BETWEEN_LINES: Final = 10.0
-
 
 @dataclass(frozen=True, slots=True)
 class Waited(Generic[S]):
-    """The last answer, or what ended the wait before it: an error, or somebody who stopped it."""
+    """The last answer, or what ended the wait before it: an error, or a signal."""
 
     answer: S | None = None
     stopped_by: CleanlistError | None = None
@@ -38,8 +35,8 @@ class Waited(Generic[S]):
         """What the command ends with."""
         return self.stop if self.stopped_by is None else code_for(self.stopped_by)
 
-    def tell(self, console: Console, how_to_go_on: str) -> None:
-        """Say what ended the wait, and how to come back."""
+    def report(self, console: Console, how_to_go_on: str) -> None:
+        """Report what ended the wait, and how to come back."""
         if self.stopped_by is not None:
             complain(self.stopped_by)
         if self.stop or self.stopped_by is not None:
@@ -59,9 +56,12 @@ async def wait_for(
     describe: Callable[[S], str],
 ) -> Waited[S]:
     """Return what *ask* brings; it is given a callback for its answers. A signal ends the wait alone."""
+    import anyio
+
     scope = anyio.CancelScope()
     with _showing(console) as show:
         try:
+            # A signal ends the wait alone: what was bought continues on the server.
             with signals.stopping(scope), scope:
                 return Waited(await ask(lambda answer: show(describe(answer))))
         except CleanlistError as error:
@@ -76,12 +76,10 @@ def _showing(console: Console) -> Generator[Show]:
         with console.status("waiting") as status:
             yield status.update
         return
-    next_at = time.monotonic() + _SECONDS_BETWEEN_LINES
+    timer = LineTimer()
 
     def show(line: str) -> None:
-        nonlocal next_at
-        if time.monotonic() >= next_at:
-            next_at = time.monotonic() + _SECONDS_BETWEEN_LINES
+        if timer.is_due():
             say(console, line)
 
     yield show

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import math
+import time
+from email.utils import formatdate
+
+import pytest
+
+from cleanlist_async.sandbox import Fault
+from tests.cli.command_line import KEY
+
+EVERYTHING = {
+    "python",
+    "extras",
+    "key",
+    "connection",
+    "key good",
+    "plan",
+    "scopes",
+    "credits",
+    "clock",
+    "limits",
+    "api_version",
+}
+ME = {"user_email": None, "organization_id": "org_sandbox", "auth_type": "api_key", "tier": "pro"}
+
+
+def examined(cli, *args, code):
+    answer = cli.json("doctor", *args, code=code)
+    assert answer["ok"] == (code == 0)
+    checks = {check["name"]: check for check in answer["checks"]}
+    for check in checks.values():
+        assert check["status"] != "problem" or check["fix"]
+    return checks
+
+
+def problems(checks):
+    return {name for name, check in checks.items() if check["status"] == "problem"}
+
+
+def whoami(**more):
+    return Fault("/api/v2/whoami", body=ME | {"scopes": ["lists:read"], "features": []} | more)
+
+
+def test_all_checks_pass_at_a_good_set_up(cli, serve):
+    with serve(credits=1234.5) as sandbox:
+        checks = examined(cli, code=0)
+        assert len(sandbox.ledger.requests) == 4
+        assert sandbox.ledger.credits_charged == 0
+        table = cli("doctor")
+    assert checks.keys() == EVERYTHING
+    assert {check["status"] for check in checks.values()} == {"ok"}
+    assert checks["credits"]["data"] == {"credits": 1234.5}
+    assert "1,234 e-mails, 123 phones or 112 full" in checks["credits"]["detail"]
+    assert checks["plan"]["data"]["tier"] == "pro"
+    assert checks["limits"]["data"] == {
+        "limits": [30, 60],
+        "available": [26, 56],
+        "rejected_429": 0,
+        "headers": [],
+    }
+    assert "enrichment.enrich_person" in checks["scopes"]["data"]["operations"]
+    assert [line.split()[0] for line in table.out.splitlines()] == ["ok"] * len(EVERYTHING)
+    assert "All checks passed." in table.err
+
+
+def test_a_bad_key(cli, serve):
+    with serve() as sandbox:
+        sandbox.revoke(KEY)
+        checks = examined(cli, code=1)
+        assert len(sandbox.ledger.requests) == 1
+        done = cli("doctor")
+    assert problems(checks) == {"key good"}
+    assert "portal" in checks["key good"]["fix"]
+    assert checks["connection"]["status"] == "ok"
+    assert {checks[name]["status"] for name in ("plan", "scopes", "credits", "clock")} == {"unknown"}
+    assert done.code == 1
+    assert "1 of 11 checks failed." in done.err
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [("", "no API key"), (f"{KEY}\n", "newline"), ("clext_0123456789", "browser extension")],
+)
+def test_a_key_that_cannot_be_one(cli, serve, key, says):
+    with serve():
+        cli.env["CLEANLIST_API_KEY"] = key
+        checks = examined(cli, code=1)
+    assert "key" in problems(checks)
+    assert says in checks["key"]["detail"] + checks["key"]["fix"]
+    assert checks["connection"]["status"] == "ok"
+
+
+def test_one_of_several_keys_is_bad(cli, serve):
+    with serve():
+        cli.env["CLEANLIST_API_KEY"] = f"{KEY},clapi_of_somebody_else"
+        done = cli("doctor")
+    assert done.code == 1
+    assert "problem  other keys" in done.out
+    assert "somebody" not in done.out + done.err
+
+
+def test_a_plan_without_the_api(cli, serve):
+    with serve(no_api_keys=["clapi_starter_plan"]):
+        cli.env["CLEANLIST_API_KEY"] = "clapi_starter_plan"
+        checks = examined(cli, code=1)
+    assert "key good" in problems(checks)
+    assert "plans" in checks["key good"]["fix"]
+
+
+def test_a_key_without_scopes_is_a_problem(cli, serve):
+    with serve(scopes={KEY: []}):
+        checks = examined(cli, code=1)
+    assert problems(checks) == {"scopes"}
+    assert "administrator" in checks["scopes"]["fix"]
+    assert len(checks["scopes"]["data"]["missing"]) == 12
+
+
+def test_a_missing_scope_is_reported_with_its_operations(cli, serve):
+    with serve(scopes={KEY: ["lists:read", "credits:read"]}):
+        scopes = examined(cli, code=0)["scopes"]
+    assert scopes["data"]["granted"] == ["lists:read", "credits:read"]
+    assert "export:read (download_csv, export_csv, export_json)" in scopes["detail"]
+    assert "smart_agents.run_smart_agent" in scopes["data"]["missing_operations"]
+    assert "lead_lists.get_list" not in scopes["data"]["missing_operations"]
+
+
+def test_scopes_of_other_names_are_not_judged(cli, serve):
+    with serve(faults=[whoami(scopes=["enrichment:write"])]):
+        scopes = examined(cli, code=0)["scopes"]
+    assert scopes["status"] == "unknown"
+    assert "enrichment:write" in scopes["detail"]
+
+
+@pytest.mark.parametrize(("ahead_s", "code"), [(3600, 1), (-90, 1), (1, 0)])
+def test_the_clock_against_the_time_in_an_answer(cli, serve, ahead_s, code):
+    began = time.time()
+    moment = int((began + 0.5 - ahead_s) * 1000)
+    with serve(faults=[whoami(timestamp_ms=moment)]):
+        clock = examined(cli, code=code)["clock"]
+    took_s = time.time() - began  # the process takes its time to start
+    assert -1 < clock["data"]["ahead_s"] - ahead_s < took_s + 1
+    assert ("behind" if ahead_s < 0 else "ahead of") in clock["detail"]
+
+
+@pytest.mark.parametrize(("ahead_s", "code"), [(120, 1), (0, 0)])
+def test_the_clock_against_the_date_of_an_answer(cli, serve, ahead_s, code):
+    began = time.time()
+    date = formatdate(began - ahead_s, usegmt=True)
+    balance = Fault("/credits/balance", when="after", headers=[("Date", date)])
+    with serve(faults=[balance, whoami()]):
+        clock = examined(cli, code=code)["clock"]
+    assert -1 < clock["data"]["ahead_s"] - ahead_s < time.time() - began + 2
+
+
+def test_a_server_that_is_dead(cli, serve):
+    with serve() as sandbox:
+        sandbox.halt()
+        checks = examined(cli, code=1)
+    assert problems(checks) == {"connection"}
+    assert "network" in checks["connection"]["fix"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"body": "<html>It works!</html>", "headers": [("content-type", "text/html")]},
+        {"status": 404, "body": {"detail": "Not Found"}},
+        {"status": 404, "body": "<h1>Nothing here</h1>"},
+    ],
+)
+def test_the_wrong_host(cli, serve, answer):
+    with serve(faults=[Fault(times=math.inf, **answer)]):
+        connection = examined(cli, code=1)["connection"]
+    assert connection["status"] == "problem"
+    assert "not as Cleanlist" in connection["detail"]
+    assert "https://api.cleanlist.ai" in connection["fix"]
+
+
+def test_an_address_that_would_show_the_key(cli):
+    cli.env["CLEANLIST_API_KEY"] = KEY
+    checks = examined(cli, "--base-url", "http://cleanlist.example", code=1)
+    assert problems(checks) == {"connection"}
+    assert "https" in checks["connection"]["detail"]
+
+
+def test_other_traffic_draws_429s(cli, serve):
+    with serve(faults=[Fault("/credits/balance", status=429)]):
+        limits = examined(cli, code=1)["limits"]
+    assert limits["status"] == "problem"
+    assert limits["data"]["rejected_429"] == 1
+    assert "Wait 2 s." in limits["fix"]
+
+
+def test_headers_that_name_a_limit_are_reported(cli, serve):
+    headers = [("X-RateLimit-Limit", "30")]
+    with serve(faults=[Fault("/credits/balance", when="after", headers=headers)]):
+        assert examined(cli, code=0)["limits"]["data"]["headers"] == ["x-ratelimit-limit"]
+
+
+@pytest.mark.parametrize(("version", "other"), [("v2", "v1"), ("v1", "v2")])
+def test_one_version_is_gone(cli, serve, version, other):
+    path = {"v2": "/api/v2/whoami", "v1": "/api/v1/public/whoami"}[version]
+    with serve(faults=[Fault(path, status=410)]):
+        versions = examined(cli, code=1)["api_version"]
+    assert versions["data"]["answering"] == [other]
+    assert f'api_version="{other}"' in versions["fix"]
+
+
+@pytest.mark.smoke
+def test_a_balance_of_zero_is_a_problem(cli, serve):
+    with serve(credits=0.5):
+        checks = examined(cli, code=1)
+    assert problems(checks) == {"credits"}
+    assert "Top up" in checks["credits"]["fix"]
+
+
+def test_hostile_text_of_the_server_stays_on_its_line(cli, serve):
+    name = f"Evil\x1b[2J\nok  fake\u2028 Bearer {KEY}"
+    with serve(faults=[whoami(organization_name=name, tier="[red]pro")]):
+        out = cli("doctor").out
+    assert "\x1b" not in out
+    assert len(out.splitlines()) == len(EVERYTHING)
+    assert "[red]pro" in out
+
+
+def test_a_server_without_tls_where_it_should_have_it(cli, serve):
+    with serve() as sandbox:
+        checks = examined(cli, "--base-url", sandbox.base_url.replace("http:", "https:"), code=1)
+    assert problems(checks) == {"connection"}
+    assert "certificate" in checks["connection"]["fix"]
+
+
+def test_a_session_token_has_the_limit_of_the_organization(cli, serve):
+    token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJkb2N0b3IifQ.c2lnbmF0dXJl"
+    with serve(jwts=[token]):
+        cli.env["CLEANLIST_API_KEY"] = token
+        checks = examined(cli, code=0)
+    assert checks["key"]["data"]["forms"] == ["JWT"]
+    assert checks["limits"]["data"]["limits"] == [60]

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from cleanlist_async.sandbox import Fault
+from tests.cli.command_line import FAST, check_results, until
+
+pytestmark = pytest.mark.sockets
+
+
+def requests_after_a_result(sandbox):
+    """Count the requests that arrived after the first that was about results."""
+    paths = [request.path.rpartition("/")[2] for request in sandbox.ledger.requests]
+    return len(paths) - paths.index("status") - 1 if "status" in paths else 0
+
+
+@pytest.mark.smoke
+def test_every_cell_is_kept_and_every_result_is_in_its_row(cli, serve, people):
+    given = people(600)
+    given[5][-1] = '=1+1, "quoted"\nnext line'
+    cli.write(given)
+    with serve() as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", "--yes", *FAST)
+        assert done.code == 0, done.err
+        check_results(cli, sandbox, given)
+        assert not sandbox.ledger.duplicates()
+        assert sandbox.ledger.count(429) == 0
+        assert len(sandbox.ledger.contacts) == 600
+    assert "Written: out.csv" in done.err
+    assert done.out == ""
+
+
+@pytest.mark.smoke
+def test_duplicates_are_bought_once_and_invalid_rows_are_skipped(cli, serve, people):
+    first, second = people(2)
+    cli.write([first, ["Only", "", "", "", "", "no"], second, [*first[:-1], "again"]])
+    with serve() as sandbox:
+        assert cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST).code == 0
+        assert len(sandbox.ledger.contacts) == 2
+    results = cli.results()
+    assert [row["cleanlist_status"] for row in results][1] == "invalid"
+    assert results[3]["cleanlist_duplicate_of"] == "2"
+    assert results[3]["cleanlist_email"] == results[0]["cleanlist_email"]
+    assert results[3]["cleanlist_credits"] == "0"
+
+
+def test_json_is_the_only_thing_on_standard_output(cli, serve, people):
+    cli.write(people(3))
+    with serve() as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", "-y", "--json", *FAST)
+        charged = sandbox.ledger.credits_charged
+    answer = json.loads(done.out)
+    assert answer["contacts"] == 3
+    assert answer["credits"] == charged
+    assert answer["stopped_by"] is None
+    assert answer["pending_workflows"] == []
+    assert answer["file"] == "out.csv"
+
+
+@pytest.mark.smoke
+def test_a_dry_run_spends_nothing_and_writes_nothing(cli, serve, people):
+    cli.write(people(251))
+    with serve() as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", "--dry-run", "--json", *FAST)
+        assert sandbox.ledger.contacts == []
+        assert sandbox.balance == 1_000_000
+    assert done.code == 0
+    plan = json.loads(done.out)
+    assert plan["plan"]["chunks"] == 2
+    assert plan["balance"] == 1_000_000
+    assert not list(cli.folder.glob("out*"))
+
+
+def test_a_dry_run_needs_no_key(cli, people):
+    cli.write(people(1))
+    assert cli("enrich", "in.csv", "-o", "out.csv", "--dry-run").code == 0
+
+
+def test_nothing_is_bought_without_a_terminal_or_a_yes(cli, serve, people):
+    cli.write(people(2))
+    with serve() as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", *FAST)
+        assert done.code == 2
+        assert "--yes" in done.error
+        assert "--max-credits" in done.error
+        assert sandbox.ledger.contacts == []
+        assert not (cli.folder / "out.csv").exists()
+        assert cli("enrich", "in.csv", "-o", "out.csv", "--max-credits", "5", *FAST).code == 0
+
+
+@pytest.mark.smoke
+def test_no_more_than_max_credits_is_spent(cli, serve, people):
+    cli.write(people(20))
+    with serve(hit_rate=1.0) as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", "--max-credits", "7", *FAST)
+        assert sandbox.ledger.credits_charged == 7
+    assert done.code == 3
+    assert "max_credits = 7" in done.error
+    statuses = [row["cleanlist_status"] for row in cli.results()]
+    assert statuses.count("found") == 7
+    assert statuses.count("failed") == 13
+
+
+def test_a_server_that_dies_takes_no_result_with_it(cli, serve, people):
+    cli.write(people(2000))
+    with serve(workflow_s=0.05, latency_s=0.05, key_limit=4, window_s=1.5) as sandbox:
+        process = cli.start(
+            "enrich", "in.csv", "-o", "out.csv", "-y", "--json", "--window-s", "1.5", "--max-retries", "1"
+        )
+        until(lambda: requests_after_a_result(sandbox) >= 4)  # as many tokens: the answer is in the client
+        sandbox.halt()
+        accepted = {contact.identity for contact in sandbox.ledger.contacts}
+        done = cli.finish(process)
+        assert done.code in {3, 5}, done.err
+        statuses = json.loads(done.out)["statuses"]
+        assert sum(statuses.values()) == 2000
+        assert statuses.get("found", 0) > 0
+        results = cli.results()
+        known = [row for row in results if row["cleanlist_status"] != "failed"]
+        assert len(known) == len(accepted)
+        for row in results:
+            if row["cleanlist_status"] in {"pending", "unknown"}:
+                assert row["cleanlist_status"] == "unknown" or row["cleanlist_workflow_id"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "code", "says"),
+    [
+        (Fault("/credits/balance", status=401), {}, 4, "error:"),
+        (Fault("/enrich/bulk", status=403), {}, 4, "error:"),
+        (None, {"credits": 0.0}, 4, "nsufficient"),
+    ],
+)
+def test_the_api_refuses(cli, serve, people, fault, options, code, says):
+    cli.write(people(2))
+    with serve(faults=(fault,) if fault else (), **options):
+        done = cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST)
+    assert done.code == code, done.err
+    assert says in done.error
+
+
+def test_a_submit_whose_outcome_is_unknown_is_reported(cli, serve, people):
+    cli.write(people(2))
+    with serve(faults=[Fault("/enrich/bulk", when="after", reset=True)]) as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST)
+        assert len(sandbox.ledger.contacts) == 2
+    assert done.code == 3
+    assert "unknown: " in done.err
+    assert [row["cleanlist_status"] for row in cli.results()] == ["unknown", "unknown"]
+
+
+def test_a_revoked_key_is_not_shown(cli, serve, people):
+    cli.write(people(2))
+    with serve() as sandbox:
+        sandbox.revoke(sandbox.api_key)
+        done = cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST)
+    assert done.code == 4
+    assert not (cli.folder / "out.csv").exists()
+
+
+def test_no_connection_is_exit_code_5(cli, serve, people):
+    cli.write(people(2))
+    with serve() as sandbox:
+        sandbox.halt()
+        done = cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST)
+    assert done.code == 5
+    assert done.error
+
+
+def test_pending_at_the_end_is_exit_code_3(cli, serve, people):
+    from cleanlist_async.sandbox import Shape
+
+    cli.write(people(40))
+    with serve(shape=Shape(unfinished_rows=0.3, unfinished_s=1.0)) as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST)
+        assert done.code == 3, done.err
+        assert "collect out.csv" in done.err
+        until(lambda: cli("collect", "out.csv", *FAST).code == 0)
+        check_results(cli, sandbox, cli.read("in.csv")[1:])
+
+
+@pytest.mark.skipif(not hasattr(os, "getegid"), reason="needs permissions of POSIX")
+def test_no_file_is_more_open_than_the_input(cli, serve, people):
+    cli.write(people(3))
+    (cli.folder / "in.csv").chmod(0o600)
+    before = os.umask(0)
+    try:
+        with serve() as sandbox:
+            sandbox.add_fault(Fault("/enrich/status", status=500, times=20))
+            for command in (
+                ("enrich", "in.csv", "-o", "out.csv", "-y", "--max-retries", "0", *FAST),
+                ("collect", "out.csv", *FAST),
+                ("collect", "out.csv", "-o", "again.csv", *FAST),
+                ("job", "start", "in.csv", "--journal", "run.journal", "-o", "job.csv", "-y", *FAST),
+                ("job", "export", "run.journal", "in.csv", "-o", "exported.csv"),
+            ):
+                done = cli(*command)
+                assert done.code in {0, 1, 3, 4, 5}, done.err
+    finally:
+        os.umask(before)
+    written = {path.name: path.stat().st_mode & 0o777 for path in cli.folder.iterdir() if path.is_file()}
+    assert {"out.csv", "again.csv", "exported.csv", "run.journal"} <= written.keys()
+    assert set(written.values()) == {0o600}
