@@ -23,6 +23,8 @@ _MOST: Final = sys.maxsize
 """The largest number that fits wherever numbers go: journals, timers, JSON."""
 _MOST_SHOWN: Final = 10**15
 _BLANK: Final = re.compile(r"[\s\x00-\x1f\x7f]")
+_NOT_IN_IDS: Final = re.compile(r'[\s\x00-\x1f\x7f"\\<>{}|^`]')
+"""What no address holds as it is; all else is encoded on the way."""
 _LONGEST_ID: Final = 256
 _NOT_PLAIN: Final = (iscoroutinefunction, isasyncgenfunction, isgeneratorfunction)
 
@@ -33,6 +35,8 @@ _NOT_PLAIN: Final = (iscoroutinefunction, isasyncgenfunction, isgeneratorfunctio
 def a_type(value: object) -> str:
     """Return the type of *value* with its article: "a list", "an int"."""
     name = type(value).__name__
+    if name == "bytes":  # a plural
+        return name
     return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
 
 
@@ -146,10 +150,7 @@ def check_route(name: str, value: object) -> None:
 
 def checked_id(name: str, value: object) -> str:
     """Return an id of the API."""
-    if not isinstance(value, str):
-        raise wrong(name, "an id that the API gave", value)
-    is_path = value in {".", ".."}  # ids stand in paths
-    if not value or len(value) > _LONGEST_ID or _BLANK.search(value) or is_path or not is_encodable(value):
+    if not (isinstance(value, str) and _is_id(value)):
         raise wrong(name, "an id that the API gave", value)
     return value
 
@@ -203,6 +204,13 @@ def check_webhook_url(webhook_url: object, name: str = "webhook_url") -> None:
     if isinstance(webhook_url, str):
         raise ConfigurationError(f"{name} must be a public https address.")
     raise wrong(name, "a public https address", webhook_url)
+
+
+def _is_id(text: str) -> bool:
+    is_step = text in {".", ".."}  # ids stand in paths
+    return (
+        0 < len(text) <= _LONGEST_ID and not is_step and not _NOT_IN_IDS.search(text) and is_encodable(text)
+    )
 
 
 def _is_public(address: str) -> bool:

@@ -117,7 +117,7 @@ def test_any_mapping_will_do(mapping: type) -> None:
         (["linkedin_url"], "is a list, not"),
         ({"linkedin_url": 5}, "linkedin_url must be text, not an int"),
         ({"linkedin_url": "x", "email": ["a"]}, "email must be text, not a list"),
-        ({"linkedin_url": b"x"}, "must be text, not a bytes"),
+        ({"linkedin_url": b"x"}, "must be text, not bytes"),
         ({"linkedin_url": "x", "first_name": float("nan")}, "first_name must be text, not a float"),
         ({"linkedin": "x"}, "unknown field 'linkedin'; did you mean linkedin_url?"),
         ({"firstname": "x"}, "did you mean first_name?"),

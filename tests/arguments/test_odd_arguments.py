@@ -162,7 +162,8 @@ def test_an_empty_key_is_no_key_of_ours():
 
 
 @pytest.mark.parametrize(
-    ("value", "named"), [(1, "an int"), ([], "a list"), (object(), "an object"), (generator(), "a generator")]
+    ("value", "named"),
+    [(1, "an int"), ([], "a list"), (object(), "an object"), (generator(), "a generator"), (b"", "bytes")],
 )
 def test_types_have_their_article(value, named):
     assert a_type(value) == named
