@@ -28,8 +28,12 @@ async def read_body(response: httpx.Response, limit: int, exchange: Exchange) ->
         return
     if not exchange.ok:
         limit = facts.MAX_ERROR_BYTES
-    body = _Body(limit, inflating=encoding == "gzip")
+    is_read = response.is_stream_consumed  # by a hook, which has decoded it; or it was made in memory
+    body = _Body(limit, inflating=encoding == "gzip" and not is_read)
     try:
+        if is_read:
+            body.add(response.content)
+            return
         async for received in wire_bytes(response):
             body.add(received)
             if not body.parts % _PARTS_AT_ONCE:
