@@ -105,7 +105,7 @@ class _Client(httpx.AsyncClient):
         return _NO_COOKIES
 
     @cookies.setter
-    def cookies(self, cookies: object) -> None:  # noqa: ARG002  # its name in httpx
+    def cookies(self, cookies: object) -> None:
         """Take none."""
 
 
