@@ -23,7 +23,8 @@ from cleanlist_async.facts import MODERN_PREFIXES, ApiVersion
 from cleanlist_async.http.calls import Call, Operation
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
-from cleanlist_async.http.pipeline import Origin, Pipeline
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.workflow_keys import Origin
 from cleanlist_async.polling.scheduler import PollScheduler, Status
 from cleanlist_async.redact import one_line
 
@@ -53,12 +54,15 @@ class ModernGroup:
         request: RequestModel | None = None,
         *,
         belongs: Callable[[A], bool] = lambda _answer: True,
-        repeated: Callable[[CleanlistError], A | None] = lambda _error: None,
-        guarded: bool = False,
+        already_done: Callable[[CleanlistError], A | None] = lambda _error: None,
+        idempotent: bool = False,
         **ids: str,
     ) -> A:
         call = replace(
-            self._call(operation, request, **ids), belongs=belongs, repeated=repeated, guarded=guarded
+            self._call(operation, request, **ids),
+            belongs=belongs,
+            already_done=already_done,
+            idempotent=idempotent,
         )
         return (await self._session.pipeline.call(call, self._session.options)).value
 

@@ -296,7 +296,7 @@ class BulkRun:
             contacts = tuple(chunk.open.values())
             return bulk_body(contacts, self._spec.enrichment_type, submission.webhook_url)
 
-        call = submit_call(body, RequestClass.SUBMIT, see_it_through=True)
+        call = submit_call(body, RequestClass.SUBMIT, shield_answer=True)
         with anyio.CancelScope() as scope:
             self._waiting_submits.add(scope)
             try:

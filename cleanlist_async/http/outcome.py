@@ -33,7 +33,7 @@ T = TypeVar("T")
 log: Final = logging.getLogger("cleanlist_async")
 
 
-def said_no(request: Request, exchange: Exchange) -> APIError:
+def refusal(request: Request, exchange: Exchange) -> APIError:
     """Return the error that an answer is."""
     return decode_error(
         exchange.status,
@@ -67,7 +67,7 @@ def read_value(call: Call[T], exchange: Exchange) -> T | CleanlistError:
             empty = operation.may_be_empty and not exchange.body
             answer = None if empty else parse_json(exchange.body)
             if holds_error(answer):
-                return said_no(Request(operation.method, operation.path), exchange)
+                return refusal(Request(operation.method, operation.path), exchange)
             return operation.parse(answer)
         except Exception as problem:  # noqa: BLE001  # no surprise in an answer may lose what it paid for
             log.debug("%s: unreadable answer (%s)", operation.name, type(problem).__name__)

@@ -132,9 +132,9 @@ class PlainSubmits:
             SUBMIT_BULK,
             RequestClass.SUBMIT,
             content=lambda: bulk_body(contacts, self._enrichment_type, webhook_url),
-            see_it_through=True,
+            shield_answer=True,
             before=intent.write,
-            once=True,
+            single_attempt=True,
         )
         reply = await self._pipeline.call(call, self._options)
         done = reply.value

@@ -30,8 +30,8 @@ T = TypeVar("T")
 _numbers: Final = count(1)
 
 
-class CallEvents:
-    """Tells of one call; use it as ``with CallEvents(...) as told``.
+class CallTrace:
+    """Tells of one call; use it as ``with CallTrace(...) as told``.
 
     With nobody to listen it keeps to what stands out.
     """
