@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, Literal, cast
+from itertools import islice, pairwise
+from typing import Final, Literal, NamedTuple, cast
 
 from cleanlist_async import errors, facts
-from cleanlist_async.errors import APIError, InsufficientCreditsError, RequestValidationError
-from cleanlist_async.http.field_errors import FieldErrors, read_field_errors
+from cleanlist_async.errors import APIError, FieldError, InsufficientCreditsError, RequestValidationError
 from cleanlist_async.redact import one_line, scrub, scrub_json
 from cleanlist_async.types import JSON
 
@@ -32,6 +32,7 @@ _LONGEST_BODY_TEXT: Final = 2_000
 _LONGEST_DATE: Final = 100
 _LONGEST_TEXT_READ: Final = 100_000
 _LONGEST_WAIT_S: Final = 1e9
+_DEEPEST_LOC: Final = 20
 _RETRYABLE_STATUSES: Final = frozenset({408, 425})
 
 _BY_CODE: Final[dict[str, type[errors.APIError]]] = {
@@ -201,7 +202,7 @@ def decode_error(
     envelope, said = _envelope(content)
     error_class, code = _class_of(_text(said.get("code")), status)
     flag = said.get("retryable")
-    found = read_field_errors(content, said)
+    found = _field_errors(content, said)
     error = error_class(
         _problem(said, content, found, status),
         status=status,
@@ -274,7 +275,7 @@ def _class_of_range(status: int) -> type[APIError]:
     return errors.BadRequestError if status < 500 else errors.InternalServerError
 
 
-def _problem(said: Mapping[str, JSON], content: JSON, found: FieldErrors, status: int) -> str:
+def _problem(said: Mapping[str, JSON], content: JSON, found: _FieldErrors, status: int) -> str:
     for name in ("problem", "message", "detail"):
         if (text := _text(said.get(name))) is not None:
             return text
@@ -285,6 +286,46 @@ def _problem(said: Mapping[str, JSON], content: JSON, found: FieldErrors, status
     if isinstance(content, str) and "<" not in content and (line := one_line(content)):
         return line
     return f"The server answered {status} without saying why."
+
+
+class _FieldErrors(NamedTuple):
+    """The first 1,000 errors of a list, and how many more it had."""
+
+    errors: tuple[FieldError, ...] = ()
+    more: int = 0
+
+
+def _field_errors(content: JSON, said: Mapping[str, JSON]) -> _FieldErrors:
+    """Read FastAPI's list of invalid fields, or the same list where the ``error`` envelope carries it."""
+    if not isinstance(content, dict):
+        return _FieldErrors()
+    details = said.get("details")
+    inner = details.values() if isinstance(details, dict) else ()
+    candidates = [content.get("detail"), details, said.get("errors"), *inner]
+    for candidate in candidates:
+        if isinstance(candidate, list):
+            items = [item for item in candidate if isinstance(item, dict)]
+            if items:
+                read = tuple(_field_error(item) for item in islice(items, facts.MAX_FIELD_ERRORS))
+                return _FieldErrors(read, len(items) - len(read))
+    return _FieldErrors()
+
+
+def _field_error(item: dict[str, JSON]) -> FieldError:
+    raw_loc = item.get("loc")
+    parts = raw_loc if isinstance(raw_loc, list) else []
+    steps = (part for part in parts if isinstance(part, str | int) and not isinstance(part, bool))
+    loc = tuple(islice(steps, _DEEPEST_LOC))
+    return FieldError(
+        loc, _text(item.get("msg")) or "invalid", _text(item.get("type")) or "value_error", _contact(loc)
+    )
+
+
+def _contact(loc: tuple[str | int, ...]) -> int | None:
+    for name, index in pairwise(loc):
+        if name == "contacts" and isinstance(index, int) and index >= 0:
+            return index
+    return None
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
