@@ -25,7 +25,8 @@ from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.workflow_keys import Origin
-from cleanlist_async.polling.scheduler import PollScheduler, Status
+from cleanlist_async.polling.open_workflow import Status
+from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.redact import one_line
 
 A = TypeVar("A", bound=ModernAnswer)
@@ -107,7 +108,7 @@ class ModernGroup:
                 options=self._session.options,
                 is_new=known is not None,
                 until=lambda: now + timeout_s,
-                tell=progress or (lambda _answer: None),
+                on_answer=progress or (lambda _answer: None),
             )
         error = WaitTimeoutError(
             f"{id_} was not finished within {timeout_s:g} s.",

@@ -203,7 +203,7 @@ class Slot:
                 self.note_detached()
 
     def _settle(self, request: Request) -> None:
-        """Tell the limiter what became of the tokens."""
+        """Report to the limiter how its tokens were used."""
         exchange, permit, counters = self.exchange, self.permit, self._admission.counters
         if not exchange.sent:
             permit.unsent()

@@ -38,7 +38,7 @@ class Operation(Generic[T]):
     may_be_empty: bool = False
     """Whether an answer without a body is one: it reads as null."""
     own_connection: bool = False
-    """Whether each read gets a connection of its own, because no answer tells whose it is."""
+    """Whether each read gets a connection of its own, because its answer does not say what it answers."""
 
     @property
     def paid(self) -> bool:

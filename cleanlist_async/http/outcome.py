@@ -1,4 +1,4 @@
-"""What one attempt came to: a value, or the error that says so."""
+"""The outcome of one attempt: a value, or an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The path of every request: admit, send, decode, and retry or return."""
+"""The path of every request: admit, send, read the answer, then retry or return."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Pipeline:
     ) -> Reply[T] | CleanlistError:
         """Admit the call, send its request, and judge what came of it."""
         with await self._admission.admit(call, options, trace) as slot:
-            # Built only now: `enrich_one` puts everybody into the body who waits by this moment.
+            # Built after the wait, so that `enrich_one` can put in every contact that waits by now.
             request = _request(call, so_far.doubted)
             so_far.slot = slot
             await slot.send(request, shield_answer=call.shield_answer)
@@ -231,7 +231,7 @@ class Pipeline:
             origin = self.route.organization.rpartition("@")[2]
             self.limiter.join(self.route.organization, f"{organization}@{origin}")
 
-    # -- telling -------------------------------------------------------------------------------
+    # -- events --------------------------------------------------------------------------------
 
     @cached_property
     def events(self) -> Events:
@@ -242,7 +242,7 @@ class Pipeline:
         return Events(self._on_event)
 
     def limits_were(self, reach: Reach, /) -> None:
-        """Tell the listener, in its own event loop, that the shared limits were lost or found again."""
+        """Report, in the client's event loop, that the shared limits were lost or found again."""
         from cleanlist_async.events import LimitsAway, LimitsBack  # noqa: PLC0415  # see events
 
         self.root.call_soon(self.events.emit, LimitsBack() if reach == "found" else LimitsAway())
@@ -268,7 +268,7 @@ class Pipeline:
         if interactive and (asked_s or 0) > facts.LONGEST_INTERACTIVE_PAUSE_S:
             return None
         if _is_429(error) and not interactive:
-            return 0.0  # the bucket is paused; whoever asks it next waits there
+            return 0.0  # the bucket is paused: the next attempt waits there
         if failures >= options.max_retries or not self._quota.spend():
             return None
         if _is_429(error):

@@ -38,7 +38,7 @@ _FREE_MISSES: Final = 5
 _MISSES_PER_FINISHED: Final = 0.03
 
 
-class Patience:
+class DurationEstimator:
     """Decides at which age a workflow is worth asking about.
 
     `due_age_s` is the age by which almost every workflow is done; None until one was seen to be.
@@ -78,7 +78,7 @@ class Patience:
             return max(first * self._window_s, _SILENT_SCOUT_STEP * seen_s) if scout else math.inf
         return max(_SILENCE * self.due_age_s, LATE_STEP * last_age_s) + _RETRIES * self._window_s
 
-    def was_pushed(self, age_s: float) -> None:
+    def was_signalled(self, age_s: float) -> None:
         """Learn that the webhook of a workflow came at this age: right after its end."""
         self._finished += 1
         if self.due_age_s is None:

@@ -43,7 +43,7 @@ class Sender:
 
     async def send(self, request: Any) -> Any:
         """Send *request* as it is; return the response, whose body is still to be read."""
-        # By the class at this moment: whoever patches `httpx.AsyncClient.send` later sees the request too.
+        # Looked up at each call, so that a patch of `httpx.AsyncClient.send` counts whenever it is made.
         return await self._client.send(request, stream=True, auth=self._no_auth, follow_redirects=False)
 
     def happens_unsent(self, problem: Exception) -> bool:
@@ -85,7 +85,7 @@ def _library_of(client: object) -> Any:
     """Return the module a client is from: httpx, or httpx2, which has the same names. None for neither."""
     if isinstance(client, httpx.AsyncClient):
         return httpx
-    other = sys.modules.get("httpx2")  # who made one of its clients has imported it
+    other = sys.modules.get("httpx2")  # imported already where one of its clients exists
     return other if other is not None and isinstance(client, other.AsyncClient) else None
 
 

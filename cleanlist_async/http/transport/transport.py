@@ -61,15 +61,15 @@ class Transport:
                 "A proxy would read the key: it is sent to it as it is where base_url is http.",
                 fix="Leave the proxy out: http is for a server on this machine.",
             )
-        # Most addresses come again, and to parse one takes as long as all of a pipeline. They hold ids, and
-        # maybe more that is somebody's, so they are kept no longer than the client.
+        # Most addresses come again, and parsing one costs as much as the whole pipeline. They hold ids, perhaps
+        # personal data too, so they are kept no longer than the client.
         self._address = lru_cache(maxsize=_ADDRESSES_KEPT)(_address)
         self._tls: ssl.SSLContext | None = None
         self._reads: Sender | None = None
         self._fresh: Sender | None = None
 
     async def send(self, request: Request, key: Secret, timeout_s: float, exchange: Exchange) -> None:
-        """Send *request* with *key*, in at most *timeout_s* seconds all in all, and tell *exchange* of it."""
+        """Send *request* with *key*, in at most *timeout_s* seconds; note the outcome in *exchange*."""
         try:
             if self._injected is not None and not request.paid:
                 await self._attempt(self._injected, request, key, timeout_s, exchange)
@@ -265,8 +265,9 @@ class _Trace:
 def _is_credible(request: Request, exchange: Exchange, trace: _Trace) -> bool:
     """Whether an answer that more bytes follow is the answer to this request.
 
-    On a connection that others used it may be theirs, sent twice. The first on its connection is not; but who
-    has nothing else to tell by is on the safe side with two answers that are the same.
+    On a connection that was used before it may be the answer to an earlier request, sent twice. The first on
+    its connection is not; but where nothing else in an answer says whose it is, only the same answer twice is
+    believed.
     """
     if request.paid:
         return True
