@@ -70,10 +70,10 @@ class PollScheduler:
 
         *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. Each
         answer is passed to *on_answer*. *until* returns the next time at which a caller that waits for this
-        workflow alone gives up, None without one: it is asked about more often while tokens are idle, and once
-        more shortly before each of these times. While a *signal* is expected, nothing is asked
-        unless it stays away or is a hint only. Raises the error of the status request when it keeps failing;
-        a 404 within ten minutes of the submit only means that a replica lags.
+        workflow alone gives up, None without one: it is asked about more often while tokens are idle, and
+        once more shortly before each of these times. While a *signal* is expected, nothing is asked unless it
+        stays away or is a hint only. Raises the error of the status request when it keeps failing; a 404
+        within ten minutes of the submit only means that a replica lags.
         """
         estimator = self.estimator(question.operation.name)
         workflow = OpenWorkflow(question, submitted_at, options, is_new, on_answer, estimator, until, signal)

@@ -61,8 +61,8 @@ class Transport:
                 "A proxy would read the key: it is sent to it as it is where base_url is http.",
                 fix="Leave the proxy out: http is for a server on this machine.",
             )
-        # Most addresses come again, and parsing one costs as much as the whole pipeline. They hold ids, perhaps
-        # personal data too, so they are kept no longer than the client.
+        # Most addresses come again, and parsing one costs as much as the whole pipeline. They hold ids and
+        # perhaps personal data, so they are kept no longer than the client.
         self._address = lru_cache(maxsize=_ADDRESSES_KEPT)(_address)
         self._tls: ssl.SSLContext | None = None
         self._reads: Sender | None = None
