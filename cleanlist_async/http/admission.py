@@ -34,8 +34,8 @@ from cleanlist_async.types import JSON
 if TYPE_CHECKING:
     from cleanlist_async.http.call_trace import CallTrace
 
+# Stands for the key name where there is none to choose.
 _JWT: Final = ""
-"""Stands for the key name where there is none to choose."""
 
 
 class Admission:
@@ -169,7 +169,7 @@ class Slot:
         self._admission.root.spawn(self._send, request)
         self._is_spawned = True
         try:
-            with shielded(shield_answer):
+            with shielded(when=shield_answer):
                 await self._done.wait()
         except BaseException:
             self._is_abandoned = True
@@ -180,7 +180,7 @@ class Slot:
     async def _send(self, request: Request) -> None:
         client, exchange = self._admission, self.exchange
         try:
-            with shielded(request.paid):  # closing the client waits for a paid request's answer
+            with shielded(when=request.paid):  # closing the client waits for a paid request's answer
                 if self._is_abandoned or client.root.closed:
                     return
                 if self.permit.is_overdue:  # not a byte has left, so it is tried again with another
@@ -249,9 +249,9 @@ def _released_on_failure(release: Callable[[], None]) -> Generator[None]:
         raise
 
 
-def shielded(wanted: bool) -> AbstractContextManager[object]:  # noqa: FBT001
-    """Keep cancellation out of the block, if *wanted*."""
-    return anyio.CancelScope(shield=True) if wanted else nullcontext()
+def shielded(*, when: bool) -> AbstractContextManager[object]:
+    """Keep cancellation out of the block, if *when* is true."""
+    return anyio.CancelScope(shield=True) if when else nullcontext()
 
 
 def _named_bucket(details: JSON) -> str | None:

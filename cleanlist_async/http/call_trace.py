@@ -98,7 +98,7 @@ class CallTrace:
         """Report that a request is being sent."""
         self.attempts += 1
         self.waited_s += permit.waited_s
-        self._in_doubt = self._paid
+        self._in_doubt = self._paid  # until an answer, or the lack of one, says more
         if self._reports_all:
             self._attempt_at = self._clock()
             self._events.emit(

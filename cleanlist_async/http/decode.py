@@ -35,6 +35,7 @@ _LONGEST_WAIT_S: Final = 1e9
 _DEEPEST_LOC: Final = 20
 _RETRYABLE_STATUSES: Final = frozenset({408, 425})
 
+# The class of each documented code (docs.cleanlist.ai/mcp-api/errors).
 _BY_CODE: Final[dict[str, type[errors.APIError]]] = {
     "validation_error": errors.RequestValidationError,
     "insufficient_credits": errors.InsufficientCreditsError,
@@ -68,8 +69,8 @@ _BY_CODE: Final[dict[str, type[errors.APIError]]] = {
     "internal_error": errors.InternalServerError,
     "workflow_timeout": errors.WorkflowTimeoutError,
 }
-"""The class of each documented code (docs.cleanlist.ai/mcp-api/errors)."""
 
+# Class and derived code of each status, for bodies without a code.
 _BY_STATUS: Final[dict[int, tuple[type[errors.APIError], str]]] = {
     400: (errors.BadRequestError, "bad_request"),
     401: (errors.AuthenticationError, "invalid_token"),
@@ -86,20 +87,19 @@ _BY_STATUS: Final[dict[int, tuple[type[errors.APIError], str]]] = {
     503: (errors.ServiceUnavailableError, "service_unavailable"),
     504: (errors.WorkflowTimeoutError, "workflow_timeout"),
 }
-"""Class and derived code of each status, for bodies without a code."""
 
+# What to do, by code, for bodies that do not say (docs.cleanlist.ai/api-reference/errors).
 _FIXES: Final[dict[str, str]] = {
     "invalid_token": "Check the API key: it may be revoked or expired; make a new one in the portal.",
     "insufficient_credits": "Top up in the portal under Settings, Billing; failed enrichments cost nothing.",
     "permission_denied": "The plan or the key has no access to this; API access needs Pro or higher.",
     "insufficient_scope": "Use a key of a user who has the scope that this call needs.",
 }
-"""What to do, by code, for bodies that do not say (docs.cleanlist.ai/api-reference/errors)."""
 
+# What to do, by code, whatever the body says: "estimate again" alone could buy twice.
 _WARNINGS: Final[dict[str, str]] = {
     "quote_already_redeemed": "An earlier call may have bought with it: look before you estimate again.",
 }
-"""What to do, by code, whatever the body says: "estimate again" alone could buy twice."""
 
 
 def parse_json(body: bytes, *, is_cut: bool = False) -> JSON:
@@ -107,7 +107,7 @@ def parse_json(body: bytes, *, is_cut: bool = False) -> JSON:
 
     Of one that *is_cut*, what came whole is returned.
     """
-    from pydantic_core import from_json  # noqa: PLC0415  # comes with the models, not before a first answer
+    from pydantic_core import from_json
 
     values = most_values(body)
     if values > facts.MAX_ANSWER_VALUES:
@@ -165,6 +165,7 @@ def _header_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)
+    # Against the server's own clock where it says it: ours may be off by more than the wait.
     until, sent = _http_date(text[:_LONGEST_DATE]), _http_date(headers.get("date", "")[:_LONGEST_DATE])
     return (until - (sent or now)).total_seconds() if until else None
 
@@ -230,7 +231,7 @@ def decode_error(
 
 
 def _content(body: bytes, *, is_cut: bool) -> JSON:
-    text = body.decode("utf-8-sig", "replace")
+    text = body.decode("utf-8-sig", "replace")  # a gateway may send a byte order mark, or Latin-1
     try:
         # scrubbed after decoding: an escape could hide a key
         return scrub_json(parse_json(text.encode(), is_cut=is_cut))

@@ -160,11 +160,14 @@ class Pipeline:
         if not same_origin(wanted.url, self._transport.base_url):
             return await self._transport.download(wanted)
         permit = await self.limiter.acquire(self.route, RequestClass.INTERACTIVE, options.pace)
-        answered = lambda: permit.answered(self.limiter.clock())  # noqa: E731  # the file may take long after
+
+        def answered() -> None:  # by the head of the answer: the file itself may take much longer
+            permit.answered(self.limiter.clock())
+
         try:
             return await self._transport.download(replace(wanted, answered=answered))
         finally:
-            permit.lost()
+            permit.lost()  # which does nothing once it was answered
 
     # -- reading the answer --------------------------------------------------------------------
 
@@ -181,6 +184,7 @@ class Pipeline:
             return self._failed(call, slot, value, lost=lost)
         self._quota.refund()
         self._learn_organization(value)
+        # Other keys may not see what this one started, so the key is kept for all questions about it.
         if call.operation.paid:
             for name in ("workflow_id", "smart_agent_task_id"):
                 self._workflow_keys.remember(getattr(value, name, None), slot.origin)
@@ -190,7 +194,7 @@ class Pipeline:
         exchange = slot.exchange
         if is_large(exchange.body):
             try:
-                with shielded(call.shield_answer):
+                with shielded(when=call.shield_answer):
                     async with self._large_answer:
                         loop = asyncio.get_running_loop()
                         value = await loop.run_in_executor(None, read_value, call, exchange)
@@ -237,18 +241,18 @@ class Pipeline:
     def events(self) -> Events:
         """Where the events of this client go."""
         # Loaded with the first call, like all that a client does not need to be made.
-        from cleanlist_async.events import Events  # noqa: PLC0415
+        from cleanlist_async.events import Events
 
         return Events(self._on_event)
 
     def limits_were(self, reach: Reach, /) -> None:
         """Report, in the client's event loop, that the shared limits were lost or found again."""
-        from cleanlist_async.events import LimitsAway, LimitsBack  # noqa: PLC0415  # see events
+        from cleanlist_async.events import LimitsAway, LimitsBack
 
         self.root.call_soon(self.events.emit, LimitsBack() if reach == "found" else LimitsAway())
 
     def _trace(self, call: Call[Any]) -> CallTrace:
-        from cleanlist_async.http.call_trace import CallTrace  # noqa: PLC0415  # see events
+        from cleanlist_async.http.call_trace import CallTrace
 
         return CallTrace(self.events, call, self._transport.base_url, self.limiter.clock)
 

@@ -121,7 +121,7 @@ class OpenWorkflow(Generic[S]):
 
     def finished_event(self, answer: S, now: float) -> WorkflowFinished:
         """Return the event that reports its end."""
-        from cleanlist_async.events import WorkflowFinished, identifier  # noqa: PLC0415  # see Pipeline.events
+        from cleanlist_async.events import WorkflowFinished, identifier
 
         ids = (getattr(answer, name, None) for name in ("workflow_id", "smart_agent_task_id"))
         id_ = next((id_ for id_ in ids if id_), self.question.params.get("workflow_id"))

@@ -18,16 +18,17 @@ from cleanlist_async.polling.open_workflow import OpenWorkflow, S
 from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.ratelimit import RequestClass
 
+# Status requests of one class in the limiter's line at once. More would age past interactive calls.
 _ASKED_AT_ONCE: Final = 8
-"""Status requests of one class in the limiter's line at once. More would age past interactive calls."""
+# Two, so that a single slow workflow does not decide the first guess.
 _SCOUTS: Final = 2
+# In windows, for a caller of a single workflow: asked after 1 s, then at most 15 s apart while tokens are
+# idle, and for the last time 3 s before the caller gives up (of a minute).
 _FIRST_GAP: Final = 1 / 60
 _LONGEST_GAP: Final = 1 / 4
 _LAST_LOOK: Final = 1 / 20
-"""In windows, for a caller of a single workflow: asked after 1 s, then at most 15 s apart while tokens are
-idle, and for the last time 3 s before the caller gives up (of a minute)."""
+# Workflows in a row whose webhook stayed away before the next are asked about as if they had none.
 _SILENT_SIGNALS: Final = 3
-"""Workflows in a row whose webhook stayed away before the next are asked about as if they had none."""
 
 
 def wait_for_good() -> float | None:
@@ -80,6 +81,8 @@ class PollScheduler:
         self._open[workflow] = None
         if signal is not None:
             signal.wake = self._wake
+        # The caller's task waits, a task of the client's asks: where the wait is cancelled the question must end
+        # too, or it would spend a token for nobody.
         try:
             self._start()
             await workflow.done.wait()
@@ -88,9 +91,8 @@ class PollScheduler:
             if workflow.asking is not None:
                 workflow.asking.cancel()
             self._wake()
-        if workflow.error is not None:
-            raise workflow.error
-        assert workflow.answer is not None  # noqa: S101  # done without an error means an answer
+        if workflow.answer is None:
+            raise workflow.error or AssertionError("done without an answer or an error")
         self._pipeline.events.emit(workflow.finished_event(workflow.answer, self._limiter.clock()))
         return workflow.answer
 
@@ -181,6 +183,7 @@ class PollScheduler:
         elif workflow.is_new:
             age_s = workflow.estimator.ask_at(workflow.last_age_s, eager=eager, scout=scout)
         else:
+            # Of a workflow submitted elsewhere the age is unknown: ask at once, then ever more rarely.
             age_s = workflow.asked and 1.0 + 1.5 * workflow.last_age_s
         if (until := workflow.until()) is None:
             return age_s

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import anyio
 
 from cleanlist_async import ConfigurationError, RateLimits
-from tests.http.test_owned_sends import KINDS, kind_of
+from tests.http.test_admission import KINDS, kind_of
 from tests.http.transport.test_doubled_answers import (
     SEEN_BY_ITS_BYTES,
     WAYS,

@@ -13,10 +13,10 @@ from cleanlist_async import facts
 from cleanlist_async.http.transport.exchange import Exchange
 from cleanlist_async.redact import one_line
 
+# Thousands of tiny parts can be there already, and come without a wait: others have their turn meanwhile.
 _PARTS_AT_ONCE: Final = 100
-"""Thousands of tiny parts can be there already, and come without a wait: others have their turn meanwhile."""
+# Seconds to read what has arrived already; it may be less than a whole record of TLS.
 _LOOK_S: Final = 0.01
-"""Seconds to read what has arrived already; it may be less than a whole record of TLS."""
 
 
 async def read_body(response: httpx.Response, limit: int, exchange: Exchange) -> None:

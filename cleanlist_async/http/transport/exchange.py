@@ -62,6 +62,7 @@ class Exchange:
         """Note the status, and the headers as far as anybody looks: 200 of them, 1,000 characters of each."""
         self.status = response.status_code
         self.headers = {}
+        # A field may come several times, which means the same as its values joined by commas (RFC 9110, 5.3).
         for name, value in islice(response.headers.raw, _HEADERS_READ):
             key, text = name[:_HEADER_READ].decode("latin-1").lower(), value[:_HEADER_READ].decode("latin-1")
             self.headers[key] = f"{said}, {text}" if (said := self.headers.get(key)) else text

@@ -6,7 +6,6 @@ answer came is learned from httpcore's trace events, not from exception classes.
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -31,9 +30,9 @@ from cleanlist_async.http.transport.sender import (
 )
 from cleanlist_async.redact import Secret, one_line
 
+# Characters from which on a key is blotted out of answers; shorter ones are no keys, but words.
 _ADDRESSES_KEPT: Final = 64
 _SHORTEST_SECRET: Final = 8
-"""Characters from which on a key is blotted out of answers; shorter ones are no keys, but words."""
 
 
 class Transport:
@@ -283,7 +282,8 @@ def _hide(key: Secret, exchange: Exchange) -> None:
     """Blot the key out of an answer that echoes it: models keep every field, and print what they keep."""
     secret = key.reveal()
     if len(secret) >= _SHORTEST_SECRET:
-        for form in {secret, json.dumps(secret)[1:-1]}:
+        escaped = secret.replace("\\", "\\\\").replace('"', '\\"')  # as in JSON: a key is printable ASCII
+        for form in {secret, escaped}:
             exchange.body = exchange.body.replace(form.encode(), b"***")
 
 
