@@ -34,7 +34,7 @@ log: Final = logging.getLogger("cleanlist_async")
 
 
 def refusal(request: Request, exchange: Exchange) -> APIError:
-    """Return the error that an answer is."""
+    """Return the error that an answer with a status of refusal or failure means."""
     return decode_error(
         exchange.status,
         exchange.headers,
@@ -47,15 +47,15 @@ def refusal(request: Request, exchange: Exchange) -> APIError:
 
 
 def no_answer(exchange: Exchange) -> CleanlistError:
-    """Return the error for an attempt to which nothing came."""
+    """Return the error of an attempt that got no answer."""
     if exchange.failure is None:
-        return client_is_closed()  # which is what kept it from its end
+        return client_is_closed()  # only closing ends an attempt without a failure
     kind = APITimeoutError if exchange.failure == "timeout" else APIConnectionError
     return kind(f"No answer from the server: {exchange.reason}.")
 
 
 def read_value(call: Call[T], exchange: Exchange) -> T | CleanlistError:
-    """Read a 2xx answer; whatever is wrong with it comes back as an error."""
+    """Read a 2xx answer; an answer that cannot be read is returned as an error."""
     operation = call.operation
     if exchange.failure is None and most_values(exchange.body) > facts.MAX_ANSWER_VALUES:
         exchange.failure = "too_large"
@@ -77,7 +77,7 @@ def read_value(call: Call[T], exchange: Exchange) -> T | CleanlistError:
 
 
 def malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
-    """Return the error for an answer that cannot be read."""
+    """Return the error of an answer that cannot be read."""
     error = MalformedResponseError(
         f"Unreadable answer: {one_line(problem)}.",
         retryable=exchange.failure not in {"too_large", "encoding"},  # those would only come again
@@ -88,7 +88,7 @@ def malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
 
 
 def unknown_outcome(operation: str, error: CleanlistError, exchange: Exchange) -> UnknownOutcomeError:
-    """Return the error for a paid call that may have been processed; *error* is what its attempt came to."""
+    """Return the error of a paid call that may have been processed; *error* is that of its attempt."""
     error.billed = "unknown"
     unknown = UnknownOutcomeError(
         f"{operation} was sent, and may have been processed: {error.problem}",

@@ -81,7 +81,7 @@ class PollScheduler:
         self._open[workflow] = None
         if signal is not None:
             signal.wake = self._wake
-        # The caller's task waits, a task of the client's asks: where the wait is cancelled the question must end
+        # The caller's task waits, a task of the client's asks: a wait that is cancelled must end the question
         # too, or it would spend a token for nobody.
         try:
             self._start()
