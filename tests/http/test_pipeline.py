@@ -129,7 +129,7 @@ UNREADABLE = {
 
 
 @each_case("form", UNREADABLE)
-def test_an_unreadable_answer_is_asked_for_again_and_then_told(form):
+def test_an_unreadable_answer_is_asked_for_again_and_then_raised(form):
     outcome, times = read(lambda request, number: respond(UNREADABLE[form], content_type="text/html"))
     assert type(outcome) is errors.MalformedResponseError
     assert (outcome.status, outcome.billed, outcome.safe_to_retry, len(times)) == (200, "no", True, 5)
