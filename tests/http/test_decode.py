@@ -108,7 +108,7 @@ def test_every_documented_code_has_its_error_class(
     code: str,
     status: int,
     retryable: bool,
-    error_class: type[APIError],  # noqa: FBT001
+    error_class: type[APIError],
 ) -> None:
     said = {"code": code, "problem": "No.", "request_id": "req_1"}
     for body in ({"error": said}, {"detail": {"error": said}}):
