@@ -107,7 +107,7 @@ CODES: list[tuple[str, int, bool, type[APIError]]] = [
 def test_every_documented_code_has_its_error_class(
     code: str,
     status: int,
-    retryable: bool,
+    retryable: bool,  # noqa: FBT001
     error_class: type[APIError],
 ) -> None:
     said = {"code": code, "problem": "No.", "request_id": "req_1"}
