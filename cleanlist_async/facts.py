@@ -43,9 +43,9 @@ MAX_ITEMS: Final = 10_000
 """Items of one list in an answer: the results of a smart agent, of which nothing else has more."""
 MAX_ANSWER_VALUES: Final = 120_000
 """JSON values of one answer. Three bytes, as in ``{},``, can take a hundred in memory."""
-LARGE_ANSWER_BYTES: Final = 500_000
+LARGE_ANSWER_BYTES: Final = 256_000
 LARGE_ANSWER_VALUES: Final = 10_000
-"""An answer with more bytes or JSON values is read in a worker thread."""
+"""An answer with more bytes is read in a worker thread; one of models, also with more JSON values."""
 
 MAX_DOWNLOAD_BYTES: Final = 256 * 1024 * 1024
 """Bytes of an exported file, unless the caller allows more: about a million leads in the default columns."""

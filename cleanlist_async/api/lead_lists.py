@@ -64,6 +64,7 @@ LIST_LEADS_IN_LIST: Final = modern(
     "/lead-lists/{list_id}/leads",
     LeadsPage,
     max_answer_bytes=facts.MAX_ANSWER_BYTES,
+    of_models=False,
 )
 ADD_LEADS_TO_LIST: Final = modern("add_leads_to_list", "POST", "/lead-lists/{list_id}/leads", AddedLeads)
 REMOVE_LEADS_FROM_LIST: Final = modern(

@@ -127,6 +127,7 @@ def modern(
     paid: bool = False,
     started: Callable[[str], A] | None = None,
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES,
+    of_models: bool = True,
 ) -> Operation[A]:
     """Describe a modern operation; *started* makes the answer of work of which only the id was readable.
 
@@ -147,6 +148,7 @@ def modern(
         parse_bytes=answer.read_json,
         salvage=salvage,
         max_answer_bytes=max_answer_bytes,
+        of_models=of_models,
     )
 
 

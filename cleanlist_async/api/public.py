@@ -82,6 +82,7 @@ BULK_STATUS: Final = Operation(
     _read_status,
     max_answer_bytes=facts.MAX_STATUS_BYTES,
     own_connection=True,  # it is not documented to name its workflow
+    of_models=False,
 )
 TASK_STATUS: Final = replace(BULK_STATUS, max_answer_bytes=facts.MAX_SMALL_ANSWER_BYTES)
 """The same for one task, which has one row."""

@@ -54,6 +54,7 @@ def raw_call(
         template,
         "safe" if safe else "never",
         _as_it_is,
+        of_models=False,
         max_answer_bytes=facts.MAX_ANSWER_BYTES,
         may_be_empty=True,
     )

@@ -86,10 +86,9 @@ class Admission:
         return permit
 
     @property
-    def submits_wait(self) -> bool:
-        """Whether a bulk submit waits for a token or for a place on the wire."""
-        places = self._places[RequestClass.SUBMIT, True]
-        return self.limiter.waiting(RequestClass.SUBMIT) > 0 or places.statistics().tasks_waiting > 0
+    def submits_in_line(self) -> int:
+        """Bulk submits that wait for a place on the wire, and will take a token each."""
+        return self._places[RequestClass.SUBMIT, True].statistics().tasks_waiting
 
 
 class Slot:

@@ -35,6 +35,8 @@ class Operation(Generic[T]):
     salvage: Callable[[bytes], T | None] = lambda _body: None
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES
     """What is longer is refused unread: by what the operation can return."""
+    of_models: bool = True
+    """Whether a model is made for each item of its answer, which takes far longer than to decode it."""
     may_be_empty: bool = False
     """Whether an answer without a body is one: it reads as null."""
     own_connection: bool = False

@@ -18,9 +18,8 @@ from cleanlist_async.errors import (
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.decode import (
     decode_error,
+    has_too_many_values,
     holds_error,
-    is_large,
-    most_values,
     parse_json,
     salvage_workflow_id,
 )
@@ -54,15 +53,15 @@ def no_answer(exchange: Exchange) -> CleanlistError:
     return kind(f"No answer from the server: {exchange.reason}.")
 
 
-def read_value(call: Call[T], exchange: Exchange) -> T | CleanlistError:
+def read_value(call: Call[T], exchange: Exchange, *, is_large: bool = False) -> T | CleanlistError:
     """Read a 2xx answer; an answer that cannot be read is returned as an error."""
     operation = call.operation
-    if exchange.failure is None and most_values(exchange.body) > facts.MAX_ANSWER_VALUES:
+    if exchange.failure is None and has_too_many_values(exchange.body):
         exchange.failure = "too_large"
         exchange.reason = f"the answer holds more than {facts.MAX_ANSWER_VALUES:,} values"
     if exchange.failure is None:
         try:
-            if not is_large(exchange.body) and (value := operation.parse_bytes(exchange.body)) is not None:
+            if not is_large and (value := operation.parse_bytes(exchange.body)) is not None:
                 return value
             empty = operation.may_be_empty and not exchange.body
             answer = None if empty else parse_json(exchange.body)

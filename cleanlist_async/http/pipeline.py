@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -82,9 +82,9 @@ class Pipeline:
         return next(iter(self.route.keys), None)
 
     @property
-    def submits_wait(self) -> bool:
-        """Whether a bulk submit waits for a token or for a place on the wire."""
-        return self._admission.submits_wait
+    def submits_in_line(self) -> int:
+        """Bulk submits that wait for a place on the wire, and will take a token each."""
+        return self._admission.submits_in_line
 
     def origin(self, id_: str) -> Origin | None:
         """Return where a workflow of this client came from; None if it is not, or long ago."""
@@ -192,12 +192,13 @@ class Pipeline:
 
     async def _read(self, call: Call[T], slot: Slot) -> T | CleanlistError:
         exchange = slot.exchange
-        if is_large(exchange.body):
+        if is_large(exchange.body, of_models=call.operation.of_models):
             try:
                 with shielded(when=call.shield_answer):
                     async with self._large_answer:
                         loop = asyncio.get_running_loop()
-                        value = await loop.run_in_executor(None, read_value, call, exchange)
+                        read = partial(read_value, call, exchange, is_large=True)
+                        value = await loop.run_in_executor(None, read)
             except BaseException:
                 slot.note_detached()
                 raise

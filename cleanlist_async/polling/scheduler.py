@@ -132,7 +132,7 @@ class PollScheduler:
             self._take_signal(workflow)
         idle = [workflow for workflow in self._open if workflow.is_idle]
         places = self._places()
-        saturated = self._pipeline.submits_wait  # tokens are worth more to submits than to questions
+        saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0  # a submit needs the next token more
         eager = {key: not saturated and self._is_idle(key) for key in {one.question.key for one in idle}}
         scouts = self._scouts(idle, eager, 1 if saturated else _SCOUTS)
         next_s = math.inf
@@ -206,7 +206,7 @@ class PollScheduler:
         That is half of them for everybody; or at the end of a run, three for each workflow that is left.
         """
         route = self._pipeline.route
-        free = self._limiter.available(route.only(key) if key else route)
+        free = self._limiter.available(route.only(key) if key else route) - self._pipeline.submits_in_line
         left = sum(workflow.question.key == key for workflow in self._open)
         return (free * 2 > self._limiter.limits.key and left * 2 <= max(free, 2)) or left * 3 <= free
 

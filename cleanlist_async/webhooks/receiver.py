@@ -155,7 +155,7 @@ class WebhookReceiver:
         give = self._recipient_of(token)
         check_content_type(content_type)
         raw = await self._bodies.read(token, body)
-        if is_large(raw):
+        if is_large(raw, of_models=False):
             event = await asyncio.get_running_loop().run_in_executor(None, Event.read, raw)
         else:
             event = Event.read(raw)
