@@ -211,7 +211,7 @@ def targets(
     capped = ratio(cpu(flood[1_000][OURS]), cpu(flood[1_000][HTTPX_16]))
     growth = ratio(cpu(flood[1_000][OURS]), cpu(flood[16][OURS]))
     return [
-        against(SMALL, HTTPX, 1.2),
+        against(SMALL, HTTPX, 1.25),
         against(STATUS, HTTPX, 1.0),
         against(PAGE, HTTPX, 1.1),
         against(PAGE, OFFICIAL, 0.65),

@@ -20,7 +20,7 @@ from benchmarks.measuring import ratio, rounds_of
 from cleanlist_async import RateLimiter, RateLimits
 from cleanlist_async.api.public import CREDITS_BALANCE
 from cleanlist_async.events import Event, Events
-from cleanlist_async.http.call_events import CallEvents
+from cleanlist_async.http.call_trace import CallTrace
 from cleanlist_async.http.calls import Call, Reply
 from cleanlist_async.http.transport import Exchange, Request
 from cleanlist_async.integrations.opentelemetry import OpenTelemetry
@@ -56,7 +56,7 @@ def alone(count: int) -> float:
     request, exchange, reply = Request("GET", "/"), Exchange(sent=True, status=200), Reply(None, "k")
     before = time.process_time()
     for _ in range(count):
-        with CallEvents(events, call, "https://x", clock) as told:
+        with CallTrace(events, call, "https://x", clock) as told:
             told.attempt_started(permit)
             told.attempt_finished(request, exchange, None)
             told.replied(reply)

@@ -116,7 +116,7 @@ class Enrichment(ModernGroup):
             quote_id=quote_id,
         )
         check_price(facts.WORST_CASE_CREDITS.get(wanted), max_credits)
-        return await self._ask(ENRICH_PERSON, request, guarded=quote_id is not None)
+        return await self._ask(ENRICH_PERSON, request, idempotent=quote_id is not None)
 
     async def enrich_company(
         self,
@@ -141,7 +141,7 @@ class Enrichment(ModernGroup):
             quote_id=quote_id,
         )
         check_price(facts.COMPANY_CREDITS, max_credits)
-        return await self._ask(ENRICH_COMPANY, request, guarded=quote_id is not None)
+        return await self._ask(ENRICH_COMPANY, request, idempotent=quote_id is not None)
 
     async def enrich_by_task(
         self,
@@ -186,7 +186,7 @@ class Enrichment(ModernGroup):
         tool = "add_person_enrichments" if persons else "add_company_enrichments"
         return await buy(
             lambda: self._prices.credits_estimate(tool, task_id=task_id, data_points=points, entity_ids=ids),
-            lambda quote_id: self._ask(ENRICH_BY_TASK, request(quote_id), guarded=True),
+            lambda quote_id: self._ask(ENRICH_BY_TASK, request(quote_id), idempotent=True),
             quote_id=quote_id,
             max_credits=max_credits,
         )
@@ -214,7 +214,7 @@ class Enrichment(ModernGroup):
         wanted = request("checked before the price is asked for").scope
         return await buy(
             lambda: self._prices.credits_estimate("enrich_list", list_id=list_id, scope=wanted),
-            lambda quote_id: self._ask(ENRICH_LIST, request(quote_id), guarded=True),
+            lambda quote_id: self._ask(ENRICH_LIST, request(quote_id), idempotent=True),
             quote_id=quote_id,
             max_credits=max_credits,
         )

@@ -160,7 +160,10 @@ class LeadLists(ModernGroup):
             return DeletedList(list_id=list_id, deleted=True) if found else None
 
         return await self._ask(
-            DELETE_LIST, belongs=lambda found: same_id(found.list_id, list_id), repeated=gone, list_id=list_id
+            DELETE_LIST,
+            belongs=lambda found: same_id(found.list_id, list_id),
+            already_done=gone,
+            list_id=list_id,
         )
 
     # -- leads ---------------------------------------------------------------------------------
@@ -247,7 +250,7 @@ class LeadLists(ModernGroup):
             quote_id=quote_id,
             idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
         )
-        done = await self._ask(CSV_IMPORT, request, guarded=True, list_id=list_id)
+        done = await self._ask(CSV_IMPORT, request, idempotent=True, list_id=list_id)
         if not same_id(done.list_id, list_id):
             raise ConflictError(
                 "Nothing was imported: this idempotency_key was used for another list within 24 hours.",

@@ -23,8 +23,10 @@ from cleanlist_async.facts import MODERN_PREFIXES, ApiVersion
 from cleanlist_async.http.calls import Call, Operation
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
-from cleanlist_async.http.pipeline import Origin, Pipeline
-from cleanlist_async.polling.scheduler import PollScheduler, Status
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.workflow_keys import Origin
+from cleanlist_async.polling.open_workflow import Status
+from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.redact import one_line
 
 A = TypeVar("A", bound=ModernAnswer)
@@ -53,12 +55,15 @@ class ModernGroup:
         request: RequestModel | None = None,
         *,
         belongs: Callable[[A], bool] = lambda _answer: True,
-        repeated: Callable[[CleanlistError], A | None] = lambda _error: None,
-        guarded: bool = False,
+        already_done: Callable[[CleanlistError], A | None] = lambda _error: None,
+        idempotent: bool = False,
         **ids: str,
     ) -> A:
         call = replace(
-            self._call(operation, request, **ids), belongs=belongs, repeated=repeated, guarded=guarded
+            self._call(operation, request, **ids),
+            belongs=belongs,
+            already_done=already_done,
+            idempotent=idempotent,
         )
         return (await self._session.pipeline.call(call, self._session.options)).value
 
@@ -103,7 +108,7 @@ class ModernGroup:
                 options=self._session.options,
                 is_new=known is not None,
                 until=lambda: now + timeout_s,
-                tell=progress or (lambda _answer: None),
+                on_answer=progress or (lambda _answer: None),
             )
         error = WaitTimeoutError(
             f"{id_} was not finished within {timeout_s:g} s.",

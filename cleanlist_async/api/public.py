@@ -160,7 +160,7 @@ def submit_call(
     content: Callable[[], bytes],
     kind: RequestClass = RequestClass.INTERACTIVE,
     *,
-    see_it_through: bool = False,
+    shield_answer: bool = False,
     before_retry: Callable[[], None] | None = None,
 ) -> Call[BulkSubmission]:
     """Describe a submit whose results will be joined to its contacts; *content* builds it when admitted.
@@ -172,7 +172,7 @@ def submit_call(
         kind,
         content=content,
         own_workflow=True,
-        see_it_through=see_it_through,
+        shield_answer=shield_answer,
         before_retry=before_retry,
     )
 

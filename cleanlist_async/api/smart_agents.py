@@ -95,7 +95,7 @@ class SmartAgents(ModernGroup):
             lambda: prices.credits_estimate(
                 "run_smart_agent", list_id=list_id, agent_type=agent_type, row_count=rows
             ),
-            lambda quote_id: self._ask(RUN_SMART_AGENT, request(quote_id), guarded=True),
+            lambda quote_id: self._ask(RUN_SMART_AGENT, request(quote_id), idempotent=True),
             quote_id=quote_id,
             max_credits=max_credits,
         )

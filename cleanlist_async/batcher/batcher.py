@@ -162,7 +162,7 @@ class Batcher:
         waiting = self._count_waiting()
         batches = waiting // facts.MAX_CONTACTS_PER_REQUEST
         ahead_s = self._seconds_for(batches)
-        workflow_s = self._polls.patience(BULK_STATUS.name).due_age_s or 0.0
+        workflow_s = self._polls.estimator(BULK_STATUS.name).due_age_s or 0.0
         too_late = caller.since + ahead_s + workflow_s > caller.until and not self._has_tokens_for(batches)
         if waiting < self._max_queued and not too_late:
             return
@@ -246,7 +246,7 @@ class Batcher:
                     raise
             else:
                 contacts = tuple(purchase.contact for purchase in batch.purchases)
-                submitted = Submitted.of(reply, contacts, self._clock(), submission.push)
+                submitted = Submitted.of(reply, contacts, self._clock(), submission.signal)
                 submission.accepted(submitted.workflow_id, submitted.task_ids)
                 return submitted
         return None
@@ -297,7 +297,7 @@ class Batcher:
             tuple(purchase.contact for purchase in batch.purchases),
             batch.lane.enrichment_type,
             fetcher=self._fetcher(batch),
-            within_s=self._polls.patience(BULK_STATUS.name).silent_at(0.0, eager=False, scout=True),
+            within_s=self._polls.estimator(BULK_STATUS.name).silent_at(0.0, eager=False, scout=True),
             now=self._clock(),
         )
         self._deliver(batch, results or ())

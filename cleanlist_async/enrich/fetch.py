@@ -24,8 +24,8 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.calls import Reply
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.polling.push import Push
 from cleanlist_async.polling.scheduler import PollScheduler, wait_for_good
+from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.ratelimit import RequestClass
 
 _LOOKUPS_AT_ONCE: Final = 4
@@ -49,7 +49,7 @@ class Submitted:
         Whether we submitted it just now.
     whole
         Whether these are all contacts of the workflow, as far as we know.
-    push
+    signal
         What its webhook tells, if it has one.
 
     """
@@ -62,7 +62,7 @@ class Submitted:
     at: float
     is_new: bool = True
     whole: bool = True
-    push: Push[BulkStatus] | None = None
+    signal: WebhookSignal[BulkStatus] | None = None
 
     @classmethod
     def of(
@@ -70,13 +70,13 @@ class Submitted:
         reply: Reply[BulkSubmission],
         contacts: tuple[Prepared, ...],
         at: float,
-        push: Push[BulkStatus] | None = None,
+        signal: WebhookSignal[BulkStatus] | None = None,
     ) -> Submitted:
         """Take the ids by position only where there are as many as contacts, each of them once."""
         ids = reply.value.task_ids
         usable = len(ids) == len(contacts) == len(set(ids))
         by_position = ids if usable else (None,) * len(contacts)
-        return cls(reply.value.workflow_id, contacts, by_position, ids, reply.key, at, push=push)
+        return cls(reply.value.workflow_id, contacts, by_position, ids, reply.key, at, signal=signal)
 
 
 class Fetcher:
@@ -140,7 +140,7 @@ class Fetcher:
                     options=self._options,
                     is_new=submitted.is_new,
                     until=until,
-                    push=submitted.push,
+                    signal=submitted.signal,
                 )
             except NotFoundError:
                 if key == keys[-1]:

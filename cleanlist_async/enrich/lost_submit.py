@@ -30,7 +30,7 @@ async def results_of_lost(
     Whoever knows the token can name any workflow. So it is the one only if the server, asked with our key,
     has a row for every contact. None if no webhook comes within *within_s* seconds, or it proves nothing.
     """
-    if not submission.push.is_expected:
+    if not submission.signal.is_expected:
         return None
     workflow_id = await submission.workflow_named(within_s)
     if workflow_id is None:

@@ -81,7 +81,7 @@ class Teller:
         left = max(0, self._total - self.summary.contacts)
         chunks = math.ceil(left / facts.MAX_CONTACTS_PER_REQUEST)
         to_send = max(0, 2 * chunks - open_workflows - rate // 2)
-        wait_s = (self._polls.patience(BULK_STATUS.name).due_age_s or 0.0) if left else 0.0
+        wait_s = (self._polls.estimator(BULK_STATUS.name).due_age_s or 0.0) if left else 0.0
         return to_send / rate * limits.window_s + wait_s
 
 

@@ -296,7 +296,7 @@ class BulkRun:
             contacts = tuple(chunk.open.values())
             return bulk_body(contacts, self._spec.enrichment_type, submission.webhook_url)
 
-        call = submit_call(body, RequestClass.SUBMIT, see_it_through=True)
+        call = submit_call(body, RequestClass.SUBMIT, shield_answer=True)
         with anyio.CancelScope() as scope:
             self._waiting_submits.add(scope)
             try:
@@ -307,7 +307,7 @@ class BulkRun:
             self._bad_chunks = 0
             self.summary.workflows += 1
             now = self._pipeline.limiter.clock()
-            accepted = Submitted.of(reply, tuple(chunk.open.values()), now, submission.push)
+            accepted = Submitted.of(reply, tuple(chunk.open.values()), now, submission.signal)
             submission.accepted(accepted.workflow_id, accepted.task_ids)
             chunk.submitted = accepted
 
@@ -333,7 +333,7 @@ class BulkRun:
 
     async def _find_lost(self, chunk: Chunk, submission: Submission) -> None:
         """Take the results of a chunk whose submit was not answered, if its webhook tells of them."""
-        patience = self._polls.patience(BULK_STATUS.name)
+        patience = self._polls.estimator(BULK_STATUS.name)
         results = await results_of_lost(
             submission,
             tuple(chunk.open.values()),

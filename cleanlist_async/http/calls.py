@@ -40,7 +40,7 @@ class Operation(Generic[T]):
     may_be_empty: bool = False
     """Whether an answer without a body is one: it reads as null."""
     own_connection: bool = False
-    """Whether each read gets a connection of its own, because no answer tells whose it is."""
+    """Whether each read gets a connection of its own, because its answer does not say what it answers."""
 
     @property
     def paid(self) -> bool:
@@ -65,17 +65,17 @@ class Call(Generic[T]):
     """Whether an answer is for this call: httpx can hand one request's answer to the next."""
     own_workflow: bool = False
     """Whether an answer that names the workflow of an earlier call of this client is not for this call."""
-    see_it_through: bool = False
+    shield_answer: bool = False
     """Whether a cancelled caller waits for the answer of a paid request that is on its way."""
     before: Callable[[], None] | None = None
     """Called before the first byte of an attempt leaves; a CleanlistError from it stops the attempt."""
     before_retry: Callable[[], None] | None = None
     """Called after an attempt that the server did not accept, before the wait for another."""
-    once: bool = False
+    single_attempt: bool = False
     """Whether there is one attempt only: its owner decides on others, a 429 included."""
-    guarded: bool = False
+    idempotent: bool = False
     """Whether it carries a quote or an idempotency key: then the server takes it once, however often sent."""
-    repeated: Callable[[CleanlistError], T | None] = lambda _error: None
+    already_done: Callable[[CleanlistError], T | None] = lambda _error: None
     """Reads a refusal that only says that an earlier attempt, whose answer was lost, was processed."""
 
 

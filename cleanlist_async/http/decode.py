@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, Literal, cast
+from itertools import islice, pairwise
+from typing import Final, Literal, NamedTuple, cast
 
 from cleanlist_async import errors, facts
-from cleanlist_async.errors import APIError, InsufficientCreditsError, RequestValidationError
-from cleanlist_async.http.field_errors import FieldErrors, read_field_errors
+from cleanlist_async.errors import APIError, FieldError, InsufficientCreditsError, RequestValidationError
 from cleanlist_async.redact import one_line, scrub, scrub_json
 from cleanlist_async.types import JSON
 
@@ -32,8 +32,10 @@ _LONGEST_BODY_TEXT: Final = 2_000
 _LONGEST_DATE: Final = 100
 _LONGEST_TEXT_READ: Final = 100_000
 _LONGEST_WAIT_S: Final = 1e9
+_DEEPEST_LOC: Final = 20
 _RETRYABLE_STATUSES: Final = frozenset({408, 425})
 
+# The class of each documented code (docs.cleanlist.ai/mcp-api/errors).
 _BY_CODE: Final[dict[str, type[errors.APIError]]] = {
     "validation_error": errors.RequestValidationError,
     "insufficient_credits": errors.InsufficientCreditsError,
@@ -67,8 +69,8 @@ _BY_CODE: Final[dict[str, type[errors.APIError]]] = {
     "internal_error": errors.InternalServerError,
     "workflow_timeout": errors.WorkflowTimeoutError,
 }
-"""The class of each documented code (docs.cleanlist.ai/mcp-api/errors)."""
 
+# Class and derived code of each status, for bodies without a code.
 _BY_STATUS: Final[dict[int, tuple[type[errors.APIError], str]]] = {
     400: (errors.BadRequestError, "bad_request"),
     401: (errors.AuthenticationError, "invalid_token"),
@@ -85,20 +87,19 @@ _BY_STATUS: Final[dict[int, tuple[type[errors.APIError], str]]] = {
     503: (errors.ServiceUnavailableError, "service_unavailable"),
     504: (errors.WorkflowTimeoutError, "workflow_timeout"),
 }
-"""Class and derived code of each status, for bodies without a code."""
 
+# What to do, by code, for bodies that do not say (docs.cleanlist.ai/api-reference/errors).
 _FIXES: Final[dict[str, str]] = {
     "invalid_token": "Check the API key: it may be revoked or expired; make a new one in the portal.",
     "insufficient_credits": "Top up in the portal under Settings, Billing; failed enrichments cost nothing.",
     "permission_denied": "The plan or the key has no access to this; API access needs Pro or higher.",
     "insufficient_scope": "Use a key of a user who has the scope that this call needs.",
 }
-"""What to do, by code, for bodies that do not say (docs.cleanlist.ai/api-reference/errors)."""
 
+# What to do, by code, whatever the body says: "estimate again" alone could buy twice.
 _WARNINGS: Final[dict[str, str]] = {
     "quote_already_redeemed": "An earlier call may have bought with it: look before you estimate again.",
 }
-"""What to do, by code, whatever the body says: "estimate again" alone could buy twice."""
 
 
 def parse_json(body: bytes, *, is_cut: bool = False) -> JSON:
@@ -106,7 +107,7 @@ def parse_json(body: bytes, *, is_cut: bool = False) -> JSON:
 
     Of one that *is_cut*, what came whole is returned.
     """
-    from pydantic_core import from_json  # noqa: PLC0415  # comes with the models, not before a first answer
+    from pydantic_core import from_json
 
     if has_too_many_values(body):
         raise ValueError("more values than an answer has")
@@ -167,6 +168,7 @@ def _header_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)
+    # Against the server's own clock where it says it: ours may be off by more than the wait.
     until, sent = _http_date(text[:_LONGEST_DATE]), _http_date(headers.get("date", "")[:_LONGEST_DATE])
     return (until - (sent or now)).total_seconds() if until else None
 
@@ -204,7 +206,7 @@ def decode_error(
     envelope, said = _envelope(content)
     error_class, code = _class_of(_text(said.get("code")), status)
     flag = said.get("retryable")
-    found = read_field_errors(content, said)
+    found = _field_errors(content, said)
     error = error_class(
         _problem(said, content, found, status),
         status=status,
@@ -232,7 +234,7 @@ def decode_error(
 
 
 def _content(body: bytes, *, is_cut: bool) -> JSON:
-    text = body.decode("utf-8-sig", "replace")
+    text = body.decode("utf-8-sig", "replace")  # a gateway may send a byte order mark, or Latin-1
     try:
         # scrubbed after decoding: an escape could hide a key
         return scrub_json(parse_json(text.encode(), is_cut=is_cut))
@@ -277,7 +279,7 @@ def _class_of_range(status: int) -> type[APIError]:
     return errors.BadRequestError if status < 500 else errors.InternalServerError
 
 
-def _problem(said: Mapping[str, JSON], content: JSON, found: FieldErrors, status: int) -> str:
+def _problem(said: Mapping[str, JSON], content: JSON, found: _FieldErrors, status: int) -> str:
     for name in ("problem", "message", "detail"):
         if (text := _text(said.get(name))) is not None:
             return text
@@ -288,6 +290,46 @@ def _problem(said: Mapping[str, JSON], content: JSON, found: FieldErrors, status
     if isinstance(content, str) and "<" not in content and (line := one_line(content)):
         return line
     return f"The server answered {status} without saying why."
+
+
+class _FieldErrors(NamedTuple):
+    """The first 1,000 errors of a list, and how many more it had."""
+
+    errors: tuple[FieldError, ...] = ()
+    more: int = 0
+
+
+def _field_errors(content: JSON, said: Mapping[str, JSON]) -> _FieldErrors:
+    """Read FastAPI's list of invalid fields, or the same list where the ``error`` envelope carries it."""
+    if not isinstance(content, dict):
+        return _FieldErrors()
+    details = said.get("details")
+    inner = details.values() if isinstance(details, dict) else ()
+    candidates = [content.get("detail"), details, said.get("errors"), *inner]
+    for candidate in candidates:
+        if isinstance(candidate, list):
+            items = [item for item in candidate if isinstance(item, dict)]
+            if items:
+                read = tuple(_field_error(item) for item in islice(items, facts.MAX_FIELD_ERRORS))
+                return _FieldErrors(read, len(items) - len(read))
+    return _FieldErrors()
+
+
+def _field_error(item: dict[str, JSON]) -> FieldError:
+    raw_loc = item.get("loc")
+    parts = raw_loc if isinstance(raw_loc, list) else []
+    steps = (part for part in parts if isinstance(part, str | int) and not isinstance(part, bool))
+    loc = tuple(islice(steps, _DEEPEST_LOC))
+    return FieldError(
+        loc, _text(item.get("msg")) or "invalid", _text(item.get("type")) or "value_error", _contact(loc)
+    )
+
+
+def _contact(loc: tuple[str | int, ...]) -> int | None:
+    for name, index in pairwise(loc):
+        if name == "contacts" and isinstance(index, int) and index >= 0:
+            return index
+    return None
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:

@@ -11,7 +11,20 @@ from cleanlist_async.ratelimit import Pace
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """What `with_options` can change, per call. Times in seconds; ``deadline_s`` covers everything."""
+    """How a call is made; what `with_options` can change.
+
+    Attributes
+    ----------
+    deadline_s
+        Seconds for the whole call, with its waits and retries; None for no limit.
+    request_timeout_s
+        Seconds for one attempt.
+    max_retries
+        Attempts after the first.
+    pace
+        Whether tokens are spent as they are there or evenly; see `AsyncCleanlist`.
+
+    """
 
     deadline_s: float | None = None
     request_timeout_s: float = 60.0
@@ -20,7 +33,7 @@ class CallOptions:
 
 
 def checked_options(options: CallOptions) -> CallOptions:
-    """Return *options*."""
+    """Return *options*. Raises ConfigurationError unless they can work."""
     check_seconds("request_timeout_s", options.request_timeout_s)
     optional(check_seconds, "deadline_s", options.deadline_s)
     check_whole("max_retries", options.max_retries)
@@ -28,7 +41,7 @@ def checked_options(options: CallOptions) -> CallOptions:
     return options
 
 
-def checked_deadline(deadline_s: float, clients: float | None) -> float:
-    """Return the shorter of a call's deadline and its client's, in seconds."""
+def checked_deadline(deadline_s: float, client_deadline_s: float | None) -> float:
+    """Return the shorter of a call's deadline and its client's. Raises ConfigurationError for no number."""
     check_seconds("deadline_s", deadline_s)
-    return deadline_s if clients is None else min(deadline_s, clients)
+    return deadline_s if client_deadline_s is None else min(deadline_s, client_deadline_s)

@@ -1,4 +1,4 @@
-"""What one attempt came to: a value, or the error that says so."""
+"""The outcome of one attempt: a value, or an error."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ T = TypeVar("T")
 log: Final = logging.getLogger("cleanlist_async")
 
 
-def said_no(request: Request, exchange: Exchange) -> APIError:
-    """Return the error that an answer is."""
+def refusal(request: Request, exchange: Exchange) -> APIError:
+    """Return the error that an answer with a status of refusal or failure means."""
     return decode_error(
         exchange.status,
         exchange.headers,
@@ -46,15 +46,15 @@ def said_no(request: Request, exchange: Exchange) -> APIError:
 
 
 def no_answer(exchange: Exchange) -> CleanlistError:
-    """Return the error for an attempt to which nothing came."""
+    """Return the error of an attempt that got no answer."""
     if exchange.failure is None:
-        return client_is_closed()  # which is what kept it from its end
+        return client_is_closed()  # only closing ends an attempt without a failure
     kind = APITimeoutError if exchange.failure == "timeout" else APIConnectionError
     return kind(f"No answer from the server: {exchange.reason}.")
 
 
 def read_value(call: Call[T], exchange: Exchange, *, is_large: bool = False) -> T | CleanlistError:
-    """Read a 2xx answer; whatever is wrong with it comes back as an error."""
+    """Read a 2xx answer; an answer that cannot be read is returned as an error."""
     operation = call.operation
     if exchange.failure is None and has_too_many_values(exchange.body):
         exchange.failure = "too_large"
@@ -66,7 +66,7 @@ def read_value(call: Call[T], exchange: Exchange, *, is_large: bool = False) -> 
             empty = operation.may_be_empty and not exchange.body
             answer = None if empty else parse_json(exchange.body)
             if holds_error(answer):
-                return said_no(Request(operation.method, operation.path), exchange)
+                return refusal(Request(operation.method, operation.path), exchange)
             return operation.parse(answer)
         except Exception as problem:  # noqa: BLE001  # no surprise in an answer may lose what it paid for
             log.debug("%s: unreadable answer (%s)", operation.name, type(problem).__name__)
@@ -76,7 +76,7 @@ def read_value(call: Call[T], exchange: Exchange, *, is_large: bool = False) -> 
 
 
 def malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
-    """Return the error for an answer that cannot be read."""
+    """Return the error of an answer that cannot be read."""
     error = MalformedResponseError(
         f"Unreadable answer: {one_line(problem)}.",
         retryable=exchange.failure not in {"too_large", "encoding"},  # those would only come again
@@ -87,7 +87,7 @@ def malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
 
 
 def unknown_outcome(operation: str, error: CleanlistError, exchange: Exchange) -> UnknownOutcomeError:
-    """Return the error for a paid call that may have been processed; *error* is what its attempt came to."""
+    """Return the error of a paid call that may have been processed; *error* is that of its attempt."""
     error.billed = "unknown"
     unknown = UnknownOutcomeError(
         f"{operation} was sent, and may have been processed: {error.problem}",

@@ -76,12 +76,12 @@ REFUSING_CODES: Final[Mapping[str, frozenset[int]]] = {
 
 Each with the statuses that fit it beside those of every refusal: a stale quote is "400 or 409".
 """
+# For ``detail`` those of docs.cleanlist.ai/api-reference/errors; 413 is a refusal whoever sends it.
 _REFUSING_STATUSES: Final[Mapping[Envelope, frozenset[int]]] = {
     "error": frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422}),
     "detail": frozenset({400, 401, 402, 403, 404, 413, 422}),
     "none": frozenset({413}),
 }
-"""For ``detail`` those of docs.cleanlist.ai/api-reference/errors; 413 is a refusal whoever sends it."""
 
 
 class Proof(Enum):
@@ -99,6 +99,7 @@ def proof_of(*, sent: bool, error: APIError | None, lost: bool = False) -> Proof
     """
     if not sent:
         return Proof.NOT_SENT
+    # A quote that is redeemed already may have been redeemed by our own lost attempt.
     if error is None or (lost and error.code == _REDEEMED):
         return Proof.NONE
     return Proof.REFUSED if _is_refusal(error) else Proof.NONE
@@ -121,6 +122,7 @@ def backoff_s(attempt: int, rng: Random, asked_s: float | None = None) -> float:
     Exponential with full jitter. Where the server asked for a wait, the jitter is added to it, so that
     we never come early and never all at once.
     """
+    # The exponent is held, since 2.0 ** 1024 overflows; the longest step is reached long before.
     step = min(facts.LONGEST_BACKOFF_S, facts.FIRST_BACKOFF_S * 2.0 ** min(attempt, 16))
     if asked_s is None:
         return rng.uniform(step / 4, step)

@@ -50,7 +50,7 @@ class RootTask:
             raise client_is_closed()
         if self._group is not None:
             return
-        if self._task is None:
+        if self._task is None:  # made by the first of several calls; the others wait for it below
             self._loop, self._pid = loop, os.getpid()
             self._task = loop.create_task(self._run(), name="cleanlist_async")
         await self._started.wait()
@@ -89,6 +89,7 @@ class RootTask:
             return
         self._checked_loop()
         self._close()
+        # A cancelled `aclose` still waits: the caller may end the loop next, in the middle of a paid request.
         with anyio.CancelScope(shield=True):
             await asyncio.wait([task])
 

@@ -276,7 +276,7 @@ class Job:
             session = Session(self._pipeline, lambda: self._polls, options, self._spec.api_version)
             return ExactSubmits(session, self._journal, self._header)
         if self._header.submit_mode == "tracked":
-            patience = self._polls.patience(BULK_STATUS.name)
+            patience = self._polls.estimator(BULK_STATUS.name)
             address = self._header.webhook or ""
             return TrackedSubmits(
                 self._pipeline,

@@ -11,34 +11,34 @@ from typing import Final
 
 from cleanlist_async.facts import WEBHOOK_RETRIES_S, WINDOW_S
 
+# Ages of the first questions while nothing is known, in windows: 1 s and 15 s of a minute.
 _FIRST_ASK: Final = 1 / 60
 _FIRST_BUSY_ASK: Final = 1 / 4
-"""Ages of the first questions while nothing is known, in windows: 1 s and 15 s of a minute."""
+# The first workflow seen to be done is an ordinary one; almost all take no more than half as long again.
 _FIRST_GUESS: Final = 1.5
-"""The first workflow seen to be done is an ordinary one; almost all take no more than half as long again."""
+# Up after a miss, down after a hit: they balance where 1 in 100 first questions comes too early.
 _FIRST_STEPS_UP: Final = 1.45
 _STEP_UP: Final = 1.2
 _STEP_DOWN: Final = 0.998
-"""Up after a miss, down after a hit: they balance where 1 in 100 first questions comes too early."""
+# How much older a workflow that is late gets before it is asked about again: while tokens are scarce,
+# while they are idle, and while they are idle and few questions have come too early.
 _FIRST_FINISHED: Final = 10
 _SCOUT_STEP: Final = 2.0
 _SILENT_SCOUT_STEP: Final = 3.0
 LATE_STEP: Final = 1.3
 _IDLE_STEP: Final = 1.15
 _EAGER_STEP: Final = 1.05
-"""How much older a workflow that is late gets before it is asked about again: while tokens are scarce, while
-they are idle, and while they are idle and few questions have come too early."""
+# Age in windows at which one workflow whose webhook stays away is asked about while nothing is known.
 _FIRST_SILENCE: Final = 1.0
-"""Age in windows at which one workflow whose webhook stays away is asked about while nothing is known."""
+# Times the age by which almost all are done: a question too early costs a token, too late costs nothing
+# where the webhook does come.
 _SILENCE: Final = 2.0
-"""Times the age by which almost all are done: a question too early costs a token, too late costs nothing
-where the webhook does come."""
 _RETRIES: Final = WEBHOOK_RETRIES_S / WINDOW_S
 _FREE_MISSES: Final = 5
 _MISSES_PER_FINISHED: Final = 0.03
 
 
-class Patience:
+class DurationEstimator:
     """Decides at which age a workflow is worth asking about.
 
     `due_age_s` is the age by which almost every workflow is done; None until one was seen to be.
@@ -62,11 +62,12 @@ class Patience:
         a question too early costs little. *scout*: this workflow is asked to learn how long they take.
         """
         if self.due_age_s is None:
+            # Double the age each time: the end is then found at no more than twice the time that it took.
             first, seen_s = (_FIRST_ASK, 0.0) if eager else (_FIRST_BUSY_ASK, self._unfinished_s)
             return max(first * self._window_s, _SCOUT_STEP * max(seen_s, last_age_s)) if scout else math.inf
         if not (eager and self._may_miss):
             return max(self.due_age_s, (_IDLE_STEP if eager else LATE_STEP) * last_age_s)
-        if last_age_s < self.due_age_s:
+        if last_age_s < self.due_age_s:  # idle tokens may as well look for the early ones
             return max(self.due_age_s / 2, min(self.due_age_s, last_age_s + self.due_age_s / 4))
         return _EAGER_STEP * last_age_s
 
@@ -78,7 +79,7 @@ class Patience:
             return max(first * self._window_s, _SILENT_SCOUT_STEP * seen_s) if scout else math.inf
         return max(_SILENCE * self.due_age_s, LATE_STEP * last_age_s) + _RETRIES * self._window_s
 
-    def was_pushed(self, age_s: float) -> None:
+    def was_signalled(self, age_s: float) -> None:
         """Learn that the webhook of a workflow came at this age: right after its end."""
         self._finished += 1
         if self.due_age_s is None:
@@ -94,7 +95,7 @@ class Patience:
         self.streak += 1
         if self.due_age_s is None:
             self.due_age_s = min(_FIRST_GUESS * age_s, self._unfinished_s + age_s)
-        elif age_s <= 1.2 * self.due_age_s:
+        elif age_s <= 1.2 * self.due_age_s:  # found much later, it says nothing of when it was done
             self.due_age_s *= _STEP_DOWN
 
     def was_unfinished(self, age_s: float, *, first: bool) -> None:

@@ -4,56 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import Context, copy_context
-from dataclasses import dataclass, field
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final
 
 import anyio
 
-from cleanlist_async import facts
-from cleanlist_async.errors import CleanlistError, ConfigurationError, NotFoundError
+from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.polling.estimator import LATE_STEP, Patience
-from cleanlist_async.polling.push import Push
+from cleanlist_async.polling.estimator import DurationEstimator
+from cleanlist_async.polling.open_workflow import OpenWorkflow, S
+from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.ratelimit import RequestClass
 
-if TYPE_CHECKING:
-    from cleanlist_async.events import WorkflowFinished
-
+# Status requests of one class in the limiter's line at once. More would age past interactive calls.
 _ASKED_AT_ONCE: Final = 8
-"""Status requests of one class in the limiter's line at once. More would age past interactive calls."""
+# Two, so that a single slow workflow does not decide the first guess.
 _SCOUTS: Final = 2
+# In windows, for a caller of a single workflow: asked after 1 s, then at most 15 s apart while tokens are
+# idle, and for the last time 3 s before the caller gives up (of a minute).
 _FIRST_GAP: Final = 1 / 60
 _LONGEST_GAP: Final = 1 / 4
 _LAST_LOOK: Final = 1 / 20
-"""In windows, for one who waits for a single workflow: asked after 1 s, then at most 15 s apart while tokens
-are idle, and for the last time 3 s before giving up (of a minute)."""
-_SILENT_PUSHES: Final = 3
-"""Workflows in a row whose webhook stayed away before the next are asked about as if they had none."""
-
-
-class Status(Protocol):
-    """Any answer that says whether a workflow is done."""
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the server is done."""
-        ...
-
-    @property
-    def status(self) -> str:
-        """The server's own word for it."""
-        ...
-
-
-S = TypeVar("S", bound=Status)
-
-
-def _tell_nobody(_answer: object) -> None:
-    pass
+# Workflows in a row whose webhook stayed away before the next are asked about as if they had none.
+_SILENT_SIGNALS: Final = 3
 
 
 def wait_for_good() -> float | None:
@@ -61,26 +36,8 @@ def wait_for_good() -> float | None:
     return None
 
 
-@dataclass(eq=False, slots=True)
-class _Open(Generic[S]):
-    """A workflow somebody waits for. `question` is the call that asks about it."""
-
-    question: Call[S]
-    submitted_at: float
-    options: CallOptions
-    is_new: bool
-    tell: Callable[[S], None]
-    patience: Patience
-    context: Context = field(default_factory=copy_context)
-    """Of whoever waits: what is sent for them belongs to their trace."""
-    done: anyio.Event = field(default_factory=anyio.Event)
-    until: Callable[[], float | None] = wait_for_good
-    push: Push[S] | None = None
-    asked: int = 0
-    last_age_s: float = 0.0
-    asking: anyio.CancelScope | None = None
-    answer: S | None = None
-    error: Exception | None = None
+def _ignore(_answer: object) -> None:
+    pass
 
 
 class PollScheduler:
@@ -89,15 +46,15 @@ class PollScheduler:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._limiter = pipeline.limiter
-        self._patience: dict[str, Patience] = {}
-        self._open: dict[_Open[Any], None] = {}
+        self._estimators: dict[str, DurationEstimator] = {}
+        self._open: dict[OpenWorkflow[Any], None] = {}
         self._changed = anyio.Event()
         self._running = False
-        self._silent_pushes = _SILENT_PUSHES - 1  # until one has come, a single one that stays away will do
+        self._silent_signals = _SILENT_SIGNALS - 1  # until one has come, a single one that stays away will do
 
-    def patience(self, operation: str) -> Patience:
+    def estimator(self, operation: str) -> DurationEstimator:
         """Return what the answers to a status *operation* have taught: each kind of work has its pace."""
-        return self._patience.setdefault(operation, Patience(self._limiter.limits.window_s))
+        return self._estimators.setdefault(operation, DurationEstimator(self._limiter.limits.window_s))
 
     async def finished(
         self,
@@ -106,44 +63,44 @@ class PollScheduler:
         submitted_at: float,
         options: CallOptions,
         is_new: bool = True,
-        tell: Callable[[S], None] = _tell_nobody,
+        on_answer: Callable[[S], None] = _ignore,
         until: Callable[[], float | None] = wait_for_good,
-        push: Push[S] | None = None,
+        signal: WebhookSignal[S] | None = None,
     ) -> S:
         """Return the last answer to *question*, the status of a workflow, once it is final.
 
         *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. Each
-        answer is passed to *tell*. *until* returns the time at which one gives up who waits for this workflow
-        alone, and then that of the next one who does: it is asked about more often while tokens are idle,
-        and once more shortly before each of these times. While
-        a *push* is expected, nothing is asked unless it stays away or is a hint only. Raises the error of
-        the status request when it keeps failing; a 404 within ten minutes of the submit only means that a
-        replica lags.
+        answer is passed to *on_answer*. *until* returns the next time at which a caller that waits for this
+        workflow alone gives up, None without one: it is asked about more often while tokens are idle, and
+        once more shortly before each of these times. While a *signal* is expected, nothing is asked unless it
+        stays away or is a hint only. Raises the error of the status request when it keeps failing; a 404
+        within ten minutes of the submit only means that a replica lags.
         """
-        patience = self.patience(question.operation.name)
-        waiting = _Open(question, submitted_at, options, is_new, tell, patience, until=until, push=push)
-        self._open[waiting] = None
-        if push is not None:
-            push.wake = self._wake
+        estimator = self.estimator(question.operation.name)
+        workflow = OpenWorkflow(question, submitted_at, options, is_new, on_answer, estimator, until, signal)
+        self._open[workflow] = None
+        if signal is not None:
+            signal.wake = self._wake
+        # The caller's task waits, a task of the client's asks: a wait that is cancelled must end the question
+        # too, or it would spend a token for nobody.
         try:
             self._start()
-            await waiting.done.wait()
+            await workflow.done.wait()
         finally:
-            del self._open[waiting]
-            if waiting.asking is not None:
-                waiting.asking.cancel()
+            del self._open[workflow]
+            if workflow.asking is not None:
+                workflow.asking.cancel()
             self._wake()
-        if waiting.error is not None:
-            raise waiting.error
-        assert waiting.answer is not None  # noqa: S101  # done without an error means an answer
-        self._pipeline.events.emit(_end_of(waiting, waiting.answer, self._limiter.clock()))
-        return waiting.answer
+        if workflow.answer is None:
+            raise workflow.error or AssertionError("done without an answer or an error")
+        self._pipeline.events.emit(workflow.finished_event(workflow.answer, self._limiter.clock()))
+        return workflow.answer
 
     @property
     def overdue(self) -> int:
         """How many workflows should have been asked about by now."""
         now = self._limiter.clock()
-        return sum(self._is_overdue(waiting, now) for waiting in self._open)
+        return sum(one.is_overdue(now, relies_on_signal=self._relies_on(one.signal)) for one in self._open)
 
     # -- the schedule --------------------------------------------------------------------------
 
@@ -165,75 +122,83 @@ class PollScheduler:
                     await self._changed.wait()
         finally:
             self._running = False
-            for waiting in self._open:  # only when the client is being closed
-                waiting.error = ConfigurationError("The client was closed while a workflow was waited for.")
-                waiting.done.set()
+            for workflow in self._open:  # only when the client is being closed
+                workflow.fail(ConfigurationError("The client was closed while a workflow was waited for."))
 
     def _ask_due(self) -> float:
         """Start asking about every workflow that is due; return the seconds until the next one is."""
         now = self._limiter.clock()
-        for waiting in self._open:
-            self._take_push(waiting)
-        idle = [waiting for waiting in self._open if waiting.asking is None and not waiting.done.is_set()]
-        streak = max((patience.streak for patience in self._patience.values()), default=0)
-        places = dict.fromkeys(RequestClass, min(_ASKED_AT_ONCE, 1 + streak))
-        for waiting in self._open:
-            places[waiting.question.kind] -= waiting.asking is not None
-        next_s = math.inf
-        saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0
+        for workflow in self._open:
+            self._take_signal(workflow)
+        idle = [workflow for workflow in self._open if workflow.is_idle]
+        places = self._places()
+        saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0  # a submit needs the next token more
         eager = {key: not saturated and self._is_idle(key) for key in {one.question.key for one in idle}}
         scouts = self._scouts(idle, eager, 1 if saturated else _SCOUTS)
-        for waiting in idle:
-            age = now - waiting.submitted_at
-            scout = waiting in scouts
-            wait_s = self._ask_age(waiting, eager=eager[waiting.question.key], scout=scout) - age
+        next_s = math.inf
+        for workflow in idle:
+            age_s = now - workflow.submitted_at
+            scout = workflow in scouts
+            wait_s = self._ask_age(workflow, eager=eager[workflow.question.key], scout=scout) - age_s
             if wait_s > 0:
                 next_s = min(next_s, wait_s)
-            elif places[waiting.question.kind] > 0:
-                places[waiting.question.kind] -= 1
-                waiting.asking = anyio.CancelScope()
-                waiting.context.run(self._pipeline.root.spawn, self._ask, waiting, waiting.asking)
-        # Whether tokens are idle changes without telling us.
+            elif places[workflow.question.kind] > 0:
+                places[workflow.question.kind] -= 1
+                workflow.asking = anyio.CancelScope()
+                workflow.context.run(self._pipeline.root.spawn, self._ask, workflow, workflow.asking)
+            # One that is due but finds no place is asked when a question ends, which wakes this loop.
+        # Whether tokens are idle changes without a wake-up, so look again after a thirtieth of a window; the
+        # floor keeps a workflow that is due in no time from making a busy loop.
         return max(0.01, min(next_s, self._limiter.limits.window_s / 30))
 
+    def _places(self) -> dict[RequestClass, int]:
+        """Return how many more questions of each class may be in line: few until the guesses are good."""
+        streak = max((estimator.streak for estimator in self._estimators.values()), default=0)
+        places = dict.fromkeys(RequestClass, min(_ASKED_AT_ONCE, 1 + streak))
+        for workflow in self._open:
+            places[workflow.question.kind] -= workflow.asking is not None
+        return places
+
     def _scouts(
-        self, idle: Sequence[_Open[Any]], eager: Mapping[str | None, bool], count: int
-    ) -> list[_Open[Any]]:
+        self, idle: Sequence[OpenWorkflow[Any]], eager: Mapping[str | None, bool], count: int
+    ) -> list[OpenWorkflow[Any]]:
         """Return which workflows are asked to learn how long their kind takes.
 
         The oldest, while tokens are idle. Else each time another, so that a slow one misleads nobody.
         """
-        scouts: list[_Open[Any]] = []
-        for patience in self._patience.values():
-            if patience.due_age_s is None:
-                new = [waiting for waiting in idle if waiting.patience is patience]
-                few = 1 if any(self._relies_on(waiting.push) for waiting in new) else count
+        scouts: list[OpenWorkflow[Any]] = []
+        for estimator in self._estimators.values():
+            if estimator.due_age_s is None:
+                new = [workflow for workflow in idle if workflow.estimator is estimator]
+                few = 1 if any(self._relies_on(workflow.signal) for workflow in new) else count
                 scouts += nsmallest(few, new, lambda one: 0 if eager[one.question.key] else one.asked)
         return scouts
 
-    def _ask_age(self, waiting: _Open[Any], *, eager: bool, scout: bool) -> float:
-        if waiting.push is not None and waiting.push.is_hint:
-            age = 0.0
-        elif waiting.is_new and self._relies_on(waiting.push):
-            age = waiting.patience.silent_at(waiting.last_age_s, eager=eager, scout=scout)
-        elif waiting.is_new:
-            age = waiting.patience.ask_at(waiting.last_age_s, eager=eager, scout=scout)
+    def _ask_age(self, workflow: OpenWorkflow[Any], *, eager: bool, scout: bool) -> float:
+        """Return the age at which to ask about a workflow."""
+        if workflow.signal is not None and workflow.signal.is_hint:
+            age_s = 0.0
+        elif workflow.is_new and self._relies_on(workflow.signal):
+            age_s = workflow.estimator.silent_at(workflow.last_age_s, eager=eager, scout=scout)
+        elif workflow.is_new:
+            age_s = workflow.estimator.ask_at(workflow.last_age_s, eager=eager, scout=scout)
         else:
-            age = waiting.asked and 1.0 + 1.5 * waiting.last_age_s
-        if (until := waiting.until()) is None:
-            return age
-        eager = eager and not self._relies_on(waiting.push)
-        return min(age, self._single_ask_age(waiting, until, eager=eager))
+            # Of a workflow submitted elsewhere the age is unknown: ask at once, then ever more rarely.
+            age_s = workflow.asked and 1.0 + 1.5 * workflow.last_age_s
+        if (until := workflow.until()) is None:
+            return age_s
+        eager = eager and not self._relies_on(workflow.signal)
+        return min(age_s, self._single_ask_age(workflow, until, eager=eager))
 
-    def _single_ask_age(self, waiting: _Open[Any], until: float, *, eager: bool) -> float:
-        """Return the age at which one who waits for this workflow alone would ask at the latest."""
-        window_s, last_s = self._limiter.limits.window_s, waiting.last_age_s
-        gives_up = until - waiting.submitted_at
-        last_look = gives_up - min(_LAST_LOOK * window_s, gives_up / 10)
-        age = last_look if last_s < last_look else math.inf
+    def _single_ask_age(self, workflow: OpenWorkflow[Any], until: float, *, eager: bool) -> float:
+        """Return the age at which to ask at the latest for a caller that waits for this workflow alone."""
+        window_s, last_s = self._limiter.limits.window_s, workflow.last_age_s
+        gives_up_s = until - workflow.submitted_at
+        last_look_s = gives_up_s - min(_LAST_LOOK * window_s, gives_up_s / 10)
+        age_s = last_look_s if last_s < last_look_s else math.inf
         if not eager:
-            return age
-        return min(age, max(_FIRST_GAP * window_s, min(2 * last_s, last_s + _LONGEST_GAP * window_s)))
+            return age_s
+        return min(age_s, max(_FIRST_GAP * window_s, min(2 * last_s, last_s + _LONGEST_GAP * window_s)))
 
     def _is_idle(self, key: str | None) -> bool:
         """Whether so many tokens of a key are free that a question too early costs little.
@@ -242,94 +207,40 @@ class PollScheduler:
         """
         route = self._pipeline.route
         free = self._limiter.available(route.only(key) if key else route) - self._pipeline.submits_in_line
-        left = sum(waiting.question.key == key for waiting in self._open)
+        left = sum(workflow.question.key == key for workflow in self._open)
         return (free * 2 > self._limiter.limits.key and left * 2 <= max(free, 2)) or left * 3 <= free
 
-    def _is_overdue(self, waiting: _Open[Any], now: float) -> bool:
-        due = waiting.patience.due_age_s
-        if due is not None and self._relies_on(waiting.push):
-            due = waiting.patience.silent_at(waiting.last_age_s, eager=False, scout=False)
-        return due is not None and now - waiting.submitted_at >= max(due, LATE_STEP * waiting.last_age_s)
+    # -- signals -------------------------------------------------------------------------------
 
-    # -- news that come on their own -----------------------------------------------------------
+    def _relies_on(self, signal: WebhookSignal[Any] | None) -> bool:
+        """Whether to wait for a signal, as long as it may still come."""
+        return signal is not None and signal.is_expected and self._silent_signals < _SILENT_SIGNALS
 
-    def _relies_on(self, push: Push[Any] | None) -> bool:
-        """Whether to wait for a push, as long as it may still come."""
-        return push is not None and push.is_expected and self._silent_pushes < _SILENT_PUSHES
-
-    def _take_push(self, waiting: _Open[S]) -> None:
-        """Finish a workflow whose push says what it came to."""
-        push = waiting.push
-        if push is None or push.answer is None or waiting.done.is_set():
+    def _take_signal(self, workflow: OpenWorkflow[S]) -> None:
+        """Finish a workflow whose signal says what it came to."""
+        signal = workflow.signal
+        if signal is None or signal.answer is None or workflow.done.is_set():
             return
-        self._silent_pushes = 0
-        if waiting.is_new:
-            waiting.patience.was_pushed(self._limiter.clock() - waiting.submitted_at)
-        if self._tell(waiting, push.answer):
-            waiting.answer = push.answer
-            waiting.done.set()
+        self._silent_signals = 0
+        if workflow.is_new:
+            workflow.estimator.was_signalled(self._limiter.clock() - workflow.submitted_at)
+        if workflow.report(signal.answer):
+            workflow.finish(signal.answer)
 
     # -- one question --------------------------------------------------------------------------
 
-    async def _ask(self, waiting: _Open[Any], scope: anyio.CancelScope) -> None:
-        if waiting.push is not None and waiting.push.is_hint:
-            waiting.push.is_hint = False
-            self._silent_pushes = 0
-        with scope:
+    async def _ask(self, workflow: OpenWorkflow[Any], scope: anyio.CancelScope) -> None:
+        if workflow.signal is not None and workflow.signal.is_hint:
+            workflow.signal.is_hint = False
+            self._silent_signals = 0
+        with scope:  # cancelled when nobody waits for the workflow any more
             try:
                 self._pipeline.counters.status_requests += 1
-                answer = (await self._pipeline.call(waiting.question, waiting.options)).value
-                self._learn(waiting, answer)
+                answer = (await self._pipeline.call(workflow.question, workflow.options)).value
+                workflow.learn(answer, self._limiter.clock())
+                if workflow.answer is not None:  # a question found the end, so its signal was silent
+                    self._silent_signals += self._relies_on(workflow.signal)
             except CleanlistError as error:
-                self._learn_failure(waiting, error)
-        waiting.asking = None
+                workflow.learn_failure(error, self._limiter.clock())
+        workflow.asking = None
         self._wake()
-
-    def _learn(self, waiting: _Open[S], answer: S) -> None:
-        age = self._note_asked(waiting)
-        if not self._tell(waiting, answer):
-            return
-        if answer.is_final:
-            self._silent_pushes += self._relies_on(waiting.push)
-            waiting.answer = answer
-            waiting.done.set()
-        if not waiting.is_new:
-            return
-        if answer.is_final:
-            waiting.patience.was_finished(age)
-        else:
-            waiting.patience.was_unfinished(age, first=waiting.asked == 1)
-
-    def _tell(self, waiting: _Open[S], answer: S) -> bool:
-        try:
-            waiting.tell(answer)
-        except Exception as error:  # noqa: BLE001  # a callback's own mistake is for its owner, not for us
-            waiting.error = error
-            waiting.done.set()
-            return False
-        return True
-
-    def _learn_failure(self, waiting: _Open[Any], error: CleanlistError) -> None:
-        age = self._note_asked(waiting)
-        if isinstance(error, NotFoundError) and waiting.is_new and age < facts.NEW_WORKFLOW_GRACE_S:
-            return
-        waiting.error = error
-        waiting.done.set()
-
-    def _note_asked(self, waiting: _Open[Any]) -> float:
-        waiting.asked += 1
-        waiting.last_age_s = self._limiter.clock() - waiting.submitted_at
-        return waiting.last_age_s
-
-
-def _end_of(waiting: _Open[Any], answer: Status, now: float) -> WorkflowFinished:
-    from cleanlist_async.events import WorkflowFinished, identifier  # noqa: PLC0415  # see Pipeline.events
-
-    ids = (getattr(answer, name, None) for name in ("workflow_id", "smart_agent_task_id"))
-    id_ = next((id_ for id_ in ids if id_), waiting.question.params.get("workflow_id"))
-    return WorkflowFinished(
-        identifier(str(id_)) if id_ else None,
-        identifier(answer.status),
-        now - waiting.submitted_at,
-        waiting.asked,
-    )

@@ -10,7 +10,7 @@ from typing import Final, Self
 import anyio
 
 from cleanlist_async.api.models.public import BulkStatus
-from cleanlist_async.polling.push import Push
+from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.webhooks.event import Event
 
 _NAMES_KEPT: Final = 4
@@ -55,7 +55,7 @@ class Submission:
         on_close: Callable[[], None] = _close_nothing,
     ) -> None:
         self.webhook_url = webhook_url
-        self.push: Push[BulkStatus] = Push(is_expected=is_expected)
+        self.signal: WebhookSignal[BulkStatus] = WebhookSignal(is_expected=is_expected)
         self._confirm_always = confirm_always
         self._statistics = statistics or WebhookStatistics()
         self._on_close = on_close
@@ -90,7 +90,7 @@ class Submission:
     def receive(self, event: Event) -> None:
         """Take an event that came with the token of this submission."""
         is_news = event.workflow_id not in self._named
-        if self.push.answer is not None or (is_news and len(self._named) >= _NAMES_KEPT):
+        if self.signal.answer is not None or (is_news and len(self._named) >= _NAMES_KEPT):
             self._statistics.repeated += 1
             return
         self._named[event.workflow_id] = None
@@ -106,10 +106,10 @@ class Submission:
     def _judge(self, event: Event, *, is_news: bool = True) -> None:
         if not self._confirm_always and event.completes(self._workflow_id or "", self._task_ids):
             self._statistics.believed += 1
-            self.push.believe(event.status)
+            self.signal.believe(event.status)
         elif is_news:
             self._statistics.confirmed += 1
-            self.push.hint()
+            self.signal.hint()
         else:
             self._statistics.repeated += 1
 

@@ -74,7 +74,7 @@ def test_what_long_waits_taught_does_not_make_short_ones_slow():
 def test_an_unknown_workflow_is_asked_about_at_once_and_then_patiently():
     async def main(here):
         workflow_id = await started(here)
-        here.client._pipeline._origins.clear()  # as in another process
+        here.client._pipeline._workflow_keys._origins.clear()  # as in another process
         await here.client.enrichment.wait(workflow_id)
         asked = asked_at(here)
         assert asked[0] == 0

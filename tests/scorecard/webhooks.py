@@ -136,7 +136,7 @@ async def believed(posts: int) -> int:
     for _ in range(posts):
         forged, body = random.choice(forgeries)()
         await receiver.receive(forged, JSON_TYPE, body)
-    return receiver.statistics().believed + (submission.push.answer is not None)
+    return receiver.statistics().believed + (submission.signal.answer is not None)
 
 
 async def believed_with_fewer() -> int:

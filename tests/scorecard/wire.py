@@ -10,13 +10,20 @@ from tempfile import TemporaryDirectory
 import anyio
 
 from cleanlist_async import ConfigurationError, RateLimits
+from tests.http.test_admission import KINDS, kind_of
+from tests.http.transport.test_doubled_answers import (
+    SEEN_BY_ITS_BYTES,
+    WAYS,
+    asked_for,
+    doubling,
+    rows_of,
+    status_of,
+)
 from tests.resources.test_download_addresses import GOOD, download
 from tests.scorecard.figure import Figure
 from tests.support import forbidden_addresses as addresses
 from tests.support.clients import ANSWERS, WIDE, against, always, client_of, json_answer, respond, virtually
 from tests.support.faulty_server import FaultyServer
-from tests.test_doubled_answers import SEEN_BY_ITS_BYTES, WAYS, asked_for, doubling, rows_of, status_of
-from tests.test_owned_sends import KINDS, kind_of
 
 
 def figures(*, long: bool) -> Iterator[Figure]:

@@ -89,11 +89,11 @@ class Desk:
 
     @property
     def believed(self) -> bool:
-        return self.submission.push.answer is not None
+        return self.submission.signal.answer is not None
 
     @property
     def is_hint(self) -> bool:
-        return self.submission.push.is_hint
+        return self.submission.signal.is_hint
 
     def counts(self, **more) -> bool:
         said = self.receiver.statistics()
@@ -104,7 +104,7 @@ class Desk:
 def test_both_shapes_of_rows_are_believed(payload):
     desk = Desk()
     assert desk.post(json.dumps(payload).encode()) == 204
-    answer = desk.submission.push.answer
+    answer = desk.submission.signal.answer
     assert [row.task_id for row in answer.rows] == ["t1", "t2"]
     assert answer.rows[0].email == "ada@c.example"
     assert answer.rows[0].phones == ("+1 555 0100",)
@@ -162,7 +162,7 @@ def test_the_token_of_one_submission_says_nothing_of_another():
     _, other = desk.receiver.begin()
     other.accepted("public_bulk_2", ("u1", "u2"))
     assert desk.post(token=token_in(other.webhook_url)) == 204
-    assert other.push.answer is None
+    assert other.signal.answer is None
     assert not desk.believed
 
 
@@ -191,9 +191,9 @@ def test_replays_change_nothing():
     desk = Desk()
     for _ in range(5):
         assert desk.post() == 204
-    first = desk.submission.push.answer
+    first = desk.submission.signal.answer
     desk.post(changed(EVENT, results=rows({"primary_email": "mallory@evil.example"}, {})))
-    assert desk.submission.push.answer is first
+    assert desk.submission.signal.answer is first
     assert desk.counts(received=6, believed=1, repeated=5)
 
 
@@ -205,7 +205,7 @@ def test_a_hint_is_given_once_for_each_workflow_named_and_for_four_of_them():
         nonlocal hints
         hints += 1
 
-    desk.submission.push.wake = count
+    desk.submission.signal.wake = count
     for n in range(20):
         assert desk.post(changed(EVENT, workflow_id=f"public_bulk_{n % 10}", results=[])) == 204
     assert hints == 4
@@ -375,7 +375,7 @@ def test_hostile_input_never_raises_and_is_never_believed_for_others(fields, tok
     body = json.dumps({**FLAT, **fields}, allow_nan=False).encode()
     assert desk.post(body, token=token, content_type=content_type) in {204, 400, 404, 413, 415}
     if desk.believed:
-        answer = desk.submission.push.answer
+        answer = desk.submission.signal.answer
         assert answer.workflow_id == WORKFLOW
         assert {row.task_id for row in answer.rows} == set(IDS)
         assert token is None

@@ -104,7 +104,7 @@ def _is_ours(frame):
 def test_the_secret_is_in_no_repr_and_in_no_pickle():
     receiver = WebhookReceiver(PUBLIC_URL, secret=SECRET)
     _, submission = receiver.begin()
-    for thing in (receiver, submission, submission.push, receiver.statistics()):
+    for thing in (receiver, submission, submission.signal, receiver.statistics()):
         assert SECRET not in repr(thing)
         assert submission.webhook_url not in repr(thing)
     with pytest.raises(TypeError):

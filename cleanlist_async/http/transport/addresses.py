@@ -32,6 +32,7 @@ def check_base_url(base_url: str) -> str:
             f"base_url must be https: a key sent to http://{url.host} can be read on the way.",
             fix="Use https, or a loopback address for a sandbox.",
         )
+    # An empty query or fragment passed the check above, and would stand between the address and a path.
     return str(url.copy_with(query=None, fragment=None)).rstrip("/")
 
 

@@ -13,10 +13,10 @@ from cleanlist_async import facts
 from cleanlist_async.http.transport.exchange import Exchange
 from cleanlist_async.redact import one_line
 
+# Thousands of tiny parts can be there already, and come without a wait: others have their turn meanwhile.
 _PARTS_AT_ONCE: Final = 100
-"""Thousands of tiny parts can be there already, and come without a wait: others have their turn meanwhile."""
+# Seconds to read what has arrived already; it may be less than a whole record of TLS.
 _LOOK_S: Final = 0.01
-"""Seconds to read what has arrived already; it may be less than a whole record of TLS."""
 
 
 async def read_body(response: httpx.Response, limit: int, exchange: Exchange) -> None:
@@ -28,8 +28,12 @@ async def read_body(response: httpx.Response, limit: int, exchange: Exchange) ->
         return
     if not exchange.ok:
         limit = facts.MAX_ERROR_BYTES
-    body = _Body(limit, inflating=encoding == "gzip")
+    is_read = response.is_stream_consumed  # by a hook, which has decoded it; or it was made in memory
+    body = _Body(limit, inflating=encoding == "gzip" and not is_read)
     try:
+        if is_read:
+            body.add(response.content)
+            return
         async for received in wire_bytes(response):
             body.add(received)
             if not body.parts % _PARTS_AT_ONCE:

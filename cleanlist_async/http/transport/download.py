@@ -64,6 +64,7 @@ async def download(connections: httpx.AsyncBaseTransport, wanted: Download, vant
     """
     if (wanted.size or 0) > wanted.max_bytes:
         raise _too_large(wanted)
+    # Beside the target, so that the move at the end stays on one file system and is atomic.
     part = wanted.target.with_name(f"{wanted.target.name}.{uuid4().hex[:8]}.part")
     try:
         async with _answer(connections, wanted, vantage) as response:
@@ -157,10 +158,12 @@ async def _store(response: httpx.Response, part: Path, wanted: Download) -> int:
             with _explained(target):
                 await file.write(received)
             size += len(received)
+            # The answer may be endless: stop with the part that passes the announced size.
             if size > (wanted.size or wanted.max_bytes):
                 break
         with _explained(target):
             await file.flush()
+            # Before the move: a crash after it must not leave an empty file under the final name.
             await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
     if not wanted.size and size > wanted.max_bytes:
         raise _too_large(wanted)

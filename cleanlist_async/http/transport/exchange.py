@@ -1,4 +1,4 @@
-"""One request, and what came of it."""
+"""One request, and its outcome."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Request:
     content: bytes | None = field(default=None, repr=False)
     paid: bool = False
     own_connection: bool = False
-    """Whether it needs one too, because no answer tells whose it is; see `Transport`."""
+    """Whether it needs one too, because its answer does not say what it answers; see `Transport`."""
     doubted: bytes | None = None
     """The answer to the last attempt, where it was not believed: the same answer again is."""
     before: Callable[[], None] | None = None
@@ -40,7 +40,7 @@ class Request:
 
 @dataclass(slots=True)
 class Exchange:
-    """What came of one attempt.
+    """The outcome of one attempt.
 
     `sent` is False only when not a byte of the request left. `answered_at` is the time of the answer's
     head, by the clock given. `failure` is None when a whole answer is there.
@@ -62,6 +62,7 @@ class Exchange:
         """Note the status, and the headers as far as anybody looks: 200 of them, 1,000 characters of each."""
         self.status = response.status_code
         self.headers = {}
+        # A field may come several times, which means the same as its values joined by commas (RFC 9110, 5.3).
         for name, value in islice(response.headers.raw, _HEADERS_READ):
             key, text = name[:_HEADER_READ].decode("latin-1").lower(), value[:_HEADER_READ].decode("latin-1")
             self.headers[key] = f"{said}, {text}" if (said := self.headers.get(key)) else text

@@ -20,6 +20,7 @@ Network: TypeAlias = Literal["public", "private", "link-local", "loopback", "non
 
 _IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+# Prefixes of IPv6 before an IPv4 address: the obsolete "compatible" one, and those of NAT64.
 _PRIVATE: Final = tuple(
     map(
         ipaddress.ip_network,
@@ -28,7 +29,6 @@ _PRIVATE: Final = tuple(
 )
 _GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
 _AROUND_IPV4: Final = tuple(map(ipaddress.IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
-"""Prefixes of IPv6 before an IPv4 address: the obsolete "compatible" one, and those of NAT64."""
 
 
 def stated_network(url: httpx.URL) -> Network | None:
@@ -82,7 +82,7 @@ def _literal(host: str) -> _IPAddress | None:
     """Read an IP address, also in the short, octal, hexadecimal and decimal forms that resolvers take."""
     with suppress(ValueError):
         return ipaddress.ip_address(host)
-    with suppress(OSError):
+    with suppress(OSError):  # inet_aton reads 127.1 and 0x7f000001, which ip_address refuses
         return ipaddress.IPv4Address(socket.inet_aton(host))
     return None
 

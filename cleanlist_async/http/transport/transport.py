@@ -1,4 +1,4 @@
-"""Two pools of connections, and one attempt on them.
+"""Two clients of httpx, and one attempt on them.
 
 `send` never raises for what the network does; it returns what happened. Whether a byte left and when the
 answer came is learned from httpcore's trace events, not from exception classes.
@@ -6,35 +6,33 @@ answer came is learned from httpcore's trace events, not from exception classes.
 
 from __future__ import annotations
 
-import json
 import ssl
-import sys
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
 
 import anyio
 import httpx
 
 from cleanlist_async import facts
-from cleanlist_async.checks import shown
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.http.transport.addresses import check_base_url
 from cleanlist_async.http.transport.body import drop_if_more_follows, read_body
 from cleanlist_async.http.transport.download import Download, Vantage, download
 from cleanlist_async.http.transport.exchange import Exchange, Request
+from cleanlist_async.http.transport.sender import (
+    HTTPClient,
+    HTTPConnections,
+    Sender,
+    given_client,
+    has_proxy,
+    own_client,
+)
 from cleanlist_async.redact import Secret, one_line
 
-if TYPE_CHECKING:
-    import httpx2
-
-HTTPClient: TypeAlias = "httpx.AsyncClient | httpx2.AsyncClient"
-HTTPConnections: TypeAlias = httpx.AsyncBaseTransport
-
+# Characters from which on a key is blotted out of answers; shorter ones are no keys, but words.
 _ADDRESSES_KEPT: Final = 64
 _SHORTEST_SECRET: Final = 8
-"""Characters from which on a key is blotted out of answers; shorter ones are no keys, but words."""
 
 
 class Transport:
@@ -56,21 +54,21 @@ class Transport:
         self.base_url = check_base_url(base_url)
         self._clock = clock
         self._proxy = proxy
-        self._injected = None if http_client is None else _carrier_of(http_client)
-        if self.base_url.startswith("http:") and (proxy or _has_proxy(http_client, self.base_url)):
+        self._injected = None if http_client is None else given_client(http_client)
+        if self.base_url.startswith("http:") and (proxy or has_proxy(http_client, self.base_url)):
             raise ConfigurationError(
                 "A proxy would read the key: it is sent to it as it is where base_url is http.",
                 fix="Leave the proxy out: http is for a server on this machine.",
             )
-        # Most addresses come again, and to parse one takes as long as all of a pipeline. They hold ids, and
-        # maybe more that is somebody's, so they are kept no longer than the client.
+        # Most addresses come again, and parsing one costs as much as the whole pipeline. They hold ids and
+        # perhaps personal data, so they are kept no longer than the client.
         self._address = lru_cache(maxsize=_ADDRESSES_KEPT)(_address)
         self._tls: ssl.SSLContext | None = None
-        self._reads: _Pool | None = None
-        self._fresh: _Pool | None = None
+        self._reads: Sender | None = None
+        self._fresh: Sender | None = None
 
     async def send(self, request: Request, key: Secret, timeout_s: float, exchange: Exchange) -> None:
-        """Send *request* with *key*, in at most *timeout_s* seconds all in all, and tell *exchange* of it."""
+        """Send *request* with *key*, in at most *timeout_s* seconds; note the outcome in *exchange*."""
         try:
             if self._injected is not None and not request.paid:
                 await self._attempt(self._injected, request, key, timeout_s, exchange)
@@ -85,14 +83,14 @@ class Transport:
         self, request: Request, key: Secret, timeout_s: float, exchange: Exchange
     ) -> None:
         pool = self._pool(fresh=request.paid or request.own_connection)
-        if request.before is not None and not pool.carrier.shows_trace:
+        if request.before is not None and not pool.shows_trace:
             exchange.halted = ConfigurationError(
                 "A durable job needs to see its requests leave, and this transport does not show it."
             )
             return
         pool.users += 1
         try:
-            await self._attempt(pool.carrier, request, key, timeout_s, exchange)
+            await self._attempt(pool, request, key, timeout_s, exchange)
             if exchange.failure == "timeout":
                 self._retire(pool)
         finally:
@@ -130,18 +128,17 @@ class Transport:
 
     # -- pools ---------------------------------------------------------------------------------
 
-    def _pool(self, *, fresh: bool) -> _Pool:
+    def _pool(self, *, fresh: bool) -> Sender:
         pool = self._fresh if fresh else self._reads
         if pool is None:
-            connections = self.new_connections(keepalive=not fresh)
-            pool = _Pool(connections)
+            pool = own_client(self.new_connections(keepalive=not fresh))
             if fresh:
                 self._fresh = pool
             else:
                 self._reads = pool
         return pool
 
-    def _retire(self, pool: _Pool) -> None:
+    def _retire(self, pool: Sender) -> None:
         """Replace a pool in which a request was cancelled: httpx 0.28 may keep its connection for ever."""
         pool.retired = True
         if self._reads is pool:
@@ -152,21 +149,21 @@ class Transport:
     # -- one attempt ---------------------------------------------------------------------------
 
     async def _attempt(
-        self, carrier: _Carrier, request: Request, key: Secret, timeout_s: float, exchange: Exchange
+        self, sender: Sender, request: Request, key: Secret, timeout_s: float, exchange: Exchange
     ) -> None:
         trace = _Trace(exchange, self._clock, request.before)
         try:
-            wire = self._wire_request(carrier.library, request, key, trace, timeout_s)
+            wire = self._wire_request(sender.library, request, key, trace, timeout_s)
             with anyio.move_on_after(timeout_s) as scope:
-                surplus = await self._exchange(carrier, wire, request, exchange)
+                surplus = await _exchange(sender, wire, request, trace)
                 if surplus and not _is_credible(request, exchange, trace):
                     exchange.disown()
                     self.renew()
             if scope.cancelled_caught:
                 exchange.failure, exchange.reason = "timeout", f"no answer within {timeout_s:g} s"
         finally:
-            if not (trace.seen or carrier.shows_trace):
-                exchange.sent = True  # a transport that shows nothing may have sent everything
+            if not (trace.seen or sender.shows_trace):
+                exchange.sent = True  # what shows nothing may have sent everything
             if exchange.status and exchange.answered_at is None:
                 exchange.answered_at = self._clock()
 
@@ -184,30 +181,33 @@ class Transport:
         )
         return wire
 
-    async def _exchange(
-        self, carrier: _Carrier, wire: httpx.Request, request: Request, exchange: Exchange
-    ) -> bool:
-        """Send a request and read its answer; return whether more bytes came than that."""
+
+async def _exchange(sender: Sender, wire: httpx.Request, request: Request, trace: _Trace) -> bool:
+    """Send a request and read its answer; return whether more bytes came than that."""
+    library, exchange = sender.library, trace.exchange
+    try:
+        response = await sender.send(wire)
         try:
-            response = await carrier.send(wire)
-            try:
-                exchange.take_head(response)
-                await read_body(response, request.max_answer_bytes, exchange)
-                return await drop_if_more_follows(response)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await response.aclose()
-        except carrier.library.TimeoutException:
+            trace.leave()  # a mock answers without a trace event
+            exchange.take_head(response)
+            await read_body(response, request.max_answer_bytes, exchange)
+            # What a hook has read to its end has given its connection back: others may be at work on it.
+            return not response.is_closed and await drop_if_more_follows(response)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+    except library.HTTPStatusError as problem:  # of an event hook, for every 4xx
+        exchange.take_head(problem.response)
+        exchange.failure, exchange.reason = "incomplete", _describe(problem)
+    except Exception as problem:  # noqa: BLE001  # hooks and injected clients may raise anything
+        if isinstance(problem, library.TimeoutException):
             exchange.failure, exchange.reason = "timeout", "no answer in time"
-        except (
-            carrier.library.HTTPStatusError
-        ) as problem:  # of an injected client's event hook, for every 4xx
-            exchange.take_head(problem.response)
-            exchange.failure, exchange.reason = "incomplete", _describe(problem)
-        except Exception as problem:  # noqa: BLE001  # an injected client may raise anything
+        else:
             exchange.failure = "incomplete" if exchange.status else "connection"
             exchange.reason = _describe(problem)
-        return False
+        if not (trace.seen or sender.happens_unsent(problem)):
+            trace.leave()  # a mock or a wrapper raised it, and shows nothing of what it did before
+    return False
 
 
 def _address(library: Any, text: str) -> Any:
@@ -223,39 +223,15 @@ _HEADERS_WITH_BODY: Final = (*_HEADERS, ("Content-Type", "application/json"))
 _TIMEOUTS: Final = ("connect", "read", "write", "pool")
 
 
-@dataclass(frozen=True, slots=True)
-class _Carrier:
-    """What takes a request to the server: how it sends, and httpx or httpx2, whose objects it knows."""
-
-    library: Any
-    send: Callable[[Any], Awaitable[Any]]
-    shows_trace: bool
-
-
-class _Pool:
-    """Connections of our own; no client before them, which would add cookies, redirects and log lines."""
-
-    def __init__(self, connections: HTTPConnections) -> None:
-        shows_trace = isinstance(connections, httpx.AsyncHTTPTransport)
-        self.carrier = _Carrier(httpx, connections.handle_async_request, shows_trace)
-        self.users = 0
-        self.retired = False
-        self._connections = connections
-
-    async def aclose(self) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._connections.aclose()
-
-
 class _Trace:
     """Watches httpcore at work on one request."""
 
-    __slots__ = ("_before", "_clock", "_exchange", "reuses", "seen")
+    __slots__ = ("_before", "_clock", "exchange", "reuses", "seen")
 
     def __init__(
         self, exchange: Exchange, clock: Callable[[], float], before: Callable[[], None] | None
     ) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
         self._clock = clock
         self._before = before
         self.seen = False
@@ -265,28 +241,32 @@ class _Trace:
         self.seen = True
         if event.endswith("send_request_headers.started"):
             if not _is_to_proxy(info):
-                self._leave()
+                self.leave()
         elif event.endswith(("connect_tcp.complete", "connect_unix_socket.complete")):
             self.reuses = False
-        elif event.endswith("receive_response_headers.complete") and self._exchange.sent:
-            self._exchange.answered_at = self._clock()
+        elif event.endswith("receive_response_headers.complete") and self.exchange.sent:
+            self.exchange.answered_at = self._clock()
+            if event.startswith("http11"):  # the status stays known where a hook or a redirect raises
+                self.exchange.status = info["return_value"][1]
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Note that the request leaves now, if it has not left before."""
         before, self._before = self._before, None
         if before is not None:
             try:
                 before()
             except CleanlistError as refusal:
-                self._exchange.halted = refusal
+                self.exchange.halted = refusal
                 raise
-        self._exchange.sent = True
+        self.exchange.sent = True
 
 
 def _is_credible(request: Request, exchange: Exchange, trace: _Trace) -> bool:
     """Whether an answer that more bytes follow is the answer to this request.
 
-    On a connection that others used it may be theirs, sent twice. The first on its connection is not; but who
-    has nothing else to tell by is on the safe side with two answers that are the same.
+    On a connection that was used before it may be the answer to an earlier request, sent twice. The first on
+    its connection is not; but where nothing else in an answer says whose it is, only the same answer twice is
+    believed.
     """
     if request.paid:
         return True
@@ -302,37 +282,10 @@ def _hide(key: Secret, exchange: Exchange) -> None:
     """Blot the key out of an answer that echoes it: models keep every field, and print what they keep."""
     secret = key.reveal()
     if len(secret) >= _SHORTEST_SECRET:
-        for form in {secret, json.dumps(secret)[1:-1]}:
+        escaped = secret.replace("\\", "\\\\").replace('"', '\\"')  # as in JSON: a key is printable ASCII
+        for form in {secret, escaped}:
             exchange.body = exchange.body.replace(form.encode(), b"***")
 
 
 def _describe(problem: Exception) -> str:
     return f"{type(problem).__name__}: {one_line(str(problem))}".rstrip(": ")
-
-
-def _library_of(client: object) -> Any:
-    """Return the module a client is from: httpx, or httpx2, which has the same names. None for neither."""
-    if isinstance(client, httpx.AsyncClient):
-        return httpx
-    other = sys.modules.get("httpx2")  # who made one of its clients has imported it
-    return other if other is not None and isinstance(client, other.AsyncClient) else None
-
-
-def _carrier_of(client: HTTPClient) -> _Carrier:
-    library = _library_of(client)
-    if library is None:
-        raise ConfigurationError(
-            f"http_client must be an httpx.AsyncClient or httpx2.AsyncClient, not {shown(client)}."
-        )
-    send: Any = partial(client.send, stream=True, auth=None, follow_redirects=False)
-    return _Carrier(library, send, shows_trace=False)
-
-
-def _has_proxy(client: HTTPClient | None, base_url: str) -> bool:
-    """Whether a client of the caller's would send to *base_url* through a proxy, as far as httpx shows it."""
-    choose = getattr(client, "_transport_for_url", None)
-    library = _library_of(client)
-    if choose is None or library is None:
-        return False
-    connections = getattr(choose(library.URL(base_url)), "_pool", None)
-    return getattr(connections, "_proxy_url", None) is not None

@@ -20,7 +20,7 @@ from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Attempt, ChunkRow
 from cleanlist_async.job.submits.webhook_inbox import Mail
-from cleanlist_async.polling.estimator import Patience
+from cleanlist_async.polling.estimator import DurationEstimator
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.submission import Submission
@@ -132,9 +132,9 @@ class PlainSubmits:
             SUBMIT_BULK,
             RequestClass.SUBMIT,
             content=lambda: bulk_body(contacts, self._enrichment_type, webhook_url),
-            see_it_through=True,
+            shield_answer=True,
             before=intent.write,
-            once=True,
+            single_attempt=True,
         )
         reply = await self._pipeline.call(call, self._options)
         done = reply.value
@@ -191,7 +191,7 @@ class TrackedSubmits(PlainSubmits):
         *,
         webhook: str,
         journal: Journal,
-        patience: Patience,
+        patience: DurationEstimator,
         expected: dict[int, Submission],
         receiver: WebhookReceiver | None,
         mail: Mail | None,
@@ -220,10 +220,10 @@ class TrackedSubmits(PlainSubmits):
         submitted = self._submitted(chunk, contacts, at)
         submission = self._expected[chunk.number] = self._submission(submitted)
         if self._journal.workflow_seen(chunk.number) == submitted.workflow_id:
-            submission.push.hint()  # it came before, and was not kept
+            submission.signal.hint()  # it came before, and was not kept
         try:
             return await self._fetcher.fetch(
-                replace(submitted, push=submission.push), self._enrichment_type, finished=finished
+                replace(submitted, signal=submission.signal), self._enrichment_type, finished=finished
             )
         finally:
             del self._expected[chunk.number]

@@ -172,9 +172,9 @@ class ExactSubmits:
         call = replace(
             self._calls.build(CSV_IMPORT, request, key=order.key_name, list_id=order.list_id),
             belongs=partial(_is_of_list, list_id=order.list_id),
-            see_it_through=True,
+            shield_answer=True,
             before=before,
-            once=True,
+            single_attempt=True,
         )
         return await self._pipeline.call(call, self._options)
 

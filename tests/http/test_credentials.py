@@ -26,7 +26,7 @@ def test_any_printable_ascii_is_a_key(key: str) -> None:
         assert revealed(None, {VARIABLE: key}) == [key]
 
 
-def test_several_keys() -> None:
+def test_several_keys_are_kept_in_order_and_once() -> None:
     assert revealed(["b", "a", "b"]) == ["b", "a"]
     assert revealed(("a", "b")) == ["a", "b"]
     assert revealed(None, {VARIABLE: "a,b,,a,"}) == ["a", "b"]

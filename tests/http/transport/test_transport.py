@@ -89,7 +89,7 @@ def test_a_broken_answer_is_a_typed_error(form):
 
 
 @sockets
-def test_a_refused_connection():
+def test_a_refused_connection_is_a_connection_error():
     async def main():
         async with FaultyServer(always(FIN)) as server:
             url = server.base_url
@@ -353,7 +353,7 @@ def test_no_proxy_is_given_a_key_in_clear(base_url, proxy):
 @sockets
 @pytest.mark.parametrize("library", [httpx, httpx2])
 @pytest.mark.parametrize("way", ["proxy", "mounts", "environment"])
-def test_nor_is_the_proxy_of_an_injected_client(library, way, monkeypatch):
+def test_no_proxy_of_an_injected_client_is_given_a_key_in_clear(library, way, monkeypatch):
     async def main():
         async with FaultyServer(always(BALANCE)) as proxy:
             if way == "environment":

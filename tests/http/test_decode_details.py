@@ -64,7 +64,7 @@ def decode(body: object, headers: dict[str, str] | None = None, status: int = 42
         ("Sun, 22 Nov 2026 12:00:30 +9999999999999999", None),
     ],
 )
-def test_retry_after(text: str, seconds: float | None) -> None:
+def test_the_retry_after_header_is_read(text: str, seconds: float | None) -> None:
     assert retry_after_s({"retry-after": text}, None, NOW) == seconds
 
 
@@ -94,7 +94,7 @@ def test_a_date_is_measured_by_the_servers_own_clock() -> None:
         (10**12, None),
     ],
 )
-def test_retry_after_ms(milliseconds: object, seconds: float | None) -> None:
+def test_retry_after_ms_is_read(milliseconds: object, seconds: float | None) -> None:
     assert retry_after_s({}, milliseconds, NOW) == seconds  # type: ignore[arg-type]
 
 
@@ -128,7 +128,9 @@ def test_no_header_whatsoever_is_fatal_or_endless(retry_after: str, date: str) -
         ({"x-request-id": "x" * 500}, "x" * 127 + "…"),
     ],
 )
-def test_the_request_id_of_headers(headers: dict[str, str], request_id: str | None) -> None:
+def test_the_request_id_is_found_in_headers_of_any_name(
+    headers: dict[str, str], request_id: str | None
+) -> None:
     assert decode({"detail": "No."}, headers).request_id == request_id
 
 
@@ -177,12 +179,12 @@ def test_an_error_envelope_under_a_200(answer: object, is_error: bool) -> None: 
         (b"", None),
     ],
 )
-def test_salvage(body: bytes, workflow_id: str | None) -> None:
+def test_a_workflow_id_is_salvaged_from_a_broken_body(body: bytes, workflow_id: str | None) -> None:
     assert salvage_workflow_id(body) == workflow_id
 
 
 @each_case("body", [b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"", b"{", b'"\\ud800"', b"\xff"])
-def test_json_that_is_none(body: bytes) -> None:
+def test_what_is_not_json_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_json(body)
 

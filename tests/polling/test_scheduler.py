@@ -15,7 +15,7 @@ import pytest
 from cleanlist_async import CleanlistError, InternalServerError, NotFoundError, RateLimits
 from cleanlist_async.api.models.public import BulkStatus
 from cleanlist_async.api.public import BULK_STATUS, status_call
-from cleanlist_async.polling.push import Push
+from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run
@@ -265,7 +265,7 @@ def test_how_many_are_overdue():
             group.start_soon(here.client.enrich, people(1, 1))
             await anyio.sleep(0.6)
             assert polls.overdue == 0
-            polls.patience(BULK_STATUS.name).due_age_s = 0.01
+            polls.estimator(BULK_STATUS.name).due_age_s = 0.01
             assert polls.overdue == 1
 
     in_world(main)
@@ -300,15 +300,15 @@ def test_closing_as_a_question_falls_due_breaks_nothing(at_s):
     assert ends == ["ConfigurationError"] * 2
 
 
-# -- pushes ----------------------------------------------------------------------------------------
+# -- signals ----------------------------------------------------------------------------------------
 
 
-def waiting_with_push(main, *, within_s=None, **options):
-    """Run ``main(here, push, status, outcome)`` while a workflow with a push is waited for."""
+def waiting_with_signal(main, *, within_s=None, **options):
+    """Run ``main(here, signal, status, outcome)`` while a workflow with a signal is waited for."""
 
     async def inside(here):
         submitted = await here.client.public.submit_bulk(people(1))
-        polls, push, outcome, told = here.client._bulk().polls, Push(), [], []
+        polls, signal, outcome, told = here.client._bulk().polls, WebhookSignal(), [], []
         question = status_call(workflow_id=submitted.workflow_id)
 
         async def wait():
@@ -320,14 +320,19 @@ def waiting_with_push(main, *, within_s=None, **options):
 
             outcome.append(
                 await polls.finished(
-                    question, submitted_at=now, options=options, push=push, tell=told.append, until=until
+                    question,
+                    submitted_at=now,
+                    options=options,
+                    signal=signal,
+                    on_answer=told.append,
+                    until=until,
                 )
             )
 
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.sleep(5)
-            await main(here, push, outcome)
+            await main(here, signal, outcome)
             group.cancel_scope.cancel()
         assert told[-1:] == outcome[-1:]
         assert not polls._open
@@ -339,35 +344,35 @@ def final(**more):
     return BulkStatus(workflow_id="wf", status="completed", **more)
 
 
-def test_a_believed_push_ends_the_wait_at_once_and_asks_nothing():
-    async def main(here, push, outcome):
+def test_a_believed_signal_ends_the_wait_at_once_and_asks_nothing():
+    async def main(here, signal, outcome):
         started = anyio.current_time()
         assert here.status_requests() == 0
-        push.believe(final())
+        signal.believe(final())
         await anyio.sleep(0.001)
         assert [answer.workflow_id for answer in outcome] == ["wf"]
         assert anyio.current_time() - started < 0.01
         assert here.status_requests() == 0
 
-    waiting_with_push(main, workflow_s=100.0)
+    waiting_with_signal(main, workflow_s=100.0)
 
 
-def test_a_push_that_was_there_before_the_wait():
+def test_a_signal_that_was_there_before_the_wait():
     async def main(here):
-        push = Push()
-        push.believe(final())
+        signal = WebhookSignal()
+        signal.believe(final())
         answer = await here.client._bulk().polls.finished(
-            status_call(workflow_id="wf"), submitted_at=0.0, options=here.client._options, push=push
+            status_call(workflow_id="wf"), submitted_at=0.0, options=here.client._options, signal=signal
         )
-        assert answer is push.answer
+        assert answer is signal.answer
         assert here.status_requests() == 0
 
     in_world(main)
 
 
 def test_a_hint_is_asked_about_once_and_then_it_is_polled():
-    async def main(here, push, outcome):
-        push.hint()
+    async def main(here, signal, outcome):
+        signal.hint()
         await anyio.sleep(0.2)
         assert here.status_requests() == 1
         assert not outcome
@@ -375,37 +380,37 @@ def test_a_hint_is_asked_about_once_and_then_it_is_polled():
         assert outcome[0].is_final
         assert here.status_requests() <= 6
 
-    waiting_with_push(main, workflow_s=20.0)
+    waiting_with_signal(main, workflow_s=20.0)
 
 
-def test_a_believed_push_overtakes_a_question():
-    async def main(here, push, outcome):
-        push.hint()
+def test_a_believed_signal_overtakes_a_question():
+    async def main(here, signal, outcome):
+        signal.hint()
         await anyio.sleep(0.01)
-        push.believe(final())
+        signal.believe(final())
         await anyio.sleep(0.001)
         assert outcome[0].workflow_id == "wf"
 
-    waiting_with_push(main, workflow_s=100.0, latency=lambda: 2.0)
+    waiting_with_signal(main, workflow_s=100.0, latency=lambda: 2.0)
 
 
-def test_a_workflow_that_waits_for_its_push_is_not_overdue_before_it_is_silent():
-    async def main(here, push, _outcome):
+def test_a_workflow_that_waits_for_its_signal_is_not_overdue_before_it_is_silent():
+    async def main(here, signal, _outcome):
         polls = here.client._bulk().polls
-        polls.patience(BULK_STATUS.name).due_age_s = 1.0
+        polls.estimator(BULK_STATUS.name).due_age_s = 1.0
         assert polls.overdue == 0
-        push.is_expected = False
+        signal.is_expected = False
         assert polls.overdue == 1
 
-    waiting_with_push(main, workflow_s=100.0)
+    waiting_with_signal(main, workflow_s=100.0)
 
 
-def test_who_waits_for_a_push_by_a_deadline_asks_once_before_that():
-    async def main(here, _push, outcome):
+def test_a_wait_for_a_signal_with_a_deadline_asks_once_before_that():
+    async def main(here, _signal, outcome):
         await anyio.sleep(9)
         assert here.status_requests() == 0
         await anyio.sleep(14)
         assert here.status_requests() >= 1
         assert outcome[0].is_final
 
-    waiting_with_push(main, within_s=20.0, workflow_s=12.0)
+    waiting_with_signal(main, within_s=20.0, workflow_s=12.0)

@@ -1,4 +1,4 @@
-"""What the listeners hear of one call, from its start to its end."""
+"""Reports one call to the listeners, from its start to its end."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ T = TypeVar("T")
 _numbers: Final = count(1)
 
 
-class CallEvents:
-    """Tells of one call; use it as ``with CallEvents(...) as told``.
+class CallTrace:
+    """Emits the events of one call; use it as ``with CallTrace(...) as trace``.
 
-    With nobody to listen it keeps to what stands out.
+    Without a listener it emits only what is logged at WARNING or INFO.
     """
 
     __slots__ = (
         "_attempt_at",
-        "_began_at",
         "_clock",
         "_events",
         "_in_doubt",
         "_paid",
         "_reply",
-        "_tells_all",
+        "_reports_all",
+        "_started_at",
         "attempts",
         "base_url",
         "number",
@@ -70,14 +70,14 @@ class CallEvents:
         self.request_id: str | None = None
         self._events = events
         self._clock = clock
-        self._tells_all = events.are_all_wanted
+        self._reports_all = events.are_all_wanted
         self._paid = call.operation.paid
         self._in_doubt = False
         self._reply: Reply[Any] | None = None
-        self._began_at = self._attempt_at = clock()
+        self._started_at = self._attempt_at = clock()
 
     def __enter__(self) -> Self:
-        if self._tells_all:
+        if self._reports_all:
             operation = self.operation
             self._events.emit(
                 CallStarted(
@@ -89,26 +89,26 @@ class CallEvents:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._tells_all or isinstance(error, UnknownOutcomeError):
+        if self._reports_all or isinstance(error, UnknownOutcomeError):
             self._events.emit(self._finished(error))
 
     # -- attempts ------------------------------------------------------------------------------
 
     def attempt_started(self, permit: Permit) -> None:
-        """Tell that a request is being sent."""
+        """Report that a request is being sent."""
         self.attempts += 1
         self.waited_s += permit.waited_s
-        self._in_doubt = self._paid
-        if self._tells_all:
+        self._in_doubt = self._paid  # until an answer, or the lack of one, says more
+        if self._reports_all:
             self._attempt_at = self._clock()
             self._events.emit(
                 AttemptStarted(self.number, self.operation.name, self.attempts, permit.waited_s, permit.key)
             )
 
     def attempt_finished(self, request: Request, exchange: Exchange, error: APIError | None) -> None:
-        """Tell what became of it; *error* is what its answer says."""
+        """Report how the attempt ended; *error* is the one that its answer says."""
         self._in_doubt = False
-        if not self._tells_all:
+        if not self._reports_all:
             return
         answered = exchange.status and exchange.failure is None
         self.status = exchange.status or None
@@ -132,16 +132,16 @@ class CallEvents:
         )
 
     def rejected(self, error: APIError | None, named: str | None, buckets: Sequence[BucketState]) -> None:
-        """Tell of a 429; *buckets* are all of the client's."""
+        """Report a 429; *buckets* are all of the client's."""
         paused = tuple(bucket for bucket in buckets if bucket.paused_for_s)
         asked_s = error.retry_after_s if error else None
         request_id = _identified(error.request_id if error else None)
         self._events.emit(RateLimited(self.number, self.operation.name, asked_s, named, paused, request_id))
 
     def retry(self, error: CleanlistError, wait_s: float) -> None:
-        """Tell that *error* is not the end."""
+        """Report that another attempt follows *error*, after *wait_s* seconds."""
         self.retry_wait_s += wait_s
-        if self._tells_all:
+        if self._reports_all:
             name, code = type(error).__name__, _code_of(error)
             self._events.emit(
                 RetryScheduled(self.number, self.operation.name, self.attempts, wait_s, name, code)
@@ -150,7 +150,7 @@ class CallEvents:
     # -- ends ----------------------------------------------------------------------------------
 
     def replied(self, reply: Reply[T]) -> Reply[T]:
-        """Tell of what a paid call has started, and return its reply."""
+        """Report the workflow that a paid call has started, and return its reply."""
         self._reply = reply
         workflow_id = getattr(reply.value, "workflow_id", None)
         if self._paid and isinstance(workflow_id, str) and workflow_id:
@@ -161,7 +161,7 @@ class CallEvents:
         return reply
 
     def detached(self, workflow_id: str | None) -> None:
-        """Tell that the caller had gone when the answer of a paid request came, or failed to come."""
+        """Report that the caller had gone when the answer of a paid request came, or failed to come."""
         self._in_doubt = True
         self._events.emit(CallDetached(self.number, self.operation.name, _identified(workflow_id)))
 
@@ -180,7 +180,7 @@ class CallEvents:
             attempts=self.attempts,
             waited_s=self.waited_s,
             retry_wait_s=self.retry_wait_s,
-            duration_s=self._clock() - self._began_at,
+            duration_s=self._clock() - self._started_at,
             status=self.status,
             sent_bytes=self.sent_bytes,
             received_bytes=self.received_bytes,

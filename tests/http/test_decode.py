@@ -51,7 +51,7 @@ RATE_EXAMPLE = b"""{
 }"""
 
 
-def test_the_credits_example() -> None:
+def test_the_documented_credits_error_is_decoded() -> None:
     error = decode(400, CREDITS_EXAMPLE)
     assert type(error) is InsufficientCreditsError
     assert (error.estimated_cost_credits, error.available_credits, error.shortfall_credits) == (110, 40, 70)
@@ -66,7 +66,7 @@ def test_the_credits_example() -> None:
     )
 
 
-def test_the_429_example() -> None:
+def test_the_documented_429_is_decoded() -> None:
     error = decode(429, RATE_EXAMPLE, {"retry-after": "2"})
     assert type(error) is errors.RateLimitError
     assert (error.retry_after_s, error.retryable, error.request_id) == (2.0, True, "req_...")
@@ -104,7 +104,12 @@ CODES: list[tuple[str, int, bool, type[APIError]]] = [
 
 
 @each_case(("code", "status", "retryable", "error_class"), CODES)
-def test_every_code_of_the_page(code: str, status: int, retryable: bool, error_class: type[APIError]) -> None:  # noqa: FBT001
+def test_every_documented_code_has_its_error_class(
+    code: str,
+    status: int,
+    retryable: bool,  # noqa: FBT001
+    error_class: type[APIError],
+) -> None:
     said = {"code": code, "problem": "No.", "request_id": "req_1"}
     for body in ({"error": said}, {"detail": {"error": said}}):
         error = decode(status, body)
@@ -170,7 +175,7 @@ PUBLIC: list[tuple[int, str, type[APIError], str, bool]] = [
 
 
 @each_case(("status", "detail", "error_class", "code", "retryable"), PUBLIC)
-def test_every_status_of_the_page(
+def test_every_documented_status_has_its_error_class(
     status: int,
     detail: str,
     error_class: type[APIError],
@@ -193,7 +198,9 @@ def test_every_status_of_the_page(
         (b'{ "detail": "Rate limit exceeded" }', 429, errors.RateLimitError),
     ],
 )
-def test_the_examples_verbatim(body: bytes, status: int, error_class: type[APIError]) -> None:
+def test_the_documented_examples_are_decoded_verbatim(
+    body: bytes, status: int, error_class: type[APIError]
+) -> None:
     error = decode(status, body)
     assert type(error) is error_class
     assert error.problem == json.loads(body)["detail"]
@@ -370,7 +377,7 @@ def test_any_body_is_a_typed_error(body: bytes, envelope: Envelope, status: int)
         assert len(error.body) <= 2_000
 
 
-def test_there_are_enough_of_them() -> None:
+def test_at_least_60_broken_bodies_are_tried() -> None:
     assert len(BROKEN) >= 60
 
 

@@ -72,7 +72,7 @@ def test_no_workflow_gets_the_rows_of_another(way):
 
 @pytest.mark.parametrize("way", SEEN_BY_ITS_BYTES)
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
-def test_nor_over_the_connections_of_an_injected_client(library, way):
+def test_no_workflow_gets_the_rows_of_another_over_an_injected_client(library, way):
     async def main():
         script = doubling(way, lambda request: json_answer(status_of(asked_for(request))))
         async with library.AsyncClient() as http, against(script, http_client=http) as (client, _):

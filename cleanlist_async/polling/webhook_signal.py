@@ -1,4 +1,4 @@
-"""What a webhook tells of one workflow, on its way to whoever waits for that workflow."""
+"""What a webhook says of one workflow, on its way to the task that waits for that workflow."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def _wake_nobody() -> None:
     pass
 
 
-class Push(Generic[T]):
-    """News of a workflow that come on their own, as far as they are believed.
+class WebhookSignal(Generic[T]):
+    """News of a workflow that come by webhook, as far as they are believed.
 
     Attributes
     ----------

@@ -123,7 +123,7 @@ def test_a_client_that_nobody_closed_ends_with_its_loop():
 
 
 @pytest.mark.sockets
-def test_after_a_fork():
+def test_a_client_that_was_opened_before_a_fork_is_refused():
     script = """
         import asyncio, os, sys
         from cleanlist_async import AsyncCleanlist, WrongEventLoopError
@@ -178,7 +178,7 @@ def test_where_asyncio_does_not_run_one_clear_error():
 
 
 @pytest.mark.sockets
-def test_a_closed_client_says_so():
+def test_a_call_on_a_closed_client_is_an_error():
     async def main():
         async with against(BALANCE) as (client, _):
             await client.public.credits_balance()

@@ -87,7 +87,7 @@ def test_the_declaration_is_what_happens(operation):
 
 @pytest.mark.slow
 @each_case("form", BODIES)
-def test_every_status_in_every_form(form):
+def test_in_every_form_only_a_status_of_refusal_proves_that_nothing_was_billed(form):
     for status in (*range(300, 304), *range(305, 309), *range(400, 600)):
         if status == 429:
             continue

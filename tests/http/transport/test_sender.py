@@ -131,7 +131,7 @@ def test_something_else_than_an_async_client_is_refused():
 
 
 @sockets
-def test_over_real_connections(library):
+def test_a_refused_connection_of_an_injected_client_was_not_sent_on(library):
     """Its trace events are seen: a connection that is refused was not sent on."""
 
     async def main():

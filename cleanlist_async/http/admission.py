@@ -1,0 +1,263 @@
+"""Admits requests, and sends what was admitted.
+
+A request waits for its tokens and for a place on the wire. It is then sent in a task that the client owns,
+which the cancellation of its caller does not reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import anyio
+import anyio.lowlevel
+
+from cleanlist_async import facts
+from cleanlist_async.errors import APIError
+from cleanlist_async.events.statistics import Counters
+from cleanlist_async.http.calls import Call
+from cleanlist_async.http.decode import salvage_workflow_id
+from cleanlist_async.http.options import CallOptions
+from cleanlist_async.http.outcome import refusal
+from cleanlist_async.http.retry import Proof, proof_of
+from cleanlist_async.http.root_task import RootTask
+from cleanlist_async.http.transport import Exchange, Request, Transport
+from cleanlist_async.http.workflow_keys import Origin, WorkflowKeys
+from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route
+from cleanlist_async.redact import Secret
+from cleanlist_async.types import JSON
+
+if TYPE_CHECKING:
+    from cleanlist_async.http.call_trace import CallTrace
+
+# Stands for the key name where there is none to choose.
+_JWT: Final = ""
+
+
+class Admission:
+    """Admits the requests of a client: within its rate limits, and at most 16 of a kind on their way."""
+
+    def __init__(
+        self,
+        *,
+        keys: Mapping[str, Secret],
+        route: Route,
+        limiter: RateLimiter,
+        transport: Transport,
+        root: RootTask,
+        counters: Counters,
+    ) -> None:
+        self.keys = keys
+        self.route = route
+        self.limiter = limiter
+        self.transport = transport
+        self.root = root
+        self.counters = counters
+        self.workflow_keys = WorkflowKeys()
+        # Each class has places of its own, and so have paid calls: a kind of request to which no answers come
+        # stops no other.
+        self._places: defaultdict[tuple[RequestClass, bool], anyio.Semaphore] = defaultdict(_new_places)
+
+    async def admit(self, call: Call[Any], options: CallOptions, trace: CallTrace) -> Slot:
+        """Wait for the tokens of a call's next attempt and for its place on the wire."""
+        places = self._places[call.kind, call.operation.paid]
+        self.counters.waiting += 1
+        try:
+            permit = await self._permit(call, options)
+            try:
+                places.acquire_nowait()
+            except anyio.WouldBlock:
+                permit.unsent()  # what waits for a place holds no token, which others can use meanwhile
+                await self.root.unless_closed(places.acquire())
+                with _released_on_failure(places.release):
+                    permit = await self._permit(call, options)
+        finally:
+            self.counters.waiting -= 1
+        return Slot(self, permit, places, options.request_timeout_s, trace)
+
+    async def _permit(self, call: Call[Any], options: CallOptions) -> Permit:
+        route = self.route.only(call.key) if call.key else self.route
+        permit = await self.root.unless_closed(self.limiter.acquire(route, call.kind, options.pace))
+        self.counters.waited_s += permit.waited_s
+        return permit
+
+    @property
+    def submits_in_line(self) -> int:
+        """Bulk submits that wait for a place on the wire, and will take a token each."""
+        return self._places[RequestClass.SUBMIT, True].statistics().tasks_waiting
+
+
+class Slot:
+    """Permission to send one request: its tokens, and a place on the wire.
+
+    Use it as ``with slot:``; the end gives back what was not used. `exchange` is what came of the request,
+    `refusal` the error that its answer says, if it says one.
+    """
+
+    __slots__ = (
+        "_admission",
+        "_done",
+        "_is_abandoned",
+        "_is_spawned",
+        "_is_started",
+        "_places",
+        "_timeout_s",
+        "_trace",
+        "exchange",
+        "permit",
+        "refusal",
+        "request",
+    )
+
+    def __init__(
+        self,
+        admission: Admission,
+        permit: Permit,
+        places: anyio.Semaphore,
+        timeout_s: float,
+        trace: CallTrace,
+    ) -> None:
+        self.permit = permit
+        self.request: Request | None = None
+        self.exchange = Exchange()
+        self.refusal: APIError | None = None
+        self._admission = admission
+        self._places = places
+        self._timeout_s = timeout_s
+        self._trace = trace
+        self._done = asyncio.Event()
+        self._is_spawned = False
+        self._is_started = False
+        self._is_abandoned = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._is_spawned:
+            self._places.release()
+            self.permit.unsent()
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether it holds a paid request that is on its way: it goes on without its caller."""
+        return self._is_started and self.request is not None and self.request.paid
+
+    @property
+    def origin(self) -> Origin:
+        """Where the workflow comes from that the request started."""
+        return Origin(self.permit.key, self.exchange.answered_at or 0.0)
+
+    async def send(self, request: Request, *, shield_answer: bool) -> None:
+        """Send *request* in a task of the client's, and wait for its answer.
+
+        A caller that is cancelled meanwhile leaves it on its way, or waits for the answer all the same if
+        *shield_answer*.
+        """
+        self.request = request
+        if request.paid:  # nothing is bought for a caller whose cancellation is on its way already
+            await anyio.lowlevel.checkpoint()
+        else:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        self._admission.root.spawn(self._send, request)
+        self._is_spawned = True
+        try:
+            with shielded(when=shield_answer):
+                await self._done.wait()
+        except BaseException:
+            self._is_abandoned = True
+            if self._done.is_set():  # the answer came, and our caller's cancellation overtook it
+                self.note_detached()
+            raise
+
+    async def _send(self, request: Request) -> None:
+        client, exchange = self._admission, self.exchange
+        try:
+            with shielded(when=request.paid):  # closing the client waits for a paid request's answer
+                if self._is_abandoned or client.root.closed:
+                    return
+                if self.permit.is_overdue:  # not a byte has left, so it is tried again with another
+                    exchange.failure, exchange.reason = "connection", "its rate-limit lease ran out"
+                    return
+                self._is_started = True
+                client.counters.requests += 1
+                self._trace.attempt_started(self.permit)
+                key = client.keys[self.permit.key or _JWT]
+                await client.transport.send(request, key, self._timeout_s, exchange)
+        finally:
+            self._places.release()
+            try:
+                self._settle(request)
+                if self._is_started:
+                    self._trace.attempt_finished(request, exchange, self.refusal)
+            finally:
+                self._done.set()
+            if self._is_abandoned:
+                self.note_detached()
+
+    def _settle(self, request: Request) -> None:
+        """Report to the limiter how its tokens were used."""
+        exchange, permit, counters = self.exchange, self.permit, self._admission.counters
+        if not exchange.sent:
+            permit.unsent()
+            return
+        if exchange.answered_at is None:
+            permit.lost()
+            return
+        counters.answered += 1
+        rejected = exchange.status == 429
+        counters.rejected_429 += rejected
+        if exchange.status and not exchange.ok:
+            self.refusal = refusal(request, exchange)
+        asked_s = self.refusal.retry_after_s if self.refusal else None
+        named = _named_bucket(self.refusal.details) if self.refusal else None
+        permit.answered(exchange.answered_at, rejected=rejected, asked_s=asked_s, named=named)
+        if rejected:
+            buckets = self._admission.limiter.states(self._admission.route)
+            self._trace.rejected(self.refusal, named, buckets)
+
+    def note_detached(self) -> None:
+        """Keep the workflow of a paid request whose caller has gone: it can be collected for free."""
+        if not self.may_be_billed:
+            return
+        client, exchange = self._admission, self.exchange
+        if exchange.ok and (workflow_id := salvage_workflow_id(exchange.body)):
+            client.workflow_keys.remember(workflow_id, self.origin)
+            client.counters.detached_workflows.append(workflow_id)
+            self._trace.detached(workflow_id)
+        elif proof_of(sent=exchange.sent, error=self.refusal) is Proof.NONE:
+            self._trace.detached(None)
+
+
+def _new_places() -> anyio.Semaphore:
+    return anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
+
+
+@contextmanager
+def _released_on_failure(release: Callable[[], None]) -> Generator[None]:
+    try:
+        yield
+    except BaseException:
+        release()
+        raise
+
+
+def shielded(*, when: bool) -> AbstractContextManager[object]:
+    """Keep cancellation out of the block, if *when* is true."""
+    return anyio.CancelScope(shield=True) if when else nullcontext()
+
+
+def _named_bucket(details: JSON) -> str | None:
+    """Find which limit a 429 names. The shape of ``details`` is not documented, so any word will do."""
+    if not isinstance(details, dict):
+        return None
+    words = " ".join(value.lower() for value in details.values() if isinstance(value, str))
+    if "org" in words:
+        return "organization"
+    return "key" if "key" in words else None
