@@ -11,7 +11,7 @@ import tempfile
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -72,6 +72,11 @@ class InputFile:
         self.encoding, self.fingerprint = self._inspect(self._candidates(encoding))
         if self.encoding is WINDOWS_1252:
             self.notes.append("not UTF-8: read as Windows-1252; pass --encoding to choose another")
+
+    @staticmethod
+    def of_bytes(data: bytes, encoding: str | None = None) -> InputFile:
+        """Check the bytes of a file as a file is checked."""
+        return _InputBytes(data, encoding=encoding)
 
     def text(self, *, newline: str = "") -> TextIOWrapper:
         """Open the text for one pass, line ends as they are, :data:`DAMAGE` for bytes that do not decode."""
@@ -156,7 +161,7 @@ class InputFile:
         digest = hashlib.sha256(encoding.mark)
         lines = _LineLengths(self)
         with self._open() as stream:
-            status = os.fstat(stream.fileno())
+            size, modified_ns = self._stamp(stream)
             stream.seek(len(encoding.mark))
             while chunk := stream.read(_CHUNK_BYTES):
                 digest.update(chunk)
@@ -165,7 +170,26 @@ class InputFile:
                 if "\0" in text:
                     self.damage = "holds a NUL character"
             decoder.decode(b"", final=True)
-        return Fingerprint(status.st_size, status.st_mtime_ns, digest.hexdigest())
+        return Fingerprint(size, modified_ns, digest.hexdigest())
+
+    def _stamp(self, stream: BinaryIO) -> tuple[int, int]:
+        status = os.fstat(stream.fileno())
+        return status.st_size, status.st_mtime_ns
+
+
+class _InputBytes(InputFile):
+    def __init__(self, data: bytes, *, encoding: str | None = None) -> None:
+        self._data = data
+        super().__init__("CSV data", encoding=encoding)
+
+    def is_unchanged(self) -> bool:
+        return True
+
+    def _open(self) -> BinaryIO:
+        return BytesIO(self._data)
+
+    def _stamp(self, stream: BinaryIO) -> tuple[int, int]:  # noqa: ARG002
+        return len(self._data), 0
 
 
 class _LineLengths:

@@ -24,9 +24,10 @@ class Mapper:
     file: InputFile
     headers: Sequence[str]
     survey: Survey
+    fields: Sequence[str] = CONTACT_FIELDS
 
     def columns(self, mapping: Mapping[str, str]) -> dict[str, Guess]:
-        """Return the column of each field, in the order of a contact's fields.
+        """Return the column of each field, in the order of `fields`.
 
         A field mapped to an empty string is left out. Raises :class:`TableError` on an unknown field or
         header, and on two columns that tie for a field without which no contact can be sent.
@@ -35,7 +36,7 @@ class Mapper:
         guessed = self._guessed(said)
         chosen = {**guessed, **{field: guess for field, guess in said.items() if guess}}
         self._refuse_ties(chosen, mapping)
-        return {field: chosen[field] for field in CONTACT_FIELDS if field in chosen}
+        return {field: chosen[field] for field in self.fields if field in chosen}
 
     def notes(self, columns: Mapping[str, Guess]) -> list[str]:
         """Return a line for each field that was left out because two columns tie for it."""
@@ -46,8 +47,8 @@ class Mapper:
         ]
 
     def _said(self, field: str, header: str) -> Guess | None:
-        if field not in CONTACT_FIELDS:
-            close = _close(field, CONTACT_FIELDS) or f"the fields are {', '.join(CONTACT_FIELDS)}"
+        if field not in self.fields:
+            close = _close(field, self.fields) or f"the fields are {', '.join(self.fields)}"
             raise self.file.error(f'a contact has no field "{field}"', close)
         if not header:
             return None
@@ -58,7 +59,11 @@ class Mapper:
         if header in self.headers:
             return self.headers.index(header)
         wanted = words(header)
-        alike = [number for number, name in enumerate(self.headers) if wanted and words(name) == wanted]
+        alike = [
+            number
+            for number, name in enumerate(self.headers)
+            if (wanted and words(name) == wanted) or name.strip() == header.strip()
+        ]
         if len(alike) == 1:
             return alike[0]
         fix = _close(header, self.headers) or f"the columns are {_listed(self.headers)}"

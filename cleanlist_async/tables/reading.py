@@ -15,7 +15,7 @@ from cleanlist_async.tables.contact_building import contact_builder
 from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.dialect import CSV_DELIMITERS, TSV_DELIMITERS
 from cleanlist_async.tables.errors import TableError
-from cleanlist_async.tables.guessing import Guess, survey
+from cleanlist_async.tables.guessing import Guess, Survey, survey
 from cleanlist_async.tables.headers import known_as
 from cleanlist_async.tables.input import STDIN, InputFile
 from cleanlist_async.tables.jsonl_source import JsonlSource
@@ -96,11 +96,10 @@ class ContactTable:
         if table_format is None:
             raise _no_format(path)
         source = open_source(file, table_format, delimiter=delimiter, has_header=has_header)
-        sample = _sample(source)
-        mapper = Mapper(file, source.headers, survey(_headers_to_survey(source), sample))
+        mapper = Mapper(file, source.headers, survey_of(source))
         columns = mapper.columns(mapping or {})
-        if isinstance(source, CsvSource) and has_header and not set(mapping or {}) - {"key"}:
-            _refuse_data_as_header(source)
+        if not set(mapping or {}) - {"key"}:
+            refuse_data_as_header(source)
         if not columns.keys() - {"key"}:
             raise no_columns_error(file, source.headers, has_header=has_header)
         return cls(source, table_format, columns, [*mapper.notes(columns), *_header_notes(source)])
@@ -172,26 +171,27 @@ def open_source(
     return CsvSource(file, (given,), has_header=has_header)
 
 
-def _sample(source: Source) -> list[Sequence[str]]:
-    everything = range(len(source.headers))
+def survey_of(source: Source) -> Survey:
+    """Survey a table by its headers and its first rows."""
     filled = (record for record in source.records() if record.cells is not None)
-    return [_sample_texts(source, record, everything) for record in islice(filled, _SAMPLE_ROWS)]
+    sample = [_sample_texts(source, record) for record in islice(filled, _SAMPLE_ROWS)]
+    # Headers as they stand in the file: of two called "Email" neither is the better one.
+    headers = source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
+    return survey(headers, sample)
 
 
-def _sample_texts(source: Source, record: Record, columns: Sequence[int]) -> Sequence[str]:
+def _sample_texts(source: Source, record: Record) -> Sequence[str]:
     if isinstance(record.cells, tuple):
         return record.cells
     cells = record.cells or {}
-    plain = (cells.get(source.headers[column]) for column in columns)
+    plain = map(cells.get, source.headers)
     return [value if isinstance(value, str) else "" for value in plain]
 
 
-def _headers_to_survey(source: Source) -> Sequence[str]:
-    """Return the headers as they stand in the file: of two ``Email`` neither is a better one."""
-    return source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
-
-
-def _refuse_data_as_header(source: CsvSource) -> None:
+def refuse_data_as_header(source: Source) -> None:
+    """Raise :class:`TableError` where the row of headers holds a contact."""
+    if not isinstance(source, CsvSource) or not source.has_header:
+        return
     tests = (("linkedin_url", values.is_person_page), ("email", values.is_email))
     for field, test in tests:
         for column, cell in enumerate(source.raw_headers):

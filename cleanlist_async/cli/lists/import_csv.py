@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
 
 from rich.console import Console
 
@@ -19,9 +17,9 @@ from cleanlist_async.cli.terminal.output import print_fields, print_json
 from cleanlist_async.cli.terminal.render import clean, plural, say, show_command
 from cleanlist_async.cli.terminal.tally import error_as_json
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.facts import CsvField, PersonType
-from cleanlist_async.tables.import_parts import split_csv
+from cleanlist_async.facts import PersonType
+from cleanlist_async.tables.import_parts import split_table
+from cleanlist_async.tables.import_table import ImportTable
 from cleanlist_async.types import JSON
 
 
@@ -32,7 +30,7 @@ class Import:
     list_id: str | None
     create: str | None
     path: str
-    mapping: Mapping[CsvField, str] | None
+    options: TableOptions
     enrich: PersonType | None
     consent: Consent
     as_json: bool
@@ -42,7 +40,7 @@ class Import:
         cls,
         words: Sequence[str],
         create: str | None,
-        mapping: Sequence[str],
+        options: TableOptions,
         enrich: str | None,
         *,
         consent: Consent,
@@ -57,12 +55,11 @@ class Import:
             raise CommandError(f"--enrich is one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
         if enrich is None and consent.max_credits is not None:
             raise CommandError("--max-credits goes with --enrich; an import alone is free.", ExitCode.USAGE)
-        pairs = TableOptions.parse(mapping, None, None, no_header=False).mapping
         return cls(
             words[0] if create is None else None,
             create,
             words[-1],
-            cast("Mapping[CsvField, str]", pairs) or None,  # checked against the file's header
+            options,
             enrich,
             consent,
             as_json,
@@ -70,38 +67,38 @@ class Import:
 
     def carry_out(self, console: Console, connection: Connection) -> ExitCode:
         """Look at the file, ask where it costs, import, tell."""
-        data = Path(self.path).read_bytes()
-        mapping = self._whole_mapping(data)
-        split = split_csv(data, mapping)
-        columns = ", ".join(f"{field} = {clean(header)}" for field, header in split.mapping.items())
+        options = self.options
+        table = ImportTable.open(
+            self.path,
+            options.mapping,
+            guess=True,
+            encoding=options.encoding,
+            delimiter=options.delimiter,
+            has_header=options.has_header,
+        )
+        split = split_table(table)
+        columns = ", ".join(f"{field} = {clean(header)}" for field, header in table.mapping.items())
         say(console, f"{plural(split.rows, 'row')} in {plural(len(split.parts), 'part')}: {columns}.")
         wall = self._agreed_wall(split.rows)
 
         async def send(client: AsyncCleanlist) -> ImportReport:
+            file = table.source.file
+            if not file.is_unchanged():
+                raise file.error("has changed since it was read", "start the import again")
             list_id = self.list_id or (await client.lead_lists.create_list(self.create or "")).list_id
             return await client.lead_lists.import_csv(
                 list_id,
-                data,
-                column_mapping=mapping,
+                file.path,
+                column_mapping=table.mapping,
+                encoding=options.encoding,
+                delimiter=options.delimiter,
+                has_header=options.has_header,
                 dispatch_enrichment=self.enrich is not None,
                 enrichment_type=self.enrich,
                 max_credits=wall,
             )
 
         return self._tell(console, connection.ask(console, send))
-
-    def _whole_mapping(self, data: bytes) -> Mapping[CsvField, str] | None:
-        """Return the columns that were named, with those that are guessed beside them."""
-        if self.mapping is None:
-            return None
-        try:
-            guessed = split_csv(data).mapping
-        except ConfigurationError:
-            return self.mapping
-        named = set(self.mapping.values())
-        whole: dict[CsvField, str] = {field: name for field, name in guessed.items() if name not in named}
-        whole.update(self.mapping)
-        return whole
 
     def _agreed_wall(self, rows: int) -> float | None:
         """Return the most that the import may cost in credits; None if it buys nothing."""
