@@ -1,4 +1,4 @@
-"""The import of a CSV file of any size: what it will send, and what came of it."""
+"""The import of a CSV file of any size: its budget, its parts, and its report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Purchase:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import brought, all parts together. Row numbers count from 1, with the header of the file.
+    """The result of an import, all parts together. Row numbers count from 1, with the header of the file.
 
     ``stopped_by`` is the error of the part that ended it, if one did; later parts were not sent.
     """
@@ -136,7 +136,7 @@ def part_keys(split: CsvParts, list_id: str, purchase: Purchase | None, base: st
 def purchase_of(
     enrichment_type: PersonType | None, max_credits: float | None, *, dispatch_enrichment: bool
 ) -> Purchase | None:
-    """Return what to buy; None to buy nothing. Raises ConfigurationError when only half of it is said."""
+    """Return what to buy; None to buy nothing. Raises ConfigurationError when only half of it is given."""
     check_flag("dispatch_enrichment", dispatch_enrichment)
     optional(check_choice, "enrichment_type", enrichment_type, facts.PERSON_TYPES)
     optional(check_credits, "max_credits", max_credits)

@@ -38,7 +38,7 @@ class Chunker:
 
     def add(self, contact: Prepared) -> list[Prepared] | None:
         """Add one contact; return the chunk that it completed or did not fit into, if there is one."""
-        size = len(contact.payload) + 1
+        size = len(contact.payload) + 1  # and a comma
         full = self.flush() if self._chunk and self._bytes + size > self.max_bytes else None
         self._chunk.append(contact)
         self._bytes += size

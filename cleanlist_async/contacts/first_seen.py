@@ -26,7 +26,7 @@ class FirstSeen:
         low = int.from_bytes(identity[:8], "little")
         high = int.from_bytes(identity[8:16], "little")
         slot = self._slot(low, high)
-        if found := self._index[slot]:
+        if found := self._index[slot]:  # stored plus one, as 0 marks a free slot
             return found - 1
         self._low[slot], self._high[slot], self._index[slot] = low, high, index + 1
         self._count += 1
@@ -35,13 +35,13 @@ class FirstSeen:
         return index
 
     def _slot(self, low: int, high: int) -> int:
-        slot = low & self._mask
+        slot = low & self._mask  # identities are digests, so their low bits are spread evenly
         while self._index[slot] and (self._low[slot] != low or self._high[slot] != high):
             slot = (slot + 1) & self._mask
         return slot
 
     def _allocate(self, size: int) -> None:
-        self._mask = size - 1
+        self._mask = size - 1  # sizes are powers of two
         self._low = array("Q", bytes(8 * size))
         self._high = array("Q", bytes(8 * size))
         self._index = array("I", bytes(4 * size))

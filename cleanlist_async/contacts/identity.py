@@ -1,4 +1,4 @@
-"""Who a contact is: checked, reduced to the exact bytes that are sent, and fingerprinted. Pure."""
+"""The canonical form of a contact: checked, reduced to the exact bytes that are sent, and digested. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Prepared:
 
     @property
     def identity(self) -> bytes:
-        """16 bytes that are the same for the same payload. Only who looks for duplicates pays for them."""
+        """16 bytes that are the same for the same payload. Computed on first use."""
         if self._identity is None:
             self._identity = blake2b(self.payload, digest_size=16).digest()
         return self._identity
@@ -42,7 +42,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """A contact that is kept back, and why."""
+    """A contact that is not sent, and why."""
 
     index: int
     contact: Contact
@@ -55,6 +55,7 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     A contact is sent exactly as given, less surrounding white space; two contacts are duplicates when
     the same bytes would be sent for both. The rule: docs.cleanlist.ai/api-reference/errors, 422.
     """
+    # The common case first: a Contact cannot have an unknown field.
     contact, problem = (given, None) if isinstance(given, Contact) else _from_mapping(given)
     if problem is not None:
         return Invalid(index, contact, problem)
@@ -74,7 +75,7 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     if not is_sufficient(fields):
         return Invalid(index, contact, RULE)
     try:
-        payload = to_json(fields)
+        payload = to_json(fields)  # the bytes of the request and of the digest alike
     except ValueError:
         return Invalid(index, contact, "holds characters that no encoding has (lone surrogates)")
     return Prepared(index, contact, payload)

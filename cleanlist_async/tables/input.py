@@ -1,4 +1,4 @@
-"""The bytes of a contact table: decoded to the end before a contact is sent, opened again for each pass."""
+"""The bytes of a contact table: decoded to the end before any contact is sent, reopened for each pass."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cleanlist_async.tables.errors import TableError
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 << 20
-"""Characters of one line. A longer one is no table of contacts, and would have to be held in memory."""
+"""Characters of one line. A longer one is not from a table, and would have to be held in memory."""
 
 DAMAGE: Final = "\udfff"
 """Stands for bytes that do not decode: a lone surrogate, which no text that decodes can hold."""
@@ -46,7 +46,7 @@ codecs.register_error(_MARK_DAMAGE, _mark_damage)
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What tells whether a file is still the one that was checked."""
+    """Identifies the content of a file: whether it is still the one that was checked."""
 
     size: int
     modified_ns: int
@@ -56,9 +56,9 @@ class Fingerprint:
 class InputFile:
     """A readable file, checked from end to end.
 
-    ``damage`` says what is wrong with its characters, if anything is: only a reader, who knows rows and
-    columns, can say where. Standard input is copied to a private temporary file first, because a table
-    is read more than once.
+    ``damage`` is what is wrong with its characters, if anything: only a reader, which knows rows and columns,
+    can name the place. Standard input is copied to a private temporary file first, because a table is read
+    more than once.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, encoding: str | None = None) -> None:
@@ -97,6 +97,7 @@ class InputFile:
             status = self.path.stat()
             if (status.st_size, status.st_mtime_ns) == (checked.size, checked.modified_ns):
                 return True
+            # A copy or a touch changes the time alone.
             with self.path.open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest() == checked.sha256
         except OSError:
@@ -110,12 +111,12 @@ class InputFile:
 
     @property
     def way_out(self) -> str:
-        """What to do about characters that are no text."""
+        """The fix for characters that do not decode."""
         if self.encoding.name.startswith(("utf-16", "utf-32")):
-            return "the file may be cut short: save it anew"
-        if self._start.count(b"\0") * 4 >= len(self._start):
+            return "the file may be cut short: save it again"
+        if self._start.count(b"\0") * 4 >= len(self._start):  # Latin text in UTF-16 is half NUL
             return "it looks like UTF-16 without a byte order mark: pass --encoding utf-16-le"
-        return "save the file anew as UTF-8, or pass --encoding"
+        return "save the file again as UTF-8, or pass --encoding"
 
     def _open(self) -> BinaryIO:
         try:
@@ -144,6 +145,7 @@ class InputFile:
                 problem = f'cannot be read as "{chosen}": no text encoding has that name'
                 raise self.error(problem, "try utf-8, utf-16, cp1252 or latin-1") from None
         declared = declared_encoding(self._start)
+        # UTF-8 first: other text is almost never valid UTF-8, while Windows-1252 decodes nearly anything.
         return [declared] if declared else [UTF_8, WINDOWS_1252]
 
     def _inspect(self, candidates: Sequence[Encoding]) -> tuple[Encoding, Fingerprint]:
@@ -193,7 +195,7 @@ class _InputBytes(InputFile):
 
 
 class _LineLengths:
-    """Watches for a line that is too long to be held in memory."""
+    """Refuses a line that is too long to be held in memory."""
 
     def __init__(self, file: InputFile) -> None:
         self._file = file

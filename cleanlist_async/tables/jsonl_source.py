@@ -1,4 +1,4 @@
-"""Read the objects of a JSON lines file; each line is kept, so that it can be written back as it was."""
+"""Read the objects of a JSON lines file. Each line is kept, so that it can be written back unchanged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ def _unique(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
 
 
 _decode: Final = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=NumberText, parse_float=NumberText, parse_constant=NumberText
+    # Numbers as text: a long id or 1.50 would not survive a float.
+    object_pairs_hook=_unique,
+    parse_int=NumberText,
+    parse_float=NumberText,
+    parse_constant=NumberText,
 ).decode
 
 
@@ -41,12 +45,12 @@ class JsonlSource:
 
     @property
     def notes(self) -> list[str]:
-        """Nothing is ever noticed: a line is right or an error."""
+        """Always empty: a line is either right or an error."""
         return []
 
     def records(self) -> Iterator[Record]:
         """Read all lines, in one pass."""
-        with self.file.text(newline="\n") as lines:
+        with self.file.text(newline="\n") as lines:  # JSON may hold a bare \r between its values
             for number, line in enumerate(lines, 1):
                 raw = line.strip()
                 yield Record(number, self._object(number, raw) if raw else None, raw)

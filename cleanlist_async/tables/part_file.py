@@ -22,9 +22,9 @@ _BUFFER: Final = 1 << 18
 class PartFile:
     """Text on its way to *target*: written to ``target.part`` and renamed at the end.
 
-    Nobody may read it who may not read *source*, the file that its contacts come from, if there is one. A
-    part that an earlier run left is never touched, for it may hold results that were paid for: the next free
-    name (``.part2``) is taken. Raises :class:`TableError` where the file system refuses.
+    It is no more readable than *source*, the file that its contacts come from, if there is one. A part left
+    by an earlier run is never touched, because it may hold results that were paid for: the next free name
+    (``.part2``) is taken. Raises :class:`TableError` where the file system refuses.
     """
 
     def __init__(self, target: Path, name: str, encoding: Encoding, source: Path | None = None) -> None:

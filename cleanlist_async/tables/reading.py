@@ -1,4 +1,4 @@
-"""A file of contacts: opened, understood, and read as often as wanted, one row at a time."""
+"""A file of contacts: its columns resolved once, its rows read lazily in any number of passes."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ class ContactTable:
         delimiter: str | None = None,
         has_header: bool = True,
     ) -> Self:
-        """Open a table and find out which column is which.
+        """Open a table and resolve its columns.
 
         *path* is a ``.csv``, ``.tsv``, ``.tab``, ``.jsonl`` or ``.ndjson`` file (or any, with *format*),
         or ``-`` for CSV on standard input. *mapping* goes from contact field to column and wins over
-        guesses; an empty string leaves a field out. Reads the whole file once, to be sure of its encoding.
+        guesses; an empty string leaves a field out. Reads the whole file once, to verify its encoding.
 
         Raises :class:`TableError` if the file cannot be read, holds no header, or nothing that is known.
         """
@@ -98,7 +98,7 @@ class ContactTable:
         source = open_source(file, table_format, delimiter=delimiter, has_header=has_header)
         mapper = Mapper(file, source.headers, survey_of(source))
         columns = mapper.columns(mapping or {})
-        if not set(mapping or {}) - {"key"}:
+        if not set(mapping or {}) - {"key"}:  # a caller who maps columns has seen the header
             refuse_data_as_header(source)
         if not columns.keys() - {"key"}:
             raise no_columns_error(file, source.headers, has_header=has_header)
@@ -106,7 +106,7 @@ class ContactTable:
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of how the table was read; grows while it is read."""
+        """What the user should know about how the table was read; grows while it is read."""
         return [*self.source.file.notes, *self._notes, *self.source.notes]
 
     @property
@@ -115,7 +115,7 @@ class ContactTable:
         return self.source.file.fingerprint.sha256
 
     def rows(self) -> Iterator[Row]:
-        """Read the rows lazily, in order. Each call reads the file anew.
+        """Read the rows lazily, in order. Each call reads the file again.
 
         Raises :class:`TableError` at the first row that cannot be read exactly.
         """
@@ -138,7 +138,7 @@ class ContactTable:
 
 
 def known_format(path: str | os.PathLike[str]) -> TableFormat | None:
-    """Return the format that a file's name tells, or None; ``-`` is CSV."""
+    """Return the format by a file's extension, or None; ``-`` is CSV."""
     name = os.fspath(path)
     return "csv" if name == STDIN else _FORMATS.get(PurePath(name).suffix.lower())
 
@@ -147,7 +147,7 @@ def _no_format(path: str | os.PathLike[str]) -> TableError:
     name = os.fspath(path)
     extension = PurePath(name).suffix
     problem = (
-        f'the extension "{extension}" tells no known format' if extension else "the name has no extension"
+        f'the extension "{extension}" is of no known format' if extension else "the name has no extension"
     )
     fix = f"save it as CSV, or pass --format with one of {', '.join(get_args(TableFormat))}"
     return TableError(path=name, problem=problem, fix=fix)

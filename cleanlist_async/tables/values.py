@@ -1,4 +1,4 @@
-"""What a single value looks like: an e-mail address, a LinkedIn page, a domain, a person's name. Pure."""
+"""Recognises single values: an e-mail address, a LinkedIn page, a domain, a person's name. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHARED_HOSTS: Final = frozenset(
         "goo.gl",
     }
 )
-"""Hosts on which many companies have a page: the page's address says nothing about the company's domain."""
+"""Hosts on which many companies have a page: such an address does not give the company's domain."""
 
 
 def is_email(value: str) -> bool:

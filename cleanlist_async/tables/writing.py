@@ -1,4 +1,4 @@
-"""Write the table back with the enrichment beside each row, in input order, in whatever order it comes."""
+"""Write the table back with the enrichment beside each row, in input order, as results come in any order."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class EnrichedWriter:
     Rows stand in input order with their original cells untouched, even those that a spreadsheet takes for
     formulas: they are the user's own. With *excel_safe*, an enrichment cell that would be a formula gets a
     leading ``'`` (OWASP, "CSV Injection"); phone numbers keep their ``+``, and JSON lines need no guard.
-    CSV keeps the input's delimiter, line ends, byte order mark and encoding. Nobody may read the output who
-    may not read the input.
+    CSV keeps the input's delimiter, line ends, byte order mark and encoding. The output is no
+    more readable than the input.
 
     The output grows in ``path.part`` and is renamed by :meth:`close`, which also leaving the context does,
     with an error or without: nothing that was bought is lost.
@@ -142,7 +142,7 @@ class EnrichedWriter:
             self._part.leave()
 
     def discard(self) -> None:
-        """Close without a target, and remove the part: for what can be written anew at no cost."""
+        """Close without a target, and remove the part: for output that can be written again at no cost."""
         self._is_open = False
         self._part.leave()
         with suppress(OSError):
@@ -156,8 +156,8 @@ class EnrichedWriter:
     def _write_next(self, enrichment: str) -> bool:
         """Write the next contact, and the blank lines before it; False at the end of the table.
 
-        Once that fails half-way, by Ctrl-C or a full disk, nobody knows where reader and file stand. No row
-        is written after that, for it could get another's enrichment.
+        Once that fails half-way, by Ctrl-C or a full disk, reader and file may be at different rows. No row
+        is written after that, because it could get another row's enrichment.
         """
         if self._broken:
             raise self._error("was not finished", f"what is written is in {self.part_path.name}")

@@ -331,7 +331,7 @@ REFUSED = [
     Refused(
         "nothing-known-without-header",
         csv_lines("1,2"),
-        "nothing tells what its columns hold",
+        "its columns cannot be recognised",
         options={"has_header": False},
     ),
     Refused(

@@ -66,7 +66,7 @@ class Import:
         )
 
     def carry_out(self, console: Console, connection: Connection) -> ExitCode:
-        """Look at the file, ask where it costs, import, tell."""
+        """Read the file, ask if it costs credits, import it, report."""
         options = self.options
         table = ImportTable.open(
             self.path,
