@@ -74,6 +74,7 @@ class ImportReport:
         self.rows_imported += done.rows_imported
         for reason, rows in done.skip_reasons.items():
             self._skip(reason, rows)
+        # A number beyond the part is the server's mistake, and not worth losing the report for.
         in_part = (row - 2 for row in done.sample_skip_rows)  # row 1 is the header
         self.skipped_rows += [part.rows[index] for index in in_part if 0 <= index < len(part.rows)]
         self.skipped_rows.sort()
@@ -104,6 +105,7 @@ def split_for_import(table: ImportTable, purchase: Purchase | None) -> CsvParts:
     if not split.parts:
         raise table.source.file.error("has no contacts", "there is nothing below its header")
     if purchase is not None:
+        # Every row at its dearest: what is found, and so the price, is known only afterwards.
         cost = split.rows * facts.WORST_CASE_CREDITS[purchase.enrichment_type]
         if not cost <= purchase.max_credits:
             error = BudgetExceededError(

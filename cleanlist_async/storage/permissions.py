@@ -24,8 +24,8 @@ def opener_for(target: Path, source: Path | None = None) -> Callable[[str, int],
     if target.exists():
         mode &= _mode_of(target, target)
     if source is not None:
-        mode &= _mode_of(source, target) if source.exists() else _OWNER
-    mode |= _OWNER
+        mode &= _mode_of(source, target) if source.exists() else _OWNER  # gone: assume the strictest
+    mode |= _OWNER  # a read-only input must not make the output unwritable
     return lambda path, flags: os.open(path, flags, mode)
 
 

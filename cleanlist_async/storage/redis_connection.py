@@ -70,7 +70,7 @@ class SharedRedis:
         self._options = options
         self._user, self._password = user, password
         self._answer_s = answer_s
-        self.client()
+        self.client()  # fails now, not at the first request
 
     def client(self) -> Redis:
         """Return a client for the running event loop. It connects when it is first used."""
@@ -82,7 +82,7 @@ class SharedRedis:
         options: dict[str, Any] = {
             "socket_timeout": self._answer_s,
             "socket_connect_timeout": self._answer_s,
-            "retry": Retry(NoBackoff(), 0),
+            "retry": Retry(NoBackoff(), 0),  # our callers retry, and know which scripts may run twice
             "decode_responses": False,
             "credential_provider": login,
             **self._options,
@@ -100,7 +100,7 @@ class SharedRedis:
             return await work()
         except (exceptions.RedisError, OSError) as error:
             problem = _explained(error)
-        raise problem
+        raise problem  # outside the handler, so that it is not chained
 
 
 def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
@@ -180,7 +180,7 @@ class Backoff:
         """Wait longer than after the last failure; return how many failures there were."""
         wait_s = min(_FIRST_BACKOFF_S * 2.0**self._failures, self._longest_s)
         self._until = self._clock() + wait_s * JITTER.uniform(0.5, 1.0)
-        self._failures = min(self._failures + 1, 10)
+        self._failures = min(self._failures + 1, 10)  # enough to reach longest_s; 2 ** n must not overflow
         return self._failures
 
     def succeeded(self) -> bool:

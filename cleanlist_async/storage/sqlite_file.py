@@ -51,6 +51,7 @@ class SharedFile:
         with self._explained(sqlite3.Error):
             with self._explained(OSError, ValueError):
                 rows = self._open()
+            # A deferred transaction would fail when it first writes, if another process wrote meanwhile.
             rows.execute("BEGIN IMMEDIATE")
             try:
                 yield rows
@@ -63,7 +64,7 @@ class SharedFile:
     def close(self) -> None:
         """Close the connection; the next transaction opens it again."""
         connection, self._connection = self._connection, None
-        if connection is not None and self._pid == os.getpid():
+        if connection is not None and self._pid == os.getpid():  # a parent's connection is not ours to close
             connection.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -111,7 +112,7 @@ class SharedFile:
                     )
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA journal_mode = WAL")  # a commit without an fsync, and readers never wait
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._holds_contacts else 'NORMAL'}")
         if self._is_ours(connection):
             return
@@ -129,6 +130,7 @@ class SharedFile:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if (application, version) == (_APPLICATION_ID, _VERSION):
             return True
+        # A file without an application id is ours to use only if it is empty.
         if application or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise ConfigurationError(
                 f"{self.path.name} is not a limits file, or of another version of this package.",

@@ -51,7 +51,7 @@ class CsvSource:
             self.dialect: Dialect = detect_dialect(text.read(_DETECT_FROM), delimiters, has_header=has_header)
         self.raw_headers: tuple[str, ...] = ()  # an error in the first row asks for them
         self.raw_headers = self._first_row()
-        numbers = tuple(str(number) for number in range(1, len(self.raw_headers) + 1))
+        numbers = tuple(str(number) for number in range(1, len(self.raw_headers) + 1))  # for --map email=2
         self.headers = addressable(self.raw_headers) if has_header else numbers
         self._ragged = RaggedRows(len(self.headers))
         if file.damage:
@@ -90,6 +90,7 @@ class CsvSource:
         try:
             for cells in reader:
                 end = reader.line_num
+                # An open quote may find its end in a later cell, which would swallow all rows between them.
                 if end - line > MOST_LINES_OF_A_ROW:
                     raise self._fault(number, line, _OPEN_QUOTE)
                 if others_raised_the_limit and max(map(len, cells), default=0) > LARGEST_CELL:

@@ -63,6 +63,7 @@ def detect_dialect(start: str, candidates: Sequence[str], *, has_header: bool) -
     body = start[len(preamble.text) :]
     if hinted and len(candidates) > 1:  # unless the caller named the one delimiter
         candidates = (hinted,)
+    # Not the most frequent sign: a header such as "Company, Inc" has commas in a file of semicolons.
     recognised = _is_known_header if has_header else _is_telling_value
     first = max(
         (_first_row(body, candidate) for candidate in candidates),

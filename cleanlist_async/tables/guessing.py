@@ -117,6 +117,7 @@ class _Search:
             return
         if len(missing) == 1:
             self._lone_half(missing.pop(), full)
+        # A column of single words called "Name" is no full name.
         elif column := next((column for column in full if _can_be_full_name(column)), None):
             for name in ("first_name", "last_name"):
                 self._take(name, column, f"split from {column.header}")
@@ -160,6 +161,7 @@ class _Search:
             if column.share(test) >= _NEARLY_ALL
         ]
         if among is None:
+            # "Owner Email" holds e-mail addresses, but a colleague's.
             found = [column for column in found if not _NOT_THE_PERSON & set(words(column.header))]
         if len(found) == 1:
             self._take(name, found[0], why)
@@ -180,7 +182,7 @@ def _contradicts(name: str, column: _Column) -> bool:
         return False
     if name == "linkedin_url":
         return column.share(_is_other_address) >= _MOST
-    if name == "email":
+    if name == "email":  # leniently: a list may hold typing errors
         return column.share(lambda value: "@" in value) < _MOST
     if name == "company_domain":
         return column.share(values.is_domain) < _MOST

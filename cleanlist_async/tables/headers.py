@@ -105,6 +105,7 @@ def known_as(header: str) -> tuple[str, int] | None:
 def addressable(headers: Sequence[str]) -> tuple[str, ...]:
     """Give each column a name of its own: ``Email``, ``Email (2)``; a blank one is ``Column 4``."""
     names: list[str] = []
+    # A header that the file has keeps its name, even if an earlier one would be renamed to it.
     taken = {header for header in headers if header.strip()}
     seen: set[str] = set()
     for number, header in enumerate(headers, 1):

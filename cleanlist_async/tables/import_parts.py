@@ -59,7 +59,7 @@ def split_table(table: ImportTable) -> CsvParts:
         if reason := _why_not(row, identities & seen):
             split.left_out.setdefault(reason, []).append(number)
             continue
-        seen |= identities
+        seen |= identities  # over all parts: the server compares only within one
         line = _encoded(table, number, row)
         if not part.fits(line):
             split.parts.append(part.closed())
@@ -77,7 +77,7 @@ def _why_not(row: Sequence[str], known: Iterable[tuple[str, str]]) -> str | None
     """Return why a row is not sent, in the server's words; None if it is."""
     if not any(row):
         return "missing_required"
-    return next((_IDENTITIES[name] for name, _ in sorted(known)), None)
+    return next((_IDENTITIES[name] for name, _ in sorted(known)), None)  # the e-mail address first
 
 
 class _OpenPart:

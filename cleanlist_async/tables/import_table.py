@@ -69,14 +69,14 @@ class ImportTable:
 
         Raises :class:`TableError` as :meth:`ContactTable.open` does.
         """
-        if isinstance(given, bytes):
+        if isinstance(given, bytes):  # bytes have no name, so nothing tells another format
             file, table_format = InputFile.of_bytes(given, encoding), None
         else:
             file, table_format = InputFile(given, encoding=encoding), known_format(given)
         source = open_source(file, table_format or "csv", delimiter=delimiter, has_header=has_header)
         known = _survey(source) if guess else Survey({}, {})
         columns = Mapper(file, source.headers, known, facts.CSV_FIELDS).columns(mapping)
-        if guess and not mapping:
+        if guess and not mapping:  # a caller who maps columns has seen the header
             refuse_data_as_header(source)
         if not columns:
             raise no_columns_error(file, source.headers, has_header=has_header)
@@ -118,6 +118,7 @@ def _survey(source: Source) -> Survey:
     best: dict[str, tuple[int, Guess]] = {}
     for position, header in enumerate(source.headers):
         found = _known(header)
+        # "Vorname, Name": there Name is the last name, which is taken, and no full name.
         if found is None or (position in taken and not is_split):
             continue
         field, rank = found

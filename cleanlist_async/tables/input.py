@@ -130,7 +130,7 @@ class InputFile:
     def _first_bytes(self) -> bytes:
         with self._open() as stream:
             start = stream.read(_START_BYTES)
-        if not start.removeprefix(codecs.BOM_UTF8).strip():
+        if not start.removeprefix(codecs.BOM_UTF8).strip():  # blank lines alone are no table either
             raise self.error("is empty", "its first row must hold the column headers")
         for magic, problem, fix in _NOT_TEXT:
             if start.startswith(magic):
@@ -150,7 +150,7 @@ class InputFile:
 
     def _inspect(self, candidates: Sequence[Encoding]) -> tuple[Encoding, Fingerprint]:
         for encoding in candidates:
-            try:
+            try:  # to the end: a single byte in the last row can rule an encoding out
                 return encoding, self._read_through(encoding, "strict")
             except UnicodeError:
                 continue
@@ -160,7 +160,7 @@ class InputFile:
     def _read_through(self, encoding: Encoding, errors: str) -> Fingerprint:
         """Decode everything once, in flat memory."""
         decoder = codecs.getincrementaldecoder(encoding.name)(errors)
-        digest = hashlib.sha256(encoding.mark)
+        digest = hashlib.sha256(encoding.mark)  # the mark is skipped below, and part of the file
         lines = _LineLengths(self)
         with self._open() as stream:
             size, modified_ns = self._stamp(stream)
@@ -214,7 +214,7 @@ class _LineLengths:
 def _spool_stdin(owner: object) -> Path:
     descriptor, name = tempfile.mkstemp(prefix="cleanlist-", suffix=".csv")
     path = Path(name)
-    weakref.finalize(owner, path.unlink, missing_ok=True)
+    weakref.finalize(owner, path.unlink, missing_ok=True)  # it holds contacts
     with os.fdopen(descriptor, "wb") as copy:
         shutil.copyfileobj(sys.stdin.buffer, copy)
     return path

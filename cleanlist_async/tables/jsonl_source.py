@@ -63,6 +63,7 @@ class JsonlSource:
         texts: list[str] = []
         for name in (self.headers[column] for column in columns):
             value = cells.get(name)
+            # Only in a mapped column; others may hold anything, and are written back untouched.
             if isinstance(value, (list, dict)):
                 raise self.file.error("holds a list or an object, not text", row=record.number, column=name)
             texts.append(json_text(value))
@@ -84,7 +85,7 @@ class JsonlSource:
             value: object = _decode(raw)
         except _RepeatedKeyError:
             raise self.file.error("has the same key twice", "rename one of them", row=number) from None
-        except RecursionError:
+        except RecursionError:  # json recurses, so enough brackets exhaust the stack
             raise self.file.error("is nested too deeply", _FIX, row=number) from None
         except ValueError as error:
             raise self.file.error(f"is not JSON ({error})", _FIX, row=number) from None

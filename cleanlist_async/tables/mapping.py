@@ -50,12 +50,13 @@ class Mapper:
         if field not in self.fields:
             close = _close(field, self.fields) or f"the fields are {', '.join(self.fields)}"
             raise self.file.error(f'a contact has no field "{field}"', close)
-        if not header:
+        if not header:  # --map email= leaves the field out
             return None
         position = self._position(header)
         return Guess(self.headers[position], position, BY_CALLER)
 
     def _position(self, header: str) -> int:
+        # An exact name first: a file can have both "E-Mail" and "Email".
         if header in self.headers:
             return self.headers.index(header)
         wanted = words(header)
@@ -87,7 +88,7 @@ class Mapper:
     def _refuse_ties(self, chosen: Mapping[str, Guess], mapping: Mapping[str, str]) -> None:
         for field in _needed(chosen):
             tied = self.survey.ambiguous.get(field)
-            if tied and field not in mapping:
+            if tied and field not in mapping:  # a guess here would enrich the wrong person
                 names = " and ".join(f'"{self.headers[column]}" (column {column + 1})' for column in tied)
                 fix = f'choose one: --map {field}="{self.headers[tied[0]]}"'
                 raise self.file.error(f"{names} could both be {field}", fix)

@@ -35,7 +35,7 @@ class RaggedRows:
 
     def fitted(self, number: int, cells: list[str]) -> tuple[str, ...] | None:
         """Return the cells, padded if they are too few, as they are if too many; None for a blank line."""
-        missing = self._width - len(cells)
+        missing = self._width - len(cells)  # below 0 for a long row
         if number > self._counted_to:  # a table is read several times
             self._counted_to = number
             tally = self._blank if not cells else self._short if missing > 0 else self._long

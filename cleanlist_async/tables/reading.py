@@ -162,7 +162,7 @@ def open_source(
     """
     if table_format == "jsonl":
         return JsonlSource(file)
-    if delimiter is None:
+    if delimiter is None:  # a TSV file may have more commas than tabs
         delimiters = TSV_DELIMITERS if table_format == "tsv" else CSV_DELIMITERS
         return CsvSource(file, delimiters, has_header=has_header)
     given = _DELIMITER_NAMES.get(delimiter, delimiter)
@@ -193,6 +193,7 @@ def refuse_data_as_header(source: Source) -> None:
     if not isinstance(source, CsvSource) or not source.has_header:
         return
     tests = (("linkedin_url", values.is_person_page), ("email", values.is_email))
+    # Else the first contact would be lost in silence.
     for field, test in tests:
         for column, cell in enumerate(source.raw_headers):
             if test(cell):

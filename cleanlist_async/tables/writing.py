@@ -62,11 +62,12 @@ class EnrichedWriter:
         self._columns = tuple(columns)
         self._known = frozenset(columns)
         self._overwrite = overwrite
-        target = self._checked_target()
+        target = self._checked_target()  # before anything is created
         self._rendering = _rendering(
             table, self._columns, format or _format_of(path, table), excel_safe=excel_safe
         )
         self._blank = self._rendering.enrichment([""] * len(self._columns))
+        # Rendered text, not results: many may wait behind a row whose result comes late.
         self._waiting: dict[int, str] = {}
         self._next = 0
         self._records = table.source.records()
@@ -111,7 +112,7 @@ class EnrichedWriter:
         self._waiting[index] = self._enrichment(values)
         while self._next in self._waiting:
             enrichment = self._waiting.pop(self._next)
-            if not self._write_next(enrichment):
+            if not self._write_next(enrichment):  # the table has fewer rows than results: close() refuses
                 self._waiting[self._next] = enrichment
                 return
 
@@ -132,7 +133,7 @@ class EnrichedWriter:
         if not self._is_open:
             return
         absent = self._enrichment(missing or {})
-        self._is_open = False
+        self._is_open = False  # even if this fails: what follows must not be tried twice
         try:
             while self._write_next(self._waiting.pop(self._next, absent)):
                 pass
@@ -161,7 +162,7 @@ class EnrichedWriter:
         """
         if self._broken:
             raise self._error("was not finished", f"what is written is in {self.part_path.name}")
-        self._broken = True
+        self._broken = True  # until this row is written whole
         wrote = False
         for record in self._records:
             self._part.write(self._rendering.line(record, enrichment))
@@ -193,7 +194,7 @@ class EnrichedWriter:
             raise self._error(problem, f"the rest is in {self.part_path.name}")
 
     def _checked_target(self) -> Path:
-        target = Path(os.path.realpath(self.name))
+        target = Path(os.path.realpath(self.name))  # a rename would replace a link, not the file behind it
         if target.is_dir():
             raise self._error("is a folder", "name a file")
         if not target.parent.is_dir():
@@ -229,5 +230,5 @@ def _dialect(table: ContactTable, table_format: TableFormat) -> Dialect:
     kept = table.source.dialect
     if (table_format == "tsv") == (kept.delimiter == "\t") or table.format == table_format:
         return kept
-    preamble = kept.preamble if kept.preamble.rows else Preamble()
+    preamble = kept.preamble if kept.preamble.rows else Preamble()  # sep=; would contradict the new delimiter
     return replace(kept, delimiter=delimiter, preamble=preamble)

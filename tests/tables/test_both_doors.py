@@ -94,18 +94,27 @@ def compare(files):
     return given, differences
 
 
-def test_an_import_sends_of_every_awkward_file_what_a_job_reads(tmp_path):
+def awkward_files(folder):
+    """Write the awkward files into *folder*: name to (path, options)."""
     files = {}
     for number, case in enumerate([*READABLE, *REFUSED]):
-        path = tmp_path / f"{number}{case.extension}"
+        path = folder / f"{number}{case.extension}"
         path.write_bytes(case.data)
         files[case.name] = path, case.options
-    _, differences = compare(files)
+    return files
+
+
+def cases():
+    return {path.name: (path, {}) for path in sorted(CASES.iterdir())}
+
+
+def test_an_import_sends_of_every_awkward_file_what_a_job_reads(tmp_path):
+    _, differences = compare(awkward_files(tmp_path))
     assert differences.keys() == DIFFERENT
 
 
 def test_every_case_gives_the_same_through_both_doors_and_what_the_table_says():
-    given, differences = compare({path.name: (path, {}) for path in sorted(CASES.iterdir())})
+    given, differences = compare(cases())
     assert differences == {}
     assert {name: shown(what) for name, what in given.items()} == TODAY
 
