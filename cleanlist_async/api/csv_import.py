@@ -1,4 +1,4 @@
-"""The import of a CSV file of any size: what it will send, and what came of it."""
+"""The import of a CSV file of any size: its budget, its parts, and its report."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from uuid import uuid4
 
 from cleanlist_async import facts
 from cleanlist_async.api.models.lead_lists import CsvImport
-from cleanlist_async.checks import check_choice, check_credits, check_flag, optional
+from cleanlist_async.checks import (
+    check_choice,
+    check_credits,
+    check_flag,
+    check_instance,
+    check_text,
+    optional,
+)
 from cleanlist_async.errors import BudgetExceededError, CleanlistError, ConfigurationError
 from cleanlist_async.facts import CsvField, PersonType
-from cleanlist_async.tables.import_parts import CsvPart, CsvParts, split_csv
+from cleanlist_async.tables.import_parts import CsvPart, CsvParts, split_table
+from cleanlist_async.tables.import_table import ImportTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +33,7 @@ class Purchase:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import brought, all parts together. Row numbers count from 1, with the header of the file.
+    """The result of an import, all parts together. Row numbers count from 1, with the header of the file.
 
     ``stopped_by`` is the error of the part that ended it, if one did; later parts were not sent.
     """
@@ -66,6 +74,7 @@ class ImportReport:
         self.rows_imported += done.rows_imported
         for reason, rows in done.skip_reasons.items():
             self._skip(reason, rows)
+        # A number beyond the part is the server's mistake, and not worth losing the report for.
         in_part = (row - 2 for row in done.sample_skip_rows)  # row 1 is the header
         self.skipped_rows += [part.rows[index] for index in in_part if 0 <= index < len(part.rows)]
         self.skipped_rows.sort()
@@ -76,17 +85,27 @@ class ImportReport:
         self.skip_reasons[reason] = self.skip_reasons.get(reason, 0) + rows
 
 
-def split_for_import(
-    data: bytes, mapping: Mapping[CsvField, str] | None, purchase: Purchase | None
-) -> CsvParts:
-    """Split a file, and hold its price against the wall.
+def check_mapping(name: str, mapping: Mapping[CsvField, str]) -> None:
+    """Check that *mapping* goes from fields of an import to headers. Raises ConfigurationError."""
+    check_instance(name, mapping, Mapping)
+    if not mapping:
+        raise ConfigurationError(f"{name} is empty.", fix="Leave it out to go by the headers.")
+    for field_, header in mapping.items():
+        check_choice(f"a field of {name}", field_, facts.CSV_FIELDS)
+        check_text(f"{name}[{field_!r}]", header)
 
-    Raises BudgetExceededError when all rows at their dearest cost more than `max_credits`.
+
+def split_for_import(table: ImportTable, purchase: Purchase | None) -> CsvParts:
+    """Split a table, and compare its price with the budget.
+
+    Raises TableError for a table without rows, or with one that cannot be imported, and BudgetExceededError
+    when all rows at their dearest cost more than `max_credits`.
     """
-    split = split_csv(data, mapping)
+    split = split_table(table)
     if not split.parts:
-        raise ConfigurationError("The CSV file has no rows.")
+        raise table.source.file.error("has no contacts", "there is nothing below its header")
     if purchase is not None:
+        # Every row at its dearest: what is found, and so the price, is known only afterwards.
         cost = split.rows * facts.WORST_CASE_CREDITS[purchase.enrichment_type]
         if not cost <= purchase.max_credits:
             error = BudgetExceededError(
@@ -106,12 +125,11 @@ def part_keys(split: CsvParts, list_id: str, purchase: Purchase | None, base: st
     mixed with all that makes the part what it is.
     """
     kind = purchase.enrichment_type if purchase else ""
-    columns = repr(sorted(split.mapping.items()))
 
     def key(part: CsvPart) -> str:
         if base is None:
             return uuid4().hex
-        parts = (base, list_id, kind, columns)
+        parts = (base, list_id, kind)  # the content names its fields itself
         return sha256("\0".join(parts).encode() + b"\0" + part.content).hexdigest()
 
     return [key(part) for part in split.parts]
@@ -120,7 +138,7 @@ def part_keys(split: CsvParts, list_id: str, purchase: Purchase | None, base: st
 def purchase_of(
     enrichment_type: PersonType | None, max_credits: float | None, *, dispatch_enrichment: bool
 ) -> Purchase | None:
-    """Return what to buy; None to buy nothing. Raises ConfigurationError when only half of it is said."""
+    """Return what to buy; None to buy nothing. Raises ConfigurationError when only half of it is given."""
     check_flag("dispatch_enrichment", dispatch_enrichment)
     optional(check_choice, "enrichment_type", enrichment_type, facts.PERSON_TYPES)
     optional(check_credits, "max_credits", max_credits)

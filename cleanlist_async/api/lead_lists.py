@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from os import PathLike
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 from uuid import uuid4
 
-import anyio
-
 from cleanlist_async import facts
-from cleanlist_async.api.csv_import import ImportReport, part_keys, purchase_of, split_for_import
+from cleanlist_async.api.csv_import import (
+    ImportReport,
+    check_mapping,
+    part_keys,
+    purchase_of,
+    split_for_import,
+)
 from cleanlist_async.api.ids import CohortId, WorkflowId
 from cleanlist_async.api.models.lead_lists import (
     AddedLeads,
@@ -37,10 +41,11 @@ from cleanlist_async.api.request_models import (
     RemoveLeads,
     UpdateList,
 )
-from cleanlist_async.checks import check_text, checked_id, checked_path, optional
-from cleanlist_async.errors import CleanlistError, ConfigurationError, ConflictError, NotFoundError
+from cleanlist_async.checks import check_flag, check_instance, check_text, checked_id, checked_path, optional
+from cleanlist_async.errors import CleanlistError, ConflictError, NotFoundError
 from cleanlist_async.facts import CsvField, PersonType
-from cleanlist_async.redact import one_line
+from cleanlist_async.tables.import_parts import CsvParts
+from cleanlist_async.tables.import_table import ImportTable
 
 
 class Unset(Enum):
@@ -265,6 +270,9 @@ class LeadLists(ModernGroup):
         source: str | PathLike[str] | bytes,
         *,
         column_mapping: Mapping[CsvField, str] | None = None,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        has_header: bool = True,
         dispatch_enrichment: bool = False,
         enrichment_type: PersonType | None = None,
         max_credits: float | None = None,
@@ -272,23 +280,40 @@ class LeadLists(ModernGroup):
     ) -> ImportReport:
         """Import a CSV file of any size (a path, or its bytes), in as many parts as the API wants.
 
-        Columns are known by their headers, or by `column_mapping`; others are not sent, as the server would
-        drop them. Rows that repeat an e-mail or LinkedIn address of the file are left out, as the server
-        does within one part.
+        It is read as `client.job` reads one: `encoding`, `delimiter` and columns are detected unless given;
+        without a header row (`has_header`) columns are called by their number, from "1". `column_mapping`, if
+        given, names every column to send; others are not sent, as the server would drop them. Rows that
+        repeat an e-mail or LinkedIn address of the file are left out, as the server does within one part.
 
         Credits are spent only with `dispatch_enrichment`, which needs an `enrichment_type` and `max_credits`:
         before anything is sent, the most that all rows could cost must be within it (BudgetExceededError).
 
         With an `idempotency_key` of yours, importing the same file into the same list again within 24 hours
-        repeats nothing; otherwise each call imports anew. Raises ConfigurationError for a file that cannot be
-        read or imported. An error of the first part is raised; once a part
-        was imported the report comes back, with the error in ``stopped_by``.
+        repeats nothing; otherwise each call imports anew. Raises TableError, with row and column, for a file
+        that cannot be read or imported. An error of the first part is raised; once a part was imported the
+        report comes back, with the error in ``stopped_by``.
         """
         checked_id("list_id", list_id)
         optional(check_text, "idempotency_key", idempotency_key)
         purchase = purchase_of(enrichment_type, max_credits, dispatch_enrichment=dispatch_enrichment)
-        data = source if isinstance(source, bytes) else await _read(checked_path("source", source))
-        split = split_for_import(data, column_mapping, purchase)
+        optional(check_mapping, "column_mapping", column_mapping)
+        optional(check_text, "encoding", encoding)
+        optional(check_instance, "delimiter", delimiter, str)
+        check_flag("has_header", has_header)
+        given = source if isinstance(source, bytes) else checked_path("source", source)
+
+        def read() -> CsvParts:
+            table = ImportTable.open(
+                given,
+                cast("Mapping[str, str]", column_mapping or {}),
+                guess=column_mapping is None,
+                encoding=encoding,
+                delimiter=delimiter,
+                has_header=has_header,
+            )
+            return split_for_import(table, purchase)
+
+        split = await asyncio.get_running_loop().run_in_executor(None, read)  # seconds, for a large file
         report = ImportReport(list_id)
         report.leave_out(split.left_out)
         for part, key in zip(split.parts, part_keys(split, list_id, purchase, idempotency_key), strict=True):
@@ -308,11 +333,3 @@ class LeadLists(ModernGroup):
                 break
             report.add(part, done)
         return report
-
-
-async def _read(source: Path) -> bytes:
-    try:
-        return await anyio.Path(source).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise ConfigurationError(f"{one_line(str(source), 80)} cannot be read ({reason}).") from error

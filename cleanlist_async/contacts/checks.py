@@ -21,7 +21,7 @@ def check_contacts(contacts: object, *kinds: type, name: str = "contacts") -> No
     if is_frame(contacts):
         fix = 'Pass df.to_dict("records") of a pandas DataFrame, df.to_dicts() of a polars one.'
         raise wrong(name, expected, contacts, fix=fix)
-    if is_any(contacts, set, frozenset):
+    if is_any(contacts, set, frozenset):  # results are matched to contacts by position
         raise wrong(name, "in an order, which their results keep", contacts, fix="Pass a list.")
     is_one = is_any(contacts, Contact, Mapping, str, bytes, bytearray, memoryview)
     if is_one or isclass(contacts) or not is_any(contacts, *kinds):

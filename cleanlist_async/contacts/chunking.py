@@ -38,7 +38,7 @@ class Chunker:
 
     def add(self, contact: Prepared) -> list[Prepared] | None:
         """Add one contact; return the chunk that it completed or did not fit into, if there is one."""
-        size = len(contact.payload) + 1
+        size = len(contact.payload) + 1  # and a comma
         full = self.flush() if self._chunk and self._bytes + size > self.max_bytes else None
         self._chunk.append(contact)
         self._bytes += size
@@ -66,5 +66,6 @@ def bulk_body(
 ) -> bytes:
     """Build the JSON of one bulk request from contacts that are JSON already."""
     options = {"enrichment_type": enrichment_type} | ({"webhook_url": webhook_url} if webhook_url else {})
+    # The bytes that were checked, measured and digested are the bytes that are sent.
     listed = b",".join([contact.payload for contact in contacts])
     return b'{"contacts":[' + listed + b"]," + to_json(options)[1:]

@@ -1,9 +1,8 @@
-"""Who a contact is: checked, reduced to the exact bytes that are sent, and fingerprinted. Pure."""
+"""The canonical form of a contact: checked, reduced to the exact bytes that are sent, and digested. Pure."""
 
 from __future__ import annotations
 
 import difflib
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -35,7 +34,7 @@ class Prepared:
 
     @property
     def identity(self) -> bytes:
-        """16 bytes that are the same for the same payload. Only who looks for duplicates pays for them."""
+        """16 bytes that are the same for the same payload. Computed on first use."""
         if self._identity is None:
             self._identity = blake2b(self.payload, digest_size=16).digest()
         return self._identity
@@ -43,7 +42,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """A contact that is kept back, and why."""
+    """A contact that is not sent, and why."""
 
     index: int
     contact: Contact
@@ -56,6 +55,7 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     A contact is sent exactly as given, less surrounding white space; two contacts are duplicates when
     the same bytes would be sent for both. The rule: docs.cleanlist.ai/api-reference/errors, 422.
     """
+    # The common case first: a Contact cannot have an unknown field.
     contact, problem = (given, None) if isinstance(given, Contact) else _from_mapping(given)
     if problem is not None:
         return Invalid(index, contact, problem)
@@ -75,7 +75,7 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     if not is_sufficient(fields):
         return Invalid(index, contact, RULE)
     try:
-        payload = to_json(fields)
+        payload = to_json(fields)  # the bytes of the request and of the digest alike
     except ValueError:
         return Invalid(index, contact, "holds characters that no encoding has (lone surrogates)")
     return Prepared(index, contact, payload)
@@ -105,53 +105,3 @@ def _unknown_field(name: str) -> str:
     guess = difflib.get_close_matches(name, CONTACT_FIELDS, 1)
     hint = f"; did you mean {guess[0]}?" if guess else f"; the fields are {', '.join(CONTACT_FIELDS)}"
     return f"has an unknown field {name[:40]!r}{hint}"
-
-
-class FirstSeen:
-    """For each identity the index at which it was first seen: 33 to 67 bytes an entry, for millions of them.
-
-    Open addressing over flat arrays of 20 bytes a slot, at most three fifths of them taken. A dict of the
-    same takes about 200 bytes an entry. While it grows it holds both tables.
-    """
-
-    __slots__ = ("_count", "_high", "_index", "_low", "_mask")
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._allocate(1 << 10)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def setdefault(self, identity: bytes, index: int) -> int:
-        """Return the index of the first contact with *identity*, which is *index* if it is new."""
-        low = int.from_bytes(identity[:8], "little")
-        high = int.from_bytes(identity[8:16], "little")
-        slot = self._slot(low, high)
-        if found := self._index[slot]:
-            return found - 1
-        self._low[slot], self._high[slot], self._index[slot] = low, high, index + 1
-        self._count += 1
-        if self._count * 5 > (self._mask + 1) * 3:
-            self._grow()
-        return index
-
-    def _slot(self, low: int, high: int) -> int:
-        slot = low & self._mask
-        while self._index[slot] and (self._low[slot] != low or self._high[slot] != high):
-            slot = (slot + 1) & self._mask
-        return slot
-
-    def _allocate(self, size: int) -> None:
-        self._mask = size - 1
-        self._low = array("Q", bytes(8 * size))
-        self._high = array("Q", bytes(8 * size))
-        self._index = array("I", bytes(4 * size))
-
-    def _grow(self) -> None:
-        entries = zip(self._low, self._high, self._index, strict=True)
-        self._allocate((self._mask + 1) * 2)
-        for low, high, index in entries:
-            if index:
-                slot = self._slot(low, high)
-                self._low[slot], self._high[slot], self._index[slot] = low, high, index

@@ -9,7 +9,8 @@ from typing import Final, Literal, TypeAlias
 
 import anyio.lowlevel
 
-from cleanlist_async.contacts.identity import ContactLike, FirstSeen, Prepared, prepare
+from cleanlist_async.contacts.first_seen import FirstSeen
+from cleanlist_async.contacts.identity import ContactLike, Prepared, prepare
 from cleanlist_async.enrich.report import EnrichmentResult
 
 Dedupe: TypeAlias = Literal["all", "window", "off"]

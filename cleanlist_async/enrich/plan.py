@@ -10,7 +10,8 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
-from cleanlist_async.contacts.identity import ContactLike, FirstSeen, Prepared, prepare
+from cleanlist_async.contacts.first_seen import FirstSeen
+from cleanlist_async.contacts.identity import ContactLike, Prepared, prepare
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 

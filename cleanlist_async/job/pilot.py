@@ -13,7 +13,8 @@ from typing import Final
 
 import anyio.lowlevel
 
-from cleanlist_async.contacts.identity import FirstSeen, Prepared, prepare
+from cleanlist_async.contacts.first_seen import FirstSeen
+from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.job.source import Source
 

@@ -12,7 +12,8 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
-from cleanlist_async.contacts.identity import ContactLike, FirstSeen, Invalid, Prepared, prepare
+from cleanlist_async.contacts.first_seen import FirstSeen
+from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.errors import InputChangedError, JournalError
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import ChunkRow, Header

@@ -1,4 +1,4 @@
-"""Who may read a file that we write: nobody who may not read what its contacts come from."""
+"""Permissions of files that we write: never more readable than the file their contacts come from."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ _GROUP: Final = 0o070
 def opener_for(target: Path, source: Path | None = None) -> Callable[[str, int], int]:
     """Return an opener, as `open` takes one, for a new file that is to become *target*.
 
-    The umask holds as for any file; and nobody may read or write it who may not do so with *source*, nor with
-    the *target* that it replaces. Where the new file is of another group, what the group of the old one might
-    is nobody's.
+    Its mode is that of an ordinary file, less the umask, less every permission that *source*, or the *target*
+    that it replaces, does not grant. Group permissions of a file of another group do not count.
     """
     mode = _ORDINARY
     if target.exists():
         mode &= _mode_of(target, target)
     if source is not None:
-        mode &= _mode_of(source, target) if source.exists() else _OWNER
-    mode |= _OWNER
+        mode &= _mode_of(source, target) if source.exists() else _OWNER  # gone: assume the strictest
+    mode |= _OWNER  # a read-only input must not make the output unwritable
     return lambda path, flags: os.open(path, flags, mode)
 
 
@@ -34,12 +33,13 @@ def _mode_of(path: Path, target: Path) -> int:
     status = path.stat()
     mode = stat.S_IMODE(status.st_mode)
     if hasattr(os, "getegid") and status.st_gid != _new_group(target.parent):
-        mode &= ~_GROUP | (mode << 3)
+        mode &= ~_GROUP | (mode << 3)  # the new group gets what the others of the old file had
     return mode
 
 
 def _new_group(folder: Path) -> int:
     """Return the group that a new file gets in *folder*."""
     status = folder.stat()
+    # macOS and folders with the setgid bit hand their own group down.
     inherits = sys.platform == "darwin" or status.st_mode & stat.S_ISGID
     return status.st_gid if inherits else os.getegid()

@@ -1,9 +1,9 @@
-"""The Redis that processes of several machines share: its connections, and its failures in our words.
+"""Connections to the Redis that processes of several machines share, and its failures as our errors.
 
-Its address may hold a password: it is in no repr, message, log or traceback here, local variables included.
-So it is taken apart at once, redis-py gets the password at the moment it logs in, and none of its exceptions
-is chained to ours: their frames hold it. Its messages name the host at most, and those of the server are cut
-to their first word.
+Its address may hold a password, which must not reach a repr, message, log or traceback, local variables
+included. So the address is parsed at once, redis-py gets the password only to log in, and its exceptions are
+never chained to ours, because their frames hold it. Messages name the host at most, and those of the server
+are cut to their first word.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ANSWER_S: Final = 2.0
-"""Seconds that Redis has to accept a connection, and to answer: it does either in milliseconds."""
+"""Seconds that Redis has to accept a connection, and to answer; it needs milliseconds."""
 _FIRST_BACKOFF_S: Final = 0.05
 JITTER: Final = SystemRandom()
-"""Not the generator that all share: it is asked from threads of ours, and forked processes must differ."""
+"""Not the shared generator: threads use it, and forked processes must draw different numbers."""
 
 _PASSING: Final = frozenset(
     {
@@ -39,7 +39,7 @@ _PASSING: Final = frozenset(
         *("MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE"),
     }
 )
-"""Errors, by class or first word, that go away without us: a failover, a full memory or disk."""
+"""Errors, by class or first word, that pass by themselves: a failover, a full memory or disk."""
 
 
 class RedisUnavailableError(CleanlistError):
@@ -71,7 +71,7 @@ class SharedRedis:
         self._options = options
         self._user, self._password = user, password
         self._answer_s = answer_s
-        self.client()
+        self.client()  # fails now, not at the first request
 
     def client(self) -> Redis:
         """Return a client for the running event loop. It connects when it is first used."""
@@ -83,7 +83,7 @@ class SharedRedis:
         options: dict[str, Any] = {
             "socket_timeout": self._answer_s,
             "socket_connect_timeout": self._answer_s,
-            "retry": Retry(NoBackoff(), 0),
+            "retry": Retry(NoBackoff(), 0),  # our callers retry, and know which scripts may run twice
             "decode_responses": False,
             "credential_provider": _login(self._user, self._password) if has_login else None,
             **self._options,
@@ -101,7 +101,7 @@ class SharedRedis:
             return await work()
         except (exceptions.RedisError, OSError) as error:
             problem = _explained(error)
-        raise problem
+        raise problem  # outside the handler, so that it is not chained
 
 
 def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
@@ -166,7 +166,7 @@ def _explained(error: Exception) -> CleanlistError:
 
 
 class Backoff:
-    """When to try again: later after each failure, up to *longest_s*, and not all processes at once."""
+    """When to try again: later after each failure, up to *longest_s* seconds, with jitter."""
 
     def __init__(self, longest_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._longest_s = longest_s
@@ -179,14 +179,14 @@ class Backoff:
         return self._clock() >= self._until
 
     def failed(self) -> int:
-        """Wait longer than the last time; return how many times it was."""
+        """Wait longer than after the last failure; return how many failures there were."""
         wait_s = min(_FIRST_BACKOFF_S * 2.0**self._failures, self._longest_s)
         self._until = self._clock() + wait_s * JITTER.uniform(0.5, 1.0)
-        self._failures = min(self._failures + 1, 10)
+        self._failures = min(self._failures + 1, 10)  # enough to reach longest_s; 2 ** n must not overflow
         return self._failures
 
     def succeeded(self) -> bool:
-        """Begin anew; return whether it had failed."""
+        """Reset; return whether there had been a failure."""
         had_failed = self._failures > 0
         self._failures, self._until = 0, -math.inf
         return had_failed

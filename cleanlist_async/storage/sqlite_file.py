@@ -1,4 +1,4 @@
-"""The SQLite file that processes of one machine share: private, crash-safe, and open anew after a fork."""
+"""The SQLite file that processes of one machine share: private, crash-safe, and reopened after a fork."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _TABLES: Final = """
 class SharedFile:
     """One connection. One thread at a time may use it.
 
-    A commit is in the hands of the system, so a killed process loses nothing of it; where it `holds_contacts`
-    a commit is on the disk, too, and no other user may read it. Raises ConfigurationError when the file
-    cannot be used, or others can write to it: at once when it is made, and when it is opened again.
+    A commit survives a kill of the process; where the file `holds_contacts`, it also survives a power
+    failure, and no other user may read the file. Raises ConfigurationError when the file cannot be used, or
+    others can write to it, both when it is made and when it is opened again.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, holds_contacts: bool = False) -> None:
@@ -47,10 +47,11 @@ class SharedFile:
 
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
-        """Do several things at one stroke, with nobody in between. What else the block raises is its own."""
+        """Run the block as one exclusive transaction. Only errors of the file itself are explained."""
         with self._explained(sqlite3.Error):
             with self._explained(OSError, ValueError):
                 rows = self._open()
+            # A deferred transaction would fail when it first writes, if another process wrote meanwhile.
             rows.execute("BEGIN IMMEDIATE")
             try:
                 yield rows
@@ -61,9 +62,9 @@ class SharedFile:
                 raise
 
     def close(self) -> None:
-        """Let go of the file; the next transaction opens it again."""
+        """Close the connection; the next transaction opens it again."""
         connection, self._connection = self._connection, None
-        if connection is not None and self._pid == os.getpid():
+        if connection is not None and self._pid == os.getpid():  # a parent's connection is not ours to close
             connection.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -72,6 +73,7 @@ class SharedFile:
         if self._connection is not None:
             _of_parents.append(self._connection)  # closing it here would harm the parent's
         self._connection, self._pid = None, os.getpid()
+        # Created here, because SQLite would give it the permissions that the umask leaves.
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         self._refuse_what_is_not_ours()
@@ -110,12 +112,12 @@ class SharedFile:
                     )
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA journal_mode = WAL")  # a commit without an fsync, and readers never wait
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._holds_contacts else 'NORMAL'}")
         if self._is_ours(connection):
             return
         connection.execute("BEGIN IMMEDIATE")
-        if not self._is_ours(connection):  # and nobody was quicker
+        if not self._is_ours(connection):  # another process may have been quicker
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
@@ -128,6 +130,7 @@ class SharedFile:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if (application, version) == (_APPLICATION_ID, _VERSION):
             return True
+        # A file without an application id is ours to use only if it is empty.
         if application or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise ConfigurationError(
                 f"{self.path.name} is not a limits file, or of another version of this package.",

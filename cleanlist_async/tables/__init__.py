@@ -1,4 +1,4 @@
-"""Tables of contacts: CSV, TSV and JSON lines read in, and written back with their enrichment."""
+"""Files of contacts: the one reader of CSV, TSV and JSON lines, the writer, and the parts of an import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the rows of a CSV file exactly, or say which row and column cannot be read."""
+"""Read the rows of a CSV file exactly, or name the row and column that cannot be read."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class CsvSource:
         self.has_header = has_header
         with file.text() as text:
             self.dialect: Dialect = detect_dialect(text.read(_DETECT_FROM), delimiters, has_header=has_header)
-        self.raw_headers: tuple[str, ...] = ()
+        self.raw_headers: tuple[str, ...] = ()  # an error in the first row asks for them
         self.raw_headers = self._first_row()
-        numbers = tuple(str(number) for number in range(1, len(self.raw_headers) + 1))
+        numbers = tuple(str(number) for number in range(1, len(self.raw_headers) + 1))  # for --map email=2
         self.headers = addressable(self.raw_headers) if has_header else numbers
         self._ragged = RaggedRows(len(self.headers))
         if file.damage:
@@ -65,10 +65,10 @@ class CsvSource:
 
     def records(self) -> Iterator[Record]:
         """Read all rows after the header, in one pass."""
-        width, mended = len(self.headers), self._ragged.mended
+        width, fitted = len(self.headers), self._ragged.fitted
         with self.file.text() as text:
             for number, cells in islice(self._rows(text), 1 if self.has_header else 0, None):
-                yield Record(number, tuple(cells) if len(cells) == width else mended(number, cells))
+                yield Record(number, tuple(cells) if len(cells) == width else fitted(number, cells))
 
     def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
         """Return the text of some cells of a row."""
@@ -84,11 +84,13 @@ class CsvSource:
     def _rows(self, text: TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
         """Read all rows with their numbers, the header's too."""
         reader = self._reader(text)
+        # The limit belongs to the whole process, so another library may have raised it above ours.
         others_raised_the_limit = csv.field_size_limit() > LARGEST_CELL
         number, line = self.dialect.preamble.rows + 1, 0
         try:
             for cells in reader:
                 end = reader.line_num
+                # An open quote may find its end in a later cell, which would swallow all rows between them.
                 if end - line > MOST_LINES_OF_A_ROW:
                     raise self._fault(number, line, _OPEN_QUOTE)
                 if others_raised_the_limit and max(map(len, cells), default=0) > LARGEST_CELL:
@@ -102,6 +104,7 @@ class CsvSource:
 
     def _reader(self, text: TextIOWrapper) -> Reader:
         text.read(len(self.dialect.preamble.text))
+        # Strict, because the lenient reader joins the rest of the file to a cell whose quote stays open.
         return csv.reader(
             text, delimiter=self.dialect.delimiter, skipinitialspace=self.dialect.skip_space, strict=True
         )
@@ -128,6 +131,7 @@ class CsvSource:
 
 
 def _reason(message: str, lines: int) -> tuple[str, str]:
+    # The csv module has one class for all its errors; only their text tells them apart.
     if "field limit" in message:
         return _OPEN_QUOTE if lines > MOST_LINES_OF_A_ROW else _TOO_LARGE
     if "unexpected end of data" in message:
@@ -152,7 +156,7 @@ def column_of_fault(characters: Iterable[str], dialect: Dialect) -> int:
     state: _State = "start"
     for character in characters:
         if state == "closed" and character not in {'"', dialect.delimiter}:
-            return column
+            return column  # text after a closing quote
         if character == dialect.delimiter and state != "quoted":
             column, size, state = column + 1, 0, "start"
             continue

@@ -1,4 +1,4 @@
-"""How a CSV file is laid out: delimiter, line ends, quoting, and what stands before the header."""
+"""The layout of a CSV file: delimiter, line ends, quoting, and what precedes the header."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOTES_BLOCK: Final = re.compile(r"Notes:[ ,;]*(?:\r\n?|\n)(?:[^\r\n]+(?:\r\n?|\
 
 @dataclass(frozen=True, slots=True)
 class Preamble:
-    """Lines before the header: kept as they are. *rows* of them are counted by a spreadsheet."""
+    """Lines before the header, kept as they are. A spreadsheet counts *rows* of them."""
 
     text: str = ""
     rows: int = 0
@@ -61,8 +61,9 @@ def detect_dialect(start: str, candidates: Sequence[str], *, has_header: bool) -
     """
     preamble, hinted = _preamble(start)
     body = start[len(preamble.text) :]
-    if hinted and len(candidates) > 1:
+    if hinted and len(candidates) > 1:  # unless the caller named the one delimiter
         candidates = (hinted,)
+    # Not the most frequent sign: a header such as "Company, Inc" has commas in a file of semicolons.
     recognised = _is_known_header if has_header else _is_telling_value
     first = max(
         (_first_row(body, candidate) for candidate in candidates),
@@ -85,19 +86,19 @@ class _FirstRow:
 
 
 def _first_row(text: str, delimiter: str) -> _FirstRow:
-    """Parse the first row, as well as it goes."""
+    """Parse the first row as far as possible."""
     lines = _Lines(text)
     try:
         for cells in csv.reader(lines, delimiter=delimiter, strict=True):
             return _FirstRow(delimiter, cells, _line_end(lines.last))
-    except csv.Error:  # the reader will name the fault; until then the first line has to do
+    except csv.Error:  # the reader will name the fault; until then the first line must do
         line = StringIO(text, newline="").readline()
         return _FirstRow(delimiter, next(csv.reader([line], delimiter=delimiter)), _line_end(line))
     return _FirstRow(delimiter, (), "\n")
 
 
 class _Lines:
-    """The lines of a text, of which the last one read is remembered."""
+    """The lines of a text; remembers the last one read, whose end is the line end of the file."""
 
     def __init__(self, text: str) -> None:
         self._text = StringIO(text, newline="")
@@ -126,7 +127,7 @@ def _is_telling_value(cell: str) -> bool:
 def _preamble(start: str) -> tuple[Preamble, str | None]:
     """Find Excel's ``sep=;`` line, the notes above LinkedIn's export of connections, or blank lines."""
     if hint := _SEPARATOR_HINT.match(start):
-        return Preamble(hint[0]), hint[1]
+        return Preamble(hint[0]), hint[1]  # Excel hides this line, so it is no row
     if other := _NOTES_BLOCK.match(start) or _BLANK_LINES.match(start):
         return Preamble(other[0], sum(1 for _ in StringIO(other[0], newline=""))), None
     return Preamble(), None

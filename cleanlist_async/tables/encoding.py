@@ -1,4 +1,4 @@
-"""Which encoding a file has: told by its byte order mark, by the caller, or by what decodes without error."""
+"""The encoding of a file: declared by a byte order mark, chosen by the caller, or the first that decodes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def chosen_encoding(name: str, start: bytes) -> Encoding:
         Python knows no text encoding of that name.
 
     """
-    "".encode(name)
+    "".encode(name)  # codecs.lookup also knows codecs that are no text encodings, such as hex
     canonical = codecs.lookup(name).name
     declared = declared_encoding(start)
     family = _WITHOUT_MARK.get(canonical, canonical)

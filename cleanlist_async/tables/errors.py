@@ -1,4 +1,4 @@
-"""The one error of contact tables: where in the file, what is wrong, what to do."""
+"""The error of contact tables: the place in the file, the problem, the fix."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Guess which column holds which field of a contact: by header, then confirmed or vetoed by values. Pure.
+"""Guess the column of each field of a contact by its header; values confirm or veto a guess. Pure.
 
 A wrong guess costs credits and may put one person's e-mail on another's row. So a column whose values
-contradict its header is left alone, and of two columns that are equally likely neither is taken.
+contradict its header is ignored, and of two equally likely columns neither is taken.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NOT_THE_PERSON: Final = frozenset(
         "referrer assigned created modified updated sender parent recruiter"
     )
 )
-"""Words in a header that tell of someone or something else than the contact."""
+"""Words in a header that refer to someone or something other than the contact."""
 
 _WEB_WORDS: Final = frozenset(words("web website site url domain homepage webseite"))
 _OTHER_HALF: Final = {
@@ -36,7 +36,7 @@ _NEARLY_ALL: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A column taken for a field: its header, its 0-based position, and the reason in a few words."""
+    """A column that holds a field: its header, its 0-based position, and the reason in a few words."""
 
     header: str
     column: int
@@ -45,7 +45,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a table's headers and first rows tell. *ambiguous*: field to the columns that tie for it."""
+    """Guesses from a table's headers and first rows. *ambiguous*: field to the columns that tie for it."""
 
     guesses: Mapping[str, Guess]
     ambiguous: Mapping[str, tuple[int, ...]]
@@ -75,7 +75,7 @@ def guess_columns(headers: Sequence[str], sample_rows: Sequence[Sequence[str]]) 
 
 
 def survey(headers: Sequence[str], sample_rows: Sequence[Sequence[str]]) -> Survey:
-    """Do what :func:`guess_columns` does, and also tell for which fields two columns tie."""
+    """Guess as :func:`guess_columns` does, and also return the fields for which two columns tie."""
     columns = [
         _Column(header, position, tuple(row[position].strip() for row in sample_rows if position < len(row)))
         for position, header in enumerate(headers)
@@ -100,6 +100,7 @@ class _Search:
         if not likely:
             return
         best = likely[0][1]
+        # Only a header with the same words ties; one that is merely known too is a worse match.
         rivals = [column for _, column in likely if words(column.header) == words(best.header)]
         if len(rivals) > 1:
             rivals = _distinct(rivals)
@@ -109,23 +110,25 @@ class _Search:
             self._take(name, rivals[0], "known header")
 
     def names(self) -> None:
-        """Find the name of a person who has not both a first and a last name column."""
+        """Find a full name to split where there is no first or no last name column."""
         missing = {"first_name", "last_name"} - self.guesses.keys() - self.ambiguous.keys()
         full = [column for _, column in sorted(self._known(FULL_NAME), key=lambda found: found[0])]
         if not missing or not full:
             return
         if len(missing) == 1:
             self._lone_half(missing.pop(), full)
+        # A column of single words called "Name" is no full name.
         elif column := next((column for column in full if _can_be_full_name(column)), None):
             for name in ("first_name", "last_name"):
                 self._take(name, column, f"split from {column.header}")
 
     def by_values(self) -> None:
-        """Find columns whose header says nothing but whose values cannot be mistaken."""
+        """Find columns with an unknown header whose values are unmistakable."""
         self._only_column("linkedin_url", values.is_person_page, "values are linkedin.com/in/ addresses")
         self._only_column("email", values.is_email, "values are e-mail addresses")
         web = [column for column in self.columns if _WEB_WORDS & set(words(column.header))]
         self._only_column("company_domain", values.is_domain, "values are web addresses", web)
+        # Some exports hold the domain in the column called company.
         if {"company_domain", "company_name"} & self.guesses.keys() == {"company_name"}:
             named = self.columns[self.guesses["company_name"].column]
             if named.share(values.is_domain) >= _NEARLY_ALL:
@@ -158,6 +161,7 @@ class _Search:
             if column.share(test) >= _NEARLY_ALL
         ]
         if among is None:
+            # "Owner Email" holds e-mail addresses, but a colleague's.
             found = [column for column in found if not _NOT_THE_PERSON & set(words(column.header))]
         if len(found) == 1:
             self._take(name, found[0], why)
@@ -167,7 +171,7 @@ class _Search:
 
 
 def _fit(name: str, column: _Column) -> float:
-    """How much the values speak for the column, where that should outweigh the order of headers."""
+    """Rate how well the values fit, where that outweighs the order of known headers."""
     if name == "linkedin_url":
         return round(column.share(values.is_person_page), 1)
     return 1.0 if column.filled or name != "email" else 0.0
@@ -178,7 +182,7 @@ def _contradicts(name: str, column: _Column) -> bool:
         return False
     if name == "linkedin_url":
         return column.share(_is_other_address) >= _MOST
-    if name == "email":
+    if name == "email":  # leniently: a list may hold typing errors
         return column.share(lambda value: "@" in value) < _MOST
     if name == "company_domain":
         return column.share(values.is_domain) < _MOST

@@ -1,4 +1,4 @@
-"""Column headers: how they are compared, addressed, and which contact field each is known to mean. Pure."""
+"""Column headers: their comparison, unique names, and the contact field that each is known to mean. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PERSON_WORDS: Final = frozenset(
         "properties",
     }
 )
-"""Words before a header that change nothing: ``Contact First Name`` is ``First Name``."""
+"""Words before a header that do not change its meaning: ``Contact First Name`` is ``First Name``."""
 
 FULL_NAME: Final = "full_name"
 """Not a field of a contact: a column to be split into first and last name."""
@@ -86,6 +86,7 @@ _RANKS: Final[Mapping[str, tuple[str, int]]] = {
 @lru_cache(maxsize=4096)
 def words(header: str) -> tuple[str, ...]:
     """Split a header into its words, without case, accents and punctuation: ``firstName``, ``First name``."""
+    # Salesforce appends __c to the names of custom fields.
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", header.removesuffix("__c"))
     decomposed = unicodedata.normalize("NFKD", spaced.casefold())
     bare = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
@@ -93,7 +94,7 @@ def words(header: str) -> tuple[str, ...]:
 
 
 def known_as(header: str) -> tuple[str, int] | None:
-    """Return the field that a header is known to mean and how well it fits (0 is best), or None."""
+    """Return the field that a header is known to mean and its rank (0 is best), or None."""
     parts = words(header)
     whole = _RANKS.get("".join(parts))
     if whole is None and len(parts) > 1 and parts[0] in _PERSON_WORDS:
@@ -104,6 +105,7 @@ def known_as(header: str) -> tuple[str, int] | None:
 def addressable(headers: Sequence[str]) -> tuple[str, ...]:
     """Give each column a name of its own: ``Email``, ``Email (2)``; a blank one is ``Column 4``."""
     names: list[str] = []
+    # A header that the file has keeps its name, even if an earlier one would be renamed to it.
     taken = {header for header in headers if header.strip()}
     seen: set[str] = set()
     for number, header in enumerate(headers, 1):

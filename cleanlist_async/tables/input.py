@@ -1,4 +1,4 @@
-"""The bytes of a contact table: decoded to the end before a contact is sent, opened again for each pass."""
+"""The bytes of a contact table: decoded to the end before any contact is sent, reopened for each pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -20,7 +20,7 @@ from cleanlist_async.tables.errors import TableError
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 << 20
-"""Characters of one line. A longer one is no table of contacts, and would have to be held in memory."""
+"""Characters of one line. A longer one is not from a table, and would have to be held in memory."""
 
 DAMAGE: Final = "\udfff"
 """Stands for bytes that do not decode: a lone surrogate, which no text that decodes can hold."""
@@ -46,7 +46,7 @@ codecs.register_error(_MARK_DAMAGE, _mark_damage)
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What tells whether a file is still the one that was checked."""
+    """Identifies the content of a file: whether it is still the one that was checked."""
 
     size: int
     modified_ns: int
@@ -56,9 +56,9 @@ class Fingerprint:
 class InputFile:
     """A readable file, checked from end to end.
 
-    ``damage`` says what is wrong with its characters, if anything is: only a reader, who knows rows and
-    columns, can say where. Standard input is copied to a private temporary file first, because a table
-    is read more than once.
+    ``damage`` is what is wrong with its characters, if anything: only a reader, which knows rows and columns,
+    can name the place. Standard input is copied to a private temporary file first, because a table is read
+    more than once.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, encoding: str | None = None) -> None:
@@ -72,6 +72,11 @@ class InputFile:
         self.encoding, self.fingerprint = self._inspect(self._candidates(encoding))
         if self.encoding is WINDOWS_1252:
             self.notes.append("not UTF-8: read as Windows-1252; pass --encoding to choose another")
+
+    @staticmethod
+    def of_bytes(data: bytes, encoding: str | None = None) -> InputFile:
+        """Check the bytes of a file as a file is checked."""
+        return _InputBytes(data, encoding=encoding)
 
     def text(self, *, newline: str = "") -> TextIOWrapper:
         """Open the text for one pass, line ends as they are, :data:`DAMAGE` for bytes that do not decode."""
@@ -92,6 +97,7 @@ class InputFile:
             status = self.path.stat()
             if (status.st_size, status.st_mtime_ns) == (checked.size, checked.modified_ns):
                 return True
+            # A copy or a touch changes the time alone.
             with self.path.open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest() == checked.sha256
         except OSError:
@@ -105,12 +111,12 @@ class InputFile:
 
     @property
     def way_out(self) -> str:
-        """What to do about characters that are no text."""
+        """The fix for characters that do not decode."""
         if self.encoding.name.startswith(("utf-16", "utf-32")):
-            return "the file may be cut short: save it anew"
-        if self._start.count(b"\0") * 4 >= len(self._start):
+            return "the file may be cut short: save it again"
+        if self._start.count(b"\0") * 4 >= len(self._start):  # Latin text in UTF-16 is half NUL
             return "it looks like UTF-16 without a byte order mark: pass --encoding utf-16-le"
-        return "save the file anew as UTF-8, or pass --encoding"
+        return "save the file again as UTF-8, or pass --encoding"
 
     def _open(self) -> BinaryIO:
         try:
@@ -124,7 +130,7 @@ class InputFile:
     def _first_bytes(self) -> bytes:
         with self._open() as stream:
             start = stream.read(_START_BYTES)
-        if not start.removeprefix(codecs.BOM_UTF8).strip():
+        if not start.removeprefix(codecs.BOM_UTF8).strip():  # blank lines alone are no table either
             raise self.error("is empty", "its first row must hold the column headers")
         for magic, problem, fix in _NOT_TEXT:
             if start.startswith(magic):
@@ -139,11 +145,12 @@ class InputFile:
                 problem = f'cannot be read as "{chosen}": no text encoding has that name'
                 raise self.error(problem, "try utf-8, utf-16, cp1252 or latin-1") from None
         declared = declared_encoding(self._start)
+        # UTF-8 first: other text is almost never valid UTF-8, while Windows-1252 decodes nearly anything.
         return [declared] if declared else [UTF_8, WINDOWS_1252]
 
     def _inspect(self, candidates: Sequence[Encoding]) -> tuple[Encoding, Fingerprint]:
         for encoding in candidates:
-            try:
+            try:  # to the end: a single byte in the last row can rule an encoding out
                 return encoding, self._read_through(encoding, "strict")
             except UnicodeError:
                 continue
@@ -153,10 +160,10 @@ class InputFile:
     def _read_through(self, encoding: Encoding, errors: str) -> Fingerprint:
         """Decode everything once, in flat memory."""
         decoder = codecs.getincrementaldecoder(encoding.name)(errors)
-        digest = hashlib.sha256(encoding.mark)
+        digest = hashlib.sha256(encoding.mark)  # the mark is skipped below, and part of the file
         lines = _LineLengths(self)
         with self._open() as stream:
-            status = os.fstat(stream.fileno())
+            size, modified_ns = self._stamp(stream)
             stream.seek(len(encoding.mark))
             while chunk := stream.read(_CHUNK_BYTES):
                 digest.update(chunk)
@@ -165,11 +172,30 @@ class InputFile:
                 if "\0" in text:
                     self.damage = "holds a NUL character"
             decoder.decode(b"", final=True)
-        return Fingerprint(status.st_size, status.st_mtime_ns, digest.hexdigest())
+        return Fingerprint(size, modified_ns, digest.hexdigest())
+
+    def _stamp(self, stream: BinaryIO) -> tuple[int, int]:
+        status = os.fstat(stream.fileno())
+        return status.st_size, status.st_mtime_ns
+
+
+class _InputBytes(InputFile):
+    def __init__(self, data: bytes, *, encoding: str | None = None) -> None:
+        self._data = data
+        super().__init__("CSV data", encoding=encoding)
+
+    def is_unchanged(self) -> bool:
+        return True
+
+    def _open(self) -> BinaryIO:
+        return BytesIO(self._data)
+
+    def _stamp(self, stream: BinaryIO) -> tuple[int, int]:  # noqa: ARG002
+        return len(self._data), 0
 
 
 class _LineLengths:
-    """Watches for a line that is too long to be held in memory."""
+    """Refuses a line that is too long to be held in memory."""
 
     def __init__(self, file: InputFile) -> None:
         self._file = file
@@ -188,7 +214,7 @@ class _LineLengths:
 def _spool_stdin(owner: object) -> Path:
     descriptor, name = tempfile.mkstemp(prefix="cleanlist-", suffix=".csv")
     path = Path(name)
-    weakref.finalize(owner, path.unlink, missing_ok=True)
+    weakref.finalize(owner, path.unlink, missing_ok=True)  # it holds contacts
     with os.fdopen(descriptor, "wb") as copy:
         shutil.copyfileobj(sys.stdin.buffer, copy)
     return path

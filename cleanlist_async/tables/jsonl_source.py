@@ -1,4 +1,4 @@
-"""Read the objects of a JSON lines file; each line is kept, so that it can be written back as it was."""
+"""Read the objects of a JSON lines file. Each line is kept, so that it can be written back unchanged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ def _unique(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
 
 
 _decode: Final = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=NumberText, parse_float=NumberText, parse_constant=NumberText
+    # Numbers as text: a long id or 1.50 would not survive a float.
+    object_pairs_hook=_unique,
+    parse_int=NumberText,
+    parse_float=NumberText,
+    parse_constant=NumberText,
 ).decode
 
 
@@ -41,12 +45,12 @@ class JsonlSource:
 
     @property
     def notes(self) -> list[str]:
-        """Nothing is ever noticed: a line is right or an error."""
+        """Always empty: a line is either right or an error."""
         return []
 
     def records(self) -> Iterator[Record]:
         """Read all lines, in one pass."""
-        with self.file.text(newline="\n") as lines:
+        with self.file.text(newline="\n") as lines:  # JSON may hold a bare \r between its values
             for number, line in enumerate(lines, 1):
                 raw = line.strip()
                 yield Record(number, self._object(number, raw) if raw else None, raw)
@@ -59,6 +63,7 @@ class JsonlSource:
         texts: list[str] = []
         for name in (self.headers[column] for column in columns):
             value = cells.get(name)
+            # Only in a mapped column; others may hold anything, and are written back untouched.
             if isinstance(value, (list, dict)):
                 raise self.file.error("holds a list or an object, not text", row=record.number, column=name)
             texts.append(json_text(value))
@@ -80,7 +85,7 @@ class JsonlSource:
             value: object = _decode(raw)
         except _RepeatedKeyError:
             raise self.file.error("has the same key twice", "rename one of them", row=number) from None
-        except RecursionError:
+        except RecursionError:  # json recurses, so enough brackets exhaust the stack
             raise self.file.error("is nested too deeply", _FIX, row=number) from None
         except ValueError as error:
             raise self.file.error(f"is not JSON ({error})", _FIX, row=number) from None

@@ -1,4 +1,4 @@
-"""Which column is which field: the caller's word first, guesses for the rest."""
+"""The column of each field: given by the caller, else guessed."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ _NAME_HALVES: Final = ("first_name", "last_name")
 
 @dataclass(frozen=True, slots=True)
 class Mapper:
-    """Resolves a caller's mapping and the guesses into the columns of a contact's fields."""
+    """Resolves the caller's mapping and the guesses into the column of each of *fields*."""
 
     file: InputFile
     headers: Sequence[str]
     survey: Survey
+    fields: Sequence[str] = CONTACT_FIELDS
 
     def columns(self, mapping: Mapping[str, str]) -> dict[str, Guess]:
-        """Return the column of each field, in the order of a contact's fields.
+        """Return the column of each field, in the order of `fields`.
 
         A field mapped to an empty string is left out. Raises :class:`TableError` on an unknown field or
         header, and on two columns that tie for a field without which no contact can be sent.
         """
-        said = {field: self._said(field, header) for field, header in mapping.items()}
-        guessed = self._guessed(said)
-        chosen = {**guessed, **{field: guess for field, guess in said.items() if guess}}
+        given = {field: self._given(field, header) for field, header in mapping.items()}
+        guessed = self._guessed(given)
+        chosen = {**guessed, **{field: guess for field, guess in given.items() if guess}}
         self._refuse_ties(chosen, mapping)
-        return {field: chosen[field] for field in CONTACT_FIELDS if field in chosen}
+        return {field: chosen[field] for field in self.fields if field in chosen}
 
     def notes(self, columns: Mapping[str, Guess]) -> list[str]:
         """Return a line for each field that was left out because two columns tie for it."""
@@ -45,32 +46,39 @@ class Mapper:
             if field not in columns
         ]
 
-    def _said(self, field: str, header: str) -> Guess | None:
-        if field not in CONTACT_FIELDS:
-            close = _close(field, CONTACT_FIELDS) or f"the fields are {', '.join(CONTACT_FIELDS)}"
+    def _given(self, field: str, header: str) -> Guess | None:
+        if field not in self.fields:
+            close = _close(field, self.fields) or f"the fields are {', '.join(self.fields)}"
             raise self.file.error(f'a contact has no field "{field}"', close)
-        if not header:
+        if not header:  # --map email= leaves the field out
             return None
         position = self._position(header)
         return Guess(self.headers[position], position, BY_CALLER)
 
     def _position(self, header: str) -> int:
+        # An exact name first: a file can have both "E-Mail" and "Email".
         if header in self.headers:
             return self.headers.index(header)
         wanted = words(header)
-        alike = [number for number, name in enumerate(self.headers) if wanted and words(name) == wanted]
+        alike = [
+            number
+            for number, name in enumerate(self.headers)
+            if (wanted and words(name) == wanted) or name.strip() == header.strip()
+        ]
         if len(alike) == 1:
             return alike[0]
         fix = _close(header, self.headers) or f"the columns are {_listed(self.headers)}"
         raise self.file.error(f'there is no column "{header}"', fix)
 
-    def _guessed(self, said: Mapping[str, Guess | None]) -> dict[str, Guess]:
-        taken = {guess.column for field, guess in said.items() if guess and field != "key"}
+    def _guessed(self, given: Mapping[str, Guess | None]) -> dict[str, Guess]:
+        # The column of the key may be that of a field, too: often the e-mail address is the key.
+        taken = {guess.column for field, guess in given.items() if guess and field != "key"}
         guesses = {
             field: guess
             for field, guess in self.survey.guesses.items()
-            if field not in said and guess.column not in taken
+            if field not in given and guess.column not in taken
         }
+        # Half of a split name would be wrong beside the half that the caller mapped.
         is_split = is_split_name(self.survey.guesses)
         if is_split and not all(half in guesses for half in _NAME_HALVES):
             for half in _NAME_HALVES:
@@ -80,9 +88,9 @@ class Mapper:
     def _refuse_ties(self, chosen: Mapping[str, Guess], mapping: Mapping[str, str]) -> None:
         for field in _needed(chosen):
             tied = self.survey.ambiguous.get(field)
-            if tied and field not in mapping:
+            if tied and field not in mapping:  # a guess here would enrich the wrong person
                 names = " and ".join(f'"{self.headers[column]}" (column {column + 1})' for column in tied)
-                fix = f'say which one: --map {field}="{self.headers[tied[0]]}"'
+                fix = f'choose one: --map {field}="{self.headers[tied[0]]}"'
                 raise self.file.error(f"{names} could both be {field}", fix)
 
 
@@ -104,9 +112,9 @@ def _needed(chosen: Mapping[str, Guess]) -> Sequence[str]:
 def no_columns_error(file: InputFile, first_row: Sequence[str], *, has_header: bool) -> TableError:
     """Return the error for a table of whose columns none is known."""
     if not has_header:
-        return file.error("nothing tells what its columns hold", "number them, e.g. --map linkedin_url=1")
+        return file.error("its columns cannot be recognised", "number them, e.g. --map linkedin_url=1")
     example = next((header for header in first_row if header.strip()), "Profile")
-    mapped = f"say which column is which, e.g. --map linkedin_url={_quoted(example)}"
+    mapped = f"map the columns, e.g. --map linkedin_url={_quoted(example)}"
     fix = f"{mapped}; if row 1 is data, pass --no-header and the column's number, e.g. --map linkedin_url=1"
     promising = [header for header in first_row if known_as(header)]
     if promising:

@@ -22,9 +22,9 @@ _BUFFER: Final = 1 << 18
 class PartFile:
     """Text on its way to *target*: written to ``target.part`` and renamed at the end.
 
-    Nobody may read it who may not read *source*, the file that its contacts come from, if there is one. A
-    part that an earlier run left is never touched, for it may hold results that were paid for: the next free
-    name (``.part2``) is taken. Raises :class:`TableError` where the file system refuses.
+    It is no more readable than *source*, the file that its contacts come from, if there is one. A part left
+    by an earlier run is never touched, because it may hold results that were paid for: the next free name
+    (``.part2``) is taken. Raises :class:`TableError` where the file system refuses.
     """
 
     def __init__(self, target: Path, name: str, encoding: Encoding, source: Path | None = None) -> None:
@@ -54,6 +54,7 @@ class PartFile:
             self._drop_provisional()
             end = self._file.tell()
             for text in provisional:
+                # Provisional lines are replaced later, so they need not turn the file into UTF-8.
                 self._file.write(text.encode(self.encoding.name, "replace"))
                 self._truncate_to = end
             self._file.flush()
@@ -66,7 +67,7 @@ class PartFile:
             self._file.close()
             if self.target.exists() and not overwrite:
                 raise self.error("came into being meanwhile", f"the output is in {self.path.name}: rename it")
-            self.path.replace(self.target)
+            self.path.replace(self.target)  # atomic: readers see the old file or the whole new one
 
     def leave(self) -> None:
         """Close the part, and leave it where it is."""
@@ -124,7 +125,7 @@ class PartFile:
 
 def _create_beside(target: Path, source: Path | None) -> tuple[Path, BinaryIO]:
     opener = opener_for(target, source)
-    for number in count(1):
+    for number in count(1):  # "x" claims a name atomically, against another run
         path = target.with_name(f"{target.name}.part{number if number > 1 else ''}")
         try:
             return path, open(path, "x+b", buffering=_BUFFER, opener=opener)

@@ -1,4 +1,4 @@
-"""Rows with fewer or more cells than the header: mended, and counted once however often they are read."""
+"""Rows with fewer or more cells than the header: padded or kept, and counted once over all passes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Tally:
 
 
 class RaggedRows:
-    """Pads short rows and keeps account of short, long and blank ones."""
+    """Pads short rows and counts short, long and blank ones."""
 
     def __init__(self, width: int) -> None:
         self._width = width
@@ -33,10 +33,10 @@ class RaggedRows:
         self._long = _Tally()
         self._blank = _Tally()
 
-    def mended(self, number: int, cells: list[str]) -> tuple[str, ...] | None:
+    def fitted(self, number: int, cells: list[str]) -> tuple[str, ...] | None:
         """Return the cells, padded if they are too few, as they are if too many; None for a blank line."""
-        missing = self._width - len(cells)
-        if number > self._counted_to:
+        missing = self._width - len(cells)  # below 0 for a long row
+        if number > self._counted_to:  # a table is read several times
             self._counted_to = number
             tally = self._blank if not cells else self._short if missing > 0 else self._long
             tally.add(number)
@@ -44,7 +44,7 @@ class RaggedRows:
 
     @property
     def notes(self) -> list[str]:
-        """What was met so far."""
+        """A line for each kind of row found so far."""
         notes: list[str] = []
         if self._short.count:
             notes.append(f"{self._short} with fewer cells than the header: read as blank cells")

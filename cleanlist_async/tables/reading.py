@@ -1,4 +1,4 @@
-"""A file of contacts: opened, understood, and read as often as wanted, one row at a time."""
+"""A file of contacts: its columns resolved once, its rows read lazily in any number of passes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cleanlist_async.tables.contact_building import contact_builder
 from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.dialect import CSV_DELIMITERS, TSV_DELIMITERS
 from cleanlist_async.tables.errors import TableError
-from cleanlist_async.tables.guessing import Guess, survey
+from cleanlist_async.tables.guessing import Guess, Survey, survey
 from cleanlist_async.tables.headers import known_as
 from cleanlist_async.tables.input import STDIN, InputFile
 from cleanlist_async.tables.jsonl_source import JsonlSource
@@ -83,11 +83,11 @@ class ContactTable:
         delimiter: str | None = None,
         has_header: bool = True,
     ) -> Self:
-        """Open a table and find out which column is which.
+        """Open a table and resolve its columns.
 
         *path* is a ``.csv``, ``.tsv``, ``.tab``, ``.jsonl`` or ``.ndjson`` file (or any, with *format*),
         or ``-`` for CSV on standard input. *mapping* goes from contact field to column and wins over
-        guesses; an empty string leaves a field out. Reads the whole file once, to be sure of its encoding.
+        guesses; an empty string leaves a field out. Reads the whole file once, to verify its encoding.
 
         Raises :class:`TableError` if the file cannot be read, holds no header, or nothing that is known.
         """
@@ -96,18 +96,17 @@ class ContactTable:
         if table_format is None:
             raise _no_format(path)
         source = open_source(file, table_format, delimiter=delimiter, has_header=has_header)
-        sample = _sample(source)
-        mapper = Mapper(file, source.headers, survey(_headers_to_survey(source), sample))
+        mapper = Mapper(file, source.headers, survey_of(source))
         columns = mapper.columns(mapping or {})
-        if isinstance(source, CsvSource) and has_header and not set(mapping or {}) - {"key"}:
-            _refuse_data_as_header(source)
+        if not set(mapping or {}) - {"key"}:  # a caller who maps columns has seen the header
+            refuse_data_as_header(source)
         if not columns.keys() - {"key"}:
             raise no_columns_error(file, source.headers, has_header=has_header)
         return cls(source, table_format, columns, [*mapper.notes(columns), *_header_notes(source)])
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of how the table was read; grows while it is read."""
+        """What the user should know about how the table was read; grows while it is read."""
         return [*self.source.file.notes, *self._notes, *self.source.notes]
 
     @property
@@ -116,7 +115,7 @@ class ContactTable:
         return self.source.file.fingerprint.sha256
 
     def rows(self) -> Iterator[Row]:
-        """Read the rows lazily, in order. Each call reads the file anew.
+        """Read the rows lazily, in order. Each call reads the file again.
 
         Raises :class:`TableError` at the first row that cannot be read exactly.
         """
@@ -139,7 +138,7 @@ class ContactTable:
 
 
 def known_format(path: str | os.PathLike[str]) -> TableFormat | None:
-    """Return the format that a file's name tells, or None; ``-`` is CSV."""
+    """Return the format by a file's extension, or None; ``-`` is CSV."""
     name = os.fspath(path)
     return "csv" if name == STDIN else _FORMATS.get(PurePath(name).suffix.lower())
 
@@ -148,7 +147,7 @@ def _no_format(path: str | os.PathLike[str]) -> TableError:
     name = os.fspath(path)
     extension = PurePath(name).suffix
     problem = (
-        f'the extension "{extension}" tells no known format' if extension else "the name has no extension"
+        f'the extension "{extension}" is of no known format' if extension else "the name has no extension"
     )
     fix = f"save it as CSV, or pass --format with one of {', '.join(get_args(TableFormat))}"
     return TableError(path=name, problem=problem, fix=fix)
@@ -163,7 +162,7 @@ def open_source(
     """
     if table_format == "jsonl":
         return JsonlSource(file)
-    if delimiter is None:
+    if delimiter is None:  # a TSV file may have more commas than tabs
         delimiters = TSV_DELIMITERS if table_format == "tsv" else CSV_DELIMITERS
         return CsvSource(file, delimiters, has_header=has_header)
     given = _DELIMITER_NAMES.get(delimiter, delimiter)
@@ -172,27 +171,29 @@ def open_source(
     return CsvSource(file, (given,), has_header=has_header)
 
 
-def _sample(source: Source) -> list[Sequence[str]]:
-    everything = range(len(source.headers))
+def survey_of(source: Source) -> Survey:
+    """Survey a table by its headers and its first rows."""
     filled = (record for record in source.records() if record.cells is not None)
-    return [_sample_texts(source, record, everything) for record in islice(filled, _SAMPLE_ROWS)]
+    sample = [_sample_texts(source, record) for record in islice(filled, _SAMPLE_ROWS)]
+    # Headers as they stand in the file: of two called "Email" neither is the better one.
+    headers = source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
+    return survey(headers, sample)
 
 
-def _sample_texts(source: Source, record: Record, columns: Sequence[int]) -> Sequence[str]:
+def _sample_texts(source: Source, record: Record) -> Sequence[str]:
     if isinstance(record.cells, tuple):
         return record.cells
     cells = record.cells or {}
-    plain = (cells.get(source.headers[column]) for column in columns)
+    plain = map(cells.get, source.headers)
     return [value if isinstance(value, str) else "" for value in plain]
 
 
-def _headers_to_survey(source: Source) -> Sequence[str]:
-    """Return the headers as they stand in the file: of two ``Email`` neither is a better one."""
-    return source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
-
-
-def _refuse_data_as_header(source: CsvSource) -> None:
+def refuse_data_as_header(source: Source) -> None:
+    """Raise :class:`TableError` where the row of headers holds a contact."""
+    if not isinstance(source, CsvSource) or not source.has_header:
+        return
     tests = (("linkedin_url", values.is_person_page), ("email", values.is_email))
+    # Else the first contact would be lost in silence.
     for field, test in tests:
         for column, cell in enumerate(source.raw_headers):
             if test(cell):

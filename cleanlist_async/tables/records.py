@@ -1,4 +1,4 @@
-"""What every kind of contact table has in common: numbered records under named columns."""
+"""What all kinds of contact tables share: numbered records under named columns."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class CsvRendering:
             return self._dialect.line_end
         cells, width = self._cells(record), len(self._headers)
         parts = [self._row(cells[:width]), enrichment]
-        if len(cells) > width:
+        if len(cells) > width:  # after the enrichment, so that every column stays under its header
             parts.append(self._row(cells[width:]))
         return self._dialect.delimiter.join(parts) + self._dialect.line_end
 
@@ -132,7 +132,7 @@ class JsonlRendering:
             return "\n" if self._extends else ""
         if isinstance(record.cells, tuple):
             return f"{{{self._row(record.cells)}, {enrichment}}}\n"
-        body = record.raw[:-1].rstrip()
+        body = record.raw[:-1].rstrip()  # the object without its brace: its bytes stay as they are
         return f"{body}{', ' if record.cells else ''}{self._free(record.cells, enrichment)}}}\n"
 
     def _row(self, cells: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What a single value looks like: an e-mail address, a LinkedIn page, a domain, a person's name. Pure."""
+"""Recognises single values: an e-mail address, a LinkedIn page, a domain, a person's name. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHARED_HOSTS: Final = frozenset(
         "goo.gl",
     }
 )
-"""Hosts on which many companies have a page: the page's address says nothing about the company's domain."""
+"""Hosts on which many companies have a page: such an address does not give the company's domain."""
 
 
 def is_email(value: str) -> bool:
@@ -76,7 +76,7 @@ def company_domain(value: str) -> str | None:
     host = authority.rpartition("@")[2].partition(":")[0].rstrip(".").lower().removeprefix("www.")
     if not _DOMAIN.fullmatch(host):
         return text or None
-    if path.strip("/") and _is_shared(host):
+    if path.strip("/") and _is_shared(host):  # the bare host is the company itself
         return None
     return host
 
@@ -92,6 +92,7 @@ def split_name(name: str) -> tuple[str | None, str | None]:
     is a first name.
     """
     before, _, after = (part.strip() for part in name.partition(","))
+    # "Doe, Jane", but neither "Jane Doe, PhD" nor "Doe, M.D."
     if after and " " not in before and not _is_degree(after):
         return after, before
     first, _, last = before.partition(" ")

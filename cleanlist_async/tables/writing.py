@@ -1,4 +1,4 @@
-"""Write the table back with the enrichment beside each row, in input order, in whatever order it comes."""
+"""Write the table back with the enrichment beside each row, in input order, as results come in any order."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class EnrichedWriter:
     Rows stand in input order with their original cells untouched, even those that a spreadsheet takes for
     formulas: they are the user's own. With *excel_safe*, an enrichment cell that would be a formula gets a
     leading ``'`` (OWASP, "CSV Injection"); phone numbers keep their ``+``, and JSON lines need no guard.
-    CSV keeps the input's delimiter, line ends, byte order mark and encoding. Nobody may read the output who
-    may not read the input.
+    CSV keeps the input's delimiter, line ends, byte order mark and encoding. The output is no
+    more readable than the input.
 
     The output grows in ``path.part`` and is renamed by :meth:`close`, which also leaving the context does,
     with an error or without: nothing that was bought is lost.
@@ -62,11 +62,12 @@ class EnrichedWriter:
         self._columns = tuple(columns)
         self._known = frozenset(columns)
         self._overwrite = overwrite
-        target = self._checked_target()
+        target = self._checked_target()  # before anything is created
         self._rendering = _rendering(
             table, self._columns, format or _format_of(path, table), excel_safe=excel_safe
         )
         self._blank = self._rendering.enrichment([""] * len(self._columns))
+        # Rendered text, not results: many may wait behind a row whose result comes late.
         self._waiting: dict[int, str] = {}
         self._next = 0
         self._records = table.source.records()
@@ -111,7 +112,7 @@ class EnrichedWriter:
         self._waiting[index] = self._enrichment(values)
         while self._next in self._waiting:
             enrichment = self._waiting.pop(self._next)
-            if not self._write_next(enrichment):
+            if not self._write_next(enrichment):  # the table has fewer rows than results: close() refuses
                 self._waiting[self._next] = enrichment
                 return
 
@@ -132,7 +133,7 @@ class EnrichedWriter:
         if not self._is_open:
             return
         absent = self._enrichment(missing or {})
-        self._is_open = False
+        self._is_open = False  # even if this fails: what follows must not be tried twice
         try:
             while self._write_next(self._waiting.pop(self._next, absent)):
                 pass
@@ -142,7 +143,7 @@ class EnrichedWriter:
             self._part.leave()
 
     def discard(self) -> None:
-        """Close without a target, and remove the part: for what can be written anew at no cost."""
+        """Close without a target, and remove the part: for output that can be written again at no cost."""
         self._is_open = False
         self._part.leave()
         with suppress(OSError):
@@ -156,12 +157,12 @@ class EnrichedWriter:
     def _write_next(self, enrichment: str) -> bool:
         """Write the next contact, and the blank lines before it; False at the end of the table.
 
-        Once that fails half-way, by Ctrl-C or a full disk, nobody knows where reader and file stand. No row
-        is written after that, for it could get another's enrichment.
+        Once that fails half-way, by Ctrl-C or a full disk, reader and file may be at different rows. No row
+        is written after that, because it could get another row's enrichment.
         """
         if self._broken:
             raise self._error("was not finished", f"what is written is in {self.part_path.name}")
-        self._broken = True
+        self._broken = True  # until this row is written whole
         wrote = False
         for record in self._records:
             self._part.write(self._rendering.line(record, enrichment))
@@ -193,7 +194,7 @@ class EnrichedWriter:
             raise self._error(problem, f"the rest is in {self.part_path.name}")
 
     def _checked_target(self) -> Path:
-        target = Path(os.path.realpath(self.name))
+        target = Path(os.path.realpath(self.name))  # a rename would replace a link, not the file behind it
         if target.is_dir():
             raise self._error("is a folder", "name a file")
         if not target.parent.is_dir():
@@ -229,5 +230,5 @@ def _dialect(table: ContactTable, table_format: TableFormat) -> Dialect:
     kept = table.source.dialect
     if (table_format == "tsv") == (kept.delimiter == "\t") or table.format == table_format:
         return kept
-    preamble = kept.preamble if kept.preamble.rows else Preamble()
+    preamble = kept.preamble if kept.preamble.rows else Preamble()  # sep=; would contradict the new delimiter
     return replace(kept, delimiter=delimiter, preamble=preamble)

@@ -6,21 +6,18 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final, cast
 
 from cleanlist_async.cli.enrich.inputs import TableOptions
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, Row, TableError
 from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.guessing import survey
 from cleanlist_async.tables.headers import addressable
 from cleanlist_async.tables.input import STDIN, InputFile
-from cleanlist_async.tables.jsonl_source import JsonlSource, json_source, json_text
+from cleanlist_async.tables.jsonl_source import JsonlSource, json_source
 from cleanlist_async.tables.mapping import Mapper
-from cleanlist_async.tables.reading import known_format, open_source
+from cleanlist_async.tables.reading import known_format, open_source, survey_of
 from cleanlist_async.tables.records import Record
 
-_SAMPLE_ROWS: Final = 100
 _NEEDED: Final = frozenset({"cleanlist_status", "cleanlist_workflow_id"})
 
 
@@ -50,10 +47,7 @@ class EnrichedTable:
             raise file.error("has no column cleanlist_status", "collect needs a file that enrich wrote")
         kind = _CsvBefore if isinstance(whole, CsvSource) else _JsonlBefore
         before = kind(whole, tuple(found.values()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        headers = (
-            before.raw_headers if isinstance(before, CsvSource) and before.has_header else before.headers
-        )
-        mapper = Mapper(file, before.headers, survey(headers, _sample(before)))
+        mapper = Mapper(file, before.headers, survey_of(before))
         table = ContactTable(before, table_format, mapper.columns(options.mapping), ())
         return cls(table, whole, tuple(found), tuple(found.values()))
 
@@ -131,18 +125,3 @@ def _enrichment_positions(source: CsvSource | JsonlSource) -> dict[str, int]:
     ]
     suffix = f" ({max(numbers)})" if numbers else ""
     return {name: headers.index(name + suffix) for name in ENRICHMENT_COLUMNS if name + suffix in headers}
-
-
-def _sample(source: CsvSource | JsonlSource) -> list[Sequence[str]]:
-    filled = (record for record in source.records() if record.cells is not None)
-    return [_texts(source, record) for record in islice(filled, _SAMPLE_ROWS)]
-
-
-def _texts(source: CsvSource | JsonlSource, record: Record) -> Sequence[str]:
-    if isinstance(record.cells, tuple):
-        return record.cells
-    cells = record.cells or {}
-    return [
-        "" if isinstance(value := cells.get(name), list | dict) else json_text(value)
-        for name in source.headers
-    ]

@@ -10,10 +10,13 @@ from cleanlist_async.cli.terminal.exits import end
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
     BaseURL,
+    Delimiter,
+    Encoding,
     Limit,
     ListId,
     Map,
     MaxCredits,
+    NoHeader,
     Output,
     Overwrite,
     WindowS,
@@ -26,7 +29,7 @@ app = typer.Typer(
 )
 
 _IMPORT_ARGS: Final = typer.Argument(
-    metavar="[ID] FILE.csv", help="The list (or --create), and the CSV file with a header, in UTF-8."
+    metavar="[ID] FILE.csv", help="The list (or --create), and the file: .csv, .tsv or .jsonl."
 )
 
 
@@ -96,6 +99,9 @@ def import_(
         str | None, typer.Option("--create", metavar="NAME", help="Import into your list of this name.")
     ] = None,
     mapping: Map = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
     enrich: Annotated[
         str | None,
         typer.Option("--enrich", metavar="TYPE", help="Enrich what is imported: partial, phone_only, full."),
@@ -107,12 +113,14 @@ def import_(
     window_s: WindowS = None,
 ) -> None:
     """Import a CSV file of any size into a list. Free unless --enrich is given."""
+    from cleanlist_async.cli.enrich.inputs import TableOptions
     from cleanlist_async.cli.lists.import_csv import Import
     from cleanlist_async.cli.terminal.asking import Consent
     from cleanlist_async.cli.terminal.connection import Connection
 
     consent = Consent(yes, max_credits)
-    wanted = Import.parse(list_and_file, create, mapping or (), enrich, consent=consent, as_json=as_json)
+    options = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
+    wanted = Import.parse(list_and_file, create, options, enrich, consent=consent, as_json=as_json)
     end(wanted.carry_out(open_console(), Connection(base_url, window_s)))
 
 

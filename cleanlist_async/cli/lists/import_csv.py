@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
 
 from rich.console import Console
 
@@ -18,9 +16,9 @@ from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for,
 from cleanlist_async.cli.terminal.output import print_fields, print_json
 from cleanlist_async.cli.terminal.render import clean, plural, say, show_command
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.facts import CsvField, PersonType
-from cleanlist_async.tables.import_parts import split_csv
+from cleanlist_async.facts import PersonType
+from cleanlist_async.tables.import_parts import split_table
+from cleanlist_async.tables.import_table import ImportTable
 from cleanlist_async.types import JSON
 
 
@@ -31,7 +29,7 @@ class Import:
     list_id: str | None
     create: str | None
     path: str
-    mapping: Mapping[CsvField, str] | None
+    options: TableOptions
     enrich: PersonType | None
     consent: Consent
     as_json: bool
@@ -41,7 +39,7 @@ class Import:
         cls,
         words: Sequence[str],
         create: str | None,
-        mapping: Sequence[str],
+        options: TableOptions,
         enrich: str | None,
         *,
         consent: Consent,
@@ -56,52 +54,50 @@ class Import:
             raise CommandError(f"--enrich must be one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
         if enrich is None and consent.max_credits is not None:
             raise CommandError("--max-credits needs --enrich; an import alone is free.", ExitCode.USAGE)
-        pairs = TableOptions.parse(mapping, None, None, no_header=False).mapping
         return cls(
             words[0] if create is None else None,
             create,
             words[-1],
-            cast("Mapping[CsvField, str]", pairs) or None,  # checked against the file's header
+            options,
             enrich,
             consent,
             as_json,
         )
 
     def carry_out(self, console: Console, connection: Connection) -> ExitCode:
-        """Read the file, ask if it costs, import, report."""
-        data = Path(self.path).read_bytes()
-        mapping = self._whole_mapping(data)
-        split = split_csv(data, mapping)
-        columns = ", ".join(f"{field} = {clean(header)}" for field, header in split.mapping.items())
+        """Read the file, ask if it costs credits, import it, report."""
+        options = self.options
+        table = ImportTable.open(
+            self.path,
+            options.mapping,
+            guess=True,
+            encoding=options.encoding,
+            delimiter=options.delimiter,
+            has_header=options.has_header,
+        )
+        split = split_table(table)
+        columns = ", ".join(f"{field} = {clean(header)}" for field, header in table.mapping.items())
         say(console, f"{plural(split.rows, 'row')} in {plural(len(split.parts), 'part')}: {columns}.")
         budget = self._agreed_budget(split.rows)
 
         async def send(client: AsyncCleanlist) -> ImportReport:
+            file = table.source.file
+            if not file.is_unchanged():
+                raise file.error("has changed since it was read", "start the import again")
             list_id = self.list_id or (await client.lead_lists.create_list(self.create or "")).list_id
             return await client.lead_lists.import_csv(
                 list_id,
-                data,
-                column_mapping=mapping,
+                file.path,
+                column_mapping=table.mapping,
+                encoding=options.encoding,
+                delimiter=options.delimiter,
+                has_header=options.has_header,
                 dispatch_enrichment=self.enrich is not None,
                 enrichment_type=self.enrich,
                 max_credits=budget,
             )
 
         return self._report(console, connection.ask(console, send))
-
-    def _whole_mapping(self, data: bytes) -> Mapping[CsvField, str] | None:
-        """Return the columns that were named, with those that are guessed beside them."""
-        if self.mapping is None:
-            return None
-        try:
-            guessed = split_csv(data).mapping
-        except ConfigurationError:  # nothing can be guessed, but what was named may be enough
-            return self.mapping
-        # A column that was named for one field is not guessed for another.
-        named = set(self.mapping.values())
-        whole: dict[CsvField, str] = {field: name for field, name in guessed.items() if name not in named}
-        whole.update(self.mapping)
-        return whole
 
     def _agreed_budget(self, rows: int) -> float | None:
         """Return the most that the import may cost in credits; None if it buys nothing."""

@@ -92,7 +92,7 @@ def test_an_import_that_enriches_asks_first(cli, filled):
         (("--create", "x", "in.csv", "--enrich", "everything"), 2, "partial"),
         (("--create", "x", "in.csv", "--max-credits", "5"), 2, "--enrich"),
         (("--create", "x", "in.csv", "--map", "email"), 2, "--map takes"),
-        (("--create", "x", "in.csv", "--map", "email=Mail"), 2, "Mail"),
+        (("--create", "x", "in.csv", "--map", "email=Mail"), 1, "Mail"),
         (("--create", "x", "nobody.csv"), 1, "nobody.csv"),
         (("no-such-list", "in.csv"), 4, "list"),
     ],

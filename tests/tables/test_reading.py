@@ -5,12 +5,11 @@ import gc
 import pickle
 from pathlib import Path
 
-import awkward_files
 import pytest
-from awkward_files import READABLE, REFUSED, Readable, Refused
 
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
 from tests.support.cases import each_case
+from tests.tables.awkward_files import READABLE, REFUSED, Readable, Refused, csv_lines
 
 WIDTH = len(ENRICHMENT_COLUMNS)
 
@@ -92,7 +91,7 @@ def test_a_missing_file_and_a_folder(tmp_path):
 
 def test_the_limit_of_the_csv_module_is_never_lowered_and_ours_still_holds(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_bytes(awkward_files.csv("Email,Notes", f"a@b.co,{'x' * ((1 << 20) + 1)}"))
+    path.write_bytes(csv_lines("Email,Notes", f"a@b.co,{'x' * ((1 << 20) + 1)}"))
     before = csv.field_size_limit(1 << 30)
     try:
         with pytest.raises(TableError, match='row 2, column "Notes": the cell is larger'):
@@ -104,7 +103,7 @@ def test_the_limit_of_the_csv_module_is_never_lowered_and_ours_still_holds(tmp_p
 
 def test_standard_input_can_be_read_twice(tmp_path, monkeypatch):
     source = tmp_path / "piped"
-    source.write_bytes(awkward_files.csv("Email", "a@b.co"))
+    source.write_bytes(csv_lines("Email", "a@b.co"))
     with source.open() as stream:
         monkeypatch.setattr("sys.stdin", stream)
         table = ContactTable.open("-")

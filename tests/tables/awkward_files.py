@@ -41,7 +41,7 @@ def text(rows: list[tuple[str, ...]], delimiter: str = ",", end: str = "\r\n", *
     return "".join(delimiter.join(map(cell, row)) + end for row in [tuple(HEADER), *rows])
 
 
-def csv(*lines: str, end: str = "\r\n") -> bytes:
+def csv_lines(*lines: str, end: str = "\r\n") -> bytes:
     return "".join(line + end for line in lines).encode()
 
 
@@ -86,66 +86,76 @@ HEAD = ",".join(HEADER)
 LONG = "x" * (1 << 20)
 
 _SHAPES = [
-    Readable("header-only", csv(HEAD), []),
+    Readable("header-only", csv_lines(HEAD), []),
     Readable("header-only-no-line-end", HEAD.encode(), []),
-    Readable("no-last-line-end", csv(HEAD, ",".join(JANE)).removesuffix(b"\r\n"), [JANE]),
-    Readable("one-column", csv("Email", "jane@acme.com"), [("jane@acme.com",)]),
-    Readable("one-column-blank-cell", csv("Email", '""', "a@b.co"), [("",), ("a@b.co",)]),
+    Readable("no-last-line-end", csv_lines(HEAD, ",".join(JANE)).removesuffix(b"\r\n"), [JANE]),
+    Readable("one-column", csv_lines("Email", "jane@acme.com"), [("jane@acme.com",)]),
+    Readable("one-column-blank-cell", csv_lines("Email", '""', "a@b.co"), [("",), ("a@b.co",)]),
     Readable(
         "blank-lines",
-        csv(HEAD, "", ",".join(JANE), "", ""),
+        csv_lines(HEAD, "", ",".join(JANE), "", ""),
         [JANE],
         numbers=[3],
         note="3 rows (2, 4, 5) blank",
     ),
-    Readable("blank-lines-first", csv("", "", HEAD, ",".join(JANE)), [JANE], numbers=[4]),
-    Readable("blank-cells", csv(HEAD, ",,,", ",".join(JANE)), [("", "", "", ""), JANE], numbers=[2, 3]),
-    Readable("short-row", csv(HEAD, "Jane,Doe"), [("Jane", "Doe", "", "")], note="1 row (2) with fewer"),
+    Readable("blank-lines-first", csv_lines("", "", HEAD, ",".join(JANE)), [JANE], numbers=[4]),
+    Readable("blank-cells", csv_lines(HEAD, ",,,", ",".join(JANE)), [("", "", "", ""), JANE], numbers=[2, 3]),
+    Readable(
+        "short-row", csv_lines(HEAD, "Jane,Doe"), [("Jane", "Doe", "", "")], note="1 row (2) with fewer"
+    ),
     Readable(
         "long-row",
-        csv(HEAD, f"Jane,Doe,Acme,{URL},extra,"),
+        csv_lines(HEAD, f"Jane,Doe,Acme,{URL},extra,"),
         [(*JANE, "extra", "")],
         note="1 row (2) with more",
     ),
-    Readable("spaces-kept", csv(HEAD, " Jane ,Doe\t,Acme ," + URL), [(" Jane ", "Doe\t", "Acme ", URL)]),
+    Readable(
+        "spaces-kept", csv_lines(HEAD, " Jane ,Doe\t,Acme ," + URL), [(" Jane ", "Doe\t", "Acme ", URL)]
+    ),
     Readable(
         "break-in-cell",
-        csv(HEAD, '"Ja\nne","D\r\noe","A\rcme",' + URL),
+        csv_lines(HEAD, '"Ja\nne","D\r\noe","A\rcme",' + URL),
         [("Ja\nne", "D\r\noe", "A\rcme", URL)],
     ),
     Readable(
         "number-after-break",
-        csv(HEAD, '"Ja\nne",,,', "Jim,,,"),
+        csv_lines(HEAD, '"Ja\nne",,,', "Jim,,,"),
         [("Ja\nne", "", "", ""), ("Jim", "", "", "")],
         numbers=[2, 3],
     ),
     Readable(
-        "doubled-quotes", csv(HEAD, '"""Jane""",Doe,"A ""B"" C",' + URL), [('"Jane"', "Doe", 'A "B" C', URL)]
+        "doubled-quotes",
+        csv_lines(HEAD, '"""Jane""",Doe,"A ""B"" C",' + URL),
+        [('"Jane"', "Doe", 'A "B" C', URL)],
     ),
     Readable(
-        "quote-inside-bare", csv(HEAD, "5\" pipe,O'Neil,Acme," + URL), [('5" pipe', "O'Neil", "Acme", URL)]
+        "quote-inside-bare",
+        csv_lines(HEAD, "5\" pipe,O'Neil,Acme," + URL),
+        [('5" pipe', "O'Neil", "Acme", URL)],
     ),
     Readable(
         "formula-cells",
-        csv(HEAD, '"=HYPERLINK(""http://x"",""y"")",+1,-1,@SUM'),
+        csv_lines(HEAD, '"=HYPERLINK(""http://x"",""y"")",+1,-1,@SUM'),
         [('=HYPERLINK("http://x","y")', "+1", "-1", "@SUM")],
     ),
     Readable(
         "space-then-quote",
-        csv(HEAD.replace(",", ', "', 1).replace('"Last Name', '"Last Name"'), 'Jane, "Doe, Jr.",Acme,' + URL),
+        csv_lines(
+            HEAD.replace(",", ', "', 1).replace('"Last Name', '"Last Name"'), 'Jane, "Doe, Jr.",Acme,' + URL
+        ),
         [("Jane", "Doe, Jr.", "Acme", URL)],
         note="spaces after",
     ),
     Readable(
         "sep-hint",
-        csv("sep=;", "First Name;Last Name;Company;LinkedIn URL", ";".join(JANE)),
+        csv_lines("sep=;", "First Name;Last Name;Company;LinkedIn URL", ";".join(JANE)),
         [JANE],
         numbers=[2],
     ),
-    Readable("sep-hint-quoted", csv('"sep=|"', "|".join(HEADER), "|".join(JANE)), [JANE]),
+    Readable("sep-hint-quoted", csv_lines('"sep=|"', "|".join(HEADER), "|".join(JANE)), [JANE]),
     Readable(
         "linkedin-connections",
-        csv(
+        csv_lines(
             "Notes:",
             '"When exporting, addresses may be missing, see https://x"',
             "",
@@ -162,45 +172,58 @@ _SHAPES = [
     ),
     Readable(
         "odd-separators-in-cell",
-        csv(HEAD, "Ja\x0bne,D\x0coe,A\u2028c\x85me," + URL),
+        csv_lines(HEAD, "Ja\x0bne,D\x0coe,A\u2028c\x85me," + URL),
         [("Ja\x0bne", "D\x0coe", "A\u2028c\x85me", URL)],
     ),
-    Readable("mark-inside", csv(HEAD, "Jane\ufeff,Doe,Acme," + URL), [("Jane\ufeff", "Doe", "Acme", URL)]),
-    Readable("emoji-and-scripts", csv(HEAD, "🦊,名前,شركة," + URL), [("🦊", "名前", "شركة", URL)]),
     Readable(
-        "replacement-character", csv(HEAD, "J\ufffdne,Doe,Acme," + URL), [("J\ufffdne", "Doe", "Acme", URL)]
+        "mark-inside", csv_lines(HEAD, "Jane\ufeff,Doe,Acme," + URL), [("Jane\ufeff", "Doe", "Acme", URL)]
+    ),
+    Readable("emoji-and-scripts", csv_lines(HEAD, "🦊,名前,شركة," + URL), [("🦊", "名前", "شركة", URL)]),
+    Readable(
+        "replacement-character",
+        csv_lines(HEAD, "J\ufffdne,Doe,Acme," + URL),
+        [("J\ufffdne", "Doe", "Acme", URL)],
     ),
     Readable(
         "duplicate-headers",
-        csv("Email,Email,Notes,Notes", "a@b.co,a@b.co,x,y"),
+        csv_lines("Email,Email,Notes,Notes", "a@b.co,a@b.co,x,y"),
         [("a@b.co", "a@b.co", "x", "y")],
     ),
-    Readable("blank-headers", csv("Email,,, ", "a@b.co,x,y,z"), [("a@b.co", "x", "y", "z")]),
-    Readable("header-with-breaks", csv('"Email\r\n","First\nName"', "a@b.co,Jane"), [("a@b.co", "Jane")]),
-    Readable("header-break-in-crlf-file", csv('"First\nName",Email', "Jane,a@b.co"), [("Jane", "a@b.co")]),
-    Readable("header-hostile-quote", csv('"a, ""b""",Email', "x,a@b.co"), [("x", "a@b.co")]),
-    Readable("largest-cell", csv(HEAD, f"{LONG},Doe,Acme,{URL}"), [(LONG, "Doe", "Acme", URL)]),
+    Readable("blank-headers", csv_lines("Email,,, ", "a@b.co,x,y,z"), [("a@b.co", "x", "y", "z")]),
+    Readable(
+        "header-with-breaks", csv_lines('"Email\r\n","First\nName"', "a@b.co,Jane"), [("a@b.co", "Jane")]
+    ),
+    Readable(
+        "header-break-in-crlf-file", csv_lines('"First\nName",Email', "Jane,a@b.co"), [("Jane", "a@b.co")]
+    ),
+    Readable("header-hostile-quote", csv_lines('"a, ""b""",Email', "x,a@b.co"), [("x", "a@b.co")]),
+    Readable("largest-cell", csv_lines(HEAD, f"{LONG},Doe,Acme,{URL}"), [(LONG, "Doe", "Acme", URL)]),
     Readable(
         "thousand-line-cell",
-        csv(HEAD, '"' + "x\n" * 999 + f'",Doe,Acme,{URL}'),
+        csv_lines(HEAD, '"' + "x\n" * 999 + f'",Doe,Acme,{URL}'),
         [("x\n" * 999, "Doe", "Acme", URL)],
     ),
     Readable(
-        "delimiter-told", csv("First Name^Email", "Jane^a@b.co"), [("Jane", "a@b.co")], {"delimiter": "^"}
+        "delimiter-told",
+        csv_lines("First Name^Email", "Jane^a@b.co"),
+        [("Jane", "a@b.co")],
+        {"delimiter": "^"},
     ),
     Readable(
         "delimiter-told-tab",
-        csv("First Name\tEmail", "Jane\ta@b.co"),
+        csv_lines("First Name\tEmail", "Jane\ta@b.co"),
         [("Jane", "a@b.co")],
         {"delimiter": "tab"},
     ),
     Readable(
-        "commas-in-semicolon-header", csv("Notes, long, longer;Email", "a, b;a@b.co"), [("a, b", "a@b.co")]
+        "commas-in-semicolon-header",
+        csv_lines("Notes, long, longer;Email", "a, b;a@b.co"),
+        [("a, b", "a@b.co")],
     ),
-    Readable("no-header", csv("Jane,Doe,Acme," + URL), [JANE], {"has_header": False}, numbers=[1]),
+    Readable("no-header", csv_lines("Jane,Doe,Acme," + URL), [JANE], {"has_header": False}, numbers=[1]),
     Readable(
         "no-header-but-one",
-        csv("Email,LinkedIn", f"a@b.co,{URL}"),
+        csv_lines("Email,LinkedIn", f"a@b.co,{URL}"),
         [("Email", "LinkedIn"), ("a@b.co", URL)],
         {"has_header": False, "mapping": {"email": "1"}},
         note="looks like column headers",
@@ -209,22 +232,22 @@ _SHAPES = [
     Readable("tab", text(BASIC, "\t").encode(), BASIC, extension=".TAB"),
     Readable(
         "tsv-with-commas",
-        csv("First Name\tEmail", "Doe, Jane\ta@b.co"),
+        csv_lines("First Name\tEmail", "Doe, Jane\ta@b.co"),
         [("Doe, Jane", "a@b.co")],
         extension=".tsv",
     ),
     Readable("txt-told", text(BASIC).encode(), BASIC, {"format": "csv"}, extension=".txt"),
     Readable(
         "unknown-header-mapped",
-        csv("Spalte A,Spalte B", f"{URL},x"),
+        csv_lines("Spalte A,Spalte B", f"{URL},x"),
         [(URL, "x")],
         {"mapping": {"linkedin_url": "Spalte A"}},
     ),
-    Readable("header-known-by-values", csv("Wer,Wo", f"{URL},x"), [(URL, "x")]),
-    Readable("trailing-delimiter", csv(HEAD + ",", ",".join(JANE) + ","), [(*JANE, "")]),
+    Readable("header-known-by-values", csv_lines("Wer,Wo", f"{URL},x"), [(URL, "x")]),
+    Readable("trailing-delimiter", csv_lines(HEAD + ",", ",".join(JANE) + ","), [(*JANE, "")]),
 ]
 
-_UNENDED = csv(HEAD, ",".join(JANE), 'Jim,"Doe,Acme,')
+_UNENDED = csv_lines(HEAD, ",".join(JANE), 'Jim,"Doe,Acme,')
 
 REFUSED = [
     Refused("empty", b"", "is empty"),
@@ -242,29 +265,35 @@ REFUSED = [
     ),
     Refused(
         "open-quote-over-lines",
-        csv(HEAD, ",".join(JANE), '"Jim,,,', *["a,b,c,d"] * 1500, '"'),
+        csv_lines(HEAD, ",".join(JANE), '"Jim,,,', *["a,b,c,d"] * 1500, '"'),
         "a quote opens here",
         3,
         "First Name",
     ),
     Refused(
         "open-quote-over-a-megabyte",
-        csv(HEAD, 'J,"D' + "x" * 900, *["y" * 900] * 1300),
+        csv_lines(HEAD, 'J,"D' + "x" * 900, *["y" * 900] * 1300),
         "a quote opens here",
         2,
         "Last Name",
     ),
-    Refused("stray-quote", csv(HEAD, '"Jane "J" Doe",,,'), "after its closing quote", 2, "First Name"),
-    Refused("text-after-quote", csv(HEAD, 'Jane,"Doe" ,,'), "after its closing quote", 2, "Last Name"),
+    Refused("stray-quote", csv_lines(HEAD, '"Jane "J" Doe",,,'), "after its closing quote", 2, "First Name"),
+    Refused("text-after-quote", csv_lines(HEAD, 'Jane,"Doe" ,,'), "after its closing quote", 2, "Last Name"),
     Refused(
-        "too-large", csv(HEAD, ",".join(JANE), f"Jane,{LONG}x,Acme,"), "larger than 1 MiB", 3, "Last Name"
+        "too-large",
+        csv_lines(HEAD, ",".join(JANE), f"Jane,{LONG}x,Acme,"),
+        "larger than 1 MiB",
+        3,
+        "Last Name",
     ),
-    Refused("ten-megabytes", csv(HEAD, f'Jane,Doe,"{LONG * 10}",'), "larger than 1 MiB", 2, "Company"),
-    Refused("endless-line", csv(HEAD, "x," * (9 << 20)), "longer than 16 MiB"),
-    Refused("nul", csv(HEAD, ",".join(JANE), "Jane,D\0oe,,"), "NUL", 3, "Last Name"),
-    Refused("nul-in-header", csv("First\0Name,Email", "Jane,"), "NUL", 1),
+    Refused("ten-megabytes", csv_lines(HEAD, f'Jane,Doe,"{LONG * 10}",'), "larger than 1 MiB", 2, "Company"),
+    Refused("endless-line", csv_lines(HEAD, "x," * (9 << 20)), "longer than 16 MiB"),
+    Refused("nul", csv_lines(HEAD, ",".join(JANE), "Jane,D\0oe,,"), "NUL", 3, "Last Name"),
+    Refused("nul-in-header", csv_lines("First\0Name,Email", "Jane,"), "NUL", 1),
     Refused("utf-16-unmarked", text(BASIC).encode("utf-16-le"), "--encoding utf-16-le", 1),
-    Refused("no-encoding", csv(HEAD, ",".join(JANE)) + b"Jane,D\x81oe,,\r\n", "not utf-8", 3, "Last Name"),
+    Refused(
+        "no-encoding", csv_lines(HEAD, ",".join(JANE)) + b"Jane,D\x81oe,,\r\n", "not utf-8", 3, "Last Name"
+    ),
     Refused(
         "not-utf-8-as-told", text(BASIC).encode("cp1252"), "not utf-8", 3, "First Name", {"encoding": "utf-8"}
     ),
@@ -276,38 +305,49 @@ REFUSED = [
         5,
         "First Name",
     ),
-    Refused("unknown-encoding", csv(HEAD), "no text encoding has that name", options={"encoding": "klingon"}),
-    Refused("not-a-text-encoding", csv(HEAD), "no text encoding has that name", options={"encoding": "hex"}),
-    Refused("bad-delimiter", csv(HEAD), "is no delimiter", options={"delimiter": ";;"}),
-    Refused("quote-as-delimiter", csv(HEAD), "is no delimiter", options={"delimiter": '"'}),
-    Refused("no-header-url", csv(",".join(JANE), ",".join(JANE)), "--map linkedin_url=4", 1),
-    Refused("no-header-email", csv("Jane,Doe,jane@acme.com"), "--map email=3", 1),
     Refused(
-        "unknown-headers", csv("Foo,Bar", "1,2"), 'none of the column headers is known ("Foo", "Bar")', 1
+        "unknown-encoding", csv_lines(HEAD), "no text encoding has that name", options={"encoding": "klingon"}
+    ),
+    Refused(
+        "not-a-text-encoding", csv_lines(HEAD), "no text encoding has that name", options={"encoding": "hex"}
+    ),
+    Refused("bad-delimiter", csv_lines(HEAD), "is no delimiter", options={"delimiter": ";;"}),
+    Refused("quote-as-delimiter", csv_lines(HEAD), "is no delimiter", options={"delimiter": '"'}),
+    Refused("no-header-url", csv_lines(",".join(JANE), ",".join(JANE)), "--map linkedin_url=4", 1),
+    Refused("no-header-email", csv_lines("Jane,Doe,jane@acme.com"), "--map email=3", 1),
+    Refused(
+        "unknown-headers",
+        csv_lines("Foo,Bar", "1,2"),
+        'none of the column headers is known ("Foo", "Bar")',
+        1,
     ),
     Refused(
         "unknown-headers-key-mapped",
-        csv("Foo,Bar", "1,2"),
+        csv_lines("Foo,Bar", "1,2"),
         "none of the column headers",
         1,
         options={"mapping": {"key": "Foo"}},
     ),
     Refused(
         "nothing-known-without-header",
-        csv("1,2"),
-        "nothing tells what its columns hold",
+        csv_lines("1,2"),
+        "its columns cannot be recognised",
         options={"has_header": False},
     ),
-    Refused("ambiguous", csv("LinkedIn,LinkedIn", f"{URL},{URL}2"), "could both be linkedin_url", options={}),
+    Refused(
+        "ambiguous", csv_lines("LinkedIn,LinkedIn", f"{URL},{URL}2"), "could both be linkedin_url", options={}
+    ),
     Refused(
         "ambiguous-names",
-        csv("First Name,First Name,Last Name,Company", "Jane,Jim,Doe,Acme"),
+        csv_lines("First Name,First Name,Last Name,Company", "Jane,Jim,Doe,Acme"),
         "could both be first_name",
     ),
-    Refused("unknown-field", csv(HEAD), "did you mean", options={"mapping": {"linkedin": "LinkedIn URL"}}),
+    Refused(
+        "unknown-field", csv_lines(HEAD), "did you mean", options={"mapping": {"linkedin": "LinkedIn URL"}}
+    ),
     Refused(
         "unknown-column",
-        csv(HEAD),
+        csv_lines(HEAD),
         'did you mean "LinkedIn URL"',
         options={"mapping": {"linkedin_url": "Linkdin URL"}},
     ),

@@ -8,14 +8,13 @@ from hashlib import blake2b
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact
 from cleanlist_async.contacts.identity import (
     LONGEST_VALUE,
     RULE,
-    FirstSeen,
     Invalid,
     Prepared,
     is_sufficient,
@@ -160,40 +159,6 @@ def test_any_difference_in_what_is_sent_is_another_identity() -> None:
     assert identity_of(**base) == identity_of(**base, key="other", linkedin_url=" ")
     for other in ({"email": "a@b.c"}, {"company_name": "x"}, {"first_name": "Ad", "last_name": "aByron"}):
         assert identity_of(**(base | other)) != identity_of(**base)
-
-
-# -- FirstSeen -------------------------------------------------------------------------------------
-
-few = st.integers(0, 40).map(lambda number: number.to_bytes(16, "big"))
-colliding = st.integers(0, 60).map(lambda number: b"\x00" * 8 + number.to_bytes(8, "little"))
-any_identity = st.binary(min_size=16, max_size=16)
-
-
-@settings(max_examples=150)
-@given(st.lists(few | colliding | any_identity, max_size=1_500))
-def test_first_seen_is_a_dict(identities: list[bytes]) -> None:
-    seen, model = FirstSeen(), dict[bytes, int]()
-    for index, identity in enumerate(identities):
-        assert seen.setdefault(identity, index) == model.setdefault(identity, index)
-        assert len(seen) == len(model)
-
-
-def test_first_seen_grows_and_forgets_nothing() -> None:
-    seen = FirstSeen()
-    identities = [identity_of(linkedin_url=str(number)) for number in range(5_000)]
-    for _ in range(2):
-        assert [seen.setdefault(identity, index) for index, identity in enumerate(identities)] == list(
-            range(5_000)
-        )
-    assert len(seen) == 5_000
-
-
-def test_the_identity_of_all_zeros_and_the_index_zero() -> None:
-    seen = FirstSeen()
-    assert seen.setdefault(bytes(16), 0) == 0
-    assert seen.setdefault(bytes(16), 5) == 0
-    assert seen.setdefault(b"\xff" * 16, 2**32 - 2) == 2**32 - 2
-    assert seen.setdefault(b"\xff" * 16, 9) == 2**32 - 2
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20).filter(str.strip))

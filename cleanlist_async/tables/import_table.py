@@ -1,0 +1,142 @@
+"""A table as an import of leads takes it: the columns of a contact, and those that only an import knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Final, Self, cast
+
+from cleanlist_async import facts
+from cleanlist_async.contacts.contact import API_FIELDS
+from cleanlist_async.facts import CsvField
+from cleanlist_async.tables.contact_building import contact_builder
+from cleanlist_async.tables.guessing import Guess, Survey
+from cleanlist_async.tables.headers import known_as, words
+from cleanlist_async.tables.input import InputFile
+from cleanlist_async.tables.jsonl_source import json_text
+from cleanlist_async.tables.mapping import Mapper, is_split_name, no_columns_error
+from cleanlist_async.tables.reading import known_format, open_source, refuse_data_as_header, survey_of
+from cleanlist_async.tables.records import Record, Source
+
+_ALIASES: Final = {
+    "phone": "phone",
+    "phonenumber": "phone",
+    "mobile": "mobile_phone",
+    "mobilephone": "mobile_phone",
+    "cellphone": "mobile_phone",
+    "workphone": "work_phone",
+    "directphone": "work_phone",
+    "title": "job_title",
+    "jobtitle": "job_title",
+    "position": "job_title",
+    "city": "city",
+    "state": "state",
+    "country": "country",
+}
+
+
+class ImportTable:
+    """A file of leads. Make one with :meth:`open`.
+
+    Attributes
+    ----------
+    source
+        Its records.
+    columns
+        The column of each field that an import knows, and why it was taken.
+
+    """
+
+    def __init__(self, source: Source, columns: Mapping[str, Guess]) -> None:
+        self.source = source
+        self.columns = columns
+
+    @classmethod
+    def open(
+        cls,
+        given: str | os.PathLike[str] | bytes,
+        mapping: Mapping[str, str],
+        *,
+        guess: bool,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        has_header: bool = True,
+    ) -> Self:
+        """Open a path, or the bytes of a CSV file, and find out which column is which.
+
+        *mapping* goes from field to column; with *guess* the other columns are guessed as for a
+        :class:`ContactTable`. A path that ends neither in ``.tsv`` nor in ``.jsonl`` is read as CSV.
+
+        Raises :class:`TableError` as :meth:`ContactTable.open` does.
+        """
+        if isinstance(given, bytes):  # bytes have no name, so nothing tells another format
+            file, table_format = InputFile.of_bytes(given, encoding), None
+        else:
+            file, table_format = InputFile(given, encoding=encoding), known_format(given)
+        source = open_source(file, table_format or "csv", delimiter=delimiter, has_header=has_header)
+        known = _survey(source) if guess else Survey({}, {})
+        columns = Mapper(file, source.headers, known, facts.CSV_FIELDS).columns(mapping)
+        if guess and not mapping:  # a caller who maps columns has seen the header
+            refuse_data_as_header(source)
+        if not columns:
+            raise no_columns_error(file, source.headers, has_header=has_header)
+        return cls(source, columns)
+
+    @property
+    def mapping(self) -> dict[CsvField, str]:
+        """The header of each field's column, as :meth:`open` takes it."""
+        headers = {field: self.source.headers[guess.column] for field, guess in self.columns.items()}
+        return cast("dict[CsvField, str]", headers)
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Read the rows that are not blank: the number of each, and its value for each of `columns`.
+
+        Values that belong to a contact are those that enriching the row would send.
+        """
+        build = contact_builder(self.columns)
+        positions = tuple({guess.column: None for guess in self.columns.values()})
+        for record in self.source.records():
+            if _is_blank(record):
+                continue
+            texts = dict(zip(positions, self.source.texts(record, positions), strict=True))
+            contact = build(texts)
+            yield (
+                record.number,
+                [
+                    getattr(contact, field) or "" if field in API_FIELDS else texts[guess.column].strip()
+                    for field, guess in self.columns.items()
+                ],
+            )
+
+
+def _survey(source: Source) -> Survey:
+    """Guess the columns of a contact, then those of what only an import knows, by their headers alone."""
+    known = survey_of(source)
+    # A full name is sent beside its halves: it tells of a person even where it is a single word.
+    is_split = is_split_name(known.guesses)
+    taken = {guess.column for guess in known.guesses.values()}
+    best: dict[str, tuple[int, Guess]] = {}
+    for position, header in enumerate(source.headers):
+        found = _known(header)
+        # "Vorname, Name": there Name is the last name, which is taken, and no full name.
+        if found is None or (position in taken and not is_split):
+            continue
+        field, rank = found
+        if field not in best or rank < best[field][0]:
+            best[field] = rank, Guess(header, position, "known header")
+    more = {field: guess for field, (_, guess) in best.items()}
+    return Survey({**more, **known.guesses}, known.ambiguous)
+
+
+def _known(header: str) -> tuple[str, int] | None:
+    """Return the field beyond those of a contact that a header means, and how well it fits (0 is best)."""
+    if alias := _ALIASES.get("".join(words(header))):
+        return alias, 0
+    known = known_as(header)
+    return ("full_name", known[1]) if known and known[0] == "full_name" else None
+
+
+def _is_blank(record: Record) -> bool:
+    cells = record.cells or ()
+    texts = cells if isinstance(cells, tuple) else map(json_text, cells.values())
+    return not any(text.strip() for text in texts)
