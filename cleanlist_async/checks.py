@@ -9,15 +9,12 @@ import sys
 from collections.abc import Callable, Collection
 from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.redact import one_line
-
-if TYPE_CHECKING:
-    pass
+from cleanlist_async.redact import one_line, scrub
 
 _MOST: Final = sys.maxsize
 """The largest number that fits wherever numbers go: journals, timers, JSON."""
@@ -146,10 +143,7 @@ def check_route(name: str, value: object) -> None:
 
 def checked_id(name: str, value: object) -> str:
     """Return an id of the API."""
-    if not isinstance(value, str):
-        raise wrong(name, "an id that the API gave", value)
-    is_path = value in {".", ".."}  # ids stand in paths
-    if not value or len(value) > _LONGEST_ID or _BLANK.search(value) or is_path or not is_encodable(value):
+    if not isinstance(value, str) or not _is_id(value):
         raise wrong(name, "an id that the API gave", value)
     return value
 
@@ -186,6 +180,12 @@ def check_methods(name: str, value: object, *methods: str) -> None:
     """Check that *value* has the *methods* of a protocol."""
     if isclass(value) or not all(callable(getattr(value, method, None)) for method in methods):
         raise wrong(name, f"an object with the methods {' and '.join(methods)}", value)
+
+
+def _is_id(value: str) -> bool:
+    if not 1 <= len(value) <= _LONGEST_ID or _BLANK.search(value) or not is_encodable(value):
+        return False
+    return value not in {".", ".."} and scrub(value) == value  # ids stand in paths, which logs of others keep
 
 
 # -- arguments that several methods take -----------------------------------------------------------

@@ -66,8 +66,8 @@ def test_one_key_under_two_limits_is_refused_however_the_address_is_written():
     with pytest.raises(ConfigurationError, match="another limiter"):
         AsyncCleanlist(KEY, base_url="http://LOCALHOST:9911", rate_limits=RateLimits(org=6))
     twin = AsyncCleanlist(KEY, base_url="http://Localhost:9911", rate_limits=RateLimits(org=5))
-    assert twin._pipeline.limiter is first._pipeline.limiter
-    assert twin._pipeline.route == first._pipeline.route
+    assert twin._runtime.pipeline.limiter is first._runtime.pipeline.limiter
+    assert twin._runtime.pipeline.route == first._runtime.pipeline.route
 
 
 def test_a_closed_client_frees_its_key_for_other_limits():

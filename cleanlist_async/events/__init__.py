@@ -15,29 +15,16 @@ contact, a body, a query or a sentence of the server. More kinds of event may co
 know.
 """
 
-from cleanlist_async.events.delivery import Events, Listener, OpenFailures, report_failure
-from cleanlist_async.events.kinds import (
-    AttemptFinished,
-    AttemptStarted,
-    CallDetached,
-    CallFinished,
-    CallStarted,
-    Event,
-    LimitsAway,
-    LimitsBack,
-    RateLimited,
-    RetryScheduled,
-    RunFinished,
-    RunKind,
-    RunStarted,
-    WorkflowAccepted,
-    WorkflowFinished,
-    identifier,
-)
+from typing import TYPE_CHECKING
+
+from cleanlist_async import lazy_exports
 
 __all__ = [
     "AttemptFinished",
+    "AttemptOutcome",
     "AttemptStarted",
+    "BatchStatistics",
+    "BucketState",
     "CallDetached",
     "CallFinished",
     "CallStarted",
@@ -52,8 +39,41 @@ __all__ = [
     "RunFinished",
     "RunKind",
     "RunStarted",
+    "Statistics",
     "WorkflowAccepted",
     "WorkflowFinished",
     "identifier",
     "report_failure",
 ]
+
+if TYPE_CHECKING:
+    from cleanlist_async.events.delivery import Events, Listener, OpenFailures, report_failure
+    from cleanlist_async.events.kinds import (
+        AttemptFinished,
+        AttemptOutcome,
+        AttemptStarted,
+        CallDetached,
+        CallFinished,
+        CallStarted,
+        Event,
+        LimitsAway,
+        LimitsBack,
+        RateLimited,
+        RetryScheduled,
+        RunFinished,
+        RunKind,
+        RunStarted,
+        WorkflowAccepted,
+        WorkflowFinished,
+        identifier,
+    )
+    from cleanlist_async.events.statistics import BatchStatistics, Statistics
+    from cleanlist_async.ratelimit import BucketState
+else:
+    _ELSEWHERE = {
+        "events.delivery": ("Events", "Listener", "OpenFailures", "report_failure"),
+        "events.statistics": ("BatchStatistics", "Statistics"),
+        "ratelimit": ("BucketState",),
+    }
+    _kinds = sorted({*__all__}.difference(*_ELSEWHERE.values()))
+    __getattr__, __dir__ = lazy_exports(__name__, {**_ELSEWHERE, "events.kinds": _kinds})
