@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 from cleanlist_async import lazy_exports
 
 __all__ = [
+    "ArrivalLimit",
+    "ConnectOutcome",
     "DeadlockError",
+    "Handler",
     "LimitKind",
     "MemoryNetwork",
     "RecordedRequest",
@@ -29,8 +32,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from cleanlist_async.testing.arrival_limits import LimitKind, make_limit
+    from cleanlist_async.testing.arrival_limits import ArrivalLimit, LimitKind, make_limit
     from cleanlist_async.testing.memory_network import (
+        ConnectOutcome,
+        Handler,
         MemoryNetwork,
         ServerRequest,
         ServerResponse,
@@ -42,8 +47,10 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "testing.arrival_limits": ("LimitKind", "make_limit"),
+            "testing.arrival_limits": ("ArrivalLimit", "LimitKind", "make_limit"),
             "testing.memory_network": (
+                "ConnectOutcome",
+                "Handler",
                 "MemoryNetwork",
                 "ServerRequest",
                 "ServerResponse",
