@@ -243,7 +243,11 @@ class AsyncCleanlist(BaseClient):
 
     @property
     def abandoned(self) -> list[EnrichmentResult]:
-        """Results of `enrich` calls that were cancelled: found ones, and pending ones for `collect`."""
+        """Results of `enrich` calls that were cancelled: found ones, and pending ones for `collect`.
+
+        All of the latest such call, and of those before it the latest, 10,000 in all. Clear the list when you
+        have what you need.
+        """
         return self._runtime.bulk.abandoned
 
     def _spec(

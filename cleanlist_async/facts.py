@@ -154,8 +154,8 @@ PERSON_TYPES: Final[tuple[PersonType, ...]] = get_args(PersonType)
 EMAIL_CREDITS: Final = 1
 PHONE_CREDITS: Final = 10
 FULL_CREDITS: Final = 11
+"""Of a full result. A full enrichment that found only one half has no documented price: 11 are set aside."""
 COMPANY_CREDITS: Final = 1
-"""A full result. A full enrichment that found only one half has no documented price: we hold 11."""
 
 WORST_CASE_CREDITS: Final[dict[EnrichmentType, int]] = {
     "none": 0,
@@ -204,6 +204,11 @@ MAX_QUEUED_CONTACTS: Final = 20_000
 
 MAX_UNTAKEN_RESULTS: Final = 10_000
 """Results kept for callers of `enrich_one` who left before they came: 20 MB at most, at 2 kB each."""
+
+MAX_ABANDONED_RESULTS: Final = 10_000
+"""Results kept of runs that were cancelled, for the same reason; those of the latest run are all kept."""
+MAX_DETACHED_WORKFLOWS: Final = 1_000
+"""Workflows kept whose submit was cancelled: of 17 minutes of 60 submits, had all of them been cancelled."""
 
 WEBHOOK_RETRIES_S: Final = 31.0
 """Seconds over which a webhook is sent again: after 1, 2, 4, 8 and 16 s (guides/receiving-webhooks)."""

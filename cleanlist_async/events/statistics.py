@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
+from cleanlist_async import facts
 from cleanlist_async.ratelimit import BucketState, RateLimiter, Route
 
 
@@ -20,7 +22,9 @@ class Counters:
     waiting: int = 0
     credits_charged: float = 0.0
     credits_estimated: float = 0.0
-    detached_workflows: list[str] = field(default_factory=list[str])
+    detached_workflows: deque[str] = field(
+        default_factory=lambda: deque[str](maxlen=facts.MAX_DETACHED_WORKFLOWS)
+    )
 
     def count_credits(self, charged: float | None, estimated: float) -> None:
         """Add what one contact cost: by the server's word, else by the price list."""
@@ -90,7 +94,7 @@ class Statistics:
     paused_for_s
         Seconds for which the server asked to send none.
     detached_workflows
-        Submits that were accepted after their caller had gone.
+        Workflows whose submit was accepted after its caller had gone: the latest 1,000.
     credits_charged, credits_estimated
         Credits of the contacts that runs, jobs and `enrich_one` have settled: those the server told, and, by
         the price list, those of all others. Their sum is what was spent.
