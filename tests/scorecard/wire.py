@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import anyio
 
 from cleanlist_async import ConfigurationError, RateLimits
-from tests.resources.test_download_addresses import GOOD, download
+from tests.http.transport.test_addresses import GOOD, download
 from tests.scorecard.figure import Figure
 from tests.support import forbidden_addresses as addresses
 from tests.support.clients import ANSWERS, WIDE, against, always, client_of, json_answer, respond, virtually

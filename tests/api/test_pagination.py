@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_async import MalformedResponseError
+from cleanlist_async import (
+    MalformedResponseError,
+)
 from cleanlist_async.api.pagination import MOST_PAGES_WITHOUT_NEWS, Pages
 from tests.support.modern_world import list_of, modern, sent
 
@@ -67,6 +69,8 @@ def insertion(places):
 
 
 PLACES = st.lists(st.integers(0, 40), min_size=1, max_size=3)
+
+
 CHANGES = st.lists(st.one_of(st.none(), PLACES.map(deletion), PLACES.map(insertion)), max_size=3).map(
     lambda changes: [change or (lambda items: None) for change in changes]
 )
@@ -169,5 +173,14 @@ def test_a_caller_may_remove_what_it_walks_over():
         assert len(seen) == len(set(seen)) == 95
         assert (await lists.get_list(list_id)).lead_count == 0
         assert len(sent(here, "/leads", "GET")) < 30
+
+    modern(main)
+
+
+def test_all_items_as_a_list():
+    async def main(here):
+        list_id = await list_of(here, 7)
+        leads = await here.client.lead_lists.list_leads_in_list(list_id, limit=3).all()
+        assert len({lead.lead_id for lead in leads}) == len(leads) == 7
 
     modern(main)

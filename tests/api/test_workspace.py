@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 import pytest
 
-from cleanlist_async import InsufficientScopeError, RequestValidationError
+from cleanlist_async import (
+    InsufficientScopeError,
+    RequestValidationError,
+)
+from cleanlist_async.api.models import lead_lists
+from tests.support.clients import respond, virtually
 from tests.support.modern_world import both_versions, error_of, last_body, list_of, modern, sent
 from tests.support.virtual_sandbox import KEY
 
@@ -129,3 +134,44 @@ def test_a_missing_scope_is_named():
         assert error.details == {"required": ["admin:api_keys"], "granted": ["lists:read"]}
 
     modern(main, scopes={KEY: ["lists:read"]})
+
+
+LISTED = {"list_id": "l", "name": "A", "lead_count": 1, "enriched_count": 0}
+
+
+def test_three_time_formats_are_aware_datetimes():
+    async def main(here):
+        list_id = await list_of(here, 1)
+        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+        made = await here.client.export.export_csv(list_id)
+        (key,) = (await here.client.workspace.list_api_keys()).keys
+        me = await here.client.workspace.whoami()
+        moments = [quote.expires_at, made.expires_at, key.created_at, key.last_used_at, me.timestamp]
+        assert all(moment.utcoffset() is not None for moment in moments)
+        hours = [(moment - me.timestamp).total_seconds() / 3600 for moment in moments]
+        assert [round(hour, 1) for hour in hours] == [0.1, 24.0, 0, 0, 0]
+
+    modern(main)
+
+
+@pytest.mark.parametrize("credits_", [1249, 1234.5, 0, "0.1"])
+def test_credits_may_be_a_fraction(credits_):
+    async def main(client, network):
+        return (await client.workspace.credits_balance()).credits
+
+    found = virtually(main, lambda request, number: respond({"organization_id": "o", "credits": credits_}))
+    assert found == float(credits_)
+
+
+def test_user_email_may_be_null():
+    async def main(client, network):
+        return await client.workspace.whoami()
+
+    whole = {"user_email": None, "organization_id": "o", "auth_type": "api_key", "tier": "titanium"}
+    me = virtually(main, lambda request, number: respond(whole))
+    assert (me.user_email, me.tier, me.scopes) == (None, "titanium", ())
+
+
+def test_times_without_a_zone_are_utc():
+    found = lead_lists.LeadList.read(LISTED | {"created_at": "2026-05-12 09:31:44"})
+    assert found.created_at == datetime(2026, 5, 12, 9, 31, 44, tzinfo=UTC)
