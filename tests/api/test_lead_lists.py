@@ -147,8 +147,6 @@ def test_one_file_is_imported(version):
 
 
 NO_UUID = ["x"]
-
-
 WRONG = {
     "name-empty": (lambda c: c.create_list(""), "name"),
     "name-long": (lambda c: c.create_list("x" * 201), "name"),

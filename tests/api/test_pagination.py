@@ -69,8 +69,6 @@ def insertion(places):
 
 
 PLACES = st.lists(st.integers(0, 40), min_size=1, max_size=3)
-
-
 CHANGES = st.lists(st.one_of(st.none(), PLACES.map(deletion), PLACES.map(insertion)), max_size=3).map(
     lambda changes: [change or (lambda items: None) for change in changes]
 )

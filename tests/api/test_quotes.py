@@ -34,8 +34,6 @@ LOST = {
     "500 before": {"status": 500, "when": "before"},
     "silence": {"delay_s": 100.0, "when": "after"},
 }
-
-
 REFUSED = {
     "429": {"status": 429, "when": "before"},
     "413 of a gateway": {"status": 413, "body": "<html>", "when": "before"},
@@ -95,8 +93,6 @@ PATHS = {
     "agent": "/smart-agents/run",
     "file": "/csv-import",
 }
-
-
 UNGUARDED = {"person", "company"}
 
 

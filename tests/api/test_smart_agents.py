@@ -57,8 +57,6 @@ def test_approval_cannot_be_given():
 
 
 GOOD = {"column_name": "C", "prompt": "p", "max_credits": 1}
-
-
 WRONG = {
     "prompt": ({"prompt": None}, None),
     "prompt-empty": ({"prompt": ""}, "prompt"),

@@ -26,8 +26,6 @@ from tests.support.clients import ACCEPTED, ADA, ANSWERS, outcome_of, respond, v
 from tests.support.virtual_sandbox import in_world, people
 
 BALANCE = respond(ANSWERS["credits_balance"])
-
-
 BROKEN = {"error": {"code": "internal_error", "problem": "Out of order.", "request_id": "req_9"}}
 
 

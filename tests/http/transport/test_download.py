@@ -170,14 +170,13 @@ def test_a_disk_that_refuses_is_explained(tmp_path):
     for path in (
         tmp_path / "folder",
         tmp_path / "missing" / "out.csv",
-        tmp_path / "a\0b",
         tmp_path / ("n" * 300),
     ):
         error, requests = outcome(always(GOOD), path)
         assert type(error) is ConfigurationError
         assert "cannot be written" in str(error)
         assert len(requests) == 1
-    for path in ("", ".", "/"):
+    for path in ("", ".", "/", "a\0b"):
         error, requests = outcome(always(GOOD), path)
         assert type(error) is ConfigurationError
         assert not requests
