@@ -5,7 +5,7 @@
     async with AsyncCleanlist() as client:
         report = await client.enrich(contacts, enrichment_type="partial", max_credits=5_000)
 
-Each public name is imported when it is first used. The names here and in ``.errors``, ``.types``,
+Each public name is imported on first use. The names here and in ``.errors``, ``.types``,
 ``.events``, ``.sandbox``, ``.testing`` and ``.integrations`` are stable. Other modules may move.
 """
 
@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 def lazy_exports(
     module: str, homes: Mapping[str, Iterable[str]]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return ``__getattr__`` and ``__dir__`` for a *module* that imports its names when they are first used.
+    """Return ``__getattr__`` and ``__dir__`` for a *module* that imports its names on first use.
 
     *homes* has the names of each module, which is named relative to this package.
     """

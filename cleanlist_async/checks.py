@@ -1,4 +1,4 @@
-"""Checks of arguments. All raise ConfigurationError, which says what the argument must be, and what it is."""
+"""Checks of arguments. All raise ConfigurationError, which says what was expected and what was given."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def a_type(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """Return *value* as a message shows it: words and numbers as they are, the type of anything else."""
+    """Return *value* as a message shows it: text and numbers literally, anything else by its type."""
     if value is None or isinstance(value, bool):
         return str(value)
     if isinstance(value, str):
@@ -47,7 +47,7 @@ def shown(value: object) -> str:
 
 
 def wrong(name: str, expected: str, value: object, *, fix: str | None = None) -> ConfigurationError:
-    """Return the error for an argument that is not what it must be."""
+    """Return the error for an invalid argument."""
     return ConfigurationError(f"{name} must be {expected}, not {shown(value)}.", fix=fix)
 
 
@@ -185,7 +185,8 @@ def check_methods(name: str, value: object, *methods: str) -> None:
 def _is_id(value: str) -> bool:
     if not 1 <= len(value) <= _LONGEST_ID or _BLANK.search(value) or not is_encodable(value):
         return False
-    return value not in {".", ".."} and scrub(value) == value  # ids stand in paths, which logs of others keep
+    # An id becomes part of a path: it must not lead elsewhere, nor put a key into the log of a gateway.
+    return value not in {".", ".."} and scrub(value) == value
 
 
 # -- arguments that several methods take -----------------------------------------------------------

@@ -49,7 +49,7 @@ class AsyncCleanlist(BaseClient):
 
     @property
     def workspace(self) -> Workspace:
-        """Who the key belongs to, credits and prices, keys, usage."""
+        """The owner of the key, credits and prices, keys, usage."""
         return self._modern.workspace
 
     @property
@@ -90,20 +90,20 @@ class AsyncCleanlist(BaseClient):
         enrichment_type: EnrichmentType = "partial",
         deadline_s: float = facts.ENRICH_ONE_DEADLINE_S,
     ) -> EnrichmentResult:
-        """Enrich one contact, in a request shared with whoever else calls meanwhile. Spends credits.
+        """Enrich one contact, batched with concurrent callers into one request. Spends credits.
 
-        A lone caller is sent at once; while tokens are scarce, up to 250 callers share a request. Callers
-        with the same contact and type share one purchase while it is on its way: all but the first get
-        the result as a duplicate (``duplicate_of`` 0), which cost nothing.
+        A single call is sent at once; while tokens are scarce, up to 250 calls share a request. Concurrent
+        calls with the same contact and type share one purchase: all but the first get the result as a
+        duplicate (``duplicate_of`` 0), which costs nothing.
 
-        What is true of the contact is a result, as in `enrich`: ``found``, ``not_found``, ``invalid`` (kept
-        back, or refused by the server), ``failed`` or, of a finished workflow without a row that is certainly
-        its own, ``pending``. What kept the call from one is raised, to its callers alone:
-        WaitTimeoutError after `deadline_s` seconds (or the client's, if that is shorter), whose ``pending``
-        can be given to `collect` if the contact was accepted by then, and which is not bought later if it
-        was not sent; OverloadedError when so many contacts wait already that its turn would come too late;
-        UnknownOutcomeError when nobody can say whether the request was processed; the server's refusal.
-        A caller that is cancelled harms nobody, and is bought nothing that was not sent yet.
+        The outcome of the contact is returned, as by `enrich`: ``found``, ``not_found``, ``invalid`` (not
+        sent, or refused by the server), ``failed``, or ``pending`` if the workflow is finished without a row
+        that is certainly this contact's. Everything else is raised: WaitTimeoutError after `deadline_s`
+        seconds (or the client's, if that is shorter), whose ``pending`` can be given to `collect` if the
+        contact was accepted by then (if it was not sent, it is not bought later); OverloadedError when too
+        many contacts wait for its turn to come in time; UnknownOutcomeError when it is not known whether the
+        request was processed; the server's refusal. Cancelling a call before its contact is sent buys
+        nothing; cancelling it later never affects other callers.
         """
         deadline_s = checked_deadline(deadline_s, self._options.deadline_s)
         return await self._runtime.batcher.enrich_one(contact, enrichment_type, self._options, deadline_s)
@@ -126,9 +126,9 @@ class AsyncCleanlist(BaseClient):
     ) -> EnrichmentReport:
         """Enrich all *contacts* and return one result for each, in input order. Spends credits.
 
-        `max_credits` is a wall in credits: the worst case is set aside before each submit. An error that
-        ends the run before anything was accepted is raised; after that the report comes back whatever
-        happens, with the error in ``stopped_by``. A call that is cancelled leaves what it had in
+        `max_credits` is a budget in credits: the worst case is reserved before each submit. An error that
+        ends the run before anything was accepted is raised; later errors are in ``stopped_by`` of the report,
+        which is then always returned. A call that is cancelled leaves what it had in
         :attr:`abandoned`.
         """
         spec = self._spec(
@@ -198,7 +198,7 @@ class AsyncCleanlist(BaseClient):
         """Begin a durable bulk job, or resume it: the same call does both. Sends nothing yet.
 
         *journal* is the file that survives; *source* a CSV, TSV or JSON Lines file, or an iterable that can
-        be read again. `max_credits` is a hard wall in credits, and may be another one, or none, on resume.
+        be read again. `max_credits` is a budget in credits, and may be another one, or none, on resume.
         `webhook` is the public address of your receiver, for `Job.receive`; by default that of `webhooks`,
         which needs no such call. `submit_mode` says how a submit whose answer was lost is found again; see
         `Job.promise`. `on_unknown` holds such a submit, or sends it again at the cost of at most

@@ -1,4 +1,4 @@
-"""What stands behind `AsyncCleanlist`: its options and life, and the parts that one open client owns.
+"""Base of `AsyncCleanlist`: its options and life cycle, and the parts that one open client owns.
 
 What needs the models is imported when it is first used: pydantic takes as long to import as httpx.
 """
@@ -137,7 +137,7 @@ class Runtime:
 
 
 class BaseClient:
-    """Options, life and statistics of a client; `AsyncCleanlist` adds the operations."""
+    """Options, life cycle and statistics of a client; `AsyncCleanlist` adds the operations."""
 
     _base_url = ""  # shown by repr, which a traceback may ask for in the middle of __init__
 
@@ -181,8 +181,8 @@ class BaseClient:
         limiter
             A limiter to share; by default all clients of this process share one per `base_url`.
         pace
-            ``"burst"`` spends tokens as they are there, ``"smooth"`` evenly, ``"auto"`` bursts while that
-            hurts nobody.
+            ``"burst"`` spends tokens as soon as they are free, ``"smooth"`` evenly, ``"auto"`` bursts unless
+            another client shares the limit.
         request_timeout_s, deadline_s
             Seconds for one attempt, and for a whole call with its waits and retries (None: no limit).
         max_retries
@@ -301,7 +301,7 @@ class BaseClient:
     async def __aenter__(self) -> Self:
         try:
             await self._runtime.root.ensure()
-        except BaseException:  # cancelled: nobody will leave what nobody has entered
+        except BaseException:  # cancelled before it was entered: __aexit__ will not be called
             await self.aclose()
             raise
         return self
@@ -319,7 +319,7 @@ class BaseClient:
         await self._runtime.batcher.drain()
 
     async def aclose(self) -> None:
-        """Close the client, from any task and as often as you like.
+        """Close the client; may be called from any task, and repeatedly.
 
         Waits for paid requests that are on their way, each within its timeout; calls that wait for their
         turn or a result end with ConfigurationError; those of `enrich_one` are answered if `drain` is awaited

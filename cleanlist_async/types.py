@@ -1,4 +1,4 @@
-"""Types of public signatures that do not stand in the package itself, each imported when it is first used."""
+"""Types of public signatures that `cleanlist_async` itself does not export, imported on first use."""
 
 from __future__ import annotations
 

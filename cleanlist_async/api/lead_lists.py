@@ -44,7 +44,7 @@ from cleanlist_async.redact import one_line
 
 
 class Unset(Enum):
-    """Stands for "leave it as it is", where None is a command."""
+    """Means "leave it as it is", where None is a command."""
 
     UNSET = "unset"
 
@@ -148,7 +148,7 @@ class LeadLists(ModernGroup):
         )
 
     async def delete_list(self, list_id: str) -> DeletedList:
-        """Delete a list for good; its leads live on.
+        """Delete a list for good; its leads are kept.
 
         Needs the scope ``lists:write``, and to be the owner. Raises ListNotFoundError, PermissionDeniedError
         (``list_protected``).

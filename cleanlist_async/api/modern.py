@@ -1,4 +1,4 @@
-"""What the groups of modern operations share: the prefix of the version, ids in paths, the poll scheduler."""
+"""Base of the groups of modern operations: the prefix of the version, ids in paths, waiting for work."""
 
 from __future__ import annotations
 
@@ -123,10 +123,10 @@ def modern(
     started: Callable[[str], A] | None = None,
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES,
 ) -> Operation[A]:
-    """Describe a modern operation; *started* makes the answer of work of which only the id was readable.
+    """Describe a modern operation; *started* makes the answer where only the id of the work was readable.
 
-    Operations that are not *paid* change nothing when they are repeated: lists are created once by their
-    name, leads are added once by the key that each call brings.
+    Operations that are not *paid* may be repeated: a list is created once per name, leads are added once per
+    idempotency key, which every call carries.
     """
 
     def salvage(body: bytes) -> A | None:
@@ -150,10 +150,10 @@ def same_id(found: str, asked: str) -> bool:
     return found.casefold() in {"", asked.casefold()}
 
 
-def failed_workflow(id_: str, status: str, said: str | None, *, billed: Billed) -> WorkflowFailedError:
-    """Return the error for work that the server ended; *said* is its own message on a refund, if any."""
+def failed_workflow(id_: str, status: str, message: str | None, *, billed: Billed) -> WorkflowFailedError:
+    """Return the error for work that the server ended; *message* is its own message on a refund, if any."""
     error = WorkflowFailedError(
-        f"{id_} ended as {one_line(status, 40)}.", fix=one_line(said) if said else None, billed=billed
+        f"{id_} ended as {one_line(status, 40)}.", fix=one_line(message) if message else None, billed=billed
     )
     error.workflow_id, error.status = id_, status
     return error

@@ -50,7 +50,7 @@ def _read_submission(answer: JSON) -> BulkSubmission:
 def _read_status(answer: JSON) -> BulkStatus:
     status = _reader(BulkStatus)(answer)
     if not (status.status or status.rows or status.summary or status.workflow_id or status.task_id):
-        raise ValueError("nothing in it is a status: it is some other call's answer")
+        raise ValueError("nothing in it is a status: it answers another call")
     return status
 
 
@@ -108,10 +108,10 @@ class PublicAPI:
         self._options = options
 
     async def validate_key(self) -> KeyValidation:
-        """Ask whether the key is good. Free.
+        """Return whether the key is valid. Free.
 
-        A bad key is answered with 401, AuthenticationError; the documentation also allows for an
-        answer with ``valid`` False (docs.cleanlist.ai/guides/troubleshooting).
+        An invalid key raises AuthenticationError (401); the documentation also allows for an answer with
+        ``valid`` False (docs.cleanlist.ai/guides/troubleshooting).
         """
         return (await self._call(Call(VALIDATE_KEY))).value
 
@@ -162,9 +162,9 @@ def submit_call(
     see_it_through: bool = False,
     before_retry: Callable[[], None] | None = None,
 ) -> Call[BulkSubmission]:
-    """Describe a submit whose results will be joined to its contacts; *content* builds it when admitted.
+    """Describe a submit whose results are joined to its contacts; *content* builds the body once admitted.
 
-    So the answer is not for it if it names the workflow of other contacts.
+    An answer that names the workflow of other contacts is rejected.
     """
     return Call(
         SUBMIT_BULK,
@@ -183,7 +183,7 @@ def status_call(
     kind: RequestClass = RequestClass.INTERACTIVE,
     key: str | None = None,
 ) -> Call[BulkStatus]:
-    """Describe a status request; an answer that names another workflow or task is not for it."""
+    """Describe a status request; an answer that names another workflow or task is rejected."""
     if (workflow_id is None) == (task_id is None):
         raise ConfigurationError("Provide exactly one of workflow_id or task_id.")
     if workflow_id is not None:

@@ -3,8 +3,8 @@
 ::
 
     CleanlistError
-    ├── APIError                            the server answered, and said no
-    │   ├── BadRequestError                 400, and any 4xx we do not know yet
+    ├── APIError                            the server answered with an error
+    │   ├── BadRequestError                 400, and any 4xx without a class of its own
     │   │   ├── RequestValidationError      422, 400 validation_error
     │   │   ├── SpendCapExceededError
     │   │   ├── ApprovalRequiredError
@@ -32,7 +32,7 @@
     │   ├── VersionDeprecatedError          410
     │   ├── PayloadTooLargeError            413
     │   ├── RateLimitError                  429
-    │   └── InternalServerError             500, and any 5xx we do not know yet
+    │   └── InternalServerError             500, and any 5xx without a class of its own
     │       ├── FeatureNotAvailableError    501 (never retryable)
     │       ├── FiltersUnavailableError     502 filters_unavailable
     │       ├── ServiceUnavailableError     503
@@ -40,17 +40,17 @@
     │       └── WorkflowTimeoutError        504
     ├── APIConnectionError                  no answer: refused, reset, TLS, DNS
     │   └── APITimeoutError                 no answer in time
-    ├── MalformedResponseError              an answer, but not one we can read
+    ├── MalformedResponseError              the answer could not be read
     ├── UnknownOutcomeError                 a paid call may or may not have been processed
-    ├── WorkflowFailedError                 the server gave up on a workflow
-    ├── WaitTimeoutError                    we stopped waiting for a workflow that goes on
+    ├── WorkflowFailedError                 the server ended a workflow unfinished
+    ├── WaitTimeoutError                    the wait ended before the workflow did
     ├── DeadlineExceededError               deadline_s passed
-    ├── OverloadedError                     too many contacts wait for their request; nothing was sent
+    ├── OverloadedError                     too many contacts are queued; nothing was sent
     ├── BudgetExceededError                 max_credits is used up
     ├── JournalError                        the journal of a job cannot be used; nothing is sent
-    │   ├── JournalLockedError              another process works on it
-    │   └── InputChangedError               the input is not what the job was begun with
-    └── ConfigurationError                  our caller's mistake; nothing was sent
+    │   ├── JournalLockedError              another process uses it
+    │   └── InputChangedError               the input differs from what the job was started with
+    └── ConfigurationError                  the call or its options cannot work; nothing was sent
         └── WrongEventLoopError             the client belongs to another event loop or process
 
 Every error carries ``request_id``, ``retryable``, ``billed`` and ``safe_to_retry``; each can be pickled
@@ -72,17 +72,17 @@ from cleanlist_async.errors.base import FieldError as FieldError
 if TYPE_CHECKING:
     from cleanlist_async import EnrichmentResult
 
-# -- the server said no ----------------------------------------------------------------------------
+# -- the server answered with an error -------------------------------------------------------------
 
 
 class BadRequestError(APIError):
-    """The request is wrong as it stands (400)."""
+    """The request is invalid (400)."""
 
 
 class RequestValidationError(BadRequestError):
-    """A field is missing or has the wrong form (422, or 400 ``validation_error``).
+    """A field is missing or invalid (422, or 400 ``validation_error``).
 
-    ``field_errors`` holds the first 1,000; ``more_field_errors`` counts those that the answer had beyond.
+    ``field_errors`` holds the first 1,000; ``more_field_errors`` counts the rest.
     """
 
     field_errors: Sequence[FieldError] = ()
@@ -165,7 +165,7 @@ class AuthenticationError(APIError):
 
 
 class PermissionDeniedError(APIError):
-    """The key is good, but may not do this: the plan, a protected list, a cap (403)."""
+    """The key is valid but not allowed to do this: the plan, a protected list, a cap (403)."""
 
 
 class InsufficientScopeError(PermissionDeniedError):
@@ -173,7 +173,7 @@ class InsufficientScopeError(PermissionDeniedError):
 
 
 class NotFoundError(APIError):
-    """There is no such thing, or it belongs to another organization (404)."""
+    """The resource does not exist, or belongs to another organization (404)."""
 
 
 class ListNotFoundError(NotFoundError):
@@ -201,13 +201,13 @@ class PayloadTooLargeError(APIError):
 
 
 class RateLimitError(APIError):
-    """The rate limit is reached (429); ``retry_after_s`` says for how many seconds, where known."""
+    """The rate limit is reached (429); ``retry_after_s`` is the pause in seconds, where known."""
 
     retryable = True
 
 
 class InternalServerError(APIError):
-    """Something broke on the server's side (500 and other 5xx)."""
+    """The server failed (500 and other 5xx)."""
 
     retryable = True
 
@@ -219,11 +219,11 @@ class FeatureNotAvailableError(InternalServerError):
 
 
 class FiltersUnavailableError(InternalServerError):
-    """The source of the filters is away for the moment (502)."""
+    """The source of the filters is temporarily unavailable (502)."""
 
 
 class ServiceUnavailableError(InternalServerError):
-    """The service is away for the moment (503)."""
+    """The service is temporarily unavailable (503)."""
 
 
 class NotEnabledError(ServiceUnavailableError):
@@ -250,7 +250,7 @@ class APITimeoutError(APIConnectionError):
 
 
 class MalformedResponseError(CleanlistError):
-    """The server answered with something we cannot read.
+    """The server's answer could not be read.
 
     ``workflow_id`` is kept where it could be salvaged; ``status`` is the HTTP status.
     """
@@ -261,14 +261,14 @@ class MalformedResponseError(CleanlistError):
 
 
 class UnknownOutcomeError(CleanlistError):
-    """A paid call was sent, and nobody can say whether it was processed. It is never sent again for you.
+    """A paid call was sent, and it is not known whether it was processed. It is never sent again for you.
 
-    Where the server did answer (a 500 on a submit, say), ``status``, ``code`` and ``request_id`` are its
-    own, and ``answer`` is the decoded error, whose ``retryable`` keeps the server's word.
+    If the server did answer (such as with a 500 on a submit), ``status``, ``code`` and ``request_id`` are
+    those of the answer, and ``answer`` is the decoded error, whose ``retryable`` is the server's own.
 
     An answer proves that a call was not taken only if it is
 
-    * 429, or 413 from whomever;
+    * 429, or 413, also from a gateway;
     * 400, 401, 402, 403, 404, 405, 413, 415 or 422 in the ``error`` envelope, with a code that refuses: any
       of docs.cleanlist.ai/mcp-api/errors but ``internal_error``, ``workflow_timeout`` and
       ``filters_unavailable``. A code that is not listed there refuses if it is not ``retryable``;
@@ -288,7 +288,7 @@ class UnknownOutcomeError(CleanlistError):
     workflow_id: str | None = None
 
 
-# -- ours ------------------------------------------------------------------------------------------
+# -- raised by the client itself -------------------------------------------------------------------
 
 
 class WorkflowFailedError(CleanlistError):
@@ -299,7 +299,7 @@ class WorkflowFailedError(CleanlistError):
 
 
 class WaitTimeoutError(CleanlistError):
-    """We stopped waiting; a workflow that was accepted goes on, and can be collected for free.
+    """The wait ended; a workflow that was accepted goes on, and can be collected for free.
 
     ``workflow_id`` is None if none was accepted; ``billed`` then says whether one may have been. From
     ``enrich_one``, ``pending`` is the result to give to ``client.collect``.
@@ -317,9 +317,9 @@ class DeadlineExceededError(CleanlistError):
 
 
 class OverloadedError(CleanlistError):
-    """So many contacts wait already that another was not taken, or would be bought too late for its caller.
+    """Too many contacts are queued: there is no room for another, or its turn would come after its deadline.
 
-    Nothing was sent. ``retry_after_s`` is the number of seconds that those who wait will take.
+    Nothing was sent. ``retry_after_s`` is the number of seconds until the queue is empty.
     """
 
     retryable = True
@@ -338,17 +338,17 @@ class JournalError(CleanlistError):
 
 
 class JournalLockedError(JournalError):
-    """Another process, or another job of this one, works on the journal."""
+    """Another process, or another job of this one, uses the journal."""
 
     retryable = True
 
 
 class InputChangedError(JournalError):
-    """The input is not what the job was begun with, so its results would go to the wrong people."""
+    """The input differs from what the job was started with, so results would go to the wrong people."""
 
 
 class ConfigurationError(CleanlistError):
-    """The client was asked for something that cannot work. Nothing was sent."""
+    """An option or argument cannot work. Nothing was sent."""
 
 
 class WrongEventLoopError(ConfigurationError):

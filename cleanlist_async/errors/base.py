@@ -1,4 +1,4 @@
-"""The two bases of the errors, and what stands in them."""
+"""The two base classes of the errors, and the types of their attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in a client, told as it happens to ``AsyncCleanlist(on_event=...)``, a function of one event.
+"""Typed events of a client, passed one by one to the function given as ``AsyncCleanlist(on_event=...)``.
 
 ::
 
@@ -9,10 +9,10 @@
             case RateLimited():
                 alarm.raise_for(event)
 
-The function is called in the event loop, in the middle of things: it should be quick, and hand on what takes
-time. What it raises is logged once and disturbs nothing. Events hold ids, counts and times; never a key, a
-contact, a body, a query or a sentence of the server. More kinds of event may come: ignore those you do not
-know.
+The function is called in the event loop, while the client works: it should return quickly, and pass slow work
+on to a task. An exception that it raises is logged once and changes nothing else. Events hold ids, counts and
+times; never a key, a contact, a body, a query or a message of the server. More kinds of event may be added:
+ignore those you do not know.
 """
 
 from typing import TYPE_CHECKING

@@ -107,8 +107,8 @@ end
 if of_all >= number(6) or bytes_of_all + size > number(7) then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-local told = string.format('%d %d %d', waiting_bytes + size, #waiting + 1, now + number(3))
-redis.call('HSET', KEYS[2], ARGV[1], told)
+local counts = string.format('%d %d %d', waiting_bytes + size, #waiting + 1, now + number(3))
+redis.call('HSET', KEYS[2], ARGV[1], counts)
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return 1
 """
