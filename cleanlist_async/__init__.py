@@ -30,6 +30,7 @@ def lazy_exports(
         if name not in home_of:
             raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
         value: object = getattr(import_module(f"{__name__}.{home_of[name]}"), name)
+        # The next access finds a plain attribute, and does not come here.
         setattr(sys.modules[module], name, value)
         return value
 

@@ -87,6 +87,7 @@ def check_number(
     bound = f"above {above:g}" if above > -math.inf else f"of at least {at_least:g}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(name, f"{what} {bound}", value)
+    # Written as a positive condition, which NaN does not meet.
     if not (value >= at_least and value > above):  # as NaN is not
         raise wrong(name, f"{what} {bound}", value)
     if value > _MOST and not (may_be_infinite and value == math.inf):

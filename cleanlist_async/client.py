@@ -79,6 +79,7 @@ class AsyncCleanlist(BaseClient):
 
     @property
     def _modern(self) -> ModernAPI:
+        # Not cached: `with_options` copies attributes, and the groups hold the options.
         return self._runtime.modern(self._options, self._api_version)
 
     # -- one contact ---------------------------------------------------------------------------
@@ -159,6 +160,7 @@ class AsyncCleanlist(BaseClient):
         `dedupe` is ``"all"`` by default for a source with a length, which is read twice, and ``"window"``
         (its last 50,000 identities) for any other.
         """
+        # "all" reads the source twice, which an iterator does not survive.
         if dedupe is None:
             dedupe = "all" if isinstance(contacts, Sized) else "window"
         spec = self._spec(

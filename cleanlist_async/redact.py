@@ -36,6 +36,7 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._value = value
+        # Keys in use are masked whatever they look like: not all have a documented prefix.
         if len(value) >= _SHORTEST_SECRET:
             _in_use[id(self)] = self  # a key may look like anything, so the ones in use are remembered
         self.fingerprint = hashlib.blake2b(value.encode(errors="surrogatepass"), digest_size=6).hexdigest()
@@ -89,6 +90,7 @@ def one_line(text: str, limit: int = _LONGEST_LINE) -> str:
 
 
 def _secrets_in_use() -> Iterator[str]:
+    # valuerefs() is a copy: a key may be collected, in any thread, while we iterate.
     for reference in _in_use.valuerefs():
         if (secret := reference()) is not None:
             yield secret.reveal()

@@ -66,6 +66,7 @@ class Runtime:
         )
         self.webhooks = webhooks
         self._max_queued = max_queued
+        # Raises if another limiter guards one of the keys: neither would then keep the limit.
         attach(limiter, self.pipeline, route)
 
     @cached_property
@@ -215,6 +216,7 @@ class BaseClient:
             raise refusal.with_traceback(None) from None  # its frames hold the key and passwords
         finally:
             del api_key, proxy, base_url  # a traceback that shows local variables must not show them
+        # From here on, no frame holds a key as text: what is raised may show its local variables.
         if limiter is not None and rate_limits is not None:
             raise ConfigurationError("limiter brings its own rate limits: give it or rate_limits, not both.")
         check_choice("api_version", api_version, facts.MODERN_PREFIXES)
@@ -260,6 +262,7 @@ class BaseClient:
             "pace": pace,
         }
         given = {name: value for name, value in options.items() if value is not None}
+        # Not __init__: a second runtime would open connections of its own, and queue apart from the first.
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._options = checked_options(replace(self._options, **given))
@@ -293,6 +296,7 @@ class BaseClient:
         from cleanlist_async.api.raw import raw_call
 
         pipeline = self._runtime.pipeline
+        # Work that belongs to a user is only visible to the key of that user, so calls by path use the first.
         params = {} if params is None else params
         key = pipeline.home_key
         call = raw_call(method, path, params=params, body=json, idempotent=idempotent, key=key)
@@ -346,6 +350,7 @@ def _route(
     secrets: Sequence[Secret], organization: str | None, base_url: str
 ) -> tuple[dict[str, Secret], Route]:
     """Name the keys, and the buckets that their requests pass; a JWT passes the organization's alone."""
+    # Names hold the origin: a sandbox and the real API share no limit, whatever key they are used with.
     origin = base_url.partition("://")[2]
     home = f"{organization or 'organization of ' + repr(secrets[0])}@{origin}"
     if secrets[0].is_jwt:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cleanlist_async import lazy_exports
 
+# Defined here, not imported: the lowest modules need them.
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 """What a JSON document can hold."""
 Failure: TypeAlias = Literal["timeout", "connection", "too_large", "encoding", "incomplete"]

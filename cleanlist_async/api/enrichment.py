@@ -171,6 +171,7 @@ class Enrichment(ModernGroup):
             lead_list_id=lead_list_id,
             quote_id="placeholder: the fields are checked before a price is requested",
         )
+        # Taken from the checked request: an iterator of the caller's is used up by now.
         points, ids = wanted.data_points, wanted.entity_ids
 
         def request(quote_id: str) -> EnrichByTask:
@@ -247,6 +248,7 @@ class Enrichment(ModernGroup):
 
     def _question(self, workflow_id: str, kind: RequestClass) -> Callable[[str | None], Call[WorkflowStatus]]:
         path = self._path(ENRICHMENT_STATUS, workflow_id=workflow_id)
+        # Asked by cohort, the answer names the workflow, which differs from the id that was sent.
         by_cohort = workflow_id.startswith(_COHORT)
 
         def belongs(status: WorkflowStatus) -> bool:

@@ -202,6 +202,7 @@ class LeadLists(ModernGroup):
             lead_ids=lead_ids,
             task_id=task_id,
             entity_ids=entity_ids,
+            # Always a key: the client repeats the call after a lost answer, which must add nothing twice.
             idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
         )
         return await self._ask(
@@ -247,6 +248,7 @@ class LeadLists(ModernGroup):
             idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
         )
         done = await self._ask(CSV_IMPORT, request, guarded=True, list_id=list_id)
+        # The server answers a reused key with its first answer, also for another list.
         if not same_id(done.list_id, list_id):
             raise ConflictError(
                 "Nothing was imported: this idempotency_key was used for another list within 24 hours.",
@@ -298,6 +300,7 @@ class LeadLists(ModernGroup):
                     idempotency_key=key,
                 )
             except CleanlistError as error:
+                # Nothing was imported yet, so there is no report to lose.
                 if not report.parts:
                     raise
                 report.stopped_by = error

@@ -78,6 +78,7 @@ class ModernGroup:
     async def _once(self, question: Callable[[str | None], Call[S]], id_: str) -> S:
         """Return the answer to *question*, asked with the key that started the work."""
         pipeline = self._session.pipeline
+        # Another key's user may not see the work: 404 would look like a workflow that does not exist.
         key = origin.key if (origin := pipeline.origin(id_)) else pipeline.home_key
         return (await pipeline.call(question(key), self._session.options)).value
 
@@ -96,6 +97,7 @@ class ModernGroup:
         now = pipeline.limiter.clock()
         origin = known or Origin(pipeline.home_key, now)
         with anyio.move_on_after(timeout_s):
+            # Within the timeout: opening the client may wait as well.
             await pipeline.root.ensure()
             return await self._session.polls().finished(
                 question(origin.key),
@@ -147,6 +149,7 @@ def modern(
 
 def same_id(found: str, asked: str) -> bool:
     """Whether an answer that names *found*, or nothing, is about *asked*."""
+    # Letter case may differ, and some answers name no id.
     return found.casefold() in {"", asked.casefold()}
 
 

@@ -70,6 +70,7 @@ class Pages(Generic[P, T]):
         while True:
             page = await self._fetch(cursor)
             yield page
+            # An empty cursor ends the pages as null does.
             cursor = page.cursor or None
             if cursor is None or cursor in seen:
                 return
@@ -105,6 +106,7 @@ class _Walk(Generic[T]):
     @property
     def saw_all(self) -> bool:
         """Whether no item seems to have been missed, or another walk could not show it."""
+        # A constant total means that nothing was added or removed; without ids a second walk repeats all.
         if len(set(self._totals)) <= 1 or not self._has_ids:
             return True
         return self._totals == sorted(self._totals) and len(self._seen) >= self._totals[-1]
@@ -116,6 +118,7 @@ class _Walk(Generic[T]):
         """
         self._totals.append(total)
         new = [item for item in items if self._is_new(item)]
+        # Items without ids always seem new: a page equal to the one before it is taken for a repetition.
         repeats = not new or (not self._has_ids and list(items) == list(self._last))
         self._last = items
         self._without_news = self._without_news + 1 if repeats else 0

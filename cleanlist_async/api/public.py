@@ -134,6 +134,7 @@ class PublicAPI:
         prepared = _all_valid(contacts)
         check_enrichment_type(enrichment_type)
         check_webhook_url(webhook_url)
+        # The body is built once the call is admitted: queued calls would hold 250 contacts each twice.
         call = Call(SUBMIT_BULK, content=lambda: bulk_body(prepared, enrichment_type, webhook_url))
         return (await self._call(call)).value
 
@@ -201,6 +202,7 @@ def status_call(
 
 def _all_valid(contacts: Iterable[ContactLike]) -> Sequence[Prepared]:
     check_contacts(contacts, Iterable)
+    # One more than allowed is enough to refuse: the iterable may be endless.
     at_most = islice(contacts, facts.MAX_CONTACTS_PER_REQUEST + 1)
     checked = [prepare(index, contact) for index, contact in enumerate(at_most)]
     if not checked or len(checked) > facts.MAX_CONTACTS_PER_REQUEST:

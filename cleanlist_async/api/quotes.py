@@ -46,6 +46,7 @@ async def buy(
     if quote_id is not None:
         return await redeem(quote_id)
     assert max_credits is not None  # noqa: S101  # see check_price_is_known
+    # One retry only: a list that changes all the time would be estimated for ever.
     try:
         return await redeem(affordable(await estimate(), max_credits))
     except STALE:

@@ -48,6 +48,7 @@ def _listed(value: object) -> object:
 
 
 def _is_plural(value: object) -> bool:
+    # A text or mapping is iterable too, but its letters or keys are not what was meant.
     is_one = isinstance(value, str | bytes | Mapping) or isclass(value) or is_frame(value)
     return isinstance(value, Iterable) and not is_one
 
@@ -115,6 +116,7 @@ class Query(RequestModel):
 
     def params(self) -> dict[str, str | list[str]]:
         """Return the parameters; a list stands for a key that is repeated."""
+        # Unset fields are left out, so that the server's defaults apply.
         given = self.model_dump(exclude_unset=True)
         return {name: value if isinstance(value, list) else str(value) for name, value in given.items()}
 

@@ -88,6 +88,7 @@ class SmartAgents(ModernGroup):
             )
 
         check_price_is_known(quote_id, max_credits)
+        # Checked before the estimate, which counts against the rate limit.
         request("placeholder: the fields are checked before a price is requested")
         rows = (facts.AGENT_ROWS if max_rows is None else max_rows) if lead_scope == "subset" else None
         prices = Workspace(self._session)

@@ -215,6 +215,7 @@ class InternalServerError(APIError):
 class FeatureNotAvailableError(InternalServerError):
     """This deployment does not have the feature (501)."""
 
+    # A deployment does not gain a feature while a caller waits.
     retryable = False
 
 

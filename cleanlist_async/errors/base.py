@@ -47,6 +47,7 @@ class CleanlistError(Exception):
         self.problem = problem
         self.fix = fix
         self.request_id = request_id
+        # Set on the instance only where given: the class attributes are the defaults of each kind.
         if retryable is not None:
             self.retryable = retryable
         if billed is not None:
@@ -59,6 +60,7 @@ class CleanlistError(Exception):
 
     def __str__(self) -> str:
         problem = self.problem
+        # A message of the server may lack the full stop, and the fix is a sentence of its own.
         if self.fix and problem and problem[-1] not in ".!?:;":
             problem += "."
         parts = (f"{self.request_id}:" if self.request_id else "", problem, self.fix or "")

@@ -31,6 +31,7 @@ class Events:
 
     def emit(self, event: Event) -> None:
         """Deliver *event*. Raises nothing: a broken listener must not break a request."""
+        # A log handler of the application may raise.
         with suppress(Exception):
             write(event)
         if self._listener is None:
@@ -38,6 +39,7 @@ class Events:
         try:
             self._listener(event)
         except Exception as problem:  # noqa: BLE001  # the listener is the caller's
+            # Logged once: a listener that always raises would fill the log with the same line.
             first, self._has_failed = not self._has_failed, True
             if first:
                 with suppress(Exception):

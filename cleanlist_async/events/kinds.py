@@ -24,6 +24,7 @@ def identifier(text: str) -> str:
 
     A sentence, an e-mail address or the address of a profile never passes, nor does a key.
     """
+    # Checked for keys too: the server may echo one that it was sent as an id.
     return text if _IDENTIFIER.fullmatch(text) and scrub(text) == text else _NO_IDENTIFIER
 
 

@@ -24,6 +24,7 @@ from cleanlist_async.events.kinds import (
 from cleanlist_async.redact import one_line
 
 log: Final = logging.getLogger("cleanlist_async")
+# As libraries do: without it, Python prints warnings of unconfigured programs to stderr.
 log.addHandler(logging.NullHandler())
 
 _LONGEST_LINE: Final = 200

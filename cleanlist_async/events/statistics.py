@@ -147,8 +147,10 @@ def _eta_s(waiting: int, buckets: tuple[BucketState, ...], limiter: RateLimiter,
     if not waiting:
         return 0.0
     limits = limiter.limits
+    # The route lists the keys' buckets first, and the organization's last; a request needs both.
     *keys, organization = (
         limits.window_s if bucket.opens_in_s is None else bucket.opens_in_s for bucket in buckets
     )
+    # Any key will do, but the organization's bucket has to open as well.
     opens_in_s = max(min(keys, default=0.0), organization)
     return opens_in_s + (waiting - 1) // limits.per_window(len(route.keys)) * limits.window_s

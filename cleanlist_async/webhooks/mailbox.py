@@ -55,6 +55,7 @@ class FileMailbox:
         now = self._clock()
         with self._lock, self._file.transaction() as rows:
             rows.execute("DELETE FROM mail WHERE sent < ?", (now - facts.MAILBOX_KEPT_S,))
+            # The sender repeats an event whose answer it missed: two copies would take the room of another.
             waiting, size, same = rows.execute(
                 "SELECT count(*), total(length(content)), total(content = ?) FROM mail WHERE recipient = ?",
                 (event, recipient),

@@ -156,6 +156,7 @@ class WebhookReceiver:
         check_content_type(content_type)
         raw = await self._bodies.read(token, body)
         if is_large(raw):
+            # Parsing a large body would block the event loop for too long.
             event = await asyncio.get_running_loop().run_in_executor(None, Event.read, raw)
         else:
             event = Event.read(raw)
@@ -164,6 +165,7 @@ class WebhookReceiver:
 
     def _recipient_of(self, token: str) -> Callable[[Event, bytes], Awaitable[None]]:
         """Return what takes the events of a token. Raises RefusedEventError if nothing does."""
+        # The proof in the token comes first: it needs no lookup, which forged posts could exploit.
         if (submission_id := submission_of(token, self._secret)) is not None:
             return partial(self._hand_over, submission_id)
         owner, is_certain = self._owner_of(token)
@@ -179,6 +181,7 @@ class WebhookReceiver:
         """Pass an event to its submission, in this worker or another."""
         if (submission := self._open.get(submission_id)) is not None:
             submission.receive(event)
+        # A submission that was closed here is in no other worker's hands: its late events are dropped.
         elif self.store is None or submission_id in self._closed:
             self._statistics.dropped += 1
         else:
@@ -190,6 +193,7 @@ class WebhookReceiver:
             is_kept = await store.put(submission_id, raw)
         except Exception as problem:  # noqa: BLE001  # a store of the caller's own may raise anything
             self._failures.add("storing an event for another worker", problem)
+            # 503 makes the server send it again; 2xx would lose the event.
             raise RefusedEventError(503, "cannot be kept now") from None
         self._failures.clear("storing an event for another worker")
         if is_kept is False:

@@ -61,6 +61,7 @@ class MemoryEventStore:
             return False
         self._events.setdefault(submission_id, kept).append(event)
         self._bytes += len(event)
+        # The oldest go first: their owners are the likeliest to have asked the server.
         while len(self._events) > _SUBMISSIONS_KEPT or self._bytes > _BYTES_KEPT:
             self._bytes -= sum(map(len, self._events.popitem(last=False)[1]))
         return True

@@ -89,6 +89,7 @@ class Submission:
 
     def receive(self, event: Event) -> None:
         """Handle an event that came with the token of this submission."""
+        # A workflow is noted once, so that replays and guesses cannot grow the memory or the requests.
         is_news = event.workflow_id not in self._named
         if self.push.answer is not None or (is_news and len(self._named) >= _NAMES_KEPT):
             self._statistics.repeated += 1

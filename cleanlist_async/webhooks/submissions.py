@@ -28,6 +28,7 @@ class Submissions:
         """
         if self.receiver is None or own_url is not None:
             return Submission(own_url, is_expected=False)
+        # One task for all submissions of the client, which ends when none is open.
         if self.receiver.store is not None and not self._following:
             self._root.spawn(self._follow, self.receiver, self.receiver.store)
             self._following = True

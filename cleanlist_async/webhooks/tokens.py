@@ -44,6 +44,7 @@ def token_of(submission_id: str, secret: Secret, kind: Kind = "run") -> str:
 def submission_of(token: object, secret: Secret, kind: Kind = "run") -> str | None:
     """Return the id of the submission that a token was made for; None if it is forged or of another kind."""
     parts = _TOKEN.fullmatch(token) if isinstance(token, str) else None
+    # Compared in constant time: the time must not show how much of a forged proof is right.
     if parts is None or not hmac.compare_digest(parts[2], _proof(parts[1], secret, kind)):
         return None
     return parts[1]

@@ -49,6 +49,7 @@ class ModernAnswer(Answer):
         """Parse *answer*. Raises ValueError if it is not an answer of this kind."""
         if not isinstance(answer, dict) or (cls.known_by and not any(n in answer for n in cls.known_by)):
             raise ValueError(f"not a {cls.__name__}")
+        # See MAX_ITEMS: nothing that the API offers has more.
         if any(isinstance(items, list) and len(items) > facts.MAX_ITEMS for items in answer.values()):
             # Refused here, since building models takes longer than parsing: it would block the event loop.
             raise ValueError(f"a {cls.__name__} of too many items")
@@ -133,6 +134,7 @@ def _without(answer: JSON, locs: Iterable[Sequence[str | int]]) -> dict[str, JSO
         for part in path[:-1]:
             holder = holder[part]
         value = cast("JSON", holder[path[-1]])
+        # pydantic refuses a fraction in an integer field, but a count of 3.5 still means about 3.
         if isinstance(value, float) and not value.is_integer():
             holder[path[-1]] = int(value)
         elif isinstance(holder, dict):

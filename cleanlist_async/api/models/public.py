@@ -179,6 +179,7 @@ def _rows_in(answer: Mapping[str, JSON]) -> tuple[EnrichmentRow, ...]:
         value = answer.get(name)
         if isinstance(value, list) and len(value) > facts.MAX_STATUS_ROWS:
             raise ValueError("more rows than a workflow has")
+        # An empty list does not end the search: the rows may be under a later name.
         rows = EnrichmentRow.several(value)
         if rows is None and isinstance(value, dict) and name != "result":
             rows = _rows_in(value)

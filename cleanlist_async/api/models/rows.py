@@ -109,6 +109,7 @@ class Text:
     def __get__(self, row: Row | None, owner: type[Row]) -> str | Self | None:
         if row is None:
             return self
+        # The common case without another call: an answer has thousands of fields.
         value = row.raw.get(self._name)
         return value if type(value) is str and value else text_of(row.raw, self._name)
 
@@ -264,6 +265,7 @@ def text_of(holder: Mapping[str, JSON], *names: str) -> str | None:
 
 
 def _number(value: JSON) -> float | None:
+    # bool is a subclass of int: a credit of True would count as 1.
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

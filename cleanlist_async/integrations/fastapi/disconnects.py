@@ -25,10 +25,12 @@ async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
     check_instance("request", request, Request)
     if not isinstance(work, Awaitable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise wrong("work", "an awaitable", work)
+    # A list, since None may be the result of the work.
     outcome: list[T] = []
     failure: Exception | None = None
 
     async def watch() -> None:
+        # The rest of a body may still arrive before the disconnect.
         while (await request.receive())["type"] != "http.disconnect":
             pass
         group.cancel_scope.cancel()
