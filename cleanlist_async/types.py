@@ -11,6 +11,8 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 """What a JSON document can hold."""
 Failure: TypeAlias = Literal["timeout", "connection", "too_large", "encoding", "incomplete"]
 """Why an attempt has no whole answer."""
+Billed: TypeAlias = Literal["no", "yes", "unknown"]
+"""Whether credits were spent."""
 
 __all__ = [
     "JSON",
@@ -19,6 +21,7 @@ __all__ = [
     "ApiKey",
     "ApiKeys",
     "ApiVersion",
+    "Billed",
     "BulkStatus",
     "BulkSubmission",
     "ChosenMode",

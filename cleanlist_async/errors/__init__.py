@@ -64,10 +64,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cleanlist_async.errors.base import APIError as APIError
-from cleanlist_async.errors.base import Billed as Billed
 from cleanlist_async.errors.base import CleanlistError as CleanlistError
 from cleanlist_async.errors.base import Envelope as Envelope
 from cleanlist_async.errors.base import FieldError as FieldError
+from cleanlist_async.types import Billed as Billed
 
 if TYPE_CHECKING:
     from cleanlist_async import EnrichmentResult

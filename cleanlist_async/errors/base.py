@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from cleanlist_async.types import JSON
+from cleanlist_async.types import JSON, Billed
 
 _FACE: Final = "cleanlist_async.errors"
 """Where tracebacks and pickles name these classes: their own place may change."""
 
-Billed: TypeAlias = Literal["no", "yes", "unknown"]
 Envelope: TypeAlias = Literal["error", "detail", "none"]
 
 
