@@ -209,9 +209,9 @@ class BaseClient:
         try:
             secrets = find_credentials(api_key, os.environ)
             hidden_proxy = checked_proxy(proxy)
-            home = check_base_url(
-                base_url or os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
-            )
+            if base_url is None:  # an empty one is a mistake, not the default
+                base_url = os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
+            home = check_base_url(base_url)
         except ConfigurationError as refusal:
             raise refusal.with_traceback(None) from None  # its frames hold the key and passwords
         finally:

@@ -135,7 +135,7 @@ def test_pages_without_end_are_told(items):
         asked.append(cursor)
         return Page(items, f"cursor {len(asked)}", 5)
 
-    with pytest.raises(MalformedResponseError, match="nothing new"):
+    with pytest.raises(MalformedResponseError, match="no new items"):
         every(Pages(fetch, lambda page: page.items, lambda item: item))
     assert MOST_PAGES_WITHOUT_NEWS <= len(asked) <= MOST_PAGES_WITHOUT_NEWS + 1
 
