@@ -51,4 +51,4 @@ def test_a_body_of_too_many_values_is_refused_before_it_is_parsed():
     for values in (b"{},", b"[],", b"1,", b'{"a":1},'):
         rows = values * (200_000 // len(values)) + values[:-1]
         assert OneSubmission().post(b'{"workflow_id": "w", "results": [%b]}' % rows) == 400
-    assert OneSubmission().post(b'{"workflow_id": "w", "more": [%b0]}' % (b"1," * 24_990)) == 204
+    assert OneSubmission().post(b'{"workflow_id": "w", "extra": [%b0]}' % (b"1," * 9_990)) == 204
