@@ -74,9 +74,9 @@ class SharedRedis:
 
     def client(self) -> Redis:
         """Return a client for the running event loop. It connects when it is first used."""
-        from redis.asyncio import ConnectionPool, Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
+        from redis.asyncio import ConnectionPool, Redis  # noqa: PLC0415
+        from redis.asyncio.retry import Retry  # noqa: PLC0415
+        from redis.backoff import NoBackoff  # noqa: PLC0415
 
         login = None if self._password is None else _login(self._user, self._password)
         options: dict[str, Any] = {
@@ -94,7 +94,7 @@ class SharedRedis:
 
         Raises RedisUnavailableError for what may pass, ConfigurationError for what will not.
         """
-        from redis import exceptions
+        from redis import exceptions  # noqa: PLC0415
 
         try:
             return await work()
@@ -106,7 +106,7 @@ class SharedRedis:
 def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
     """Return the options of an address, its user and its password."""
     try:
-        from redis import asyncio as redis_asyncio  # of the extra "redis"
+        from redis import asyncio as redis_asyncio  # noqa: PLC0415  # of the extra "redis"
     except ImportError:
         raise ConfigurationError(
             "Sharing through Redis needs redis-py.", fix="Run: pip install 'cleanlist-async[redis]'."
@@ -127,7 +127,7 @@ def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
 
 
 def _login(user: Secret | None, password: Secret) -> CredentialProvider:
-    from redis.credentials import CredentialProvider
+    from redis.credentials import CredentialProvider  # noqa: PLC0415
 
     class Login(CredentialProvider):
         def get_credentials(self) -> tuple[str] | tuple[str, str]:
@@ -140,7 +140,7 @@ def _login(user: Secret | None, password: Secret) -> CredentialProvider:
 
 
 def _explained(error: Exception) -> CleanlistError:
-    from redis import exceptions
+    from redis import exceptions  # noqa: PLC0415
 
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError):
         return ConfigurationError(

@@ -156,7 +156,6 @@ class WebhookReceiver:
         check_content_type(content_type)
         raw = await self._bodies.read(token, body)
         if is_large(raw):
-            # Parsing a large body would block the event loop for too long.
             event = await asyncio.get_running_loop().run_in_executor(None, Event.read, raw)
         else:
             event = Event.read(raw)
