@@ -248,8 +248,8 @@ class LeadLists(ModernGroup):
             idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
         )
         done = await self._ask(CSV_IMPORT, request, guarded=True, list_id=list_id)
-        # The server answers a reused key with its first answer, also for another list.
         if not same_id(done.list_id, list_id):
+            # The server answers a reused key with its first answer, also for another list.
             raise ConflictError(
                 "Nothing was imported: this idempotency_key was used for another list within 24 hours.",
                 code="idempotency_key_reused",
