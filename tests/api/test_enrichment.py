@@ -24,7 +24,7 @@ from tests.support.modern_world import both_versions, error_of, last_body, list_
 
 @both_versions
 @pytest.mark.operation("enrich_person", "enrichment_status")
-def test_one_person(version):
+def test_a_person_is_enriched(version):
     async def main(here):
         list_id = await list_of(here, 0)
         started = await here.client.enrichment.enrich_person(
@@ -64,7 +64,7 @@ def test_one_company_comes_at_once(version):
 
 @both_versions
 @pytest.mark.operation("enrich_by_task")
-def test_a_cohort_of_people(version):
+def test_a_cohort_of_people_is_enriched(version):
     async def main(here):
         list_id = await list_of(here, 0)
         page = await here.client.search.people(departments=["Sales"], limit=5)
@@ -98,7 +98,7 @@ def test_a_cohort_of_companies_comes_at_once():
 
 @both_versions
 @pytest.mark.operation("enrich_list")
-def test_a_whole_list(version):
+def test_a_whole_list_is_enriched(version):
     async def main(here):
         list_id = await list_of(here, 12)
         started = await here.client.enrichment.enrich_list(list_id, scope="phone_only", max_credits=120)

@@ -128,7 +128,7 @@ def test_a_cursor_that_comes_again_ends_the_walk(cursors):
 
 
 @pytest.mark.parametrize("items", [[], ["a"], [""], [None]])
-def test_pages_without_end_are_told(items):
+def test_pages_without_end_are_an_error(items):
     asked = []
 
     async def fetch(cursor):

@@ -18,7 +18,7 @@ from tests.support.virtual_sandbox import KEY
 
 @both_versions
 @pytest.mark.operation("whoami")
-def test_whoami(version):
+def test_whoami_names_the_owner_of_the_key(version):
     async def main(here):
         me = await here.client.workspace.whoami()
         assert (me.organization_id, me.auth_type, me.tier) == ("org_sandbox", "api_key", "pro")
@@ -45,7 +45,7 @@ def test_the_balance_is_the_ledgers(version):
 
 @both_versions
 @pytest.mark.operation("credits_estimate")
-def test_an_estimate(version):
+def test_an_estimate_is_a_quote(version):
     async def main(here):
         list_id = await list_of(here, 3)
         quote = await here.client.workspace.credits_estimate(
@@ -84,7 +84,7 @@ def test_what_cannot_be_json_is_not_sent():
 
 @both_versions
 @pytest.mark.operation("list_api_keys")
-def test_api_keys(version):
+def test_api_keys_are_listed_without_the_keys(version):
     async def main(here):
         (key,) = (await here.client.workspace.list_api_keys()).keys
         assert (key.key_last4, key.is_active) == (KEY[-4:], True)
@@ -96,7 +96,7 @@ def test_api_keys(version):
 
 @both_versions
 @pytest.mark.operation("usage_report")
-def test_usage(version):
+def test_usage_is_reported(version):
     async def main(here):
         for _ in range(3):
             await here.client.workspace.whoami()
@@ -117,7 +117,7 @@ def test_usage(version):
         ({"group_by": "year"}, "group_by"),
     ],
 )
-def test_limits_of_usage(asked, field):
+def test_a_usage_report_has_limits(asked, field):
     async def main(here):
         error = await error_of(here.client.workspace.usage_report(**asked))
         assert isinstance(error, RequestValidationError)

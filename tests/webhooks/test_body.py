@@ -29,7 +29,7 @@ async def chunks(body):
         ("application/jsonp", 415),
     ],
 )
-def test_json_only(content_type, status):
+def test_only_json_is_accepted(content_type, status):
     one = OneSubmission()
     assert one.post(content_type=content_type) == status
     assert one.believed == (status == 204)
