@@ -18,7 +18,7 @@ from tests.support.virtual_sandbox import KEY
 
 @both_versions
 @pytest.mark.operation("whoami")
-def test_whoami_names_the_owner_of_the_key(version):
+def test_whoami_names_the_owner(version):
     async def main(here):
         me = await here.client.workspace.whoami()
         assert (me.organization_id, me.auth_type, me.tier) == ("org_sandbox", "api_key", "pro")
@@ -84,7 +84,7 @@ def test_what_cannot_be_json_is_not_sent():
 
 @both_versions
 @pytest.mark.operation("list_api_keys")
-def test_api_keys_are_listed_without_the_keys(version):
+def test_api_keys_are_listed_without_keys(version):
     async def main(here):
         (key,) = (await here.client.workspace.list_api_keys()).keys
         assert (key.key_last4, key.is_active) == (KEY[-4:], True)
