@@ -14,7 +14,7 @@ from tests.support.modern_world import both_versions, error_of, last_body, list_
 
 @both_versions
 @pytest.mark.operation("run_smart_agent", "get_smart_agent_results", "list_smart_agents")
-def test_an_agent_fills_a_column(version):
+def test_an_agent_is_run(version):
     async def main(here):
         agents = here.client.smart_agents
         list_id = await list_of(here, 6)
