@@ -5,116 +5,37 @@
     async with AsyncCleanlist() as client:
         report = await client.enrich(contacts, enrichment_type="partial", max_credits=5_000)
 
-Every public name is here, and is imported when it is first used.
+Each public name is imported on first use. The names here and in ``.errors``, ``.types``,
+``.events``, ``.sandbox``, ``.testing`` and ``.integrations`` are stable. Other modules may move.
 """
 
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from cleanlist_async.api.csv_import import ImportReport
-    from cleanlist_async.api.ids import CohortId, ContactTaskId, SmartAgentTaskId, WorkflowId
-    from cleanlist_async.api.lead_lists import UNSET
-    from cleanlist_async.api.models.enrichment import WorkflowStatus
-    from cleanlist_async.api.models.workspace import Quote
-    from cleanlist_async.api.pagination import Pages
-    from cleanlist_async.client import AsyncCleanlist
-    from cleanlist_async.contacts.contact import Contact
-    from cleanlist_async.enrich.plan import Plan
-    from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult, Progress, Summary
-    from cleanlist_async.enrich.stream import ResultStream
-    from cleanlist_async.errors import (
-        APIConnectionError,
-        APIError,
-        APITimeoutError,
-        ApprovalRequiredError,
-        AuthenticationError,
-        BadRequestError,
-        BudgetExceededError,
-        CleanlistError,
-        ConfigurationError,
-        ConflictError,
-        DeadlineExceededError,
-        EstimateTokenMismatchError,
-        FeatureNotAvailableError,
-        FieldError,
-        FieldMappingRequiredError,
-        FiltersUnavailableError,
-        FolderNotFoundError,
-        InputChangedError,
-        InsufficientCreditsError,
-        InsufficientScopeError,
-        InternalServerError,
-        InvalidCursorError,
-        InvalidFilterError,
-        JournalError,
-        JournalLockedError,
-        ListNotFoundError,
-        MalformedResponseError,
-        MissingColumnError,
-        NotEnabledError,
-        NotFoundError,
-        OverloadedError,
-        PayloadTooLargeError,
-        PermissionDeniedError,
-        ProviderNotConnectedError,
-        QuoteAlreadyRedeemedError,
-        QuoteError,
-        QuoteExpiredError,
-        QuoteInvalidError,
-        QuoteMismatchError,
-        QuoteRequiredError,
-        RateLimitError,
-        RequestValidationError,
-        ServiceUnavailableError,
-        SpendCapExceededError,
-        TaskNotFoundError,
-        UnknownOutcomeError,
-        VersionDeprecatedError,
-        WaitTimeoutError,
-        WorkflowFailedError,
-        WorkflowTimeoutError,
-        WrongEventLoopError,
-    )
-    from cleanlist_async.events.statistics import Statistics
-    from cleanlist_async.job.job import Job
-    from cleanlist_async.job.status import JobReport, JobStatus
-    from cleanlist_async.job.unknown import UnknownChunk
-    from cleanlist_async.ratelimit import RateLimiter, RateLimits
-    from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
-    from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
+__version__ = "0.1.0"
 
-_HOMES = {
-    "UNSET": "api.lead_lists",
-    "AsyncCleanlist": "client",
-    "CohortId": "api.ids",
-    "Contact": "contacts.contact",
-    "ContactTaskId": "api.ids",
-    "EnrichmentReport": "enrich.report",
-    "EnrichmentResult": "enrich.report",
-    "FileMailbox": "webhooks.mailbox",
-    "ImportReport": "api.csv_import",
-    "Job": "job.job",
-    "JobReport": "job.status",
-    "JobStatus": "job.status",
-    "Pages": "api.pagination",
-    "Plan": "enrich.plan",
-    "Progress": "enrich.report",
-    "Quote": "api.models.workspace",
-    "RateLimiter": "ratelimit",
-    "RateLimits": "ratelimit",
-    "RedisMailbox": "webhooks.mailbox",
-    "ResultStream": "enrich.stream",
-    "SmartAgentTaskId": "api.ids",
-    "Statistics": "events.statistics",
-    "Summary": "enrich.report",
-    "UnknownChunk": "job.unknown",
-    "WebhookAnswer": "webhooks.receiver",
-    "WebhookReceiver": "webhooks.receiver",
-    "WorkflowId": "api.ids",
-    "WorkflowStatus": "api.models.enrichment",
-}
-"""Where a public name lives; all others are errors."""
+
+def lazy_exports(
+    module: str, homes: Mapping[str, Iterable[str]]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return ``__getattr__`` and ``__dir__`` for a *module* that imports its names on first use.
+
+    *homes* has the names of each module, which is named relative to this package.
+    """
+    home_of = {name: home for home, names in homes.items() for name in names}
+
+    def load(name: str) -> object:
+        if name not in home_of:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+        value: object = getattr(import_module(f"{__name__}.{home_of[name]}"), name)
+        # The next access finds a plain attribute, and does not come here.
+        setattr(sys.modules[module], name, value)
+        return value
+
+    return load, lambda: sorted({*vars(sys.modules[module]), *home_of})
+
 
 __all__ = [
     "UNSET",
@@ -197,16 +118,101 @@ __all__ = [
     "WorkflowTimeoutError",
     "WrongEventLoopError",
 ]
-__version__ = "0.1.0"
 
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if TYPE_CHECKING:
+    from cleanlist_async.api.csv_import import ImportReport
+    from cleanlist_async.api.ids import CohortId, ContactTaskId, SmartAgentTaskId, WorkflowId
+    from cleanlist_async.api.lead_lists import UNSET
+    from cleanlist_async.api.models.enrichment import WorkflowStatus
+    from cleanlist_async.api.models.workspace import Quote
+    from cleanlist_async.api.pagination import Pages
+    from cleanlist_async.client import AsyncCleanlist
+    from cleanlist_async.contacts.contact import Contact
+    from cleanlist_async.enrich.plan import Plan
+    from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult, Progress, Summary
+    from cleanlist_async.enrich.stream import ResultStream
+    from cleanlist_async.errors import (
+        APIConnectionError,
+        APIError,
+        APITimeoutError,
+        ApprovalRequiredError,
+        AuthenticationError,
+        BadRequestError,
+        BudgetExceededError,
+        CleanlistError,
+        ConfigurationError,
+        ConflictError,
+        DeadlineExceededError,
+        EstimateTokenMismatchError,
+        FeatureNotAvailableError,
+        FieldError,
+        FieldMappingRequiredError,
+        FiltersUnavailableError,
+        FolderNotFoundError,
+        InputChangedError,
+        InsufficientCreditsError,
+        InsufficientScopeError,
+        InternalServerError,
+        InvalidCursorError,
+        InvalidFilterError,
+        JournalError,
+        JournalLockedError,
+        ListNotFoundError,
+        MalformedResponseError,
+        MissingColumnError,
+        NotEnabledError,
+        NotFoundError,
+        OverloadedError,
+        PayloadTooLargeError,
+        PermissionDeniedError,
+        ProviderNotConnectedError,
+        QuoteAlreadyRedeemedError,
+        QuoteError,
+        QuoteExpiredError,
+        QuoteInvalidError,
+        QuoteMismatchError,
+        QuoteRequiredError,
+        RateLimitError,
+        RequestValidationError,
+        ServiceUnavailableError,
+        SpendCapExceededError,
+        TaskNotFoundError,
+        UnknownOutcomeError,
+        VersionDeprecatedError,
+        WaitTimeoutError,
+        WorkflowFailedError,
+        WorkflowTimeoutError,
+        WrongEventLoopError,
+    )
+    from cleanlist_async.events import Statistics
+    from cleanlist_async.job.job import Job
+    from cleanlist_async.job.status import JobReport, JobStatus
+    from cleanlist_async.job.unknown import UnknownChunk
+    from cleanlist_async.ratelimit import RateLimiter, RateLimits
+    from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
+    from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "api.csv_import": ("ImportReport",),
+            "api.ids": ("CohortId", "ContactTaskId", "SmartAgentTaskId", "WorkflowId"),
+            "api.lead_lists": ("UNSET",),
+            "api.models.enrichment": ("WorkflowStatus",),
+            "api.models.workspace": ("Quote",),
+            "api.pagination": ("Pages",),
+            "client": ("AsyncCleanlist",),
+            "contacts.contact": ("Contact",),
+            "enrich.plan": ("Plan",),
+            "enrich.report": ("EnrichmentReport", "EnrichmentResult", "Progress", "Summary"),
+            "enrich.stream": ("ResultStream",),
+            "errors": (name for name in __all__ if name.endswith("Error")),
+            "events.statistics": ("Statistics",),
+            "job.job": ("Job",),
+            "job.status": ("JobReport", "JobStatus"),
+            "job.unknown": ("UnknownChunk",),
+            "ratelimit": ("RateLimiter", "RateLimits"),
+            "webhooks.mailbox": ("FileMailbox", "RedisMailbox"),
+            "webhooks.receiver": ("WebhookAnswer", "WebhookReceiver"),
+        },
+    )

@@ -1,4 +1,4 @@
-"""Checks of arguments. All raise ConfigurationError, which says what the argument must be, and what it is."""
+"""Checks of arguments. All raise ConfigurationError, which says what was expected and what was given."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ import sys
 from collections.abc import Callable, Collection
 from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.redact import one_line
-
-if TYPE_CHECKING:
-    pass
+from cleanlist_async.redact import one_line, scrub
 
 _MOST: Final = sys.maxsize
 """The largest number that fits wherever numbers go: journals, timers, JSON."""
@@ -41,7 +38,7 @@ def a_type(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """Return *value* as a message shows it: words and numbers as they are, the type of anything else."""
+    """Return *value* as a message shows it: text and numbers literally, anything else by its type."""
     if value is None or isinstance(value, bool):
         return str(value)
     if isinstance(value, str):
@@ -54,7 +51,7 @@ def shown(value: object) -> str:
 
 
 def wrong(name: str, expected: str, value: object, *, fix: str | None = None) -> ConfigurationError:
-    """Return the error for an argument that is not what it must be."""
+    """Return the error for an invalid argument."""
     return ConfigurationError(f"{name} must be {expected}, not {shown(value)}.", fix=fix)
 
 
@@ -94,6 +91,7 @@ def check_number(
     bound = f"above {above:g}" if above > -math.inf else f"of at least {at_least:g}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(name, f"{what} {bound}", value)
+    # Written as a positive condition, which NaN does not meet.
     if not (value >= at_least and value > above):  # as NaN is not
         raise wrong(name, f"{what} {bound}", value)
     if value > _MOST and not (may_be_infinite and value == math.inf):
@@ -189,6 +187,13 @@ def check_methods(name: str, value: object, *methods: str) -> None:
         raise wrong(name, f"an object with the methods {' and '.join(methods)}", value)
 
 
+def _is_id(value: str) -> bool:
+    if not 1 <= len(value) <= _LONGEST_ID or _NOT_IN_IDS.search(value) or not is_encodable(value):
+        return False
+    # An id becomes part of a path: it must not lead elsewhere, nor put a key into the log of a gateway.
+    return value not in {".", ".."} and scrub(value) == value
+
+
 # -- arguments that several methods take -----------------------------------------------------------
 
 
@@ -204,13 +209,6 @@ def check_webhook_url(webhook_url: object, name: str = "webhook_url") -> None:
     if isinstance(webhook_url, str):
         raise ConfigurationError(f"{name} must be a public https address.")
     raise wrong(name, "a public https address", webhook_url)
-
-
-def _is_id(text: str) -> bool:
-    is_step = text in {".", ".."}  # ids stand in paths
-    return (
-        0 < len(text) <= _LONGEST_ID and not is_step and not _NOT_IN_IDS.search(text) and is_encodable(text)
-    )
 
 
 def _is_public(address: str) -> bool:

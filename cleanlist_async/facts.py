@@ -24,10 +24,10 @@ MAX_CONTACTS_PER_REQUEST: Final = 250
 MAX_REQUEST_BYTES: Final = 1_000_000
 """Bytes of one bulk request. The server's limit is not published; common gateways stop at 1 MiB."""
 
-# What one answer may be. These are our own limits: they keep whatever a server sends within 64 MiB of memory
-# and 50 ms of the event loop. 250 rows of a status take about 130 kB, 500 leads of a page about 160 kB.
+# Sizes of answers. These are our own limits: they keep any answer within 64 MiB of memory and 50 ms of the
+# event loop. 250 rows of a status take about 130 kB, 500 leads of a page about 160 kB.
 MAX_ERROR_BYTES: Final = 256_000
-"""Bytes of an error that are read. The rest is left, and the connection closed."""
+"""Bytes of an error that are read. The rest is not, and the connection is closed."""
 MAX_FIELD_ERRORS: Final = 1_000
 MAX_SMALL_ANSWER_BYTES: Final = 256_000
 """Bytes of an answer that holds no list: a balance, a list's name, one person or company."""
@@ -55,7 +55,7 @@ MAX_WEBHOOK_BYTES: Final = 1024 * 1024
 MAX_WEBHOOK_VALUES: Final = 25_000
 """JSON values of one webhook: 250 rows of 100. A million empty objects would stop the loop for a second."""
 MAX_WEBHOOKS_READ_AT_ONCE: Final = 4
-"""Bodies read at once for one address: it has one event, and whoever sends more knows its token only."""
+"""Bodies read at once for one address: it gets one event, so more are from a sender who guesses."""
 
 MAX_WAITING_EVENTS: Final = 4
 """Events that wait in a mailbox for one recipient, for the same reason."""
@@ -66,7 +66,7 @@ MAX_MAILBOX_EVENTS: Final = 10_000
 MAX_MAILBOX_BYTES: Final = 512 * 1024 * 1024
 """Bytes of these events together: an hour of 60 submits a minute, at 130 kB each."""
 MAILBOX_KEPT_S: Final = 3_600.0
-"""Seconds that an event waits for its recipient, who has asked the server by then."""
+"""Seconds that an event waits for its recipient, which has asked the server by then."""
 
 MAX_IN_FLIGHT: Final = 16
 """Requests of one kind on the wire at once: interactive reads, status requests, paid calls of either class.
@@ -79,7 +79,7 @@ MAX_LEADS_PER_PAGE: Final = 500
 MAX_RUNS_PER_PAGE: Final = 100
 MAX_SEARCH_RESULTS_PER_PAGE: Final = 500
 SEARCH_RESULTS_PER_PAGE: Final = 25
-"""What other programs ask for; the server's own default is not published."""
+"""What other programs request; the server's own default is not published."""
 AGENT_ROWS: Final = 100
 """Leads that a smart agent runs over by default."""
 MAX_LIST_NAME_CHARS: Final = 200
@@ -127,7 +127,7 @@ GRACE_S: Final = 5.0
 LONGEST_INTERACTIVE_PAUSE_S: Final = 120.0
 """An interactive call asked to wait longer than this raises instead, and says when to come back."""
 SMOOTH_AFTER_429_S: Final = 600.0
-"""Seconds of even pacing after a 429 that the window did not expect: someone else shares the limit."""
+"""Seconds of even pacing after an unexpected 429: another program shares the limit."""
 PROBES_AT_ONCE: Final = 4
 """Requests in flight, per bucket, while the tokens that return after a burst are tried."""
 SHRINK_FACTOR: Final = 0.7
@@ -154,8 +154,8 @@ PERSON_TYPES: Final[tuple[PersonType, ...]] = get_args(PersonType)
 EMAIL_CREDITS: Final = 1
 PHONE_CREDITS: Final = 10
 FULL_CREDITS: Final = 11
+"""Of a full result. A full enrichment that found only one half has no documented price: 11 are set aside."""
 COMPANY_CREDITS: Final = 1
-"""A full result. A full enrichment that found only one half has no documented price: we hold 11."""
 
 WORST_CASE_CREDITS: Final[dict[EnrichmentType, int]] = {
     "none": 0,
@@ -166,7 +166,7 @@ WORST_CASE_CREDITS: Final[dict[EnrichmentType, int]] = {
 """Credits one contact can cost at most. ``prospecting_only`` is missing: it costs one credit for each
 contact that it *discovers*, which nothing bounds."""
 
-# -- retries (the numbers of the AWS SDKs' standard mode, which have stood the test) --------------
+# -- retries (the numbers of the standard mode of the AWS SDKs) ------------------------------------
 
 MAX_RETRIES: Final = 4
 FIRST_BACKOFF_S: Final = 0.5
@@ -184,14 +184,14 @@ FINAL_STATUSES: Final = frozenset(
     {"completed", "failed", "cancelled", "canceled", "terminated", "timed_out", "success", "error"}
 )
 """Status words after which a workflow no longer changes. The full set is not documented: anything
-beginning ``completed_`` is final too, every other word means "keep asking"."""
+beginning ``completed_`` is final too; every other word means that it goes on."""
 FAILED_STATUSES: Final = frozenset({"failed", "cancelled", "canceled", "terminated", "timed_out", "error"})
 
 MAX_OPEN_WORKFLOWS: Final = 512
 """Workflows a bulk run keeps open at once: at 30 requests a minute, 17 minutes of submits."""
 
 CACHE_TTL_S: Final = 90 * 86_400.0
-"""Seconds for which a bought result is taken for good: people change jobs, on average, within years."""
+"""Seconds for which a bought result is reused: people change jobs after years, on average."""
 
 WAIT_TIMEOUT_S: Final = 900.0
 """Seconds that a wait for one workflow takes at most by default, as in MCP/polling."""
@@ -203,10 +203,15 @@ MAX_QUEUED_CONTACTS: Final = 20_000
 """Contacts that wait for a shared request at once: at 30 requests of 250 a minute, almost three minutes."""
 
 MAX_UNTAKEN_RESULTS: Final = 10_000
-"""Results kept for callers of `enrich_one` who left before they came: 20 MB at most, at 2 kB each."""
+"""Results kept for callers of `enrich_one` that were cancelled: 20 MB at most, at 2 kB each."""
+
+MAX_ABANDONED_RESULTS: Final = 10_000
+"""Results kept of cancelled runs, 20 MB at most as well; those of the latest run are all kept."""
+MAX_DETACHED_WORKFLOWS: Final = 1_000
+"""Workflows kept whose submit was cancelled: of 17 minutes of 60 submits, had all of them been cancelled."""
 
 WEBHOOK_RETRIES_S: Final = 31.0
 """Seconds over which a webhook is sent again: after 1, 2, 4, 8 and 16 s (guides/receiving-webhooks)."""
 
 NEW_WORKFLOW_GRACE_S: Final = 600.0
-"""Seconds during which a 404 on a workflow we submitted is a replica that lags, not the truth."""
+"""Seconds during which a 404 on a workflow that we submitted means a replica that lags."""

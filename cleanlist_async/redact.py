@@ -15,27 +15,28 @@ _TOKEN: Final = re.compile(
     r"(?:cl(?:api|ext)_|sk_live_|(?i:bearer)\s+)[^\s\"',;<>\\]+"
     r"|(?<![\w-])(?>[\w-]*?eyJ)[\w-]++\.[\w-]++\.[\w-]++"
 )
-"""Looks at each character a few times at most: a session token is looked for once in each run of its letters,
-from the first ``eyJ`` on, and with no way back."""
-_BLOT: Final = "***"
+"""Takes linear time: a session token is searched once in each run of its letters, from the first ``eyJ`` on,
+without backtracking."""
+_MASK: Final = "***"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _JWT: Final = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]+", re.ASCII)
 _LONGEST_LINE: Final = 300
 _LONGEST_TEXT_READ: Final = 16_384
 _LONGEST_SECRET: Final = 4_096
 _SHORTEST_SECRET: Final = 8
-"""Characters. A shorter key would blot out words that are none."""
+"""Characters. Masking a shorter key would also mask ordinary words."""
 
 _in_use: Final[weakref.WeakValueDictionary[int, Secret]] = weakref.WeakValueDictionary()
 
 
 class Secret:
-    """An API key or JWT that shows itself only to the code that asks for it by name."""
+    """An API key or JWT that is only shown by `reveal`."""
 
     __slots__ = ("__weakref__", "_value", "fingerprint")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        # Keys in use are masked whatever they look like: not all have a documented prefix.
         if len(value) >= _SHORTEST_SECRET:
             _in_use[id(self)] = self  # a key may look like anything, so the ones in use are remembered
         self.fingerprint = hashlib.blake2b(value.encode(errors="surrogatepass"), digest_size=6).hexdigest()
@@ -63,13 +64,13 @@ class Secret:
 
 
 def scrub(text: str) -> str:
-    """Return *text* with every key in use, and all that looks like a key or session token, blotted out."""
+    """Return *text* with every key in use, and whatever looks like a key or session token, masked."""
     return _scrub(text, [secret for secret in _secrets_in_use() if secret in text])
 
 
 def scrub_json(value: JSON) -> JSON:
     """Return *value* with every text in it scrubbed, names of fields included."""
-    everything = "\n".join(_texts_in(value))  # most answers hold no secret, and are seen through at once
+    everything = "\n".join(_texts_in(value))  # one search finds that most answers hold no secret
     found = [secret for secret in _secrets_in_use() if secret in everything]
     return _scrub_json(value, found) if found or _TOKEN.search(everything) else value
 
@@ -89,6 +90,7 @@ def one_line(text: str, limit: int = _LONGEST_LINE) -> str:
 
 
 def _secrets_in_use() -> Iterator[str]:
+    # valuerefs() is a copy: a key may be collected, in any thread, while we iterate.
     for reference in _in_use.valuerefs():
         if (secret := reference()) is not None:
             yield secret.reveal()
@@ -96,8 +98,8 @@ def _secrets_in_use() -> Iterator[str]:
 
 def _scrub(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
-        text = text.replace(secret, _BLOT)
-    return _TOKEN.sub(_BLOT, text)
+        text = text.replace(secret, _MASK)
+    return _TOKEN.sub(_MASK, text)
 
 
 def _scrub_json(value: JSON, secrets: Sequence[str]) -> JSON:

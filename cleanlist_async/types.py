@@ -1,10 +1,262 @@
-"""Types of public signatures."""
+"""Types of public signatures that `cleanlist_async` itself does not export, imported on first use."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from cleanlist_async import lazy_exports
+
+# Defined here, not imported: the lowest modules need them.
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 """What a JSON document can hold."""
 Failure: TypeAlias = Literal["timeout", "connection", "too_large", "encoding", "incomplete"]
 """Why an attempt has no whole answer."""
+Billed: TypeAlias = Literal["no", "yes", "unknown"]
+"""Whether credits were spent."""
+
+__all__ = [
+    "JSON",
+    "AddedLeads",
+    "AgentType",
+    "ApiKey",
+    "ApiKeys",
+    "ApiVersion",
+    "Billed",
+    "BulkStatus",
+    "BulkSubmission",
+    "ChosenMode",
+    "ChunkState",
+    "CompaniesPage",
+    "Company",
+    "CompanyEnrichment",
+    "Confirm",
+    "ContactLike",
+    "ContactSource",
+    "ContactTable",
+    "CreditsBalance",
+    "CsvExport",
+    "CsvField",
+    "CsvImport",
+    "DataPoint",
+    "Dedupe",
+    "DeletedList",
+    "Enrichment",
+    "EnrichmentRow",
+    "EnrichmentType",
+    "EntityResult",
+    "EnvelopeTaskId",
+    "EventStore",
+    "Export",
+    "Failure",
+    "Guess",
+    "HTTPClient",
+    "HalfFullPrice",
+    "JobSource",
+    "JobState",
+    "JsonExportPage",
+    "KeyValidation",
+    "Lead",
+    "LeadList",
+    "LeadListSummary",
+    "LeadLists",
+    "LeadListsPage",
+    "LeadScope",
+    "LeadsPage",
+    "ListEnrichment",
+    "ListScope",
+    "OnUnknown",
+    "Pace",
+    "PeoplePage",
+    "PersonEnrichment",
+    "PersonFound",
+    "PersonResult",
+    "PersonType",
+    "Pilot",
+    "PublicAPI",
+    "Receipt",
+    "RedisUnavailableError",
+    "RemovedLeads",
+    "ResultStatus",
+    "Row",
+    "Rule",
+    "SearchAPI",
+    "SmartAgentResult",
+    "SmartAgentResults",
+    "SmartAgentRun",
+    "SmartAgentRuns",
+    "SmartAgents",
+    "StartedSmartAgent",
+    "SubmitMode",
+    "TableError",
+    "TableFormat",
+    "TaskEnrichment",
+    "Unset",
+    "UsageGroup",
+    "UsageGrouping",
+    "UsageReport",
+    "WaitsFor",
+    "WebhookDeliveries",
+    "WebhookDelivery",
+    "WebhookStatistics",
+    "WhenAway",
+    "Whoami",
+    "Workspace",
+]
+
+if TYPE_CHECKING:
+    from cleanlist_async.api.enrichment import Enrichment
+    from cleanlist_async.api.export import Export
+    from cleanlist_async.api.ids import EnvelopeTaskId
+    from cleanlist_async.api.lead_lists import LeadLists, Unset
+    from cleanlist_async.api.models.enrichment import (
+        Company,
+        CompanyEnrichment,
+        EntityResult,
+        ListEnrichment,
+        PersonEnrichment,
+        PersonResult,
+        TaskEnrichment,
+    )
+    from cleanlist_async.api.models.export import CsvExport, JsonExportPage
+    from cleanlist_async.api.models.lead_lists import (
+        AddedLeads,
+        CsvImport,
+        DeletedList,
+        Lead,
+        LeadList,
+        LeadListsPage,
+        LeadListSummary,
+        LeadsPage,
+        RemovedLeads,
+    )
+    from cleanlist_async.api.models.public import (
+        BulkStatus,
+        BulkSubmission,
+        KeyValidation,
+        WebhookDeliveries,
+        WebhookDelivery,
+    )
+    from cleanlist_async.api.models.rows import EnrichmentRow
+    from cleanlist_async.api.models.search import CompaniesPage, PeoplePage, PersonFound
+    from cleanlist_async.api.models.smart_agents import (
+        SmartAgentResult,
+        SmartAgentResults,
+        SmartAgentRun,
+        SmartAgentRuns,
+        StartedSmartAgent,
+    )
+    from cleanlist_async.api.models.workspace import (
+        ApiKey,
+        ApiKeys,
+        CreditsBalance,
+        UsageGroup,
+        UsageReport,
+        Whoami,
+    )
+    from cleanlist_async.api.public import PublicAPI
+    from cleanlist_async.api.request_models import AgentType, DataPoint, LeadScope, ListScope, UsageGrouping
+    from cleanlist_async.api.search import SearchAPI
+    from cleanlist_async.api.smart_agents import SmartAgents
+    from cleanlist_async.api.workspace import Workspace
+    from cleanlist_async.contacts.identity import ContactLike
+    from cleanlist_async.enrich.dedupe import Dedupe
+    from cleanlist_async.enrich.plan import ContactSource
+    from cleanlist_async.enrich.report import ResultStatus
+    from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
+    from cleanlist_async.http.transport.sender import HTTPClient
+    from cleanlist_async.job.engine import WaitsFor
+    from cleanlist_async.job.journal.records import HalfFullPrice, SubmitMode
+    from cleanlist_async.job.journal.states import ChunkState
+    from cleanlist_async.job.pilot import Pilot
+    from cleanlist_async.job.source import JobSource
+    from cleanlist_async.job.spec import ChosenMode
+    from cleanlist_async.job.status import JobState, Receipt, Rule
+    from cleanlist_async.job.unknown import OnUnknown
+    from cleanlist_async.ratelimit import Pace
+    from cleanlist_async.ratelimit.limiter import WhenAway
+    from cleanlist_async.storage.redis_connection import RedisUnavailableError
+    from cleanlist_async.tables import ContactTable, Guess, Row, TableError, TableFormat
+    from cleanlist_async.webhooks.receiver import Confirm
+    from cleanlist_async.webhooks.store import EventStore
+    from cleanlist_async.webhooks.submission import WebhookStatistics
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "api.enrichment": ("Enrichment",),
+            "api.export": ("Export",),
+            "api.ids": ("EnvelopeTaskId",),
+            "api.lead_lists": ("LeadLists", "Unset"),
+            "api.models.enrichment": (
+                "Company",
+                "CompanyEnrichment",
+                "EntityResult",
+                "ListEnrichment",
+                "PersonEnrichment",
+                "PersonResult",
+                "TaskEnrichment",
+            ),
+            "api.models.export": ("CsvExport", "JsonExportPage"),
+            "api.models.lead_lists": (
+                "AddedLeads",
+                "CsvImport",
+                "DeletedList",
+                "Lead",
+                "LeadList",
+                "LeadListSummary",
+                "LeadListsPage",
+                "LeadsPage",
+                "RemovedLeads",
+            ),
+            "api.models.public": (
+                "BulkStatus",
+                "BulkSubmission",
+                "KeyValidation",
+                "WebhookDeliveries",
+                "WebhookDelivery",
+            ),
+            "api.models.rows": ("EnrichmentRow",),
+            "api.models.search": ("CompaniesPage", "PeoplePage", "PersonFound"),
+            "api.models.smart_agents": (
+                "SmartAgentResult",
+                "SmartAgentResults",
+                "SmartAgentRun",
+                "SmartAgentRuns",
+                "StartedSmartAgent",
+            ),
+            "api.models.workspace": (
+                "ApiKey",
+                "ApiKeys",
+                "CreditsBalance",
+                "UsageGroup",
+                "UsageReport",
+                "Whoami",
+            ),
+            "api.public": ("PublicAPI",),
+            "api.request_models": ("AgentType", "DataPoint", "LeadScope", "ListScope", "UsageGrouping"),
+            "api.search": ("SearchAPI",),
+            "api.smart_agents": ("SmartAgents",),
+            "api.workspace": ("Workspace",),
+            "contacts.identity": ("ContactLike",),
+            "enrich.dedupe": ("Dedupe",),
+            "enrich.plan": ("ContactSource",),
+            "enrich.report": ("ResultStatus",),
+            "facts": ("ApiVersion", "CsvField", "EnrichmentType", "PersonType"),
+            "http.transport.transport": ("HTTPClient",),
+            "job.engine": ("WaitsFor",),
+            "job.journal.records": ("HalfFullPrice", "SubmitMode"),
+            "job.journal.states": ("ChunkState",),
+            "job.pilot": ("Pilot",),
+            "job.source": ("JobSource",),
+            "job.spec": ("ChosenMode",),
+            "job.status": ("JobState", "Receipt", "Rule"),
+            "job.unknown": ("OnUnknown",),
+            "ratelimit": ("Pace",),
+            "ratelimit.limiter": ("WhenAway",),
+            "storage.redis_connection": ("RedisUnavailableError",),
+            "tables": ("ContactTable", "Guess", "Row", "TableError", "TableFormat"),
+            "webhooks.receiver": ("Confirm",),
+            "webhooks.store": ("EventStore",),
+            "webhooks.submission": ("WebhookStatistics",),
+        },
+    )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async import AsyncCleanlist, ConfigurationError, RateLimiter, RateLimits, errors
+from cleanlist_async import AsyncCleanlist, ConfigurationError, RateLimiter, RateLimits, errors, facts
 from cleanlist_async.testing import MemoryNetwork, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.cases import each_case
@@ -30,6 +30,7 @@ from tests.support.clients import (
     virtually,
 )
 from tests.support.faulty_server import Answer, answer
+from tests.support.virtual_sandbox import in_world, people
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -66,8 +67,8 @@ def test_one_key_under_two_limits_is_refused_however_the_address_is_written():
     with pytest.raises(ConfigurationError, match="another limiter"):
         AsyncCleanlist(KEY, base_url="http://LOCALHOST:9911", rate_limits=RateLimits(org=6))
     twin = AsyncCleanlist(KEY, base_url="http://Localhost:9911", rate_limits=RateLimits(org=5))
-    assert twin._pipeline.limiter is first._pipeline.limiter
-    assert twin._pipeline.route == first._pipeline.route
+    assert twin._runtime.pipeline.limiter is first._runtime.pipeline.limiter
+    assert twin._runtime.pipeline.route == first._runtime.pipeline.route
 
 
 def test_a_closed_client_frees_its_key_for_other_limits():
@@ -305,3 +306,41 @@ def test_whatever_the_server_says_a_value_or_an_error_of_ours_comes_out(said):
 
 def test_the_wide_limits_are_wide():
     assert WIDE.key == WIDE.org == 10**6
+
+
+def test_of_cancelled_runs_the_latest_is_kept_whole_and_those_before_it_as_far_as_there_is_room(
+    monkeypatch, caplog
+):
+    monkeypatch.setattr(facts, "MAX_ABANDONED_RESULTS", 10)
+    cancelled = []
+
+    async def main(here):
+        for first, count in ((0, 6), (6, 6), (12, 15)):
+            with anyio.move_on_after(1):
+                await here.client.enrich(people(count, first))
+            cancelled.append([result.contact for result in here.client.abandoned])
+
+    in_world(main, workflow_s=60.0)
+    everyone = people(27)
+    assert cancelled == [everyone[:6], everyone[2:12], everyone[12:]]
+    dropped = [
+        record.args[0] for record in caplog.records if record.msg.startswith("%d results of cancelled")
+    ]
+    assert dropped == [2, 10]
+
+
+def test_of_submits_whose_callers_have_gone_the_latest_workflows_are_kept(monkeypatch):
+    monkeypatch.setattr(facts, "MAX_DETACHED_WORKFLOWS", 2)
+
+    async def accept(number):
+        await anyio.sleep(9)
+        return respond({**ACCEPTED, "workflow_id": f"wf_{number}"})
+
+    async def main(client, network):
+        for _ in range(3):
+            with anyio.move_on_after(1):
+                await client.public.submit_bulk([ADA])
+            await anyio.sleep(20)
+        return client.statistics().detached_workflows
+
+    assert virtually(main, lambda request, number: accept(number)) == ("wf_1", "wf_2")

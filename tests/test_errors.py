@@ -8,6 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
+from ast import literal_eval
 
 import pytest
 
@@ -158,9 +159,15 @@ def test_which_errors_may_go_away_by_themselves() -> None:
 
 
 @pytest.mark.sockets  # a process
-def test_errors_import_nothing_of_the_package() -> None:
+def test_errors_import_nothing_above_them() -> None:
     code = (
         "import sys, cleanlist_async.errors; print([m for m in sys.modules if m[:16] == 'cleanlist_async.'])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert shown.strip() == "['cleanlist_async.errors']"
+    below = {"cleanlist_async.types", "cleanlist_async.errors", "cleanlist_async.errors.base"}
+    assert set(literal_eval(shown)) == below
+
+
+@each_case("error_class", [*CLASSES, FieldError])
+def test_tracebacks_and_pickles_name_an_error_where_users_import_it(error_class: type) -> None:
+    assert (error_class.__module__, getattr(errors, error_class.__name__)) == (errors.__name__, error_class)

@@ -98,7 +98,7 @@ def test_a_bad_key_in_the_environment_is_refused_without_being_printed(text, mon
 
 def test_several_keys_in_the_environment(monkeypatch):
     monkeypatch.setenv("CLEANLIST_API_KEY", f"{CLAPI},other-key-1")
-    assert len(AsyncCleanlist(base_url="http://127.0.0.1:9")._pipeline.route.keys) == 2
+    assert len(AsyncCleanlist(base_url="http://127.0.0.1:9")._runtime.pipeline.route.keys) == 2
 
 
 @each_case(
@@ -130,17 +130,17 @@ def test_no_public_object_shows_the_key(kind):
             stream = client.stream([ADA])
             things = [client, client.public, client.with_options(pace="smooth"), client.statistics(), stream]
             things += [
-                client._pipeline,
-                client._transport,
-                client._pipeline.limiter,
-                client._root,
-                client._bulk().polls,
+                client._runtime.pipeline,
+                client._runtime.transport,
+                client._runtime.pipeline.limiter,
+                client._runtime.root,
+                client._runtime.bulk.polls,
             ]
             for thing in things:
                 assert_hidden(deep_text(thing), key)
                 assert_hidden(f"{thing} {thing!r} {thing:}", key)
                 assert_hidden(str(vars(thing)) if hasattr(thing, "__dict__") else "", key)
-            for secret in client._pipeline._keys.values():
+            for secret in client._runtime.pipeline._keys.values():
                 for attempt in (pickle.dumps, copy.copy, copy.deepcopy, json.dumps):
                     with pytest.raises(TypeError) as caught:
                         attempt(secret)

@@ -124,6 +124,7 @@ def part_keys(split: CsvParts, list_id: str, purchase: Purchase | None, base: st
     Keys count for the whole organization, and the first list seen with one wins: so one of the caller's is
     mixed with all that makes the part what it is.
     """
+    # The type is part of the key: an import that enriches is not a repetition of one that does not.
     kind = purchase.enrichment_type if purchase else ""
 
     def key(part: CsvPart) -> str:

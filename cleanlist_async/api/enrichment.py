@@ -70,9 +70,9 @@ _COHORT: Final = "cl-task_"
 
 
 class Enrichment(ModernGroup):
-    """Enrichments through the modern operations. There is no push here: `wait` asks, as rarely as it can.
+    """Enrichments through the modern operations. They have no webhooks: `wait` polls, as rarely as it can.
 
-    Paid calls are never sent twice, unless they carry a quote: that is good for one purchase only.
+    Paid calls are sent again only if they carry a quote, which is valid for one purchase.
     """
 
     async def enrich_person(
@@ -169,8 +169,9 @@ class Enrichment(ModernGroup):
             data_points=data_points,
             entity_ids=entity_ids,
             lead_list_id=lead_list_id,
-            quote_id="checked before the price is asked for",
+            quote_id="placeholder: the fields are checked before a price is requested",
         )
+        # Taken from the checked request: an iterator of the caller's is used up by now.
         points, ids = wanted.data_points, wanted.entity_ids
 
         def request(quote_id: str) -> EnrichByTask:
@@ -211,7 +212,7 @@ class Enrichment(ModernGroup):
             return EnrichList.checked(list_id=list_id, scope=scope, quote_id=quote_id)
 
         check_price_is_known(quote_id, max_credits)
-        wanted = request("checked before the price is asked for").scope
+        wanted = request("placeholder: the fields are checked before a price is requested").scope
         return await buy(
             lambda: self._prices.credits_estimate("enrich_list", list_id=list_id, scope=wanted),
             lambda quote_id: self._ask(ENRICH_LIST, request(quote_id), idempotent=True),
@@ -247,6 +248,7 @@ class Enrichment(ModernGroup):
 
     def _question(self, workflow_id: str, kind: RequestClass) -> Callable[[str | None], Call[WorkflowStatus]]:
         path = self._path(ENRICHMENT_STATUS, workflow_id=workflow_id)
+        # Asked by cohort, the answer names the workflow, which differs from the id that was sent.
         by_cohort = workflow_id.startswith(_COHORT)
 
         def belongs(status: WorkflowStatus) -> bool:
@@ -260,9 +262,9 @@ class Enrichment(ModernGroup):
 
 
 def _type_of(enrichment_type: PersonType | None, *, include_phone: bool | None) -> PersonType:
-    """Say with a word what `include_phone` means, which is not what it seems: a phone number *only*.
+    """Return the type that `include_phone` means: despite its name, a phone number *only*.
 
-    The type is always said, so that the price is never left to the server.
+    The type is always sent, so that the price does not depend on the server's default.
     """
     if include_phone is None:
         return "partial" if enrichment_type is None else enrichment_type
@@ -277,7 +279,7 @@ def _type_of(enrichment_type: PersonType | None, *, include_phone: bool | None) 
 
 
 def _billed(status: WorkflowStatus) -> Billed:
-    """Say whether a workflow that ended badly cost something: one that was paid in advance may have."""
+    """Return whether a failed workflow cost something: one that was paid in advance may have."""
     if status.credits_charged or status.refund_status == "pending_review":
         return "yes"
     return "no" if status.credits_charged == 0 or status.refund_status == "not_applicable" else "unknown"
@@ -285,5 +287,5 @@ def _billed(status: WorkflowStatus) -> Billed:
 
 def _id_of(started: PersonEnrichment | ListEnrichment | TaskEnrichment) -> WorkflowId:
     if started.workflow_id is None:
-        raise ConfigurationError("There is nothing to wait for: companies are enriched at once.")
+        raise ConfigurationError("There is nothing to wait for: companies are enriched immediately.")
     return started.workflow_id

@@ -78,6 +78,7 @@ class Export(ModernGroup):
 
         `limit` is 1 to 500 leads per page (100). Raises ListNotFoundError, InvalidCursorError.
         """
+        # A single column as text is a common slip; iterated, it would be one column per letter.
         columns = [columns] if isinstance(columns, str) else columns
         wanted = ExportJson.checked(list_id=list_id, limit=limit, cursor=cursor, columns=columns).columns
 

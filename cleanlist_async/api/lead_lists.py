@@ -49,7 +49,7 @@ from cleanlist_async.tables.import_table import ImportTable
 
 
 class Unset(Enum):
-    """Stands for "leave it as it is", where None is a command."""
+    """Means "leave it as it is", where None is a command."""
 
     UNSET = "unset"
 
@@ -154,7 +154,7 @@ class LeadLists(ModernGroup):
         )
 
     async def delete_list(self, list_id: str) -> DeletedList:
-        """Delete a list for good; its leads live on.
+        """Delete a list for good; its leads are kept.
 
         Needs the scope ``lists:write``, and to be the owner. Raises ListNotFoundError, PermissionDeniedError
         (``list_protected``).
@@ -211,6 +211,7 @@ class LeadLists(ModernGroup):
             lead_ids=lead_ids,
             task_id=task_id,
             entity_ids=entity_ids,
+            # Always a key: the client repeats the call after a lost answer, which must add nothing twice.
             idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
         )
         return await self._ask(
@@ -257,6 +258,7 @@ class LeadLists(ModernGroup):
         )
         done = await self._ask(CSV_IMPORT, request, idempotent=True, list_id=list_id)
         if not same_id(done.list_id, list_id):
+            # The server answers a reused key with its first answer, also for another list.
             raise ConflictError(
                 "Nothing was imported: this idempotency_key was used for another list within 24 hours.",
                 code="idempotency_key_reused",
@@ -327,6 +329,7 @@ class LeadLists(ModernGroup):
                     idempotency_key=key,
                 )
             except CleanlistError as error:
+                # Nothing was imported yet, so there is no report to lose.
                 if not report.parts:
                     raise
                 report.stopped_by = error

@@ -1,4 +1,4 @@
-"""What the groups of modern operations share: the prefix of the version, ids in paths, the poll scheduler."""
+"""Base of the groups of modern operations: the prefix of the version, ids in paths, waiting for work."""
 
 from __future__ import annotations
 
@@ -83,6 +83,7 @@ class ModernGroup:
     async def _once(self, question: Callable[[str | None], Call[S]], id_: str) -> S:
         """Return the answer to *question*, asked with the key that started the work."""
         pipeline = self._session.pipeline
+        # Another key's user may not see the work: 404 would look like a workflow that does not exist.
         key = origin.key if (origin := pipeline.origin(id_)) else pipeline.home_key
         return (await pipeline.call(question(key), self._session.options)).value
 
@@ -101,6 +102,7 @@ class ModernGroup:
         now = pipeline.limiter.clock()
         origin = known or Origin(pipeline.home_key, now)
         with anyio.move_on_after(timeout_s):
+            # Within the timeout: opening the client may wait as well.
             await pipeline.root.ensure()
             return await self._session.polls().finished(
                 question(origin.key),
@@ -129,10 +131,10 @@ def modern(
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES,
     of_models: bool = True,
 ) -> Operation[A]:
-    """Describe a modern operation; *started* makes the answer of work of which only the id was readable.
+    """Describe a modern operation; *started* makes the answer where only the id of the work was readable.
 
-    Operations that are not *paid* change nothing when they are repeated: lists are created once by their
-    name, leads are added once by the key that each call brings.
+    Operations that are not *paid* may be repeated: a list is created once per name, leads are added once per
+    idempotency key, which every call carries.
     """
 
     def salvage(body: bytes) -> A | None:
@@ -154,13 +156,14 @@ def modern(
 
 def same_id(found: str, asked: str) -> bool:
     """Whether an answer that names *found*, or nothing, is about *asked*."""
+    # Letter case may differ, and some answers name no id.
     return found.casefold() in {"", asked.casefold()}
 
 
-def failed_workflow(id_: str, status: str, said: str | None, *, billed: Billed) -> WorkflowFailedError:
-    """Return the error for work that the server ended; *said* is its own message on a refund, if any."""
+def failed_workflow(id_: str, status: str, message: str | None, *, billed: Billed) -> WorkflowFailedError:
+    """Return the error for work that the server ended; *message* is its own message on a refund, if any."""
     error = WorkflowFailedError(
-        f"{id_} ended as {one_line(status, 40)}.", fix=one_line(said) if said else None, billed=billed
+        f"{id_} ended as {one_line(status, 40)}.", fix=one_line(message) if message else None, billed=billed
     )
     error.workflow_id, error.status = id_, status
     return error

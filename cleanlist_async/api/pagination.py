@@ -38,11 +38,11 @@ class Pages(Generic[P, T]):
         async for found in client.lead_lists.list_lists():      # every item of every page
             ...
 
-    A page is asked for when its first item is wanted, not before. Cursors look like offsets: what comes or
-    goes meanwhile moves items from page to page. So each item is given once, a cursor that comes again ends
-    a walk, and while the ``total`` changes under a walk the pages are walked again: items that were there all
-    the time are not missed, unless as many came as went between two requests, which nothing tells of.
-    Items without an id cannot be told apart, and are given as they come.
+    A page is requested when its first item is needed. Cursors look like offsets: items that are added or
+    removed meanwhile shift the others from page to page. So each item is yielded once, a repeated cursor ends
+    a walk, and if ``total`` changes during a walk, the pages are walked again: items that were there all the
+    time are not missed, unless as many were added as removed between two requests, which cannot be seen.
+    Items without an id cannot be distinguished, and are yielded as they come.
     """
 
     def __init__(
@@ -65,20 +65,21 @@ class Pages(Generic[P, T]):
         return [item async for item in self]
 
     async def pages(self) -> AsyncIterator[P]:
-        """Yield page after page, as they come. Ends at the last, and at a cursor that was seen before."""
+        """Yield one page after another. Ends at the last, and at a cursor that was seen before."""
         cursor, seen = self._cursor, {self._cursor}
         while True:
             page = await self._fetch(cursor)
             yield page
+            # An empty cursor ends the pages as null does.
             cursor = page.cursor or None
             if cursor is None or cursor in seen:
                 return
             seen.add(cursor)
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        """Yield every item once. Raises MalformedResponseError where the pages go on without anything new."""
-        given, in_vain = set[object](), 0
-        while in_vain < MOST_WALKS_WITHOUT_NEWS:
+        """Yield every item once. Raises MalformedResponseError if the pages go on without new items."""
+        given, walks_without_news = set[object](), 0
+        while walks_without_news < MOST_WALKS_WITHOUT_NEWS:
             walk, before = _Walk(self._identity), len(given)
             async for page in self.pages():
                 for item in walk.new_in(self._items(page), page.total):
@@ -88,11 +89,11 @@ class Pages(Generic[P, T]):
                         yield item
             if self._cursor is not None or walk.saw_all:
                 return
-            in_vain = in_vain + 1 if len(given) == before else 0
+            walks_without_news = walks_without_news + 1 if len(given) == before else 0
 
 
 class _Walk(Generic[T]):
-    """One way through the pages."""
+    """One walk through the pages."""
 
     def __init__(self, identity: Callable[[T], object]) -> None:
         self._identity = identity
@@ -104,7 +105,8 @@ class _Walk(Generic[T]):
 
     @property
     def saw_all(self) -> bool:
-        """Whether nothing seems to have moved past it, or walking again would not tell."""
+        """Whether no item seems to have been missed, or another walk could not show it."""
+        # A constant total means that nothing was added or removed; without ids a second walk repeats all.
         if len(set(self._totals)) <= 1 or not self._has_ids:
             return True
         return self._totals == sorted(self._totals) and len(self._seen) >= self._totals[-1]
@@ -116,12 +118,13 @@ class _Walk(Generic[T]):
         """
         self._totals.append(total)
         new = [item for item in items if self._is_new(item)]
+        # Items without ids always seem new: a page equal to the one before it is taken for a repetition.
         repeats = not new or (not self._has_ids and list(items) == list(self._last))
         self._last = items
         self._without_news = self._without_news + 1 if repeats else 0
         if self._without_news >= MOST_PAGES_WITHOUT_NEWS:
             raise MalformedResponseError(
-                f"{MOST_PAGES_WITHOUT_NEWS} pages in a row held nothing new.", retryable=False
+                f"{MOST_PAGES_WITHOUT_NEWS} pages in a row had no new items.", retryable=False
             )
         return new
 
@@ -136,5 +139,5 @@ class _Walk(Generic[T]):
 
 
 def _usable(identity: object) -> object:
-    """Return an id that is one: what is no text or number tells no items apart."""
+    """Return *identity* if it is text or a number: nothing else distinguishes items."""
     return identity if isinstance(identity, str | int) else None

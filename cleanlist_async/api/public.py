@@ -50,7 +50,7 @@ def _read_submission(answer: JSON) -> BulkSubmission:
 def _read_status(answer: JSON) -> BulkStatus:
     status = _reader(BulkStatus)(answer)
     if not (status.status or status.rows or status.summary or status.workflow_id or status.task_id):
-        raise ValueError("nothing in it is a status: it is some other call's answer")
+        raise ValueError("nothing in it is a status: it answers another call")
     return status
 
 
@@ -109,10 +109,10 @@ class PublicAPI:
         self._options = options
 
     async def validate_key(self) -> KeyValidation:
-        """Ask whether the key is good. Free.
+        """Return whether the key is valid. Free.
 
-        A bad key is answered with 401, AuthenticationError; the documentation also allows for an
-        answer with ``valid`` False (docs.cleanlist.ai/guides/troubleshooting).
+        An invalid key raises AuthenticationError (401); the documentation also allows for an answer with
+        ``valid`` False (docs.cleanlist.ai/guides/troubleshooting).
         """
         return (await self._call(Call(VALIDATE_KEY))).value
 
@@ -135,6 +135,7 @@ class PublicAPI:
         prepared = _all_valid(contacts)
         check_enrichment_type(enrichment_type)
         check_webhook_url(webhook_url)
+        # The body is built once the call is admitted: queued calls would hold 250 contacts each twice.
         call = Call(SUBMIT_BULK, content=lambda: bulk_body(prepared, enrichment_type, webhook_url))
         return (await self._call(call)).value
 
@@ -163,9 +164,9 @@ def submit_call(
     shield_answer: bool = False,
     before_retry: Callable[[], None] | None = None,
 ) -> Call[BulkSubmission]:
-    """Describe a submit whose results will be joined to its contacts; *content* builds it when admitted.
+    """Describe a submit whose results are joined to its contacts; *content* builds the body once admitted.
 
-    So the answer is not for it if it names the workflow of other contacts.
+    An answer that names the workflow of other contacts is rejected.
     """
     return Call(
         SUBMIT_BULK,
@@ -184,7 +185,7 @@ def status_call(
     kind: RequestClass = RequestClass.INTERACTIVE,
     key: str | None = None,
 ) -> Call[BulkStatus]:
-    """Describe a status request; an answer that names another workflow or task is not for it."""
+    """Describe a status request; an answer that names another workflow or task is rejected."""
     if (workflow_id is None) == (task_id is None):
         raise ConfigurationError("Provide exactly one of workflow_id or task_id.")
     if workflow_id is not None:
@@ -202,6 +203,7 @@ def status_call(
 
 def _all_valid(contacts: Iterable[ContactLike]) -> Sequence[Prepared]:
     check_contacts(contacts, Iterable)
+    # One more than allowed is enough to refuse: the iterable may be endless.
     at_most = islice(contacts, facts.MAX_CONTACTS_PER_REQUEST + 1)
     checked = [prepare(index, contact) for index, contact in enumerate(at_most)]
     if not checked or len(checked) > facts.MAX_CONTACTS_PER_REQUEST:

@@ -1,4 +1,4 @@
-"""Buying at a price that was seen: estimate, check, redeem (docs.cleanlist.ai/mcp-api/credits)."""
+"""Buying at a known price: estimate, check, redeem (docs.cleanlist.ai/mcp-api/credits)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cleanlist_async.errors import (
 T = TypeVar("T")
 
 STALE: Final = (QuoteExpiredError, QuoteMismatchError, EstimateTokenMismatchError, SpendCapExceededError)
-"""Refusals that cost nothing and mean that the price, or the list behind it, is no longer what it was."""
+"""Refusals that cost nothing: the price, or the list that it is for, has changed."""
 
 
 async def buy(
@@ -34,11 +34,11 @@ async def buy(
 ) -> T:
     """Redeem *quote_id*, or else a fresh quote of at most *max_credits* credits.
 
-    A whole Quote is held against the balance first.
+    A Quote object is first compared with the balance.
 
-    A fresh quote that has gone stale before it was redeemed is replaced once, under the same wall. Raises
-    ConfigurationError without either, or with both; InsufficientCreditsError when the balance does not cover
-    the price; BudgetExceededError when `max_credits` does not. Nothing was bought then.
+    A fresh quote that went stale before it was redeemed is replaced once, within the same `max_credits`.
+    Raises ConfigurationError without either, or with both; InsufficientCreditsError when the balance does not
+    cover the price; BudgetExceededError when `max_credits` does not. Nothing was bought then.
     """
     check_price_is_known(quote_id, max_credits)
     if isinstance(quote_id, Quote):
@@ -46,6 +46,7 @@ async def buy(
     if quote_id is not None:
         return await redeem(quote_id)
     assert max_credits is not None  # noqa: S101  # see check_price_is_known
+    # One retry only: a list that changes all the time would be estimated for ever.
     try:
         return await redeem(affordable(await estimate(), max_credits))
     except STALE:
@@ -57,13 +58,13 @@ def check_price_is_known(quote_id: str | Quote | None, max_credits: float | None
     if (quote_id is None) == (max_credits is None):
         raise ConfigurationError(
             "This spends credits: give quote_id or max_credits, and not both.",
-            fix="max_credits lets the client ask for the price, and buy at up to so many credits.",
+            fix="With max_credits the client asks for the price, and buys if it is within them.",
         )
     optional(check_credits, "max_credits", max_credits)
 
 
 def check_price(cost: float | None, max_credits: float | None) -> None:
-    """Raise BudgetExceededError where a documented price, at most *cost* credits, is beyond *max_credits*."""
+    """Raise BudgetExceededError where a documented price, at most *cost* credits, exceeds *max_credits*."""
     if max_credits is None:
         return
     check_credits("max_credits", max_credits)
@@ -80,7 +81,7 @@ def affordable(quote: Quote, max_credits: float) -> str:
     cost, available = quote.estimated_cost, quote.available_credits
     if cost is None or not cost <= max_credits:
         raise _over_budget(cost, max_credits)
-    if quote.sufficient is False:  # None: it was not said, and the server will see
+    if quote.sufficient is False:  # None: the server did not say, and will check when it is redeemed
         error = InsufficientCreditsError(
             f"The call would cost {cost:g} credits, which the balance does not cover.",
             code="insufficient_credits",
@@ -93,7 +94,9 @@ def affordable(quote: Quote, max_credits: float) -> str:
 
 
 def _over_budget(cost: Number | None, max_credits: float, what: str = "quote is for") -> BudgetExceededError:
-    said = "quote has no price" if cost is None else f"{what} {cost:g} credits"
-    error = BudgetExceededError(f"The {said}, and max_credits is {max_credits:g}.", fix="Nothing was bought.")
+    subject = "quote has no price" if cost is None else f"{what} {cost:g} credits"
+    error = BudgetExceededError(
+        f"The {subject}, and max_credits is {max_credits:g}.", fix="Nothing was bought."
+    )
     error.max_credits, error.committed_credits = max_credits, 0
     return error

@@ -1,4 +1,4 @@
-"""The body and query of every modern operation, checked before anything is sent.
+"""Bodies and queries of the modern operations, validated before anything is sent.
 
 Limits and words are those of the published specification (docs.cleanlist.ai/openapi-public-v2.json). The
 server refuses unknown keys, so only what was given is sent.
@@ -43,11 +43,12 @@ COMPANY_DATA_POINTS: Final = frozenset[str](get_args(CompanyDataPoint))
 
 
 def _listed(value: object) -> object:
-    """Take any iterable of texts, but not one text, for a list."""
+    """Convert any iterable of texts, but not a single text, to a list."""
     return list(cast("Iterable[object]", value)) if _is_plural(value) else value
 
 
 def _is_plural(value: object) -> bool:
+    # A text or mapping is iterable too, but its letters or keys are not what was meant.
     is_one = isinstance(value, str | bytes | Mapping) or isclass(value) or is_frame(value)
     return isinstance(value, Iterable) and not is_one
 
@@ -59,7 +60,7 @@ def _sendable(value: str) -> str:
 
 
 def _encodable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    json.dumps(value, ensure_ascii=False).encode()  # a text may hold half a character
+    json.dumps(value, ensure_ascii=False).encode()  # raises ValueError for half of a surrogate pair
     return value
 
 
@@ -79,12 +80,12 @@ Column: TypeAlias = Annotated[Plain, Field(min_length=1, max_length=facts.MAX_CO
 IdempotencyKey: TypeAlias = Annotated[Plain, Field(min_length=1, max_length=facts.MAX_IDEMPOTENCY_KEY_CHARS)]
 JsonObject: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_encodable)]
 PersonTypeWord: TypeAlias = Annotated[PersonType, BeforeValidator(_underscored)]
-"""``phone_only`` here, ``phone-only`` as the scope of a list: either spelling is put right."""
+"""``phone_only`` here, ``phone-only`` as the scope of a list: either spelling is corrected."""
 ListScopeWord: TypeAlias = Annotated[ListScope, BeforeValidator(_hyphenated)]
 
 
 class RequestModel(BaseModel):
-    """Base of the request models: strict, and without a word of the input in its errors."""
+    """Base of the request models: strict, and its errors do not quote the input."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
@@ -103,7 +104,7 @@ class RequestModel(BaseModel):
             return cls.model_validate(fields)
         except ValidationError as problem:
             refusal = _refusal(problem, "query" if issubclass(cls, Query) else "body")
-        raise refusal  # without the ValidationError, which holds the input
+        raise refusal  # outside the handler: the ValidationError holds the input
 
     def body(self) -> bytes:
         """Return the JSON body."""
@@ -115,6 +116,7 @@ class Query(RequestModel):
 
     def params(self) -> dict[str, str | list[str]]:
         """Return the parameters; a list stands for a key that is repeated."""
+        # Unset fields are left out, so that the server's defaults apply.
         given = self.model_dump(exclude_unset=True)
         return {name: value if isinstance(value, list) else str(value) for name, value in given.items()}
 

@@ -21,8 +21,6 @@ SEARCH_COMPANIES: Final = modern(
 
 OPERATIONS: Final = (SEARCH_PEOPLE, SEARCH_COMPANIES)
 
-Texts = Iterable[str] | None
-
 
 class SearchAPI(ModernGroup):
     """Searches of Cleanlist's database. Provisional, and free as far as is known.
@@ -34,18 +32,18 @@ class SearchAPI(ModernGroup):
     def people(
         self,
         *,
-        titles: Texts = None,
-        seniority: Texts = None,
-        management_levels: Texts = None,
-        departments: Texts = None,
-        locations: Texts = None,
-        location_city: Texts = None,
-        location_state: Texts = None,
-        location_country: Texts = None,
-        company_names: Texts = None,
-        company_domains: Texts = None,
-        company_headcount: Texts = None,
-        company_industries: Texts = None,
+        titles: Iterable[str] | None = None,
+        seniority: Iterable[str] | None = None,
+        management_levels: Iterable[str] | None = None,
+        departments: Iterable[str] | None = None,
+        locations: Iterable[str] | None = None,
+        location_city: Iterable[str] | None = None,
+        location_state: Iterable[str] | None = None,
+        location_country: Iterable[str] | None = None,
+        company_names: Iterable[str] | None = None,
+        company_domains: Iterable[str] | None = None,
+        company_headcount: Iterable[str] | None = None,
+        company_industries: Iterable[str] | None = None,
         limit: int = facts.SEARCH_RESULTS_PER_PAGE,
         cursor: str | None = None,
     ) -> Pages[PeoplePage, PersonFound]:
@@ -78,11 +76,11 @@ class SearchAPI(ModernGroup):
     def companies(
         self,
         *,
-        industries: Texts = None,
-        employee_count_ranges: Texts = None,
-        locations: Texts = None,
-        names: Texts = None,
-        domains: Texts = None,
+        industries: Iterable[str] | None = None,
+        employee_count_ranges: Iterable[str] | None = None,
+        locations: Iterable[str] | None = None,
+        names: Iterable[str] | None = None,
+        domains: Iterable[str] | None = None,
         limit: int = facts.SEARCH_RESULTS_PER_PAGE,
         cursor: str | None = None,
     ) -> Pages[CompaniesPage, Company]:
@@ -108,7 +106,9 @@ class SearchAPI(ModernGroup):
         return Pages(fetch, lambda page: page.results, lambda found: found.company_id or found.domain, cursor)
 
 
-def _given(filters: Mapping[str, Texts], limit: int, cursor: str | None) -> dict[str, list[str]]:
+def _given(
+    filters: Mapping[str, Iterable[str] | None], limit: int, cursor: str | None
+) -> dict[str, list[str]]:
     """Return the filters that were given. Raises RequestValidationError where they cannot be."""
     given = {name: texts for name, texts in filters.items() if texts is not None}
     return Search.checked(filters=given, limit=limit, cursor=cursor).filters

@@ -39,7 +39,7 @@ OPERATIONS: Final = (LIST_SMART_AGENTS, RUN_SMART_AGENT, GET_SMART_AGENT_RESULTS
 
 
 class SmartAgents(ModernGroup):
-    """Agents that fill a column of a list, for so many credits per lead."""
+    """Agents that fill a column of a list, at a price per lead."""
 
     async def list_smart_agents(
         self, *, list_id: str | None = None, limit: int | None = None
@@ -88,7 +88,8 @@ class SmartAgents(ModernGroup):
             )
 
         check_price_is_known(quote_id, max_credits)
-        request("checked before the price is asked for")
+        # Checked before the estimate, which counts against the rate limit.
+        request("placeholder: the fields are checked before a price is requested")
         rows = (facts.AGENT_ROWS if max_rows is None else max_rows) if lead_scope == "subset" else None
         prices = Workspace(self._session)
         return await buy(

@@ -1,4 +1,4 @@
-"""``client.workspace``: who, credits, keys, usage (docs.cleanlist.ai/mcp-api)."""
+"""``client.workspace``: owner of the key, credits, keys, usage (docs.cleanlist.ai/mcp-api)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OPERATIONS: Final = (WHOAMI, CREDITS_BALANCE, CREDITS_ESTIMATE, LIST_API_KEYS, U
 
 
 class Workspace(ModernGroup):
-    """Who the key belongs to, what it may do, and what is left. All of it is free."""
+    """The owner of the key, its permissions, and the credits left. All calls are free."""
 
     async def whoami(self) -> Whoami:
         """Return the owner of the key, its organization, plan and scopes."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterable, Iterable, Mapping, Sized
-from typing import cast
+from typing import Final, cast
 
+from cleanlist_async import facts
 from cleanlist_async.checks import a_type, check_enrichment_type, is_any, wrong
 from cleanlist_async.contacts.checks import check_contacts
 from cleanlist_async.enrich.chunk import RunSpec
@@ -20,6 +22,8 @@ from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.webhooks.submissions import Submissions
+
+log: Final = logging.getLogger("cleanlist_async")
 
 
 class BulkService:
@@ -52,7 +56,7 @@ class BulkService:
         except CleanlistError as error:
             stopped_by = error
         except BaseException:
-            self.abandoned += [*results.values(), *stream.leftover]
+            self._keep_abandoned([*results.values(), *stream.leftover])
             raise
         undecided = any(result.status == "unknown" for result in results.values())
         if stopped_by is not None and not stream.accepted and not undecided:
@@ -63,6 +67,13 @@ class BulkService:
                 stream.summary.count(result)
         ordered = [results[index] for index in range(len(given))]
         return EnrichmentReport(ordered, stream.summary, stopped_by)
+
+    def _keep_abandoned(self, results: list[EnrichmentResult]) -> None:
+        """Keep all results of the latest cancelled run, and of those before it as many as have room."""
+        kept = max(facts.MAX_ABANDONED_RESULTS, len(results))
+        if (dropped := len(self.abandoned) + len(results) - kept) > 0:
+            log.warning("%d results of cancelled runs were dropped: collect client.abandoned sooner", dropped)
+        self.abandoned[:] = [*self.abandoned, *results][-kept:]
 
     def stream(self, contacts: ContactSource, spec: RunSpec) -> ResultStream:
         """Run *contacts* as they are read, yielding results as they come."""

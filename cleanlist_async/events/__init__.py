@@ -1,4 +1,4 @@
-"""What happens in a client, told as it happens to ``AsyncCleanlist(on_event=...)``, a function of one event.
+"""Typed events of a client, passed one by one to the function given as ``AsyncCleanlist(on_event=...)``.
 
 ::
 
@@ -9,35 +9,22 @@
             case RateLimited():
                 alarm.raise_for(event)
 
-The function is called in the event loop, in the middle of things: it should be quick, and hand on what takes
-time. What it raises is logged once and disturbs nothing. Events hold ids, counts and times; never a key, a
-contact, a body, a query or a sentence of the server. More kinds of event may come: ignore those you do not
-know.
+The function is called in the event loop, while the client works: it should return quickly, and pass slow work
+on to a task. An exception that it raises is logged once and changes nothing else. Events hold ids, counts and
+times; never a key, a contact, a body, a query or a message of the server. More kinds of event may be added:
+ignore those you do not know.
 """
 
-from cleanlist_async.events.delivery import Events, Listener, OpenFailures, report_failure
-from cleanlist_async.events.kinds import (
-    AttemptFinished,
-    AttemptStarted,
-    CallDetached,
-    CallFinished,
-    CallStarted,
-    Event,
-    LimitsAway,
-    LimitsBack,
-    RateLimited,
-    RetryScheduled,
-    RunFinished,
-    RunKind,
-    RunStarted,
-    WorkflowAccepted,
-    WorkflowFinished,
-    identifier,
-)
+from typing import TYPE_CHECKING
+
+from cleanlist_async import lazy_exports
 
 __all__ = [
     "AttemptFinished",
+    "AttemptOutcome",
     "AttemptStarted",
+    "BatchStatistics",
+    "BucketState",
     "CallDetached",
     "CallFinished",
     "CallStarted",
@@ -52,8 +39,41 @@ __all__ = [
     "RunFinished",
     "RunKind",
     "RunStarted",
+    "Statistics",
     "WorkflowAccepted",
     "WorkflowFinished",
     "identifier",
     "report_failure",
 ]
+
+if TYPE_CHECKING:
+    from cleanlist_async.events.delivery import Events, Listener, OpenFailures, report_failure
+    from cleanlist_async.events.kinds import (
+        AttemptFinished,
+        AttemptOutcome,
+        AttemptStarted,
+        CallDetached,
+        CallFinished,
+        CallStarted,
+        Event,
+        LimitsAway,
+        LimitsBack,
+        RateLimited,
+        RetryScheduled,
+        RunFinished,
+        RunKind,
+        RunStarted,
+        WorkflowAccepted,
+        WorkflowFinished,
+        identifier,
+    )
+    from cleanlist_async.events.statistics import BatchStatistics, Statistics
+    from cleanlist_async.ratelimit import BucketState
+else:
+    _ELSEWHERE = {
+        "events.delivery": ("Events", "Listener", "OpenFailures", "report_failure"),
+        "events.statistics": ("BatchStatistics", "Statistics"),
+        "ratelimit": ("BucketState",),
+    }
+    _kinds = sorted({*__all__}.difference(*_ELSEWHERE.values()))
+    __getattr__, __dir__ = lazy_exports(__name__, {**_ELSEWHERE, "events.kinds": _kinds})

@@ -1,4 +1,4 @@
-"""To the log, and to the function that the user of a client gave."""
+"""Delivery of events: to the log, and to the listener of the client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log: Final = logging.getLogger("cleanlist_async")
 
 
 class Events:
-    """Where the events of one client go."""
+    """Delivers the events of one client."""
 
     __slots__ = ("_has_failed", "_listener")
 
@@ -26,11 +26,12 @@ class Events:
 
     @property
     def are_all_wanted(self) -> bool:
-        """Whether anybody wants to hear of every request, and not only of what stands out."""
+        """Whether events of single requests are delivered, not only milestones and warnings."""
         return self._listener is not None or log.isEnabledFor(logging.DEBUG)
 
     def emit(self, event: Event) -> None:
-        """Deliver *event*. Raises nothing: whoever tells of a request must not be disturbed by it."""
+        """Deliver *event*. Raises nothing: a broken listener must not break a request."""
+        # A log handler of the application may raise.
         with suppress(Exception):
             write(event)
         if self._listener is None:
@@ -38,6 +39,7 @@ class Events:
         try:
             self._listener(event)
         except Exception as problem:  # noqa: BLE001  # the listener is the caller's
+            # Logged once: a listener that always raises would fill the log with the same line.
             first, self._has_failed = not self._has_failed, True
             if first:
                 with suppress(Exception):
@@ -45,7 +47,7 @@ class Events:
 
 
 class OpenFailures:
-    """Failures that any sender can repeat: each is reported once, and again after it has passed."""
+    """Failures that any sender can repeat: each is logged once, and again once it has been cleared."""
 
     __slots__ = ("_open",)
 
@@ -64,6 +66,6 @@ class OpenFailures:
 
 
 def report_failure(what: str, problem: BaseException) -> None:
-    """Log that *what* failed; what the exception says, which may quote contacts, is for DEBUG only."""
+    """Log that *what* failed; the exception's message, which may quote contacts, only at DEBUG."""
     log.warning("%s failed with %s", what, type(problem).__name__)
     log.debug("%s failed", what, exc_info=problem)

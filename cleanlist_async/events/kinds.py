@@ -6,24 +6,24 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from cleanlist_async.errors import Billed
 from cleanlist_async.ratelimit import BucketState
 from cleanlist_async.redact import scrub
-from cleanlist_async.types import Failure
+from cleanlist_async.types import Billed, Failure
 
 RunKind: TypeAlias = Literal["enrich", "job"]
 AttemptOutcome: TypeAlias = Literal["answered", "lost", "unsent"]
-"""``answered``, with whatever status; ``lost``, where bytes left and no whole answer came; ``unsent``."""
+"""``answered``, with any status; ``lost``: bytes were sent, and no complete answer came; ``unsent``."""
 
 _IDENTIFIER: Final = re.compile(r"[\w.:;=,~-]{1,200}", re.ASCII)
 _NO_IDENTIFIER: Final = "***"
 
 
 def identifier(text: str) -> str:
-    """Return an id or a code of the server's, or ``***`` where it gave something else in its place.
+    """Return an id or a code of the server, or ``***`` if the text is anything else.
 
     A sentence, an e-mail address or the address of a profile never passes, nor does a key.
     """
+    # Checked for keys too: the server may echo one that it was sent as an id.
     return text if _IDENTIFIER.fullmatch(text) and scrub(text) == text else _NO_IDENTIFIER
 
 
@@ -32,7 +32,7 @@ def identifier(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A call began, and waits for its turn.
+    """A call started, and waits for the rate limit.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFinished:
-    """A request was answered, or never will be.
+    """An attempt is over: the request was answered, lost or not sent.
 
     `failure` is what went wrong below HTTP, if anything did.
     """
@@ -107,7 +107,7 @@ class RateLimited:
 
 @dataclass(frozen=True, slots=True)
 class RetryScheduled:
-    """An attempt failed, and another one follows after `wait_s` seconds and a turn in the line.
+    """An attempt failed; another one follows after `wait_s` seconds, plus the wait for the rate limit.
 
     `error` is the name of the error's class, `code` the server's own.
     """
@@ -159,7 +159,7 @@ class CallFinished:
 
 @dataclass(frozen=True, slots=True)
 class CallDetached:
-    """The caller of a paid request went away while it was on its way; it was seen through without them.
+    """The caller of a paid request was cancelled after it was sent; the answer was still awaited.
 
     `workflow_id` is what it started, to be collected for free; None where its outcome is not known.
     """
@@ -174,7 +174,7 @@ class CallDetached:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowAccepted:
-    """The server started a workflow, of so many contacts where it says how many."""
+    """The server started a workflow. `contacts` is None where it does not say how many."""
 
     call: int
     operation: str
@@ -184,7 +184,7 @@ class WorkflowAccepted:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowFinished:
-    """A workflow that was waited for is over; it was asked about `asked` times.
+    """A workflow that was waited for is over, after `asked` status requests.
 
     `after_s` counts from its submit, or from when it was first asked about if this client did not submit it.
     `status` is the server's word for how it ended.
@@ -198,7 +198,7 @@ class WorkflowFinished:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A bulk run or a run of a job began. `contacts` is None for a source without a length."""
+    """A bulk run or a run of a job started. `contacts` is None for a source without a length."""
 
     kind: RunKind
     enrichment_type: str
@@ -207,7 +207,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """A run is over; `error` is the name of the class of what stopped it early, or None.
+    """A run is over; `error` is the class name of the error that stopped it early, or None.
 
     Counts and credits are of this run: a job that was resumed counts what it settled since.
     """
@@ -225,12 +225,12 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True)
 class LimitsAway:
-    """The Redis of `RateLimiter.redis` is not reached: requests wait, or go on with this process's share."""
+    """The Redis of `RateLimiter.redis` cannot be reached: requests wait, or use this process's share."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitsBack:
-    """It can be reached again."""
+    """The Redis of `RateLimiter.redis` can be reached again."""
 
 
 Event: TypeAlias = (

@@ -1,4 +1,4 @@
-"""Events as lines of the log: milestones at INFO, what needs an eye at WARNING, single requests at DEBUG."""
+"""Events as log lines: milestones at INFO, what needs attention at WARNING, single requests at DEBUG."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from cleanlist_async.events.kinds import (
 from cleanlist_async.redact import one_line
 
 log: Final = logging.getLogger("cleanlist_async")
+# As libraries do: without it, Python prints warnings of unconfigured programs to stderr.
 log.addHandler(logging.NullHandler())
 
 _LONGEST_LINE: Final = 200
@@ -56,16 +57,15 @@ def _milestone_line(event: Event) -> str:
         case CallFinished():
             line = f"{event.operation} was sent, and may have been processed{_why(event)}"
         case CallDetached():
-            outcome = (
-                f"workflow {event.workflow_id} was accepted" if event.workflow_id else "its end is unknown"
-            )
+            id_ = event.workflow_id
+            outcome = f"workflow {id_} was accepted" if id_ else "its outcome is unknown"
             line = f"the caller of {event.operation} was cancelled, and {outcome}"
         case WorkflowAccepted():
             line = f"workflow {event.workflow_id} accepted: {_contacts(event.contacts)}"
         case WorkflowFinished():
             line = f"workflow {event.workflow_id} {event.status} after {event.after_s:.0f} s"
         case RunStarted():
-            line = f"{event.kind} began: {_contacts(event.contacts)}, {event.enrichment_type}"
+            line = f"{event.kind} started: {_contacts(event.contacts)}, {event.enrichment_type}"
         case RunFinished():
             ended = f"stopped by {event.error}" if event.error else "finished"
             counts = f"{_contacts(event.contacts)}, {event.found:,} found, {event.credits:,.10g} credits"
@@ -77,10 +77,10 @@ def _milestone_line(event: Event) -> str:
 
 def _request_line(event: Event) -> str:
     match event:
-        case LimitsAway():  # whoever looks after the limits logs this and the next at a level of its own
-            line = "the shared limits are away"
+        case LimitsAway():  # the store logs this and the next itself, at WARNING and INFO
+            line = "the shared limits cannot be reached"
         case LimitsBack():
-            line = "the shared limits are back"
+            line = "the shared limits can be reached again"
         case CallStarted():
             line = f"#{event.call} {event.operation}: {event.method} {event.path}"
         case AttemptStarted():
@@ -91,7 +91,7 @@ def _request_line(event: Event) -> str:
         case RetryScheduled():
             line = f"#{event.call} again in {event.wait_s:.3g} s: {event.error}{_code(event.code)}"
         case CallFinished():
-            line = f"#{event.call} done in {event.duration_s:.3g} s, {event.attempts} attempts{_why(event)}"
+            line = f"#{event.call} done in {event.duration_s:.3g} s, {_attempts(event)}{_why(event)}"
         case _:
             line = ""
     return line
@@ -99,6 +99,10 @@ def _request_line(event: Event) -> str:
 
 def _why(event: CallFinished) -> str:
     return f": {event.error}{_code(event.code)}{_id(event.request_id)}" if event.error else ""
+
+
+def _attempts(event: CallFinished) -> str:
+    return "1 attempt" if event.attempts == 1 else f"{event.attempts} attempts"
 
 
 def _pauses(event: RateLimited) -> str:
@@ -110,7 +114,9 @@ def _pauses(event: RateLimited) -> str:
 
 
 def _contacts(count: int | None) -> str:
-    return "contacts" if count is None else f"{count:,} contacts"
+    if count is None:
+        return "an unknown number of contacts"
+    return "1 contact" if count == 1 else f"{count:,} contacts"
 
 
 def _id(request_id: str | None) -> str:

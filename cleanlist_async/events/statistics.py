@@ -1,15 +1,17 @@
-"""What a client has done so far, in numbers."""
+"""Statistics of a client."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
+from cleanlist_async import facts
 from cleanlist_async.ratelimit import BucketState, RateLimiter, Route
 
 
 @dataclass(slots=True)
 class Counters:
-    """What a client counts while it works."""
+    """Counters of a client."""
 
     requests: int = 0
     answered: int = 0
@@ -20,10 +22,12 @@ class Counters:
     waiting: int = 0
     credits_charged: float = 0.0
     credits_estimated: float = 0.0
-    detached_workflows: list[str] = field(default_factory=list[str])
+    detached_workflows: deque[str] = field(
+        default_factory=lambda: deque[str](maxlen=facts.MAX_DETACHED_WORKFLOWS)
+    )
 
     def count_credits(self, charged: float | None, estimated: float) -> None:
-        """Add what one contact cost: by the server's word, else by the price list."""
+        """Add the cost of one contact: as charged where the server says so, else by the price list."""
         if charged is None:
             self.credits_estimated += estimated
         else:
@@ -32,20 +36,20 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class BatchStatistics:
-    """What `enrich_one` has done so far.
+    """Statistics of `enrich_one`.
 
     Attributes
     ----------
     callers
         Calls with a contact that could be sent.
     waiting
-        Contacts that wait for a request now.
+        Contacts that are queued now.
     contacts, batches, largest_batch
         Contacts that were accepted, in how many requests, and in the largest of them.
     shared
-        Calls that rode on another's purchase, for nothing.
+        Calls that shared the purchase of another, for free.
     overloaded
-        Calls that were refused because too many waited.
+        Calls that were refused because too many contacts were queued.
     queued_p50_s, queued_p99_s
         Seconds until the contact's request was accepted, of the last 2,000 callers.
     answered_p50_s, answered_p99_s
@@ -73,7 +77,7 @@ class BatchStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What a client has done so far, and the state of its buckets.
+    """Statistics of a client since it was made, and the state of its buckets.
 
     Attributes
     ----------
@@ -90,10 +94,10 @@ class Statistics:
     paused_for_s
         Seconds for which the server asked to send none.
     detached_workflows
-        Submits that were accepted after their caller had gone.
+        Workflows that were accepted after their caller was cancelled: the latest 1,000.
     credits_charged, credits_estimated
-        Credits of the contacts that runs, jobs and `enrich_one` have settled: those the server told, and, by
-        the price list, those of all others. Their sum is what was spent.
+        Credits of the contacts that runs, jobs and `enrich_one` have settled: as reported by the server, and,
+        where it reports none, by the price list. Their sum is what was spent.
 
     """
 
@@ -117,7 +121,7 @@ class Statistics:
 def statistics_of(
     counters: Counters, limiter: RateLimiter, route: Route, enrich_one: BatchStatistics
 ) -> Statistics:
-    """Return the numbers of this moment, of a client that sends on *route*."""
+    """Return the statistics of a client that sends on *route*."""
     buckets = limiter.states(route)
     return Statistics(
         requests=counters.requests,
@@ -139,12 +143,14 @@ def statistics_of(
 
 
 def _eta_s(waiting: int, buckets: tuple[BucketState, ...], limiter: RateLimiter, route: Route) -> float:
-    """Return the seconds until *waiting* requests are sent: tokens come back once in a window."""
+    """Return the seconds until *waiting* requests are sent: each token returns once in a window."""
     if not waiting:
         return 0.0
     limits = limiter.limits
+    # The route lists the keys' buckets first, and the organization's last; a request needs both.
     *keys, organization = (
         limits.window_s if bucket.opens_in_s is None else bucket.opens_in_s for bucket in buckets
     )
+    # Any key will do, but the organization's bucket has to open as well.
     opens_in_s = max(min(keys, default=0.0), organization)
     return opens_in_s + (waiting - 1) // limits.per_window(len(route.keys)) * limits.window_s

@@ -1,1 +1,1 @@
-"""The client in company: each module here needs an extra of its own, and is imported only by who wants it."""
+"""Integrations; each needs its own extra and is imported on demand."""

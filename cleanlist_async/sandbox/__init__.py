@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .faults import Fault
 from .ledger import AcceptedContact, ChargeRecord, DeliveryRecord, Ledger, RequestRecord
-from .options import Options, Shape
+from .options import Envelope, HalfFullPrice, LimiterKind, Options, Shape, Tier
 from .people import Expected, Person, expected
 
 try:
@@ -23,13 +23,17 @@ __all__ = [
     "AcceptedContact",
     "ChargeRecord",
     "DeliveryRecord",
+    "Envelope",
     "Expected",
     "Fault",
+    "HalfFullPrice",
     "Ledger",
+    "LimiterKind",
     "Options",
     "Person",
     "RequestRecord",
     "Sandbox",
     "Shape",
+    "Tier",
     "expected",
 ]

@@ -10,22 +10,15 @@ Everything is imported when it is first used, so that importing this package cos
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from cleanlist_async.testing.arrival_limits import LimitKind, make_limit
-    from cleanlist_async.testing.memory_network import (
-        MemoryNetwork,
-        ServerRequest,
-        ServerResponse,
-        memory_transport,
-    )
-    from cleanlist_async.testing.strict_server import RecordedRequest, StrictServer
-    from cleanlist_async.testing.virtual_time import DeadlockError, VirtualTimeLoop, run
+from cleanlist_async import lazy_exports
 
 __all__ = [
+    "ArrivalLimit",
+    "ConnectOutcome",
     "DeadlockError",
+    "Handler",
     "LimitKind",
     "MemoryNetwork",
     "RecordedRequest",
@@ -38,22 +31,32 @@ __all__ = [
     "run",
 ]
 
-_HOME = {
-    "DeadlockError": "virtual_time",
-    "LimitKind": "arrival_limits",
-    "MemoryNetwork": "memory_network",
-    "RecordedRequest": "strict_server",
-    "ServerRequest": "memory_network",
-    "ServerResponse": "memory_network",
-    "StrictServer": "strict_server",
-    "VirtualTimeLoop": "virtual_time",
-    "make_limit": "arrival_limits",
-    "memory_transport": "memory_network",
-    "run": "virtual_time",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+if TYPE_CHECKING:
+    from cleanlist_async.testing.arrival_limits import ArrivalLimit, LimitKind, make_limit
+    from cleanlist_async.testing.memory_network import (
+        ConnectOutcome,
+        Handler,
+        MemoryNetwork,
+        ServerRequest,
+        ServerResponse,
+        memory_transport,
+    )
+    from cleanlist_async.testing.strict_server import RecordedRequest, StrictServer
+    from cleanlist_async.testing.virtual_time import DeadlockError, VirtualTimeLoop, run
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "testing.arrival_limits": ("ArrivalLimit", "LimitKind", "make_limit"),
+            "testing.memory_network": (
+                "ConnectOutcome",
+                "Handler",
+                "MemoryNetwork",
+                "ServerRequest",
+                "ServerResponse",
+                "memory_transport",
+            ),
+            "testing.strict_server": ("RecordedRequest", "StrictServer"),
+            "testing.virtual_time": ("DeadlockError", "VirtualTimeLoop", "run"),
+        },
+    )

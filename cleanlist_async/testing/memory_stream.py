@@ -91,7 +91,7 @@ class MemoryStream(httpcore.AsyncNetworkStream):
         self._outgoing = outgoing
         self._closed = False
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Receive bytes, or none at the end.
 
         Raises
@@ -110,7 +110,7 @@ class MemoryStream(httpcore.AsyncNetworkStream):
         except ConnectionResetError as error:
             raise httpcore.ReadError(str(error)) from error
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send bytes; never waits.
 
         Raises
@@ -131,9 +131,9 @@ class MemoryStream(httpcore.AsyncNetworkStream):
 
     async def start_tls(
         self,
-        ssl_context: ssl.SSLContext,  # noqa: ARG002 - httpcore's signature
-        server_hostname: str | None = None,  # noqa: ARG002
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Refuse: a memory network speaks plain HTTP.
 

@@ -67,8 +67,8 @@ class VirtualCleanlist(AsyncCleanlist):
         self,
         base_url: str,
         limiter: RateLimiter,
-        proxy: Secret | None,  # noqa: ARG002  # there is nothing but the network in memory
-        http_client: HTTPClient | None,  # noqa: ARG002
+        proxy: Secret | None,
+        http_client: HTTPClient | None,
     ) -> Transport:
         return _MemoryTransport(self._network, base_url, limiter)
 

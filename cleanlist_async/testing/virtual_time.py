@@ -76,7 +76,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(
         self,
-        executor: object,  # noqa: ARG002
+        executor: object,
         func: Callable[[*Ts], T],
         *args: *Ts,
     ) -> asyncio.Future[T]:

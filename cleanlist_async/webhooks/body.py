@@ -13,7 +13,7 @@ from cleanlist_async import facts
 from cleanlist_async.webhooks.event import RefusedEventError
 
 _CHUNKS_AT_ONCE: Final = 1_000
-"""Pieces of a body that are read before other tasks have their turn."""
+"""Chunks of a body read between two checkpoints."""
 
 
 def check_content_type(content_type: str | None) -> None:
@@ -25,7 +25,7 @@ def check_content_type(content_type: str | None) -> None:
 
 
 class BodyReader:
-    """Reads bodies of at most *limit* bytes, at most MAX_WEBHOOKS_READ_AT_ONCE at once for each token."""
+    """Reads bodies of at most *limit* bytes, at most MAX_WEBHOOKS_READ_AT_ONCE at once per token."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -52,9 +52,9 @@ class BodyReader:
                 chunks += 1
                 if len(whole) > self._limit:
                     break
-                if not chunks % _CHUNKS_AT_ONCE:  # a body that is there already never waits by itself
+                if not chunks % _CHUNKS_AT_ONCE:  # reading a buffered body never yields
                     await anyio.lowlevel.checkpoint()
-        except Exception:  # noqa: BLE001  # whatever the framework raises for a sender that hangs up
+        except Exception:  # noqa: BLE001  # frameworks raise different errors for a sender that hangs up
             raise RefusedEventError(400, "broke off") from None
         if len(whole) > self._limit:
             raise RefusedEventError(413, "too large")

@@ -1,4 +1,4 @@
-"""One webhook as it came in, taken for nothing more than it is."""
+"""One webhook event as received. It is unsigned, so nothing here is trusted yet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST_ID: Final = 128
 
 
 class RefusedEventError(Exception):
-    """What came is not an event that can be taken. `status` is the HTTP status that says so."""
+    """The body is not an event that can be accepted; `status` is the HTTP status to answer."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -24,7 +24,7 @@ class RefusedEventError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event that names a workflow. Whether it may be believed depends on whose it is."""
+    """An event that names a workflow. Whether it is believed depends on the submission it came to."""
 
     workflow_id: str
     payload: WebhookPayload
@@ -32,7 +32,8 @@ class Event:
 
     @classmethod
     def read(cls, body: bytes) -> Event:
-        """Read the body of a webhook. Raises RefusedEventError 400 for what is none."""
+        """Parse the body of a webhook. Raises RefusedEventError 400 if it is not one."""
+        # Counted before parsing: a million empty objects fit into the allowed bytes, and block the loop.
         if sum(map(body.count, (b",", b"[", b"{"))) > facts.MAX_WEBHOOK_VALUES:
             raise RefusedEventError(400, "too many values")
         try:
@@ -48,7 +49,7 @@ class Event:
     def completes(self, workflow_id: str, task_ids: Collection[str]) -> bool:
         """Whether it holds the whole outcome of a workflow with exactly these tasks.
 
-        A workflow that failed has no rows that could prove whose it is.
+        A failed workflow never does: it has no rows that could prove that the event is its own.
         """
         payload = self.payload
         ids = [row.task_id for row in payload.rows]

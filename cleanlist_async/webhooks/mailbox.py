@@ -55,6 +55,7 @@ class FileMailbox:
         now = self._clock()
         with self._lock, self._file.transaction() as rows:
             rows.execute("DELETE FROM mail WHERE sent < ?", (now - facts.MAILBOX_KEPT_S,))
+            # The sender repeats an event whose answer it missed: two copies would take the room of another.
             waiting, size, same = rows.execute(
                 "SELECT count(*), total(length(content)), total(content = ?) FROM mail WHERE recipient = ?",
                 (event, recipient),
@@ -107,8 +108,8 @@ end
 if of_all >= number(6) or bytes_of_all + size > number(7) then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-local told = string.format('%d %d %d', waiting_bytes + size, #waiting + 1, now + number(3))
-redis.call('HSET', KEYS[2], ARGV[1], told)
+local counts = string.format('%d %d %d', waiting_bytes + size, #waiting + 1, now + number(3))
+redis.call('HSET', KEYS[2], ARGV[1], counts)
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return 1
 """

@@ -1,4 +1,4 @@
-"""The receiver of an application: takes what is posted to its public address, and believes little of it."""
+"""The webhook receiver of an application: authenticates posts by their address, and passes events on."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ _CLOSED_KEPT: Final = 10_000
 _LONGEST_TOKEN: Final = 128
 
 
-def _tell_nobody(_submission_id: str) -> None:
+def _ignore(_submission_id: str) -> None:
     pass
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookAnswer:
-    """What to answer the sender: an HTTP status, and for an error its reason."""
+    """The response to the sender: an HTTP status and, for an error, its reason."""
 
     status: int
     reason: str | None = None
 
 
 class TokenOwner(Protocol):
-    """Something with tokens of its own, as an open job has in its journal."""
+    """Owner of tokens of its own, such as an open job, which keeps them in its journal."""
 
     def knows(self, token: str) -> bool:
         """Whether a token is one of its own."""
         ...
 
     def receive(self, token: str, payload: bytes) -> bool:
-        """Take an event. What it stands for is safe when this returns. Raises CleanlistError if not."""
+        """Store an event durably. Raises CleanlistError if that fails."""
         ...
 
 
@@ -76,7 +76,7 @@ class WebhookReceiver:
     confirm
         ``"always"`` makes a status request for each event, and believes only that.
     store
-        Where workers leave events for one another. Without one, an event that reaches a worker that did not
+        Where workers store events for one another. Without one, an event that reaches a worker that did not
         submit is dropped, or refused if it is of a job, and the worker that did asks the server.
     max_body_bytes
         Bytes of one event; what is longer is refused. A store may keep less.
@@ -136,7 +136,7 @@ class WebhookReceiver:
     ) -> WebhookAnswer:
         """Take what was posted to ``<public_url>/<token>``, and return what to answer.
 
-        2xx once the event is safe: handed to the submit that waits for it, left in the store, or in the
+        2xx once the event is safe: passed to the submit that waits for it, or written to the store or to the
         journal of its job. 404 for a token that is not ours, or of a job that is not open here if there is no
         store; 415 for what is not JSON, 413 for what is too large (a *body* in chunks is read no further),
         400 for what is no event. 429 when more events come to one address than a submit has, and 503 when it
@@ -164,6 +164,7 @@ class WebhookReceiver:
 
     def _recipient_of(self, token: str) -> Callable[[Event, bytes], Awaitable[None]]:
         """Return what takes the events of a token. Raises RefusedEventError if nothing does."""
+        # The proof in the token comes first: it needs no lookup, which forged posts could exploit.
         if (submission_id := submission_of(token, self._secret)) is not None:
             return partial(self._hand_over, submission_id)
         owner, is_certain = self._owner_of(token)
@@ -176,28 +177,30 @@ class WebhookReceiver:
         raise RefusedEventError(503, "cannot be looked up now")
 
     async def _hand_over(self, submission_id: str, event: Event, raw: bytes) -> None:
-        """Give an event to its submission, here or in another worker."""
+        """Pass an event to its submission, in this worker or another."""
         if (submission := self._open.get(submission_id)) is not None:
             submission.receive(event)
+        # A submission that was closed here is in no other worker's hands: its late events are dropped.
         elif self.store is None or submission_id in self._closed:
             self._statistics.dropped += 1
         else:
             await self._leave(self.store, submission_id, event, raw)
 
     async def _leave(self, store: EventStore, submission_id: str, _event: Event, raw: bytes) -> None:
-        """Leave an event for another worker."""
+        """Store an event for another worker."""
         try:
             is_kept = await store.put(submission_id, raw)
         except Exception as problem:  # noqa: BLE001  # a store of the caller's own may raise anything
-            self._failures.add("leaving an event for another worker", problem)
+            self._failures.add("storing an event for another worker", problem)
+            # 503 makes the server send it again; 2xx would lose the event.
             raise RefusedEventError(503, "cannot be kept now") from None
-        self._failures.clear("leaving an event for another worker")
+        self._failures.clear("storing an event for another worker")
         if is_kept is False:
             raise RefusedEventError(429, "too many events wait")
         self._statistics.passed_on += 1
 
     def take_over(self, submission_id: str, raw: bytes) -> None:
-        """Take an event of ours that another worker left in the store."""
+        """Pass an event from the store, received by another worker, to its submission."""
         submission = self._open.get(submission_id)
         try:
             event = Event.read(raw)
@@ -206,12 +209,12 @@ class WebhookReceiver:
         if submission is not None:
             submission.receive(event)
 
-    # -- whose it is ---------------------------------------------------------------------------
+    # -- owners of tokens ----------------------------------------------------------------------
 
-    def begin(self, on_close: Callable[[str], None] = _tell_nobody) -> tuple[str, Submission]:
+    def begin(self, on_close: Callable[[str], None] = _ignore) -> tuple[str, Submission]:
         """Make a submission with an address of its own, and return it after its id.
 
-        Its events are taken until it is closed, of which *on_close* is told.
+        It receives events until it is closed; *on_close* is then called with its id.
         """
         id_ = new_submission_id()
 
@@ -238,7 +241,7 @@ class WebhookReceiver:
         return Submission(confirm_always=self._confirm == "always", statistics=self._statistics)
 
     def new_token(self) -> str:
-        """Make a token for a `TokenOwner`. What other workers leave for it is found by its `mail_id`."""
+        """Make a token for a `TokenOwner`. The store keeps its events under its `mail_id`."""
         return token_of(new_submission_id(), self._secret, "job")
 
     def mail_id(self, token: str) -> str | None:
@@ -246,15 +249,15 @@ class WebhookReceiver:
         return submission_of(token, self._secret, "job")
 
     def attach(self, owner: TokenOwner) -> None:
-        """Let the events of *owner*'s tokens go to it."""
+        """Pass events of *owner*'s tokens to it from now on."""
         self._owners[owner] = None
 
     def detach(self, owner: TokenOwner) -> None:
-        """Let them no longer do so."""
+        """Stop passing events to *owner*."""
         self._owners.pop(owner, None)
 
     def _owner_of(self, token: str) -> tuple[TokenOwner | None, bool]:
-        """Return whose a token is, and whether all were sound that could say so."""
+        """Return the owner of a token, and whether every owner could be asked."""
         if not (isinstance(token, str) and token.isascii() and len(token) <= _LONGEST_TOKEN):  # pyright: ignore[reportUnnecessaryIsInstance]
             return None, True
         is_certain = True
@@ -262,7 +265,7 @@ class WebhookReceiver:
             try:
                 if owner.knows(token):
                     return owner, True
-            except Exception as problem:  # noqa: BLE001  # one that is broken is no reason to deny the others'
+            except Exception as problem:  # noqa: BLE001  # a broken owner must not hide the tokens of others
                 self._failures.add("looking up a webhook's token", problem)
                 is_certain = False
         if is_certain:
@@ -272,10 +275,10 @@ class WebhookReceiver:
     async def _commit(self, owner: TokenOwner, token: str, _event: Event, raw: bytes) -> None:
         try:
             owner.receive(token, raw)
-        except Exception as problem:  # noqa: BLE001  # whatever it is, the event is not safe
-            self._failures.add("writing down a webhook of a job", problem)
+        except Exception as problem:  # noqa: BLE001  # the event was not stored, for whatever reason
+            self._failures.add("recording a webhook of a job", problem)
             raise RefusedEventError(503, "cannot be kept now") from None
-        self._failures.clear("writing down a webhook of a job")
+        self._failures.clear("recording a webhook of a job")
 
     def __repr__(self) -> str:
         return f"<WebhookReceiver {self._public_url}>"

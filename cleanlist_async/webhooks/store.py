@@ -1,4 +1,4 @@
-"""Where a worker leaves the events of another worker's submissions, and where that one looks for them."""
+"""The store in which workers exchange events: each takes those of its own submissions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log: Final = logging.getLogger("cleanlist_async")
 
 LOOK_EVERY_S: Final = 0.5
 LOOK_AGAIN_S: Final = 5.0
-"""After a look into the store that failed."""
+"""After reading the store failed."""
 
 _SUBMISSIONS_KEPT: Final = 1_000
 _BYTES_KEPT: Final = 64 * MAX_WAITING_BYTES
@@ -23,22 +23,22 @@ _BYTES_KEPT: Final = 64 * MAX_WAITING_BYTES
 
 
 class EventStore(Protocol):
-    """Events between workers. They hold contact data: keep them private, and not for long.
+    """Store of events between workers. They hold contact data: keep them private, and only for a short time.
 
-    An event that nobody takes within an hour may be forgotten: its owner has asked the server by then. Only a
-    job that is not resumed within the hour, and lost the answer to a submit, misses something.
+    An event may be deleted after an hour: its owner has asked the server by then. Only a job that lost the
+    answer to a submit, and is not resumed within the hour, misses something.
     """
 
     async def put(self, submission_id: str, event: bytes, /) -> bool | None:
-        """Keep an event until its owner takes it. When this returns, the sender is told that we have it.
+        """Keep an event until its owner takes it. Once this returns, the sender is answered with success.
 
-        Return False where there is no room for it: the sender is refused, and its owner asks the server. An
-        address is no secret of ours alone, so what one submission may leave should be bounded.
+        Return False if there is no room: the sender is refused, and the owner asks the server. Bound what is
+        kept for one submission: the server and its operators know the address too.
         """
         ...
 
     async def take(self, submission_ids: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
-        """Return the events of these submissions there are by now, and forget them. Does not wait."""
+        """Return the events of these submissions so far, and delete them. Does not wait."""
         ...
 
 
@@ -53,7 +53,7 @@ class MemoryEventStore:
         self._bytes = 0
 
     async def put(self, submission_id: str, event: bytes, /) -> bool:
-        """Keep an event, once however often it comes. Return whether it is kept."""
+        """Keep an event; a repeated one only once. Return whether it is kept."""
         kept = self._events.get(submission_id, [])
         if event in kept:
             return True
@@ -61,12 +61,13 @@ class MemoryEventStore:
             return False
         self._events.setdefault(submission_id, kept).append(event)
         self._bytes += len(event)
+        # The oldest go first: their owners are the likeliest to have asked the server.
         while len(self._events) > _SUBMISSIONS_KEPT or self._bytes > _BYTES_KEPT:
             self._bytes -= sum(map(len, self._events.popitem(last=False)[1]))
         return True
 
     async def take(self, submission_ids: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
-        """Return and forget the events of these submissions."""
+        """Return the events of these submissions, and delete them."""
         taken = {id_: self._events.pop(id_) for id_ in submission_ids if id_ in self._events}
         self._bytes -= sum(len(event) for events in taken.values() for event in events)
         return taken
@@ -75,9 +76,9 @@ class MemoryEventStore:
 async def look_into(
     store: EventStore, submission_ids: Collection[str], give: Callable[[str, bytes], object]
 ) -> bool:
-    """Pass on to *give* what other workers left for these submissions. Return whether the store can be read.
+    """Pass stored events of these submissions to *give*. Return whether the store could be read.
 
-    Raises what *give* raises: the event that it did not take is left in the store again, and what follows it.
+    Raises what *give* raises: the event that it refused, and those after it, go back into the store.
     """
     try:
         found = await store.take(submission_ids)
@@ -102,4 +103,4 @@ async def _put_back(store: EventStore, mail: Sequence[tuple[str, bytes]]) -> Non
             if await store.put(id_, event) is False:
                 log.warning("an event that could not be taken was not kept: too many wait")
     except Exception as problem:  # noqa: BLE001  # see above
-        report_failure("leaving an event for later", problem)
+        report_failure("storing an event again", problem)

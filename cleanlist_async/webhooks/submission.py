@@ -1,4 +1,4 @@
-"""A submit that expects a webhook: made before it is sent, so that no webhook can come too early for it."""
+"""A submit that expects a webhook. It is made before the request is sent, so no webhook can be too early."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.webhooks.event import Event
 
 _NAMES_KEPT: Final = 4
-"""Workflows that events may name for one submission. Ours is one; whoever sends more knows its token only."""
+"""Workflows that events may name for one submission. Only one is right; a sender of more is guessing."""
 
 
 @dataclass(slots=True)
 class WebhookStatistics:
-    """What a receiver has done so far.
+    """Counts of a receiver's events.
 
-    Of the events `received`, some were `believed`, some left to a status request that is to `confirm` them,
-    some `repeated` others, some were `passed_on` to another worker, and some `dropped`, since nobody waits
-    for them any more. Those `refused` were answered with an error.
+    Of those `received`, some were `believed`, some `confirmed` by a status request, some `repeated` others,
+    some were `passed_on` to another worker, and some `dropped` because no submit waits for them any more.
+    Those `refused` were answered with an error.
     """
 
     received: int = 0
@@ -42,7 +42,7 @@ def _close_nothing() -> None:
 class Submission:
     """One submit, its webhook address, and what came to that address.
 
-    Say how the submit ended: `accepted`, or `close` it if it was not, which leaving a ``with`` block does.
+    Call `accepted` with the server's answer, and `close` at the end, which leaving a ``with`` block does.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class Submission:
         self._arrival = anyio.Event()
 
     def accepted(self, workflow_id: str, task_ids: Sequence[str | None]) -> None:
-        """Say what the server answered. Events that came before are judged now.
+        """Note the server's answer, and judge the events that came before it.
 
-        *task_ids* has the id of each contact. While one of them is None no event is believed, since none can
-        hold a row that is certainly of that contact.
+        *task_ids* has the id of each contact. If one of them is None, no event is believed: no row would
+        certainly be that contact's.
         """
         known = [id_ for id_ in task_ids if id_ is not None]
         self._workflow_id = workflow_id
@@ -79,16 +79,17 @@ class Submission:
             self._judge(Event.read(body))
 
     async def workflow_named(self, within_s: float) -> str | None:
-        """Wait for an event, and return the workflow that it names: for a submit whose answer was lost.
+        """Wait for an event, and return the workflow that it names, for a submit whose answer was lost.
 
-        Whoever knows the token can name any: believe it no further than an authenticated answer does.
+        Anyone who knows the token can name any workflow: confirm it with an authenticated request.
         """
         with anyio.move_on_after(within_s):
             await self._arrival.wait()
         return next(iter(self._named), None)
 
     def receive(self, event: Event) -> None:
-        """Take an event that came with the token of this submission."""
+        """Handle an event that came with the token of this submission."""
+        # A workflow is noted once, so that replays and guesses cannot grow the memory or the requests.
         is_news = event.workflow_id not in self._named
         if self.signal.answer is not None or (is_news and len(self._named) >= _NAMES_KEPT):
             self._statistics.repeated += 1
@@ -114,7 +115,7 @@ class Submission:
             self._statistics.repeated += 1
 
     def close(self) -> None:
-        """Expect nothing more."""
+        """Stop expecting events."""
         self._on_close()
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ from cleanlist_async.webhooks.submission import Submission
 
 
 class Submissions:
-    """Makes a submission for each submit. Without a *receiver* they have no address, and expect nothing."""
+    """Makes a submission for each submit. Without a *receiver* they have no address and expect no events."""
 
     def __init__(self, root: RootTask, receiver: WebhookReceiver | None) -> None:
         self.receiver = receiver
@@ -22,12 +22,13 @@ class Submissions:
     def begin(self, own_url: str | None = None) -> Submission:
         """Make the submission of a submit that is about to be sent.
 
-        Send its ``webhook_url`` with it; then call ``accepted``, and ``close`` once nobody waits any more.
-        *own_url* is the address that the caller wants events to go to instead: nothing is expected then.
+        Send its ``webhook_url``, then call ``accepted`` with the answer, and ``close`` at the end.
+        With *own_url*, the caller's own address, no events are expected.
         Raises ConfigurationError unless the client is open.
         """
         if self.receiver is None or own_url is not None:
             return Submission(own_url, is_expected=False)
+        # One task for all submissions of the client, which ends when none is open.
         if self.receiver.store is not None and not self._following:
             self._root.spawn(self._follow, self.receiver, self.receiver.store)
             self._following = True
@@ -36,7 +37,7 @@ class Submissions:
         return submission
 
     async def _follow(self, receiver: WebhookReceiver, store: EventStore) -> None:
-        """Take what other workers left in the store, as long as there is something to wait for."""
+        """Take events from the store while submissions are open."""
         try:
             while self._open:
                 is_readable = await look_into(store, tuple(self._open), receiver.take_over)

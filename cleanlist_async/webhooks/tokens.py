@@ -1,8 +1,8 @@
 """The last part of a submission's webhook address: its id, and the proof that we made it. Pure.
 
 Webhooks are not signed (docs.cleanlist.ai/guides/receiving-webhooks), so the address is the secret. Every
-process that knows the key of the proof recognises a token, also one it has never seen; and whether it is of a
-run, which ends with its process, or of a job, which remembers it.
+process that knows the secret recognises a token, even one that it has never seen, and whether it belongs to a
+run, which ends with its process, or to a job, which outlives it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cleanlist_async.checks import a_type
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.redact import Secret
 
-SECRET_VARIABLE: Final = "CLEANLIST_WEBHOOK_SECRET"  # noqa: S105  # the name of it
+SECRET_VARIABLE: Final = "CLEANLIST_WEBHOOK_SECRET"  # noqa: S105  # a name, not a secret
 
 _SHORTEST_SECRET: Final = 16
 Kind: TypeAlias = Literal["run", "job"]
@@ -32,7 +32,7 @@ _TOKEN: Final = re.compile(r"([0-9a-f]{32})([0-9a-f]{32})", re.ASCII)
 
 
 def new_submission_id() -> str:
-    """Return an id that nobody had before."""
+    """Return a new, unique id."""
     return uuid4().hex
 
 
@@ -42,8 +42,9 @@ def token_of(submission_id: str, secret: Secret, kind: Kind = "run") -> str:
 
 
 def submission_of(token: object, secret: Secret, kind: Kind = "run") -> str | None:
-    """Return the id of the submission that a token was made for; None for one not ours or of another kind."""
+    """Return the id of the submission that a token was made for; None if it is forged or of another kind."""
     parts = _TOKEN.fullmatch(token) if isinstance(token, str) else None
+    # Compared in constant time: the time must not show how much of a forged proof is right.
     if parts is None or not hmac.compare_digest(parts[2], _proof(parts[1], secret, kind)):
         return None
     return parts[1]

@@ -287,7 +287,7 @@ def test_what_was_bought_for_one_who_left_is_there_for_whoever_comes_back():
         assert len(here.ledger.requests) == requests
         await here.client.enrich_one(contact)
         assert len(here.ledger.contacts) == 2  # once it was taken, it is not remembered
-        assert not here.client._batcher()._untaken
+        assert not here.client._runtime.batcher._untaken
 
     in_world(main, hit_rate=1.0)
 
@@ -298,7 +298,7 @@ def test_results_that_nobody_takes_are_bounded(monkeypatch):
     async def main(here):
         await outcomes(start(here, people(20), deadline_s=2))
         await anyio.sleep(120)
-        assert len(here.client._batcher()._untaken) == 5
+        assert len(here.client._runtime.batcher._untaken) == 5
 
     in_world(main)
 
@@ -395,7 +395,7 @@ def test_what_can_never_be_had_is_forgotten_after_a_quarter_of_an_hour():
         here.sandbox.add_fault(Fault(STATUS, status=403, times=1_000))
         await outcomes(start(here, people(1)))
         await anyio.sleep(840)
-        assert here.client._batcher()._under_way
+        assert here.client._runtime.batcher._under_way
         await anyio.sleep(180)
         assert here.status_requests() <= 20
         check_nothing_leaks(here)

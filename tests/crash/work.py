@@ -71,7 +71,7 @@ def open_client(base_url: str, **options) -> AsyncCleanlist:
     client = AsyncCleanlist(
         KEY, base_url=base_url, limiter=limiter, **{"request_timeout_s": timeout_s, **options}
     )
-    client._transport._tls = _NO_TLS
+    client._runtime.transport._tls = _NO_TLS
     return client
 
 

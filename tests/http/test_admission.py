@@ -146,7 +146,7 @@ def test_a_read_cancelled_at_any_iteration_leaves_no_trace(by_scope):
 KINDS = {
     "paid": lambda client: client.public.submit_bulk([ADA]),
     "interactive read": lambda client: client.public.credits_balance(),
-    "status request": lambda client: client._pipeline.call(
+    "status request": lambda client: client._runtime.pipeline.call(
         status_call(workflow_id="wf_1", kind=RequestClass.STATUS), CallOptions()
     ),
 }

@@ -294,7 +294,7 @@ def test_in_bulk_a_429_uses_up_no_retry(kind):
     )
 
     async def main(client, network):
-        reply = await client._pipeline.call(call, CallOptions(max_retries=0))
+        reply = await client._runtime.pipeline.call(call, CallOptions(max_retries=0))
         return reply.value.workflow_id
 
     assert virtually(main, served) == "wf_1"
@@ -306,7 +306,7 @@ def test_a_body_that_cannot_be_built_costs_no_token():
         def broken():
             raise RuntimeError("no body")
 
-        error = await outcome_of(client._pipeline.call(submit_call(broken), CallOptions()))
+        error = await outcome_of(client._runtime.pipeline.call(submit_call(broken), CallOptions()))
         return error, client.statistics().buckets
 
     error, buckets = virtually(main, lambda request, number: respond(ACCEPTED))

@@ -265,4 +265,4 @@ def test_leaving_the_block_with_an_error_closes_and_keeps_the_error():
     seen = []
     with pytest.raises(LookupError):
         asyncio.run(main())
-    assert seen[0]._root.closed
+    assert seen[0]._runtime.root.closed

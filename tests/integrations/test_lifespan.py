@@ -41,7 +41,7 @@ class Opened:
 
 
 def is_closed(client: AsyncCleanlist) -> bool:
-    return client._root.closed
+    return client._runtime.root.closed
 
 
 def application(lifespan: object) -> FastAPI:

@@ -311,7 +311,7 @@ def test_a_client_that_is_closed_stops_its_job_and_the_journal_goes_on(tmp_path)
         import anyio
 
         bench = Bench(here, tmp_path, people(60))
-        limiter = here.client._pipeline.limiter
+        limiter = here.client._runtime.pipeline.limiter
         async with VirtualCleanlist(here.network, KEY, limiter=limiter) as other:
             first = Bench(type("W", (), {"client": other})(), tmp_path, people(60))
             job = await first.open()

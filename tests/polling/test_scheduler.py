@@ -92,7 +92,7 @@ def test_slow_first_workflows_keep_nobody_waiting():
                 group.start_soon(here.client.enrich, people(1, n))
             await anyio.sleep(600)
             assert here.submits() == 40
-            assert len(here.client._bulk().polls._open) == 2
+            assert len(here.client._runtime.bulk.polls._open) == 2
             group.cancel_scope.cancel()
 
     in_world(main, workflow_s=lambda _: next(took, 100.0))
@@ -101,8 +101,8 @@ def test_slow_first_workflows_keep_nobody_waiting():
 def test_each_kind_of_work_is_learned_for_itself():
     async def main(here):
         slow = [(await here.client.public.submit_bulk(people(1, n))).workflow_id for n in range(6)]
-        polls, options = here.client._polls(), here.client._options
-        now, ends = here.client._pipeline.limiter.clock(), []
+        polls, options = here.client._runtime.polls, here.client._options
+        now, ends = here.client._runtime.pipeline.limiter.clock(), []
 
         async def wait(workflow_id, name):
             question = status_call(workflow_id=workflow_id)
@@ -144,7 +144,7 @@ def test_questions_that_can_wait_leave_room_for_those_that_cannot():
         async with anyio.create_task_group() as group:
             for id_, kind in zip(ids, (RequestClass.STATUS, RequestClass.INTERACTIVE), strict=True):
                 question = status_call(workflow_id=id_, kind=kind)
-                finished = here.client._polls().finished
+                finished = here.client._runtime.polls.finished
                 options = here.client._options
                 group.start_soon(partial(finished, question, submitted_at=0.0, options=options, is_new=False))
                 await anyio.sleep(1)
@@ -182,7 +182,7 @@ def test_errors_reach_only_their_workflow():
     async def main(here):
         first = await here.client.public.submit_bulk(people(1))
         second = await here.client.public.submit_bulk(people(1, 1))
-        polls, outcome = here.client._bulk().polls, {}
+        polls, outcome = here.client._runtime.bulk.polls, {}
         here.sandbox.add_fault(Fault(STATUS, status=500, times=5))
 
         async def wait(name, workflow_id, **more):
@@ -218,8 +218,8 @@ def test_waiting_can_be_cancelled_and_nothing_goes_on_asking():
         asked = here.status_requests()
         await anyio.sleep(600)
         assert here.status_requests() == asked
-        assert not here.client._bulk().polls._open
-        assert not here.client._bulk().polls._running
+        assert not here.client._runtime.bulk.polls._open
+        assert not here.client._runtime.bulk.polls._running
         assert not (await here.client.collect(here.client.abandoned)).pending
 
     in_world(main, workflow_s=100.0)
@@ -258,7 +258,7 @@ def test_a_workflow_is_polled_with_the_key_that_submitted_it():
 
 def test_how_many_are_overdue():
     async def main(here):
-        polls = here.client._bulk().polls
+        polls = here.client._runtime.bulk.polls
         assert polls.overdue == 0
         await here.client.enrich(people(1))
         async with anyio.create_task_group() as group:
@@ -278,7 +278,7 @@ def test_closing_as_a_question_falls_due_breaks_nothing(at_s):
     async def main(here):
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: broken.append(context))
         accepted = [await here.client.public.submit_bulk(people(1, n)) for n in range(2)]
-        polls, now = here.client._bulk().polls, here.client._pipeline.limiter.clock()
+        polls, now = here.client._runtime.bulk.polls, here.client._runtime.pipeline.limiter.clock()
 
         async def wait(workflow_id):
             try:
@@ -308,11 +308,11 @@ def waiting_with_signal(main, *, within_s=None, **options):
 
     async def inside(here):
         submitted = await here.client.public.submit_bulk(people(1))
-        polls, signal, outcome, told = here.client._bulk().polls, WebhookSignal(), [], []
+        polls, signal, outcome, told = here.client._runtime.bulk.polls, WebhookSignal(), [], []
         question = status_call(workflow_id=submitted.workflow_id)
 
         async def wait():
-            now = here.client._pipeline.limiter.clock()
+            now = here.client._runtime.pipeline.limiter.clock()
             options = here.client._options
 
             def until():
@@ -361,7 +361,7 @@ def test_a_signal_that_was_there_before_the_wait():
     async def main(here):
         signal = WebhookSignal()
         signal.believe(final())
-        answer = await here.client._bulk().polls.finished(
+        answer = await here.client._runtime.bulk.polls.finished(
             status_call(workflow_id="wf"), submitted_at=0.0, options=here.client._options, signal=signal
         )
         assert answer is signal.answer
@@ -396,7 +396,7 @@ def test_a_believed_signal_overtakes_a_question():
 
 def test_a_workflow_that_waits_for_its_signal_is_not_overdue_before_it_is_silent():
     async def main(here, signal, _outcome):
-        polls = here.client._bulk().polls
+        polls = here.client._runtime.bulk.polls
         polls.estimator(BULK_STATUS.name).due_age_s = 1.0
         assert polls.overdue == 0
         signal.is_expected = False

@@ -139,7 +139,7 @@ def test_the_file_is_private_and_names_no_key(path: Path) -> None:
     async def main() -> None:
         limiter = RateLimiter.sqlite(path)
         client = AsyncCleanlist(secret, limiter=limiter, base_url="http://127.0.0.1:9")
-        (await limiter.acquire(client._pipeline.route, SUBMIT)).answered(boot_clock())
+        (await limiter.acquire(client._runtime.pipeline.route, SUBMIT)).answered(boot_clock())
         await asyncio.to_thread(limiter.store.courier.flush)  # type: ignore[attr-defined]
         await client.aclose()
 

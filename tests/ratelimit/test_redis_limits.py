@@ -309,7 +309,7 @@ def test_every_key_expires_and_holds_no_secret(redis_url: str, namespace: str) -
     async def main() -> None:
         limiter = RateLimiter.redis(redis_url, limits, namespace=namespace)
         async with AsyncCleanlist(secret, limiter=limiter, base_url="http://127.0.0.1:9") as client:
-            (await limiter.acquire(client._pipeline.route, SUBMIT)).answered(boot_clock())
+            (await limiter.acquire(client._runtime.pipeline.route, SUBMIT)).answered(boot_clock())
         await asyncio.to_thread(limiter.store.courier.flush)  # type: ignore[attr-defined]
 
     asyncio.run(main())

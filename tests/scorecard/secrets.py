@@ -101,8 +101,8 @@ async def echoed_keys(surfaces: Surfaces) -> None:
                 client.public,
                 client.statistics(),
                 client.stream([ADA]),
-                client._pipeline,
-                client._root,
+                client._runtime.pipeline,
+                client._runtime.root,
             ]
             for thing in things:
                 surfaces.look("objects and what they refer to", deep_texts(thing), key)

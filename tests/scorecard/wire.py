@@ -11,6 +11,7 @@ import anyio
 
 from cleanlist_async import ConfigurationError, RateLimits
 from tests.http.test_admission import KINDS, kind_of
+from tests.http.transport.test_addresses import GOOD, download
 from tests.http.transport.test_doubled_answers import (
     SEEN_BY_ITS_BYTES,
     WAYS,
@@ -19,7 +20,6 @@ from tests.http.transport.test_doubled_answers import (
     rows_of,
     status_of,
 )
-from tests.resources.test_download_addresses import GOOD, download
 from tests.scorecard.figure import Figure
 from tests.support import forbidden_addresses as addresses
 from tests.support.clients import ANSWERS, WIDE, against, always, client_of, json_answer, respond, virtually

@@ -79,12 +79,12 @@ async def come_and_go(here, seed, count=1_000):
 
 def leaks(here):
     """Who is still in line, and what is still out, on the wire or remembered."""
-    statistics, batcher = here.client.statistics(), here.client._batcher()
+    statistics, batcher = here.client.statistics(), here.client._runtime.batcher
     counts = {
         "waiting": statistics.waiting,
         "waiting in enrich_one": statistics.enrich_one.waiting,
         "tokens": sum(bucket.in_flight for bucket in statistics.buckets),
-        "waiting in the limiter": here.client._pipeline.limiter.waiting(),
+        "waiting in the limiter": here.client._runtime.pipeline.limiter.waiting(),
         "batches on the wire": len(batcher._under_way),
         "next batches": sum(lane.next_batch is not None for lane in batcher._lanes.values()),
         "callers": batcher._callers,

@@ -79,7 +79,7 @@ def modules() -> dict[str, Module]:
     return {module.name: module for module in found}
 
 
-FACADES = {"__init__", "types", "testing"}
+FACADES = {"__init__", "events", "types", "testing"}
 """Modules that hand out names of others, loaded when they are asked for: they close no circle."""
 
 

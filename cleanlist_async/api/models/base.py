@@ -1,4 +1,4 @@
-"""The manners all answers share."""
+"""Base classes of answers: lenient parsing, and the fields that most answers share."""
 
 from __future__ import annotations
 
@@ -31,30 +31,31 @@ class Answer(BaseModel):
 
 
 class ModernAnswer(Answer):
-    """Base of the modern answers, which survive whatever the server makes of a field.
+    """Base of the modern answers, which tolerate any value in any field.
 
-    A field that is missing, null, or of another form than specified has its empty value; what a field costs
-    or holds in credits is then None, for 0 would be a claim. ``model_fields_set`` names what was understood.
+    A field that is missing, null, or of another type than specified has its empty value; for credits that is
+    None, since 0 would be a claim. ``model_fields_set`` names the fields that were understood.
     """
 
     model_config = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)
 
     known_by: ClassVar[tuple[str, ...]] = ()
-    """An answer without any of these is some other call's."""
+    """An answer with none of these fields belongs to another call."""
     essential: ClassVar[tuple[str, ...]] = ()
-    """Without these an answer is of no use: what was bought could not be followed, or a page has no items."""
+    """Without these fields an answer is useless: a purchase could not be followed, or a page has no items."""
 
     @classmethod
     def read(cls, answer: JSON) -> Self:
-        """Read *answer*. Raises ValueError when nothing in it is of this kind."""
+        """Parse *answer*. Raises ValueError if it is not an answer of this kind."""
         if not isinstance(answer, dict) or (cls.known_by and not any(n in answer for n in cls.known_by)):
             raise ValueError(f"not a {cls.__name__}")
+        # See MAX_ITEMS: nothing that the API offers has more.
         if any(isinstance(items, list) and len(items) > facts.MAX_ITEMS for items in answer.values()):
-            raise ValueError(
-                f"a {cls.__name__} of too many items"
-            )  # to make models takes longer than to parse
+            # Refused here, since building models takes longer than parsing: it would block the event loop.
+            raise ValueError(f"a {cls.__name__} of too many items")
         said = answer
         for _ in range(_ROUNDS):
+            # Strictly first: most answers are as specified, and need no copy.
             try:
                 return _useful(cls.model_validate(answer), said)
             except ValidationError as problem:
@@ -66,7 +67,7 @@ class ModernAnswer(Answer):
 
     @classmethod
     def read_json(cls, body: bytes) -> Self | None:
-        """Read an answer straight from its bytes, at half the cost; None where `read` must look closer."""
+        """Parse an answer from its bytes, at half the cost; None where the lenient `read` is needed."""
         try:
             answer = cls.model_validate_json(body)
         except ValidationError:
@@ -77,8 +78,8 @@ class ModernAnswer(Answer):
         return answer if all(getattr(answer, name) not in (None, "") for name in cls.essential) else None
 
 
-class Remarks(ModernAnswer):
-    """The fields that most modern answers have beside their own (docs.cleanlist.ai/mcp-api/introduction)."""
+class CommonFields(ModernAnswer):
+    """Fields that most modern answers have (docs.cleanlist.ai/mcp-api/introduction)."""
 
     timestamp_ms: int | None = None
     """When the answer was made, in epoch milliseconds; :attr:`timestamp` is the same as a datetime."""
@@ -97,15 +98,15 @@ class Remarks(ModernAnswer):
             return None
 
 
-class Envelope(Remarks):
-    """Remarks, and a handle on the entities of the answer."""
+class Envelope(CommonFields):
+    """Common fields, and a handle on the entities of the answer."""
 
     task_id: CohortId | None = None
 
 
 _A = TypeVar("_A", bound=ModernAnswer)
 _ROUNDS: Final = 4
-"""Mending one value can bring another to light; no answer needs more than two rounds."""
+"""Removing one bad value can reveal another; no answer needs more than two rounds."""
 _MOST_ERRORS: Final = 2 * facts.MAX_ITEMS
 _GONE: Final = cast("JSON", object())
 
@@ -125,20 +126,21 @@ def _copy(value: JSON) -> JSON:
 
 
 def _without(answer: JSON, locs: Iterable[Sequence[str | int]]) -> dict[str, JSON]:
-    """Take the values that errors point to out of *answer*; a fraction in a count's place is cut."""
+    """Remove the values that errors point to from *answer*; a fraction in place of a count is truncated."""
     shortened: dict[int, list[JSON]] = {}
-    for path in sorted(
-        {_path(answer, loc) for loc in locs}, key=len, reverse=True
-    ):  # first what lies deepest
+    deepest_first = sorted({_path(answer, loc) for loc in locs}, key=len, reverse=True)
+    for path in deepest_first:
         holder: Any = answer
         for part in path[:-1]:
             holder = holder[part]
         value = cast("JSON", holder[path[-1]])
+        # pydantic refuses a fraction in an integer field, but a count of 3.5 still means about 3.
         if isinstance(value, float) and not value.is_integer():
             holder[path[-1]] = int(value)
         elif isinstance(holder, dict):
             del holder[path[-1]]
-        else:  # once for the list: to close each gap by itself would move all that follows
+        else:
+            # Marked first and removed together below: closing each gap would shift the other indexes.
             holder[path[-1]] = _GONE
             shortened[id(holder)] = holder
     for items in shortened.values():

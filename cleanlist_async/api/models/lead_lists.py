@@ -22,7 +22,7 @@ class LeadListSummary(ModernAnswer):
     created_at: Moment | None = None
     owner_name: str | None = None
     visibility: str | None = None
-    """``private``, ``organization``, ``shared``, or a word of the future."""
+    """``private``, ``organization``, ``shared``, or a word added later."""
 
 
 class LeadListsPage(Envelope):
@@ -37,7 +37,7 @@ class LeadListsPage(Envelope):
 
 
 class LeadList(Envelope):
-    """One list. ``reused`` says that creating it found a list of the caller's with that name."""
+    """One list. ``reused``: a list of the caller with that name existed and was returned."""
 
     known_by: ClassVar = ("list_id",)
 
@@ -52,7 +52,7 @@ class LeadList(Envelope):
 
 
 class DeletedList(Envelope):
-    """The list is gone, with its memberships; the leads live on."""
+    """The list is deleted, with its memberships; its leads are kept."""
 
     known_by: ClassVar = ("deleted", "list_id")
 
@@ -61,7 +61,7 @@ class DeletedList(Envelope):
 
 
 class Lead(Row):
-    """One lead of a list. What it does not say is None; unknown fields are kept in ``raw``."""
+    """One lead of a list. Missing fields are None; unknown fields are kept in ``raw``."""
 
     __slots__ = ()
 
@@ -109,7 +109,7 @@ class LeadsPage(Envelope):
 
     @classmethod
     def read_json(cls, body: bytes) -> None:
-        """Leave it to `read`: rows are made faster from what has been parsed."""
+        """Return None, so that `read` is used: rows are made faster from parsed JSON."""
 
 
 class AddedLeads(ModernAnswer):

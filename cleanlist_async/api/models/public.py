@@ -17,7 +17,7 @@ _ROW_LISTS: Final = ("results", "tasks", "data", "result", "rows")
 
 
 def _texts(value: object) -> object:
-    """Accept ids as text, as numbers, or wrapped in objects; drop what is neither."""
+    """Accept ids as text, as numbers, or wrapped in objects; drop anything else."""
     items = cast("Sequence[JSON]", value) if isinstance(value, list | tuple) else ()
     ids = [item.get("task_id", item.get("id")) if isinstance(item, dict) else item for item in items]
     return tuple(str(id_) for id_ in ids if isinstance(id_, str | int) and not isinstance(id_, bool))
@@ -43,7 +43,7 @@ Object = Annotated[dict[str, Any] | None, BeforeValidator(_mapping)]
 
 
 class KeyValidation(Answer):
-    """Whether the key is good, and whose it is (``GET /auth/validate-key``)."""
+    """Whether the key is valid, and its owner (``GET /auth/validate-key``)."""
 
     valid: bool
     user_id: Text = None
@@ -53,8 +53,8 @@ class KeyValidation(Answer):
 class BulkSubmission(Answer):
     """The accepted workflow (``POST /enrich/bulk``).
 
-    ``task_ids`` holds one id per contact. That they follow the order of the contacts is nowhere
-    documented, so nothing in this package takes it for granted.
+    ``task_ids`` holds one id per contact. Whether they follow the order of the contacts is not documented,
+    so nothing in this package relies on it.
     """
 
     workflow_id: Annotated[str, StringConstraints(min_length=1)]
@@ -65,7 +65,7 @@ class BulkSubmission(Answer):
 
 
 class _WithRows(Answer):
-    """An answer that lists results per contact, under whichever name."""
+    """An answer that lists results per contact, under any of several names."""
 
     workflow_id: Text = None
     status: Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else "")] = ""
@@ -110,7 +110,7 @@ class BulkStatus(_WithRows):
 class WebhookPayload(_WithRows):
     """The event posted to ``webhook_url`` (docs.cleanlist.ai/api-reference/webhooks).
 
-    Webhooks are not signed: believe a payload only as far as you know where it came from.
+    Webhooks are not signed: trust a payload only as far as you trust its sender.
     """
 
     event: Text = None
@@ -121,7 +121,7 @@ class WebhookPayload(_WithRows):
     completed_at: Text = None
 
     def as_status(self) -> BulkStatus:
-        """Return what a status request would answer, if this payload is the truth."""
+        """Return what a status request would answer, if this payload is true."""
         return BulkStatus.model_construct(
             workflow_id=self.workflow_id,
             status=self.status,
@@ -179,6 +179,7 @@ def _rows_in(answer: Mapping[str, JSON]) -> tuple[EnrichmentRow, ...]:
         value = answer.get(name)
         if isinstance(value, list) and len(value) > facts.MAX_STATUS_ROWS:
             raise ValueError("more rows than a workflow has")
+        # An empty list does not end the search: the rows may be under a later name.
         rows = EnrichmentRow.several(value)
         if rows is None and isinstance(value, dict) and name != "result":
             rows = _rows_in(value)

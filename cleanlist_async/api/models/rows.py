@@ -1,4 +1,4 @@
-"""Items that an answer holds by the hundred; first of all, one contact's result, in either documented shape.
+"""Rows of answers; first of all, the result of one contact, in either documented shape.
 
 Flat (docs.cleanlist.ai/api-reference/webhooks): ``primary_email``, ``primary_email_status``,
 ``personal_phone_numbers``, ``prospect``, ``company``. Nested, as integrators report it: ``result`` with
@@ -37,10 +37,10 @@ def _word(status: str) -> str:
 
 
 class Row:
-    """One of the hundreds of items of an answer: no more than a way to read what the server said of it.
+    """One of the hundreds of rows of an answer: a view of the server's JSON object, which is `raw`.
 
-    A plain class rather than a model, which would take longer to make than the whole answer to parse: a field
-    is looked up when it is asked for, and nothing in it can be fatal. `raw` is the server's row, whole.
+    A plain class rather than a model: building hundreds of models takes longer than parsing the whole answer.
+    Fields are looked up on access, and no value in them is an error.
     """
 
     __slots__ = ("raw",)
@@ -55,14 +55,14 @@ class Row:
 
     @classmethod
     def several(cls, items: object) -> tuple[Self, ...] | None:
-        """Make rows of the objects of a list, leaving out what is none; None where it is no list."""
+        """Make rows of the objects in a list, skipping other items; None if it is not a list."""
         if not isinstance(items, list | tuple):
             return None
         listed = cast("Sequence[dict[str, JSON] | Self]", items)
         rows = [
             cls(item) if isinstance(item, dict) else item
             for item in listed
-            if isinstance(item, dict) or isinstance(item, cls)  # noqa: SIM101  # takes half as long
+            if isinstance(item, dict) or isinstance(item, cls)  # noqa: SIM101  # a tuple of types takes twice as long
         ]
         return tuple(rows)
 
@@ -86,7 +86,7 @@ class Row:
 
 
 class AsBuilt:
-    """Marks rows that we built ourselves and need not check again."""
+    """Marks rows that this package built, which pydantic need not validate."""
 
     @staticmethod
     def __get_pydantic_core_schema__(source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -109,45 +109,46 @@ class Text:
     def __get__(self, row: Row | None, owner: type[Row]) -> str | Self | None:
         if row is None:
             return self
+        # The common case without another call: an answer has thousands of fields.
         value = row.raw.get(self._name)
         return value if type(value) is str and value else text_of(row.raw, self._name)
 
 
 class EnrichmentRow(Row):
-    """What the server found for one contact. Anything it did not say is None or empty.
+    """What the server found for one contact. What it left out is None or empty.
 
-    *said* is what the fields are read from, where that is not the server's row itself.
+    *fields* is what the properties read, if that is not the server's row itself.
     """
 
-    __slots__ = ("_said",)
+    __slots__ = ("_fields",)
 
-    def __init__(self, said: Mapping[str, JSON], raw: Mapping[str, JSON] | None = None) -> None:
-        super().__init__(said if raw is None else raw)
-        self._said = said
+    def __init__(self, fields: Mapping[str, JSON], raw: Mapping[str, JSON] | None = None) -> None:
+        super().__init__(fields if raw is None else raw)
+        self._fields = fields
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EnrichmentRow):
             return NotImplemented
-        return self._said == other._said and self.raw == other.raw
+        return self._fields == other._fields and self.raw == other.raw
 
     __hash__ = None
 
     def __repr__(self) -> str:
         return f"EnrichmentRow(task_id={self.task_id!r}, status={self.status!r}, ...)"
 
-    def but(self, **said: JSON) -> EnrichmentRow:
-        """Return a row that says something else, with the same `raw`."""
-        return EnrichmentRow({**self._said, **said}, self.raw)
+    def but(self, **fields: JSON) -> EnrichmentRow:
+        """Return a row with some fields replaced, and the same `raw`."""
+        return EnrichmentRow({**self._fields, **fields}, self.raw)
 
     @property
     def task_id(self) -> str | None:
         """The server's id for this contact in its workflow."""
-        return text_of(self._said, "task_id")
+        return text_of(self._fields, "task_id")
 
     @property
     def status(self) -> str:
-        """The server's own word for where it stands; empty if there is none."""
-        return text_of(self._said, "status") or text_of(self._result, "status") or ""
+        """The server's status word; empty if there is none."""
+        return text_of(self._fields, "status") or text_of(self._result, "status") or ""
 
     @property
     def email(self) -> str | None:
@@ -197,17 +198,17 @@ class EnrichmentRow(Row):
     @property
     def input(self) -> Mapping[str, JSON]:
         """The contact that the row was made for, where the server repeats it."""
-        return _mapping(self._said, "input") or _mapping(self._said, "contact") or _NOTHING
+        return _mapping(self._fields, "input") or _mapping(self._fields, "contact") or _NOTHING
 
     @property
     def error(self) -> str | None:
         """The server's own message on a failure."""
-        return text_of(self._said, "error")
+        return text_of(self._fields, "error")
 
     @property
     def credits_charged(self) -> float | None:
-        """What the server says it cost."""
-        return _number(self._said.get("credits_charged", self._result.get("credits_charged")))
+        """Credits charged, where the server says so."""
+        return _number(self._fields.get("credits_charged", self._result.get("credits_charged")))
 
     @property
     def is_final(self) -> bool:
@@ -216,7 +217,7 @@ class EnrichmentRow(Row):
 
     @property
     def failed(self) -> bool:
-        """Whether the server says that it has nothing for this contact."""
+        """Whether the enrichment of this contact failed."""
         return is_failed(self.status)
 
     @property
@@ -226,20 +227,20 @@ class EnrichmentRow(Row):
 
     @property
     def _result(self) -> Mapping[str, JSON]:
-        return _mapping(self._said, "result") or self._said
+        return _mapping(self._fields, "result") or self._fields
 
     @property
     def _prospect(self) -> Mapping[str, JSON]:
-        return _mapping(self._result, "prospect") or _mapping(self._said, "prospect") or self._result
+        return _mapping(self._result, "prospect") or _mapping(self._fields, "prospect") or self._result
 
     @property
     def _company(self) -> Mapping[str, JSON]:
-        company = self._result.get("company", self._said.get("company"))
+        company = self._result.get("company", self._fields.get("company"))
         return cast("Mapping[str, JSON]", company) if isinstance(company, dict) else _NOTHING
 
     @property
     def _email_name(self) -> str:
-        # Where the flat shape's name is there, a bare `email` can only be the echo of what was asked.
+        # Beside `primary_email`, a bare `email` can only echo the address that was sent.
         return "primary_email" if "primary_email" in self._result else "email"
 
 
@@ -264,6 +265,7 @@ def text_of(holder: Mapping[str, JSON], *names: str) -> str | None:
 
 
 def _number(value: JSON) -> float | None:
+    # bool is a subclass of int: a credit of True would count as 1.
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from cleanlist_async.api.ids import EnvelopeTaskId, SmartAgentTaskId
-from cleanlist_async.api.models.base import Envelope, ModernAnswer, Moment, Number, Remarks
+from cleanlist_async.api.models.base import CommonFields, Envelope, ModernAnswer, Moment, Number
 from cleanlist_async.api.models.rows import is_failed, is_final
 
 
-class StartedSmartAgent(Remarks):
+class StartedSmartAgent(CommonFields):
     """A run that has begun: `wait` takes its ``smart_agent_task_id``, of the three ids here."""
 
     known_by: ClassVar = ("smart_agent_task_id",)

@@ -1,4 +1,4 @@
-"""Answers about the caller's workspace: who, credits, keys, usage (docs.cleanlist.ai/mcp-api)."""
+"""Answers about the workspace: owner, credits, keys, usage (docs.cleanlist.ai/mcp-api)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cleanlist_async.api.models.base import Envelope, ModernAnswer, Moment, Numb
 
 
 class Whoami(Envelope):
-    """Whose credential this is, and what it may do. E-mail addresses are masked for API keys."""
+    """The owner of the key, and what it may do. E-mail addresses are masked for API keys."""
 
     known_by: ClassVar = ("organization_id", "user_email", "auth_type")
 
@@ -18,10 +18,10 @@ class Whoami(Envelope):
     organization_id: str = ""
     organization_name: str | None = None
     auth_type: str = ""
-    """``clerk_jwt``, ``api_key``, ``oauth``, or a word of the future."""
+    """``clerk_jwt``, ``api_key``, ``oauth``, or a word added later."""
     scopes: tuple[str, ...] = ()
     tier: str = ""
-    """``free``, ``starter``, ``pro``, ``enterprise``, or a word of the future."""
+    """``free``, ``starter``, ``pro``, ``enterprise``, or a word added later."""
     appsumo_tier: int | None = None
     features: tuple[str, ...] = ()
 

@@ -24,7 +24,7 @@ _BESIDE: Final = ("task_id", "timestamp_ms", "agent_instructions", "usage", "mes
 def print_line(line: str = "") -> None:
     """Print one line on standard output, which is for the data that a command is asked for."""
     # Flushed, since a program may wait for this line at the other end of a pipe.
-    print(line, flush=True)  # noqa: T201
+    print(line, flush=True)
 
 
 def print_json(answer: Mapping[str, JSON]) -> None:

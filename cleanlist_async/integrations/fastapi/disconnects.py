@@ -1,4 +1,4 @@
-"""A caller that hangs up: what it waited for is given up, and need not be paid if it was not sent yet."""
+"""Work that is cancelled when its caller hangs up: what was not sent yet is not paid for."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ T = TypeVar("T")
 async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
     """Await *work*, which is cancelled when the caller of *request* hangs up.
 
-    FastAPI itself lets an endpoint run on for nobody. An `enrich_one` that is cancelled before its
-    contact was submitted costs nothing; after that it is paid, and whoever asks next for the same
-    contact shares it. The body of the request must have been read, as it has been in any endpoint that
-    declares one. Raises ClientDisconnect once the caller is gone.
+    FastAPI itself does not cancel an endpoint then. An `enrich_one` that is cancelled before its contact is
+    submitted costs nothing; after that it is paid for, and the next call for the same contact shares it. The
+    body of the request must have been read, as in any endpoint that declares one. Raises ClientDisconnect
+    once the caller has hung up.
     """
     check_instance("request", request, Request)
     if not isinstance(work, Awaitable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise wrong("work", "something to await", work)
+        raise wrong("work", "an awaitable", work)
+    # A list, since None may be the result of the work.
     outcome: list[T] = []
     failure: Exception | None = None
 
     async def watch() -> None:
+        # The rest of a body may still arrive before the disconnect.
         while (await request.receive())["type"] != "http.disconnect":
             pass
         group.cancel_scope.cancel()
@@ -37,7 +39,7 @@ async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
         group.start_soon(watch)
         try:
             outcome.append(await work)
-        except Exception as error:  # noqa: BLE001  # carried out of the group as it is, not in an ExceptionGroup
+        except Exception as error:  # noqa: BLE001  # raised below, or it would come in an ExceptionGroup
             failure = error
         group.cancel_scope.cancel()
     if failure is not None:

@@ -1,4 +1,4 @@
-"""A health probe: can the client send, and what does its limiter say."""
+"""A health probe: whether the client can send, and the state of its rate limit."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -44,8 +44,8 @@ def health_router(
 ) -> APIRouter:
     """Return a router with one probe, ``GET path``, for the client called *name*.
 
-    It answers 200 also when degraded: a client that waits is doing its work, and a restart would only make
-    it forget how much of its limit is used. *dependencies* guard it, as those of any route.
+    It answers 200 even when degraded: a client that waits is working as it should, and a restart would only
+    lose the record of the requests that it has sent. *dependencies* guard it, as those of any route.
     """
     check_route("path", path)
     check_text("name", name)
@@ -54,7 +54,7 @@ def health_router(
         raise wrong("dependencies", "a sequence of Depends(...)", dependencies)
     router = APIRouter()
 
-    # No annotation of this module may be postponed: FastAPI could not see `name` from outside.
+    # This module has no `from __future__ import annotations`: FastAPI could not resolve `name` in a string.
     @router.get(path, summary="Whether enrichments can be sent", tags=["health"], dependencies=dependencies)
     async def health(client: Annotated[AsyncCleanlist, Depends(cleanlist_client(name))]) -> Health:
         return health_of(client)

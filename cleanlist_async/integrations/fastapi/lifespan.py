@@ -46,6 +46,7 @@ def cleanlist_lifespan(
     async def lifespan(_app: Starlette) -> AsyncGenerator[Mapping[str, AsyncCleanlist]]:
         async with open_client() as client:
             yield {name: client}
+            # Before the client closes: calls that still wait get what they bought.
             await client.drain()
 
     return lifespan
@@ -86,6 +87,7 @@ def cleanlist_client(name: str = DEFAULT_NAME) -> Callable[[HTTPConnection], Awa
     return _dependency(name)
 
 
+# Cached, so that app.dependency_overrides finds the same function for the same name.
 @cache
 def _dependency(name: str) -> Callable[[HTTPConnection], Awaitable[AsyncCleanlist]]:
     async def client_of(connection: HTTPConnection) -> AsyncCleanlist:

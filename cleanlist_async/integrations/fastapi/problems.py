@@ -1,7 +1,7 @@
-"""Our errors as answers of your application: application/problem+json, as RFC 9457 has it.
+"""Errors of this package as responses of your application: application/problem+json (RFC 9457).
 
-A caller of yours learns what to do next, and nothing else: no text of the server's, which may echo
-contacts, nothing of your key or your plan.
+The caller of your application learns what to do next, and nothing else: no text of the server, which may
+echo contacts, and nothing about your key or plan.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ REQUEST_ID_HEADER: Final = "Cleanlist-Request-Id"
 
 
 class Answer(NamedTuple):
-    """What a class of errors is answered with: a status, and a sentence for whoever called you."""
+    """The response to a class of errors: a status, and a sentence for the caller of your application."""
 
     status: HTTPStatus
     detail: str
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
 
 _NOT_SET_UP: Final = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "This application is not set up correctly.")
 _TROUBLE: Final = Answer(HTTPStatus.BAD_GATEWAY, "The enrichment service has a problem.")
-_AWAY: Final = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "The enrichment service is away for the moment.")
+_AWAY: Final = Answer(HTTPStatus.SERVICE_UNAVAILABLE, "The enrichment service is temporarily unavailable.")
 _LACKING: Final = Answer(HTTPStatus.NOT_IMPLEMENTED, "The enrichment service does not offer this.")
 _NOT_YET: Final = Answer(HTTPStatus.GATEWAY_TIMEOUT, "The result did not come in time.")
 _PRICE: Final = Answer(HTTPStatus.CONFLICT, "The price that was quoted does not hold for this request.")
@@ -55,18 +55,16 @@ _PRICE: Final = Answer(HTTPStatus.CONFLICT, "The price that was quoted does not 
 ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
     CleanlistError: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "The enrichment failed."),
     errors.APIError: _TROUBLE,
-    errors.BadRequestError: Answer(HTTPStatus.BAD_REQUEST, "The request cannot be taken as it stands."),
-    errors.RequestValidationError: Answer(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "A field is missing or has the wrong form."
-    ),
+    errors.BadRequestError: Answer(HTTPStatus.BAD_REQUEST, "The request is invalid."),
+    errors.RequestValidationError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, "A field is missing or invalid."),
     errors.SpendCapExceededError: _PRICE,
     errors.QuoteError: _PRICE,
     errors.InsufficientCreditsError: Answer(
         HTTPStatus.PAYMENT_REQUIRED, "There are not enough credits for this."
     ),
-    errors.AuthenticationError: _NOT_SET_UP,  # our key is no good, which is no fault of the caller's
+    errors.AuthenticationError: _NOT_SET_UP,  # the key is the application's: its callers cannot help it
     errors.PermissionDeniedError: _NOT_SET_UP,
-    errors.NotFoundError: Answer(HTTPStatus.NOT_FOUND, "There is no such thing."),
+    errors.NotFoundError: Answer(HTTPStatus.NOT_FOUND, "This does not exist."),
     errors.ConflictError: Answer(HTTPStatus.CONFLICT, "The request conflicts with another one."),
     errors.VersionDeprecatedError: _NOT_SET_UP,
     errors.PayloadTooLargeError: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large."),
@@ -81,16 +79,21 @@ ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
     errors.APITimeoutError: _NOT_YET,
     errors.MalformedResponseError: _TROUBLE,
     errors.UnknownOutcomeError: Answer(
-        HTTPStatus.BAD_GATEWAY, "Nobody can say whether this was done and paid: do not simply send it again."
+        HTTPStatus.BAD_GATEWAY,
+        "It is not known whether this was done and paid for: do not simply send it again.",
     ),
-    errors.WorkflowFailedError: Answer(HTTPStatus.BAD_GATEWAY, "The enrichment service gave this up."),
+    errors.WorkflowFailedError: Answer(
+        HTTPStatus.BAD_GATEWAY, "The enrichment service could not finish this."
+    ),
     errors.WaitTimeoutError: _NOT_YET,
     errors.DeadlineExceededError: _NOT_YET,
-    errors.OverloadedError: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "Too many contacts wait already."),
+    errors.OverloadedError: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "Too many contacts are queued."),
     errors.BudgetExceededError: Answer(HTTPStatus.PAYMENT_REQUIRED, "The credits for this are used up."),
     errors.JournalError: _NOT_SET_UP,
-    errors.JournalLockedError: Answer(HTTPStatus.CONFLICT, "Another process works on this."),
-    errors.InputChangedError: Answer(HTTPStatus.CONFLICT, "The contacts are not those that this began with."),
+    errors.JournalLockedError: Answer(HTTPStatus.CONFLICT, "Another process is working on this."),
+    errors.InputChangedError: Answer(
+        HTTPStatus.CONFLICT, "The contacts differ from those that this was started with."
+    ),
     errors.ConfigurationError: _NOT_SET_UP,
     TableError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, "The table of contacts cannot be read."),
 }
@@ -98,10 +101,10 @@ ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
 
 _RETRY_AFTER: Final = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _HUNG_UP: Final = 499
-"""What proxies note for a caller that did not wait. Nobody is there to read it."""
+"""The status that proxies log for a caller that hung up. No one receives it."""
 _PLAIN_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-"""A request id or code of the server's that is one: its text could be anything, and goes into a header."""
-_FIELD_MESSAGES: Final = {"missing": "This field is required.", "extra_forbidden": "This field is not known."}
+"""A request id or code that may go into a header: the server could send any text in its place."""
+_FIELD_MESSAGES: Final = {"missing": "This field is required.", "extra_forbidden": "This field is unknown."}
 
 
 class FieldProblem(BaseModel):
@@ -119,7 +122,7 @@ class Problem(BaseModel):
     title: str = Field(description="The phrase of the HTTP status")
     status: int
     detail: str
-    code: str = Field(description="The error by name: `insufficient_credits`, say")
+    code: str = Field(description="The name of the error, such as `insufficient_credits`")
     retryable: bool = Field(
         description="Whether the same request may be sent again, at no risk of paying twice"
     )
@@ -130,7 +133,7 @@ class Problem(BaseModel):
 
 
 def problem_of(error: CleanlistError) -> Problem:
-    """Return what a caller of yours may know of *error*: no contact data, no text of the server's."""
+    """Return what your application's caller may know of *error*: no contact data, no text of the server."""
     check_instance("error", error, CleanlistError)
     answer = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     retryable = error.retryable and error.safe_to_retry
@@ -150,8 +153,8 @@ def problem_of(error: CleanlistError) -> Problem:
 def install_error_handlers(app: FastAPI, *, invalid_requests: bool = False) -> None:
     """Answer every CleanlistError that leaves an endpoint of *app* with its `Problem`.
 
-    The status tells the caller's faults (400, 402, 404, 409, 413, 422, 429) from those of your application,
-    which are 500 (a bad key is one: never 401), and from those of Cleanlist, 501 to 504. 429 and 503 carry
+    The status shows whose fault it is: the caller's (400, 402, 404, 409, 413, 422, 429), your application's
+    (500; an invalid key is one, and never 401), or Cleanlist's (501 to 504). 429 and 503 carry
     ``Retry-After`` in whole seconds where a retry is safe; the request id is in ``Cleanlist-Request-Id``
     as well. Each is logged, without contact data.
 

@@ -14,11 +14,11 @@ from cleanlist_async.webhooks.receiver import WebhookReceiver
 def webhook_router(
     receiver: WebhookReceiver, *, prefix: str | None = None, include_in_schema: bool = False
 ) -> APIRouter:
-    """Return a router that gives what is posted to ``prefix/{token}`` to *receiver*, and answers as it says.
+    """Return a router that passes posts to ``prefix/{token}`` to *receiver*, and returns its answers.
 
-    The prefix is by default the path of the receiver's public address; give the one that your proxy leaves
-    where that is another. The body is read in pieces, and no further than the receiver's limit. The route
-    is for Cleanlist alone, so the documentation of your API leaves it out.
+    The prefix is by default the path of the receiver's public address; pass another one if a proxy rewrites
+    it. The body is read in chunks, up to the receiver's limit. The route is for Cleanlist alone,
+    so it is not in the documentation of your API by default.
     """
     check_instance("receiver", receiver, WebhookReceiver)
     if prefix is not None and (not isinstance(prefix, str) or prefix):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -29,6 +29,7 @@ def webhook_router(
     @router.post("/{token}", status_code=204, include_in_schema=include_in_schema, tags=["webhooks"])
     async def receive(token: str, request: Request) -> Response:
         """Take an event of Cleanlist."""
+        # Streamed: request.body() would read any size before the receiver could refuse it.
         answer = await receiver.receive(token, request.headers.get("Content-Type"), request.stream())
         if answer.reason is None:
             return Response(status_code=answer.status)

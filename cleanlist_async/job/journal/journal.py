@@ -63,7 +63,7 @@ class Journal(JournalPlan):
         sets = ", ".join(f"{name} = ?" for name in columns)
         marks = ", ".join("?" * len(old))
         changed = self._db.execute(
-            f"UPDATE chunks SET {sets} WHERE number = ? AND state IN ({marks})",  # noqa: S608
+            f"UPDATE chunks SET {sets} WHERE number = ? AND state IN ({marks})",
             (*columns.values(), number, *(state.value for state in old)),
         )
         if changed != 1:
@@ -314,7 +314,7 @@ class Journal(JournalPlan):
     def _all_failed(self, chunk: int) -> bool:
         """Whether nothing came of all that was sent of a chunk, in this run or an earlier one."""
         others = "status NOT IN ('failed', 'invalid') AND NOT cached"
-        query = f"SELECT 1 FROM results WHERE chunk = ? AND {others} LIMIT 1"  # noqa: S608
+        query = f"SELECT 1 FROM results WHERE chunk = ? AND {others} LIMIT 1"
         return self._db.row(query, (chunk,)) is None
 
     def _spent_on(self, chunk: int) -> float:
@@ -335,7 +335,7 @@ class Journal(JournalPlan):
     ) -> None:
         marks = ", ".join("?" * 14)
         self._db.execute_many(
-            f"INSERT OR REPLACE INTO results (chunk, {RESULT}) VALUES ({marks})",  # noqa: S608
+            f"INSERT OR REPLACE INTO results (chunk, {RESULT}) VALUES ({marks})",
             ((chunk, *as_row(result, request_id, cached=cached)) for result in results),
         )
         self._tally(chunk)

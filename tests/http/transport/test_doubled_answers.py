@@ -229,7 +229,7 @@ def test_a_record_of_tls_that_waits_behind_an_answer_is_seen(tmp_path, ahead):
 
         async with over_tls(tmp_path, answer_of) as (port, trust):
             client = client_of(f"https://localhost:{port}", request_timeout_s=5)
-            client._transport._tls = trust
+            client._runtime.transport._tls = trust
             async with client:
                 first = await client.request("GET", "/api/v2/first")
                 return first, await client.request("GET", "/api/v2/second")

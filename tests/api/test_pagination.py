@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_async import MalformedResponseError
+from cleanlist_async import (
+    MalformedResponseError,
+)
 from cleanlist_async.api.pagination import MOST_PAGES_WITHOUT_NEWS, Pages
 from tests.support.modern_world import list_of, modern, sent
 
@@ -126,14 +128,14 @@ def test_a_cursor_that_comes_again_ends_the_walk(cursors):
 
 
 @pytest.mark.parametrize("items", [[], ["a"], [""], [None]])
-def test_pages_without_end_are_told(items):
+def test_pages_without_end_are_an_error(items):
     asked = []
 
     async def fetch(cursor):
         asked.append(cursor)
         return Page(items, f"cursor {len(asked)}", 5)
 
-    with pytest.raises(MalformedResponseError, match="nothing new"):
+    with pytest.raises(MalformedResponseError, match="no new items"):
         every(Pages(fetch, lambda page: page.items, lambda item: item))
     assert MOST_PAGES_WITHOUT_NEWS <= len(asked) <= MOST_PAGES_WITHOUT_NEWS + 1
 
@@ -169,5 +171,14 @@ def test_a_caller_may_remove_what_it_walks_over():
         assert len(seen) == len(set(seen)) == 95
         assert (await lists.get_list(list_id)).lead_count == 0
         assert len(sent(here, "/leads", "GET")) < 30
+
+    modern(main)
+
+
+def test_all_items_as_a_list():
+    async def main(here):
+        list_id = await list_of(here, 7)
+        leads = await here.client.lead_lists.list_leads_in_list(list_id, limit=3).all()
+        assert len({lead.lead_id for lead in leads}) == len(leads) == 7
 
     modern(main)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import anyio
+import pytest
 
 from cleanlist_async import (
     BudgetExceededError,
     CleanlistError,
     DeadlineExceededError,
+    InsufficientCreditsError,
     QuoteAlreadyRedeemedError,
     QuoteExpiredError,
+    QuoteMismatchError,
     UnknownOutcomeError,
 )
 from cleanlist_async.sandbox import Fault
 from tests.support.cases import each_case
 from tests.support.clients import Served, respond, virtually
-from tests.support.modern_world import error_of, list_of, modern, sent
+from tests.support.modern_world import csv_of, error_of, list_of, modern, sent
 
 LOST = {
     "reset after": {"reset": True, "when": "after"},
@@ -177,8 +180,6 @@ def test_a_server_that_stays_away_leaves_the_outcome_unknown(purchase, retries):
     modern(main, client_options={"max_retries": retries})
 
 
-# -- a refusal after a lost answer proves nothing about the lost attempt ---------------------------
-
 QUOTE = {"quote_id": "q1", "estimated_cost": 1, "tool": "t", "sufficient": True, "row_count": 1}
 
 
@@ -222,9 +223,6 @@ def test_a_deadline_after_a_lost_answer_does_not_claim_that_nothing_was_billed()
     error = virtually(main, lambda request, number: respond({}, 500, retry_after="60"))
     assert isinstance(error, DeadlineExceededError)
     assert error.billed == "unknown"
-
-
-# -- quotes ----------------------------------------------------------------------------------------
 
 
 def test_an_expired_quote_is_replaced_once_under_the_same_wall():
@@ -375,3 +373,90 @@ def test_a_file_whose_answer_was_lost_is_imported_once_by_a_key_of_its_own():
         assert await bought(here) == 1
 
     modern(main)
+
+
+def test_a_whole_quote_is_held_against_the_balance():
+    async def main(here):
+        list_id = await list_of(here, 3)
+        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id, scope="full")
+        before = len(here.ledger.requests)
+        poor = quote.model_copy(update={"sufficient": False, "available_credits": 1})
+        error = await error_of(here.client.enrichment.enrich_list(list_id, scope="full", quote_id=poor))
+        assert isinstance(error, InsufficientCreditsError)
+        assert error.shortfall_credits == quote.estimated_cost - 1
+        assert len(here.ledger.requests) == before
+        run = await here.client.enrichment.enrich_list(list_id, scope="full", quote_id=quote)
+        assert run.workflow_id
+
+    modern(main)
+
+
+def test_a_quote_that_is_not_sufficient_is_an_answer_of_200():
+    async def main(here):
+        list_id = await list_of(here, 3)
+        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+        assert quote.sufficient is False
+        error = await error_of(here.client.enrichment.enrich_list(list_id, max_credits=10))
+        assert isinstance(error, InsufficientCreditsError)
+        assert (error.estimated_cost_credits, error.available_credits, error.shortfall_credits) == (3, 2, 1)
+        assert not sent(here, "/enrichment/bulk")
+
+    modern(main, credits=2)
+
+
+def test_running_out_is_the_same_error_when_the_server_says_so():
+    async def main(here):
+        list_id = await list_of(here, 0)
+        error = await error_of(
+            here.client.enrichment.enrich_person(list_id, email="a@b.example", enrichment_type="full")
+        )
+        assert type(error) is InsufficientCreditsError
+        assert (error.status, error.shortfall_credits, error.billed) == (400, 9, "no")
+
+    modern(main, credits=2)
+
+
+def test_a_quote_does_not_fit_after_leads_were_added():
+    async def main(here):
+        list_id = await list_of(here, 2)
+        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+        await here.client.lead_lists.import_csv(list_id, csv_of(2, 100))
+        error = await error_of(here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
+        assert error.code in {"quote_mismatch", "spend_cap_exceeded"}
+        assert not here.ledger.contacts
+
+    modern(main)
+
+
+def test_a_quote_for_something_else_is_refused():
+    async def main(here):
+        list_id = await list_of(here, 2)
+        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+        call = here.client.enrichment.enrich_list(list_id, scope="full", quote_id=quote.quote_id)
+        assert isinstance(await error_of(call), QuoteMismatchError)
+
+    modern(main)
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_stale_quote_is_told_by_its_code_whether_with_400_or_409(status):
+    envelope = {"error": {"code": "quote_expired", "problem": "old", "retryable": False, "request_id": "r"}}
+
+    def handle(request, number):
+        return (
+            respond(
+                {"quote_id": f"q{number}", "estimated_cost": 1, "tool": "run_smart_agent", "sufficient": True}
+            )
+            if request.path.endswith("/estimate")
+            else respond(envelope, status)
+            if number == 1
+            else respond({"smart_agent_task_id": "sa_1"})
+        )
+
+    server = Served(handle)
+
+    async def main(client, network):
+        return await client.smart_agents.run_smart_agent("l", column_name="c", prompt="p", max_credits=1)
+
+    assert virtually(main, server).smart_agent_task_id == "sa_1"
+    assert len(server.requests) == 4

@@ -67,7 +67,7 @@ def test_every_submit_has_an_address_of_its_own_and_none_is_left_open():
         urls = [workflow.webhook_url for workflow in here.sandbox._workflows._workflows.values()]
         assert len(set(urls)) == len(urls) == 3
         assert not receiver._open
-        assert not here.client._submissions()._open
+        assert not here.client._runtime.submissions._open
 
     with_webhooks(main)
 
@@ -230,7 +230,7 @@ def test_events_that_reach_another_worker(shared):
             assert here.status_requests() > 0
             assert other.statistics().dropped == 3
         await anyio.sleep(5)
-        assert not here.client._submissions()._following
+        assert not here.client._runtime.submissions._following
 
     in_world(main, client_options={"webhooks": owner}, workflow_s=10.0)
 

@@ -74,7 +74,7 @@ def test_what_long_waits_taught_does_not_make_short_ones_slow():
 def test_an_unknown_workflow_is_asked_about_at_once_and_then_patiently():
     async def main(here):
         workflow_id = await started(here)
-        here.client._pipeline._workflow_keys._origins.clear()  # as in another process
+        here.client._runtime.pipeline._workflow_keys._origins.clear()  # as in another process
         await here.client.enrichment.wait(workflow_id)
         asked = asked_at(here)
         assert asked[0] == 0
@@ -226,7 +226,7 @@ def test_a_cancelled_wait_asks_no_more():
         asked = len(here.ledger.requests)
         await anyio.sleep(600)
         assert len(here.ledger.requests) == asked
-        assert not here.client._polls()._running
+        assert not here.client._runtime.polls._running
 
     modern(main, workflow_s=300.0)
 

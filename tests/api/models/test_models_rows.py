@@ -56,13 +56,13 @@ def test_the_found_address_is_never_the_one_that_was_asked_with(
         ({"phones": 5}, ()),
     ],
 )
-def test_phones(raw: dict[str, object], phones: tuple[str, ...]) -> None:
+def test_phones_of_a_row_in_any_form(raw: dict[str, object], phones: tuple[str, ...]) -> None:
     found = row(**raw)
     assert found.phones == phones
     assert found.has_findings is bool(phones)
 
 
-def test_who_it_is() -> None:
+def test_a_row_names_its_person() -> None:
     found = row(
         prospect={"first_name": "A", "last_name": "B", "full_name": "A B", "linkedin_url": "in/a"},
         company={"name": "C", "domain": "c.d"},
@@ -88,7 +88,7 @@ def test_who_it_is() -> None:
         ({"status": None}, "", True, False),
     ],
 )
-def test_its_status(raw: dict[str, object], status: str, final: bool, failed: bool) -> None:  # noqa: FBT001
+def test_the_status_of_a_row(raw: dict[str, object], status: str, final: bool, failed: bool) -> None:  # noqa: FBT001
     found = row(**raw)
     assert (found.status, found.is_final, found.failed) == (status, final, failed)
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from cleanlist_async import ConfigurationError, ListNotFoundError, RequestValidationError
+from cleanlist_async import (
+    ConfigurationError,
+    ConflictError,
+    InvalidCursorError,
+    ListNotFoundError,
+    MalformedResponseError,
+    RequestValidationError,
+)
 from tests.support.cases import each_case
+from tests.support.clients import Served, respond, virtually
 from tests.support.modern_world import (
     both_versions,
     csv_of,
@@ -136,8 +146,6 @@ def test_one_file_is_imported(version):
     modern(main, version)
 
 
-# -- limits ----------------------------------------------------------------------------------------
-
 NO_UUID = ["x"]
 WRONG = {
     "name-empty": (lambda c: c.create_list(""), "name"),
@@ -245,3 +253,104 @@ def test_a_file_of_csv_is_read_once_and_goes_where_it_should():
         assert record.status == 201
 
     modern(main)
+
+
+LISTED = {"list_id": "l", "name": "A", "lead_count": 1, "enriched_count": 0}
+
+
+def test_create_list_answers_200_with_reused_when_the_name_is_taken():
+    async def main(here):
+        first = await here.client.lead_lists.create_list("Fair")
+        again = await here.client.lead_lists.create_list("FAIR")
+        assert (again.list_id, first.reused, again.reused) == (first.list_id, False, True)
+        assert [record.status for record in sent(here, "/lead-lists")] == [201, 200]
+
+    modern(main)
+
+
+def test_null_in_a_patch_is_a_command_and_a_missing_key_is_none():
+    async def main(here):
+        made = await here.client.lead_lists.create_list("A", description="text")
+        kept = await here.client.lead_lists.update_list(made.list_id, name="B")
+        assert (kept.name, kept.description) == ("B", "text")
+        cleared = await here.client.lead_lists.update_list(made.list_id, description=None)
+        assert (cleared.name, cleared.description) == ("B", None)
+
+    modern(main)
+
+
+def test_delete_has_a_body():
+    server = Served(lambda request, number: respond({"list_id": "l", "removed": 1}))
+
+    async def main(client, network):
+        await client.lead_lists.remove_leads_from_list("l", lead_ids=["a"])
+
+    virtually(main, server)
+    (request,) = server.requests
+    assert (request.method, json.loads(request.body)) == ("DELETE", {"lead_ids": ["a"]})
+    assert request.headers["content-type"] == "application/json"
+
+
+def test_an_import_enriches_nothing_unless_it_is_told_to():
+    async def main(here):
+        await list_of(here, 5)
+        assert last_body(here)["dispatch_enrichment"] is False
+        assert not here.ledger.contacts
+
+    modern(main)
+
+
+def test_an_idempotency_key_of_another_list_is_no_import():
+    async def main(here):
+        first, second = await list_of(here, 0, "A"), await list_of(here, 0, "B")
+        file = {"csv_content_base64": "RQphQGIuY28K", "column_mapping": {"email": "E"}}
+        lists = here.client.lead_lists
+        await lists.csv_import(first, **file, idempotency_key="same")
+        error = await error_of(lists.csv_import(second, **file, idempotency_key="same"))
+        assert isinstance(error, ConflictError)
+        assert error.billed == "no"
+        again = await lists.csv_import(first, **file, idempotency_key="same")
+        assert again.idempotency_replayed
+        for list_id in (first, second):  # a file has keys of its own in each list
+            report = await lists.import_csv(list_id, csv_of(3), idempotency_key="same")
+            assert report.rows_imported == 3
+            assert not report.parts[0].idempotency_replayed
+            report = await lists.import_csv(list_id, csv_of(3), idempotency_key="same")
+            assert report.parts[0].idempotency_replayed
+
+    modern(main)
+
+
+def test_a_cursor_that_is_none_is_told():
+    async def main(here):
+        error = await error_of(here.client.lead_lists.list_lists(cursor="x"))
+        assert isinstance(error, InvalidCursorError)
+
+    modern(main)
+
+
+def test_an_answer_about_another_list_is_asked_for_again():
+    async def main(client, network):
+        return await client.lead_lists.get_list("L")
+
+    answers = [respond(LISTED | {"list_id": "other"}), respond(LISTED | {"list_id": "l"})]
+    assert virtually(main, lambda request, number: answers[number]).list_id == "l"
+
+    async def always_other(client, network):
+        return await error_of(client.lead_lists.get_list("L"))
+
+    assert isinstance(virtually(always_other, lambda request, number: answers[0]), MalformedResponseError)
+
+
+def test_lists_belong_to_the_user_of_a_key_and_so_do_their_requests():
+    async def main(here):
+        list_id = await list_of(here, 3)
+        run = await here.client.enrichment.enrich_list(list_id, max_credits=3)
+        for _ in range(3):
+            assert (await here.client.lead_lists.get_list(list_id)).lead_count == 3
+            await here.client.request("GET", f"/api/v2/lead-lists/{list_id}")
+        await here.client.enrichment.wait(run.workflow_id)
+        await here.client.enrichment.wait(run.task_id)
+        assert len({record.key_id for record in here.ledger.requests}) == 1
+
+    modern(main, api_keys=("clapi_one_0123456789", "clapi_two_0123456789"))

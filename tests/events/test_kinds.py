@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from contextlib import suppress
 
 import anyio
 import pytest
 
-from cleanlist_async import AsyncCleanlist, ConfigurationError, RateLimits, errors
+from cleanlist_async import RateLimits, errors
 from cleanlist_async.events import (
     AttemptFinished,
     AttemptStarted,
     CallDetached,
     CallFinished,
     CallStarted,
-    Events,
     RateLimited,
     RetryScheduled,
     RunFinished,
@@ -24,9 +21,8 @@ from cleanlist_async.events import (
     WorkflowAccepted,
     WorkflowFinished,
 )
-from cleanlist_async.ratelimit import BucketState
 from cleanlist_async.testing import ServerResponse
-from tests.support.clients import ACCEPTED, ADA, ANSWERS, Served, outcome_of, respond, virtually
+from tests.support.clients import ACCEPTED, ADA, ANSWERS, outcome_of, respond, virtually
 from tests.support.virtual_sandbox import in_world, people
 
 BALANCE = respond(ANSWERS["credits_balance"])
@@ -279,99 +275,6 @@ def test_a_call_by_path_names_no_id():
     assert "ada" not in repr(told)
 
 
-# -- listeners -------------------------------------------------------------------------------------
-
-
-def test_a_listener_that_raises_is_logged_once_and_disturbs_nothing(caplog):
-    def listener(event):
-        raise ValueError("Ada Lovelace")
-
-    served = Served(lambda request, number: respond(ACCEPTED))
-
-    async def main(client, network):
-        for _ in range(3):
-            assert (await client.public.submit_bulk([ADA])).workflow_id == "wf_1"
-        return client.statistics()
-
-    statistics = virtually(main, served, on_event=listener)
-    assert (statistics.answered, len(served.requests)) == (3, 3)
-    assert all(bucket.in_flight == 0 for bucket in statistics.buckets)
-    records = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [record.getMessage() for record in records] == ["on_event failed with ValueError"]
-
-
-def test_a_listener_may_use_the_client():
-    async def main(client, network):
-        seen.append(client)
-        await client.public.credits_balance()
-        await asyncio.gather(*tasks)
-        return client.statistics().answered
-
-    seen, tasks = [], []
-
-    def listener(event):
-        if isinstance(event, CallFinished) and len(tasks) < 2:
-            seen[0].statistics()
-            tasks.append(asyncio.ensure_future(seen[0].public.credits_balance()))
-
-    assert virtually(main, lambda request, number: BALANCE, on_event=listener) >= 2
-
-
-@pytest.mark.parametrize("listener", ["text", 7])
-def test_what_cannot_be_called_is_refused(listener):
-    with pytest.raises(ConfigurationError, match="on_event"):
-        AsyncCleanlist("key", on_event=listener)
-
-
-def test_an_async_listener_is_refused():
-    async def listener(event): ...
-
-    with pytest.raises(ConfigurationError, match="plain function"):
-        AsyncCleanlist("key", on_event=listener)
-
-
-def test_with_options_keeps_the_listener():
-    told = []
-
-    async def main(client, network):
-        await client.with_options(max_retries=0).public.credits_balance()
-
-    virtually(main, lambda request, number: BALANCE, on_event=told.append)
-    assert kinds(told)[-1] is CallFinished
-
-
-# -- numbers ---------------------------------------------------------------------------------------
-
-
-def test_statistics_tell_the_use_of_each_bucket_and_when_the_last_in_line_will_go():
-    async def main(client, network):
-        async with anyio.create_task_group() as group:
-            for _ in range(95):
-                group.start_soon(client.public.credits_balance)
-            await anyio.sleep(10)
-            statistics = client.statistics()
-            began = anyio.current_time()
-        return statistics, anyio.current_time() - began
-
-    statistics, took_s = virtually(
-        main, lambda request, number: BALANCE, rate_limits=RateLimits(), pace="burst", latency=lambda: 0.1
-    )
-    use = {bucket.limit: bucket.use for bucket in statistics.buckets}
-    assert use == {30: 1.0, 60: 0.5}
-    assert statistics.waiting == 65
-    assert abs(statistics.eta_s - took_s) < 2
-
-
-def test_an_idle_client_expects_nothing():
-    async def main(client, network):
-        with suppress(errors.CleanlistError):
-            await client.public.credits_balance()
-        return client.statistics()
-
-    statistics = virtually(main, lambda request, number: BALANCE)
-    assert (statistics.eta_s, statistics.credits_charged, statistics.credits_estimated) == (0.0, 0.0, 0.0)
-
-
 def test_a_job_tells_its_milestones_and_counts_what_it_settled(tmp_path):
     told = []
 
@@ -386,11 +289,3 @@ def test_a_job_tells_its_milestones_and_counts_what_it_settled(tmp_path):
     assert (finished.kind, finished.contacts, finished.error) == ("job", 300, None)
     assert finished.credits == statistics.credits_charged + statistics.credits_estimated > 0
     assert finished.credits == report.status.credits_spent
-
-
-def test_a_log_line_is_one_line_of_at_most_200_characters(caplog):
-    state = BucketState("acme\nWARNING forged\u2028" + 300 * "x", 60, 42, 0, 0, 5.0, 5.0)
-    Events().emit(RateLimited(1, "submit_bulk", 5.0, None, (state,), None))
-    (record,) = caplog.records
-    assert len(record.getMessage()) == 200
-    assert len(record.getMessage().splitlines()) == 1

@@ -3,8 +3,8 @@
 ::
 
     CleanlistError
-    ├── APIError                            the server answered, and said no
-    │   ├── BadRequestError                 400, and any 4xx we do not know yet
+    ├── APIError                            the server answered with an error
+    │   ├── BadRequestError                 400, and any 4xx without a class of its own
     │   │   ├── RequestValidationError      422, 400 validation_error
     │   │   ├── SpendCapExceededError
     │   │   ├── ApprovalRequiredError
@@ -32,7 +32,7 @@
     │   ├── VersionDeprecatedError          410
     │   ├── PayloadTooLargeError            413
     │   ├── RateLimitError                  429
-    │   └── InternalServerError             500, and any 5xx we do not know yet
+    │   └── InternalServerError             500, and any 5xx without a class of its own
     │       ├── FeatureNotAvailableError    501 (never retryable)
     │       ├── FiltersUnavailableError     502 filters_unavailable
     │       ├── ServiceUnavailableError     503
@@ -40,17 +40,17 @@
     │       └── WorkflowTimeoutError        504
     ├── APIConnectionError                  no answer: refused, reset, TLS, DNS
     │   └── APITimeoutError                 no answer in time
-    ├── MalformedResponseError              an answer, but not one we can read
+    ├── MalformedResponseError              the answer could not be read
     ├── UnknownOutcomeError                 a paid call may or may not have been processed
-    ├── WorkflowFailedError                 the server gave up on a workflow
-    ├── WaitTimeoutError                    we stopped waiting for a workflow that goes on
+    ├── WorkflowFailedError                 the server ended a workflow unfinished
+    ├── WaitTimeoutError                    the wait ended before the workflow did
     ├── DeadlineExceededError               deadline_s passed
-    ├── OverloadedError                     too many contacts wait for their request; nothing was sent
+    ├── OverloadedError                     too many contacts are queued; nothing was sent
     ├── BudgetExceededError                 max_credits is used up
     ├── JournalError                        the journal of a job cannot be used; nothing is sent
-    │   ├── JournalLockedError              another process works on it
-    │   └── InputChangedError               the input is not what the job was begun with
-    └── ConfigurationError                  our caller's mistake; nothing was sent
+    │   ├── JournalLockedError              another process uses it
+    │   └── InputChangedError               the input differs from what the job was started with
+    └── ConfigurationError                  the call or its options cannot work; nothing was sent
         └── WrongEventLoopError             the client belongs to another event loop or process
 
 Every error carries ``request_id``, ``retryable``, ``billed`` and ``safe_to_retry``; each can be pickled
@@ -61,147 +61,28 @@ docs.cleanlist.ai/api-reference/errors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-from cleanlist_async.types import JSON
+from cleanlist_async.errors.base import APIError as APIError
+from cleanlist_async.errors.base import CleanlistError as CleanlistError
+from cleanlist_async.errors.base import Envelope as Envelope
+from cleanlist_async.errors.base import FieldError as FieldError
+from cleanlist_async.types import Billed as Billed
 
 if TYPE_CHECKING:
-    from cleanlist_async.enrich.report import EnrichmentResult
+    from cleanlist_async import EnrichmentResult
 
-Billed: TypeAlias = Literal["no", "yes", "unknown"]
-Envelope: TypeAlias = Literal["error", "detail", "none"]
-
-
-class CleanlistError(Exception):
-    """Base of every error of this package.
-
-    Attributes
-    ----------
-    request_id
-        The server's correlation id, for support; None where it gave none.
-    retryable
-        Whether the same call could succeed later. The server's own flag wins where it sent one.
-    billed
-        Whether credits were spent: ``"no"``, ``"yes"`` or ``"unknown"``.
-    fix
-        What to do about it, in one sentence, or None.
-
-    """
-
-    retryable: bool = False
-    billed: Billed = "no"
-
-    def __init__(
-        self,
-        problem: str = "",
-        *,
-        fix: str | None = None,
-        request_id: str | None = None,
-        retryable: bool | None = None,
-        billed: Billed | None = None,
-    ) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.fix = fix
-        self.request_id = request_id
-        if retryable is not None:
-            self.retryable = retryable
-        if billed is not None:
-            self.billed = billed
-
-    @property
-    def safe_to_retry(self) -> bool:
-        """Whether repeating the call cannot spend a credit twice (it may still fail again)."""
-        return self.billed == "no"
-
-    def __str__(self) -> str:
-        problem = self.problem
-        if self.fix and problem and problem[-1] not in ".!?:;":
-            problem += "."
-        parts = (f"{self.request_id}:" if self.request_id else "", problem, self.fix or "")
-        return " ".join(part for part in parts if part)
-
-
-# -- the server said no ----------------------------------------------------------------------------
-
-
-class APIError(CleanlistError):
-    """The server answered with an error.
-
-    Attributes
-    ----------
-    status
-        HTTP status; None for a request that was refused here, before it was sent.
-    code
-        The machine-readable code. Derived from the status where the body has none (``detail`` envelope).
-    cause, docs_url, details, suggested_actions
-        As the ``error`` envelope gave them, else None.
-    retry_after_s
-        Seconds to wait, from ``Retry-After`` or ``retry_after_ms``; None where the server named none.
-    body
-        The decoded body: JSON, or text (cut) where it was not JSON. May echo the contacts you sent.
-    envelope
-        Which of the two documented forms the body had: ``"error"``, ``"detail"`` or ``"none"``.
-
-    """
-
-    def __init__(
-        self,
-        problem: str = "",
-        *,
-        status: int | None = None,
-        code: str = "unknown",
-        cause: str | None = None,
-        fix: str | None = None,
-        request_id: str | None = None,
-        retryable: bool | None = None,
-        billed: Billed | None = None,
-        retry_after_s: float | None = None,
-        docs_url: str | None = None,
-        details: JSON = None,
-        suggested_actions: JSON = None,
-        body: JSON = None,
-        envelope: Envelope = "none",
-        method: str = "",
-        path: str = "",
-    ) -> None:
-        super().__init__(problem, fix=fix, request_id=request_id, retryable=retryable, billed=billed)
-        self.status = status
-        self.code = code
-        self.cause = cause
-        self.retry_after_s = retry_after_s
-        self.docs_url = docs_url
-        self.details = details
-        self.suggested_actions = suggested_actions
-        self.body = body
-        self.envelope: Envelope = envelope
-        self.method = method
-        self.path = path
+# -- the server answered with an error -------------------------------------------------------------
 
 
 class BadRequestError(APIError):
-    """The request is wrong as it stands (400)."""
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """One invalid field of a request.
-
-    ``loc`` is the path to it (``("body", "contacts", 7)``); ``contact_index`` the 0-based position of
-    the contact it belongs to, where it belongs to one. The offending value is left out: it is contact data.
-    """
-
-    loc: tuple[str | int, ...]
-    msg: str
-    type: str = "value_error"
-    contact_index: int | None = None
+    """The request is invalid (400)."""
 
 
 class RequestValidationError(BadRequestError):
-    """A field is missing or has the wrong form (422, or 400 ``validation_error``).
+    """A field is missing or invalid (422, or 400 ``validation_error``).
 
-    ``field_errors`` holds the first 1,000; ``more_field_errors`` counts those that the answer had beyond.
+    ``field_errors`` holds the first 1,000; ``more_field_errors`` counts the rest.
     """
 
     field_errors: Sequence[FieldError] = ()
@@ -284,7 +165,7 @@ class AuthenticationError(APIError):
 
 
 class PermissionDeniedError(APIError):
-    """The key is good, but may not do this: the plan, a protected list, a cap (403)."""
+    """The key is valid but not allowed to do this: the plan, a protected list, a cap (403)."""
 
 
 class InsufficientScopeError(PermissionDeniedError):
@@ -292,7 +173,7 @@ class InsufficientScopeError(PermissionDeniedError):
 
 
 class NotFoundError(APIError):
-    """There is no such thing, or it belongs to another organization (404)."""
+    """The resource does not exist, or belongs to another organization (404)."""
 
 
 class ListNotFoundError(NotFoundError):
@@ -320,13 +201,13 @@ class PayloadTooLargeError(APIError):
 
 
 class RateLimitError(APIError):
-    """The rate limit is reached (429); ``retry_after_s`` says for how many seconds, where known."""
+    """The rate limit is reached (429); ``retry_after_s`` is the pause in seconds, where known."""
 
     retryable = True
 
 
 class InternalServerError(APIError):
-    """Something broke on the server's side (500 and other 5xx)."""
+    """The server failed (500 and other 5xx)."""
 
     retryable = True
 
@@ -334,15 +215,16 @@ class InternalServerError(APIError):
 class FeatureNotAvailableError(InternalServerError):
     """This deployment does not have the feature (501)."""
 
+    # A deployment does not gain a feature while a caller waits.
     retryable = False
 
 
 class FiltersUnavailableError(InternalServerError):
-    """The source of the filters is away for the moment (502)."""
+    """The source of the filters is temporarily unavailable (502)."""
 
 
 class ServiceUnavailableError(InternalServerError):
-    """The service is away for the moment (503)."""
+    """The service is temporarily unavailable (503)."""
 
 
 class NotEnabledError(ServiceUnavailableError):
@@ -369,7 +251,7 @@ class APITimeoutError(APIConnectionError):
 
 
 class MalformedResponseError(CleanlistError):
-    """The server answered with something we cannot read.
+    """The server's answer could not be read.
 
     ``workflow_id`` is kept where it could be salvaged; ``status`` is the HTTP status.
     """
@@ -380,14 +262,14 @@ class MalformedResponseError(CleanlistError):
 
 
 class UnknownOutcomeError(CleanlistError):
-    """A paid call was sent, and nobody can say whether it was processed. It is never sent again for you.
+    """A paid call was sent, and it is not known whether it was processed. It is never sent again for you.
 
-    Where the server did answer (a 500 on a submit, say), ``status``, ``code`` and ``request_id`` are its
-    own, and ``answer`` is the decoded error, whose ``retryable`` keeps the server's word.
+    If the server did answer (such as with a 500 on a submit), ``status``, ``code`` and ``request_id`` are
+    those of the answer, and ``answer`` is the decoded error, whose ``retryable`` is the server's own.
 
     An answer proves that a call was not taken only if it is
 
-    * 429, or 413 from whomever;
+    * 429, or 413, also from a gateway;
     * 400, 401, 402, 403, 404, 405, 413, 415 or 422 in the ``error`` envelope, with a code that refuses: any
       of docs.cleanlist.ai/mcp-api/errors but ``internal_error``, ``workflow_timeout`` and
       ``filters_unavailable``. A code that is not listed there refuses if it is not ``retryable``;
@@ -407,7 +289,7 @@ class UnknownOutcomeError(CleanlistError):
     workflow_id: str | None = None
 
 
-# -- ours ------------------------------------------------------------------------------------------
+# -- raised by the client itself -------------------------------------------------------------------
 
 
 class WorkflowFailedError(CleanlistError):
@@ -418,7 +300,7 @@ class WorkflowFailedError(CleanlistError):
 
 
 class WaitTimeoutError(CleanlistError):
-    """We stopped waiting; a workflow that was accepted goes on, and can be collected for free.
+    """The wait ended; a workflow that was accepted goes on, and can be collected for free.
 
     ``workflow_id`` is None if none was accepted; ``billed`` then says whether one may have been. From
     ``enrich_one``, ``pending`` is the result to give to ``client.collect``.
@@ -436,9 +318,9 @@ class DeadlineExceededError(CleanlistError):
 
 
 class OverloadedError(CleanlistError):
-    """So many contacts wait already that another was not taken, or would be bought too late for its caller.
+    """Too many contacts are queued: there is no room for another, or its turn would come after its deadline.
 
-    Nothing was sent. ``retry_after_s`` is the number of seconds that those who wait will take.
+    Nothing was sent. ``retry_after_s`` is the number of seconds until the queue is empty.
     """
 
     retryable = True
@@ -457,17 +339,17 @@ class JournalError(CleanlistError):
 
 
 class JournalLockedError(JournalError):
-    """Another process, or another job of this one, works on the journal."""
+    """Another process, or another job of this one, uses the journal."""
 
     retryable = True
 
 
 class InputChangedError(JournalError):
-    """The input is not what the job was begun with, so its results would go to the wrong people."""
+    """The input differs from what the job was started with, so results would go to the wrong people."""
 
 
 class ConfigurationError(CleanlistError):
-    """The client was asked for something that cannot work. Nothing was sent."""
+    """An option or argument cannot work. Nothing was sent."""
 
 
 class WrongEventLoopError(ConfigurationError):

@@ -76,7 +76,7 @@ def test_no_file_is_fetched_from_a_network_that_only_this_machine_is_in(tmp_path
 
 
 @pytest.mark.parametrize("led_to", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "0.0.0.0"])
-def test_nor_under_a_name_that_leads_there(tmp_path, names, led_to):
+def test_no_file_is_fetched_under_a_name_that_leads_into_such_a_network(tmp_path, names, led_to):
     names |= {"api.cleanlist.ai": ["93.184.215.14"], "files.example": [led_to]}
 
     async def main():
@@ -90,7 +90,7 @@ def test_nor_under_a_name_that_leads_there(tmp_path, names, led_to):
     assert connections == 0
 
 
-def test_nor_under_a_name_that_leads_there_only_when_it_is_connected_to(tmp_path, names):
+def test_no_file_is_fetched_under_a_name_that_leads_into_such_a_network_only_on_connecting(tmp_path, names):
     names |= {"api.cleanlist.ai": ["93.184.215.14"], "files.example": ["93.184.215.14", "127.0.0.1"]}
     received = []
 
@@ -146,7 +146,7 @@ def test_files_may_be_where_the_api_is(tmp_path, names, base_url, host):
 
 
 @pytest.mark.parametrize("host", [*addresses.LOOPBACK, *addresses.PRIVATE, *addresses.LINK_LOCAL])
-def test_a_proxy_is_not_sent_there_either(tmp_path, host):
+def test_a_proxy_is_not_asked_for_a_private_address(tmp_path, host):
     async def main():
         async with FaultyServer(always(answer(403))) as proxy:
             error = await download(tmp_path / "x.csv", f"https://{host}/x", proxy=proxy.base_url)

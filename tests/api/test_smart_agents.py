@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from cleanlist_async import ApprovalRequiredError, RequestValidationError
+from cleanlist_async import (
+    ApprovalRequiredError,
+    RequestValidationError,
+)
 from tests.support.cases import each_case
 from tests.support.modern_world import both_versions, error_of, last_body, list_of, modern
 
 
 @both_versions
 @pytest.mark.operation("run_smart_agent", "get_smart_agent_results", "list_smart_agents")
-def test_a_run(version):
+def test_an_agent_is_run(version):
     async def main(here):
         agents = here.client.smart_agents
         list_id = await list_of(here, 6)
@@ -79,5 +82,18 @@ def test_what_the_server_would_refuse_is_not_sent(case):
             error = await error_of(here.client.smart_agents.list_smart_agents(limit=limit))
             assert error.field_errors[0].loc == ("query", "limit")
         assert not here.ledger.requests
+
+    modern(main)
+
+
+def test_the_total_of_runs_is_that_of_the_page():
+    async def main(here):
+        list_id = await list_of(here, 1)
+        for n in range(3):
+            await here.client.smart_agents.run_smart_agent(
+                list_id, column_name=f"c{n}", prompt="p", max_credits=1
+            )
+        runs = await here.client.smart_agents.list_smart_agents(limit=2)
+        assert (runs.total, len(runs.runs)) == (2, 2)
 
     modern(main)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 import pytest
 
-from cleanlist_async import InsufficientScopeError, RequestValidationError
+from cleanlist_async import (
+    InsufficientScopeError,
+    RequestValidationError,
+)
+from cleanlist_async.api.models import lead_lists
+from tests.support.clients import respond, virtually
 from tests.support.modern_world import both_versions, error_of, last_body, list_of, modern, sent
 from tests.support.virtual_sandbox import KEY
 
 
 @both_versions
 @pytest.mark.operation("whoami")
-def test_whoami(version):
+def test_whoami_names_the_owner(version):
     async def main(here):
         me = await here.client.workspace.whoami()
         assert (me.organization_id, me.auth_type, me.tier) == ("org_sandbox", "api_key", "pro")
@@ -40,7 +45,7 @@ def test_the_balance_is_the_ledgers(version):
 
 @both_versions
 @pytest.mark.operation("credits_estimate")
-def test_an_estimate(version):
+def test_an_estimate_is_a_quote(version):
     async def main(here):
         list_id = await list_of(here, 3)
         quote = await here.client.workspace.credits_estimate(
@@ -79,7 +84,7 @@ def test_what_cannot_be_json_is_not_sent():
 
 @both_versions
 @pytest.mark.operation("list_api_keys")
-def test_api_keys(version):
+def test_api_keys_are_listed_without_keys(version):
     async def main(here):
         (key,) = (await here.client.workspace.list_api_keys()).keys
         assert (key.key_last4, key.is_active) == (KEY[-4:], True)
@@ -91,7 +96,7 @@ def test_api_keys(version):
 
 @both_versions
 @pytest.mark.operation("usage_report")
-def test_usage(version):
+def test_usage_is_reported(version):
     async def main(here):
         for _ in range(3):
             await here.client.workspace.whoami()
@@ -112,7 +117,7 @@ def test_usage(version):
         ({"group_by": "year"}, "group_by"),
     ],
 )
-def test_limits_of_usage(asked, field):
+def test_a_usage_report_has_limits(asked, field):
     async def main(here):
         error = await error_of(here.client.workspace.usage_report(**asked))
         assert isinstance(error, RequestValidationError)
@@ -129,3 +134,44 @@ def test_a_missing_scope_is_named():
         assert error.details == {"required": ["admin:api_keys"], "granted": ["lists:read"]}
 
     modern(main, scopes={KEY: ["lists:read"]})
+
+
+LISTED = {"list_id": "l", "name": "A", "lead_count": 1, "enriched_count": 0}
+
+
+def test_three_time_formats_are_aware_datetimes():
+    async def main(here):
+        list_id = await list_of(here, 1)
+        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+        made = await here.client.export.export_csv(list_id)
+        (key,) = (await here.client.workspace.list_api_keys()).keys
+        me = await here.client.workspace.whoami()
+        moments = [quote.expires_at, made.expires_at, key.created_at, key.last_used_at, me.timestamp]
+        assert all(moment.utcoffset() is not None for moment in moments)
+        hours = [(moment - me.timestamp).total_seconds() / 3600 for moment in moments]
+        assert [round(hour, 1) for hour in hours] == [0.1, 24.0, 0, 0, 0]
+
+    modern(main)
+
+
+@pytest.mark.parametrize("credits_", [1249, 1234.5, 0, "0.1"])
+def test_credits_may_be_a_fraction(credits_):
+    async def main(client, network):
+        return (await client.workspace.credits_balance()).credits
+
+    found = virtually(main, lambda request, number: respond({"organization_id": "o", "credits": credits_}))
+    assert found == float(credits_)
+
+
+def test_user_email_may_be_null():
+    async def main(client, network):
+        return await client.workspace.whoami()
+
+    whole = {"user_email": None, "organization_id": "o", "auth_type": "api_key", "tier": "titanium"}
+    me = virtually(main, lambda request, number: respond(whole))
+    assert (me.user_email, me.tier, me.scopes) == (None, "titanium", ())
+
+
+def test_times_without_a_zone_are_utc():
+    found = lead_lists.LeadList.read(LISTED | {"created_at": "2026-05-12 09:31:44"})
+    assert found.created_at == datetime(2026, 5, 12, 9, 31, 44, tzinfo=UTC)

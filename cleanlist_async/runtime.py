@@ -1,0 +1,359 @@
+"""Base of `AsyncCleanlist`: its options and life cycle, and the parts that one open client owns.
+
+What needs the models is imported when it is first used: pydantic takes as long to import as httpx.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Never, Self
+
+from cleanlist_async import facts
+from cleanlist_async.checks import (
+    check_choice,
+    check_function,
+    check_instance,
+    check_text,
+    check_whole,
+    optional,
+)
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.facts import ApiVersion
+from cleanlist_async.http.credentials import find_credentials
+from cleanlist_async.http.options import CallOptions, checked_options
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.root_task import RootTask
+from cleanlist_async.http.transport import HTTPClient, Transport, check_base_url, checked_proxy
+from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, Route
+from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
+from cleanlist_async.redact import Secret
+from cleanlist_async.types import JSON
+
+if TYPE_CHECKING:
+    from cleanlist_async.api.groups import ModernAPI
+    from cleanlist_async.api.public import PublicAPI
+    from cleanlist_async.batcher.batcher import Batcher
+    from cleanlist_async.batcher.tally import Tally
+    from cleanlist_async.enrich.service import BulkService
+    from cleanlist_async.events import Listener, Statistics
+    from cleanlist_async.polling.scheduler import PollScheduler
+    from cleanlist_async.webhooks.receiver import WebhookReceiver
+    from cleanlist_async.webhooks.submissions import Submissions
+
+
+class Runtime:
+    """The parts of one open client, which the clients of its `with_options` share."""
+
+    def __init__(
+        self,
+        keys: Mapping[str, Secret],
+        route: Route,
+        limiter: RateLimiter,
+        transport: Transport,
+        *,
+        webhooks: WebhookReceiver | None,
+        max_queued: int,
+        on_event: Listener | None,
+    ) -> None:
+        self.transport = transport
+        self.root = RootTask(at_end=self._ended)
+        self.pipeline = Pipeline(
+            keys=keys, route=route, limiter=limiter, transport=transport, root=self.root, on_event=on_event
+        )
+        self.webhooks = webhooks
+        self._max_queued = max_queued
+        # Raises if another limiter guards one of the keys: neither would then keep the limit.
+        attach(limiter, self.pipeline, route)
+
+    @cached_property
+    def polls(self) -> PollScheduler:
+        """Asks for the status of all workflows that are waited for."""
+        from cleanlist_async.polling.scheduler import PollScheduler
+
+        return PollScheduler(self.pipeline)
+
+    @cached_property
+    def submissions(self) -> Submissions:
+        """The submits that expect webhooks."""
+        from cleanlist_async.webhooks.submissions import Submissions
+
+        return Submissions(self.root, self.webhooks)
+
+    @cached_property
+    def bulk(self) -> BulkService:
+        """Plans, runs and collects."""
+        from cleanlist_async.enrich.service import BulkService
+
+        return BulkService(self.pipeline, self.polls, self.submissions)
+
+    @cached_property
+    def batcher(self) -> Batcher:
+        """Joins concurrent calls of `enrich_one` into requests."""
+        from cleanlist_async.batcher.batcher import Batcher
+
+        return Batcher(self.pipeline, self.polls, self.submissions, self.tally, self._max_queued)
+
+    @cached_property
+    def tally(self) -> Tally:
+        """What `enrich_one` has done so far."""
+        from cleanlist_async.batcher.tally import Tally
+
+        return Tally()
+
+    def public(self, options: CallOptions) -> PublicAPI:
+        """Return the operations of the Public API."""
+        from cleanlist_async.api.public import PublicAPI
+
+        return PublicAPI(self.pipeline, options)
+
+    def modern(self, options: CallOptions, api_version: ApiVersion) -> ModernAPI:
+        """Return the groups of modern operations."""
+        from cleanlist_async.api.groups import ModernAPI
+        from cleanlist_async.api.modern import Session
+
+        return ModernAPI(Session(self.pipeline, lambda: self.polls, options, api_version))
+
+    def statistics(self) -> Statistics:
+        """Return what the client has done so far."""
+        from cleanlist_async.events.statistics import statistics_of
+
+        pipeline = self.pipeline
+        return statistics_of(pipeline.counters, pipeline.limiter, pipeline.route, self.tally.statistics())
+
+    async def aclose(self) -> None:
+        """End all work, and close the connections."""
+        await self.root.aclose()
+        self._detach()  # a client that was never used has no end of its root task
+
+    async def _ended(self) -> None:
+        self._detach()
+        await self.transport.aclose()
+
+    def _detach(self) -> None:
+        detach(self.pipeline.limiter, self.pipeline)
+
+
+class BaseClient:
+    """Options, life cycle and statistics of a client; `AsyncCleanlist` adds the operations."""
+
+    _base_url = ""  # shown by repr, which a traceback may ask for in the middle of __init__
+
+    def __init__(
+        self,
+        api_key: str | Sequence[str] | None = None,
+        *,
+        base_url: str | None = None,
+        api_version: ApiVersion = "v2",
+        organization: str | None = None,
+        rate_limits: RateLimits | None = None,
+        limiter: RateLimiter | None = None,
+        pace: Pace = "auto",
+        request_timeout_s: float = 60.0,
+        deadline_s: float | None = None,
+        max_retries: int = facts.MAX_RETRIES,
+        max_queued: int = facts.MAX_QUEUED_CONTACTS,
+        proxy: str | None = None,
+        http_client: HTTPClient | None = None,
+        webhooks: WebhookReceiver | None = None,
+        on_event: Listener | None = None,
+    ) -> None:
+        """Make a client. Nothing is sent, and nothing opened, before its first call.
+
+        Parameters
+        ----------
+        api_key
+            One key, several keys of one organization, or a JWT; by default ``$CLEANLIST_API_KEY``, where
+            several keys are separated by commas.
+        base_url
+            By default ``$CLEANLIST_BASE_URL``, else the real API. Must be https unless it is a loopback
+            address.
+        api_version
+            Prefix of the modern operations: ``"v2"`` is ``/api/v2``, ``"v1"`` is ``/api/v1/public``. The
+            same handlers answer under both (docs.cleanlist.ai/mcp-api/versioning).
+        organization
+            Clients that name the same organization share its rate limit even before an answer shows that
+            they belong together.
+        rate_limits
+            The limits to keep to, when they are not the published ones. `limiter` brings its own instead.
+        limiter
+            A limiter to share; by default all clients of this process share one per `base_url`.
+        pace
+            ``"burst"`` spends tokens as soon as they are free, ``"smooth"`` evenly, ``"auto"`` bursts unless
+            another client shares the limit.
+        request_timeout_s, deadline_s
+            Seconds for one attempt, and for a whole call with its waits and retries (None: no limit).
+        max_retries
+            Attempts after the first, for calls that may be repeated.
+        max_queued
+            Contacts that may wait for their request in `enrich_one` before OverloadedError.
+        proxy
+            Address of an HTTP proxy, for a `base_url` with https: over http it would read the key. Proxies
+            of the environment are not used.
+        http_client
+            An httpx or httpx2 client of yours, for reads. It is never closed here; submits do not go
+            through it.
+        webhooks
+            The receiver of your application. Submits then ask the server to push their results there, and
+            are only asked about when it does not.
+        on_event
+            A function that is called with everything that happens, one event at a time; see
+            :mod:`cleanlist_async.events`.
+
+        Raises ConfigurationError for options that cannot work.
+
+        """
+        try:
+            secrets = find_credentials(api_key, os.environ)
+            hidden_proxy = checked_proxy(proxy)
+            if base_url is None:  # an empty one is a mistake, not the default
+                base_url = os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
+            home = check_base_url(base_url)
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # its frames hold the key and passwords
+        finally:
+            del api_key, proxy, base_url  # a traceback that shows local variables must not show them
+        # From here on, no frame holds a key as text: what is raised may show its local variables.
+        if limiter is not None and rate_limits is not None:
+            raise ConfigurationError("limiter brings its own rate limits: give it or rate_limits, not both.")
+        check_choice("api_version", api_version, facts.MODERN_PREFIXES)
+        optional(check_instance, "rate_limits", rate_limits, RateLimits)
+        optional(check_instance, "limiter", limiter, RateLimiter)
+        optional(check_text, "organization", organization)
+        optional(check_function, "on_event", on_event)
+        optional(_check_receiver, "webhooks", webhooks)
+        self._api_version: ApiVersion = api_version
+        self._options = checked_options(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
+        check_whole("max_queued", max_queued, "a number of contacts", at_least=1)
+        self._base_url = home
+        keys, route = _route(secrets, organization, home)
+        limiter = limiter or shared_limiter(home, rate_limits or RateLimits(), route)
+        self._runtime = Runtime(
+            keys,
+            route,
+            limiter,
+            self._open_transport(home, limiter, hidden_proxy, http_client),
+            webhooks=webhooks,
+            max_queued=max_queued,
+            on_event=on_event,
+        )
+
+    def _open_transport(
+        self, base_url: str, limiter: RateLimiter, proxy: Secret | None, http_client: HTTPClient | None
+    ) -> Transport:
+        return Transport(base_url, clock=limiter.clock, proxy=proxy, http_client=http_client)
+
+    def with_options(
+        self,
+        *,
+        deadline_s: float | None = None,
+        request_timeout_s: float | None = None,
+        max_retries: int | None = None,
+        pace: Pace | None = None,
+    ) -> Self:
+        """Return the same client, pool and limiter with other options for its calls; None keeps one."""
+        options: dict[str, Any] = {
+            "deadline_s": deadline_s,
+            "request_timeout_s": request_timeout_s,
+            "max_retries": max_retries,
+            "pace": pace,
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        # Not __init__: a second runtime would open connections of its own, and queue apart from the first.
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._options = checked_options(replace(self._options, **given))
+        return twin
+
+    @property
+    def webhooks(self) -> WebhookReceiver | None:
+        """The receiver that was given."""
+        return self._runtime.webhooks
+
+    def statistics(self) -> Statistics:
+        """Return what this client has done so far, and the state of its buckets."""
+        return self._runtime.statistics()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        json: JSON = None,
+        idempotent: bool | None = None,
+    ) -> JSON:
+        """Call an operation that has no method here, through the same limits, retries and errors.
+
+        *path* is the whole path (``/api/v2/folders``); it goes to no other host. Unless the call is
+        `idempotent`, which by default only GET and HEAD are, it is taken for a paid one: it is sent again
+        only on proof that the server did not accept it, and an unclear end is UnknownOutcomeError.
+        Returns the decoded JSON, None for an empty answer.
+        """
+        from cleanlist_async.api.raw import raw_call
+
+        pipeline = self._runtime.pipeline
+        # Work that belongs to a user is only visible to the key of that user, so calls by path use the first.
+        params = {} if params is None else params
+        key = pipeline.home_key
+        call = raw_call(method, path, params=params, body=json, idempotent=idempotent, key=key)
+        return (await pipeline.call(call, self._options)).value
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._runtime.root.ensure()
+        except BaseException:  # cancelled before it was entered: __aexit__ will not be called
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def drain(self) -> None:
+        """Take no more calls of `enrich_one`, and wait until those that are here have ended.
+
+        Takes as long as their deadlines at most. Call it before `aclose` where a server shuts down.
+        """
+        await self._runtime.batcher.drain()
+
+    async def aclose(self) -> None:
+        """Close the client; may be called from any task, and repeatedly.
+
+        Waits for paid requests that are on their way, each within its timeout; calls that wait for their
+        turn or a result end with ConfigurationError; those of `enrich_one` are answered if `drain` is awaited
+        before. Raises WrongEventLoopError in another event loop or process.
+        """
+        await self._runtime.aclose()
+
+    def __repr__(self) -> str:
+        return f"<AsyncCleanlist {self._base_url}>"
+
+    def __reduce__(self) -> Never:
+        raise TypeError(
+            "a client cannot be pickled or copied: open one where it is needed, or use with_options"
+        )
+
+
+def _check_receiver(name: str, webhooks: object) -> None:
+    from cleanlist_async.webhooks.receiver import WebhookReceiver
+
+    check_instance(name, webhooks, WebhookReceiver)
+
+
+def _route(
+    secrets: Sequence[Secret], organization: str | None, base_url: str
+) -> tuple[dict[str, Secret], Route]:
+    """Name the keys, and the buckets that their requests pass; a JWT passes the organization's alone."""
+    # Names hold the origin: a sandbox and the real API share no limit, whatever key they are used with.
+    origin = base_url.partition("://")[2]
+    home = f"{organization or 'organization of ' + repr(secrets[0])}@{origin}"
+    if secrets[0].is_jwt:
+        return {"": secrets[0]}, Route((), home)
+    names = {f"{secret!r}@{origin}": secret for secret in secrets}
+    return names, Route(tuple(names), home)
