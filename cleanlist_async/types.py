@@ -242,7 +242,7 @@ else:
             "enrich.plan": ("ContactSource",),
             "enrich.report": ("ResultStatus",),
             "facts": ("ApiVersion", "CsvField", "EnrichmentType", "PersonType"),
-            "http.transport.transport": ("HTTPClient",),
+            "http.transport.sender": ("HTTPClient",),
             "job.engine": ("WaitsFor",),
             "job.journal.records": ("HalfFullPrice", "SubmitMode"),
             "job.journal.states": ("ChunkState",),
