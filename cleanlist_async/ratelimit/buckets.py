@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import math
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Literal, TypeAlias
 
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.pause import pause_s
 from cleanlist_async.ratelimit.window import Window
+
+Reach: TypeAlias = Literal["lost", "found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,8 @@ class BucketState:
         return 1 - self.available / self.limit if self.limit else 1.0
 
 
-class Buckets:
-    """All buckets of one limiter. Every method may be called from any thread."""
+class Buckets(ABC):
+    """All buckets of one limiter. Nothing here waits; every method may be called from any thread."""
 
     def __init__(self, limits: RateLimits) -> None:
         self.limits = limits
@@ -145,6 +149,20 @@ class Buckets:
         """Whether an interactive call used this organization's bucket within the last two windows."""
         with self._lock:
             return now - self._organization(route.organization).interactive_at < 2 * self.limits.window_s
+
+    # -- what became of a lease ----------------------------------------------------------------
+
+    @abstractmethod
+    def answered(self, lease: Lease, now: float, *, accepted: bool) -> None:
+        """Start the window of a request answered at *now*; *accepted* unless the answer was a 429."""
+
+    @abstractmethod
+    def lost(self, lease: Lease, now: float) -> None:
+        """Keep the tokens of a request that was given up at *now* without an answer."""
+
+    @abstractmethod
+    def unsent(self, lease: Lease) -> None:
+        """Give back the tokens of a request of which not a byte left."""
 
     # -- a 429 ---------------------------------------------------------------------------------
 

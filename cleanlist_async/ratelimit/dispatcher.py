@@ -14,17 +14,16 @@ from collections.abc import Callable, Container, Sequence
 
 from cleanlist_async import facts
 from cleanlist_async.errors import RateLimitError
-from cleanlist_async.ratelimit.buckets import Bucket, Lease, Route
+from cleanlist_async.ratelimit.buckets import Bucket, Buckets, Lease, Route
 from cleanlist_async.ratelimit.indexed_heap import Ranking
 from cleanlist_async.ratelimit.shaper import Shaper
-from cleanlist_async.ratelimit.store import Store
 from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass, Waiter, WaitingLines
 
 
 class Dispatcher(ABC):
     """The waiters of one event loop, its one timer, and its shapers."""
 
-    def __init__(self, store: Store, clock: Callable[[], float], wake_all: Callable[[str], None]) -> None:
+    def __init__(self, store: Buckets, clock: Callable[[], float], wake_all: Callable[[str], None]) -> None:
         self.lines = WaitingLines(store.limits.window_s)
         self._store = store
         self._clock = clock
@@ -175,6 +174,18 @@ class Dispatcher(ABC):
             interval_s = bucket.window.window_s / max(1, bucket.window.limit - 1)
             shaper = self._shapers[bucket.name] = Shaper(interval_s)
         return shaper
+
+
+class Store(Buckets):
+    """Where the tokens of a limiter are.
+
+    How tokens are taken is between a store and its dispatchers: at once out of this process's memory, or
+    by asking a place that others share.
+    """
+
+    @abstractmethod
+    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[str], None]) -> Dispatcher:
+        """Open the wait queues of the running event loop."""
 
 
 def _kept_from(status: Waiter, heads: Sequence[Waiter]) -> int:

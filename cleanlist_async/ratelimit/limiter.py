@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from os import PathLike
 from random import Random
-from typing import Literal, Self, TypeAlias, get_args
+from typing import Literal, Protocol, Self, TypeAlias, get_args
 
 from cleanlist_async.checks import (
     check_choice,
@@ -21,15 +21,22 @@ from cleanlist_async.checks import (
     checked_path,
     optional,
 )
-from cleanlist_async.ratelimit.buckets import BucketState, Lease, Route
-from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
+from cleanlist_async.ratelimit.buckets import BucketState, Lease, Reach, Route
+from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.memory import MemoryStore
-from cleanlist_async.ratelimit.store import Reach, Store, Watcher
 from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass
 
 Clock: TypeAlias = Callable[[], float]
 WhenAway: TypeAlias = Literal["closed", "local"]
+
+
+class Watcher(Protocol):
+    """A listener for whether the place that shares the limits can be reached."""
+
+    def limits_were(self, reach: Reach, /) -> None:
+        """Note that it was lost, or found again. Called in any thread; must not wait."""
+        ...
 
 
 class Permit:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Container, Iterable
 from random import Random
 from typing import Final
 
-from cleanlist_async.ratelimit.buckets import Bucket, Buckets, Lease, Route
-from cleanlist_async.ratelimit.dispatcher import Dispatcher
+from cleanlist_async.ratelimit.buckets import Bucket, Lease, Route
+from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store
 from cleanlist_async.ratelimit.freest import Freest, freest_of
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.wait_queues import Waiter
@@ -23,7 +23,7 @@ _CHOICES_KEPT: Final = 16
 """So many choices that a key is among are followed: each costs its requests a little, past or not."""
 
 
-class MemoryStore(Buckets):
+class MemoryStore(Store):
     """Buckets that nobody else has a share in. Every method may be called from any thread."""
 
     def __init__(self, limits: RateLimits) -> None:

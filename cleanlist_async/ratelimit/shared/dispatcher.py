@@ -6,18 +6,15 @@ import asyncio
 import copy
 import math
 from collections.abc import Callable, Container
-from typing import TYPE_CHECKING, TypeVarTuple
+from typing import TypeVarTuple
 
 from cleanlist_async.errors import CleanlistError
-from cleanlist_async.ratelimit.buckets import Lease
+from cleanlist_async.ratelimit.buckets import Buckets, Lease
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
 from cleanlist_async.ratelimit.shared.backend import Wish
 from cleanlist_async.ratelimit.shared.lease import SharedLease, Want
 from cleanlist_async.ratelimit.shared.sync_worker import Courier
 from cleanlist_async.ratelimit.wait_queues import RequestClass, Waiter
-
-if TYPE_CHECKING:
-    from cleanlist_async.ratelimit.shared.store import SharedStore
 
 Ts = TypeVarTuple("Ts")
 
@@ -27,14 +24,13 @@ class SharedDispatcher(Dispatcher):
 
     def __init__(
         self,
-        store: SharedStore,
+        store: Buckets,
         courier: Courier,
         clock: Callable[[], float],
         wake_all: Callable[[str], None],
     ) -> None:
         super().__init__(store, clock, wake_all)
         self.loop = asyncio.get_running_loop()
-        self._shared = store
         self._courier = courier
         self._delivered: list[SharedLease] = []
         self._told: dict[str, list[Want]] = {}
@@ -45,7 +41,7 @@ class SharedDispatcher(Dispatcher):
         super().dispatch(organization)
         left, self._delivered = self._delivered, []
         for lease in left:
-            self._shared.unsent(lease)
+            self._store.unsent(lease)
         self._tell_wants(organization, self._clock())
 
     def wake(self, organization: str, returns_at: float = -math.inf) -> None:
@@ -58,7 +54,7 @@ class SharedDispatcher(Dispatcher):
         del now
         for lease in self._delivered:
             fits = lease.key is None if not waiter.route.keys else lease.key in waiter.route.keys
-            fits &= lease.organization == self._shared.pool_of(waiter.route)
+            fits &= lease.organization == self._store.names_of(waiter.route.organization)[0]
             fits &= not keep or lease.kind is RequestClass.STATUS
             if fits and lease.buckets[0].name not in busy:
                 self._delivered.remove(lease)
@@ -68,7 +64,7 @@ class SharedDispatcher(Dispatcher):
     # -- what the courier hears ----------------------------------------------------------------
 
     def _tell_wants(self, organization: str, now: float) -> None:
-        names = self._shared.names_of(organization)
+        names = self._store.names_of(organization)
         wants = [self._want(waiter, names[0], now) for waiter in self.lines.heads(names)]
         asked_about, self._asked_about = self._asked_about, set()
         for name in names:
@@ -110,7 +106,7 @@ class SharedDispatcher(Dispatcher):
         self.dispatch(lease.organization)
 
     def _refuse(self, organization: str, error: CleanlistError) -> None:
-        for waiter in self.lines.heads(self._shared.names_of(organization)):
+        for waiter in self.lines.heads(self._store.names_of(organization)):
             for refused in self.lines.leave_all(waiter):
                 refused.future.set_exception(copy.copy(error))
         self.dispatch(organization)

@@ -6,15 +6,15 @@ import threading
 from collections.abc import Callable
 from random import Random
 
-from cleanlist_async.ratelimit.buckets import Bucket, Buckets, Lease, Route
-from cleanlist_async.ratelimit.dispatcher import Dispatcher
+from cleanlist_async.ratelimit.buckets import Bucket, Lease
+from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store
 from cleanlist_async.ratelimit.shared.backend import Backend, BucketKind, PoolState, SharedBucketState
 from cleanlist_async.ratelimit.shared.dispatcher import SharedDispatcher
 from cleanlist_async.ratelimit.shared.lease import Settlement, SharedLease
 from cleanlist_async.ratelimit.shared.sync_worker import Courier
 
 
-class SharedStore(Buckets):
+class SharedStore(Store):
     """Answers at once from a copy of the pool, which each visit renews. Any thread may call."""
 
     def __init__(
@@ -68,11 +68,6 @@ class SharedStore(Buckets):
         super().join(organization, other)
         if known is None or known is not self._organizations.get(organization):
             self.courier.join(organization, other)
-
-    def pool_of(self, route: Route) -> str:
-        """Return the name under which the courier asks for this route."""
-        with self._lock:
-            return self._organization(route.organization).name
 
     def buckets_of(self, organization: str, key: str | None) -> tuple[Bucket, ...]:
         """Return the buckets that a request with *key* passes."""
