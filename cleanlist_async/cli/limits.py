@@ -13,9 +13,8 @@ from cleanlist_async.cli.terminal.output import print_json, print_table
 from cleanlist_async.cli.terminal.render import say
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.bucket import SharedBucket
-from cleanlist_async.ratelimit.shared.clock import boot_clock
 from cleanlist_async.ratelimit.shared.pool import Pool
-from cleanlist_async.ratelimit.shared.process import has_ended
+from cleanlist_async.ratelimit.shared.process import boot_clock, has_ended
 from cleanlist_async.ratelimit.sqlite import LimitsFile, NamedPool
 from cleanlist_async.ratelimit.wait_queues import RequestClass
 from cleanlist_async.types import JSON

@@ -138,7 +138,7 @@ class RateLimiter:
         fingerprints of keys, no keys. All that share it must give the same *limits*. It must not be on a
         network file system. Raises ConfigurationError when it cannot be used.
         """
-        from cleanlist_async.ratelimit.shared.clock import boot_clock  # noqa: PLC0415  # sqlite3 is not small
+        from cleanlist_async.ratelimit.shared.process import boot_clock  # noqa: PLC0415  # sqlite3 is not small
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
         from cleanlist_async.ratelimit.sqlite import LimitsFile  # noqa: PLC0415
 
@@ -169,7 +169,7 @@ class RateLimiter:
         """
         from cleanlist_async.ratelimit.redis.backend import RedisLimits  # noqa: PLC0415  # of the extra
         from cleanlist_async.ratelimit.redis.fallback import LocalShare  # noqa: PLC0415
-        from cleanlist_async.ratelimit.shared.clock import boot_clock  # noqa: PLC0415
+        from cleanlist_async.ratelimit.shared.process import boot_clock  # noqa: PLC0415
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
 
         check_choice("fail", fail, get_args(WhenAway))

@@ -23,9 +23,8 @@ from typing import cast
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import Answer, PoolState, Visit
-from cleanlist_async.ratelimit.shared.clock import boot_clock
 from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
-from cleanlist_async.ratelimit.shared.process import has_ended
+from cleanlist_async.ratelimit.shared.process import boot_clock, has_ended
 from cleanlist_async.storage.sqlite_file import SharedFile
 
 

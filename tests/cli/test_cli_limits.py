@@ -10,7 +10,7 @@ import pytest
 
 from cleanlist_async.cli.terminal.limits_file import limiter_of, limits_file
 from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits
-from cleanlist_async.ratelimit.shared.clock import boot_clock
+from cleanlist_async.ratelimit.shared.process import boot_clock
 from tests.support.limited_wire import ROUTE, SUBMIT
 
 pytestmark = pytest.mark.sockets

@@ -18,7 +18,7 @@ from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError, RateLimitError
 from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.shared.backend import Answer, Visit
-from cleanlist_async.ratelimit.shared.clock import boot_clock
+from cleanlist_async.ratelimit.shared.process import boot_clock
 from cleanlist_async.ratelimit.shared.store import SharedStore
 from cleanlist_async.ratelimit.sqlite import LimitsFile
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run

@@ -19,8 +19,7 @@ from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.redis.backend import RedisLimits
 from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Visit, Wish
-from cleanlist_async.ratelimit.shared.clock import boot_clock
-from cleanlist_async.ratelimit.shared.process import Process
+from cleanlist_async.ratelimit.shared.process import Process, boot_clock
 from cleanlist_async.testing import StrictServer, run
 from cleanlist_async.webhooks.mailbox import RedisMailbox
 from tests.ratelimit.test_shared_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cleanlist_async.ratelimit import RateLimits, RequestClass
 from cleanlist_async.ratelimit.shared.backend import Answer, Backend, Granted, Report, Visit, Wish
-from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
+from cleanlist_async.ratelimit.shared.lease import lease_s, look_s
 from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.sqlite import LimitsFile

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.ratelimit.redis.backend import RedisLimits
-from cleanlist_async.ratelimit.redis.server import Server
+from cleanlist_async.ratelimit.redis.data_loss import Server
 from cleanlist_async.ratelimit.shared.backend import Answer, Backend, Visit
 
 T = TypeVar("T")

@@ -25,12 +25,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.buckets import Reach
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.redis.data_loss import Memory, StoredPool, doubted_at
+from cleanlist_async.ratelimit.redis.data_loss import ClockWatch, Memory, Server, StoredPool, doubted_at
 from cleanlist_async.ratelimit.redis.scripts import LOOK, SAVE
-from cleanlist_async.ratelimit.redis.server import ClockWatch, Server
 from cleanlist_async.ratelimit.shared.backend import Answer, BackendUnavailableError, Visit
 from cleanlist_async.ratelimit.shared.bucket import SharedBucket
-from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
+from cleanlist_async.ratelimit.shared.lease import lease_s, look_s
 from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
 from cleanlist_async.ratelimit.shared.process import has_ended
 from cleanlist_async.storage.redis_connection import (

@@ -1,4 +1,4 @@
-"""A lease of shared tokens, as the process that holds it knows it."""
+"""A lease of shared tokens, as the process that holds it knows it, and for how long it is good."""
 
 from __future__ import annotations
 
@@ -7,10 +7,22 @@ import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.ratelimit.buckets import Bucket, Lease
+from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import BucketKind, Fate, PoolState, Wish
 from cleanlist_async.ratelimit.wait_queues import RequestClass
+
+
+def look_s(limits: RateLimits) -> float:
+    """Return the seconds between two looks, where nothing tells when a token returns."""
+    return min(facts.LOOK_S, limits.window_s / 10)
+
+
+def lease_s(limits: RateLimits) -> float:
+    """Return for how many seconds a lease is good without a word from its holder."""
+    return facts.LEASE_S * min(1.0, limits.window_s / facts.WINDOW_S)
 
 
 @dataclass(eq=False, slots=True)

@@ -35,7 +35,7 @@ from cleanlist_async.ratelimit.shared.backend import (
     Wish,
 )
 from cleanlist_async.ratelimit.shared.bucket import SharedBucket
-from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
+from cleanlist_async.ratelimit.shared.lease import lease_s, look_s
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.shared.tickets import Ticket, Visitor, visitor_of, visitor_state
 from cleanlist_async.ratelimit.wait_queues import RequestClass

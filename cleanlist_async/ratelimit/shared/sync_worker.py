@@ -30,8 +30,7 @@ from cleanlist_async.ratelimit.shared.backend import (
     Visit,
     Wish,
 )
-from cleanlist_async.ratelimit.shared.lease import Desk, Home, Settlement, SharedLease, Want
-from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
+from cleanlist_async.ratelimit.shared.lease import Desk, Home, Settlement, SharedLease, Want, lease_s, look_s
 from cleanlist_async.ratelimit.shared.process import this_process
 from cleanlist_async.ratelimit.wait_queues import RequestClass
 
