@@ -218,7 +218,7 @@ def test_no_more_arrivals_than_the_limit_in_any_window(
     pending: list[tuple[float, str, bool]] = []
     arrivals: list[float] = []
     now = 0.0
-    for gap, there, back, fate in sorted(requests):
+    for gap, there, back, outcome in sorted(requests):
         now = max(now, gap)
         for at, kind, probe in sorted(pending):
             if at <= now:
@@ -229,14 +229,14 @@ def test_no_more_arrivals_than_the_limit_in_any_window(
             assert opens > now
             continue
         probe = window.take(now)
-        if fate == "keep":
+        if outcome == "keep":
             window.unsent(probe=probe)
-        elif fate == "lose":
+        elif outcome == "lose":
             arrivals.append(now + there / 90 * 5.0)
-            pending.append((now, fate, probe))
+            pending.append((now, outcome, probe))
         else:
             arrivals.append(now + there)
-            pending.append((now + there + back, fate, probe))
+            pending.append((now + there + back, outcome, probe))
     arrivals.sort()
     assert all(b - a >= 60 - 1e-9 for a, b in zip(arrivals, arrivals[limit:], strict=False))
 

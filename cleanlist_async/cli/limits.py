@@ -122,21 +122,21 @@ def _bucket(name: str, bucket: SharedBucket, now: float) -> Bucket:
 
 
 def _holders(pool: Pool) -> Iterable[dict[str, JSON]]:
-    for holding in pool.holdings.values():
-        visitor = pool.visitors.get(holding["visitor"])
+    for held in pool.held_leases.values():
+        record = pool.records.get(held["visitor"])
         yield {
-            "pid": visitor.process.pid if visitor else None,
-            "key": holding["key"],
-            "since_s": round(pool.now - holding["since"], 3),
-            "state": "ended" if visitor is None or has_ended(visitor.process) else "alive",
+            "pid": record.process.pid if record else None,
+            "key": held["key"],
+            "since_s": round(pool.now - held["since"], 3),
+            "state": "ended" if record is None or has_ended(record.process) else "alive",
         }
 
 
 def _waiting(pool: Pool) -> Iterable[dict[str, JSON]]:
-    for visitor in pool.visitors.values():
-        for ticket in visitor.tickets:
+    for record in pool.records.values():
+        for ticket in record.tickets:
             yield {
-                "pid": visitor.process.pid,
+                "pid": record.process.pid,
                 "for": _WORDS[ticket.kind],
                 "since_s": round(pool.now - ticket.since, 3),
             }

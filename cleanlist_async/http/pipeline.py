@@ -30,7 +30,7 @@ from cleanlist_async.http.outcome import malformed, no_answer, read_value, said_
 from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.transport import Download, Exchange, Request, Transport, same_origin
-from cleanlist_async.ratelimit import Permit, RateLimiter, Reach, RequestClass, Route
+from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route, StoreState
 from cleanlist_async.redact import Secret
 from cleanlist_async.types import JSON
 
@@ -353,11 +353,11 @@ class Pipeline:
 
         return Events(self._on_event)
 
-    def limits_were(self, reach: Reach, /) -> None:
+    def on_store_reachability(self, state: StoreState, /) -> None:
         """Tell the listener, in its own event loop, that the shared limits were lost or found again."""
         from cleanlist_async.events import LimitsAway, LimitsBack  # noqa: PLC0415  # see events
 
-        self.root.call_soon(self.events.emit, LimitsBack() if reach == "found" else LimitsAway())
+        self.root.call_soon(self.events.emit, LimitsBack() if state == "found" else LimitsAway())
 
     def _tell_of(self, call: Call[Any]) -> CallEvents:
         from cleanlist_async.http.call_events import CallEvents  # noqa: PLC0415  # see events

@@ -1,6 +1,6 @@
 """The rate limiter: two buckets, both tokens or none, and no 429 by construction."""
 
-from cleanlist_async.ratelimit.buckets import BucketState, Reach, Route
+from cleanlist_async.ratelimit.buckets import BucketState, Route, StoreState
 from cleanlist_async.ratelimit.limiter import Clock, Permit, RateLimiter
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass
@@ -12,7 +12,7 @@ __all__ = [
     "Permit",
     "RateLimiter",
     "RateLimits",
-    "Reach",
     "RequestClass",
     "Route",
+    "StoreState",
 ]

@@ -17,7 +17,7 @@ from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.pause import pause_s
 from cleanlist_async.ratelimit.window import Window
 
-Reach: TypeAlias = Literal["lost", "found"]
+StoreState: TypeAlias = Literal["lost", "found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Lease:
     probes: list[bool]
 
     @property
-    def home(self) -> str:
+    def bucket_name(self) -> str:
         """The name of the organization's bucket."""
         return self.buckets[-1].name
 

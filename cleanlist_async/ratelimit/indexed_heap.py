@@ -13,7 +13,7 @@ _SPARE: Final = 16
 """Outdated entries that are not worth clearing away."""
 
 
-class Ranking(Generic[Name]):
+class IndexedHeap(Generic[Name]):
     """A number for each name, which may change at any time; whoever has none counts as infinite.
 
     Giving a number takes O(log n), and so does finding the least, on average.

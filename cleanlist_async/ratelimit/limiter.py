@@ -21,7 +21,7 @@ from cleanlist_async.checks import (
     checked_path,
     optional,
 )
-from cleanlist_async.ratelimit.buckets import BucketState, Lease, Reach, Route
+from cleanlist_async.ratelimit.buckets import BucketState, Lease, Route, StoreState
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.memory import MemoryStore
@@ -34,7 +34,7 @@ WhenAway: TypeAlias = Literal["closed", "local"]
 class Watcher(Protocol):
     """A listener for whether the place that shares the limits can be reached."""
 
-    def limits_were(self, reach: Reach, /) -> None:
+    def on_store_reachability(self, state: StoreState, /) -> None:
         """Note that it was lost, or found again. Called in any thread; must not wait."""
         ...
 
@@ -168,7 +168,7 @@ class RateLimiter:
         address; a Redis that refuses the user or a command raises it from every call that waits.
         """
         from cleanlist_async.ratelimit.redis.backend import RedisLimits  # noqa: PLC0415  # of the extra
-        from cleanlist_async.ratelimit.redis.fallback import LocalShare  # noqa: PLC0415
+        from cleanlist_async.ratelimit.redis.fallback import LocalFallback  # noqa: PLC0415
         from cleanlist_async.ratelimit.shared.process import boot_clock  # noqa: PLC0415
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
 
@@ -182,9 +182,9 @@ class RateLimiter:
         limiter = cls(
             clock=clock,
             rng=rng,
-            store=SharedStore(LocalShare(backend, clock) if fail == "local" else backend, clock),
+            store=SharedStore(LocalFallback(backend, clock) if fail == "local" else backend, clock),
         )
-        backend.on_change = limiter._tell_watchers
+        backend.on_change = limiter._notify_watchers
         return limiter
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace = "auto") -> Permit:
@@ -203,7 +203,7 @@ class RateLimiter:
         """Return how many requests (of one class) wait in this event loop; 0 where none runs."""
         loop = running_loop()
         dispatcher = self._dispatchers.get(loop) if loop else None
-        return dispatcher.lines.count(kind) if dispatcher else 0
+        return dispatcher.queues.count(kind) if dispatcher else 0
 
     def available(self, route: Route) -> int:
         """Return how many requests of *route* could be sent now."""
@@ -225,11 +225,11 @@ class RateLimiter:
         with self._lock:
             self._watchers.add(watcher)
 
-    def _tell_watchers(self, reach: Reach) -> None:
+    def _notify_watchers(self, state: StoreState) -> None:
         with self._lock:
             watchers = list(self._watchers)
         for watcher in watchers:
-            watcher.limits_were(reach)
+            watcher.on_store_reachability(state)
 
     # -- what became of a permit ---------------------------------------------------------------
 
@@ -243,17 +243,17 @@ class RateLimiter:
             self.store.reject(lease, self.clock(), asked_s, named, self.rng)
         unblocks = rejected or any(lease.probes)
         returns_at = -math.inf if unblocks else at + self.limits.window_s
-        self.wake_all(lease.home, returns_at)
+        self.wake_all(lease.bucket_name, returns_at)
 
     def lost(self, lease: Lease) -> None:
         """Keep the tokens for the grace and the window. See `Permit`."""
         self.store.lost(lease, self.clock())
-        self.wake_all(lease.home)
+        self.wake_all(lease.bucket_name)
 
     def unsent(self, lease: Lease) -> None:
         """Give the tokens back at once. See `Permit`."""
         self.store.unsent(lease)
-        self.wake_all(lease.home)
+        self.wake_all(lease.bucket_name)
 
     def wake_all(self, organization: str, returns_at: float = -math.inf) -> None:
         """Let every event loop look again for tokens of *organization*: one returns at *returns_at*."""
@@ -261,7 +261,7 @@ class RateLimiter:
         for loop, dispatcher in self._dispatchers.items():
             if loop is running:
                 dispatcher.wake(organization, returns_at)
-            elif dispatcher.lines:
+            elif dispatcher.queues:
                 with suppress(RuntimeError):  # that loop was closed meanwhile: nobody waits there
                     loop.call_soon_threadsafe(dispatcher.wake, organization, returns_at)
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from cleanlist_async.ratelimit.buckets import Bucket, Lease, Route
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store
-from cleanlist_async.ratelimit.freest import Freest, freest_of
+from cleanlist_async.ratelimit.key_index import KeyIndex, scan_keys
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.wait_queues import Waiter
 
@@ -28,11 +28,11 @@ class MemoryStore(Store):
 
     def __init__(self, limits: RateLimits) -> None:
         super().__init__(limits)
-        self._freest_of: dict[tuple[str, ...], Freest] = {}
-        self._watched: dict[str, list[Freest]] = {}
+        self._key_indexes: dict[tuple[str, ...], KeyIndex] = {}
+        self._watched: dict[str, list[KeyIndex]] = {}
 
     def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[str], None]) -> Dispatcher:
-        """Open the waiting lines of the running event loop."""
+        """Open the wait queues of the running event loop."""
         return MemoryDispatcher(self, clock, wake_all)
 
     # -- taking both tokens, or none -----------------------------------------------------------
@@ -49,13 +49,13 @@ class MemoryStore(Store):
             if not route.keys:
                 opens = math.inf if organization.name in busy else opens
                 return self._lease(None, (organization,), now) if opens <= now else opens
-            key, key_opens = self._freest(route, now, keep, busy)
+            key, key_opens = self._most_available(route, now, keep, busy)
             opens = max(opens, key_opens)
             if key is None or opens > now:
                 return opens
             return self._lease(key.name, (key, organization), now)
 
-    def _freest(
+    def _most_available(
         self, route: Route, now: float, keep: int, busy: Container[str]
     ) -> tuple[Bucket | None, float]:
         """Return the key with the most tokens, and when it has one to give."""
@@ -63,18 +63,18 @@ class MemoryStore(Store):
             only = self._key(route.keys[0])
             return only, only.window.opens_at(now, keep)
         if keep or len(route.keys) <= FEW_KEYS:
-            return freest_of(map(self._key, route.keys), now, keep, busy)
-        return self._many(route.keys).find(now, busy)
+            return scan_keys(map(self._key, route.keys), now, keep, busy)
+        return self._key_index(route.keys).find(now, busy)
 
-    def _many(self, keys: tuple[str, ...]) -> Freest:
-        if (freest := self._freest_of.get(keys)) is None:
+    def _key_index(self, keys: tuple[str, ...]) -> KeyIndex:
+        if (index := self._key_indexes.get(keys)) is None:
             if any(len(self._watched.get(key, ())) >= _CHOICES_KEPT for key in keys):
-                self._freest_of.clear()
+                self._key_indexes.clear()
                 self._watched.clear()
-            freest = self._freest_of[keys] = Freest([*map(self._key, keys)])
+            index = self._key_indexes[keys] = KeyIndex([*map(self._key, keys)])
             for key in keys:
-                self._watched.setdefault(key, []).append(freest)
-        return freest
+                self._watched.setdefault(key, []).append(index)
+        return index
 
     def _lease(self, key: str | None, buckets: tuple[Bucket, ...], now: float) -> Lease:
         self._touch(key)
@@ -85,8 +85,8 @@ class MemoryStore(Store):
     def _touch(self, key: str | None) -> None:
         """Tell whoever looks for the freest key that tokens of *key* are taken or come back."""
         if self._watched and key is not None:
-            for freest in self._watched.get(key, ()):
-                freest.touch(key)
+            for index in self._watched.get(key, ()):
+                index.touch(key)
 
     # -- giving them back ----------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import pytest
 
 from cleanlist_async.ratelimit import RateLimits, Route
 from cleanlist_async.ratelimit.buckets import Bucket, Lease
-from cleanlist_async.ratelimit.freest import Freest, freest_of
+from cleanlist_async.ratelimit.key_index import KeyIndex, scan_keys
 from cleanlist_async.ratelimit.memory import FEW_KEYS, MemoryStore
 from tests.support.cases import each_case
 
@@ -22,12 +22,12 @@ def test_it_finds_whom_asking_all_would_find(limit: int) -> None:
         rng = random.Random(seed)
         limits = RateLimits(org=1_000, key=limit)
         buckets = [Bucket(name, limits.key_window()) for name in KEYS]
-        freest, out, now = Freest(buckets), list[tuple[Bucket, bool]](), 0.0
+        freest, out, now = KeyIndex(buckets), list[tuple[Bucket, bool]](), 0.0
         for _ in range(300):
             now += rng.choice((0.0, rng.expovariate(1.0)))
             busy = set(rng.sample(KEYS, rng.choice((0, 0, 3, len(KEYS)))))
             found, opens = freest.find(now, busy)
-            expected, expected_opens = freest_of(buckets, now, 0, busy)
+            expected, expected_opens = scan_keys(buckets, now, 0, busy)
             assert opens == pytest.approx(expected_opens)
             if found is not None:
                 assert found is expected
@@ -64,8 +64,8 @@ def test_a_key_that_is_paused_is_passed_over_at_once() -> None:
 
 def test_choices_of_keys_that_are_past_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     store, rng, touched = MemoryStore(RateLimits(org=10_000, key=1_000)), random.Random(0), list[str]()
-    touch = Freest.touch
-    monkeypatch.setattr(Freest, "touch", lambda self, name: (touched.append(name), touch(self, name))[1])
+    touch = KeyIndex.touch
+    monkeypatch.setattr(KeyIndex, "touch", lambda self, name: (touched.append(name), touch(self, name))[1])
 
     def ask(route: Route) -> int:
         """Return how much was noted for one request."""

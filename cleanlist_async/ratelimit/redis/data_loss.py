@@ -73,8 +73,8 @@ class StoredPool(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What this process saw when it last visited an organization: by the server's clock, and by ours."""
+class LastSync:
+    """What this process saw when it last synced an organization: by the server's clock, and by ours."""
 
     generation: str
     seen_at: float
@@ -82,35 +82,35 @@ class Sight:
     processes: int
 
 
-class Memory:
-    """The last sight of each organization that this process visited within the hour."""
+class SyncHistory:
+    """The last sight of each organization that this process synced within the hour."""
 
     def __init__(self, clock: Callable[[], float], matters_for_s: float) -> None:
         self._clock = clock
         self._matters_for_s = matters_for_s
-        self._sights: OrderedDict[str, Sight] = OrderedDict()
+        self._last_syncs: OrderedDict[str, LastSync] = OrderedDict()
 
     def note(self, organization: str, stored: StoredPool) -> None:
         """Remember what is kept of this organization from now on."""
         now = self._clock()
-        seen = Sight(stored["generations"][-1], stored["pool"]["now"], now, len(stored["processes"]))
-        self._sights[organization] = seen
-        self._sights.move_to_end(organization)
-        while now - next(iter(self._sights.values())).at > _REMEMBERED_S:
-            self._sights.popitem(last=False)
+        seen = LastSync(stored["generations"][-1], stored["pool"]["now"], now, len(stored["processes"]))
+        self._last_syncs[organization] = seen
+        self._last_syncs.move_to_end(organization)
+        while now - next(iter(self._last_syncs.values())).at > _REMEMBERED_S:
+            self._last_syncs.popitem(last=False)
 
-    def of(self, organization: str) -> Sight | None:
+    def of(self, organization: str) -> LastSync | None:
         """Return what was seen while it still matters: later, all tokens are back anyway."""
-        seen = self._sights.get(organization)
+        seen = self._last_syncs.get(organization)
         return seen if seen and self._clock() - seen.at <= self._matters_for_s else None
 
     def processes(self, organization: str) -> int | None:
         """Return how many processes shared this organization of late; None if it was never reached."""
-        seen = self._sights.get(organization)
+        seen = self._last_syncs.get(organization)
         return None if seen is None else seen.processes
 
 
-def doubted_at(stored: StoredPool | None, seen: Sight | None, server: Server, watch: ClockWatch) -> float:
+def lost_until(stored: StoredPool | None, seen: LastSync | None, server: Server, watch: ClockWatch) -> float:
     """Return up to when something was sent that the pool may not tell of; minus infinity for never."""
     if stored is None:
         return server.now if seen else min(server.now, server.started_at)

@@ -1,8 +1,8 @@
 """The protocol between a process and the place where several processes keep their tokens.
 
-There is one question, the visit. A process tells what became of the tokens it held, says which it still
+There is one question, the sync. A process tells what became of the tokens it held, says which it still
 holds and who waits in it, and gets at most one token, or the moment to come again. A backend applies a
-visit at one stroke, by its own clock: `Pool.visit` says what that means, and every backend keeps to it.
+sync at one stroke, by its own clock: `Pool.sync` says what that means, and every backend keeps to it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.wait_queues import RequestClass
 from cleanlist_async.ratelimit.window import WindowState
 
-Fate: TypeAlias = Literal["answered", "lost", "unsent", "rejected"]
+Outcome: TypeAlias = Literal["answered", "lost", "unsent", "rejected"]
 BucketKind: TypeAlias = Literal["key", "organization"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """The first of one waiting line, where any of `keys` will do (none for a JWT).
+class TokenRequest:
+    """The first of one wait queue, where any of `keys` will do (none for a JWT).
 
     With `more`, others stand behind it. When it is `paced`, it holds its place but takes nothing yet: the
     one before it still waits to be spaced.
@@ -43,13 +43,13 @@ class Report:
     """
 
     lease: str
-    fate: Fate
+    outcome: Outcome
     age_s: float = 0.0
     pauses: dict[BucketKind, float] = field(default_factory=dict[BucketKind, float])
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class SyncRequest:
     """All that one process has to say about one organization, at one moment.
 
     `held` are the leases it knows of and has not reported: whatever else is held in its name was granted
@@ -64,21 +64,21 @@ class Visit:
     lease: str
     held: tuple[str, ...] = ()
     reports: tuple[Report, ...] = ()
-    wishes: tuple[Wish, ...] = ()
+    wanted: tuple[TokenRequest, ...] = ()
     borrowed: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     was_away: bool = False
 
     @property
-    def visitor(self) -> str:
-        """The name under which this process stands in line at this organization."""
+    def holder(self) -> str:
+        """The name under which this process stands in queue at this organization."""
         return f"{self.process.id} {self.organization}"
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """One token of each bucket, for the wish of that number."""
+    """One token of each bucket, for the token request of that number."""
 
-    wish: int
+    request: int
     key: str | None
     probes: tuple[bool, ...]
 
@@ -91,7 +91,7 @@ class SharedBucketState(TypedDict):
     interactive_at: NotRequired[float]
 
 
-class HoldingState(TypedDict):
+class HeldLeaseState(TypedDict):
     """A lease that is out: who took it and when, the key, and which of its tokens are probes."""
 
     visitor: str
@@ -101,7 +101,7 @@ class HoldingState(TypedDict):
 
 
 class TicketState(TypedDict):
-    """The place of one waiting line among those of all processes."""
+    """The place of one wait queue among those of all processes."""
 
     keys: list[str]
     kind: int
@@ -110,7 +110,7 @@ class TicketState(TypedDict):
     paced: bool
 
 
-class VisitorState(TypedDict):
+class ProcessRecordState(TypedDict):
     """A process at one organization, and when it was last heard of."""
 
     process: str
@@ -127,15 +127,15 @@ class PoolState(TypedDict):
     limits: list[float]
     organization: SharedBucketState
     keys: dict[str, SharedBucketState]
-    holdings: dict[str, HoldingState]
-    visitors: dict[str, VisitorState]
+    holdings: dict[str, HeldLeaseState]
+    visitors: dict[str, ProcessRecordState]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SyncAnswer:
     """A token, or in how many seconds to come again; and how the pool stands now.
 
-    A lease of the visitor's that is not among the pool's holdings was taken for lost, and is void. With
+    A lease of the process's that is not among the pool's held leases was taken for lost, and is void. With
     `come_again`, there is more to tell, whether anybody waits or not.
     """
 
@@ -153,13 +153,13 @@ class Backend(Protocol):
     """A place that several processes share. One thread of each process calls it, one call at a time.
 
     A call raises BackendUnavailableError when it is worth repeating, any other CleanlistError when it is
-    not: that one is raised from every call that waits. A visit whose answer was lost may be repeated.
+    not: that one is raised from every call that waits. A sync whose answer was lost may be repeated.
     """
 
     limits: RateLimits
 
-    async def visit(self, visit: Visit) -> Answer:
-        """Apply a visit at one stroke."""
+    async def sync(self, request: SyncRequest) -> SyncAnswer:
+        """Apply a sync at one stroke."""
         ...
 
     async def join(self, organization: str, other: str) -> None:

@@ -11,11 +11,11 @@ from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.ratelimit.buckets import Bucket, Lease
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.shared.backend import BucketKind, Fate, PoolState, Wish
+from cleanlist_async.ratelimit.shared.backend import BucketKind, Outcome, PoolState, TokenRequest
 from cleanlist_async.ratelimit.wait_queues import RequestClass
 
 
-def look_s(limits: RateLimits) -> float:
+def poll_s(limits: RateLimits) -> float:
     """Return the seconds between two looks, where nothing tells when a token returns."""
     return min(facts.LOOK_S, limits.window_s / 10)
 
@@ -30,13 +30,13 @@ class SharedLease(Lease):
     """The tokens of one request, out of a pool that others share.
 
     `good_until` is the moment, by this process's clock, until which nobody else takes them for lost; each
-    visit moves it on.
+    sync moves it on.
     """
 
     id: str = ""
     organization: str = ""
     kind: RequestClass = RequestClass.INTERACTIVE
-    desk: Desk | None = None
+    queue: LoopQueue | None = None
     good_until: float = math.inf
     delivered: bool = False
 
@@ -49,21 +49,21 @@ class SharedLease(Lease):
 class Settlement:
     """What became of a lease at one moment of this process's clock."""
 
-    fate: Fate
+    outcome: Outcome
     at: float
     pauses: dict[BucketKind, float] = field(default_factory=dict[BucketKind, float])
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
-    """The first of one waiting line, and its rank among those of this process."""
+class RankedRequest:
+    """The first of one wait queue, and its rank among those of this process."""
 
-    wish: Wish
+    request: TokenRequest
     rank: float
 
 
-class Desk(Protocol):
-    """Where the courier delivers: the waiting lines of one event loop."""
+class LoopQueue(Protocol):
+    """Where the sync worker delivers: the wait queues of one event loop."""
 
     loop: asyncio.AbstractEventLoop
 
@@ -76,12 +76,12 @@ class Desk(Protocol):
         ...
 
     def look_again(self, organization: str) -> None:
-        """Look at the lines of *organization* again: the server asked for a pause; as `deliver`."""
+        """Look at the queues of *organization* again: the server asked for a pause; as `deliver`."""
         ...
 
 
-class Home(Protocol):
-    """Where the courier reports to: the store of this process."""
+class LocalStore(Protocol):
+    """Where the sync worker reports to: the store of this process."""
 
     def copy(self, organization: str, pool: PoolState, shift_s: float) -> bool:
         """Take over what the pool says, by our own clock; return whether it is paused anew."""

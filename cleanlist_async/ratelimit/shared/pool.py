@@ -3,17 +3,17 @@
 **A token returns one window after its request's answer, whoever sent it** (`Window` has the proof; it
 does not care who asks). What sharing adds:
 
-A lease is held until its fate is reported. A process that has said nothing for `lease_s` seconds, or is
+A lease is held until its outcome is reported. A process that has said nothing for `lease_s` seconds, or is
 known to be dead, has lost all it held: its requests left before, so they arrived within the grace, and
 the tokens return a grace and a window after *the moment that was noticed*. That is never too early, even
 when the machine slept in between. A process that still lives must not send with a lease that it has not
-renewed for `lease_s`, nor with one that was taken for lost: the courier sees to that.
+renewed for `lease_s`, nor with one that was taken for lost: the sync worker sees to that.
 
 A lease that its holder does not know of was never used, and is free.
 
-Who is next is decided by tickets: each waiting line of each process has one. Its rank is the moment it
+Who is next is decided by tickets: each wait queue of each process has one. Its rank is the moment it
 came to the head, plus as many windows as its class has to stand back. Tokens are dealt in that order on
-paper, and the visitor gets what falls to it; so a process gets one token for a ticket, and then stands
+paper, and the process gets what falls to it; so a process gets one token for a ticket, and then stands
 behind all others. A ticket that has not been renewed for a few looks is void.
 """
 
@@ -26,30 +26,30 @@ from typing import Final, Self
 from cleanlist_async import facts
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import (
-    Answer,
     Granted,
-    HoldingState,
+    HeldLeaseState,
     PoolState,
     Report,
-    Visit,
-    Wish,
+    SyncAnswer,
+    SyncRequest,
+    TokenRequest,
 )
 from cleanlist_async.ratelimit.shared.bucket import SharedBucket
-from cleanlist_async.ratelimit.shared.lease import lease_s, look_s
+from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
 from cleanlist_async.ratelimit.shared.process import Process
-from cleanlist_async.ratelimit.shared.tickets import Ticket, Visitor, visitor_of, visitor_state
+from cleanlist_async.ratelimit.shared.tickets import ProcessRecord, Ticket, record_of, record_state
 from cleanlist_async.ratelimit.wait_queues import RequestClass
 
 _NEVER: Final = -math.inf
-_LOOKS_OF_A_TICKET: Final = 3
+_POLLS_PER_TICKET: Final = 3
 """Looks that a process may miss before others are served in its place."""
 _MOMENT: Final = 1e-6
 """Part of a window that two clocks cannot tell apart."""
-_PROBE_LOOKS: Final = 1_000
+_PROBE_POLLS: Final = 1_000
 """The answer to a probe is first looked for after this part of a window, then at doubling intervals."""
 
 
-def limits_as_plain(limits: RateLimits) -> list[float]:
+def plain_limits(limits: RateLimits) -> list[float]:
     """Return what two processes must agree on."""
     return [limits.org, limits.key, limits.window_s, limits.margin_s, limits.grace_s]
 
@@ -68,58 +68,58 @@ class Pool:
         self.now = 0.0
         self.organization = SharedBucket(limits.organization_window())
         self.keys: dict[str, SharedBucket] = {}
-        self.holdings: dict[str, HoldingState] = {}
-        self.visitors: dict[str, Visitor] = {}
+        self.held_leases: dict[str, HeldLeaseState] = {}
+        self.records: dict[str, ProcessRecord] = {}
 
-    # -- one visit -----------------------------------------------------------------------------
+    # -- one sync -----------------------------------------------------------------------------
 
-    def visit(
+    def sync(
         self,
-        visit: Visit,
+        request: SyncRequest,
         now: float,
         *,
         clock_began_at: float | None = None,
         is_dead: Callable[[Process], bool] = lambda _: False,
-    ) -> Answer:
-        """Apply *visit* at *now*.
+    ) -> SyncAnswer:
+        """Apply *sync* at *now*.
 
         A clock that reads less than before has begun anew at *clock_began_at*, or was set back just now if
         that is None. *is_dead* tells of a process that can send nothing more.
         """
-        self.go_on(now, clock_began_at)
-        visitor = self._welcome(visit)
-        self.adopt(visit, visit.borrowed)
-        for report in visit.reports:
+        self.advance_to(now, clock_began_at)
+        record = self._record(request)
+        self.count_borrowed(request, request.borrowed)
+        for report in request.reports:
             self.settle(report)
-        self._free_unknown(visit)
-        self.bury(is_dead, but=visit.visitor)
-        self._renew_tickets(visitor, visit.wishes)
-        granted = self._grant(visit, visitor)
-        retry_in_s = math.inf if granted else self._retry_in_s(visitor)
-        if not visitor.tickets and all(one["visitor"] != visit.visitor for one in self.holdings.values()):
-            del self.visitors[visit.visitor]
-        return Answer(granted, retry_in_s, self.state())
+        self._free_unknown(request)
+        self.expire_dead(is_dead, but=request.holder)
+        self._renew_tickets(record, request.wanted)
+        granted = self._grant(request, record)
+        retry_in_s = math.inf if granted else self._retry_in_s(record)
+        if not record.tickets and all(one["visitor"] != request.holder for one in self.held_leases.values()):
+            del self.records[request.holder]
+        return SyncAnswer(granted, retry_in_s, self.state())
 
-    def go_on(self, now: float, clock_began_at: float | None) -> None:
+    def advance_to(self, now: float, clock_began_at: float | None) -> None:
         """Go on at *now*; if the clock began anew, all that was noted happened before it did."""
         if now < self.now:
             by_s = (now if clock_began_at is None else clock_began_at) - self.now
             for bucket in (self.organization, *self.keys.values()):
                 bucket.window.shift(by_s)
                 bucket.interactive_at += by_s
-            for holding in self.holdings.values():
-                holding["since"] += by_s
-            for visitor in self.visitors.values():
-                visitor.seen_at += by_s
-                visitor.tickets.clear()
+            for held in self.held_leases.values():
+                held["since"] += by_s
+            for record in self.records.values():
+                record.seen_at += by_s
+                record.tickets.clear()
         self.now = now
 
     def is_untouched(self) -> bool:
         """Whether every token is back and nobody waits, so that forgetting this pool loses nothing."""
         buckets = [self.organization, *self.keys.values()]
-        return not self.visitors and all(bucket.window.is_untouched(self.now) for bucket in buckets)
+        return not self.records and all(bucket.window.is_untouched(self.now) for bucket in buckets)
 
-    def distrust(self, sent_until: float) -> None:
+    def presume_spent(self, sent_until: float) -> None:
         """Give out nothing until all that may have been sent is past: for a pool that cannot be believed.
 
         Those who held its tokens at *sent_until* may use them for a lease.
@@ -132,34 +132,34 @@ class Pool:
         self.organization.absorb(other.organization)
         for name, bucket in other.keys.items():
             self.key(name).absorb(bucket)
-        self.holdings |= other.holdings
-        self.visitors |= other.visitors
+        self.held_leases |= other.held_leases
+        self.records |= other.records
 
-    def _welcome(self, visit: Visit) -> Visitor:
-        visitor = self.visitors.setdefault(visit.visitor, Visitor(visit.process, self.now))
-        visitor.seen_at = self.now
-        return visitor
+    def _record(self, request: SyncRequest) -> ProcessRecord:
+        record = self.records.setdefault(request.holder, ProcessRecord(request.process, self.now))
+        record.seen_at = self.now
+        return record
 
     # -- what became of tokens -----------------------------------------------------------------
 
     def settle(self, report: Report) -> None:
-        """Let the tokens of a lease return as its fate says; nothing happens when it is not held."""
+        """Let the tokens of a lease return as its outcome says; nothing happens when it is not held."""
         at = self.now - report.age_s
-        holding = self.holdings.pop(report.lease, None)
-        if holding is None:
+        held = self.held_leases.pop(report.lease, None)
+        if held is None:
             return  # told before, or taken for lost
-        for bucket, probe in self._tokens(holding):
-            if report.fate == "unsent":
+        for bucket, probe in self._tokens(held):
+            if report.outcome == "unsent":
                 bucket.window.unsent(probe=probe)
-            elif report.fate == "lost":
+            elif report.outcome == "lost":
                 bucket.window.lost(at, probe=probe)
             else:
                 bucket.window.answered(at, probe=probe)
-            if report.fate == "answered":
+            if report.outcome == "answered":
                 bucket.rejections = 0
         for kind, pause_s in report.pauses.items():
             self._reject(
-                self.key(holding["key"]) if kind == "key" and holding["key"] else self.organization,
+                self.key(held["key"]) if kind == "key" and held["key"] else self.organization,
                 at + pause_s,
             )
 
@@ -169,52 +169,58 @@ class Pool:
         bucket.window.pause(until)
         bucket.window.reject(self.now)
 
-    def _free_unknown(self, visit: Visit) -> None:
-        known = set(visit.held)
+    def _free_unknown(self, request: SyncRequest) -> None:
+        known = set(request.held)
         unknown = [
             lease
-            for lease, holding in self.holdings.items()
-            if holding["visitor"] == visit.visitor and lease not in known
+            for lease, held in self.held_leases.items()
+            if held["visitor"] == request.holder and lease not in known
         ]
         for lease in unknown:
             self.settle(Report(lease, "unsent"))
 
-    def bury(self, is_dead: Callable[[Process], bool], but: str = "") -> None:
+    def expire_dead(self, is_dead: Callable[[Process], bool], but: str = "") -> None:
         """Take for lost what the dead held, and give their places away; *but* is the one who asks."""
-        lease, ticket = lease_s(self.limits), _LOOKS_OF_A_TICKET * look_s(self.limits)
-        for name, other in list(self.visitors.items()):
+        lease, ticket = lease_s(self.limits), _POLLS_PER_TICKET * poll_s(self.limits)
+        for name, other in list(self.records.items()):
             if name == but:
                 continue
             silent_s = self.now - other.seen_at
             dead = silent_s > lease or is_dead(other.process)
             if dead or silent_s > ticket:
                 other.tickets.clear()
-            theirs = [key for key, holding in self.holdings.items() if holding["visitor"] == name]
+            theirs = [key for key, held in self.held_leases.items() if held["visitor"] == name]
             if dead:
                 for key in theirs:
                     self.settle(Report(key, "lost"))
             if not other.tickets and (dead or not theirs):
-                del self.visitors[name]
+                del self.records[name]
 
     # -- who is next ---------------------------------------------------------------------------
 
-    def _renew_tickets(self, visitor: Visitor, wishes: Iterable[Wish]) -> None:
-        before = {(ticket.keys, ticket.kind): ticket.since for ticket in visitor.tickets}
-        visitor.tickets = [
-            Ticket(wish.keys, wish.kind, before.get((wish.keys, wish.kind), self.now), wish.more, wish.paced)
-            for wish in wishes
+    def _renew_tickets(self, record: ProcessRecord, wanted: Iterable[TokenRequest]) -> None:
+        before = {(ticket.keys, ticket.kind): ticket.since for ticket in record.tickets}
+        record.tickets = [
+            Ticket(
+                one.keys,
+                one.kind,
+                before.get((one.keys, one.kind), self.now),
+                one.more,
+                one.paced,
+            )
+            for one in wanted
         ]
-        if any(wish.kind is RequestClass.INTERACTIVE for wish in wishes):
+        if any(one.kind is RequestClass.INTERACTIVE for one in wanted):
             self.organization.interactive_at = self.now
 
-    def _queue(self) -> list[tuple[Ticket, Visitor]]:
-        queue = [(ticket, visitor) for visitor in self.visitors.values() for ticket in visitor.tickets]
+    def _queue(self) -> list[tuple[Ticket, ProcessRecord]]:
+        queue = [(ticket, record) for record in self.records.values() for ticket in record.tickets]
         queue.sort(key=lambda place: place[0].rank(self.limits.window_s))
         return queue
 
-    def _grant(self, visit: Visit, visitor: Visitor) -> Granted | None:
-        """Deal the tokens that are there in order of rank, on paper, until one falls to *visitor*."""
-        if not visitor.tickets:
+    def _grant(self, request: SyncRequest, record: ProcessRecord) -> Granted | None:
+        """Deal the tokens that are there in order of rank, on paper, until one falls to *process*."""
+        if not record.tickets:
             return None
         free = _Free(self)
         queue = self._queue()
@@ -224,32 +230,34 @@ class Pool:
             key = free.key_for(ticket, self._keep(ticket, queue))
             if not free.organization or (ticket.keys and key is None):
                 continue
-            if owner is visitor:
-                return self._lease(visit, visitor, ticket, key)
+            if owner is record:
+                return self._lease(request, record, ticket, key)
             free.spend(key)
         return None
 
-    def _lease(self, visit: Visit, visitor: Visitor, ticket: Ticket, key: str | None) -> Granted:
-        place = visitor.tickets.index(ticket)
+    def _lease(self, request: SyncRequest, record: ProcessRecord, ticket: Ticket, key: str | None) -> Granted:
+        place = record.tickets.index(ticket)
         if ticket.more:
             ticket.since = self.now
         else:
-            del visitor.tickets[place]
-        return Granted(place, key, tuple(self._hold(visit, visit.lease, key)))
+            del record.tickets[place]
+        return Granted(place, key, tuple(self._hold(request, request.lease, key)))
 
-    def adopt(self, visit: Visit, leases: Mapping[str, str | None]) -> None:
+    def count_borrowed(self, request: SyncRequest, leases: Mapping[str, str | None]) -> None:
         """Count leases, of these keys, that were taken elsewhere: also where no token is left for them."""
         for lease, key in leases.items():
-            if lease not in self.holdings:
-                self._hold(visit, lease, key)
+            if lease not in self.held_leases:
+                self._hold(request, lease, key)
 
-    def _hold(self, visit: Visit, lease: str, key: str | None) -> list[bool]:
+    def _hold(self, request: SyncRequest, lease: str, key: str | None) -> list[bool]:
         buckets = ([self.key(key)] if key else []) + [self.organization]
         probes = [bucket.window.take(self.now) for bucket in buckets]
-        self.holdings[lease] = HoldingState(visitor=visit.visitor, since=self.now, key=key, probes=probes)
+        self.held_leases[lease] = HeldLeaseState(
+            visitor=request.holder, since=self.now, key=key, probes=probes
+        )
         return probes
 
-    def _keep(self, ticket: Ticket, queue: Sequence[tuple[Ticket, Visitor]]) -> int:
+    def _keep(self, ticket: Ticket, queue: Sequence[tuple[Ticket, ProcessRecord]]) -> int:
         """Return the key tokens that a status request leaves to submits, until it has aged ahead of them."""
         if ticket.kind is not RequestClass.STATUS:
             return 0
@@ -262,22 +270,22 @@ class Pool:
 
     # -- when to come again --------------------------------------------------------------------
 
-    def _retry_in_s(self, visitor: Visitor) -> float:
-        """Return when the first of *visitor*'s lines may be served: each knows how many are before it."""
-        if not visitor.tickets:
+    def _retry_in_s(self, record: ProcessRecord) -> float:
+        """Return when the first of *process*'s queues may be served: each knows how many are before it."""
+        if not record.tickets:
             return math.inf
         queue = self._queue()
         turns = [
             self._turn_of(place, queue)
             for place, (ticket, owner) in enumerate(queue)
-            if owner is visitor and not ticket.paced
+            if owner is record and not ticket.paced
         ]
         soonest = min(turns, default=math.inf)
         if soonest <= self.now:  # somebody before it has yet to take what is there
-            soonest = self.now + self.limits.window_s / _PROBE_LOOKS
-        return min(max(soonest - self.now, _MOMENT * self.limits.window_s), look_s(self.limits))
+            soonest = self.now + self.limits.window_s / _PROBE_POLLS
+        return min(max(soonest - self.now, _MOMENT * self.limits.window_s), poll_s(self.limits))
 
-    def _turn_of(self, place: int, queue: Sequence[tuple[Ticket, Visitor]]) -> float:
+    def _turn_of(self, place: int, queue: Sequence[tuple[Ticket, ProcessRecord]]) -> float:
         ticket = queue[place][0]
         before = [rival for rival, _ in queue[:place] if not rival.paced]
         turn = self._opening(self.organization, ahead=len(before))
@@ -292,14 +300,14 @@ class Pool:
         if opens < math.inf:
             return opens
         probed = [
-            holding["since"]
-            for holding in self.holdings.values()
-            for touched, probe in self._tokens(holding)
+            held["since"]
+            for held in self.held_leases.values()
+            for touched, probe in self._tokens(held)
             if probe and touched is bucket
         ]
         if not probed:
             return math.inf
-        return self.now + max(self.now - max(probed), self.limits.window_s / _PROBE_LOOKS)
+        return self.now + max(self.now - max(probed), self.limits.window_s / _PROBE_POLLS)
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -309,10 +317,10 @@ class Pool:
             bucket = self.keys[name] = SharedBucket(self.limits.key_window())
         return bucket
 
-    def _tokens(self, holding: HoldingState) -> Iterable[tuple[SharedBucket, bool]]:
-        key = holding["key"]
+    def _tokens(self, held: HeldLeaseState) -> Iterable[tuple[SharedBucket, bool]]:
+        key = held["key"]
         buckets = ([self.key(key)] if key else []) + [self.organization]
-        return zip(buckets, holding["probes"], strict=True)
+        return zip(buckets, held["probes"], strict=True)
 
     # -- as plain data -------------------------------------------------------------------------
 
@@ -320,11 +328,11 @@ class Pool:
         """Return all of it."""
         return PoolState(
             now=self.now,
-            limits=limits_as_plain(self.limits),
+            limits=plain_limits(self.limits),
             organization=self.organization.state(),
             keys={name: bucket.state() for name, bucket in self.keys.items()},
-            holdings=dict(self.holdings),
-            visitors={name: visitor_state(visitor) for name, visitor in self.visitors.items()},
+            holdings=dict(self.held_leases),
+            visitors={name: record_state(record) for name, record in self.records.items()},
         )
 
     @classmethod
@@ -335,8 +343,8 @@ class Pool:
         pool.organization.restore(state["organization"])
         for name, bucket in state["keys"].items():
             pool.key(name).restore(bucket)
-        pool.holdings = dict(state["holdings"])
-        pool.visitors = {name: visitor_of(one) for name, one in state["visitors"].items()}
+        pool.held_leases = dict(state["holdings"])
+        pool.records = {name: record_of(one) for name, one in state["visitors"].items()}
         return pool
 
 

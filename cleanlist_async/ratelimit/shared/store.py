@@ -1,4 +1,4 @@
-"""The store of a limiter that shares its tokens: what the pool last said, and the courier that asks it."""
+"""The store of a limiter that shares its tokens: a copy of the pool, and the worker that syncs it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store
 from cleanlist_async.ratelimit.shared.backend import Backend, BucketKind, PoolState, SharedBucketState
 from cleanlist_async.ratelimit.shared.dispatcher import SharedDispatcher
 from cleanlist_async.ratelimit.shared.lease import Settlement, SharedLease
-from cleanlist_async.ratelimit.shared.sync_worker import Courier
+from cleanlist_async.ratelimit.shared.sync_worker import SyncWorker
 
 
 class SharedStore(Store):
-    """Answers at once from a copy of the pool, which each visit renews. Any thread may call."""
+    """Answers at once from a copy of the pool, which each sync renews. Any thread may call."""
 
     def __init__(
-        self, backend: Backend, clock: Callable[[], float], courier: type[Courier] = Courier
+        self, backend: Backend, clock: Callable[[], float], worker: type[SyncWorker] = SyncWorker
     ) -> None:
         super().__init__(backend.limits)
-        self.courier = courier(backend, clock, home=self)
+        self.worker = worker(backend, clock, local=self)
 
     def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[str], None]) -> Dispatcher:
-        """Open the waiting lines of the running event loop."""
-        return SharedDispatcher(self, self.courier, clock, wake_all)
+        """Open the wait queues of the running event loop."""
+        return SharedDispatcher(self, self.worker, clock, wake_all)
 
     # -- what became of a lease ----------------------------------------------------------------
 
@@ -40,10 +40,10 @@ class SharedStore(Store):
 
     def unsent(self, lease: Lease) -> None:
         """Give back the tokens of a request of which not a byte left."""
-        self._settle(lease, Settlement("unsent", self.courier.clock()))
+        self._settle(lease, Settlement("unsent", self.worker.clock()))
 
     def reject(self, lease: Lease, now: float, asked_s: float | None, named: str | None, rng: Random) -> None:
-        """Pause the buckets of a request answered 429, here at once and in the pool with the next visit."""
+        """Pause the buckets of a request answered 429, here at once and in the pool with the next sync."""
         super().reject(lease, now, asked_s, named, rng)
         pauses: dict[BucketKind, float] = {}
         with self._lock:
@@ -54,7 +54,7 @@ class SharedStore(Store):
 
     def _settle(self, lease: Lease, settlement: Settlement) -> None:
         if isinstance(lease, SharedLease):
-            self.courier.settle(lease, settlement)
+            self.worker.settle(lease, settlement)
 
     def is_stale(self, lease: Lease, now: float) -> bool:
         """Whether its bucket was paused, or the pool may have given the tokens to another meanwhile."""
@@ -67,13 +67,13 @@ class SharedStore(Store):
         known = self._organizations.get(other)
         super().join(organization, other)
         if known is None or known is not self._organizations.get(organization):
-            self.courier.join(organization, other)
+            self.worker.join(organization, other)
 
     def buckets_of(self, organization: str, key: str | None) -> tuple[Bucket, ...]:
         """Return the buckets that a request with *key* passes."""
         with self._lock:
-            home = self._organization(organization)
-            return (home,) if key is None else (self._key(key), home)
+            ours = self._organization(organization)
+            return (ours,) if key is None else (self._key(key), ours)
 
     def after_fork(self) -> None:
         """Put aside the lock, which a thread of the parent may have held."""

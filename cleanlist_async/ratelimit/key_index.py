@@ -7,12 +7,12 @@ from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from cleanlist_async.ratelimit.buckets import Bucket
-from cleanlist_async.ratelimit.indexed_heap import Ranking
+from cleanlist_async.ratelimit.indexed_heap import IndexedHeap
 
 _AT_ONCE: Final = -math.inf
 
 
-def freest_of(
+def scan_keys(
     buckets: Iterable[Bucket], now: float, keep: int, busy: Container[str]
 ) -> tuple[Bucket | None, float]:
     """Return who of *buckets* has most tokens, more than *keep*, and *now*; else when one will have.
@@ -32,7 +32,7 @@ def freest_of(
     return best, first[0]
 
 
-class Freest:
+class KeyIndex:
     """Finds the same in many buckets, asking only those that may have changed.
 
     A bucket is asked again after its tokens were touched, and when time alone brings it one more.
@@ -41,8 +41,8 @@ class Freest:
     def __init__(self, buckets: Sequence[Bucket]) -> None:
         self._buckets = buckets
         self._places = {bucket.name: place for place, bucket in enumerate(buckets)}
-        self._by_tokens: Ranking[int] = Ranking()
-        self._by_change: Ranking[int] = Ranking()
+        self._by_tokens: IndexedHeap[int] = IndexedHeap()
+        self._by_change: IndexedHeap[int] = IndexedHeap()
         for name in self._places:
             self.touch(name)
 
@@ -51,13 +51,13 @@ class Freest:
         self._by_change[self._places[name]] = _AT_ONCE
 
     def find(self, now: float, busy: Container[str]) -> tuple[Bucket | None, float]:
-        """Return what `freest_of` would."""
+        """Return what `scan_keys` would."""
         for place in self._by_change.take_until(now):
             self._ask(place, now)
         but = {place for name, place in self._places.items() if name in busy} if busy else ()
-        _, freest = self._by_tokens.first(but)
-        if freest is not None:
-            return self._buckets[freest], now
+        _, first = self._by_tokens.first(but)
+        if first is not None:
+            return self._buckets[first], now
         return None, self._by_change.first(but)[0]
 
     def _ask(self, place: int, now: float) -> None:
