@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal, TypeAlias
 
+from cleanlist_async.ratelimit.bucket import Bucket
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.pause import pause_s
-from cleanlist_async.ratelimit.window import Window
+from cleanlist_async.ratelimit.window import Outcome
 
 StoreState: TypeAlias = Literal["lost", "found"]
+BucketKind: TypeAlias = Literal["key", "organization"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +41,16 @@ class Route:
         return not any(key in other.keys for key in self.keys)
 
 
-@dataclass(eq=False, slots=True)
-class Bucket:
-    """A named window. Two buckets that turn out to be one organization share a window from then on."""
+@dataclass(eq=False, slots=True, kw_only=True)
+class NamedBucket(Bucket):
+    """A bucket of a key or an organization. Two that turn out to be one organization share a window."""
 
     name: str
-    window: Window
-    rejections: int = 0
     taken: int = 0
     """Tokens that were taken so far."""
-    interactive_at: float = -math.inf
     names: tuple[str, ...] = ()
     """All names of an organization, that of its bucket first."""
-    merged: list[Bucket] = field(default_factory=list["Bucket"], repr=False)
+    merged: list[NamedBucket] = field(default_factory=list["NamedBucket"], repr=False)
     """Buckets that became this one; leases of that time still hold them."""
 
 
@@ -60,7 +59,7 @@ class Lease:
     """The tokens of one request: one from each bucket of its route, taken together."""
 
     key: str | None
-    buckets: tuple[Bucket, ...]
+    buckets: tuple[NamedBucket, ...]
     probes: list[bool]
 
     @property
@@ -72,6 +71,15 @@ class Lease:
         """Whether somebody else may have these tokens by now; never, where nobody else takes any."""
         del now
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What a 429 says: the seconds it asks for, the bucket it names; `rng` is the source of the jitter."""
+
+    asked_s: float | None
+    named: str | None
+    rng: Random
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +106,8 @@ class Buckets(ABC):
     def __init__(self, limits: RateLimits) -> None:
         self.limits = limits
         self._lock = threading.RLock()
-        self._keys: dict[str, Bucket] = {}
-        self._organizations: dict[str, Bucket] = {}
+        self._keys: dict[str, NamedBucket] = {}
+        self._organizations: dict[str, NamedBucket] = {}
         self._organization_of: dict[str, str] = {}
         self._attached: set[Route] = set()
         self._disturbed_until = -math.inf
@@ -153,35 +161,27 @@ class Buckets(ABC):
     # -- what became of a lease ----------------------------------------------------------------
 
     @abstractmethod
-    def answered(self, lease: Lease, now: float, *, accepted: bool) -> None:
-        """Start the window of a request answered at *now*; *accepted* unless the answer was a 429."""
+    def settle(
+        self, lease: Lease, outcome: Outcome, at: float, *, rejection: Rejection | None = None
+    ) -> None:
+        """Record what became of *lease* at *at*; *rejection* is what a 429 says."""
 
-    @abstractmethod
-    def lost(self, lease: Lease, now: float) -> None:
-        """Keep the tokens of a request that was given up at *now* without an answer."""
+    def _reject(self, lease: Lease, at: float, rejection: Rejection) -> dict[BucketKind, float]:
+        """Pause the buckets of a lease answered 429, and keep to less of them; return the seconds."""
+        pauses: dict[BucketKind, float] = {}
+        for bucket in self._hit(lease, rejection.named):
+            in_a_row = bucket.count_rejection(at)
+            bucket.window.pause(at + pause_s(in_a_row, rejection.rng, rejection.asked_s))
+            pauses[self._kind(bucket)] = bucket.window.paused_until - at
+            until = max(bucket.window.paused_until, bucket.window.smooth_until)
+            self._disturbed_until = max(self._disturbed_until, until)
+        return pauses
 
-    @abstractmethod
-    def unsent(self, lease: Lease) -> None:
-        """Give back the tokens of a request of which not a byte left."""
-
-    # -- a 429 ---------------------------------------------------------------------------------
-
-    def reject(self, lease: Lease, now: float, asked_s: float | None, named: str | None, rng: Random) -> None:
-        """Pause the buckets of a request answered 429 (only the one it names), and keep to less of them."""
-        with self._lock:
-            for bucket in self._hit(lease, named):
-                if now >= bucket.window.paused_until:  # the 429s of one volley count as one
-                    bucket.rejections += 1
-                bucket.window.pause(now + pause_s(bucket.rejections, rng, asked_s))
-                bucket.window.reject(now)
-                until = max(bucket.window.paused_until, bucket.window.smooth_until)
-                self._disturbed_until = max(self._disturbed_until, until)
-
-    def _hit(self, lease: Lease, named: str | None) -> Sequence[Bucket]:
+    def _hit(self, lease: Lease, named: str | None) -> Sequence[NamedBucket]:
         """Return the buckets of a lease that a 429 tells of: the one it names, or all."""
         return [one for one in lease.buckets if named in (None, self._kind(one))] or lease.buckets
 
-    def _kind(self, bucket: Bucket) -> str:
+    def _kind(self, bucket: NamedBucket) -> BucketKind:
         return "key" if self._keys.get(bucket.name) is bucket else "organization"
 
     # -- who is who ----------------------------------------------------------------------------
@@ -196,10 +196,8 @@ class Buckets(ABC):
             elif theirs is not ours:
                 self._merge(ours, theirs)
 
-    def _merge(self, ours: Bucket, theirs: Bucket) -> None:
-        ours.window.absorb(theirs.window)
-        ours.interactive_at = max(ours.interactive_at, theirs.interactive_at)
-        ours.rejections = max(ours.rejections, theirs.rejections)
+    def _merge(self, ours: NamedBucket, theirs: NamedBucket) -> None:
+        ours.absorb(theirs)
         ours.merged += [theirs, *theirs.merged]
         for bucket in ours.merged:
             bucket.window = ours.window
@@ -235,19 +233,19 @@ class Buckets(ABC):
             known = [self._keys[name] for name in route.keys if name in self._keys]
             return any(not bucket.window.is_untouched(now) for bucket in known)
 
-    def _key(self, name: str) -> Bucket:
+    def _key(self, name: str) -> NamedBucket:
         if (bucket := self._keys.get(name)) is None:
-            bucket = self._keys[name] = Bucket(name, self.limits.key_window())
+            bucket = self._keys[name] = NamedBucket(self.limits.key_window(), name=name)
         return bucket
 
-    def _organization(self, name: str) -> Bucket:
+    def _organization(self, name: str) -> NamedBucket:
         if (bucket := self._organizations.get(name)) is None:
             window = self.limits.organization_window()
-            bucket = self._organizations[name] = Bucket(name, window, names=(name,))
+            bucket = self._organizations[name] = NamedBucket(window, name=name, names=(name,))
         return bucket
 
 
-def _state(bucket: Bucket, now: float) -> BucketState:
+def _state(bucket: NamedBucket, now: float) -> BucketState:
     window = bucket.window
     opens_in = max(0.0, window.opens_at(now) - now)
     return BucketState(

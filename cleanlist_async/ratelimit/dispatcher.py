@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Sequence
 
 from cleanlist_async import facts
 from cleanlist_async.errors import RateLimitError
-from cleanlist_async.ratelimit.buckets import Bucket, Buckets, Lease, Route
+from cleanlist_async.ratelimit.buckets import Buckets, Lease, NamedBucket, Route
 from cleanlist_async.ratelimit.indexed_heap import IndexedHeap
 from cleanlist_async.ratelimit.shaper import Shaper
 from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass, Waiter, WaitQueues
@@ -50,7 +50,7 @@ class Dispatcher(ABC):
                 self._skip_shapers(lease)
             if not self._store.is_stale(lease, self._clock()):
                 return lease
-            self._store.unsent(lease)  # a 429 came between the grant and this moment
+            self._store.settle(lease, "unsent", self._clock())  # a 429 came between the grant and this moment
             waiter.future = asyncio.get_running_loop().create_future()
             self.queues.rejoin(waiter)
 
@@ -62,7 +62,7 @@ class Dispatcher(ABC):
             if (lease := waiter.granted()) is not None:
                 if waiter.shaped:
                     self._in_shaper.discard(lease.buckets[0].name)
-                self._store.unsent(lease)
+                self._store.settle(lease, "unsent", self._clock())
             self._wake_all(waiter.route.organization)
             raise
 
@@ -160,7 +160,7 @@ class Dispatcher(ABC):
         finally:
             self._in_shaper.discard(lease.buckets[0].name)
             if not passed:
-                self._store.unsent(lease)
+                self._store.settle(lease, "unsent", self._clock())
             self._wake_all(lease.bucket_name)
 
     def _skip_shapers(self, lease: Lease) -> None:
@@ -169,7 +169,7 @@ class Dispatcher(ABC):
             if (shaper := self._shapers.get(bucket.name)) is not None:
                 shaper.skip()
 
-    def _shaper(self, bucket: Bucket) -> Shaper:
+    def _shaper(self, bucket: NamedBucket) -> Shaper:
         if (shaper := self._shapers.get(bucket.name)) is None:
             interval_s = bucket.window.window_s / max(1, bucket.window.limit - 1)
             shaper = self._shapers[bucket.name] = Shaper(interval_s)

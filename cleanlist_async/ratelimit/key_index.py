@@ -6,20 +6,20 @@ import math
 from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
-from cleanlist_async.ratelimit.buckets import Bucket
+from cleanlist_async.ratelimit.buckets import NamedBucket
 from cleanlist_async.ratelimit.indexed_heap import IndexedHeap
 
 _AT_ONCE: Final = -math.inf
 
 
 def scan_keys(
-    buckets: Iterable[Bucket], now: float, keep: int, busy: Container[str]
-) -> tuple[Bucket | None, float]:
+    buckets: Iterable[NamedBucket], now: float, keep: int, busy: Container[str]
+) -> tuple[NamedBucket | None, float]:
     """Return who of *buckets* has most tokens, more than *keep*, and *now*; else when one will have.
 
     Those in *busy* do not count. Those with as many take turns: no key has more to ask about at the end.
     """
-    best: Bucket | None = None
+    best: NamedBucket | None = None
     first = (math.inf, 1, 0)
     for bucket in buckets:
         if bucket.name in busy:
@@ -38,7 +38,7 @@ class KeyIndex:
     A bucket is asked again after its tokens were touched, and when time alone brings it one more.
     """
 
-    def __init__(self, buckets: Sequence[Bucket]) -> None:
+    def __init__(self, buckets: Sequence[NamedBucket]) -> None:
         self._buckets = buckets
         self._places = {bucket.name: place for place, bucket in enumerate(buckets)}
         self._by_tokens: IndexedHeap[int] = IndexedHeap()
@@ -50,7 +50,7 @@ class KeyIndex:
         """Note that tokens of this bucket were taken or came back, or that it was paused."""
         self._by_change[self._places[name]] = _AT_ONCE
 
-    def find(self, now: float, busy: Container[str]) -> tuple[Bucket | None, float]:
+    def find(self, now: float, busy: Container[str]) -> tuple[NamedBucket | None, float]:
         """Return what `scan_keys` would."""
         for place in self._by_change.take_until(now):
             self._ask(place, now)

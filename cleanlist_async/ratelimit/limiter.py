@@ -21,11 +21,12 @@ from cleanlist_async.checks import (
     checked_path,
     optional,
 )
-from cleanlist_async.ratelimit.buckets import BucketState, Lease, Route, StoreState
+from cleanlist_async.ratelimit.buckets import BucketState, Lease, Rejection, Route, StoreState
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.memory import MemoryStore
 from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass
+from cleanlist_async.ratelimit.window import Outcome
 
 Clock: TypeAlias = Callable[[], float]
 WhenAway: TypeAlias = Literal["closed", "local"]
@@ -67,22 +68,21 @@ class Permit:
 
         A 429 (*rejected*) pauses the buckets for *asked_s* seconds; *named* is the one the body names.
         """
-        if self._settle():
-            self._limiter.answered(self.lease, at, rejected=rejected, asked_s=asked_s, named=named)
+        rejection = Rejection(asked_s, named, self._limiter.rng) if rejected else None
+        self._settle("rejected" if rejected else "answered", at, rejection)
 
     def lost(self) -> None:
         """Note that the attempt ended without an answer, after a byte may have left."""
-        if self._settle():
-            self._limiter.lost(self.lease)
+        self._settle("lost")
 
     def unsent(self) -> None:
         """Note that not a byte left."""
-        if self._settle():
-            self._limiter.unsent(self.lease)
+        self._settle("unsent")
 
-    def _settle(self) -> bool:
-        first, self.settled = not self.settled, True
-        return first
+    def _settle(self, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None) -> None:
+        if not self.settled:
+            self.settled = True
+            self._limiter.settle(self.lease, outcome, at, rejection)
 
 
 class RateLimiter:
@@ -113,7 +113,7 @@ class RateLimiter:
     ) -> None:
         check_function("clock", clock)
         _check(limits, clock, rng)
-        optional(check_methods, "store", store, "dispatcher", "answered")
+        optional(check_methods, "store", store, "dispatcher", "settle")
         self.store = MemoryStore(limits or RateLimits()) if store is None else store
         self.limits = self.store.limits
         self.clock = clock
@@ -233,27 +233,16 @@ class RateLimiter:
 
     # -- what became of a permit ---------------------------------------------------------------
 
-    def answered(
-        self, lease: Lease, at: float, *, rejected: bool, asked_s: float | None, named: str | None
+    def settle(
+        self, lease: Lease, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None
     ) -> None:
-        """Start the window after which the tokens return, and take a 429 to heart. See `Permit`."""
-        self.store.answered(lease, at, accepted=not rejected)
-        if rejected:
-            self.rejections += 1
-            self.store.reject(lease, self.clock(), asked_s, named, self.rng)
-        unblocks = rejected or any(lease.probes)
-        returns_at = -math.inf if unblocks else at + self.limits.window_s
+        """Record what became of *lease* at *at* (None for now), and wake who waits for its tokens."""
+        self.rejections += outcome == "rejected"
+        self.store.settle(lease, outcome, self.clock() if at is None else at, rejection=rejection)
+        returns_at = -math.inf
+        if at is not None and outcome == "answered" and not any(lease.probes):
+            returns_at = at + self.limits.window_s
         self.wake_all(lease.bucket_name, returns_at)
-
-    def lost(self, lease: Lease) -> None:
-        """Keep the tokens for the grace and the window. See `Permit`."""
-        self.store.lost(lease, self.clock())
-        self.wake_all(lease.bucket_name)
-
-    def unsent(self, lease: Lease) -> None:
-        """Give the tokens back at once. See `Permit`."""
-        self.store.unsent(lease)
-        self.wake_all(lease.bucket_name)
 
     def wake_all(self, organization: str, returns_at: float = -math.inf) -> None:
         """Let every event loop look again for tokens of *organization*: one returns at *returns_at*."""

@@ -7,15 +7,15 @@ minute. `cleanlist_async.ratelimit.shared` holds what outlives a process, and wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable
-from random import Random
+from collections.abc import Callable, Container
 from typing import Final
 
-from cleanlist_async.ratelimit.buckets import Bucket, Lease, Route
+from cleanlist_async.ratelimit.buckets import Lease, NamedBucket, Rejection, Route
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store
 from cleanlist_async.ratelimit.key_index import KeyIndex, scan_keys
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.wait_queues import Waiter
+from cleanlist_async.ratelimit.window import Outcome
 
 FEW_KEYS: Final = 16
 """So many keys are asked one by one, which is faster then."""
@@ -57,7 +57,7 @@ class MemoryStore(Store):
 
     def _most_available(
         self, route: Route, now: float, keep: int, busy: Container[str]
-    ) -> tuple[Bucket | None, float]:
+    ) -> tuple[NamedBucket | None, float]:
         """Return the key with the most tokens, and when it has one to give."""
         if len(route.keys) == 1 and not busy:
             only = self._key(route.keys[0])
@@ -76,7 +76,7 @@ class MemoryStore(Store):
                 self._watched.setdefault(key, []).append(index)
         return index
 
-    def _lease(self, key: str | None, buckets: tuple[Bucket, ...], now: float) -> Lease:
+    def _lease(self, key: str | None, buckets: tuple[NamedBucket, ...], now: float) -> Lease:
         self._touch(key)
         for bucket in buckets:
             bucket.taken += 1
@@ -90,35 +90,16 @@ class MemoryStore(Store):
 
     # -- giving them back ----------------------------------------------------------------------
 
-    def answered(self, lease: Lease, now: float, *, accepted: bool) -> None:
-        """Start the window of a request answered at *now*; *accepted* unless the answer was a 429."""
+    def settle(
+        self, lease: Lease, outcome: Outcome, at: float, *, rejection: Rejection | None = None
+    ) -> None:
+        """Record what became of *lease* at *at*; *rejection* is what a 429 says."""
         with self._lock:
-            for bucket, probe in self._tokens(lease):
-                bucket.window.answered(now, probe=probe)
-                if accepted:
-                    bucket.rejections = 0
-
-    def lost(self, lease: Lease, now: float) -> None:
-        """Keep the tokens of a request that was given up at *now* without an answer."""
-        with self._lock:
-            for bucket, probe in self._tokens(lease):
-                bucket.window.lost(now, probe=probe)
-
-    def unsent(self, lease: Lease) -> None:
-        """Give back the tokens of a request of which not a byte left."""
-        with self._lock:
-            for bucket, probe in self._tokens(lease):
-                bucket.window.unsent(probe=probe)
-
-    def reject(self, lease: Lease, now: float, asked_s: float | None, named: str | None, rng: Random) -> None:
-        """Pause the buckets of a request answered 429 (only the one it names), and keep to less of them."""
-        with self._lock:
-            super().reject(lease, now, asked_s, named, rng)
+            for bucket, probe in zip(lease.buckets, lease.probes, strict=True):
+                bucket.settle(outcome, at, probe=probe)
+            if rejection is not None:
+                self._reject(lease, at, rejection)
             self._touch(lease.key)
-
-    def _tokens(self, lease: Lease) -> Iterable[tuple[Bucket, bool]]:
-        self._touch(lease.key)
-        return zip(lease.buckets, lease.probes, strict=True)
 
 
 class MemoryDispatcher(Dispatcher):

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NotRequired, Protocol, TypeAlias, TypedDict
+from typing import NotRequired, Protocol, TypedDict
 
 from cleanlist_async.errors import CleanlistError
+from cleanlist_async.ratelimit.buckets import BucketKind
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.wait_queues import RequestClass
-from cleanlist_async.ratelimit.window import WindowState
-
-Outcome: TypeAlias = Literal["answered", "lost", "unsent", "rejected"]
-BucketKind: TypeAlias = Literal["key", "organization"]
+from cleanlist_async.ratelimit.window import Outcome, WindowState
 
 
 @dataclass(frozen=True, slots=True)

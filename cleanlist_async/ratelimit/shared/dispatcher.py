@@ -41,7 +41,7 @@ class SharedDispatcher(Dispatcher):
         super().dispatch(organization)
         left, self._delivered = self._delivered, []
         for lease in left:
-            self._store.unsent(lease)
+            self._store.settle(lease, "unsent", self._clock())
         self._report_requests(organization, self._clock())
 
     def wake(self, organization: str, returns_at: float = -math.inf) -> None:

@@ -9,10 +9,11 @@ from typing import Protocol
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
-from cleanlist_async.ratelimit.buckets import Bucket, Lease
+from cleanlist_async.ratelimit.buckets import BucketKind, Lease, NamedBucket
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.shared.backend import BucketKind, Outcome, PoolState, TokenRequest
+from cleanlist_async.ratelimit.shared.backend import PoolState, TokenRequest
 from cleanlist_async.ratelimit.wait_queues import RequestClass
+from cleanlist_async.ratelimit.window import Outcome
 
 
 def poll_s(limits: RateLimits) -> float:
@@ -87,7 +88,7 @@ class LocalStore(Protocol):
         """Take over what the pool says, by our own clock; return whether it is paused anew."""
         ...
 
-    def buckets_of(self, organization: str, key: str | None) -> tuple[Bucket, ...]:
+    def buckets_of(self, organization: str, key: str | None) -> tuple[NamedBucket, ...]:
         """Return the buckets that a request with *key* passes."""
         ...
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from random import Random
 
-from cleanlist_async.ratelimit.buckets import Bucket, Lease
+from cleanlist_async.ratelimit.buckets import Lease, NamedBucket, Rejection
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store
-from cleanlist_async.ratelimit.shared.backend import Backend, BucketKind, PoolState, SharedBucketState
+from cleanlist_async.ratelimit.shared.backend import Backend, PoolState, SharedBucketState
 from cleanlist_async.ratelimit.shared.dispatcher import SharedDispatcher
 from cleanlist_async.ratelimit.shared.lease import Settlement, SharedLease
 from cleanlist_async.ratelimit.shared.sync_worker import SyncWorker
+from cleanlist_async.ratelimit.window import Outcome
 
 
 class SharedStore(Store):
@@ -29,32 +29,14 @@ class SharedStore(Store):
 
     # -- what became of a lease ----------------------------------------------------------------
 
-    def answered(self, lease: Lease, now: float, *, accepted: bool) -> None:
-        """Start the window of a request answered at *now*; of a 429, `reject` tells that and more."""
-        if accepted:
-            self._settle(lease, Settlement("answered", now))
-
-    def lost(self, lease: Lease, now: float) -> None:
-        """Keep the tokens of a request that was given up at *now* without an answer."""
-        self._settle(lease, Settlement("lost", now))
-
-    def unsent(self, lease: Lease) -> None:
-        """Give back the tokens of a request of which not a byte left."""
-        self._settle(lease, Settlement("unsent", self.worker.clock()))
-
-    def reject(self, lease: Lease, now: float, asked_s: float | None, named: str | None, rng: Random) -> None:
-        """Pause the buckets of a request answered 429, here at once and in the pool with the next sync."""
-        super().reject(lease, now, asked_s, named, rng)
-        pauses: dict[BucketKind, float] = {}
+    def settle(
+        self, lease: Lease, outcome: Outcome, at: float, *, rejection: Rejection | None = None
+    ) -> None:
+        """Report with the next sync what became of *lease* at *at*; a 429 pauses its buckets here at once."""
         with self._lock:
-            for bucket in self._hit(lease, named):
-                kind: BucketKind = "key" if self._kind(bucket) == "key" else "organization"
-                pauses[kind] = max(0.0, bucket.window.paused_until - now)
-        self._settle(lease, Settlement("rejected", now, pauses))
-
-    def _settle(self, lease: Lease, settlement: Settlement) -> None:
+            pauses = {} if rejection is None else self._reject(lease, at, rejection)
         if isinstance(lease, SharedLease):
-            self.worker.settle(lease, settlement)
+            self.worker.settle(lease, Settlement(outcome, at, pauses))
 
     def is_stale(self, lease: Lease, now: float) -> bool:
         """Whether its bucket was paused, or the pool may have given the tokens to another meanwhile."""
@@ -69,7 +51,7 @@ class SharedStore(Store):
         if known is None or known is not self._organizations.get(organization):
             self.worker.join(organization, other)
 
-    def buckets_of(self, organization: str, key: str | None) -> tuple[Bucket, ...]:
+    def buckets_of(self, organization: str, key: str | None) -> tuple[NamedBucket, ...]:
         """Return the buckets that a request with *key* passes."""
         with self._lock:
             ours = self._organization(organization)
@@ -90,7 +72,7 @@ class SharedStore(Store):
                 self._renew(self._key(name), state, shift_s)
             return self._disturbed_until > before
 
-    def _renew(self, bucket: Bucket, state: SharedBucketState, shift_s: float) -> None:
+    def _renew(self, bucket: NamedBucket, state: SharedBucketState, shift_s: float) -> None:
         window, paused_until, smooth_until = (
             bucket.window,
             bucket.window.paused_until,
