@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cleanlist_async.testing.arrival_limits import LimitKind, make_limit
+    from cleanlist_async.sandbox.limits import LimitKind, make_limit
     from cleanlist_async.testing.memory_network import (
         MemoryNetwork,
         ServerRequest,
@@ -38,22 +38,22 @@ __all__ = [
     "run",
 ]
 
-_HOME = {
-    "DeadlockError": "virtual_time",
-    "LimitKind": "arrival_limits",
-    "MemoryNetwork": "memory_network",
-    "RecordedRequest": "strict_server",
-    "ServerRequest": "memory_network",
-    "ServerResponse": "memory_network",
-    "StrictServer": "strict_server",
-    "VirtualTimeLoop": "virtual_time",
-    "make_limit": "arrival_limits",
-    "memory_transport": "memory_network",
-    "run": "virtual_time",
+_MODULES = {
+    "DeadlockError": ".virtual_time",
+    "LimitKind": "..sandbox.limits",
+    "MemoryNetwork": ".memory_network",
+    "RecordedRequest": ".strict_server",
+    "ServerRequest": ".memory_network",
+    "ServerResponse": ".memory_network",
+    "StrictServer": ".strict_server",
+    "VirtualTimeLoop": ".virtual_time",
+    "make_limit": "..sandbox.limits",
+    "memory_transport": ".memory_network",
+    "run": ".virtual_time",
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(_MODULES[name], __name__), name)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cleanlist_async.sandbox.limits import ArrivalLimit
 from cleanlist_async.testing import LimitKind, make_limit
-from cleanlist_async.testing.arrival_limits import ArrivalLimit
 
 KINDS: list[LimitKind] = ["sliding", "fixed", "token_bucket", "weighted"]
 
