@@ -13,6 +13,7 @@ from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.ratelimit.test_shared_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
 
 from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import CleanlistError, ConfigurationError
@@ -22,7 +23,6 @@ from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Sy
 from cleanlist_async.ratelimit.shared.process import Process, boot_clock
 from cleanlist_async.testing import StrictServer, run
 from cleanlist_async.webhooks.mailbox import RedisMailbox
-from tests.ratelimit.test_shared_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
 from tests.support.forks import check_that_a_fork_inherits_no_token
 from tests.support.hand_clock import HandClock
 from tests.support.leaks import assert_hidden, deep_text, shown

@@ -1,4 +1,4 @@
-"""A ranking answers as a plain dict of numbers would."""
+"""An indexed heap answers as a plain dict of numbers would."""
 
 from __future__ import annotations
 
