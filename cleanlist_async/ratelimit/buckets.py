@@ -1,4 +1,4 @@
-"""The buckets that a limiter knows: who they are, which are one, and what may be asked of them.
+"""The buckets of a limiter: their names, which of them are one, and their tokens.
 
 Plain data under a lock, shared by every client and event loop of the process.
 """
@@ -68,7 +68,7 @@ class Lease:
         return self.buckets[-1].name
 
     def is_overdue(self, now: float) -> bool:
-        """Whether somebody else may have these tokens by now; never, where nobody else takes any."""
+        """Whether another process may have these tokens by now; never, where none shares them."""
         del now
         return False
 
@@ -178,13 +178,13 @@ class Buckets(ABC):
         return pauses
 
     def _hit(self, lease: Lease, named: str | None) -> Sequence[NamedBucket]:
-        """Return the buckets of a lease that a 429 tells of: the one it names, or all."""
+        """Return the buckets of a lease that a 429 concerns: the one it names, or all."""
         return [one for one in lease.buckets if named in (None, self._kind(one))] or lease.buckets
 
     def _kind(self, bucket: NamedBucket) -> BucketKind:
         return "key" if self._keys.get(bucket.name) is bucket else "organization"
 
-    # -- who is who ----------------------------------------------------------------------------
+    # -- identities ----------------------------------------------------------------------------
 
     def join(self, organization: str, other: str) -> None:
         """Make two names one organization: what was sent under either counts for both."""
@@ -219,7 +219,7 @@ class Buckets(ABC):
             return tuple(_state(bucket, now) for bucket in buckets)
 
     def attach(self, route: Route) -> None:
-        """Learn which organization the keys of *route* belong to, joining what they tell is one."""
+        """Learn which organization the keys of *route* belong to, joining those that turn out to be one."""
         if route in self._attached:
             return
         with self._lock:

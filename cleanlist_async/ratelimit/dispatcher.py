@@ -1,4 +1,4 @@
-"""Who goes next in one event loop: direct hand-off of tokens, one timer, even pacing where it helps.
+"""Which request goes next in one event loop: direct hand-off of tokens, one timer, pacing where it helps.
 
 Organizations do not compete, so only the queues of one are looked at when something happens to its tokens.
 The window guarantees, `aiolimiter` shapes (see `shaper`). A token is charged before its waiter wakes; a
@@ -37,7 +37,7 @@ class Dispatcher(ABC):
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace) -> Lease:
         """Wait for the tokens of one request. Raises RateLimitError as `RateLimiter.acquire` does."""
-        self._store.attach(route)  # who shares a key is of one organization, and woken together
+        self._store.attach(route)  # routes that share a key are of one organization, and woken together
         waiter = Waiter(asyncio.get_running_loop().create_future(), route, kind, pace)
         self.queues.join(waiter, self._clock())
         while True:

@@ -1,4 +1,4 @@
-"""Which of several keys has the most tokens to give: by asking each of them, or without."""
+"""Which of several keys has the most free tokens: by a linear scan, or from an index."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _AT_ONCE: Final = -math.inf
 def scan_keys(
     buckets: Iterable[NamedBucket], now: float, keep: int, busy: Container[str]
 ) -> tuple[NamedBucket | None, float]:
-    """Return who of *buckets* has most tokens, more than *keep*, and *now*; else when one will have.
+    """Return the bucket with the most free tokens above *keep*, or the time when one will qualify.
 
-    Those in *busy* do not count. Those with as many take turns: no key has more to ask about at the end.
+    Buckets in *busy* do not count. Buckets with equally many take turns.
     """
     best: NamedBucket | None = None
     first = (math.inf, 1, 0)
@@ -33,9 +33,9 @@ def scan_keys(
 
 
 class KeyIndex:
-    """Finds the same in many buckets, asking only those that may have changed.
+    """Finds the same among many buckets, reading only those that may have changed.
 
-    A bucket is asked again after its tokens were touched, and when time alone brings it one more.
+    A bucket is read again after its tokens were touched, and when time alone brings it one more.
     """
 
     def __init__(self, buckets: Sequence[NamedBucket]) -> None:
@@ -53,20 +53,22 @@ class KeyIndex:
     def find(self, now: float, busy: Container[str]) -> tuple[NamedBucket | None, float]:
         """Return what `scan_keys` would."""
         for place in self._by_change.take_until(now):
-            self._ask(place, now)
+            self._read(place, now)
         but = {place for name, place in self._places.items() if name in busy} if busy else ()
         _, first = self._by_tokens.first(but)
         if first is not None:
             return self._buckets[first], now
         return None, self._by_change.first(but)[0]
 
-    def _ask(self, place: int, now: float) -> None:
+    def _read(self, place: int, now: float) -> None:
         bucket = self._buckets[place]
         window = bucket.window
         tokens = window.available(now)
         changes = window.opens_at(now, ahead=tokens)
         if tokens and changes == math.inf:  # while it probes, it does not say when it will have its second
             changes = min(window.state()["returning"], default=math.inf)
-        turn = bucket.taken / (bucket.taken + 1)  # of those with as many tokens, who gave fewer so far
+        turn = bucket.taken / (
+            bucket.taken + 1
+        )  # of equally many tokens, the bucket that gave fewer comes first
         self._by_tokens[place] = turn - tokens if tokens or changes <= now else math.inf
         self._by_change[place] = changes

@@ -33,7 +33,7 @@ WhenAway: TypeAlias = Literal["closed", "local"]
 
 
 class Watcher(Protocol):
-    """A listener for whether the place that shares the limits can be reached."""
+    """A listener for whether the shared store can be reached."""
 
     def on_store_reachability(self, state: StoreState, /) -> None:
         """Note that it was lost, or found again. Called in any thread; must not wait."""
@@ -41,7 +41,7 @@ class Watcher(Protocol):
 
 
 class Permit:
-    """Leave to send one request. Exactly one of `answered`, `lost` and `unsent` must be called."""
+    """Permission to send one request. Exactly one of `answered`, `lost` and `unsent` must be called."""
 
     __slots__ = ("_limiter", "lease", "settled", "waited_s")
 
@@ -221,7 +221,7 @@ class RateLimiter:
             self.wake_all(organization)
 
     def watch(self, watcher: Watcher) -> None:
-        """Tell *watcher*, as long as it lives, when the place that shares the limits is lost and found."""
+        """Notify *watcher*, as long as it lives, when the shared store is lost and found."""
         with self._lock:
             self._watchers.add(watcher)
 
@@ -236,7 +236,7 @@ class RateLimiter:
     def settle(
         self, lease: Lease, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None
     ) -> None:
-        """Record what became of *lease* at *at* (None for now), and wake who waits for its tokens."""
+        """Record what became of *lease* at *at* (None for now), and wake the requests that wait."""
         self.rejections += outcome == "rejected"
         self.store.settle(lease, outcome, self.clock() if at is None else at, rejection=rejection)
         returns_at = -math.inf
@@ -245,13 +245,13 @@ class RateLimiter:
         self.wake_all(lease.bucket_name, returns_at)
 
     def wake_all(self, organization: str, returns_at: float = -math.inf) -> None:
-        """Let every event loop look again for tokens of *organization*: one returns at *returns_at*."""
+        """Let every event loop dispatch the tokens of *organization*: one returns at *returns_at*."""
         running = running_loop()
         for loop, dispatcher in self._dispatchers.items():
             if loop is running:
                 dispatcher.wake(organization, returns_at)
             elif dispatcher.queues:
-                with suppress(RuntimeError):  # that loop was closed meanwhile: nobody waits there
+                with suppress(RuntimeError):  # that loop was closed meanwhile
                     loop.call_soon_threadsafe(dispatcher.wake, organization, returns_at)
 
     def _dispatcher(self) -> Dispatcher:

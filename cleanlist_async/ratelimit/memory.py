@@ -18,13 +18,13 @@ from cleanlist_async.ratelimit.wait_queues import Waiter
 from cleanlist_async.ratelimit.window import Outcome
 
 FEW_KEYS: Final = 16
-"""So many keys are asked one by one, which is faster then."""
-_CHOICES_KEPT: Final = 16
-"""So many choices that a key is among are followed: each costs its requests a little, past or not."""
+"""Up to this many keys a linear scan is faster."""
+_INDEXES_PER_KEY: Final = 16
+"""Indexes that one key may be in: each costs its requests a little, whether still in use or not."""
 
 
 class MemoryStore(Store):
-    """Buckets that nobody else has a share in. Every method may be called from any thread."""
+    """Buckets that no other process shares. Every method may be called from any thread."""
 
     def __init__(self, limits: RateLimits) -> None:
         super().__init__(limits)
@@ -38,7 +38,7 @@ class MemoryStore(Store):
     # -- taking both tokens, or none -----------------------------------------------------------
 
     def take(self, route: Route, now: float, *, keep: int = 0, busy: Container[str] = ()) -> Lease | float:
-        """Take one token from the freest key and one from the organization, or none from either.
+        """Take one token from the key with most tokens and one from the organization, or none from either.
 
         *keep* key tokens are left alone, as are buckets in *busy*. Instead of tokens that are not there,
         return when to try again: a time, or infinity when only an answer can bring one.
@@ -68,7 +68,7 @@ class MemoryStore(Store):
 
     def _key_index(self, keys: tuple[str, ...]) -> KeyIndex:
         if (index := self._key_indexes.get(keys)) is None:
-            if any(len(self._watched.get(key, ())) >= _CHOICES_KEPT for key in keys):
+            if any(len(self._watched.get(key, ())) >= _INDEXES_PER_KEY for key in keys):
                 self._key_indexes.clear()
                 self._watched.clear()
             index = self._key_indexes[keys] = KeyIndex([*map(self._key, keys)])
@@ -83,7 +83,7 @@ class MemoryStore(Store):
         return Lease(key, buckets, [bucket.window.take(now) for bucket in buckets])
 
     def _touch(self, key: str | None) -> None:
-        """Tell whoever looks for the freest key that tokens of *key* are taken or come back."""
+        """Note in each index of *key* that its tokens are taken or come back."""
         if self._watched and key is not None:
             for index in self._watched.get(key, ()):
                 index.touch(key)

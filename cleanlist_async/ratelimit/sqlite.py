@@ -1,11 +1,11 @@
-"""A file in which the processes of one machine share their tokens. No server; whoever dies, it goes on.
+"""A file in which the processes of one machine share their tokens. No server; it survives any process.
 
 Each sync is one transaction: the pool is read, `Pool.sync` is applied, the pool is written. The clock is
-the machine's own, since its start and through any sleep, so nobody can set it back; when it reads less
-than the file has seen, the machine was started anew, and whatever was out was sent before that.
+the machine's own, since its start and through any sleep, so it cannot be set back; when it reads less
+than the file has seen, the machine was restarted, and whatever was out was sent before that.
 
 A commit is in the hands of the system but not forced to the disk: a process that is killed loses nothing of
-it, and a machine that loses its power has sent nothing since it was started anew.
+it, and a machine that loses its power has sent nothing since it was restarted.
 
 It assumes one machine: not a network file system, and no containers whose clocks are offset.
 """
@@ -58,7 +58,7 @@ class LimitsFile:
     # -- the protocol --------------------------------------------------------------------------
 
     async def sync(self, request: SyncRequest) -> SyncAnswer:
-        """Apply a sync at one stroke."""
+        """Apply a sync atomically."""
         with self._file.transaction() as rows:
             names = [
                 request.organization,
@@ -76,7 +76,7 @@ class LimitsFile:
             _save(rows, number, pool.state())
 
     async def aclose(self) -> None:
-        """Let go of the file; the next call opens it again."""
+        """Close the file; the next call opens it again."""
         self._file.close()
 
     # -- for people ----------------------------------------------------------------------------
@@ -133,7 +133,7 @@ class LimitsFile:
         if pool.is_untouched():
             return Pool(self.limits)
         _save(rows, number, pool.state())
-        rows.execute("COMMIT")  # who was buried stays so, and the file is free a window later
+        rows.execute("COMMIT")  # expired leases stay expired, and the file is free a window later
         raise ConfigurationError(
             f"{self._file.path.name} is in use under other rate limits.",
             fix="Give all processes that share a file the same rate limits.",

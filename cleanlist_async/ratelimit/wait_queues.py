@@ -81,7 +81,7 @@ class WaitQueues:
         waiter.queue.move_to_end(waiter, last=False)
 
     def leave(self, waiter: Waiter) -> None:
-        """Leave the queue; nothing happens to one who is not in it."""
+        """Leave the queue, if *waiter* is in it."""
         if waiter in waiter.queue:
             del waiter.queue[waiter]
             self._counts[waiter.kind] -= 1
@@ -89,7 +89,7 @@ class WaitQueues:
                 self._close_queue(waiter)
 
     def leave_all(self, waiter: Waiter) -> list[Waiter]:
-        """Dissolve the queue that *waiter* heads, and return who stood in it."""
+        """Empty the queue that *waiter* heads, and return its waiters."""
         left = list(waiter.queue)
         waiter.queue.clear()
         self._counts[waiter.kind] -= len(left)
@@ -103,7 +103,7 @@ class WaitQueues:
             for queue in list(self._queues.get(name, _NO_QUEUES).values()):
                 first = next(iter(queue), None)
                 while first is not None and first.future.done():
-                    self.leave(first)  # a cancelled one stands there until its task has run
+                    self.leave(first)  # a cancelled waiter stays until its task has run
                     first = next(iter(queue), None)
                 if first is not None:
                     firsts.append(first)
@@ -112,11 +112,11 @@ class WaitQueues:
         return firsts
 
     def is_head(self, waiter: Waiter) -> bool:
-        """Whether nobody stands before *waiter* in its queue."""
+        """Whether *waiter* is the first of its queue."""
         return next(iter(waiter.queue), None) is waiter
 
     def is_alone(self, waiter: Waiter) -> bool:
-        """Whether nobody else stands in the queue of *waiter*."""
+        """Whether *waiter* is the only one in its queue."""
         return len(waiter.queue) == 1
 
     def _enter(self, waiter: Waiter) -> None:

@@ -154,7 +154,7 @@ class Window:
         elif outcome not in {"unsent", "lost"}:
             self._tried += probe
 
-    # -- what the server tells -----------------------------------------------------------------
+    # -- what the server says ------------------------------------------------------------------
 
     def pause(self, until: float) -> None:
         """Give out nothing before *until*."""

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, Literal
 
 import pytest
-from tests.ratelimit.test_shared_pool import Actor, actor
 
 from cleanlist_async import AsyncCleanlist, RateLimiter, RateLimits
 from cleanlist_async.events import Event, LimitsAway, LimitsBack
@@ -20,6 +19,7 @@ from cleanlist_async.ratelimit.redis.fallback import LocalFallback
 from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncRequest, TokenRequest
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.sandbox import Sandbox
+from tests.ratelimit.test_pool import Actor, actor
 from tests.support.fleet import Fleet, Seen, strict_server
 from tests.support.hand_clock import HandClock
 from tests.support.limited_wire import ROUTE, SUBMIT

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from cleanlist_async.ratelimit import RateLimits, RequestClass
 from cleanlist_async.ratelimit.shared.backend import (
     Backend,
     Granted,
+    PoolState,
     Report,
     SyncAnswer,
     SyncRequest,
@@ -382,3 +384,20 @@ def test_two_names_of_one_organization_become_one_pool(backend: PoolBackend, clo
     assert finish(backend.sync(late)).granted is None
     renewed = replace(one, lease="one-2", held=("one-1",), wanted=())
     assert len(finish(backend.sync(renewed)).pool["holdings"]) == 2
+
+
+def test_a_pool_that_an_older_version_stored_is_read_and_written_alike() -> None:
+    """Processes of two versions share a store while a new one is rolled out: no field may be renamed."""
+    window = {"in_flight": 1, "returning": [70.0], "capacity": 4.0, "burst_spent": False, "tried": 0}
+    window |= {"probing": 0, "shrunk_at": 3.0, "paused_until": 12.0, "smooth_until": 303.0}
+    ticket = {"keys": ["a"], "kind": 1, "since": 9.0, "more": True, "paced": False}
+    process = {"process": "p", "pid": 7, "place": "here", "seen_at": 9.5, "tickets": [ticket]}
+    stored = {
+        "now": 10.0,
+        "limits": [4, 3, 60.0, 1.0, 5.0],
+        "organization": {"window": window, "rejections": 1, "interactive_at": 2.0},
+        "keys": {"a": {"window": window, "rejections": 0}},
+        "holdings": {"p-1": {"visitor": "p org", "since": 9.0, "key": "a", "probes": [False, False]}},
+        "visitors": {"p org": process},
+    }
+    assert Pool.of(cast("PoolState", stored)).state() == stored

@@ -13,7 +13,6 @@ from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.ratelimit.test_shared_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
 
 from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import CleanlistError, ConfigurationError
@@ -23,6 +22,7 @@ from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Sy
 from cleanlist_async.ratelimit.shared.process import Process, boot_clock
 from cleanlist_async.testing import StrictServer, run
 from cleanlist_async.webhooks.mailbox import RedisMailbox
+from tests.ratelimit.test_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
 from tests.support.forks import check_that_a_fork_inherits_no_token
 from tests.support.hand_clock import HandClock
 from tests.support.leaks import assert_hidden, deep_text, shown
@@ -382,7 +382,7 @@ def test_a_fork_opens_a_connection_of_its_own_and_inherits_no_token(redis_url: s
     wait_until_old_enough(redis_url, limits)
     limiter = RateLimiter.redis(redis_url, limits, namespace=namespace)
     check_that_a_fork_inherits_no_token(limiter, patience_s=0.4)
-    limiter.store.worker.start_anew()  # type: ignore[attr-defined]  # this process holds them to its end
+    limiter.store.worker.reset()  # type: ignore[attr-defined]  # this process holds them to its end
     all_workers_are_idle()
 
 

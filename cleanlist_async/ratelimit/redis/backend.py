@@ -1,9 +1,9 @@
-"""The backend in a Redis: a look, the arithmetic of `Pool` here, and a save if nobody was quicker.
+"""The backend in Redis: a LOOK, the arithmetic of `Pool` here, and a SAVE unless another process was faster.
 
 The rules are those of every shared store, in the same Python and not written twice: a script compares the
 version of the pool and sets all of it at one stroke, both buckets and every ticket. A sync takes two round
-trips, and begins anew when another process saved in between; then it has the next turn, so nobody loses
-twice. At 60 requests a minute that is rare; it asks for a Redis that is near, some 20 ms at most, where
+trips, and starts again when another process saved in between; then it has the next turn, so no process
+loses twice. At 60 requests a minute that is rare; it asks for a Redis that is near, some 20 ms at most, where
 dozens of processes share one organization.
 
 The clock is the server's (`TIME`), read before the save: a token is never taken by a moment that is still to
@@ -47,9 +47,9 @@ _KEPT_S: Final = 86_400.0
 _TRIES: Final = 200
 _SHORTEST_ANSWER_S: Final = 0.5
 _WITH_POOL: Final = 4
-"""Fields of what a look says of a name that is the first to lead to a pool."""
+"""Length of a LOOK row that carries a pool."""
 _TURN_MS: Final = 250
-"""For how long one who lost a race is waited for: a few round trips."""
+"""How long the turn of a process that lost a race is kept: a few round trips."""
 _PAUSE_S: Final = 0.001
 _LONGEST_PAUSE_S: Final = 0.01
 _PROCESS_KEPT_S: Final = 3_600.0
@@ -60,12 +60,12 @@ log: Final = logging.getLogger("cleanlist_async")
 
 @dataclass(frozen=True, slots=True)
 class PoolLookup:
-    """Where names lead: the first pool found takes in the others, and every name leads to it from then on."""
+    """The pools that names lead to: the first absorbs the others, and every name leads to it from then on."""
 
     number: str
     versions: dict[str, str]
     names: dict[str, str]
-    """What each name said: the number of a pool, or nothing."""
+    """The number of the pool that each name leads to, or nothing."""
     pools: list[StoredPool]
 
 
@@ -94,7 +94,7 @@ class RedisLimits:
         self.memory = SyncHistory(clock, self.caution_s + limits.window_s)
         self.without = "Requests wait for it."
         self.on_change: Callable[[StoreState], None] = _ignore
-        """Told, in the sync worker's thread, when Redis was lost and when it was found again."""
+        """Called in the sync worker's thread when Redis is lost and when it is found again."""
         self._gathering_s = answer_s + 3 * poll_s(limits)
         self._prefix = f"{{{namespace}}}:"
         self._kept_ms = math.ceil(max(_KEPT_S, 2 * self.caution_s) * 1_000)
@@ -107,7 +107,7 @@ class RedisLimits:
     # -- the protocol --------------------------------------------------------------------------
 
     async def sync(self, request: SyncRequest) -> SyncAnswer:
-        """Apply a sync at one stroke."""
+        """Apply a sync atomically."""
         names = [
             *self._names_of(request.organization),
             *(key for one in request.wanted for key in one.keys),
@@ -134,7 +134,7 @@ class RedisLimits:
         await self._change(organization, together, nothing)
 
     async def aclose(self) -> None:
-        """Let go of the connection; the next call opens another."""
+        """Close the connection; the next call opens another."""
         client, self._client = self._client, None
         if client is not None and self._pid == os.getpid():
             await client.aclose()
@@ -210,9 +210,9 @@ class RedisLimits:
     async def _look(
         self, names: Iterable[str], me: str, *, insists: bool
     ) -> tuple[Server, PoolLookup] | None:
-        """Return the server, and where *names* lead; None while it is another's turn.
+        """Return the server, and where *names* lead; None while another process has the turn.
 
-        Who *insists* has the turn from now on, until it saves.
+        With *insists* this process has the turn from now on, until it saves.
         """
         names = list(dict.fromkeys(names))
         sent = self.clock()

@@ -1,13 +1,13 @@
-"""Whether a pool tells of all that was sent, or Redis has lost some of it.
+"""Whether a pool accounts for all that was sent, or Redis has lost some of it.
 
-A Redis that is started anew may have lost everything, or its last seconds; a replica that takes over, the
+A Redis that was restarted may have lost everything, or its last seconds; a replica that takes over, the
 same; somebody may empty it; a clock set ahead makes tokens return too early. Each leaves a trace: another
 run of the server in the pool; a pool that is gone, or of another generation than we saw; a jump between its
 clock and ours. Then all tokens count as sent until that moment, by holders that may use them for a lease
-more: the pool begins anew a lease and a window later, and nobody draws a 429.
+more: the pool starts again a lease and a window later, and no request draws a 429.
 
-Only one loss leaves no trace for a newcomer: a server that goes on after it was emptied. Those that were
-there notice it.
+Only one loss leaves no trace for a newcomer: a server that goes on after it was emptied. Processes that
+synced before notice it.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Server:
 
 
 class ClockWatch:
-    """Notices when the server's clock, which people set, jumps ahead of one of ours, which nobody can.
+    """Notices when the server's clock, which people set, jumps ahead of one of ours, which nobody sets.
 
-    When a look was sent at one moment and answered at another, the server read its clock in between.
+    When a LOOK was sent at one moment and answered at another, the server read its clock in between.
     """
 
     def __init__(self, tolerance_s: float) -> None:
@@ -58,10 +58,11 @@ class ClockWatch:
 
 
 class StoredPool(TypedDict):
-    """A pool as it is kept, with what tells whether it is the one that others have seen.
+    """A pool as it is kept, with what shows whether it is the one that others have seen.
 
     `generations` are the names of all pools that it has become one with; `doubted_at` is the moment up to
-    which it counts all tokens as sent, `gathered_at` when it last waited for those who had been alone.
+    which it counts all tokens as sent, `gathered_at` when it last waited for processes
+    that had gone on without Redis.
     """
 
     pool: PoolState
@@ -74,7 +75,7 @@ class StoredPool(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class LastSync:
-    """What this process saw when it last synced an organization: by the server's clock, and by ours."""
+    """What this process saw at its last sync of an organization: by the server's clock, and by ours."""
 
     generation: str
     seen_at: float
@@ -111,13 +112,13 @@ class SyncHistory:
 
 
 def lost_until(stored: StoredPool | None, seen: LastSync | None, server: Server, watch: ClockWatch) -> float:
-    """Return up to when something was sent that the pool may not tell of; minus infinity for never."""
+    """Return until when requests were sent that the pool may not account for; minus infinity for never."""
     if stored is None:
         return server.now if seen else min(server.now, server.started_at)
     if stored["run"] != server.run:
         return server.now
     last_seen_at = seen.seen_at if seen else stored["pool"]["now"]
     if stored.get("doubted_at", -math.inf) >= last_seen_at:
-        return -math.inf  # somebody was quicker
+        return -math.inf  # another process has noticed
     is_another = seen is not None and seen.generation not in stored["generations"]
     return server.now if is_another or last_seen_at < watch.jumped_at else -math.inf

@@ -1,12 +1,12 @@
 """What one process may send while Redis is away: its own tokens, up to an equal share of the limits.
 
-A token that this process took returns to it, and nobody else can take it while Redis is away for all. So it
-goes on with those, up to its share: the limits divided by the processes that were there of late, at least
+A token that this process took returns to it, and no other process can take it while Redis is away for all.
+So it goes on with those, up to its share: the limits divided by the processes that were there of late, at least
 one. If its share is larger than what it had, the rest is there a lease and a window later, when whatever
 others took from the pool is back. So all shares together never exceed the limits.
 
-When Redis returns, its tokens that are out are told first; and nothing is given out for a few looks, until
-every process has done so. Where Redis is away for some only, the others go on with all of the limits: that
+When Redis returns, each process first reports its tokens that are out; nothing is given out for a few
+polls, until all have. Where Redis is away for some only, the others go on with all of the limits: that
 alone can lead to a 429.
 """
 
@@ -29,13 +29,13 @@ _WITHOUT: Final = "Each process goes on with its share of the limits."
 class LocalTokens:
     """The tokens of one organization that this process took, by its own clock.
 
-    `borrowed` were taken while Redis was away; `untold` is what became of tokens since.
+    `borrowed` were taken while Redis was away; `unreported` are the outcomes since.
     """
 
     pool: Pool
     away_since: float | None = None
     borrowed: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
-    untold: dict[str, tuple[float, Report]] = field(default_factory=dict[str, tuple[float, Report]])
+    unreported: dict[str, tuple[float, Report]] = field(default_factory=dict[str, tuple[float, Report]])
 
 
 class LocalFallback:
@@ -61,7 +61,7 @@ class LocalFallback:
         except BackendUnavailableError:
             processes = self._backend.memory.processes(request.organization)
             if processes is None:
-                raise  # never reached: nobody knows what others have sent
+                raise  # never reached: what others have sent is unknown
             return self._alone(local, request, processes)
         self._come_back(local)
         self._note(local, request, answer)
@@ -73,12 +73,12 @@ class LocalFallback:
             ours = self._local_tokens.setdefault(organization, LocalTokens(Pool(self.limits)))
             ours.pool.absorb(theirs.pool)
             ours.borrowed |= theirs.borrowed
-            ours.untold |= theirs.untold
+            ours.unreported |= theirs.unreported
             ours.away_since = ours.away_since or theirs.away_since
         await self._backend.join(organization, other)
 
     async def aclose(self) -> None:
-        """Let go of the connection; the next call opens another."""
+        """Close the connection; the next call opens another."""
         await self._backend.aclose()
 
     # -- while Redis is there ------------------------------------------------------------------
@@ -94,16 +94,16 @@ class LocalFallback:
 
     def _with_reports(self, local: LocalTokens, request: SyncRequest) -> SyncRequest:
         now = self._clock()
-        told = [replace(report, age_s=now - at) for at, report in local.untold.values()]
+        reports = [replace(report, age_s=now - at) for at, report in local.unreported.values()]
         return replace(
-            request, borrowed=dict(local.borrowed), reports=(*told, *request.reports), was_away=True
+            request, borrowed=dict(local.borrowed), reports=(*reports, *request.reports), was_away=True
         )
 
     def _come_back(self, local: LocalTokens) -> None:
         if local.away_since is not None:
             local.away_since = None
             local.borrowed.clear()
-            local.untold.clear()
+            local.unreported.clear()
             _divide(local.pool, self.limits)
 
     # -- while it is away ----------------------------------------------------------------------
@@ -122,7 +122,7 @@ class LocalFallback:
         answer = local.pool.sync(request, now, is_dead=has_ended)
         if answer.granted is not None:
             local.borrowed[request.lease] = answer.granted.key
-        local.untold |= {report.lease: (now - report.age_s, report) for report in request.reports}
+        local.unreported |= {report.lease: (now - report.age_s, report) for report in request.reports}
         self._forget_what_is_back(local, now)
         return replace(answer, come_again=True)
 
@@ -130,9 +130,9 @@ class LocalFallback:
         return (local.away_since or 0.0) + self._backend.caution_s + self.limits.margin_s
 
     def _forget_what_is_back(self, local: LocalTokens, now: float) -> None:
-        for lease, (at, _) in list(local.untold.items()):
+        for lease, (at, _) in list(local.unreported.items()):
             if now - at > self._backend.caution_s:
-                del local.untold[lease]
+                del local.unreported[lease]
                 local.borrowed.pop(lease, None)
 
 

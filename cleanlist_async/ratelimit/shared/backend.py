@@ -1,8 +1,8 @@
 """The protocol between a process and the place where several processes keep their tokens.
 
-There is one question, the sync. A process tells what became of the tokens it held, says which it still
-holds and who waits in it, and gets at most one token, or the moment to come again. A backend applies a
-sync at one stroke, by its own clock: `Pool.sync` says what that means, and every backend keeps to it.
+There is one operation, the sync. A process reports the outcomes of its leases, lists those it still holds
+and the requests that wait, and gets at most one token, or the time of its next sync. A backend applies a
+sync atomically, by its own clock, as `Pool.sync` defines it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from cleanlist_async.ratelimit.window import Outcome, WindowState
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """The first of one wait queue, where any of `keys` will do (none for a JWT).
+    """A token for the first request of one wait queue, from any of `keys` (none for a JWT).
 
-    With `more`, others stand behind it. When it is `paced`, it holds its place but takes nothing yet: the
-    one before it still waits to be spaced.
+    With `more`, other requests wait behind it. When it is `paced`, it keeps its rank but takes no token yet:
+    the request before it has not passed the shaper.
     """
 
     keys: tuple[str, ...]
@@ -35,10 +35,7 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a lease, `age_s` seconds ago.
-
-    ``rejected`` is an answer too, a 429: it pauses the buckets of that lease for so many seconds from then.
-    """
+    """The outcome of a lease, `age_s` seconds ago; a 429 pauses buckets for `pauses` seconds from then."""
 
     lease: str
     outcome: Outcome
@@ -48,13 +45,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """All that one process has to say about one organization, at one moment.
+    """The reports and token requests of one process for one organization.
 
-    `held` are the leases it knows of and has not reported: whatever else is held in its name was granted
-    in an answer that never reached it, and is free. `lease` is the name of the lease to be granted.
-
-    A process that went on by itself while the backend was away says so (`was_away`), and which leases it
-    took meanwhile, of which key (`borrowed`).
+    `held` are the leases it knows of and has not reported: any other lease in its name was granted in an
+    answer that never reached it, and is free. `lease` is the name of the lease to be granted, `wanted` what
+    it waits for. After the backend was unreachable (`was_away`), `borrowed` are the leases that the process
+    took meanwhile, each with its key.
     """
 
     process: Process
@@ -68,13 +64,13 @@ class SyncRequest:
 
     @property
     def holder(self) -> str:
-        """The name under which this process stands in queue at this organization."""
+        """The name of this process at this organization."""
         return f"{self.process.id} {self.organization}"
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """One token of each bucket, for the token request of that number."""
+    """One token of each bucket, for the token request at that index."""
 
     request: int
     key: str | None
@@ -90,7 +86,7 @@ class SharedBucketState(TypedDict):
 
 
 class HeldLeaseState(TypedDict):
-    """A lease that is out: who took it and when, the key, and which of its tokens are probes."""
+    """A lease that is out: its holder, when it was taken, its key, and which of its tokens are probes."""
 
     visitor: str
     since: float
@@ -99,7 +95,7 @@ class HeldLeaseState(TypedDict):
 
 
 class TicketState(TypedDict):
-    """The place of one wait queue among those of all processes."""
+    """The rank of one wait queue among those of all processes."""
 
     keys: list[str]
     kind: int
@@ -109,7 +105,7 @@ class TicketState(TypedDict):
 
 
 class ProcessRecordState(TypedDict):
-    """A process at one organization, and when it was last heard of."""
+    """A process at one organization, and when it last synced."""
 
     process: str
     pid: int
@@ -119,7 +115,10 @@ class ProcessRecordState(TypedDict):
 
 
 class PoolState(TypedDict):
-    """The buckets of one organization as plain data. Every moment is by the clock of the backend."""
+    """The buckets of one organization as plain data, in times of the backend's clock.
+
+    The field names are those of the first version: processes of two versions may share a store.
+    """
 
     now: float
     limits: list[float]
@@ -131,10 +130,10 @@ class PoolState(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class SyncAnswer:
-    """A token, or in how many seconds to come again; and how the pool stands now.
+    """A token, or the seconds until the next sync, and the state of the pool.
 
-    A lease of the process's that is not among the pool's held leases was taken for lost, and is void. With
-    `come_again`, there is more to tell, whether anybody waits or not.
+    A lease of this process that the pool does not hold was presumed lost, and is void. With `come_again`
+    another sync is due, whether requests wait or not.
     """
 
     granted: Granted | None
@@ -144,11 +143,11 @@ class SyncAnswer:
 
 
 class BackendUnavailableError(CleanlistError):
-    """The shared store cannot be reached now. Whoever waits goes on waiting; it is asked again."""
+    """The shared store cannot be reached now. Requests go on waiting, and the sync is repeated."""
 
 
 class Backend(Protocol):
-    """A place that several processes share. One thread of each process calls it, one call at a time.
+    """A store that several processes share. One thread of each process calls it, one call at a time.
 
     A call raises BackendUnavailableError when it is worth repeating, any other CleanlistError when it is
     not: that one is raised from every call that waits. A sync whose answer was lost may be repeated.
@@ -157,7 +156,7 @@ class Backend(Protocol):
     limits: RateLimits
 
     async def sync(self, request: SyncRequest) -> SyncAnswer:
-        """Apply a sync at one stroke."""
+        """Apply a sync atomically."""
         ...
 
     async def join(self, organization: str, other: str) -> None:
@@ -165,5 +164,5 @@ class Backend(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Let go of connections; the next call opens them again."""
+        """Close connections; the next call opens them again."""
         ...

@@ -1,4 +1,4 @@
-"""The wait queues of one event loop, whose tokens the sync worker brings."""
+"""The wait queues of one event loop, whose tokens the sync worker delivers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class SharedDispatcher(Dispatcher):
-    """Hands out what was delivered, and tells the sync worker who waits."""
+    """Hands out the leases that were delivered, and requests tokens for the heads of its queues."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class SharedDispatcher(Dispatcher):
         self._asked_about: set[str] = set()
 
     def dispatch(self, organization: str) -> None:
-        """Hand out what was delivered, give back what nobody waits for, and say who still does."""
+        """Hand out what was delivered, give back what no request waits for, and request what is missing."""
         super().dispatch(organization)
         left, self._delivered = self._delivered, []
         for lease in left:
@@ -45,7 +45,7 @@ class SharedDispatcher(Dispatcher):
         self._report_requests(organization, self._clock())
 
     def wake(self, organization: str, returns_at: float = -math.inf) -> None:
-        """Say who waits: when a token returns is for the sync worker to know."""
+        """Request tokens: only the sync worker knows when one returns."""
         del returns_at
         if self.queues or self._requested:
             self.dispatch(organization)
@@ -61,17 +61,17 @@ class SharedDispatcher(Dispatcher):
                 return lease
         return math.inf
 
-    # -- what the sync worker hears ----------------------------------------------------------------
+    # -- what it requests -------------------------------------------------------------------------
 
     def _report_requests(self, organization: str, now: float) -> None:
         names = self._store.names_of(organization)
         ranked = [self._ranked_request(waiter, names[0], now) for waiter in self.queues.heads(names)]
         asked_about, self._asked_about = self._asked_about, set()
         for name in names:
-            new, told = ranked if name == names[0] else [], self._requested.pop(name, [])
+            new, known = ranked if name == names[0] else [], self._requested.pop(name, [])
             if new:
                 self._requested[name] = new
-            if new != told or name in asked_about:
+            if new != known or name in asked_about:
                 self._worker.request_tokens(self, name, new)
 
     def _ranked_request(self, waiter: Waiter, organization: str, now: float) -> RankedRequest:
@@ -85,14 +85,14 @@ class SharedDispatcher(Dispatcher):
         )
         return RankedRequest(wanted, waiter.rank)
 
-    # -- what the sync worker brings ---------------------------------------------------------------
+    # -- what the sync worker calls- ---------------------------------------------------------------
 
     def deliver(self, lease: SharedLease) -> None:
         """Take a lease. Any thread may call; raises RuntimeError when the loop is closed."""
         self._call(self._take_delivery, lease)
 
     def refuse(self, organization: str, error: CleanlistError) -> None:
-        """Raise *error* from all that wait for *organization*; as `deliver`."""
+        """Raise *error* from every request that waits for *organization*; as `deliver`."""
         self._call(self._refuse, organization, error)
 
     def look_again(self, organization: str) -> None:

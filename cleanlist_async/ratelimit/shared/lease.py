@@ -17,12 +17,12 @@ from cleanlist_async.ratelimit.window import Outcome
 
 
 def poll_s(limits: RateLimits) -> float:
-    """Return the seconds between two looks, where nothing tells when a token returns."""
+    """Return the seconds between two polls of a shared store, where no time of return is known."""
     return min(facts.LOOK_S, limits.window_s / 10)
 
 
 def lease_s(limits: RateLimits) -> float:
-    """Return for how many seconds a lease is good without a word from its holder."""
+    """Return for how many seconds a lease is good without a sync of its holder."""
     return facts.LEASE_S * min(1.0, limits.window_s / facts.WINDOW_S)
 
 
@@ -30,7 +30,7 @@ def lease_s(limits: RateLimits) -> float:
 class SharedLease(Lease):
     """The tokens of one request, out of a pool that others share.
 
-    `good_until` is the moment, by this process's clock, until which nobody else takes them for lost; each
+    `good_until` is the moment, by this process's clock, until which no other process presumes them lost; each
     sync moves it on.
     """
 
@@ -42,13 +42,13 @@ class SharedLease(Lease):
     delivered: bool = False
 
     def is_overdue(self, now: float) -> bool:
-        """Whether somebody else may have these tokens by now: nothing may be sent with them."""
+        """Whether another process may have these tokens by now: nothing may be sent with them."""
         return now > self.good_until
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of a lease at one moment of this process's clock."""
+    """The outcome of a lease, at a time of this process's clock."""
 
     outcome: Outcome
     at: float
@@ -57,14 +57,14 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class RankedRequest:
-    """The first of one wait queue, and its rank among those of this process."""
+    """A token request, and its rank among those of this process."""
 
     request: TokenRequest
     rank: float
 
 
 class LoopQueue(Protocol):
-    """Where the sync worker delivers: the wait queues of one event loop."""
+    """The wait queues of one event loop, to which the sync worker delivers leases."""
 
     loop: asyncio.AbstractEventLoop
 
@@ -73,7 +73,7 @@ class LoopQueue(Protocol):
         ...
 
     def refuse(self, organization: str, error: CleanlistError) -> None:
-        """Raise *error* from all that wait for *organization*; as `deliver`."""
+        """Raise *error* from every request that waits for *organization*; as `deliver`."""
         ...
 
     def look_again(self, organization: str) -> None:
@@ -82,10 +82,10 @@ class LoopQueue(Protocol):
 
 
 class LocalStore(Protocol):
-    """Where the sync worker reports to: the store of this process."""
+    """The store of this process, which the sync worker keeps up to date."""
 
     def copy(self, organization: str, pool: PoolState, shift_s: float) -> bool:
-        """Take over what the pool says, by our own clock; return whether it is paused anew."""
+        """Copy the state of the pool, by our own clock; return whether that pauses it further."""
         ...
 
     def buckets_of(self, organization: str, key: str | None) -> tuple[NamedBucket, ...]:
@@ -93,5 +93,5 @@ class LocalStore(Protocol):
         ...
 
     def after_fork(self) -> None:
-        """Put aside what a thread of the parent may have held."""
+        """Replace the lock, which a thread of the parent may have held."""
         ...

@@ -11,7 +11,7 @@ from cleanlist_async.ratelimit.shared.backend import HeldLeaseState, Report
 from cleanlist_async.ratelimit.shared.bucket import SharedBucket
 
 SHORTEST_POLL: Final = 1e-3
-"""The answer to a probe is first looked for after this part of a window, then at doubling intervals."""
+"""The first poll for the answer to a probe, as part of a window; the intervals double from there."""
 
 
 class PoolTokens:

@@ -26,7 +26,7 @@ def this_process() -> Process:
 
 
 def has_ended(process: Process) -> bool:
-    """Whether *process* is known to have ended: its place is ours, and nobody has its number."""
+    """Whether *process* is known to have ended: it ran on this host, and its number is free."""
     if os.name != "posix" or process.place != _this_place():
         return False
     try:

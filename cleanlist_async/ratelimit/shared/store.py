@@ -42,10 +42,10 @@ class SharedStore(Store):
         """Whether its bucket was paused, or the pool may have given the tokens to another meanwhile."""
         return lease.is_overdue(now) or super().is_stale(lease, now)
 
-    # -- who is who ----------------------------------------------------------------------------
+    # -- identities ----------------------------------------------------------------------------
 
     def join(self, organization: str, other: str) -> None:
-        """Make two names one organization, here and for all who share the pool."""
+        """Make two names one organization, here and for all processes that share the pool."""
         known = self._organizations.get(other)
         super().join(organization, other)
         if known is None or known is not self._organizations.get(organization):
@@ -58,13 +58,13 @@ class SharedStore(Store):
             return (ours,) if key is None else (self._key(key), ours)
 
     def after_fork(self) -> None:
-        """Put aside the lock, which a thread of the parent may have held."""
+        """Replace the lock, which a thread of the parent may have held."""
         self._lock = threading.RLock()
 
     # -- the copy ------------------------------------------------------------------------------
 
     def copy(self, organization: str, pool: PoolState, shift_s: float) -> bool:
-        """Take over what the pool says, by our own clock; return whether it is paused anew."""
+        """Copy the state of the pool, by our own clock; return whether that pauses it further."""
         with self._lock:
             before = self._disturbed_until
             self._renew(self._organization(organization), pool["organization"], shift_s)

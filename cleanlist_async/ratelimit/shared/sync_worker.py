@@ -1,8 +1,8 @@
-"""The one of a process who goes to the shared store: tells what became of tokens, asks for the next.
+"""Background worker of a process: reports token outcomes to the shared store and requests the next ones.
 
-It works in a thread of its own, with an event loop of its own. So no caller waits for a disk or a network,
-no cancellation reaches a sync in the middle, and all event loops of the process ask with one voice. The
-thread starts with the first token request and ends when there is nothing to tell and nothing to wait for.
+It has its own thread and event loop. So no caller waits for a disk or a network, no cancellation interrupts
+a sync, and all event loops of the process share one worker. The thread starts with the first token request
+and ends when there is nothing to report and nothing to wait for.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from cleanlist_async.ratelimit.shared.pending_sync import Head, PendingSync
 from cleanlist_async.ratelimit.shared.process import this_process
 
 _SYNCS_PER_LEASE: Final = 6
-"""Visits within the life of a lease, from a process that only holds some."""
+"""Syncs within the life of a lease, from a process that only holds some."""
 _REPORTS_PER_POLL: Final = 4
-"""Visits within a look, from a process that has only answers to report: nobody waits for these."""
+"""Syncs within a poll interval, from a process that has only answers to report, which can wait."""
 _IDLE_S: Final = 1.0
 
 
 class SyncWorker:
-    """Visits a backend on behalf of all wait queues of this process. Any thread may call."""
+    """Syncs with a backend for all wait queues of this process. Any thread may call."""
 
     def __init__(self, backend: Backend, clock: Callable[[], float], local: LocalStore) -> None:
         self.backend = backend
@@ -57,11 +57,11 @@ class SyncWorker:
         self.poll_s = poll_s(backend.limits)
         self.lease_s = lease_s(backend.limits)
         self.good_for_s = self.lease_s - backend.limits.organization_window().grace_s
-        self.start_anew()
+        self.reset()
         _workers.add(self)
 
-    def start_anew(self) -> None:
-        """Know nothing: a forked process holds no token, and waits for none."""
+    def reset(self) -> None:
+        """Forget everything: a forked process holds no token, and waits for none."""
         self.process = this_process()
         self._lock = threading.RLock()
         self.syncing = threading.Lock()
@@ -75,7 +75,7 @@ class SyncWorker:
         self._woken = asyncio.Event()
         self._local.after_fork()
 
-    # -- what the process has to say -----------------------------------------------------------
+    # -- what the process has to report --------------------------------------------------------
 
     def request_tokens(self, queue: LoopQueue, organization: str, requests: list[RankedRequest]) -> None:
         """Replace the requests of *queue* for tokens of *organization*."""
@@ -86,7 +86,7 @@ class SyncWorker:
         self.wake()
 
     def settle(self, lease: SharedLease, settlement: Settlement) -> None:
-        """Tell with the next sync what became of *lease*."""
+        """Report the outcome of *lease* with the next sync."""
         with self._lock:
             pending = self._pending.get(lease.organization)
             if pending is None or pending.held.pop(lease.id, None) is None:
@@ -98,23 +98,23 @@ class SyncWorker:
         self.wake()
 
     def join(self, organization: str, other: str) -> None:
-        """Make two names one organization, before anything else is asked."""
+        """Make two names one organization, before the next sync."""
         with self._lock:
             self._joins.append((organization, other))
         self.wake()
 
     def flush(self, timeout_s: float = facts.LONGEST_FLUSH_S) -> bool:
-        """Wait until everything is told; return whether it was within *timeout_s* seconds."""
-        told = threading.Event()
+        """Wait until every outcome is reported; return whether it was within *timeout_s* seconds."""
+        flushed = threading.Event()
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 return not any(pending.settled for pending in self._pending.values())
             for pending in self._pending.values():
                 if pending.settled:
                     self._due(pending, self.clock())
-            self._flushed = told
+            self._flushed = flushed
         self.wake()
-        return told.wait(timeout_s)
+        return flushed.wait(timeout_s)
 
     _flushed: threading.Event | None = None
 
@@ -126,10 +126,10 @@ class SyncWorker:
     def _due(self, pending: PendingSync, at: float) -> None:
         self._agenda[pending.organization] = min(at, self._agenda[pending.organization])
 
-    # -- one pending sync after another --------------------------------------------------------------
+    # -- one pending sync after another -----------------------------------------------------------
 
     async def run_due(self) -> float:
-        """Do all pending syncs that are due; return when the next one is."""
+        """Run all syncs that are due; return when the next one is."""
         while True:
             await self._join_all()
             with self._lock:
@@ -246,7 +246,7 @@ class SyncWorker:
     # -- the thread ----------------------------------------------------------------------------
 
     def wake(self) -> None:
-        """Let the thread look at what has come; start it when there is none."""
+        """Wake the thread; start it when there is none."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="cleanlist-limits", daemon=True)
@@ -276,14 +276,14 @@ class SyncWorker:
                     await self.backend.aclose()
             with self._lock:
                 if idle and not (self._woken.is_set() or self._pending or self._joins):
-                    self._thread = self._loop = None  # from here on, whoever comes starts another
+                    self._thread = self._loop = None  # the next call starts another
                     return
             self._woken.clear()
 
     def _confirm_flush(self) -> None:
         with self._lock:
-            all_told = not self._joins and not any(pending.settled for pending in self._pending.values())
-            if all_told and self._flushed is not None:
+            all_reported = not self._joins and not any(pending.settled for pending in self._pending.values())
+            if all_reported and self._flushed is not None:
                 self._flushed.set()
 
 
@@ -307,7 +307,7 @@ def _after_fork_in_parent() -> None:
 def _after_fork_in_child() -> None:
     _held.clear()
     for worker in list(_workers):
-        worker.start_anew()
+        worker.reset()
 
 
 _held: Final[list[threading.Lock]] = []

@@ -1,4 +1,4 @@
-"""Who stands in queue at a pool: processes, and a ticket for each wait queue of theirs."""
+"""The processes that use a pool, and a ticket for each of their wait queues."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cleanlist_async.ratelimit.wait_queues import RequestClass
 
 @dataclass(slots=True)
 class Ticket:
-    """The place of one wait queue among those of all processes."""
+    """The rank of one wait queue among those of all processes."""
 
     keys: tuple[str, ...]
     kind: RequestClass
@@ -20,7 +20,7 @@ class Ticket:
     paced: bool = False
 
     def rank(self, window_s: float) -> float:
-        """When it came to the head, and as many windows as its class has to stand back."""
+        """Return the time when its first request came to the head, plus the handicap of its class."""
         return self.since + self.kind.value * window_s
 
     def shares_a_key_with(self, other: Ticket) -> bool:
@@ -38,7 +38,7 @@ class ProcessRecord:
 
 
 def record_state(record: ProcessRecord) -> ProcessRecordState:
-    """Return a process as plain data."""
+    """Return a record as plain data."""
     return ProcessRecordState(
         process=record.process.id,
         pid=record.process.pid,
@@ -58,7 +58,7 @@ def record_state(record: ProcessRecord) -> ProcessRecordState:
 
 
 def record_of(state: ProcessRecordState) -> ProcessRecord:
-    """Return the process that plain data tell of."""
+    """Return the record that plain data describe."""
     return ProcessRecord(
         Process(state["process"], state["pid"], state["place"]),
         state["seen_at"],
