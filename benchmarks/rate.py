@@ -24,8 +24,8 @@ from benchmarks import limiters, report
 from benchmarks.limiters import DOORS, LIMIT, WINDOW_S, Door, now
 from benchmarks.measuring import percentile, side_by_side
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.sandbox.limits import make_limit
 from cleanlist_async.testing import LimitKind, MemoryNetwork, StrictServer, run
-from cleanlist_async.testing.arrival_limits import make_limit
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 
 T = TypeVar("T")

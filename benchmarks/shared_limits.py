@@ -35,7 +35,7 @@ from redis import Redis
 from benchmarks import report
 from benchmarks.shared_rivals import Open, rivals, work
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, RequestClass, Route
-from cleanlist_async.ratelimit.shared.periods import lease_s
+from cleanlist_async.ratelimit.shared.lease import lease_s
 from tests.support.fleet import Fleet, strict_server
 from tests.support.redis_server import PROGRAMS, RedisServer, redis_server, wait_until_old_enough
 

@@ -139,7 +139,7 @@ LEASE_S: Final = 60.0
 """Seconds that a process may keep a shared token without a word: as long as a request takes at most."""
 LOOK_S: Final = 1.0
 """Seconds between two looks at a shared store, where nothing tells when a token returns."""
-LONGEST_ERRAND_S: Final = 2.0
+LONGEST_FLUSH_S: Final = 2.0
 """Seconds that the end of a process waits for the last word to its shared store."""
 
 # -- credits (PUBLIC/enrichment-types, PUBLIC/credits) -------------------------------------------

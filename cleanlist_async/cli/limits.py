@@ -55,7 +55,7 @@ class Bucket:
 @app.command("show")
 def show(*, as_json: AsJSON = False) -> None:
     """Show the buckets, which processes hold tokens or wait for one, and when the next token returns."""
-    from cleanlist_async.ratelimit.shared.clock import boot_clock
+    from cleanlist_async.ratelimit.shared.process import boot_clock
 
     console, path, now = open_console(), _path(), boot_clock()
     # Opening a file that does not exist would create it.
@@ -152,22 +152,22 @@ def _bucket(name: str, bucket: SharedBucket, now: float) -> Bucket:
 def _holders(pool: Pool) -> Iterable[dict[str, JSON]]:
     from cleanlist_async.ratelimit.shared.process import has_ended
 
-    for holding in pool.holdings.values():
+    for held in pool.held_leases.values():
         # A killed process still holds its tokens, since its requests may have arrived.
-        visitor = pool.visitors.get(holding["visitor"])
+        record = pool.records.get(held["visitor"])
         yield {
-            "pid": visitor.process.pid if visitor else None,
-            "key": holding["key"],
-            "since_s": round(pool.now - holding["since"], 3),
-            "state": "ended" if visitor is None or has_ended(visitor.process) else "alive",
+            "pid": record.process.pid if record else None,
+            "key": held["key"],
+            "since_s": round(pool.now - held["since"], 3),
+            "state": "ended" if record is None or has_ended(record.process) else "alive",
         }
 
 
 def _waiting(pool: Pool) -> Iterable[dict[str, JSON]]:
-    for visitor in pool.visitors.values():
-        for ticket in visitor.tickets:
+    for record in pool.records.values():
+        for ticket in record.tickets:
             yield {
-                "pid": visitor.process.pid,
+                "pid": record.process.pid,
                 "for": _WORDS[ticket.kind.name],
                 "since_s": round(pool.now - ticket.since, 3),
             }

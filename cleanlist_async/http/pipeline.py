@@ -30,7 +30,7 @@ from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.transport import Download, Request, Transport, same_origin
 from cleanlist_async.http.workflow_keys import Origin
-from cleanlist_async.ratelimit import RateLimiter, Reach, RequestClass, Route
+from cleanlist_async.ratelimit import RateLimiter, RequestClass, Route, StoreState
 from cleanlist_async.redact import Secret
 
 if TYPE_CHECKING:
@@ -246,11 +246,11 @@ class Pipeline:
 
         return Events(self._on_event)
 
-    def limits_were(self, reach: Reach, /) -> None:
+    def on_store_reachability(self, state: StoreState, /) -> None:
         """Report, in the client's event loop, that the shared limits were lost or found again."""
         from cleanlist_async.events import LimitsAway, LimitsBack
 
-        self.root.call_soon(self.events.emit, LimitsBack() if reach == "found" else LimitsAway())
+        self.root.call_soon(self.events.emit, LimitsBack() if state == "found" else LimitsAway())
 
     def _trace(self, call: Call[Any]) -> CallTrace:
         from cleanlist_async.http.call_trace import CallTrace

@@ -1,4 +1,4 @@
-"""The buckets that a limiter knows: who they are, which are one, and what may be asked of them.
+"""The buckets of a limiter: their names, which of them are one, and their tokens.
 
 Plain data under a lock, shared by every client and event loop of the process.
 """
@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import math
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Literal, TypeAlias
 
+from cleanlist_async.ratelimit.bucket import Bucket
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.pause import pause_s
-from cleanlist_async.ratelimit.window import Window
+from cleanlist_async.ratelimit.window import Outcome
+
+StoreState: TypeAlias = Literal["lost", "found"]
+BucketKind: TypeAlias = Literal["key", "organization"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +41,16 @@ class Route:
         return not any(key in other.keys for key in self.keys)
 
 
-@dataclass(eq=False, slots=True)
-class Bucket:
-    """A named window. Two buckets that turn out to be one organization share a window from then on."""
+@dataclass(eq=False, slots=True, kw_only=True)
+class NamedBucket(Bucket):
+    """A bucket of a key or an organization. Two that turn out to be one organization share a window."""
 
     name: str
-    window: Window
-    rejections: int = 0
     taken: int = 0
     """Tokens that were taken so far."""
-    interactive_at: float = -math.inf
     names: tuple[str, ...] = ()
     """All names of an organization, that of its bucket first."""
-    merged: list[Bucket] = field(default_factory=list["Bucket"], repr=False)
+    merged: list[NamedBucket] = field(default_factory=list["NamedBucket"], repr=False)
     """Buckets that became this one; leases of that time still hold them."""
 
 
@@ -56,18 +59,27 @@ class Lease:
     """The tokens of one request: one from each bucket of its route, taken together."""
 
     key: str | None
-    buckets: tuple[Bucket, ...]
+    buckets: tuple[NamedBucket, ...]
     probes: list[bool]
 
     @property
-    def home(self) -> str:
+    def bucket_name(self) -> str:
         """The name of the organization's bucket."""
         return self.buckets[-1].name
 
     def is_overdue(self, now: float) -> bool:
-        """Whether somebody else may have these tokens by now; never, where nobody else takes any."""
+        """Whether another process may have these tokens by now; never, where none shares them."""
         del now
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What a 429 says: the seconds it asks for, the bucket it names; `rng` is the source of the jitter."""
+
+    asked_s: float | None
+    named: str | None
+    rng: Random
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +100,14 @@ class BucketState:
         return 1 - self.available / self.limit if self.limit else 1.0
 
 
-class Buckets:
-    """All buckets of one limiter. Every method may be called from any thread."""
+class Buckets(ABC):
+    """All buckets of one limiter. Nothing here waits; every method may be called from any thread."""
 
     def __init__(self, limits: RateLimits) -> None:
         self.limits = limits
         self._lock = threading.RLock()
-        self._keys: dict[str, Bucket] = {}
-        self._organizations: dict[str, Bucket] = {}
+        self._keys: dict[str, NamedBucket] = {}
+        self._organizations: dict[str, NamedBucket] = {}
         self._organization_of: dict[str, str] = {}
         self._attached: set[Route] = set()
         self._disturbed_until = -math.inf
@@ -146,27 +158,33 @@ class Buckets:
         with self._lock:
             return now - self._organization(route.organization).interactive_at < 2 * self.limits.window_s
 
-    # -- a 429 ---------------------------------------------------------------------------------
+    # -- what became of a lease ----------------------------------------------------------------
 
-    def reject(self, lease: Lease, now: float, asked_s: float | None, named: str | None, rng: Random) -> None:
-        """Pause the buckets of a request answered 429 (only the one it names), and keep to less of them."""
-        with self._lock:
-            for bucket in self._hit(lease, named):
-                if now >= bucket.window.paused_until:  # the 429s of one volley count as one
-                    bucket.rejections += 1
-                bucket.window.pause(now + pause_s(bucket.rejections, rng, asked_s))
-                bucket.window.reject(now)
-                until = max(bucket.window.paused_until, bucket.window.smooth_until)
-                self._disturbed_until = max(self._disturbed_until, until)
+    @abstractmethod
+    def settle(
+        self, lease: Lease, outcome: Outcome, at: float, *, rejection: Rejection | None = None
+    ) -> None:
+        """Record what became of *lease* at *at*; *rejection* is what a 429 says."""
 
-    def _hit(self, lease: Lease, named: str | None) -> Sequence[Bucket]:
-        """Return the buckets of a lease that a 429 tells of: the one it names, or all."""
+    def _reject(self, lease: Lease, at: float, rejection: Rejection) -> dict[BucketKind, float]:
+        """Pause the buckets of a lease answered 429, and keep to less of them; return the seconds."""
+        pauses: dict[BucketKind, float] = {}
+        for bucket in self._hit(lease, rejection.named):
+            in_a_row = bucket.count_rejection(at)
+            bucket.window.pause(at + pause_s(in_a_row, rejection.rng, rejection.asked_s))
+            pauses[self._kind(bucket)] = bucket.window.paused_until - at
+            until = max(bucket.window.paused_until, bucket.window.smooth_until)
+            self._disturbed_until = max(self._disturbed_until, until)
+        return pauses
+
+    def _hit(self, lease: Lease, named: str | None) -> Sequence[NamedBucket]:
+        """Return the buckets of a lease that a 429 concerns: the one it names, or all."""
         return [one for one in lease.buckets if named in (None, self._kind(one))] or lease.buckets
 
-    def _kind(self, bucket: Bucket) -> str:
+    def _kind(self, bucket: NamedBucket) -> BucketKind:
         return "key" if self._keys.get(bucket.name) is bucket else "organization"
 
-    # -- who is who ----------------------------------------------------------------------------
+    # -- identities ----------------------------------------------------------------------------
 
     def join(self, organization: str, other: str) -> None:
         """Make two names one organization: what was sent under either counts for both."""
@@ -178,10 +196,8 @@ class Buckets:
             elif theirs is not ours:
                 self._merge(ours, theirs)
 
-    def _merge(self, ours: Bucket, theirs: Bucket) -> None:
-        ours.window.absorb(theirs.window)
-        ours.interactive_at = max(ours.interactive_at, theirs.interactive_at)
-        ours.rejections = max(ours.rejections, theirs.rejections)
+    def _merge(self, ours: NamedBucket, theirs: NamedBucket) -> None:
+        ours.absorb(theirs)
         ours.merged += [theirs, *theirs.merged]
         for bucket in ours.merged:
             bucket.window = ours.window
@@ -203,7 +219,7 @@ class Buckets:
             return tuple(_state(bucket, now) for bucket in buckets)
 
     def attach(self, route: Route) -> None:
-        """Learn which organization the keys of *route* belong to, joining what they tell is one."""
+        """Learn which organization the keys of *route* belong to, joining those that turn out to be one."""
         if route in self._attached:
             return
         with self._lock:
@@ -217,19 +233,19 @@ class Buckets:
             known = [self._keys[name] for name in route.keys if name in self._keys]
             return any(not bucket.window.is_untouched(now) for bucket in known)
 
-    def _key(self, name: str) -> Bucket:
+    def _key(self, name: str) -> NamedBucket:
         if (bucket := self._keys.get(name)) is None:
-            bucket = self._keys[name] = Bucket(name, self.limits.key_window())
+            bucket = self._keys[name] = NamedBucket(self.limits.key_window(), name=name)
         return bucket
 
-    def _organization(self, name: str) -> Bucket:
+    def _organization(self, name: str) -> NamedBucket:
         if (bucket := self._organizations.get(name)) is None:
             window = self.limits.organization_window()
-            bucket = self._organizations[name] = Bucket(name, window, names=(name,))
+            bucket = self._organizations[name] = NamedBucket(window, name=name, names=(name,))
         return bucket
 
 
-def _state(bucket: Bucket, now: float) -> BucketState:
+def _state(bucket: NamedBucket, now: float) -> BucketState:
     window = bucket.window
     opens_in = max(0.0, window.opens_at(now) - now)
     return BucketState(

@@ -1,6 +1,6 @@
-"""Who goes next in one event loop: direct hand-off of tokens, one timer, even pacing where it helps.
+"""Which request goes next in one event loop: direct hand-off of tokens, one timer, pacing where it helps.
 
-Organizations do not compete, so only the lines of one are looked at when something happens to its tokens.
+Organizations do not compete, so only the queues of one are looked at when something happens to its tokens.
 The window guarantees, `aiolimiter` shapes (see `shaper`). A token is charged before its waiter wakes; a
 waiter that was cancelled after that gives it back unsent, and the next one wakes.
 """
@@ -14,22 +14,21 @@ from collections.abc import Callable, Container, Sequence
 
 from cleanlist_async import facts
 from cleanlist_async.errors import RateLimitError
-from cleanlist_async.ratelimit.buckets import Bucket, Lease, Route
-from cleanlist_async.ratelimit.indexed_heap import Ranking
+from cleanlist_async.ratelimit.buckets import Buckets, Lease, NamedBucket, Route
+from cleanlist_async.ratelimit.indexed_heap import IndexedHeap
 from cleanlist_async.ratelimit.shaper import Shaper
-from cleanlist_async.ratelimit.store import Store
-from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass, Waiter, WaitingLines
+from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass, Waiter, WaitQueues
 
 
 class Dispatcher(ABC):
     """The waiters of one event loop, its one timer, and its shapers."""
 
-    def __init__(self, store: Store, clock: Callable[[], float], wake_all: Callable[[str], None]) -> None:
-        self.lines = WaitingLines(store.limits.window_s)
+    def __init__(self, store: Buckets, clock: Callable[[], float], wake_all: Callable[[str], None]) -> None:
+        self.queues = WaitQueues(store.limits.window_s)
         self._store = store
         self._clock = clock
         self._wake_all = wake_all
-        self._openings: Ranking[str] = Ranking()
+        self._openings: IndexedHeap[str] = IndexedHeap()
         """When the next waiter of each organization can be served, where time alone brings its tokens."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -38,11 +37,11 @@ class Dispatcher(ABC):
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace) -> Lease:
         """Wait for the tokens of one request. Raises RateLimitError as `RateLimiter.acquire` does."""
-        self._store.attach(route)  # who shares a key is of one organization, and woken together
+        self._store.attach(route)  # routes that share a key are of one organization, and woken together
         waiter = Waiter(asyncio.get_running_loop().create_future(), route, kind, pace)
-        self.lines.join(waiter, self._clock())
+        self.queues.join(waiter, self._clock())
         while True:
-            if self.lines.is_head(waiter):
+            if self.queues.is_head(waiter):
                 self.dispatch(route.organization)
             lease = await self._turn(waiter)
             if waiter.shaped:
@@ -51,19 +50,19 @@ class Dispatcher(ABC):
                 self._skip_shapers(lease)
             if not self._store.is_stale(lease, self._clock()):
                 return lease
-            self._store.unsent(lease)  # a 429 came between the grant and this moment
+            self._store.settle(lease, "unsent", self._clock())  # a 429 came between the grant and this moment
             waiter.future = asyncio.get_running_loop().create_future()
-            self.lines.rejoin(waiter)
+            self.queues.rejoin(waiter)
 
     async def _turn(self, waiter: Waiter) -> Lease:
         try:
             return await waiter.future
         except BaseException:
-            self.lines.leave(waiter)
+            self.queues.leave(waiter)
             if (lease := waiter.granted()) is not None:
                 if waiter.shaped:
                     self._in_shaper.discard(lease.buckets[0].name)
-                self._store.unsent(lease)
+                self._store.settle(lease, "unsent", self._clock())
             self._wake_all(waiter.route.organization)
             raise
 
@@ -76,7 +75,7 @@ class Dispatcher(ABC):
 
     def wake(self, organization: str, returns_at: float = -math.inf) -> None:
         """Dispatch for a token that returns at *returns_at*, unless the timer comes first and will see it."""
-        if self.lines and returns_at < self._openings[organization]:
+        if self.queues and returns_at < self._openings[organization]:
             self.dispatch(organization)
 
     def _serve(self, organization: str, now: float) -> None:
@@ -91,14 +90,14 @@ class Dispatcher(ABC):
     def _hand_over_one(self, names: Sequence[str], now: float) -> float:
         """Give the first waiter that can be served its tokens; else return when the next one can be."""
         opens = math.inf
-        heads = self.lines.heads(names)
+        heads = self.queues.heads(names)
         for waiter in heads:
             shaped = self._is_shaped(waiter, now)
             busy = self._in_shaper if shaped else ()
             keep = _kept_from(waiter, heads) if waiter.kind is RequestClass.STATUS else 0
             taken = self._take(waiter, now, keep, busy)
             if isinstance(taken, Lease):
-                self.lines.leave(waiter)
+                self.queues.leave(waiter)
                 waiter.shaped = shaped
                 if shaped:
                     self._in_shaper.add(taken.buckets[0].name)
@@ -112,12 +111,12 @@ class Dispatcher(ABC):
         """Take the tokens of *waiter*, or return when to try again; infinity when no clock can tell."""
 
     def _refuse_hopeless(self, names: Sequence[str], now: float) -> None:
-        for waiter in self.lines.heads(names):
+        for waiter in self.queues.heads(names):
             if waiter.kind is not RequestClass.INTERACTIVE:
                 continue
             pause = self._store.paused_for_s(waiter.route, now)
             if pause > facts.LONGEST_INTERACTIVE_PAUSE_S:
-                for hopeless in self.lines.leave_all(waiter):
+                for hopeless in self.queues.leave_all(waiter):
                     hopeless.future.set_exception(_paused(pause))
 
     # -- the one timer -------------------------------------------------------------------------
@@ -161,8 +160,8 @@ class Dispatcher(ABC):
         finally:
             self._in_shaper.discard(lease.buckets[0].name)
             if not passed:
-                self._store.unsent(lease)
-            self._wake_all(lease.home)
+                self._store.settle(lease, "unsent", self._clock())
+            self._wake_all(lease.bucket_name)
 
     def _skip_shapers(self, lease: Lease) -> None:
         """Let an interactive call take a turn without waiting for it, so that all together stay even."""
@@ -170,11 +169,23 @@ class Dispatcher(ABC):
             if (shaper := self._shapers.get(bucket.name)) is not None:
                 shaper.skip()
 
-    def _shaper(self, bucket: Bucket) -> Shaper:
+    def _shaper(self, bucket: NamedBucket) -> Shaper:
         if (shaper := self._shapers.get(bucket.name)) is None:
             interval_s = bucket.window.window_s / max(1, bucket.window.limit - 1)
             shaper = self._shapers[bucket.name] = Shaper(interval_s)
         return shaper
+
+
+class Store(Buckets):
+    """Where the tokens of a limiter are.
+
+    How tokens are taken is between a store and its dispatchers: at once out of this process's memory, or
+    by asking a place that others share.
+    """
+
+    @abstractmethod
+    def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[str], None]) -> Dispatcher:
+        """Open the wait queues of the running event loop."""
 
 
 def _kept_from(status: Waiter, heads: Sequence[Waiter]) -> int:

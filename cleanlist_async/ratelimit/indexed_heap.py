@@ -1,4 +1,4 @@
-"""Names by a number that each of them has, the least first. No await, no clock."""
+"""A heap of names, each with a number that may change. No await, no clock."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _SPARE: Final = 16
 """Outdated entries that are not worth clearing away."""
 
 
-class Ranking(Generic[Name]):
-    """A number for each name, which may change at any time; whoever has none counts as infinite.
+class IndexedHeap(Generic[Name]):
+    """A number for each name, which may change at any time; a name without one counts as infinite.
 
     Giving a number takes O(log n), and so does finding the least, on average.
     """
@@ -37,9 +37,9 @@ class Ranking(Generic[Name]):
                 self._clear_away()
 
     def first(self, but: Container[Name] = ()) -> tuple[float, Name | None]:
-        """Return the least number and whose it is; infinity and None when there is none.
+        """Return the least number and its name; infinity and None when there is none.
 
-        Where the first is one of *but*, all are looked through for the first of the others.
+        Where the first is one of *but*, this is a linear scan.
         """
         while self._heap:
             number, name = self._heap[0]
@@ -53,7 +53,7 @@ class Ranking(Generic[Name]):
         return math.inf, None
 
     def take_until(self, limit: float) -> list[Name]:
-        """Take away and return all whose number is *limit* at most, the least first."""
+        """Remove and return the names whose number is at most *limit*, the least first."""
         taken: list[Name] = []
         while self._heap and self._heap[0][0] <= limit:
             number, name = heapq.heappop(self._heap)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from os import PathLike
 from random import Random
-from typing import Literal, Self, TypeAlias, get_args
+from typing import Literal, Protocol, Self, TypeAlias, get_args
 
 from cleanlist_async.checks import (
     check_choice,
@@ -21,19 +21,27 @@ from cleanlist_async.checks import (
     checked_path,
     optional,
 )
-from cleanlist_async.ratelimit.buckets import BucketState, Lease, Route
-from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
+from cleanlist_async.ratelimit.buckets import BucketState, Lease, Rejection, Route, StoreState
+from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.memory import MemoryStore
-from cleanlist_async.ratelimit.store import Reach, Store, Watcher
 from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass
+from cleanlist_async.ratelimit.window import Outcome
 
 Clock: TypeAlias = Callable[[], float]
 WhenAway: TypeAlias = Literal["closed", "local"]
 
 
+class Watcher(Protocol):
+    """A listener for whether the shared store can be reached."""
+
+    def on_store_reachability(self, state: StoreState, /) -> None:
+        """Note that it was lost, or found again. Called in any thread; must not wait."""
+        ...
+
+
 class Permit:
-    """Leave to send one request. Exactly one of `answered`, `lost` and `unsent` must be called."""
+    """Permission to send one request. Exactly one of `answered`, `lost` and `unsent` must be called."""
 
     __slots__ = ("_limiter", "lease", "settled", "waited_s")
 
@@ -60,22 +68,21 @@ class Permit:
 
         A 429 (*rejected*) pauses the buckets for *asked_s* seconds; *named* is the one the body names.
         """
-        if self._settle():
-            self._limiter.answered(self.lease, at, rejected=rejected, asked_s=asked_s, named=named)
+        rejection = Rejection(asked_s, named, self._limiter.rng) if rejected else None
+        self._settle("rejected" if rejected else "answered", at, rejection)
 
     def lost(self) -> None:
         """Note that the attempt ended without an answer, after a byte may have left."""
-        if self._settle():
-            self._limiter.lost(self.lease)
+        self._settle("lost")
 
     def unsent(self) -> None:
         """Note that not a byte left."""
-        if self._settle():
-            self._limiter.unsent(self.lease)
+        self._settle("unsent")
 
-    def _settle(self) -> bool:
-        first, self.settled = not self.settled, True
-        return first
+    def _settle(self, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None) -> None:
+        if not self.settled:
+            self.settled = True
+            self._limiter.settle(self.lease, outcome, at, rejection)
 
 
 class RateLimiter:
@@ -106,7 +113,7 @@ class RateLimiter:
     ) -> None:
         check_function("clock", clock)
         _check(limits, clock, rng)
-        optional(check_methods, "store", store, "dispatcher", "answered")
+        optional(check_methods, "store", store, "dispatcher", "settle")
         self.store = MemoryStore(limits or RateLimits()) if store is None else store
         self.limits = self.store.limits
         self.clock = clock
@@ -131,7 +138,7 @@ class RateLimiter:
         fingerprints of keys, no keys. All that share it must give the same *limits*. It must not be on a
         network file system. Raises ConfigurationError when it cannot be used.
         """
-        from cleanlist_async.ratelimit.shared.clock import boot_clock  # noqa: PLC0415  # sqlite3 is not small
+        from cleanlist_async.ratelimit.shared.process import boot_clock  # noqa: PLC0415  # sqlite3 is not small
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
         from cleanlist_async.ratelimit.sqlite import LimitsFile  # noqa: PLC0415
 
@@ -161,8 +168,8 @@ class RateLimiter:
         address; a Redis that refuses the user or a command raises it from every call that waits.
         """
         from cleanlist_async.ratelimit.redis.backend import RedisLimits  # noqa: PLC0415  # of the extra
-        from cleanlist_async.ratelimit.redis.fallback import LocalShare  # noqa: PLC0415
-        from cleanlist_async.ratelimit.shared.clock import boot_clock  # noqa: PLC0415
+        from cleanlist_async.ratelimit.redis.fallback import LocalFallback  # noqa: PLC0415
+        from cleanlist_async.ratelimit.shared.process import boot_clock  # noqa: PLC0415
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
 
         check_choice("fail", fail, get_args(WhenAway))
@@ -175,9 +182,9 @@ class RateLimiter:
         limiter = cls(
             clock=clock,
             rng=rng,
-            store=SharedStore(LocalShare(backend, clock) if fail == "local" else backend, clock),
+            store=SharedStore(LocalFallback(backend, clock) if fail == "local" else backend, clock),
         )
-        backend.on_change = limiter._tell_watchers
+        backend.on_change = limiter._notify_watchers
         return limiter
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace = "auto") -> Permit:
@@ -196,7 +203,7 @@ class RateLimiter:
         """Return how many requests (of one class) wait in this event loop; 0 where none runs."""
         loop = running_loop()
         dispatcher = self._dispatchers.get(loop) if loop else None
-        return dispatcher.lines.count(kind) if dispatcher else 0
+        return dispatcher.queues.count(kind) if dispatcher else 0
 
     def available(self, route: Route) -> int:
         """Return how many requests of *route* could be sent now."""
@@ -214,48 +221,37 @@ class RateLimiter:
             self.wake_all(organization)
 
     def watch(self, watcher: Watcher) -> None:
-        """Tell *watcher*, as long as it lives, when the place that shares the limits is lost and found."""
+        """Notify *watcher*, as long as it lives, when the shared store is lost and found."""
         with self._lock:
             self._watchers.add(watcher)
 
-    def _tell_watchers(self, reach: Reach) -> None:
+    def _notify_watchers(self, state: StoreState) -> None:
         with self._lock:
             watchers = list(self._watchers)
         for watcher in watchers:
-            watcher.limits_were(reach)
+            watcher.on_store_reachability(state)
 
     # -- what became of a permit ---------------------------------------------------------------
 
-    def answered(
-        self, lease: Lease, at: float, *, rejected: bool, asked_s: float | None, named: str | None
+    def settle(
+        self, lease: Lease, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None
     ) -> None:
-        """Start the window after which the tokens return, and take a 429 to heart. See `Permit`."""
-        self.store.answered(lease, at, accepted=not rejected)
-        if rejected:
-            self.rejections += 1
-            self.store.reject(lease, self.clock(), asked_s, named, self.rng)
-        unblocks = rejected or any(lease.probes)
-        returns_at = -math.inf if unblocks else at + self.limits.window_s
-        self.wake_all(lease.home, returns_at)
-
-    def lost(self, lease: Lease) -> None:
-        """Keep the tokens for the grace and the window. See `Permit`."""
-        self.store.lost(lease, self.clock())
-        self.wake_all(lease.home)
-
-    def unsent(self, lease: Lease) -> None:
-        """Give the tokens back at once. See `Permit`."""
-        self.store.unsent(lease)
-        self.wake_all(lease.home)
+        """Record what became of *lease* at *at* (None for now), and wake the requests that wait."""
+        self.rejections += outcome == "rejected"
+        self.store.settle(lease, outcome, self.clock() if at is None else at, rejection=rejection)
+        returns_at = -math.inf
+        if at is not None and outcome == "answered" and not any(lease.probes):
+            returns_at = at + self.limits.window_s
+        self.wake_all(lease.bucket_name, returns_at)
 
     def wake_all(self, organization: str, returns_at: float = -math.inf) -> None:
-        """Let every event loop look again for tokens of *organization*: one returns at *returns_at*."""
+        """Let every event loop dispatch the tokens of *organization*: one returns at *returns_at*."""
         running = running_loop()
         for loop, dispatcher in self._dispatchers.items():
             if loop is running:
                 dispatcher.wake(organization, returns_at)
-            elif dispatcher.lines:
-                with suppress(RuntimeError):  # that loop was closed meanwhile: nobody waits there
+            elif dispatcher.queues:
+                with suppress(RuntimeError):  # that loop was closed meanwhile
                     loop.call_soon_threadsafe(dispatcher.wake, organization, returns_at)
 
     def _dispatcher(self) -> Dispatcher:

@@ -7,38 +7,38 @@ minute. `cleanlist_async.ratelimit.shared` holds what outlives a process, and wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable
-from random import Random
+from collections.abc import Callable, Container
 from typing import Final
 
-from cleanlist_async.ratelimit.buckets import Bucket, Buckets, Lease, Route
-from cleanlist_async.ratelimit.dispatcher import Dispatcher
-from cleanlist_async.ratelimit.freest import Freest, freest_of
+from cleanlist_async.ratelimit.buckets import Lease, NamedBucket, Rejection, Route
+from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store
+from cleanlist_async.ratelimit.key_index import KeyIndex, scan_keys
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.wait_queues import Waiter
+from cleanlist_async.ratelimit.window import Outcome
 
 FEW_KEYS: Final = 16
-"""So many keys are asked one by one, which is faster then."""
-_CHOICES_KEPT: Final = 16
-"""So many choices that a key is among are followed: each costs its requests a little, past or not."""
+"""Up to this many keys a linear scan is faster."""
+_INDEXES_PER_KEY: Final = 16
+"""Indexes that one key may be in: each costs its requests a little, whether still in use or not."""
 
 
-class MemoryStore(Buckets):
-    """Buckets that nobody else has a share in. Every method may be called from any thread."""
+class MemoryStore(Store):
+    """Buckets that no other process shares. Every method may be called from any thread."""
 
     def __init__(self, limits: RateLimits) -> None:
         super().__init__(limits)
-        self._freest_of: dict[tuple[str, ...], Freest] = {}
-        self._watched: dict[str, list[Freest]] = {}
+        self._key_indexes: dict[tuple[str, ...], KeyIndex] = {}
+        self._watched: dict[str, list[KeyIndex]] = {}
 
     def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[str], None]) -> Dispatcher:
-        """Open the waiting lines of the running event loop."""
+        """Open the wait queues of the running event loop."""
         return MemoryDispatcher(self, clock, wake_all)
 
     # -- taking both tokens, or none -----------------------------------------------------------
 
     def take(self, route: Route, now: float, *, keep: int = 0, busy: Container[str] = ()) -> Lease | float:
-        """Take one token from the freest key and one from the organization, or none from either.
+        """Take one token from the key with most tokens and one from the organization, or none from either.
 
         *keep* key tokens are left alone, as are buckets in *busy*. Instead of tokens that are not there,
         return when to try again: a time, or infinity when only an answer can bring one.
@@ -49,76 +49,57 @@ class MemoryStore(Buckets):
             if not route.keys:
                 opens = math.inf if organization.name in busy else opens
                 return self._lease(None, (organization,), now) if opens <= now else opens
-            key, key_opens = self._freest(route, now, keep, busy)
+            key, key_opens = self._most_available(route, now, keep, busy)
             opens = max(opens, key_opens)
             if key is None or opens > now:
                 return opens
             return self._lease(key.name, (key, organization), now)
 
-    def _freest(
+    def _most_available(
         self, route: Route, now: float, keep: int, busy: Container[str]
-    ) -> tuple[Bucket | None, float]:
+    ) -> tuple[NamedBucket | None, float]:
         """Return the key with the most tokens, and when it has one to give."""
         if len(route.keys) == 1 and not busy:
             only = self._key(route.keys[0])
             return only, only.window.opens_at(now, keep)
         if keep or len(route.keys) <= FEW_KEYS:
-            return freest_of(map(self._key, route.keys), now, keep, busy)
-        return self._many(route.keys).find(now, busy)
+            return scan_keys(map(self._key, route.keys), now, keep, busy)
+        return self._key_index(route.keys).find(now, busy)
 
-    def _many(self, keys: tuple[str, ...]) -> Freest:
-        if (freest := self._freest_of.get(keys)) is None:
-            if any(len(self._watched.get(key, ())) >= _CHOICES_KEPT for key in keys):
-                self._freest_of.clear()
+    def _key_index(self, keys: tuple[str, ...]) -> KeyIndex:
+        if (index := self._key_indexes.get(keys)) is None:
+            if any(len(self._watched.get(key, ())) >= _INDEXES_PER_KEY for key in keys):
+                self._key_indexes.clear()
                 self._watched.clear()
-            freest = self._freest_of[keys] = Freest([*map(self._key, keys)])
+            index = self._key_indexes[keys] = KeyIndex([*map(self._key, keys)])
             for key in keys:
-                self._watched.setdefault(key, []).append(freest)
-        return freest
+                self._watched.setdefault(key, []).append(index)
+        return index
 
-    def _lease(self, key: str | None, buckets: tuple[Bucket, ...], now: float) -> Lease:
+    def _lease(self, key: str | None, buckets: tuple[NamedBucket, ...], now: float) -> Lease:
         self._touch(key)
         for bucket in buckets:
             bucket.taken += 1
         return Lease(key, buckets, [bucket.window.take(now) for bucket in buckets])
 
     def _touch(self, key: str | None) -> None:
-        """Tell whoever looks for the freest key that tokens of *key* are taken or come back."""
+        """Note in each index of *key* that its tokens are taken or come back."""
         if self._watched and key is not None:
-            for freest in self._watched.get(key, ()):
-                freest.touch(key)
+            for index in self._watched.get(key, ()):
+                index.touch(key)
 
     # -- giving them back ----------------------------------------------------------------------
 
-    def answered(self, lease: Lease, now: float, *, accepted: bool) -> None:
-        """Start the window of a request answered at *now*; *accepted* unless the answer was a 429."""
+    def settle(
+        self, lease: Lease, outcome: Outcome, at: float, *, rejection: Rejection | None = None
+    ) -> None:
+        """Record what became of *lease* at *at*; *rejection* is what a 429 says."""
         with self._lock:
-            for bucket, probe in self._tokens(lease):
-                bucket.window.answered(now, probe=probe)
-                if accepted:
-                    bucket.rejections = 0
-
-    def lost(self, lease: Lease, now: float) -> None:
-        """Keep the tokens of a request that was given up at *now* without an answer."""
-        with self._lock:
-            for bucket, probe in self._tokens(lease):
-                bucket.window.lost(now, probe=probe)
-
-    def unsent(self, lease: Lease) -> None:
-        """Give back the tokens of a request of which not a byte left."""
-        with self._lock:
-            for bucket, probe in self._tokens(lease):
-                bucket.window.unsent(probe=probe)
-
-    def reject(self, lease: Lease, now: float, asked_s: float | None, named: str | None, rng: Random) -> None:
-        """Pause the buckets of a request answered 429 (only the one it names), and keep to less of them."""
-        with self._lock:
-            super().reject(lease, now, asked_s, named, rng)
+            for bucket, probe in zip(lease.buckets, lease.probes, strict=True):
+                bucket.settle(outcome, at, probe=probe)
+            if rejection is not None:
+                self._reject(lease, at, rejection)
             self._touch(lease.key)
-
-    def _tokens(self, lease: Lease) -> Iterable[tuple[Bucket, bool]]:
-        self._touch(lease.key)
-        return zip(lease.buckets, lease.probes, strict=True)
 
 
 class MemoryDispatcher(Dispatcher):

@@ -42,7 +42,7 @@ def attach(limiter: RateLimiter, user: object, route: Route) -> None:
 
 
 def detach(limiter: RateLimiter, user: object) -> None:
-    """Forget *user*, who sends nothing more."""
+    """Forget *user*, which sends nothing more."""
     with _lock:
         if _users.get(user, (None,))[0] is limiter:
             del _users[user]

@@ -1,4 +1,4 @@
-"""Even pacing: one request every so many seconds, by aiolimiter's token bucket of a single token."""
+"""Even pacing with aiolimiter: one request per interval."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _LATER: Final = 1 + 1e-6
 class Shaper:
     """Lets one request through every *interval_s* seconds, first come first served.
 
-    aiolimiter can round the rest of a wait to nothing, and then wakes for ever at one instant of a clock
-    that stands still, as a virtual one does. So the wait is here, a millionth longer than it must be.
+    It sleeps before aiolimiter would have to: aiolimiter can round a wait to nothing and then never leaves
+    that instant of a virtual clock.
     """
 
     __slots__ = ("_free_at", "_interval_s", "_limiter")
@@ -31,7 +31,7 @@ class Shaper:
         self._free_at = max(self._free_at, asyncio.get_running_loop().time()) + self._interval_s
 
     async def acquire(self) -> None:
-        """Wait for the next turn; one that is cancelled falls to whoever asks next."""
+        """Wait for the next turn; that of a cancelled call falls to the next."""
         now = asyncio.get_running_loop().time()
         turn = max(now, self._free_at)
         following = self._free_at = turn + self._interval_s

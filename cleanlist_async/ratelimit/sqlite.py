@@ -1,11 +1,11 @@
-"""A file in which the processes of one machine share their tokens. No server; whoever dies, it goes on.
+"""A file in which the processes of one machine share their tokens. No server; it survives any process.
 
-Each visit is one transaction: the pool is read, `Pool.visit` is applied, the pool is written. The clock is
-the machine's own, since its start and through any sleep, so nobody can set it back; when it reads less
-than the file has seen, the machine was started anew, and whatever was out was sent before that.
+Each sync is one transaction: the pool is read, `Pool.sync` is applied, the pool is written. The clock is
+the machine's own, since its start and through any sleep, so it cannot be set back; when it reads less
+than the file has seen, the machine was restarted, and whatever was out was sent before that.
 
 A commit is in the hands of the system but not forced to the disk: a process that is killed loses nothing of
-it, and a machine that loses its power has sent nothing since it was started anew.
+it, and a machine that loses its power has sent nothing since it was restarted.
 
 It assumes one machine: not a network file system, and no containers whose clocks are offset.
 """
@@ -22,10 +22,9 @@ from typing import cast
 
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.shared.backend import Answer, PoolState, Visit
-from cleanlist_async.ratelimit.shared.clock import boot_clock
-from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
-from cleanlist_async.ratelimit.shared.process import has_ended
+from cleanlist_async.ratelimit.shared.backend import PoolState, SyncAnswer, SyncRequest
+from cleanlist_async.ratelimit.shared.pool import Pool, plain_limits
+from cleanlist_async.ratelimit.shared.process import boot_clock, has_ended
 from cleanlist_async.storage.sqlite_file import SharedFile
 
 
@@ -39,7 +38,7 @@ class NamedPool:
     def pool(self, now: float) -> Pool:
         """Return it as it stands at *now*."""
         pool = Pool.of(self.state)
-        pool.go_on(now, clock_began_at=0.0)
+        pool.advance_to(now, clock_began_at=0.0)
         return pool
 
 
@@ -58,12 +57,15 @@ class LimitsFile:
 
     # -- the protocol --------------------------------------------------------------------------
 
-    async def visit(self, visit: Visit) -> Answer:
-        """Apply a visit at one stroke."""
+    async def sync(self, request: SyncRequest) -> SyncAnswer:
+        """Apply a sync atomically."""
         with self._file.transaction() as rows:
-            names = [visit.organization, *(key for wish in visit.wishes for key in wish.keys)]
+            names = [
+                request.organization,
+                *(key for one in request.wanted for key in one.keys),
+            ]
             number, pool = self._find(rows, names)
-            answer = pool.visit(visit, self.clock(), clock_began_at=0.0, is_dead=has_ended)
+            answer = pool.sync(request, self.clock(), clock_began_at=0.0, is_dead=has_ended)
             _save(rows, number, answer.pool)
         return answer
 
@@ -74,13 +76,13 @@ class LimitsFile:
             _save(rows, number, pool.state())
 
     async def aclose(self) -> None:
-        """Let go of the file; the next call opens it again."""
+        """Close the file; the next call opens it again."""
         self._file.close()
 
     # -- for people ----------------------------------------------------------------------------
 
     def pools(self) -> list[NamedPool]:
-        """Return all pools, as they were at the last visit to each."""
+        """Return all pools, as they were at the last sync to each."""
         with self._file.transaction() as rows:
             states = dict(rows.execute("SELECT id, state FROM pools"))
             names: dict[int, list[str]] = {}
@@ -124,14 +126,14 @@ class LimitsFile:
         state = rows.execute("SELECT state FROM pools WHERE id = ?", (number,)).fetchone()
         with self._damage_explained():
             pool = Pool.of(_read(state[0]))
-        if limits_as_plain(pool.limits) == limits_as_plain(self.limits):
+        if plain_limits(pool.limits) == plain_limits(self.limits):
             return pool
-        pool.go_on(self.clock(), clock_began_at=0.0)
-        pool.bury(has_ended)
+        pool.advance_to(self.clock(), clock_began_at=0.0)
+        pool.expire_dead(has_ended)
         if pool.is_untouched():
             return Pool(self.limits)
         _save(rows, number, pool.state())
-        rows.execute("COMMIT")  # who was buried stays so, and the file is free a window later
+        rows.execute("COMMIT")  # expired leases stay expired, and the file is free a window later
         raise ConfigurationError(
             f"{self._file.path.name} is in use under other rate limits.",
             fix="Give all processes that share a file the same rate limits.",

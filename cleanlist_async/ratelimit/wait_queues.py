@@ -1,4 +1,4 @@
-"""The waiting lines: one for each route, class and pace, each first come first served. No await, no clock."""
+"""The wait queues: one for each route, class and pace, each first come first served. No await, no clock."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class RequestClass(Enum):
     STATUS = 2
 
 
-_Line: TypeAlias = "OrderedDict[Waiter, None]"
-_LineKey: TypeAlias = tuple[tuple[str, ...], RequestClass, Pace]
+_Queue: TypeAlias = "OrderedDict[Waiter, None]"
+_QueueKey: TypeAlias = tuple[tuple[str, ...], RequestClass, Pace]
 
 
 class Waiter:
     """One request that waits for its tokens."""
 
-    __slots__ = ("future", "kind", "line", "pace", "rank", "route", "shaped")
+    __slots__ = ("future", "kind", "pace", "queue", "rank", "route", "shaped")
 
     def __init__(
         self, future: asyncio.Future[Lease], route: Route, kind: RequestClass, pace: Pace = "auto"
@@ -41,7 +41,7 @@ class Waiter:
         self.route = route
         self.kind = kind
         self.pace: Pace = pace
-        self.line: _Line
+        self.queue: _Queue
         self.rank = 0.0
         self.shaped = False
 
@@ -55,56 +55,56 @@ class Waiter:
 _by_rank: Final = operator.attrgetter("rank")
 
 
-class WaitingLines:
+class WaitQueues:
     """All waiters of one event loop, by organization. Joining and leaving take constant time."""
 
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
-        self._lines: dict[str, dict[_LineKey, _Line]] = {}
+        self._queues: dict[str, dict[_QueueKey, _Queue]] = {}
         self._counts = dict.fromkeys(RequestClass, 0)
 
     def __bool__(self) -> bool:
-        return bool(self._lines)
+        return bool(self._queues)
 
     def count(self, kind: RequestClass | None = None) -> int:
         """Return how many wait (in one class)."""
         return sum(self._counts.values()) if kind is None else self._counts[kind]
 
     def join(self, waiter: Waiter, now: float) -> None:
-        """Go to the end of the line."""
+        """Go to the end of the queue."""
         waiter.rank = now + waiter.kind.value * self._window_s
         self._enter(waiter)
 
     def rejoin(self, waiter: Waiter) -> None:
         """Go back to the front, with the rank of the first arrival."""
         self._enter(waiter)
-        waiter.line.move_to_end(waiter, last=False)
+        waiter.queue.move_to_end(waiter, last=False)
 
     def leave(self, waiter: Waiter) -> None:
-        """Leave the line; nothing happens to one who is not in it."""
-        if waiter in waiter.line:
-            del waiter.line[waiter]
+        """Leave the queue, if *waiter* is in it."""
+        if waiter in waiter.queue:
+            del waiter.queue[waiter]
             self._counts[waiter.kind] -= 1
-            if not waiter.line:
-                self._close_line(waiter)
+            if not waiter.queue:
+                self._close_queue(waiter)
 
     def leave_all(self, waiter: Waiter) -> list[Waiter]:
-        """Dissolve the line that *waiter* heads, and return who stood in it."""
-        left = list(waiter.line)
-        waiter.line.clear()
+        """Empty the queue that *waiter* heads, and return its waiters."""
+        left = list(waiter.queue)
+        waiter.queue.clear()
         self._counts[waiter.kind] -= len(left)
-        self._close_line(waiter)
+        self._close_queue(waiter)
         return [one for one in left if not one.future.done()]
 
     def heads(self, names: Iterable[str]) -> list[Waiter]:
-        """Return the first of each line of an organization, which has these names: the best rank first."""
+        """Return the first of each queue of an organization, which has these names: the best rank first."""
         firsts: list[Waiter] = []
         for name in names:
-            for line in list(self._lines.get(name, _NO_LINES).values()):
-                first = next(iter(line), None)
+            for queue in list(self._queues.get(name, _NO_QUEUES).values()):
+                first = next(iter(queue), None)
                 while first is not None and first.future.done():
-                    self.leave(first)  # a cancelled one stands there until its task has run
-                    first = next(iter(line), None)
+                    self.leave(first)  # a cancelled waiter stays until its task has run
+                    first = next(iter(queue), None)
                 if first is not None:
                     firsts.append(first)
         if len(firsts) > 1:
@@ -112,24 +112,24 @@ class WaitingLines:
         return firsts
 
     def is_head(self, waiter: Waiter) -> bool:
-        """Whether nobody stands before *waiter* in its line."""
-        return next(iter(waiter.line), None) is waiter
+        """Whether *waiter* is the first of its queue."""
+        return next(iter(waiter.queue), None) is waiter
 
     def is_alone(self, waiter: Waiter) -> bool:
-        """Whether nobody else stands in the line of *waiter*."""
-        return len(waiter.line) == 1
+        """Whether *waiter* is the only one in its queue."""
+        return len(waiter.queue) == 1
 
     def _enter(self, waiter: Waiter) -> None:
-        lines = self._lines.setdefault(waiter.route.organization, {})
-        waiter.line = lines.setdefault((waiter.route.keys, waiter.kind, waiter.pace), OrderedDict())
-        waiter.line[waiter] = None
+        queues = self._queues.setdefault(waiter.route.organization, {})
+        waiter.queue = queues.setdefault((waiter.route.keys, waiter.kind, waiter.pace), OrderedDict())
+        waiter.queue[waiter] = None
         self._counts[waiter.kind] += 1
 
-    def _close_line(self, waiter: Waiter) -> None:
-        lines = self._lines[waiter.route.organization]
-        del lines[waiter.route.keys, waiter.kind, waiter.pace]
-        if not lines:
-            del self._lines[waiter.route.organization]
+    def _close_queue(self, waiter: Waiter) -> None:
+        queues = self._queues[waiter.route.organization]
+        del queues[waiter.route.keys, waiter.kind, waiter.pace]
+        if not queues:
+            del self._queues[waiter.route.organization]
 
 
-_NO_LINES: Final[dict[_LineKey, _Line]] = {}
+_NO_QUEUES: Final[dict[_QueueKey, _Queue]] = {}

@@ -6,19 +6,22 @@ reached the server at least one window apart: at most `limit` arrivals fall into
 slides, is aligned to the clock, or is a token bucket that starts full.
 
 That holds against the published limits, when all traffic of the key and the organization shares the
-bucket. For a server that is stricter, or traffic that is not ours, there are `pause` and `reject`.
+bucket. For a server that is stricter, or traffic that is not ours, there are `pause` and `shrink`.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from typing import Final, NotRequired, TypedDict
+from typing import Final, Literal, NotRequired, TypeAlias, TypedDict
 
 from cleanlist_async import facts
 
 _UNTIL_ANSWER: Final = math.inf
 _NEVER: Final = -math.inf
+
+Outcome: TypeAlias = Literal["answered", "rejected", "lost", "unsent"]
+"""What became of a request: an answer other than a 429, a 429, none, or not a byte of it was sent."""
 
 
 class WindowState(TypedDict):
@@ -83,11 +86,11 @@ class Window:
     def opens_at(self, now: float, keep: int = 0, ahead: int = 0) -> float:
         """Return when more than *keep* tokens are free, after *ahead* others have taken one each.
 
-        Infinity when only an answer can bring that. Of a small limit, no more than a quarter is kept.
+        Infinity when only an answer can bring that.
         """
         needed = 1 + ahead
         if keep:
-            needed += min(keep, int(self.capacity(now)) // 4)
+            needed += self.kept(keep, now)
         if self.available(now) >= needed:
             return now
         if self._must_probe and needed > self._probes_allowed:
@@ -104,6 +107,10 @@ class Window:
         if self._capacity >= self.limit:
             return float(self.limit)
         return min(float(self.limit), self._capacity + (now - self._shrunk_at) / self.window_s)
+
+    def kept(self, keep: int, now: float) -> int:
+        """Return how many of *keep* tokens are really kept: of a small limit, no more than a quarter."""
+        return min(keep, int(self.capacity(now)) // 4)
 
     @property
     def in_flight(self) -> int:
@@ -130,29 +137,31 @@ class Window:
             self._burst_spent = True
         return is_probe
 
-    def answered(self, now: float, *, probe: bool = False) -> None:
-        """Let the token return one window after *now*, when its request was answered."""
-        self._settle(now + self.window_s + self.margin_s, probe=probe)
-        self._tried += probe
+    def settle(self, outcome: Outcome, at: float, *, probe: bool = False) -> None:
+        """Let a token return according to what became of its request at *at*.
 
-    def lost(self, now: float, *, probe: bool = False) -> None:
-        """Let the token return a grace later still: the request was given up at *now*, but may yet arrive."""
-        self._settle(now + self.grace_s + self.window_s + self.margin_s, probe=probe)
-
-    def unsent(self, *, probe: bool = False) -> None:
-        """Free the token at once: not a byte of its request left."""
-        self._settle(None, probe=probe)
-        if not probe:
+        Answered, also with a 429, it returns one window later. Lost, it returns a grace later still: the
+        request was given up, but may yet arrive. Unsent, it is free at once.
+        """
+        self._in_flight -= 1
+        self._probing -= probe
+        if outcome != "unsent":
+            grace_s = self.grace_s if outcome == "lost" else 0.0
+            heapq.heappush(self._returning, at + grace_s + self.window_s + self.margin_s)
+        self._forget_burst()
+        if outcome == "unsent" and not probe:
             self._burst_spent = self._tried > 0  # a token is left, so the burst is not spent after all
+        elif outcome not in {"unsent", "lost"}:
+            self._tried += probe
 
-    # -- what the server tells -----------------------------------------------------------------
+    # -- what the server says ------------------------------------------------------------------
 
     def pause(self, until: float) -> None:
         """Give out nothing before *until*."""
         self.paused_until = max(self.paused_until, until)
 
-    def reject(self, now: float) -> None:
-        """Take a 429 as the news that somebody else shares this limit: keep to less of it for a while."""
+    def shrink(self, now: float) -> None:
+        """Keep to less of the limit for a while: a 429 shows that somebody else shares it."""
         self.smooth_until = max(self.smooth_until, now + facts.SMOOTH_AFTER_429_S)
         if now - self._shrunk_at < self.window_s:
             return
@@ -228,13 +237,6 @@ class Window:
     def _free(self, now: float) -> int:
         limit = self.limit if self._capacity >= self.limit else int(self.capacity(now))
         return limit - self._in_flight - len(self._returning)
-
-    def _settle(self, returns_at: float | None, *, probe: bool) -> None:
-        self._in_flight -= 1
-        if returns_at is not None:
-            heapq.heappush(self._returning, returns_at)
-        self._probing -= probe
-        self._forget_burst()
 
     def _collect(self, now: float) -> None:
         while self._returning and self._returning[0] <= now:

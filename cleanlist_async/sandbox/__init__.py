@@ -5,19 +5,15 @@ Written apart from the client and its rate limiter, so that one misunderstanding
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .faults import Fault
 from .ledger import AcceptedContact, ChargeRecord, DeliveryRecord, Ledger, RequestRecord
 from .options import Envelope, HalfFullPrice, LimiterKind, Options, Shape, Tier
 from .people import Expected, Person, expected
 
-try:
+if TYPE_CHECKING:
     from .server import Sandbox
-except ModuleNotFoundError as missing:
-    if (missing.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
-        raise
-    raise ModuleNotFoundError(
-        "the sandbox needs two more packages: pip install 'cleanlist-async[sandbox]'", name=missing.name
-    ) from missing
 
 __all__ = [
     "AcceptedContact",
@@ -37,3 +33,19 @@ __all__ = [
     "Tier",
     "expected",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Only the server needs two more packages: `cleanlist_async.testing` uses the limits without them.
+    if name != "Sandbox":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from .server import Sandbox  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
+            raise
+        raise ModuleNotFoundError(
+            "the sandbox needs two more packages: pip install 'cleanlist-async[sandbox]'", name=missing.name
+        ) from missing
+    globals()[name] = Sandbox
+    return Sandbox

@@ -1,98 +1,165 @@
-"""The rate limits, exact by arrival time. Pure: ``now`` is an argument, in seconds.
+"""The rate limits, exact by arrival time. Pure: ``now`` is an argument, in seconds that never go back.
 
 Two limits hold at once: one for the organization, one for each API key
 (docs.cleanlist.ai/mcp-api/errors, "Rate limits"). How the server counts is not documented, so there are
-three ways here, and a client has to be right under each.
+four ways here, and a client has to be right under each. Written apart from the client's limiter.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from .options import LimiterKind
 
 SHORTEST_WAIT_S: Final = 1e-6
 
+LimitKind: TypeAlias = Literal["sliding", "fixed", "token_bucket", "weighted"]
 
-class Bucket(Protocol):
+
+class ArrivalLimit(Protocol):
     """One limit: at most so many requests in a window."""
 
     def wait_s(self, now: float) -> float:
-        """Seconds until a request would be accepted; 0.0 means now."""
+        """Seconds until a request would be let in; 0.0 when one arriving now would be."""
         ...
 
     def count(self, now: float) -> None:
-        """Note a request."""
+        """Count a request that arrives now, let in or not."""
         ...
 
 
 class SlidingLog:
-    """At most ``limit`` requests in *any* window: the strictest reading."""
+    """At most ``limit`` requests in *any* window; one window apart is far enough."""
 
     def __init__(self, limit: int, window_s: float) -> None:
         self._window_s = window_s
         self._arrivals: deque[float] = deque(maxlen=limit)
 
     def wait_s(self, now: float) -> float:
-        """Seconds until the oldest of the last ``limit`` requests has left the window."""
+        """See :class:`ArrivalLimit`."""
         if len(self._arrivals) < (self._arrivals.maxlen or 0):
             return 0.0
         return max(0.0, self._arrivals[0] + self._window_s - now)
 
     def count(self, now: float) -> None:
-        """Note a request."""
+        """See :class:`ArrivalLimit`."""
         self._arrivals.append(now)
 
 
 class FixedWindow:
-    """At most ``limit`` requests in each window; windows start at multiples of their length."""
+    """A counter set back to zero at ``phase_s``, ``phase_s + window_s`` and so on."""
 
-    def __init__(self, limit: int, window_s: float) -> None:
+    def __init__(self, limit: int, window_s: float, phase_s: float = 0.0) -> None:
         self._limit = limit
         self._window_s = window_s
-        self._window = -1
-        self._counted = 0
+        self._phase_s = phase_s
+        self._window: int = 0
+        self._count = 0
 
     def wait_s(self, now: float) -> float:
-        """Seconds until the next window, if this one is full."""
-        window = math.floor(now / self._window_s)
-        if window != self._window or self._counted < self._limit:
+        """See :class:`ArrivalLimit`."""
+        self._turn_to(now)
+        if self._count < self._limit:
             return 0.0
-        return max(SHORTEST_WAIT_S, (window + 1) * self._window_s - now)
+        return max(SHORTEST_WAIT_S, self._phase_s + (self._window + 1) * self._window_s - now)
 
     def count(self, now: float) -> None:
-        """Note a request."""
-        window = math.floor(now / self._window_s)
-        self._counted = self._counted + 1 if window == self._window else 1
-        self._window = window
+        """See :class:`ArrivalLimit`."""
+        self._turn_to(now)
+        self._count += 1
+
+    def _turn_to(self, now: float) -> None:
+        window = math.floor((now - self._phase_s) / self._window_s)
+        if window != self._window:
+            self._window, self._count = window, 0
 
 
 class TokenBucket:
-    """Starts with ``limit`` tokens and gains ``limit`` a window, evenly, never above ``limit``."""
+    """A bucket of ``limit`` tokens, full at first, that refills evenly at ``limit`` a window."""
 
     _ROUNDING: Final = 1e-9
+    """Tokens; sixty refills of a sixtieth add up to a little less than one token."""
 
     def __init__(self, limit: int, window_s: float) -> None:
-        self._limit = float(limit)
-        self._per_s = limit / window_s
-        self._tokens = self._limit
-        self._at = -math.inf
+        self._limit = limit
+        self._tokens_per_s = limit / window_s
+        self._tokens = float(limit)
+        self._filled_at: float | None = None
 
     def wait_s(self, now: float) -> float:
-        """Seconds until there is a whole token."""
-        missing = 1.0 - self._tokens_at(now)
-        return 0.0 if missing <= self._ROUNDING else missing / self._per_s
+        """See :class:`ArrivalLimit`."""
+        self._fill(now)
+        missing = 1.0 - self._tokens
+        return missing / self._tokens_per_s if missing > self._ROUNDING else 0.0
 
     def count(self, now: float) -> None:
-        """Note a request."""
-        self._tokens = max(0.0, self._tokens_at(now) - 1.0)
-        self._at = now
+        """See :class:`ArrivalLimit`."""
+        self._fill(now)
+        self._tokens = max(0.0, self._tokens - 1.0)
 
-    def _tokens_at(self, now: float) -> float:
-        return min(self._limit, self._tokens + (now - self._at) * self._per_s)
+    def _fill(self, now: float) -> None:
+        if self._filled_at is not None:
+            gained = (now - self._filled_at) * self._tokens_per_s
+            self._tokens = min(float(self._limit), self._tokens + gained)
+        self._filled_at = now
+
+
+class WeightedWindows:
+    """The estimate of large gateways: this window's count and the last one's, weighted by its overlap.
+
+    It lets a request in while the estimate is below the limit. It is stricter than the exact log
+    after a burst late in a window, so a client that is safe with the other three can fail here.
+    """
+
+    def __init__(self, limit: int, window_s: float, phase_s: float = 0.0) -> None:
+        self._limit = limit
+        self._window_s = window_s
+        self._phase_s = phase_s
+        self._window: int = 0
+        self._previous = 0
+        self._current = 0
+
+    def wait_s(self, now: float) -> float:
+        """See :class:`ArrivalLimit`."""
+        elapsed = self._turn_to(now)
+        overlap = 1.0 - elapsed / self._window_s
+        if self._previous * overlap + self._current < self._limit:
+            return 0.0
+        return self._lets_in_at() - elapsed + SHORTEST_WAIT_S
+
+    def count(self, now: float) -> None:
+        """See :class:`ArrivalLimit`."""
+        self._turn_to(now)
+        self._current += 1
+
+    def _lets_in_at(self) -> float:
+        """Seconds after this window's beginning at which the estimate falls to the limit."""
+        if self._current < self._limit:
+            return self._window_s * (1.0 - (self._limit - self._current) / self._previous)
+        return self._window_s * (2.0 - self._limit / self._current)
+
+    def _turn_to(self, now: float) -> float:
+        window = math.floor((now - self._phase_s) / self._window_s)
+        if window != self._window:
+            self._previous = self._current if window == self._window + 1 else 0
+            self._window, self._current = window, 0
+        return now - self._phase_s - window * self._window_s
+
+
+def make_limit(kind: LimitKind, limit: int, window_s: float, phase_s: float = 0.0) -> ArrivalLimit:
+    """Make a fresh limit; ``phase_s`` shifts the windows of the kinds that have fixed ones."""
+    match kind:
+        case "sliding":
+            return SlidingLog(limit, window_s)
+        case "fixed":
+            return FixedWindow(limit, window_s, phase_s)
+        case "token_bucket":
+            return TokenBucket(limit, window_s)
+        case "weighted":
+            return WeightedWindows(limit, window_s, phase_s)
 
 
 class Limits:
@@ -112,7 +179,7 @@ class Limits:
         self._window_s = window_s
         self._count_rejected = count_rejected
         self._organization = self._bucket(org_limit)
-        self._keys: dict[str, Bucket] = {}
+        self._keys: dict[str, ArrivalLimit] = {}
 
     def admit(self, key_id: str | None, now: float) -> float:
         """Return 0.0 for a request that is accepted (and counted), else the seconds until one would be.
@@ -128,14 +195,10 @@ class Limits:
                 bucket.count(now)
         return wait_s
 
-    def _bucket_of(self, key_id: str) -> Bucket:
+    def _bucket_of(self, key_id: str) -> ArrivalLimit:
         if key_id not in self._keys:
             self._keys[key_id] = self._bucket(self._key_limit)
         return self._keys[key_id]
 
-    def _bucket(self, limit: int) -> Bucket:
-        if self._kind == "fixed":
-            return FixedWindow(limit, self._window_s)
-        if self._kind == "token_bucket":
-            return TokenBucket(limit, self._window_s)
-        return SlidingLog(limit, self._window_s)
+    def _bucket(self, limit: int) -> ArrivalLimit:
+        return make_limit("sliding" if self._kind == "off" else self._kind, limit, self._window_s)

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from cleanlist_async.testing.arrival_limits import ArrivalLimit, LimitKind, make_limit
+    from cleanlist_async.sandbox.limits import ArrivalLimit, LimitKind, make_limit
     from cleanlist_async.testing.memory_network import (
         ConnectOutcome,
         Handler,
@@ -47,7 +47,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "testing.arrival_limits": ("ArrivalLimit", "LimitKind", "make_limit"),
+            "sandbox.limits": ("ArrivalLimit", "LimitKind", "make_limit"),
             "testing.memory_network": (
                 "ConnectOutcome",
                 "Handler",

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import anyio
 
-from cleanlist_async.testing.arrival_limits import LimitKind, make_limit
+from cleanlist_async.sandbox.limits import LimitKind, make_limit
 from cleanlist_async.testing.memory_network import ServerRequest, ServerResponse
 from cleanlist_async.testing.simulated_workflow import CREDITS, Contact, Workflow, is_identified
 
@@ -49,7 +49,7 @@ class StrictServer:
     Parameters
     ----------
     limiter
-        How requests are counted, see ``arrival_limits``.
+        How requests are counted, see ``sandbox.limits``.
     organization_limit, key_limit, window_s
         Requests in a window of so many seconds.
     phase_s

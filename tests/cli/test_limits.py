@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cleanlist_async.ratelimit import Permit, RateLimiter
-from cleanlist_async.ratelimit.shared.clock import boot_clock
+from cleanlist_async.ratelimit.shared.process import boot_clock
 from tests.support.limited_wire import ROUTE, SUBMIT
 
 pytestmark = pytest.mark.sockets

@@ -20,7 +20,7 @@ from tests.support.limited_wire import (
     LimitedWire,
     new_limiter,
 )
-from tests.support.shared_stores import everything_told
+from tests.support.shared_stores import flush_reports
 
 pytestmark = pytest.mark.usefixtures("every_store")
 
@@ -35,7 +35,7 @@ async def settle(times: int = 10) -> None:
 
 def assert_nothing_is_out(limiter: RateLimiter) -> None:
     assert limiter.waiting() == 0
-    everything_told(limiter)
+    flush_reports(limiter)
     assert all(state.in_flight == 0 for state in limiter.states())
 
 
@@ -177,7 +177,7 @@ def fuzz_run(seed: int) -> StrictServer:
             limiter,
             server,
             latency=lambda: rng.choice((0.0, rng.uniform(0.02, 0.4))),
-            fate=lambda: rng.choices(("answered", "lost", "unsent"), (8, 1, 1))[0],
+            outcome=lambda: rng.choices(("answered", "lost", "unsent"), (8, 1, 1))[0],
         )
 
         async def caller() -> None:

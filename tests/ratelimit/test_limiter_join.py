@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits, Route
-from cleanlist_async.ratelimit.shared.backend import Answer, Visit
+from cleanlist_async.ratelimit.shared.backend import SyncAnswer, SyncRequest
 from cleanlist_async.testing import StrictServer, run
 from tests.support.limited_wire import INTERACTIVE, SUBMIT, LimitedWire, new_limiter
 from tests.support.shared_stores import PoolBackend, shared_limiter
@@ -151,9 +151,9 @@ def test_after_a_join_a_shared_store_is_asked_under_one_name_only() -> None:
     asked_for: list[str] = []
 
     class RecordingBackend(PoolBackend):
-        async def visit(self, visit: Visit) -> Answer:
-            asked_for.extend([visit.organization] if visit.wishes else [])
-            return await super().visit(visit)
+        async def sync(self, request: SyncRequest) -> SyncAnswer:
+            asked_for.extend([request.organization] if request.wanted else [])
+            return await super().sync(request)
 
     async def main() -> None:
         clock = asyncio.get_running_loop().time

@@ -19,8 +19,8 @@ from tests.support.limited_wire import (
     JWT_ROUTE,
     STATUS,
     SUBMIT,
-    Fate,
     LimitedWire,
+    Outcome,
     new_limiter,
 )
 
@@ -43,11 +43,11 @@ def simulate(
     limits: RateLimits | None = None,
     pace: Pace = "auto",
     latency: Callable[[random.Random], float] = lambda rng: rng.uniform(0.02, 0.4),
-    fates: tuple[float, float, float] = (1, 0, 0),
+    outcomes: tuple[float, float, float] = (1, 0, 0),
     jwt_share: float = 0.0,
     separate_keys: bool = False,
 ) -> StrictServer:
-    """Queue *requests* at once; *fates* are the shares answered, lost and never sent."""
+    """Queue *requests* at once; *outcomes* are the shares answered, lost and never sent."""
     rng = random.Random(seed)
     names = key_names(keys)
     server = StrictServer(
@@ -57,14 +57,14 @@ def simulate(
         rows=False,
     )
     routes = [Route((name,), "org_test") for name in names] if separate_keys else [Route(names, "org_test")]
-    fate_of: tuple[Fate, Fate, Fate] = ("answered", "lost", "unsent")
+    outcome_of: tuple[Outcome, Outcome, Outcome] = ("answered", "lost", "unsent")
 
     async def main() -> None:
         wire = LimitedWire(
             new_limiter(limits),
             server,
             latency=lambda: latency(rng),
-            fate=lambda: rng.choices(fate_of, fates)[0],
+            outcome=lambda: rng.choices(outcome_of, outcomes)[0],
         )
         async with anyio.create_task_group() as group:
             for _ in range(requests):
@@ -114,23 +114,23 @@ def test_a_jwt_beside_keys_counts_for_the_organization_only(kind: LimitKind) -> 
 @each_case("kind", EXACT)
 def test_attempts_that_are_given_up_still_count(kind: LimitKind) -> None:
     for seed in range(3):
-        assert simulate(kind, seed, fates=(0.7, 0.3, 0)).rejections == []
+        assert simulate(kind, seed, outcomes=(0.7, 0.3, 0)).rejections == []
 
 
 def test_without_the_grace_given_up_attempts_draw_429s() -> None:
     """The harness sees what the grace is for."""
     graceless = RateLimits(margin_s=0.0, grace_s=0.0)
     assert any(
-        simulate("sliding", seed, limits=graceless, fates=(0.5, 0.5, 0)).rejections for seed in range(5)
+        simulate("sliding", seed, limits=graceless, outcomes=(0.5, 0.5, 0)).rejections for seed in range(5)
     )
 
 
 def test_a_request_that_never_left_costs_no_token() -> None:
-    server = simulate("sliding", 4, requests=60, fates=(0.5, 0, 0.5))
+    server = simulate("sliding", 4, requests=60, outcomes=(0.5, 0, 0.5))
     sent = len(server.requests)
     assert sent < 40
     assert server.rejections == []
-    refused_only = simulate("sliding", 5, requests=500, fates=(0, 0, 1))
+    refused_only = simulate("sliding", 5, requests=500, outcomes=(0, 0, 1))
     assert refused_only.requests == []  # and the run ended in no time at all, or `run` would not return
 
 

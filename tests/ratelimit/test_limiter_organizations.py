@@ -14,7 +14,7 @@ from cleanlist_async.errors import RateLimitError
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, RequestClass, Route, memory
 from cleanlist_async.testing import run
 from tests.support.limited_wire import INTERACTIVE, STATUS, SUBMIT, new_limiter
-from tests.support.shared_stores import everything_told
+from tests.support.shared_stores import flush_reports
 
 KEYS_OF = {"small": 1, "pair": 2, "other pair": 2, "large": 20}
 NAMES = tuple(KEYS_OF)
@@ -95,7 +95,7 @@ class World:
         route = rng.choice(routes_of(rng.choice(NAMES)))
         kind, pace = rng.choice((INTERACTIVE, SUBMIT, STATUS)), rng.choice(("burst", "burst", "smooth"))
         takes_s, asked_s = rng.choice((0.0, rng.uniform(0, 5))), rng.uniform(1, 200)
-        fate = rng.choice(("answered", "answered", "rejected", "lost", "unsent"))
+        outcome = rng.choice(("answered", "answered", "rejected", "lost", "unsent"))
         call = Call(route, kind, pace, now())
         self.calls.append(call)
         try:
@@ -108,11 +108,11 @@ class World:
         try:
             await asyncio.sleep(takes_s)
         finally:
-            if fate == "lost":
+            if outcome == "lost":
                 permit.lost()
-            elif fate == "unsent":
+            elif outcome == "unsent":
                 permit.unsent()
-            elif fate == "rejected" and self.with_429s:
+            elif outcome == "rejected" and self.with_429s:
                 permit.answered(now(), rejected=True, asked_s=asked_s)
             else:
                 permit.answered(now())
@@ -187,7 +187,7 @@ def test_nobody_waits_for_ever(every_store: str) -> None:
         limiter = new_limiter(ORGANIZATIONS_RUN_OUT)
         async with asyncio.timeout(3_000):
             await World(limiter, seed, joins=seed % 3, with_429s=seed % 2 == 0, watched=False).live()
-        everything_told(limiter)
+        flush_reports(limiter)
         assert limiter.waiting() == 0
         assert all(state.in_flight == 0 for state in limiter.states())
 

@@ -68,18 +68,6 @@ def test_token_bucket_never_exceeds_burst_plus_rate(gaps_, limit):
             assert count <= limit + (end - start) * limit / WINDOW + 1e-6
 
 
-@settings(deadline=None)
-@given(gaps, st.integers(1, 7), st.sampled_from([SlidingLog, FixedWindow, TokenBucket]))
-def test_a_request_that_waits_as_told_is_accepted(gaps_, limit, kind):
-    bucket = kind(limit, WINDOW)
-    for now in arrivals(gaps_):
-        wait_s = bucket.wait_s(now)
-        if wait_s == 0.0:
-            bucket.count(now)
-        else:
-            assert bucket.wait_s(now + wait_s + 1e-6) == 0.0
-
-
 def test_fixed_window_allows_two_bursts_across_its_edge_where_sliding_does_not():
     times = [59.0] * 3 + [61.0] * 3
     assert len(accepted(FixedWindow(3, WINDOW), times)) == 6

@@ -14,7 +14,7 @@ from cleanlist_async.ratelimit import Pace, Permit, RateLimiter, RateLimits, Req
 from cleanlist_async.testing import ServerRequest, ServerResponse, StrictServer
 
 INTERACTIVE, SUBMIT, STATUS = RequestClass
-Fate = Literal["answered", "lost", "unsent"]
+Outcome = Literal["answered", "lost", "unsent"]
 
 KEY, JWT = "clapi_test", "eyJ.a.b"
 ROUTE = Route((KEY,), "org_test")
@@ -43,7 +43,7 @@ class LimitedWire:
     limiter: RateLimiter
     server: StrictServer
     latency: Callable[[], float] = lambda: 0.2
-    fate: Callable[[], Fate] = lambda: "answered"
+    outcome: Callable[[], Outcome] = lambda: "answered"
     gives_up_after_s: float = 0.05
     on_the_way: set[asyncio.Task[ServerResponse]] = field(default_factory=set)
 
@@ -58,14 +58,14 @@ class LimitedWire:
 
     async def send(self, permit: Permit) -> bool:
         """Send one request; return whether it got through."""
-        fate = self.fate()
-        if fate == "unsent":
+        outcome = self.outcome()
+        if outcome == "unsent":
             permit.unsent()
             return True
         try:
             arriving = asyncio.ensure_future(self._arrive(permit.key or JWT))
             self.on_the_way.add(arriving)
-            if fate == "lost":
+            if outcome == "lost":
                 await asyncio.sleep(self.gives_up_after_s)
                 permit.lost()
                 return True

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.ratelimit.redis.backend import RedisLimits
-from cleanlist_async.ratelimit.redis.server import Server
-from cleanlist_async.ratelimit.shared.backend import Answer, Backend, Visit
+from cleanlist_async.ratelimit.redis.data_loss import Server
+from cleanlist_async.ratelimit.shared.backend import Backend, SyncAnswer, SyncRequest
 
 T = TypeVar("T")
 
@@ -38,8 +38,8 @@ class BlockingBackend:
         self.limits = backend.limits
         self._thread = thread
 
-    async def visit(self, visit: Visit) -> Answer:
-        return self._thread.run(self.backend.visit(visit))
+    async def sync(self, request: SyncRequest) -> SyncAnswer:
+        return self._thread.run(self.backend.sync(request))
 
     async def join(self, organization: str, other: str) -> None:
         self._thread.run(self.backend.join(organization, other))

@@ -1,4 +1,4 @@
-"""A limiter on a shared store in virtual time: the courier works in the loop itself, at each word at once."""
+"""A limiter on a shared store in virtual time: the sync worker runs in the event loop itself, at once."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import TypeVar
 
 from cleanlist_async.ratelimit import RateLimiter, RateLimits
 from cleanlist_async.ratelimit.dispatcher import running_loop
-from cleanlist_async.ratelimit.shared.backend import Answer, Backend, Visit
-from cleanlist_async.ratelimit.shared.lease import Home
+from cleanlist_async.ratelimit.shared.backend import Backend, SyncAnswer, SyncRequest
+from cleanlist_async.ratelimit.shared.lease import LocalStore
 from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.store import SharedStore
-from cleanlist_async.ratelimit.shared.sync_worker import Courier
+from cleanlist_async.ratelimit.shared.sync_worker import SyncWorker
 from cleanlist_async.ratelimit.sqlite import LimitsFile
 
 T = TypeVar("T")
 
 
-class LoopCourier(Courier):
-    """Runs its errands in the caller's thread, as far as the backend answers without waiting."""
+class LoopSyncWorker(SyncWorker):
+    """Runs its pending syncs in the caller's thread, as far as the backend answers without waiting."""
 
-    def __init__(self, backend: Backend, clock: Callable[[], float], home: Home) -> None:
-        super().__init__(backend, clock, home)
+    def __init__(self, backend: Backend, clock: Callable[[], float], local: LocalStore) -> None:
+        super().__init__(backend, clock, local)
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -43,8 +43,8 @@ class LoopCourier(Courier):
 
     def flush(self, timeout_s: float = 0.0) -> bool:
         with self._lock:
-            for errand in self._errands.values():
-                self._due(errand, self.clock())
+            for pending in self._pending.values():
+                self._due(pending, self.clock())
         self.wake()
         return True
 
@@ -63,11 +63,11 @@ class PoolBackend:
         self.clock = clock
         self.pools: dict[str, Pool] = {}
 
-    async def visit(self, visit: Visit) -> Answer:
-        pool = self._pool(visit.organization)
-        for key in {key for wish in visit.wishes for key in wish.keys}:
+    async def sync(self, request: SyncRequest) -> SyncAnswer:
+        pool = self._pool(request.organization)
+        for key in {key for one in request.wanted for key in one.keys}:
             pool = self._made_one(pool, key)
-        return pool.visit(visit, self.clock())
+        return pool.sync(request, self.clock())
 
     async def join(self, organization: str, other: str) -> None:
         self._made_one(self._pool(organization), other)
@@ -87,13 +87,13 @@ class PoolBackend:
 
 
 def shared_limiter(backend: Backend, clock: Callable[[], float]) -> RateLimiter:
-    return RateLimiter(clock=clock, store=SharedStore(backend, clock, LoopCourier))
+    return RateLimiter(clock=clock, store=SharedStore(backend, clock, LoopSyncWorker))
 
 
-def everything_told(limiter: RateLimiter) -> None:
-    """Let a courier say what it has kept for its next visit."""
+def flush_reports(limiter: RateLimiter) -> None:
+    """Let a sync worker say what it has kept for its next sync."""
     if isinstance(limiter.store, SharedStore):
-        limiter.store.courier.flush()
+        limiter.store.worker.flush()
 
 
 def finish(coroutine: Coroutine[object, object, T]) -> T:

@@ -1,13 +1,13 @@
-"""The backend in a Redis: a look, the arithmetic of `Pool` here, and a save if nobody was quicker.
+"""The backend in Redis: a LOOK, the arithmetic of `Pool` here, and a SAVE unless another process was faster.
 
 The rules are those of every shared store, in the same Python and not written twice: a script compares the
-version of the pool and sets all of it at one stroke, both buckets and every ticket. A visit takes two round
-trips, and begins anew when another process saved in between; then it has the next turn, so nobody loses
-twice. At 60 requests a minute that is rare; it asks for a Redis that is near, some 20 ms at most, where
+version of the pool and sets all of it at one stroke, both buckets and every ticket. A sync takes two round
+trips, and starts again when another process saved in between; then it has the next turn, so no process
+loses twice. At 60 requests a minute that is rare; it asks for a Redis that is near, some 20 ms at most, where
 dozens of processes share one organization.
 
 The clock is the server's (`TIME`), read before the save: a token is never taken by a moment that is still to
-come. All keys expire, in a day without a visit.
+come. All keys expire, in a day without a sync.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.ratelimit.buckets import StoreState
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.redis.data_loss import Memory, StoredPool, doubted_at
+from cleanlist_async.ratelimit.redis.data_loss import ClockWatch, Server, StoredPool, SyncHistory, lost_until
 from cleanlist_async.ratelimit.redis.scripts import LOOK, SAVE
-from cleanlist_async.ratelimit.redis.server import ClockWatch, Server
-from cleanlist_async.ratelimit.shared.backend import Answer, BackendUnavailableError, Visit
+from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncAnswer, SyncRequest
 from cleanlist_async.ratelimit.shared.bucket import SharedBucket
-from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
-from cleanlist_async.ratelimit.shared.pool import Pool, limits_as_plain
+from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
+from cleanlist_async.ratelimit.shared.pool import Pool, plain_limits
 from cleanlist_async.ratelimit.shared.process import has_ended
-from cleanlist_async.ratelimit.store import Reach
 from cleanlist_async.storage.redis_connection import (
     JITTER,
     Backoff,
@@ -48,9 +47,9 @@ _KEPT_S: Final = 86_400.0
 _TRIES: Final = 200
 _SHORTEST_ANSWER_S: Final = 0.5
 _WITH_POOL: Final = 4
-"""Fields of what a look says of a name that is the first to lead to a pool."""
+"""Length of a LOOK row that carries a pool."""
 _TURN_MS: Final = 250
-"""For how long one who lost a race is waited for: a few round trips."""
+"""How long the turn of a process that lost a race is kept: a few round trips."""
 _PAUSE_S: Final = 0.001
 _LONGEST_PAUSE_S: Final = 0.01
 _PROCESS_KEPT_S: Final = 3_600.0
@@ -60,17 +59,17 @@ log: Final = logging.getLogger("cleanlist_async")
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
-    """Where names lead: the first pool found takes in the others, and every name leads to it from then on."""
+class PoolLookup:
+    """The pools that names lead to: the first absorbs the others, and every name leads to it from then on."""
 
     number: str
     versions: dict[str, str]
     names: dict[str, str]
-    """What each name said: the number of a pool, or nothing."""
+    """The number of the pool that each name leads to, or nothing."""
     pools: list[StoredPool]
 
 
-def _tell_nobody(_reach: Reach) -> None:
+def _ignore(_state: StoreState) -> None:
     pass
 
 
@@ -83,7 +82,7 @@ class RedisLimits:
     def __init__(
         self, url: str, limits: RateLimits, clock: Callable[[], float], namespace: str = "cleanlist"
     ) -> None:
-        answer_s = max(_SHORTEST_ANSWER_S, 2 * look_s(limits))
+        answer_s = max(_SHORTEST_ANSWER_S, 2 * poll_s(limits))
         try:
             check_namespace(namespace)
             self._redis = SharedRedis(url, answer_s)
@@ -92,14 +91,14 @@ class RedisLimits:
         self.limits = limits
         self.clock = clock
         self.caution_s = lease_s(limits) + limits.window_s
-        self.memory = Memory(clock, self.caution_s + limits.window_s)
+        self.memory = SyncHistory(clock, self.caution_s + limits.window_s)
         self.without = "Requests wait for it."
-        self.on_change: Callable[[Reach], None] = _tell_nobody
-        """Told, in the courier's thread, when Redis was lost and when it was found again."""
-        self._gathering_s = answer_s + 3 * look_s(limits)
+        self.on_change: Callable[[StoreState], None] = _ignore
+        """Called in the sync worker's thread when Redis is lost and when it is found again."""
+        self._gathering_s = answer_s + 3 * poll_s(limits)
         self._prefix = f"{{{namespace}}}:"
         self._kept_ms = math.ceil(max(_KEPT_S, 2 * self.caution_s) * 1_000)
-        self._backoff = Backoff(look_s(limits))
+        self._backoff = Backoff(poll_s(limits))
         self._watch = ClockWatch(limits.margin_s)
         self._aliases: dict[str, set[str]] = {}
         self._client: Redis | None = None
@@ -107,32 +106,35 @@ class RedisLimits:
 
     # -- the protocol --------------------------------------------------------------------------
 
-    async def visit(self, visit: Visit) -> Answer:
-        """Apply a visit at one stroke."""
-        names = [*self._names_of(visit.organization), *(key for wish in visit.wishes for key in wish.keys)]
+    async def sync(self, request: SyncRequest) -> SyncAnswer:
+        """Apply a sync atomically."""
+        names = [
+            *self._names_of(request.organization),
+            *(key for one in request.wanted for key in one.keys),
+        ]
 
-        def apply(pool: Pool, kept: StoredPool, now: float) -> Answer:
-            kept["processes"][visit.process.id] = now
-            if visit.was_away and now - kept.get("gathered_at", -math.inf) > self.caution_s:
+        def apply(pool: Pool, kept: StoredPool, now: float) -> SyncAnswer:
+            kept["processes"][request.process.id] = now
+            if request.was_away and now - kept.get("gathered_at", -math.inf) > self.caution_s:
                 kept["gathered_at"] = now
                 pool.organization.window.pause(now + self._gathering_s)
-            return pool.visit(visit, now, is_dead=has_ended)
+            return pool.sync(request, now, is_dead=has_ended)
 
-        return await self._change(visit.organization, names, apply)
+        return await self._change(request.organization, names, apply)
 
     async def join(self, organization: str, other: str) -> None:
         """Make two names one organization, with all that is out under either."""
         together = self._names_of(organization) | self._names_of(other)
         self._aliases |= dict.fromkeys(together, together)
 
-        def nothing(pool: Pool, _: StoredPool, now: float) -> Answer:
-            pool.go_on(now, None)
-            return Answer(None, math.inf, pool.state())
+        def nothing(pool: Pool, _: StoredPool, now: float) -> SyncAnswer:
+            pool.advance_to(now, None)
+            return SyncAnswer(None, math.inf, pool.state())
 
         await self._change(organization, together, nothing)
 
     async def aclose(self) -> None:
-        """Let go of the connection; the next call opens another."""
+        """Close the connection; the next call opens another."""
         client, self._client = self._client, None
         if client is not None and self._pid == os.getpid():
             await client.aclose()
@@ -143,30 +145,30 @@ class RedisLimits:
         self,
         organization: str,
         names: Iterable[str],
-        apply: Callable[[Pool, StoredPool, float], Answer],
-    ) -> Answer:
+        apply: Callable[[Pool, StoredPool, float], SyncAnswer],
+    ) -> SyncAnswer:
         me = uuid.uuid4().hex[:12]
         for tries in range(_TRIES):
             if (looked := await self._look(names, me, insists=tries > 0)) is None:
                 await asyncio.sleep(JITTER.uniform(0.5, 1.0) * min(_PAUSE_S * (tries + 1), _LONGEST_PAUSE_S))
                 continue
-            server, home = looked
-            pool, kept = self._read(organization, home, server)
+            server, lookup = looked
+            pool, kept = self._read(organization, lookup, server)
             answer = apply(pool, kept, server.now)
             kept["pool"] = _without_untouched(pool, answer)
-            if await self._save(home, kept, me):
+            if await self._save(lookup, kept, me):
                 self.memory.note(organization, kept)
                 return answer
         raise BackendUnavailableError("Too many processes change the same limits at once.")
 
-    def _read(self, organization: str, home: Home, server: Server) -> tuple[Pool, StoredPool]:
+    def _read(self, organization: str, lookup: PoolLookup, server: Server) -> tuple[Pool, StoredPool]:
         """Return the one pool of these names, and what else is kept of it."""
         pool = Pool(self.limits)
         kept = StoredPool(pool=pool.state(), run=server.run, generations=[], processes={})
         seen = self.memory.of(organization)
-        stored_pools: list[StoredPool | None] = [*home.pools] or [None]
-        doubts = [doubted_at(stored, seen, server, self._watch) for stored in stored_pools]
-        for place, stored in enumerate(home.pools):
+        stored_pools: list[StoredPool | None] = [*lookup.pools] or [None]
+        doubts = [lost_until(stored, seen, server, self._watch) for stored in stored_pools]
+        for place, stored in enumerate(lookup.pools):
             loaded = self._load(stored, server)
             if place == 0:
                 pool = loaded
@@ -178,7 +180,7 @@ class RedisLimits:
                 if (at := stored.get(moment)) is not None:
                     kept[moment] = max(at, kept.get(moment, at))
         if (since := max(doubts)) > server.now - self.caution_s:
-            pool.distrust(since)
+            pool.presume_spent(since)
             kept["doubted_at"] = since
             kept["generations"] = []
         if not kept["generations"]:
@@ -192,10 +194,10 @@ class RedisLimits:
 
     def _load(self, stored: StoredPool, server: Server) -> Pool:
         pool = Pool.of(stored["pool"])
-        pool.go_on(server.now, None)
-        if limits_as_plain(pool.limits) == limits_as_plain(self.limits):
+        pool.advance_to(server.now, None)
+        if plain_limits(pool.limits) == plain_limits(self.limits):
             return pool
-        pool.bury(has_ended)
+        pool.expire_dead(has_ended)
         if pool.is_untouched():
             return Pool(self.limits)
         raise ConfigurationError(
@@ -205,10 +207,12 @@ class RedisLimits:
 
     # -- two round trips -----------------------------------------------------------------------
 
-    async def _look(self, names: Iterable[str], me: str, *, insists: bool) -> tuple[Server, Home] | None:
-        """Return the server, and where *names* lead; None while it is another's turn.
+    async def _look(
+        self, names: Iterable[str], me: str, *, insists: bool
+    ) -> tuple[Server, PoolLookup] | None:
+        """Return the server, and where *names* lead; None while another process has the turn.
 
-        Who *insists* has the turn from now on, until it saves.
+        With *insists* this process has the turn from now on, until it saves.
         """
         names = list(dict.fromkeys(names))
         sent = self.clock()
@@ -221,7 +225,7 @@ class RedisLimits:
         server = self._server(run.decode(), now, min(now, int(seconds) - int(uptime_s) + 1.0))
         self._watch.note(server.now, sent, self.clock())
         pools = {row[1].decode(): row for row in found if len(row) == _WITH_POOL}
-        return server, Home(
+        return server, PoolLookup(
             number=next(iter(pools), uuid.uuid4().hex[:12]),
             versions={number: row[2].decode() for number, row in pools.items()},
             names={name: row[0].decode() for name, row in zip(names, found, strict=True)},
@@ -231,14 +235,14 @@ class RedisLimits:
     def _server(self, run: str, now: float, started_at: float) -> Server:
         return Server(run, now, started_at)
 
-    async def _save(self, home: Home, kept: StoredPool, me: str) -> bool:
-        versions = home.versions or {home.number: ""}
-        keys = [self._key("turn", home.number)]
+    async def _save(self, lookup: PoolLookup, kept: StoredPool, me: str) -> bool:
+        versions = lookup.versions or {lookup.number: ""}
+        keys = [self._key("turn", lookup.number)]
         keys += [self._key("pool", number) for number in versions]
-        keys += [self._key("name", name) for name in home.names]
+        keys += [self._key("name", name) for name in lookup.names]
         state, version = json.dumps(kept, separators=(",", ":")), uuid.uuid4().hex[:12]
-        settings = [me, home.number, version, state, self._kept_ms, len(versions)]
-        return bool(await self._run(SAVE, keys, [*settings, *versions.values(), *home.names.values()]))
+        settings = [me, lookup.number, version, state, self._kept_ms, len(versions)]
+        return bool(await self._run(SAVE, keys, [*settings, *versions.values(), *lookup.names.values()]))
 
     async def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
         if not self._backoff.is_over():
@@ -271,7 +275,7 @@ class RedisLimits:
         return self._aliases.get(organization, {organization})
 
 
-def _without_untouched(pool: Pool, answer: Answer) -> Any:
+def _without_untouched(pool: Pool, answer: SyncAnswer) -> Any:
     """Return the state to keep: a key whose tokens are all back is as good as one never seen."""
     new = SharedBucket(pool.limits.key_window()).state()
     for bucket in pool.keys.values():

@@ -1,13 +1,13 @@
-"""Whether a pool tells of all that was sent, or Redis has lost some of it.
+"""Whether a pool accounts for all that was sent, or Redis has lost some of it.
 
-A Redis that is started anew may have lost everything, or its last seconds; a replica that takes over, the
+A Redis that was restarted may have lost everything, or its last seconds; a replica that takes over, the
 same; somebody may empty it; a clock set ahead makes tokens return too early. Each leaves a trace: another
 run of the server in the pool; a pool that is gone, or of another generation than we saw; a jump between its
 clock and ours. Then all tokens count as sent until that moment, by holders that may use them for a lease
-more: the pool begins anew a lease and a window later, and nobody draws a 429.
+more: the pool starts again a lease and a window later, and no request draws a 429.
 
-Only one loss leaves no trace for a newcomer: a server that goes on after it was emptied. Those that were
-there notice it.
+Only one loss leaves no trace for a newcomer: a server that goes on after it was emptied. Processes that
+synced before notice it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,51 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NotRequired, TypedDict
 
-from cleanlist_async.ratelimit.redis.server import ClockWatch, Server
 from cleanlist_async.ratelimit.shared.backend import PoolState
 
 _REMEMBERED_S: Final = 3_600.0
+_RATE: Final = 0.05
+"""By how much two clocks may run apart before the difference counts as a jump."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One life of a server: `run` is another after each start, and on each replica.
+
+    `now` and `started_at` are by its clock; `started_at` is never too early.
+    """
+
+    run: str
+    now: float
+    started_at: float
+
+
+class ClockWatch:
+    """Notices when the server's clock, which people set, jumps ahead of one of ours, which nobody sets.
+
+    When a LOOK was sent at one moment and answered at another, the server read its clock in between.
+    """
+
+    def __init__(self, tolerance_s: float) -> None:
+        self.jumped_at = -math.inf
+        self._tolerance_s = tolerance_s
+        self._ahead_s = math.inf
+        self._looked_at = 0.0
+
+    def note(self, server_now: float, sent: float, answered: float) -> None:
+        """Note what the server's clock read while ours went from *sent* to *answered*."""
+        jump_s = server_now - answered - self._ahead_s
+        if jump_s > self._tolerance_s + _RATE * (answered - self._looked_at):
+            self.jumped_at = server_now
+        self._ahead_s, self._looked_at = server_now - sent, answered
 
 
 class StoredPool(TypedDict):
-    """A pool as it is kept, with what tells whether it is the one that others have seen.
+    """A pool as it is kept, with what shows whether it is the one that others have seen.
 
     `generations` are the names of all pools that it has become one with; `doubted_at` is the moment up to
-    which it counts all tokens as sent, `gathered_at` when it last waited for those who had been alone.
+    which it counts all tokens as sent, `gathered_at` when it last waited for processes
+    that had gone on without Redis.
     """
 
     pool: PoolState
@@ -40,8 +74,8 @@ class StoredPool(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What this process saw when it last visited an organization: by the server's clock, and by ours."""
+class LastSync:
+    """What this process saw at its last sync of an organization: by the server's clock, and by ours."""
 
     generation: str
     seen_at: float
@@ -49,42 +83,42 @@ class Sight:
     processes: int
 
 
-class Memory:
-    """The last sight of each organization that this process visited within the hour."""
+class SyncHistory:
+    """The last sight of each organization that this process synced within the hour."""
 
     def __init__(self, clock: Callable[[], float], matters_for_s: float) -> None:
         self._clock = clock
         self._matters_for_s = matters_for_s
-        self._sights: OrderedDict[str, Sight] = OrderedDict()
+        self._last_syncs: OrderedDict[str, LastSync] = OrderedDict()
 
     def note(self, organization: str, stored: StoredPool) -> None:
         """Remember what is kept of this organization from now on."""
         now = self._clock()
-        seen = Sight(stored["generations"][-1], stored["pool"]["now"], now, len(stored["processes"]))
-        self._sights[organization] = seen
-        self._sights.move_to_end(organization)
-        while now - next(iter(self._sights.values())).at > _REMEMBERED_S:
-            self._sights.popitem(last=False)
+        seen = LastSync(stored["generations"][-1], stored["pool"]["now"], now, len(stored["processes"]))
+        self._last_syncs[organization] = seen
+        self._last_syncs.move_to_end(organization)
+        while now - next(iter(self._last_syncs.values())).at > _REMEMBERED_S:
+            self._last_syncs.popitem(last=False)
 
-    def of(self, organization: str) -> Sight | None:
+    def of(self, organization: str) -> LastSync | None:
         """Return what was seen while it still matters: later, all tokens are back anyway."""
-        seen = self._sights.get(organization)
+        seen = self._last_syncs.get(organization)
         return seen if seen and self._clock() - seen.at <= self._matters_for_s else None
 
     def processes(self, organization: str) -> int | None:
         """Return how many processes shared this organization of late; None if it was never reached."""
-        seen = self._sights.get(organization)
+        seen = self._last_syncs.get(organization)
         return None if seen is None else seen.processes
 
 
-def doubted_at(stored: StoredPool | None, seen: Sight | None, server: Server, watch: ClockWatch) -> float:
-    """Return up to when something was sent that the pool may not tell of; minus infinity for never."""
+def lost_until(stored: StoredPool | None, seen: LastSync | None, server: Server, watch: ClockWatch) -> float:
+    """Return until when requests were sent that the pool may not account for; minus infinity for never."""
     if stored is None:
         return server.now if seen else min(server.now, server.started_at)
     if stored["run"] != server.run:
         return server.now
     last_seen_at = seen.seen_at if seen else stored["pool"]["now"]
     if stored.get("doubted_at", -math.inf) >= last_seen_at:
-        return -math.inf  # somebody was quicker
+        return -math.inf  # another process has noticed
     is_another = seen is not None and seen.generation not in stored["generations"]
     return server.now if is_another or last_seen_at < watch.jumped_at else -math.inf

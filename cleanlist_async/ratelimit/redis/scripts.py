@@ -1,4 +1,4 @@
-"""The two scripts that Redis runs: look, and save what came of it if nobody was quicker.
+"""The two scripts that Redis runs: LOOK reads the pool, SAVE writes it unless another process was faster.
 
 `{...}` in a key keeps all of a namespace in one slot of a cluster, so that either can touch several pools.
 A name leads to the number of a pool; a pool that became one with another leads on to it.

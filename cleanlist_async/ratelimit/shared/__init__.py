@@ -1,6 +1,5 @@
 """Stores that several processes share: one pool of tokens for each organization, behind one protocol.
 
-What is local stays local: the waiting lines, classes, shapers and probes of each event loop are those of
-any limiter. One thread of the process, the courier, brings who waits and what became of tokens to the
-backend, and brings tokens back.
+Wait queues, request classes and shapers stay local to each event loop, as in any limiter. One thread of
+the process, the sync worker, reports token outcomes to the backend and requests the next tokens.
 """

@@ -1,32 +1,30 @@
 """The protocol between a process and the place where several processes keep their tokens.
 
-There is one question, the visit. A process tells what became of the tokens it held, says which it still
-holds and who waits in it, and gets at most one token, or the moment to come again. A backend applies a
-visit at one stroke, by its own clock: `Pool.visit` says what that means, and every backend keeps to it.
+There is one operation, the sync. A process reports the outcomes of its leases, lists those it still holds
+and the requests that wait, and gets at most one token, or the time of its next sync. A backend applies a
+sync atomically, by its own clock, as `Pool.sync` defines it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NotRequired, Protocol, TypeAlias, TypedDict
+from typing import NotRequired, Protocol, TypedDict
 
 from cleanlist_async.errors import CleanlistError
+from cleanlist_async.ratelimit.buckets import BucketKind
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.wait_queues import RequestClass
-from cleanlist_async.ratelimit.window import WindowState
-
-Fate: TypeAlias = Literal["answered", "lost", "unsent", "rejected"]
-BucketKind: TypeAlias = Literal["key", "organization"]
+from cleanlist_async.ratelimit.window import Outcome, WindowState
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """The first of one waiting line, where any of `keys` will do (none for a JWT).
+class TokenRequest:
+    """A token for the first request of one wait queue, from any of `keys` (none for a JWT).
 
-    With `more`, others stand behind it. When it is `paced`, it holds its place but takes nothing yet: the
-    one before it still waits to be spaced.
+    With `more`, other requests wait behind it. When it is `paced`, it keeps its rank but takes no token yet:
+    the request before it has not passed the shaper.
     """
 
     keys: tuple[str, ...]
@@ -37,26 +35,22 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a lease, `age_s` seconds ago.
-
-    ``rejected`` is an answer too, a 429: it pauses the buckets of that lease for so many seconds from then.
-    """
+    """The outcome of a lease, `age_s` seconds ago; a 429 pauses buckets for `pauses` seconds from then."""
 
     lease: str
-    fate: Fate
+    outcome: Outcome
     age_s: float = 0.0
     pauses: dict[BucketKind, float] = field(default_factory=dict[BucketKind, float])
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """All that one process has to say about one organization, at one moment.
+class SyncRequest:
+    """The reports and token requests of one process for one organization.
 
-    `held` are the leases it knows of and has not reported: whatever else is held in its name was granted
-    in an answer that never reached it, and is free. `lease` is the name of the lease to be granted.
-
-    A process that went on by itself while the backend was away says so (`was_away`), and which leases it
-    took meanwhile, of which key (`borrowed`).
+    `held` are the leases it knows of and has not reported: any other lease in its name was granted in an
+    answer that never reached it, and is free. `lease` is the name of the lease to be granted, `wanted` what
+    it waits for. After the backend was unreachable (`was_away`), `borrowed` are the leases that the process
+    took meanwhile, each with its key.
     """
 
     process: Process
@@ -64,21 +58,21 @@ class Visit:
     lease: str
     held: tuple[str, ...] = ()
     reports: tuple[Report, ...] = ()
-    wishes: tuple[Wish, ...] = ()
+    wanted: tuple[TokenRequest, ...] = ()
     borrowed: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     was_away: bool = False
 
     @property
-    def visitor(self) -> str:
-        """The name under which this process stands in line at this organization."""
+    def holder(self) -> str:
+        """The name of this process at this organization."""
         return f"{self.process.id} {self.organization}"
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """One token of each bucket, for the wish of that number."""
+    """One token of each bucket, for the token request at that index."""
 
-    wish: int
+    request: int
     key: str | None
     probes: tuple[bool, ...]
 
@@ -91,8 +85,8 @@ class SharedBucketState(TypedDict):
     interactive_at: NotRequired[float]
 
 
-class HoldingState(TypedDict):
-    """A lease that is out: who took it and when, the key, and which of its tokens are probes."""
+class HeldLeaseState(TypedDict):
+    """A lease that is out: its holder, when it was taken, its key, and which of its tokens are probes."""
 
     visitor: str
     since: float
@@ -101,7 +95,7 @@ class HoldingState(TypedDict):
 
 
 class TicketState(TypedDict):
-    """The place of one waiting line among those of all processes."""
+    """The rank of one wait queue among those of all processes."""
 
     keys: list[str]
     kind: int
@@ -110,8 +104,8 @@ class TicketState(TypedDict):
     paced: bool
 
 
-class VisitorState(TypedDict):
-    """A process at one organization, and when it was last heard of."""
+class ProcessRecordState(TypedDict):
+    """A process at one organization, and when it last synced."""
 
     process: str
     pid: int
@@ -121,22 +115,25 @@ class VisitorState(TypedDict):
 
 
 class PoolState(TypedDict):
-    """The buckets of one organization as plain data. Every moment is by the clock of the backend."""
+    """The buckets of one organization as plain data, in times of the backend's clock.
+
+    The field names are those of the first version: processes of two versions may share a store.
+    """
 
     now: float
     limits: list[float]
     organization: SharedBucketState
     keys: dict[str, SharedBucketState]
-    holdings: dict[str, HoldingState]
-    visitors: dict[str, VisitorState]
+    holdings: dict[str, HeldLeaseState]
+    visitors: dict[str, ProcessRecordState]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A token, or in how many seconds to come again; and how the pool stands now.
+class SyncAnswer:
+    """A token, or the seconds until the next sync, and the state of the pool.
 
-    A lease of the visitor's that is not among the pool's holdings was taken for lost, and is void. With
-    `come_again`, there is more to tell, whether anybody waits or not.
+    A lease of this process that the pool does not hold was presumed lost, and is void. With `come_again`
+    another sync is due, whether requests wait or not.
     """
 
     granted: Granted | None
@@ -146,20 +143,20 @@ class Answer:
 
 
 class BackendUnavailableError(CleanlistError):
-    """The shared store cannot be reached now. Whoever waits goes on waiting; it is asked again."""
+    """The shared store cannot be reached now. Requests go on waiting, and the sync is repeated."""
 
 
 class Backend(Protocol):
-    """A place that several processes share. One thread of each process calls it, one call at a time.
+    """A store that several processes share. One thread of each process calls it, one call at a time.
 
     A call raises BackendUnavailableError when it is worth repeating, any other CleanlistError when it is
-    not: that one is raised from every call that waits. A visit whose answer was lost may be repeated.
+    not: that one is raised from every call that waits. A sync whose answer was lost may be repeated.
     """
 
     limits: RateLimits
 
-    async def visit(self, visit: Visit) -> Answer:
-        """Apply a visit at one stroke."""
+    async def sync(self, request: SyncRequest) -> SyncAnswer:
+        """Apply a sync atomically."""
         ...
 
     async def join(self, organization: str, other: str) -> None:
@@ -167,5 +164,5 @@ class Backend(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Let go of connections; the next call opens them again."""
+        """Close connections; the next call opens them again."""
         ...

@@ -1,24 +1,20 @@
-"""One bucket of a pool: its window, and what goes with it."""
+"""One bucket of a pool, and how it is stored."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
+from cleanlist_async.ratelimit.bucket import Bucket
 from cleanlist_async.ratelimit.shared.backend import SharedBucketState
-from cleanlist_async.ratelimit.window import Window
 
 _NEVER: Final = -math.inf
 
 
-@dataclass(slots=True)
-class SharedBucket:
-    """A window and what goes with it."""
+class SharedBucket(Bucket):
+    """A bucket that is kept as plain data."""
 
-    window: Window
-    rejections: int = 0
-    interactive_at: float = _NEVER
+    __slots__ = ()
 
     def state(self) -> SharedBucketState:
         """Return it as plain data."""
@@ -32,9 +28,3 @@ class SharedBucket:
         self.window.restore(state["window"], shift_s)
         self.rejections = state["rejections"]
         self.interactive_at = state.get("interactive_at", _NEVER) + shift_s
-
-    def absorb(self, other: SharedBucket) -> None:
-        """Become one with *other*."""
-        self.window.absorb(other.window)
-        self.rejections = max(self.rejections, other.rejections)
-        self.interactive_at = max(self.interactive_at, other.interactive_at)

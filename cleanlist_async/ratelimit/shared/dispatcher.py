@@ -1,4 +1,4 @@
-"""The waiting lines of one event loop, whose tokens the courier brings."""
+"""The wait queues of one event loop, whose tokens the sync worker delivers."""
 
 from __future__ import annotations
 
@@ -6,101 +6,97 @@ import asyncio
 import copy
 import math
 from collections.abc import Callable, Container
-from typing import TYPE_CHECKING, TypeVarTuple
+from typing import TypeVarTuple
 
 from cleanlist_async.errors import CleanlistError
-from cleanlist_async.ratelimit.buckets import Lease
+from cleanlist_async.ratelimit.buckets import Buckets, Lease
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
-from cleanlist_async.ratelimit.shared.backend import Wish
-from cleanlist_async.ratelimit.shared.lease import SharedLease, Want
-from cleanlist_async.ratelimit.shared.sync_worker import Courier
+from cleanlist_async.ratelimit.shared.backend import TokenRequest
+from cleanlist_async.ratelimit.shared.lease import RankedRequest, SharedLease
+from cleanlist_async.ratelimit.shared.sync_worker import SyncWorker
 from cleanlist_async.ratelimit.wait_queues import RequestClass, Waiter
-
-if TYPE_CHECKING:
-    from cleanlist_async.ratelimit.shared.store import SharedStore
 
 Ts = TypeVarTuple("Ts")
 
 
 class SharedDispatcher(Dispatcher):
-    """Hands out what was delivered, and tells the courier who waits."""
+    """Hands out the leases that were delivered, and requests tokens for the heads of its queues."""
 
     def __init__(
         self,
-        store: SharedStore,
-        courier: Courier,
+        store: Buckets,
+        worker: SyncWorker,
         clock: Callable[[], float],
         wake_all: Callable[[str], None],
     ) -> None:
         super().__init__(store, clock, wake_all)
         self.loop = asyncio.get_running_loop()
-        self._shared = store
-        self._courier = courier
+        self._worker = worker
         self._delivered: list[SharedLease] = []
-        self._told: dict[str, list[Want]] = {}
+        self._requested: dict[str, list[RankedRequest]] = {}
         self._asked_about: set[str] = set()
 
     def dispatch(self, organization: str) -> None:
-        """Hand out what was delivered, give back what nobody waits for, and say who still does."""
+        """Hand out what was delivered, give back what no request waits for, and request what is missing."""
         super().dispatch(organization)
         left, self._delivered = self._delivered, []
         for lease in left:
-            self._shared.unsent(lease)
-        self._tell_wants(organization, self._clock())
+            self._store.settle(lease, "unsent", self._clock())
+        self._report_requests(organization, self._clock())
 
     def wake(self, organization: str, returns_at: float = -math.inf) -> None:
-        """Say who waits: when a token returns is for the courier to know."""
+        """Request tokens: only the sync worker knows when one returns."""
         del returns_at
-        if self.lines or self._told:
+        if self.queues or self._requested:
             self.dispatch(organization)
 
     def _take(self, waiter: Waiter, now: float, keep: int, busy: Container[str]) -> Lease | float:
         del now
         for lease in self._delivered:
             fits = lease.key is None if not waiter.route.keys else lease.key in waiter.route.keys
-            fits &= lease.organization == self._shared.pool_of(waiter.route)
+            fits &= lease.organization == self._store.names_of(waiter.route.organization)[0]
             fits &= not keep or lease.kind is RequestClass.STATUS
             if fits and lease.buckets[0].name not in busy:
                 self._delivered.remove(lease)
                 return lease
         return math.inf
 
-    # -- what the courier hears ----------------------------------------------------------------
+    # -- what it requests -------------------------------------------------------------------------
 
-    def _tell_wants(self, organization: str, now: float) -> None:
-        names = self._shared.names_of(organization)
-        wants = [self._want(waiter, names[0], now) for waiter in self.lines.heads(names)]
+    def _report_requests(self, organization: str, now: float) -> None:
+        names = self._store.names_of(organization)
+        ranked = [self._ranked_request(waiter, names[0], now) for waiter in self.queues.heads(names)]
         asked_about, self._asked_about = self._asked_about, set()
         for name in names:
-            new, told = wants if name == names[0] else [], self._told.pop(name, [])
+            new, known = ranked if name == names[0] else [], self._requested.pop(name, [])
             if new:
-                self._told[name] = new
-            if new != told or name in asked_about:
-                self._courier.want(self, name, new)
+                self._requested[name] = new
+            if new != known or name in asked_about:
+                self._worker.request_tokens(self, name, new)
 
-    def _want(self, waiter: Waiter, organization: str, now: float) -> Want:
+    def _ranked_request(self, waiter: Waiter, organization: str, now: float) -> RankedRequest:
         busy = self._in_shaper if self._is_shaped(waiter, now) else ()
         keys = tuple(key for key in waiter.route.keys if key not in busy)
-        wish = Wish(
+        wanted = TokenRequest(
             keys or waiter.route.keys,
             waiter.kind,
-            more=not self.lines.is_alone(waiter),
+            more=not self.queues.is_alone(waiter),
             paced=not keys if waiter.route.keys else organization in busy,
         )
-        return Want(wish, waiter.rank)
+        return RankedRequest(wanted, waiter.rank)
 
-    # -- what the courier brings ---------------------------------------------------------------
+    # -- what the sync worker calls- ---------------------------------------------------------------
 
     def deliver(self, lease: SharedLease) -> None:
         """Take a lease. Any thread may call; raises RuntimeError when the loop is closed."""
         self._call(self._take_delivery, lease)
 
     def refuse(self, organization: str, error: CleanlistError) -> None:
-        """Raise *error* from all that wait for *organization*; as `deliver`."""
+        """Raise *error* from every request that waits for *organization*; as `deliver`."""
         self._call(self._refuse, organization, error)
 
     def look_again(self, organization: str) -> None:
-        """Look at the lines of *organization* again: the server asked for a pause; as `deliver`."""
+        """Look at the queues of *organization* again: the server asked for a pause; as `deliver`."""
         self._call(self.wake, organization)
 
     def _take_delivery(self, lease: SharedLease) -> None:
@@ -110,8 +106,8 @@ class SharedDispatcher(Dispatcher):
         self.dispatch(lease.organization)
 
     def _refuse(self, organization: str, error: CleanlistError) -> None:
-        for waiter in self.lines.heads(self._shared.names_of(organization)):
-            for refused in self.lines.leave_all(waiter):
+        for waiter in self.queues.heads(self._store.names_of(organization)):
+            for refused in self.queues.leave_all(waiter):
                 refused.future.set_exception(copy.copy(error))
         self.dispatch(organization)
 

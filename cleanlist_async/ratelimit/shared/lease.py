@@ -1,4 +1,4 @@
-"""A lease of shared tokens, as the process that holds it knows it."""
+"""A lease of shared tokens, as the process that holds it knows it, and for how long it is good."""
 
 from __future__ import annotations
 
@@ -7,51 +7,64 @@ import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
-from cleanlist_async.ratelimit.buckets import Bucket, Lease
-from cleanlist_async.ratelimit.shared.backend import BucketKind, Fate, PoolState, Wish
+from cleanlist_async.ratelimit.buckets import BucketKind, Lease, NamedBucket
+from cleanlist_async.ratelimit.limits import RateLimits
+from cleanlist_async.ratelimit.shared.backend import PoolState, TokenRequest
 from cleanlist_async.ratelimit.wait_queues import RequestClass
+from cleanlist_async.ratelimit.window import Outcome
+
+
+def poll_s(limits: RateLimits) -> float:
+    """Return the seconds between two polls of a shared store, where no time of return is known."""
+    return min(facts.LOOK_S, limits.window_s / 10)
+
+
+def lease_s(limits: RateLimits) -> float:
+    """Return for how many seconds a lease is good without a sync of its holder."""
+    return facts.LEASE_S * min(1.0, limits.window_s / facts.WINDOW_S)
 
 
 @dataclass(eq=False, slots=True)
 class SharedLease(Lease):
     """The tokens of one request, out of a pool that others share.
 
-    `good_until` is the moment, by this process's clock, until which nobody else takes them for lost; each
-    visit moves it on.
+    `good_until` is the moment, by this process's clock, until which no other process presumes them lost; each
+    sync moves it on.
     """
 
     id: str = ""
     organization: str = ""
     kind: RequestClass = RequestClass.INTERACTIVE
-    desk: Desk | None = None
+    queue: LoopQueue | None = None
     good_until: float = math.inf
     delivered: bool = False
 
     def is_overdue(self, now: float) -> bool:
-        """Whether somebody else may have these tokens by now: nothing may be sent with them."""
+        """Whether another process may have these tokens by now: nothing may be sent with them."""
         return now > self.good_until
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of a lease at one moment of this process's clock."""
+    """The outcome of a lease, at a time of this process's clock."""
 
-    fate: Fate
+    outcome: Outcome
     at: float
     pauses: dict[BucketKind, float] = field(default_factory=dict[BucketKind, float])
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
-    """The first of one waiting line, and its rank among those of this process."""
+class RankedRequest:
+    """A token request, and its rank among those of this process."""
 
-    wish: Wish
+    request: TokenRequest
     rank: float
 
 
-class Desk(Protocol):
-    """Where the courier delivers: the waiting lines of one event loop."""
+class LoopQueue(Protocol):
+    """The wait queues of one event loop, to which the sync worker delivers leases."""
 
     loop: asyncio.AbstractEventLoop
 
@@ -60,25 +73,25 @@ class Desk(Protocol):
         ...
 
     def refuse(self, organization: str, error: CleanlistError) -> None:
-        """Raise *error* from all that wait for *organization*; as `deliver`."""
+        """Raise *error* from every request that waits for *organization*; as `deliver`."""
         ...
 
     def look_again(self, organization: str) -> None:
-        """Look at the lines of *organization* again: the server asked for a pause; as `deliver`."""
+        """Look at the queues of *organization* again: the server asked for a pause; as `deliver`."""
         ...
 
 
-class Home(Protocol):
-    """Where the courier reports to: the store of this process."""
+class LocalStore(Protocol):
+    """The store of this process, which the sync worker keeps up to date."""
 
     def copy(self, organization: str, pool: PoolState, shift_s: float) -> bool:
-        """Take over what the pool says, by our own clock; return whether it is paused anew."""
+        """Copy the state of the pool, by our own clock; return whether that pauses it further."""
         ...
 
-    def buckets_of(self, organization: str, key: str | None) -> tuple[Bucket, ...]:
+    def buckets_of(self, organization: str, key: str | None) -> tuple[NamedBucket, ...]:
         """Return the buckets that a request with *key* passes."""
         ...
 
     def after_fork(self) -> None:
-        """Put aside what a thread of the parent may have held."""
+        """Replace the lock, which a thread of the parent may have held."""
         ...

@@ -1,55 +1,47 @@
 """The tokens of one organization, shared by several processes. Pure: no clock, no I/O.
 
-**A token returns one window after its request's answer, whoever sent it** (`Window` has the proof; it
-does not care who asks). What sharing adds:
+**A token returns one window after its request's answer, whichever process sent it** (`Window` has the
+proof; it does not depend on the sender). What sharing adds:
 
-A lease is held until its fate is reported. A process that has said nothing for `lease_s` seconds, or is
+A lease is held until its outcome is reported. A process that has not synced for `lease_s` seconds, or is
 known to be dead, has lost all it held: its requests left before, so they arrived within the grace, and
 the tokens return a grace and a window after *the moment that was noticed*. That is never too early, even
 when the machine slept in between. A process that still lives must not send with a lease that it has not
-renewed for `lease_s`, nor with one that was taken for lost: the courier sees to that.
+renewed for `lease_s`, nor with one that was presumed lost: the sync worker sees to that.
 
 A lease that its holder does not know of was never used, and is free.
 
-Who is next is decided by tickets: each waiting line of each process has one. Its rank is the moment it
-came to the head, plus as many windows as its class has to stand back. Tokens are dealt in that order on
-paper, and the visitor gets what falls to it; so a process gets one token for a ticket, and then stands
-behind all others. A ticket that has not been renewed for a few looks is void.
+A process gets one token for a ticket (`Turns` has the order), and then stands behind all others. A ticket
+that has not been renewed for a few polls is void.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Self
 
-from cleanlist_async import facts
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import (
-    Answer,
     Granted,
-    HoldingState,
     PoolState,
     Report,
-    Visit,
-    Wish,
+    SyncAnswer,
+    SyncRequest,
+    TokenRequest,
 )
-from cleanlist_async.ratelimit.shared.bucket import SharedBucket
-from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
+from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
+from cleanlist_async.ratelimit.shared.pool_tokens import PoolTokens
 from cleanlist_async.ratelimit.shared.process import Process
-from cleanlist_async.ratelimit.shared.tickets import Ticket, Visitor, visitor_of, visitor_state
+from cleanlist_async.ratelimit.shared.tickets import ProcessRecord, Ticket, record_of, record_state
+from cleanlist_async.ratelimit.shared.turns import Turns
 from cleanlist_async.ratelimit.wait_queues import RequestClass
 
-_NEVER: Final = -math.inf
-_LOOKS_OF_A_TICKET: Final = 3
-"""Looks that a process may miss before others are served in its place."""
-_MOMENT: Final = 1e-6
-"""Part of a window that two clocks cannot tell apart."""
-_PROBE_LOOKS: Final = 1_000
-"""The answer to a probe is first looked for after this part of a window, then at doubling intervals."""
+_POLLS_PER_TICKET: Final = 3
+"""Polls that a process may miss before others are served in its place."""
 
 
-def limits_as_plain(limits: RateLimits) -> list[float]:
+def plain_limits(limits: RateLimits) -> list[float]:
     """Return what two processes must agree on."""
     return [limits.org, limits.key, limits.window_s, limits.margin_s, limits.grace_s]
 
@@ -60,259 +52,129 @@ def limits_of(state: PoolState) -> RateLimits:
     return RateLimits(int(org), int(key), *seconds)
 
 
-class Pool:
-    """The buckets of one organization, who holds their tokens, and who waits for them."""
+class Pool(PoolTokens):
+    """The buckets of one organization, the leases of their tokens, and the processes that wait for them."""
 
     def __init__(self, limits: RateLimits) -> None:
-        self.limits = limits
-        self.now = 0.0
-        self.organization = SharedBucket(limits.organization_window())
-        self.keys: dict[str, SharedBucket] = {}
-        self.holdings: dict[str, HoldingState] = {}
-        self.visitors: dict[str, Visitor] = {}
+        super().__init__(limits)
+        self.records: dict[str, ProcessRecord] = {}
 
-    # -- one visit -----------------------------------------------------------------------------
+    # -- one sync ------------------------------------------------------------------------------
 
-    def visit(
+    def sync(
         self,
-        visit: Visit,
+        request: SyncRequest,
         now: float,
         *,
         clock_began_at: float | None = None,
         is_dead: Callable[[Process], bool] = lambda _: False,
-    ) -> Answer:
-        """Apply *visit* at *now*.
+    ) -> SyncAnswer:
+        """Apply *request* at *now*.
 
-        A clock that reads less than before has begun anew at *clock_began_at*, or was set back just now if
-        that is None. *is_dead* tells of a process that can send nothing more.
+        A clock that reads less than before was restarted at *clock_began_at*, or was set back just now if
+        that is None. *is_dead* says that a process can send nothing more.
         """
-        self.go_on(now, clock_began_at)
-        visitor = self._welcome(visit)
-        self.adopt(visit, visit.borrowed)
-        for report in visit.reports:
+        self.advance_to(now, clock_began_at)
+        record = self.records.setdefault(request.holder, ProcessRecord(request.process, self.now))
+        record.seen_at = self.now
+        self.count_borrowed(request, request.borrowed)
+        for report in request.reports:
             self.settle(report)
-        self._free_unknown(visit)
-        self.bury(is_dead, but=visit.visitor)
-        self._renew_tickets(visitor, visit.wishes)
-        granted = self._grant(visit, visitor)
-        retry_in_s = math.inf if granted else self._retry_in_s(visitor)
-        if not visitor.tickets and all(one["visitor"] != visit.visitor for one in self.holdings.values()):
-            del self.visitors[visit.visitor]
-        return Answer(granted, retry_in_s, self.state())
+        for lease in self.leases_of(request.holder):
+            if lease not in request.held:  # the process never learned of it
+                self.settle(Report(lease, "unsent"))
+        self.expire_dead(is_dead, but=request.holder)
+        self._renew_tickets(record, request.wanted)
+        granted, retry_in_s = self._serve(request, record)
+        if not record.tickets and not self.leases_of(request.holder):
+            del self.records[request.holder]
+        return SyncAnswer(granted, retry_in_s, self.state())
 
-    def go_on(self, now: float, clock_began_at: float | None) -> None:
-        """Go on at *now*; if the clock began anew, all that was noted happened before it did."""
+    def _serve(self, request: SyncRequest, record: ProcessRecord) -> tuple[Granted | None, float]:
+        """Return a token for *record*, or in how many seconds to ask again."""
+        if not record.tickets:
+            return None, math.inf
+        turns = Turns(self, self.records.values())
+        if (served := turns.next_of(record)) is None:
+            return None, turns.retry_in_s(record)
+        return self._grant(request, record, *served), math.inf
+
+    def _renew_tickets(self, record: ProcessRecord, wanted: Iterable[TokenRequest]) -> None:
+        before = {(ticket.keys, ticket.kind): ticket.since for ticket in record.tickets}
+        record.tickets = [
+            Ticket(one.keys, one.kind, before.get((one.keys, one.kind), self.now), one.more, one.paced)
+            for one in wanted
+        ]
+        if any(one.kind is RequestClass.INTERACTIVE for one in wanted):
+            self.organization.interactive_at = self.now
+
+    def _grant(self, request: SyncRequest, record: ProcessRecord, ticket: Ticket, key: str | None) -> Granted:
+        place = record.tickets.index(ticket)
+        if ticket.more:
+            ticket.since = self.now
+        else:
+            del record.tickets[place]
+        return Granted(place, key, tuple(self.hold(request.holder, request.lease, key)))
+
+    def count_borrowed(self, request: SyncRequest, leases: Mapping[str, str | None]) -> None:
+        """Count leases, of these keys, that were taken elsewhere: also where no token is left for them."""
+        for lease, key in leases.items():
+            if lease not in self.held_leases:
+                self.hold(request.holder, lease, key)
+
+    # -- what a backend notices ----------------------------------------------------------------
+
+    def advance_to(self, now: float, clock_began_at: float | None) -> None:
+        """Set the time to *now*; if the clock was restarted, all that was noted happened before that."""
         if now < self.now:
             by_s = (now if clock_began_at is None else clock_began_at) - self.now
             for bucket in (self.organization, *self.keys.values()):
                 bucket.window.shift(by_s)
                 bucket.interactive_at += by_s
-            for holding in self.holdings.values():
-                holding["since"] += by_s
-            for visitor in self.visitors.values():
-                visitor.seen_at += by_s
-                visitor.tickets.clear()
+            for held in self.held_leases.values():
+                held["since"] += by_s
+            for record in self.records.values():
+                record.seen_at += by_s
+                record.tickets.clear()
         self.now = now
+
+    def expire_dead(self, is_dead: Callable[[Process], bool], but: str = "") -> None:
+        """Presume lost what dead processes held, and void their tickets; *but* is the process that asks."""
+        lease, ticket = lease_s(self.limits), _POLLS_PER_TICKET * poll_s(self.limits)
+        for holder, record in list(self.records.items()):
+            if holder == but:
+                continue
+            silent_s = self.now - record.seen_at
+            dead = silent_s > lease or is_dead(record.process)
+            if dead or silent_s > ticket:
+                record.tickets.clear()
+            leases = self.leases_of(holder)
+            if dead:
+                for name in leases:
+                    self.settle(Report(name, "lost"))
+            if not record.tickets and (dead or not leases):
+                del self.records[holder]
+
+    def presume_spent(self, sent_until: float) -> None:
+        """Give out nothing until all that may have been sent is past: this pool may have lost some of it.
+
+        Processes that held its tokens at *sent_until* may use them for a lease.
+        """
+        window = self.organization.window
+        window.pause(sent_until + lease_s(self.limits) + window.window_s + window.margin_s)
 
     def is_untouched(self) -> bool:
         """Whether every token is back and nobody waits, so that forgetting this pool loses nothing."""
         buckets = [self.organization, *self.keys.values()]
-        return not self.visitors and all(bucket.window.is_untouched(self.now) for bucket in buckets)
-
-    def distrust(self, sent_until: float) -> None:
-        """Give out nothing until all that may have been sent is past: for a pool that cannot be believed.
-
-        Those who held its tokens at *sent_until* may use them for a lease.
-        """
-        window = self.organization.window
-        window.pause(sent_until + lease_s(self.limits) + window.window_s + window.margin_s)
+        return not self.records and all(bucket.window.is_untouched(self.now) for bucket in buckets)
 
     def absorb(self, other: Pool) -> None:
         """Become one with *other*: two names turned out to be one organization."""
         self.organization.absorb(other.organization)
         for name, bucket in other.keys.items():
             self.key(name).absorb(bucket)
-        self.holdings |= other.holdings
-        self.visitors |= other.visitors
-
-    def _welcome(self, visit: Visit) -> Visitor:
-        visitor = self.visitors.setdefault(visit.visitor, Visitor(visit.process, self.now))
-        visitor.seen_at = self.now
-        return visitor
-
-    # -- what became of tokens -----------------------------------------------------------------
-
-    def settle(self, report: Report) -> None:
-        """Let the tokens of a lease return as its fate says; nothing happens when it is not held."""
-        at = self.now - report.age_s
-        holding = self.holdings.pop(report.lease, None)
-        if holding is None:
-            return  # told before, or taken for lost
-        for bucket, probe in self._tokens(holding):
-            if report.fate == "unsent":
-                bucket.window.unsent(probe=probe)
-            elif report.fate == "lost":
-                bucket.window.lost(at, probe=probe)
-            else:
-                bucket.window.answered(at, probe=probe)
-            if report.fate == "answered":
-                bucket.rejections = 0
-        for kind, pause_s in report.pauses.items():
-            self._reject(
-                self.key(holding["key"]) if kind == "key" and holding["key"] else self.organization,
-                at + pause_s,
-            )
-
-    def _reject(self, bucket: SharedBucket, until: float) -> None:
-        if self.now >= bucket.window.paused_until:  # the 429s of one volley count as one
-            bucket.rejections += 1
-        bucket.window.pause(until)
-        bucket.window.reject(self.now)
-
-    def _free_unknown(self, visit: Visit) -> None:
-        known = set(visit.held)
-        unknown = [
-            lease
-            for lease, holding in self.holdings.items()
-            if holding["visitor"] == visit.visitor and lease not in known
-        ]
-        for lease in unknown:
-            self.settle(Report(lease, "unsent"))
-
-    def bury(self, is_dead: Callable[[Process], bool], but: str = "") -> None:
-        """Take for lost what the dead held, and give their places away; *but* is the one who asks."""
-        lease, ticket = lease_s(self.limits), _LOOKS_OF_A_TICKET * look_s(self.limits)
-        for name, other in list(self.visitors.items()):
-            if name == but:
-                continue
-            silent_s = self.now - other.seen_at
-            dead = silent_s > lease or is_dead(other.process)
-            if dead or silent_s > ticket:
-                other.tickets.clear()
-            theirs = [key for key, holding in self.holdings.items() if holding["visitor"] == name]
-            if dead:
-                for key in theirs:
-                    self.settle(Report(key, "lost"))
-            if not other.tickets and (dead or not theirs):
-                del self.visitors[name]
-
-    # -- who is next ---------------------------------------------------------------------------
-
-    def _renew_tickets(self, visitor: Visitor, wishes: Iterable[Wish]) -> None:
-        before = {(ticket.keys, ticket.kind): ticket.since for ticket in visitor.tickets}
-        visitor.tickets = [
-            Ticket(wish.keys, wish.kind, before.get((wish.keys, wish.kind), self.now), wish.more, wish.paced)
-            for wish in wishes
-        ]
-        if any(wish.kind is RequestClass.INTERACTIVE for wish in wishes):
-            self.organization.interactive_at = self.now
-
-    def _queue(self) -> list[tuple[Ticket, Visitor]]:
-        queue = [(ticket, visitor) for visitor in self.visitors.values() for ticket in visitor.tickets]
-        queue.sort(key=lambda place: place[0].rank(self.limits.window_s))
-        return queue
-
-    def _grant(self, visit: Visit, visitor: Visitor) -> Granted | None:
-        """Deal the tokens that are there in order of rank, on paper, until one falls to *visitor*."""
-        if not visitor.tickets:
-            return None
-        free = _Free(self)
-        queue = self._queue()
-        for ticket, owner in queue:
-            if ticket.paced:
-                continue
-            key = free.key_for(ticket, self._keep(ticket, queue))
-            if not free.organization or (ticket.keys and key is None):
-                continue
-            if owner is visitor:
-                return self._lease(visit, visitor, ticket, key)
-            free.spend(key)
-        return None
-
-    def _lease(self, visit: Visit, visitor: Visitor, ticket: Ticket, key: str | None) -> Granted:
-        place = visitor.tickets.index(ticket)
-        if ticket.more:
-            ticket.since = self.now
-        else:
-            del visitor.tickets[place]
-        return Granted(place, key, tuple(self._hold(visit, visit.lease, key)))
-
-    def adopt(self, visit: Visit, leases: Mapping[str, str | None]) -> None:
-        """Count leases, of these keys, that were taken elsewhere: also where no token is left for them."""
-        for lease, key in leases.items():
-            if lease not in self.holdings:
-                self._hold(visit, lease, key)
-
-    def _hold(self, visit: Visit, lease: str, key: str | None) -> list[bool]:
-        buckets = ([self.key(key)] if key else []) + [self.organization]
-        probes = [bucket.window.take(self.now) for bucket in buckets]
-        self.holdings[lease] = HoldingState(visitor=visit.visitor, since=self.now, key=key, probes=probes)
-        return probes
-
-    def _keep(self, ticket: Ticket, queue: Sequence[tuple[Ticket, Visitor]]) -> int:
-        """Return the key tokens that a status request leaves to submits, until it has aged ahead of them."""
-        if ticket.kind is not RequestClass.STATUS:
-            return 0
-        for rival, _ in queue:
-            if rival is ticket:
-                return 0
-            if rival.kind is RequestClass.SUBMIT and rival.shares_a_key_with(ticket):
-                return facts.TOKENS_KEPT_FROM_STATUS
-        return 0
-
-    # -- when to come again --------------------------------------------------------------------
-
-    def _retry_in_s(self, visitor: Visitor) -> float:
-        """Return when the first of *visitor*'s lines may be served: each knows how many are before it."""
-        if not visitor.tickets:
-            return math.inf
-        queue = self._queue()
-        turns = [
-            self._turn_of(place, queue)
-            for place, (ticket, owner) in enumerate(queue)
-            if owner is visitor and not ticket.paced
-        ]
-        soonest = min(turns, default=math.inf)
-        if soonest <= self.now:  # somebody before it has yet to take what is there
-            soonest = self.now + self.limits.window_s / _PROBE_LOOKS
-        return min(max(soonest - self.now, _MOMENT * self.limits.window_s), look_s(self.limits))
-
-    def _turn_of(self, place: int, queue: Sequence[tuple[Ticket, Visitor]]) -> float:
-        ticket = queue[place][0]
-        before = [rival for rival, _ in queue[:place] if not rival.paced]
-        turn = self._opening(self.organization, ahead=len(before))
-        if not ticket.keys:
-            return turn
-        rivals = sum(rival.shares_a_key_with(ticket) for rival in before) // len(ticket.keys)
-        keep = self._keep(ticket, queue)
-        return max(turn, min(self._opening(self.key(name), rivals, keep) for name in ticket.keys))
-
-    def _opening(self, bucket: SharedBucket, ahead: int, keep: int = 0) -> float:
-        opens = bucket.window.opens_at(self.now, keep, ahead)
-        if opens < math.inf:
-            return opens
-        probed = [
-            holding["since"]
-            for holding in self.holdings.values()
-            for touched, probe in self._tokens(holding)
-            if probe and touched is bucket
-        ]
-        if not probed:
-            return math.inf
-        return self.now + max(self.now - max(probed), self.limits.window_s / _PROBE_LOOKS)
-
-    # -- inside --------------------------------------------------------------------------------
-
-    def key(self, name: str) -> SharedBucket:
-        """Return the bucket of a key."""
-        if (bucket := self.keys.get(name)) is None:
-            bucket = self.keys[name] = SharedBucket(self.limits.key_window())
-        return bucket
-
-    def _tokens(self, holding: HoldingState) -> Iterable[tuple[SharedBucket, bool]]:
-        key = holding["key"]
-        buckets = ([self.key(key)] if key else []) + [self.organization]
-        return zip(buckets, holding["probes"], strict=True)
+        self.held_leases |= other.held_leases
+        self.records |= other.records
 
     # -- as plain data -------------------------------------------------------------------------
 
@@ -320,55 +182,21 @@ class Pool:
         """Return all of it."""
         return PoolState(
             now=self.now,
-            limits=limits_as_plain(self.limits),
+            limits=plain_limits(self.limits),
             organization=self.organization.state(),
             keys={name: bucket.state() for name, bucket in self.keys.items()},
-            holdings=dict(self.holdings),
-            visitors={name: visitor_state(visitor) for name, visitor in self.visitors.items()},
+            holdings=dict(self.held_leases),
+            visitors={name: record_state(record) for name, record in self.records.items()},
         )
 
     @classmethod
     def of(cls, state: PoolState) -> Self:
-        """Return the pool that *state* tells of, with the limits that it was made for."""
+        """Return the pool that *state* describes, with the limits that it was made for."""
         pool = cls(limits_of(state))
         pool.now = state["now"]
         pool.organization.restore(state["organization"])
         for name, bucket in state["keys"].items():
             pool.key(name).restore(bucket)
-        pool.holdings = dict(state["holdings"])
-        pool.visitors = {name: visitor_of(one) for name, one in state["visitors"].items()}
+        pool.held_leases = dict(state["holdings"])
+        pool.records = {name: record_of(one) for name, one in state["visitors"].items()}
         return pool
-
-
-class _Free:
-    """Tokens that are there, as they are dealt on paper."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._keys: dict[str, int] = {}
-        self.organization = pool.organization.window.available(pool.now)
-
-    def key_for(self, ticket: Ticket, keep: int) -> str | None:
-        """Return the freest key that has more than *keep* tokens for *ticket*."""
-        best: str | None = None
-        for name in ticket.keys:
-            kept = _kept(self._pool.key(name), keep, self._pool.now)
-            if self._of(name) > kept and (best is None or self._of(name) > self._of(best)):
-                best = name
-        return best
-
-    def spend(self, key: str | None) -> None:
-        """Note that these tokens fall to somebody else."""
-        self.organization -= 1
-        if key is not None:
-            self._keys[key] -= 1
-
-    def _of(self, key: str) -> int:
-        if key not in self._keys:
-            self._keys[key] = self._pool.key(key).window.available(self._pool.now)
-        return self._keys[key]
-
-
-def _kept(bucket: SharedBucket, keep: int, now: float) -> int:
-    """Return how many of *keep* tokens are really kept: of a small limit, no more than a quarter."""
-    return min(keep, int(bucket.window.capacity(now)) // 4)

@@ -1,9 +1,10 @@
-"""Who visits a shared store, and whether somebody who did has ended."""
+"""The processes that share a store: their names, whether one has ended, and the clock of their machine."""
 
 from __future__ import annotations
 
 import os
 import socket
+import time
 import uuid
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +26,7 @@ def this_process() -> Process:
 
 
 def has_ended(process: Process) -> bool:
-    """Whether *process* is known to have ended: its place is ours, and nobody has its number."""
+    """Whether *process* is known to have ended: it ran on this host, and its number is free."""
     if os.name != "posix" or process.place != _this_place():
         return False
     try:
@@ -35,6 +36,16 @@ def has_ended(process: Process) -> bool:
     except OSError:
         return False
     return False
+
+
+def boot_clock() -> float:
+    """Return seconds since this machine was started, the same in all its processes.
+
+    Where the system has no clock that goes on while it sleeps, tokens return later by as long as it slept.
+    """
+    if (clock := getattr(time, "CLOCK_BOOTTIME", None)) is not None:  # Linux
+        return time.clock_gettime(clock)
+    return time.monotonic()
 
 
 def _this_place() -> str:

@@ -1,17 +1,17 @@
-"""Who stands in line at a pool: processes, and a ticket for each waiting line of theirs."""
+"""The processes that use a pool, and a ticket for each of their wait queues."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cleanlist_async.ratelimit.shared.backend import TicketState, VisitorState
+from cleanlist_async.ratelimit.shared.backend import ProcessRecordState, TicketState
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.wait_queues import RequestClass
 
 
 @dataclass(slots=True)
 class Ticket:
-    """The place of one waiting line among those of all processes."""
+    """The rank of one wait queue among those of all processes."""
 
     keys: tuple[str, ...]
     kind: RequestClass
@@ -20,7 +20,7 @@ class Ticket:
     paced: bool = False
 
     def rank(self, window_s: float) -> float:
-        """When it came to the head, and as many windows as its class has to stand back."""
+        """Return the time when its first request came to the head, plus the handicap of its class."""
         return self.since + self.kind.value * window_s
 
     def shares_a_key_with(self, other: Ticket) -> bool:
@@ -29,7 +29,7 @@ class Ticket:
 
 
 @dataclass(slots=True)
-class Visitor:
+class ProcessRecord:
     """A process that waits for tokens or holds some."""
 
     process: Process
@@ -37,13 +37,13 @@ class Visitor:
     tickets: list[Ticket] = field(default_factory=list[Ticket])
 
 
-def visitor_state(visitor: Visitor) -> VisitorState:
-    """Return a visitor as plain data."""
-    return VisitorState(
-        process=visitor.process.id,
-        pid=visitor.process.pid,
-        place=visitor.process.place,
-        seen_at=visitor.seen_at,
+def record_state(record: ProcessRecord) -> ProcessRecordState:
+    """Return a record as plain data."""
+    return ProcessRecordState(
+        process=record.process.id,
+        pid=record.process.pid,
+        place=record.process.place,
+        seen_at=record.seen_at,
         tickets=[
             TicketState(
                 keys=list(ticket.keys),
@@ -52,14 +52,14 @@ def visitor_state(visitor: Visitor) -> VisitorState:
                 more=ticket.more,
                 paced=ticket.paced,
             )
-            for ticket in visitor.tickets
+            for ticket in record.tickets
         ],
     )
 
 
-def visitor_of(state: VisitorState) -> Visitor:
-    """Return the visitor that plain data tell of."""
-    return Visitor(
+def record_of(state: ProcessRecordState) -> ProcessRecord:
+    """Return the record that plain data describe."""
+    return ProcessRecord(
         Process(state["process"], state["pid"], state["place"]),
         state["seen_at"],
         [

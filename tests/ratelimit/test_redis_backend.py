@@ -18,12 +18,11 @@ from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.redis.backend import RedisLimits
-from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Visit, Wish
-from cleanlist_async.ratelimit.shared.clock import boot_clock
-from cleanlist_async.ratelimit.shared.process import Process
+from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncRequest, TokenRequest
+from cleanlist_async.ratelimit.shared.process import Process, boot_clock
 from cleanlist_async.testing import StrictServer, run
 from cleanlist_async.webhooks.mailbox import RedisMailbox
-from tests.ratelimit.test_shared_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
+from tests.ratelimit.test_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
 from tests.support.forks import check_that_a_fork_inherits_no_token
 from tests.support.hand_clock import HandClock
 from tests.support.leaks import assert_hidden, deep_text, shown
@@ -75,7 +74,7 @@ def open_redis(
 
 
 def visited(who: Actor, times: int = 1) -> list[bool]:
-    return [who.visit(ANY) is not None for _ in range(times)]
+    return [who.sync(ANY) is not None for _ in range(times)]
 
 
 @given(STEPS)
@@ -188,7 +187,7 @@ def test_what_a_server_that_was_started_anew_still_has_is_not_believed(
         clock.now += 5
         newcomer = actor(open_redis(url=server.url), clock, "newcomer")
         assert visited(newcomer) == [False]
-        assert next(iter(one.held)) in finish(open_redis(url=server.url).visit(silent("x"))).pool["holdings"]
+        assert next(iter(one.held)) in finish(open_redis(url=server.url).sync(silent("x"))).pool["holdings"]
         clock.now += CAUTION_S - 1
         assert visited(newcomer) == [False]
         clock.now += 1.1
@@ -212,7 +211,7 @@ def test_a_redis_that_has_just_started_may_have_lost_anything(program: str) -> N
 
     with redis_server(program) as server:
         first, second = asyncio.run(main())
-        couriers_are_home()
+        all_workers_are_idle()
     assert first >= 1.2
     assert second < first
 
@@ -225,7 +224,7 @@ def test_the_servers_clock_may_be_set(open_redis: Open, clock: HandClock, jump_s
     assert visited(one, 2) == [True, True]
     for lease in list(one.held):
         one.settle(lease, "answered")
-    one.visit()
+    one.sync()
     visited(two)
     clock.now += 50
     visited(two)
@@ -242,7 +241,7 @@ def test_our_own_clock_may_show_any_time_and_run_a_little_wrong(open_redis: Open
     assert visited(one, 2) == [True, True]
     for lease in list(one.held):
         one.settle(lease, "answered")
-    one.visit()
+    one.sync()
     for _ in range(60):
         assert visited(two) == [False]
         clock.now += 1
@@ -257,15 +256,15 @@ def forget(url: str, namespace: str) -> None:
         client.delete(*client.keys(f"{{{namespace}}}*"))
 
 
-def couriers_are_home() -> None:
-    """Wait until no courier has a connection open: the server goes next."""
+def all_workers_are_idle() -> None:
+    """Wait until no sync worker has a connection open: the server goes next."""
     for thread in threading.enumerate():
         if thread.name == "cleanlist-limits":
             thread.join(60)
 
 
-def silent(name: str) -> Visit:
-    return Visit(Process(name, 1, "elsewhere"), "org", f"{name}-1")
+def silent(name: str) -> SyncRequest:
+    return SyncRequest(Process(name, 1, "elsewhere"), "org", f"{name}-1")
 
 
 # -- names, namespaces, keys -------------------------------------------------------------------------
@@ -275,9 +274,9 @@ def test_organizations_are_apart_and_names_that_are_one_together(
     redis_url: str, namespace: str, open_redis: Open
 ) -> None:
     def granted(backend: BlockingBackend, organization: str, lease: str, key: str) -> bool:
-        wish = Wish((key,), SUBMIT)
-        visit = Visit(Process(lease, 1, "elsewhere"), organization, lease, wishes=(wish,))
-        return finish(backend.visit(visit)).granted is not None
+        wanted = TokenRequest((key,), SUBMIT)
+        request = SyncRequest(Process(lease, 1, "elsewhere"), organization, lease, wanted=(wanted,))
+        return finish(backend.sync(request)).granted is not None
 
     one, two = open_redis(), open_redis()
     assert granted(one, "acme", "1", "a")
@@ -289,15 +288,15 @@ def test_organizations_are_apart_and_names_that_are_one_together(
     assert granted(two, "else", "6", "c")
     forget(redis_url, namespace)  # what one has told, it goes on to know
     granted(one, "acme", "7", "a")
-    assert finish(two.visit(Visit(Process("x", 1, "there"), "org_acme", "8"))).pool["visitors"]
+    assert finish(two.sync(SyncRequest(Process("x", 1, "there"), "org_acme", "8"))).pool["visitors"]
 
 
 def test_the_names_of_one_key_lead_to_one_organization(open_redis: Open) -> None:
     one, two = open_redis(), open_redis()
-    wish = Wish(("a",), SUBMIT)
-    assert finish(one.visit(Visit(Process("1", 1, "x"), "of a", "1", wishes=(wish,)))).granted
-    assert finish(two.visit(Visit(Process("2", 1, "x"), "acme", "2", wishes=(wish,)))).granted
-    assert not finish(two.visit(Visit(Process("3", 1, "x"), "acme", "3", wishes=(wish,)))).granted
+    wanted = TokenRequest(("a",), SUBMIT)
+    assert finish(one.sync(SyncRequest(Process("1", 1, "x"), "of a", "1", wanted=(wanted,)))).granted
+    assert finish(two.sync(SyncRequest(Process("2", 1, "x"), "acme", "2", wanted=(wanted,)))).granted
+    assert not finish(two.sync(SyncRequest(Process("3", 1, "x"), "acme", "3", wanted=(wanted,)))).granted
 
 
 def test_every_key_expires_and_holds_no_secret(redis_url: str, namespace: str) -> None:
@@ -310,7 +309,7 @@ def test_every_key_expires_and_holds_no_secret(redis_url: str, namespace: str) -
         limiter = RateLimiter.redis(redis_url, limits, namespace=namespace)
         async with AsyncCleanlist(secret, limiter=limiter, base_url="http://127.0.0.1:9") as client:
             (await limiter.acquire(client._runtime.pipeline.route, SUBMIT)).answered(boot_clock())
-        await asyncio.to_thread(limiter.store.courier.flush)  # type: ignore[attr-defined]
+        await asyncio.to_thread(limiter.store.worker.flush)  # type: ignore[attr-defined]
 
     asyncio.run(main())
     with redis.Redis.from_url(redis_url) as client:
@@ -318,7 +317,7 @@ def test_every_key_expires_and_holds_no_secret(redis_url: str, namespace: str) -
         assert len(keys) == 3
         assert all(86_000_000 < client.pttl(key) <= 86_400_000 for key in keys)
         kept = b"".join(b"".join(client.hgetall(key).values()) for key in keys if b":pool:" in key)
-    couriers_are_home()
+    all_workers_are_idle()
     assert b'"returning":[' in kept
     assert b"s3cr3t" not in kept + b"".join(keys)
 
@@ -327,9 +326,9 @@ def test_a_key_whose_tokens_are_back_takes_no_room(open_redis: Open, clock: Hand
     backend = open_redis(RateLimits(org=1_000, key=2))
 
     def use(key: str) -> int:
-        visit = Visit(Process(key, 1, "x"), "org", key, wishes=(Wish((key,), SUBMIT),))
-        finish(backend.visit(visit))
-        return len(finish(backend.visit(Visit(visit.process, "org", f"{key}-2"))).pool["keys"])
+        request = SyncRequest(Process(key, 1, "x"), "org", key, wanted=(TokenRequest((key,), SUBMIT),))
+        finish(backend.sync(request))
+        return len(finish(backend.sync(SyncRequest(request.process, "org", f"{key}-2"))).pool["keys"])
 
     assert max(use(f"k{number}") for number in range(50)) <= 2
 
@@ -350,7 +349,7 @@ def test_all_of_a_namespace_is_in_one_slot_of_a_cluster(program: str) -> None:
                 (await limiter.acquire(Route(("a", "b"), "of b"), SUBMIT)).unsent()
 
         asyncio.run(main())
-        couriers_are_home()
+        all_workers_are_idle()
 
 
 def test_scripts_that_were_forgotten_are_loaded_anew(
@@ -372,7 +371,7 @@ def test_other_limits_are_refused_while_tokens_are_out(open_redis: Open, clock: 
     with pytest.raises(ConfigurationError, match="other rate limits"):
         visited(actor(two, clock, "two"))
     who.settle(next(iter(who.held)), "answered")
-    who.visit()
+    who.sync()
     clock.now += 61
     assert visited(actor(two, clock, "two")) == [True]
 
@@ -383,8 +382,8 @@ def test_a_fork_opens_a_connection_of_its_own_and_inherits_no_token(redis_url: s
     wait_until_old_enough(redis_url, limits)
     limiter = RateLimiter.redis(redis_url, limits, namespace=namespace)
     check_that_a_fork_inherits_no_token(limiter, patience_s=0.4)
-    limiter.store.courier.start_anew()  # type: ignore[attr-defined]  # this process holds them to its end
-    couriers_are_home()
+    limiter.store.worker.reset()  # type: ignore[attr-defined]  # this process holds them to its end
+    all_workers_are_idle()
 
 
 # -- what it says ------------------------------------------------------------------------------------
@@ -439,7 +438,7 @@ def test_no_failure_of_redis_shows_its_password(
             limiter, mailbox = RateLimiter.redis(url), RedisMailbox(url)
             backend = RedisLimits(url, RateLimits(), boot_clock)
             failures = []
-            for work in (mailbox.put("a", b"b"), mailbox.take(["a"]), backend.visit(silent("x"))):
+            for work in (mailbox.put("a", b"b"), mailbox.take(["a"]), backend.sync(silent("x"))):
                 with pytest.raises(CleanlistError) as refused:
                     await work
                 failures.append(refused.value)
@@ -472,7 +471,7 @@ def test_a_wrong_password_is_one_clear_error_without_it(caplog: pytest.LogCaptur
 
         with caplog.at_level(logging.DEBUG):
             asyncio.run(main())
-        couriers_are_home()
+        all_workers_are_idle()
     assert PASSWORD not in caplog.text
 
 
@@ -495,12 +494,12 @@ def test_a_user_that_may_little_may_enough(program: str) -> None:
 
         async def main() -> None:
             backend = RedisLimits(f"redis://sharer:pass@127.0.0.1:{server.port}", TWO, boot_clock)
-            await backend.visit(silent("x"))
+            await backend.sync(silent("x"))
             await backend.join("a", "b")
             await backend.aclose()
             backend = RedisLimits(f"redis://sharer:pass@127.0.0.1:{server.port}", TWO, boot_clock, "other")
             with pytest.raises(ConfigurationError, match="may not do"):
-                await backend.visit(silent("x"))
+                await backend.sync(silent("x"))
             await backend.aclose()
 
         asyncio.run(main())
@@ -509,19 +508,19 @@ def test_a_user_that_may_little_may_enough(program: str) -> None:
 def test_a_full_or_absent_redis_is_waited_for(caplog: pytest.LogCaptureFixture, program: str) -> None:
     async def main(server: RedisServer) -> None:
         backend = RedisLimits(server.url, RateLimits(window_s=0.5), boot_clock)
-        await backend.visit(silent("x"))
+        await backend.sync(silent("x"))
         with server.client() as client:
             client.config_set("maxmemory", "1")
         with pytest.raises(BackendUnavailableError):
-            await backend.visit(silent("y"))
+            await backend.sync(silent("y"))
         server.kill()
         for _ in range(5):
             await asyncio.sleep(0.06)
             with pytest.raises(BackendUnavailableError):
-                await backend.visit(silent("y"))
+                await backend.sync(silent("y"))
         server.start()
         await asyncio.sleep(0.1)
-        await backend.visit(silent("z"))
+        await backend.sync(silent("z"))
         await backend.aclose()
 
     with redis_server(program) as server:

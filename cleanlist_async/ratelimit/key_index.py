@@ -1,4 +1,4 @@
-"""Which of several keys has the most tokens to give: by asking each of them, or without."""
+"""Which of several keys has the most free tokens: by a linear scan, or from an index."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import math
 from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
-from cleanlist_async.ratelimit.buckets import Bucket
-from cleanlist_async.ratelimit.indexed_heap import Ranking
+from cleanlist_async.ratelimit.buckets import NamedBucket
+from cleanlist_async.ratelimit.indexed_heap import IndexedHeap
 
 _AT_ONCE: Final = -math.inf
 
 
-def freest_of(
-    buckets: Iterable[Bucket], now: float, keep: int, busy: Container[str]
-) -> tuple[Bucket | None, float]:
-    """Return who of *buckets* has most tokens, more than *keep*, and *now*; else when one will have.
+def scan_keys(
+    buckets: Iterable[NamedBucket], now: float, keep: int, busy: Container[str]
+) -> tuple[NamedBucket | None, float]:
+    """Return the bucket with the most free tokens above *keep*, or the time when one will qualify.
 
-    Those in *busy* do not count. Those with as many take turns: no key has more to ask about at the end.
+    Buckets in *busy* do not count. Buckets with equally many take turns.
     """
-    best: Bucket | None = None
+    best: NamedBucket | None = None
     first = (math.inf, 1, 0)
     for bucket in buckets:
         if bucket.name in busy:
@@ -32,17 +32,17 @@ def freest_of(
     return best, first[0]
 
 
-class Freest:
-    """Finds the same in many buckets, asking only those that may have changed.
+class KeyIndex:
+    """Finds the same among many buckets, reading only those that may have changed.
 
-    A bucket is asked again after its tokens were touched, and when time alone brings it one more.
+    A bucket is read again after its tokens were touched, and when time alone brings it one more.
     """
 
-    def __init__(self, buckets: Sequence[Bucket]) -> None:
+    def __init__(self, buckets: Sequence[NamedBucket]) -> None:
         self._buckets = buckets
         self._places = {bucket.name: place for place, bucket in enumerate(buckets)}
-        self._by_tokens: Ranking[int] = Ranking()
-        self._by_change: Ranking[int] = Ranking()
+        self._by_tokens: IndexedHeap[int] = IndexedHeap()
+        self._by_change: IndexedHeap[int] = IndexedHeap()
         for name in self._places:
             self.touch(name)
 
@@ -50,23 +50,25 @@ class Freest:
         """Note that tokens of this bucket were taken or came back, or that it was paused."""
         self._by_change[self._places[name]] = _AT_ONCE
 
-    def find(self, now: float, busy: Container[str]) -> tuple[Bucket | None, float]:
-        """Return what `freest_of` would."""
+    def find(self, now: float, busy: Container[str]) -> tuple[NamedBucket | None, float]:
+        """Return what `scan_keys` would."""
         for place in self._by_change.take_until(now):
-            self._ask(place, now)
+            self._read(place, now)
         but = {place for name, place in self._places.items() if name in busy} if busy else ()
-        _, freest = self._by_tokens.first(but)
-        if freest is not None:
-            return self._buckets[freest], now
+        _, first = self._by_tokens.first(but)
+        if first is not None:
+            return self._buckets[first], now
         return None, self._by_change.first(but)[0]
 
-    def _ask(self, place: int, now: float) -> None:
+    def _read(self, place: int, now: float) -> None:
         bucket = self._buckets[place]
         window = bucket.window
         tokens = window.available(now)
         changes = window.opens_at(now, ahead=tokens)
         if tokens and changes == math.inf:  # while it probes, it does not say when it will have its second
             changes = min(window.state()["returning"], default=math.inf)
-        turn = bucket.taken / (bucket.taken + 1)  # of those with as many tokens, who gave fewer so far
+        turn = bucket.taken / (
+            bucket.taken + 1
+        )  # of equally many tokens, the bucket that gave fewer comes first
         self._by_tokens[place] = turn - tokens if tokens or changes <= now else math.inf
         self._by_change[place] = changes

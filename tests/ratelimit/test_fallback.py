@@ -15,11 +15,11 @@ import pytest
 
 from cleanlist_async import AsyncCleanlist, RateLimiter, RateLimits
 from cleanlist_async.events import Event, LimitsAway, LimitsBack
-from cleanlist_async.ratelimit.redis.fallback import LocalShare
-from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Visit, Wish
+from cleanlist_async.ratelimit.redis.fallback import LocalFallback
+from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncRequest, TokenRequest
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.sandbox import Sandbox
-from tests.ratelimit.test_shared_pool import Actor, actor
+from tests.ratelimit.test_pool import Actor, actor
 from tests.support.fleet import Fleet, Seen, strict_server
 from tests.support.hand_clock import HandClock
 from tests.support.limited_wire import ROUTE, SUBMIT
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.sockets
 
 CAUTION_S = 120.0
 FOUR = RateLimits(org=4, key=4)
-ONE = Wish(("a",), SUBMIT)
+ONE = TokenRequest(("a",), SUBMIT)
 
 
 # -- one process at a time ---------------------------------------------------------------------------
@@ -68,7 +68,7 @@ def start(redis_url: str, namespace: str, cable: Cable, loop_in_thread: LoopInTh
     def start(name: str) -> Actor:
         redis = BehindCable(redis_url, FOUR, cable.clock, namespace)
         redis.cable = cable
-        cable.opened.append(BlockingBackend(LocalShare(redis, cable.clock), loop_in_thread))
+        cable.opened.append(BlockingBackend(LocalFallback(redis, cable.clock), loop_in_thread))
         return actor(cable.opened[-1], cable.clock, name)
 
     yield start
@@ -79,20 +79,20 @@ def start(redis_url: str, namespace: str, cable: Cable, loop_in_thread: LoopInTh
 def answer_all(who: Actor) -> None:
     for lease in list(who.held):
         who.settle(lease, "answered")
-    who.visit()
+    who.sync()
 
 
-def granted(who: Actor, times: int, wish: Wish = ONE) -> int:
-    return sum(who.visit(wish) is not None for _ in range(times))
+def granted(who: Actor, times: int, wanted: TokenRequest = ONE) -> int:
+    return sum(who.sync(wanted) is not None for _ in range(times))
 
 
 def test_a_process_goes_on_with_what_it_had_up_to_its_share(start: Start, cable: Cable) -> None:
     one, two = start("one"), start("two")
     assert granted(one, 3) == 3
     assert granted(two, 0) == 0
-    two.visit()
+    two.sync()
     answer_all(one)
-    two.visit()
+    two.sync()
     cable.pulled = True
     cable.clock.now += 30
     assert granted(one, 1) + granted(two, 1) == 0
@@ -101,25 +101,27 @@ def test_a_process_goes_on_with_what_it_had_up_to_its_share(start: Start, cable:
     assert granted(two, 4) == 0  # its share may be on its way to the server from another
 
 
-@pytest.mark.parametrize("wish", [ONE, Wish((), SUBMIT)], ids=["of a key", "of a JWT"])
-def test_its_whole_share_is_there_when_all_others_are_back(start: Start, cable: Cable, wish: Wish) -> None:
+@pytest.mark.parametrize("wanted", [ONE, TokenRequest((), SUBMIT)], ids=["of a key", "of a JWT"])
+def test_its_whole_share_is_there_when_all_others_are_back(
+    start: Start, cable: Cable, wanted: TokenRequest
+) -> None:
     one, two = start("one"), start("two")
     for who in (one, two, one):
-        who.visit()
+        who.sync()
     cable.pulled = True
-    assert granted(one, 1, wish) + granted(two, 1, wish) == 0
+    assert granted(one, 1, wanted) + granted(two, 1, wanted) == 0
     cable.clock.now += CAUTION_S - 1
-    assert granted(one, 1, wish) + granted(two, 1, wish) == 0
+    assert granted(one, 1, wanted) + granted(two, 1, wanted) == 0
     cable.clock.now += 1.1
-    assert (granted(one, 4, wish), granted(two, 4, wish)) == (2, 2)
+    assert (granted(one, 4, wanted), granted(two, 4, wanted)) == (2, 2)
 
 
 def test_of_many_processes_each_has_one_token(start: Start, cable: Cable) -> None:
     crowd = [start(f"p{number}") for number in range(6)]
     for who in [*crowd, *crowd]:
-        who.visit()
+        who.sync()
     cable.pulled = True
-    crowd[0].visit(ONE)
+    crowd[0].sync(ONE)
     cable.clock.now += CAUTION_S + 0.1
     assert granted(crowd[0], 3) == 1
 
@@ -131,20 +133,20 @@ def test_what_was_taken_meanwhile_is_told_before_anything_else_is_given(start: S
     answer_all(one)
     answer_all(two)
     cable.pulled = True
-    one.visit()
-    two.visit()
+    one.sync()
+    two.sync()
     cable.clock.now += 60.1
     assert (granted(one, 2), granted(two, 2)) == (2, 2)
     answer_all(one)  # one answers, the other's are still out
     cable.pulled = False
     newcomer = start("newcomer")
-    one.visit()
-    assert newcomer.visit(ONE) is None
+    one.sync()
+    assert newcomer.sync(ONE) is None
     cable.clock.now += 2
-    two.visit()
+    two.sync()
     cable.clock.now += 30
-    assert newcomer.visit(ONE) is None
-    two.visit()
+    assert newcomer.sync(ONE) is None
+    two.sync()
     cable.clock.now += 28.2
     assert 1 <= granted(newcomer, 3) <= 2  # those of one are back, those of two are in flight
     assert all(two.good_until[lease] > cable.clock.now for lease in two.held)
@@ -152,23 +154,23 @@ def test_what_was_taken_meanwhile_is_told_before_anything_else_is_given(start: S
 
 def test_the_last_tokens_are_told_though_nobody_waits(start: Start, cable: Cable) -> None:
     one = start("one")
-    one.visit()
+    one.sync()
     cable.pulled = True
-    one.visit(ONE)
+    one.sync(ONE)
     cable.clock.now += CAUTION_S + 0.1
     assert granted(one, 1) == 1
     for lease in list(one.held):
         one.settle(lease, "answered")
-    visit = Visit(Process("one", 1, "here"), "org", "one-last")
-    assert finish(one.backend.visit(visit)).come_again
+    request = SyncRequest(Process("one", 1, "here"), "org", "one-last")
+    assert finish(one.backend.sync(request)).come_again
     cable.pulled = False
-    assert not finish(one.backend.visit(visit)).come_again
+    assert not finish(one.backend.sync(request)).come_again
 
 
 def test_a_process_that_never_reached_it_waits(start: Start, cable: Cable) -> None:
     cable.pulled = True
     with pytest.raises(BackendUnavailableError):
-        start("one").visit(ONE)
+        start("one").sync(ONE)
 
 
 # -- real processes ----------------------------------------------------------------------------------
@@ -252,7 +254,7 @@ def test_whoever_waits_gets_its_token_when_redis_returns(server: RedisServer) ->
             server.signal(signal.SIGCONT)
         async with asyncio.timeout(60):
             (await waiting).unsent()
-        await asyncio.to_thread(limiter.store.courier.flush)  # type: ignore[attr-defined]
+        await asyncio.to_thread(limiter.store.worker.flush)  # type: ignore[attr-defined]
         await asyncio.sleep(1.5)
 
     asyncio.run(main())

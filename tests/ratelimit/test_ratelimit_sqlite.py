@@ -17,15 +17,15 @@ import pytest
 from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError, RateLimitError
 from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits, Route
-from cleanlist_async.ratelimit.shared.backend import Answer, Visit
-from cleanlist_async.ratelimit.shared.clock import boot_clock
+from cleanlist_async.ratelimit.shared.backend import SyncAnswer, SyncRequest
+from cleanlist_async.ratelimit.shared.process import boot_clock
 from cleanlist_async.ratelimit.shared.store import SharedStore
 from cleanlist_async.ratelimit.sqlite import LimitsFile
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.forks import check_that_a_fork_inherits_no_token
 from tests.support.limited_wire import INTERACTIVE, JWT_ROUTE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire
-from tests.support.shared_stores import LoopCourier, everything_told, sqlite_limiter
+from tests.support.shared_stores import LoopSyncWorker, flush_reports, sqlite_limiter
 
 FEW = RateLimits(org=4, key=3)
 
@@ -35,10 +35,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "limits.db"
 
 
-def courier_of(limiter: RateLimiter) -> LoopCourier:
+def worker_of(limiter: RateLimiter) -> LoopSyncWorker:
     assert isinstance(limiter.store, SharedStore)
-    assert isinstance(limiter.store.courier, LoopCourier)
-    return limiter.store.courier
+    assert isinstance(limiter.store.worker, LoopSyncWorker)
+    return limiter.store.worker
 
 
 def simulate(path: Path, seed: int, processes: int, requests: int, *, crashes: int = 0) -> StrictServer:
@@ -56,7 +56,7 @@ def simulate(path: Path, seed: int, processes: int, requests: int, *, crashes: i
             group = asyncio.gather(*calls)
             if limiter in doomed:
                 await asyncio.sleep(rng.uniform(0, 90))
-                courier_of(limiter).crash()
+                worker_of(limiter).crash()
                 group.cancel()
             await asyncio.gather(group, return_exceptions=True)
 
@@ -90,7 +90,7 @@ def test_a_second_run_within_the_minute_knows_of_the_first(path: Path) -> None:
         limiter = sqlite_limiter(path, FEW, lambda: 1_000.0)
         for _ in range(3):
             (await limiter.acquire(ROUTE, SUBMIT, "burst")).answered(1_000.0)
-        everything_told(limiter)
+        flush_reports(limiter)
 
     async def second(now: float) -> bool:
         limiter = sqlite_limiter(path, FEW, lambda: now)
@@ -118,7 +118,7 @@ def test_a_machine_that_was_started_anew_waits_for_the_rest_of_a_window(path: Pa
                 waiting.result().answered(now)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-            everything_told(limiter)
+            flush_reports(limiter)
             return not waiting.cancelled()
 
         return run(main())
@@ -140,7 +140,7 @@ def test_the_file_is_private_and_names_no_key(path: Path) -> None:
         limiter = RateLimiter.sqlite(path)
         client = AsyncCleanlist(secret, limiter=limiter, base_url="http://127.0.0.1:9")
         (await limiter.acquire(client._runtime.pipeline.route, SUBMIT)).answered(boot_clock())
-        await asyncio.to_thread(limiter.store.courier.flush)  # type: ignore[attr-defined]
+        await asyncio.to_thread(limiter.store.worker.flush)  # type: ignore[attr-defined]
         await client.aclose()
 
     asyncio.run(main())
@@ -205,7 +205,7 @@ def test_other_limits_are_refused_while_tokens_are_out(path: Path) -> None:
     async def main() -> None:
         one = sqlite_limiter(path, RateLimits(org=4, key=3), lambda: clock[0])
         (await one.acquire(ROUTE, SUBMIT)).answered(clock[0])
-        everything_told(one)
+        flush_reports(one)
         two = sqlite_limiter(path, RateLimits(org=5, key=3), lambda: clock[0])
         with pytest.raises(ConfigurationError, match="other rate limits"):
             await two.acquire(ROUTE, SUBMIT)
@@ -221,7 +221,7 @@ def test_other_limits_are_accepted_once_a_crashed_process_is_forgotten(path: Pat
     async def main() -> None:
         one = sqlite_limiter(path, RateLimits(org=4, key=3), lambda: clock[0])
         await one.acquire(ROUTE, SUBMIT)
-        courier_of(one).crash()
+        worker_of(one).crash()
         two = sqlite_limiter(path, RateLimits(org=5, key=3), lambda: clock[0])
         for _ in range(2):  # the first notices that nobody has heard of the other for a lease
             clock[0] += 66
@@ -310,15 +310,15 @@ def test_a_process_that_waits_looks_at_the_file_once_a_second(path: Path) -> Non
         permit = await one.acquire(ROUTE, SUBMIT)
         waiting = [asyncio.ensure_future(two.acquire(ROUTE, SUBMIT)) for _ in range(100)]
         await asyncio.sleep(0.5)
-        courier, looks = courier_of(two), 0
-        visit = courier.backend.visit
+        worker, looks = worker_of(two), 0
+        request = worker.backend.sync
 
-        async def counted(asked: Visit) -> Answer:
+        async def counted(asked: SyncRequest) -> SyncAnswer:
             nonlocal looks
             looks += 1
-            return await visit(asked)
+            return await request(asked)
 
-        courier.backend.visit = counted  # type: ignore[method-assign]
+        worker.backend.sync = counted  # type: ignore[method-assign]
         await asyncio.sleep(100)
         assert 99 <= looks <= 101
         permit.unsent()
@@ -328,7 +328,7 @@ def test_a_process_that_waits_looks_at_the_file_once_a_second(path: Path) -> Non
     run(main())
 
 
-def test_two_runs_of_a_loop_far_apart_wake_the_courier_anew(path: Path) -> None:
+def test_two_runs_of_a_loop_far_apart_each_start_the_sync_worker(path: Path) -> None:
     limiter = RateLimiter.sqlite(path, RateLimits(org=1, key=1))
 
     async def main() -> None:
@@ -336,20 +336,20 @@ def test_two_runs_of_a_loop_far_apart_wake_the_courier_anew(path: Path) -> None:
             (await limiter.acquire(ROUTE, SUBMIT)).unsent()
 
     asyncio.run(main())
-    couriers = [thread for thread in threading.enumerate() if thread.name == "cleanlist-limits"]
-    assert couriers
-    for courier in couriers:
-        courier.join(60)
-        assert not courier.is_alive()  # nothing to tell, nothing to wait for
+    workers = [thread for thread in threading.enumerate() if thread.name == "cleanlist-limits"]
+    assert workers
+    for worker in workers:
+        worker.join(60)
+        assert not worker.is_alive()  # nothing to tell, nothing to wait for
     asyncio.run(main())
 
 
 def test_a_waiter_that_goes_while_its_token_is_on_its_way_leaves_it_to_the_next(path: Path) -> None:
     async def main() -> None:
         limiter = sqlite_limiter(path, RateLimits(org=1, key=1))
-        courier, loop = courier_of(limiter), asyncio.get_running_loop()
-        deliver = courier._deliver
-        courier._deliver = lambda lease: void(loop.call_soon(deliver, lease))  # as from another thread
+        worker, loop = worker_of(limiter), asyncio.get_running_loop()
+        deliver = worker._deliver
+        worker._deliver = lambda lease: void(loop.call_soon(deliver, lease))  # as from another thread
         gone = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT))
         await asyncio.sleep(0)
         gone.cancel()
@@ -399,7 +399,7 @@ def test_a_lease_that_was_taken_for_lost_meanwhile_stays_void(path: Path) -> Non
         clock[0] += 61  # its process was stopped for so long
         waiting = asyncio.ensure_future(two.acquire(ROUTE, SUBMIT))
         await asyncio.sleep(0)
-        courier_of(one).flush()
+        worker_of(one).flush()
         assert one.store.is_stale(permit.lease, clock[0])
         waiting.cancel()
 
@@ -410,12 +410,12 @@ def test_a_429_that_the_pool_has_not_heard_of_yet_is_not_forgotten(path: Path) -
     async def main() -> None:
         limiter = sqlite_limiter(path)
         permit = await limiter.acquire(ROUTE, SUBMIT)
-        courier = courier_of(limiter)
-        assert isinstance(courier.backend, LimitsFile)
-        before = courier.backend.pools()[0].state
-        courier.crash()  # a visit is on its way, and no other can be made
+        worker = worker_of(limiter)
+        assert isinstance(worker.backend, LimitsFile)
+        before = worker.backend.pools()[0].state
+        worker.crash()  # a sync is on its way, and no other can be made
         permit.answered(0.0, rejected=True, asked_s=30.0)
-        courier._home.copy(ROUTE.organization, before, 0.0)
+        worker._local.copy(ROUTE.organization, before, 0.0)
         assert limiter.store.paused_for_s(ROUTE, 1.0) > 28
 
     run(main())

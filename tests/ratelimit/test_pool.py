@@ -1,4 +1,4 @@
-"""What a visit means, whatever happens between visits: the rules that every backend keeps to."""
+"""What a sync means, whatever happens between syncs: the rules that every backend keeps to."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async.ratelimit import RateLimits, RequestClass
-from cleanlist_async.ratelimit.shared.backend import Answer, Backend, Granted, Report, Visit, Wish
-from cleanlist_async.ratelimit.shared.periods import lease_s, look_s
+from cleanlist_async.ratelimit.shared.backend import (
+    Backend,
+    Granted,
+    PoolState,
+    Report,
+    SyncAnswer,
+    SyncRequest,
+    TokenRequest,
+)
+from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
 from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.sqlite import LimitsFile
@@ -30,9 +39,9 @@ LEASE_S = lease_s(LIMITS)
 class PlainBackend(PoolBackend):
     """Keeps its pools as text, as a file does."""
 
-    async def visit(self, visit: Visit) -> Answer:
-        answer = await super().visit(visit)
-        pool = self._pool(visit.organization)
+    async def sync(self, request: SyncRequest) -> SyncAnswer:
+        answer = await super().sync(request)
+        pool = self._pool(request.organization)
         twin = Pool.of(json.loads(json.dumps(answer.pool)))
         self.pools = {name: twin if known is pool else known for name, known in self.pools.items()}
         return answer
@@ -40,7 +49,7 @@ class PlainBackend(PoolBackend):
 
 @dataclass
 class Actor:
-    """One process, at the edge of what its courier allows."""
+    """One process, at the edge of what its sync worker allows."""
 
     backend: Backend
     clock: Callable[[], float]
@@ -51,18 +60,18 @@ class Actor:
     reports: list[tuple[Report, float]] = field(default_factory=list)
     known_keys: dict[str, str | None] = field(default_factory=dict)
 
-    def visit(self, *wishes: Wish, reply_is_lost: bool = False) -> Granted | None:
+    def sync(self, *wanted: TokenRequest, reply_is_lost: bool = False) -> Granted | None:
         self.number += 1
         started = self.clock()
-        visit = Visit(
+        request = SyncRequest(
             Process(self.name, 1, "here"),
             "org",
             f"{self.name}-{self.number}",
             tuple(self.held),
             tuple(replace(report, age_s=started - at) for report, at in self.reports),
-            wishes,
+            wanted,
         )
-        answer = finish(self.backend.visit(visit))
+        answer = finish(self.backend.sync(request))
         if reply_is_lost:
             return None
         self.reports.clear()
@@ -70,9 +79,9 @@ class Actor:
             if lease in answer.pool["holdings"]:  # else it is void, but was good until then
                 self.good_until[lease] = started + LEASE_S
         if answer.granted is not None:
-            self.held[visit.lease] = started
-            self.good_until[visit.lease] = started + LEASE_S
-            self.known_keys[visit.lease] = answer.granted.key
+            self.held[request.lease] = started
+            self.good_until[request.lease] = started + LEASE_S
+            self.known_keys[request.lease] = answer.granted.key
         self.retry_in_s = answer.retry_in_s
         return answer.granted
 
@@ -80,9 +89,9 @@ class Actor:
         """Return when the request of a lease may have been sent at the latest, until now."""
         return max(self.held[lease], min(self.clock(), self.good_until[lease]))
 
-    def settle(self, lease: str, fate: str) -> None:
+    def settle(self, lease: str, outcome: str) -> None:
         del self.held[lease]
-        self.reports.append((Report(lease, fate), self.clock()))
+        self.reports.append((Report(lease, outcome), self.clock()))
 
 
 def actor(backend: Backend, clock: Callable[[], float], name: str = "one") -> Actor:
@@ -127,8 +136,8 @@ def never_too_many(  # noqa: C901
         lease = sorted(who.held)[choice % len(who.held)] if who.held else None
         if step in {"visit", "reply lost"}:
             keys = [("a",), ("b",), ("a", "b"), ()][choice % 4]
-            wish = Wish(keys, (INTERACTIVE, SUBMIT, STATUS)[choice % 3], more=bool(choice % 2))
-            who.visit(wish, reply_is_lost=step == "reply lost")
+            wanted = TokenRequest(keys, (INTERACTIVE, SUBMIT, STATUS)[choice % 3], more=bool(choice % 2))
+            who.sync(wanted, reply_is_lost=step == "reply lost")
         elif step == "crash":
             for held in who.held:  # whatever it held may have been sent, and be late
                 arrive(who, held, who.last_moment(held) + GRACE_S * (choice % 2))
@@ -149,15 +158,15 @@ def never_too_many(  # noqa: C901
 def everything_comes_back(backend: Backend, clock: HandClock) -> None:
     """After a lease, a grace and a window of silence, a newcomer gets all there is."""
     newcomer = actor(backend, clock, "newcomer")
-    clock.now += LEASE_S + look_s(LIMITS) * 4
-    newcomer.visit(Wish((), INTERACTIVE, more=True))
+    clock.now += LEASE_S + poll_s(LIMITS) * 4
+    newcomer.sync(TokenRequest((), INTERACTIVE, more=True))
     for lease in list(newcomer.held):
         newcomer.settle(lease, "unsent")
-    newcomer.visit()
+    newcomer.sync()
     clock.now += WINDOW_S + GRACE_S + 1
     for _ in range(LIMITS.org):
-        assert newcomer.visit(Wish((), INTERACTIVE)) is not None
-    assert newcomer.visit(Wish((), INTERACTIVE)) is None
+        assert newcomer.sync(TokenRequest((), INTERACTIVE)) is not None
+    assert newcomer.sync(TokenRequest((), INTERACTIVE)) is None
 
 
 @given(STEPS)
@@ -190,79 +199,79 @@ def backend(clock: HandClock) -> PoolBackend:
     return PoolBackend(RateLimits(org=2, key=2), clock)
 
 
-ANY = Wish(("a",), SUBMIT, more=True)
+ANY = TokenRequest(("a",), SUBMIT, more=True)
 
 
 def test_a_token_returns_one_window_after_the_answer_whenever_that_is_told(
     backend: PoolBackend, clock: HandClock
 ) -> None:
     one, two = actor(backend, clock), actor(backend, clock, "two")
-    one.visit(ANY)
-    one.visit(ANY)
+    one.sync(ANY)
+    one.sync(ANY)
     answered_at = clock.now + 3
     clock.now = answered_at
     for lease in list(one.held):
         one.settle(lease, "answered")
     clock.now += 20  # told late
-    one.visit()
+    one.sync()
     clock.now = answered_at + 60
-    assert two.visit(ANY) is None
+    assert two.sync(ANY) is None
     clock.now = answered_at + 60.06
-    assert two.visit(ANY) is not None
+    assert two.sync(ANY) is not None
 
 
 def test_a_lease_whose_holder_never_heard_of_it_is_free(backend: PoolBackend, clock: HandClock) -> None:
     one = actor(backend, clock)
-    one.visit(ANY, reply_is_lost=True)
-    assert one.visit(ANY) is not None
-    assert one.visit(ANY) is not None
-    assert one.visit(ANY) is None
+    one.sync(ANY, reply_is_lost=True)
+    assert one.sync(ANY) is not None
+    assert one.sync(ANY) is not None
+    assert one.sync(ANY) is None
 
 
 def test_what_a_silent_holder_had_returns_a_grace_and_a_window_after_that_was_noticed(
     backend: PoolBackend, clock: HandClock
 ) -> None:
     one, two = actor(backend, clock), actor(backend, clock, "two")
-    one.visit(ANY)
-    one.visit(ANY)
+    one.sync(ANY)
+    one.sync(ANY)
     clock.now += 59
-    assert two.visit(ANY) is None
+    assert two.sync(ANY) is None
     clock.now += 10_000  # the machine slept, and `one` may wake with us
-    assert two.visit(ANY) is None
+    assert two.sync(ANY) is None
     noticed_at = clock.now
     clock.now = noticed_at + 65
-    assert two.visit(ANY) is None
+    assert two.sync(ANY) is None
     clock.now = noticed_at + 65.06
-    assert two.visit(ANY) is not None
+    assert two.sync(ANY) is not None
 
 
 def test_the_dead_do_not_keep_the_living_waiting(backend: PoolBackend, clock: HandClock) -> None:
     pool = backend._pool("org")
-    visit = Visit(Process("dead", 7, "here"), "org", "dead-1", wishes=(ANY,))
-    assert pool.visit(visit, clock()).granted
-    seeker = Visit(Process("two", 8, "here"), "org", "two-1", wishes=(ANY,))
+    request = SyncRequest(Process("dead", 7, "here"), "org", "dead-1", wanted=(ANY,))
+    assert pool.sync(request, clock()).granted
+    seeker = SyncRequest(Process("two", 8, "here"), "org", "two-1", wanted=(ANY,))
     clock.now += 1
-    pool.visit(seeker, clock(), is_dead=lambda process: process.pid == 7)
+    pool.sync(seeker, clock(), is_dead=lambda process: process.pid == 7)
     assert pool.organization.window.in_flight == 1
-    assert pool.visitors.keys() == {"two org"}
+    assert pool.records.keys() == {"two org"}
 
 
 def test_processes_take_turns(backend: PoolBackend, clock: HandClock) -> None:
     backend.limits = RateLimits(org=60, key=60)
     crowd = [actor(backend, clock, f"p{number}") for number in range(4)]
     for _ in range(60):
-        crowd[0].visit(ANY)  # one burst takes all there is
+        crowd[0].sync(ANY)  # one burst takes all there is
     for lease in list(crowd[0].held):
         crowd[0].settle(lease, "answered")
     for who in (*crowd, crowd[0]):
         clock.now += 0.001
-        assert who.visit(ANY) is None
+        assert who.sync(ANY) is None
     served = dict.fromkeys(range(4), 0)
     clock.now += 60.1
     for _ in range(10):
         for number, who in enumerate(crowd):
             clock.now += 0.001
-            served[number] += who.visit(ANY) is not None
+            served[number] += who.sync(ANY) is not None
     assert max(served.values()) - min(served.values()) <= 1
 
 
@@ -271,64 +280,64 @@ def test_a_crowd_of_submits_does_not_keep_an_interactive_call_waiting(
 ) -> None:
     crowd, caller = [actor(backend, clock, f"p{n}") for n in range(8)], actor(backend, clock, "caller")
     first = actor(backend, clock, "first")
-    first.visit(ANY)
-    first.visit(ANY)
+    first.sync(ANY)
+    first.sync(ANY)
     for who in crowd:
-        assert who.visit(ANY) is None
+        assert who.sync(ANY) is None
     clock.now += 1
-    assert caller.visit(Wish(("a",), INTERACTIVE)) is None
+    assert caller.sync(TokenRequest(("a",), INTERACTIVE)) is None
     first.settle(next(iter(first.held)), "unsent")
-    first.visit()
+    first.sync()
     for who in crowd:
-        assert who.visit(ANY) is None  # it is not theirs
-    assert caller.visit(Wish(("a",), INTERACTIVE)) is not None
+        assert who.sync(ANY) is None  # it is not theirs
+    assert caller.sync(TokenRequest(("a",), INTERACTIVE)) is not None
 
 
 def test_a_submit_goes_before_an_interactive_call_that_came_a_window_later(
     backend: PoolBackend, clock: HandClock
 ) -> None:
     submit, caller, first = (actor(backend, clock, name) for name in ("submit", "caller", "first"))
-    first.visit(ANY)
-    first.visit(ANY)
+    first.sync(ANY)
+    first.sync(ANY)
     for _ in range(62):
-        assert submit.visit(ANY) is None
-        first.visit()
+        assert submit.sync(ANY) is None
+        first.sync()
         clock.now += 1
-    assert caller.visit(Wish(("a",), INTERACTIVE)) is None
+    assert caller.sync(TokenRequest(("a",), INTERACTIVE)) is None
     first.settle(next(iter(first.held)), "unsent")
-    first.visit()
-    assert caller.visit(Wish(("a",), INTERACTIVE)) is None
-    assert submit.visit(ANY) is not None
+    first.sync()
+    assert caller.sync(TokenRequest(("a",), INTERACTIVE)) is None
+    assert submit.sync(ANY) is not None
 
 
 def test_whoever_stops_asking_loses_its_place(backend: PoolBackend, clock: HandClock) -> None:
     gone, next_, first = (actor(backend, clock, name) for name in ("gone", "next", "first"))
-    first.visit(ANY)
-    first.visit(ANY)
-    assert gone.visit(ANY) is None
-    assert next_.visit(ANY) is None
+    first.sync(ANY)
+    first.sync(ANY)
+    assert gone.sync(ANY) is None
+    assert next_.sync(ANY) is None
     first.settle(next(iter(first.held)), "unsent")
-    first.visit()
-    assert next_.visit(ANY) is None
+    first.sync()
+    assert next_.sync(ANY) is None
     clock.now += 3.1
-    assert next_.visit(ANY) is not None
+    assert next_.sync(ANY) is not None
 
 
 def test_those_behind_are_told_to_come_later(clock: HandClock) -> None:
     backend = PoolBackend(RateLimits(org=3, key=3, margin_s=0.0), clock)
     first = actor(backend, clock, "first")
     for _ in range(3):
-        first.visit(ANY)
+        first.sync(ANY)
     start = clock.now
     for number, lease in enumerate(list(first.held)):
         first.settle(lease, "answered")
         clock.now = start + (number + 1) / 10
-    first.visit()
+    first.sync()
     clock.now = start + 59.9
-    first.visit()
+    first.sync()
     one, two = actor(backend, clock, "a"), actor(backend, clock, "b")
-    one.visit(Wish((), SUBMIT))
-    two.visit(Wish((), SUBMIT))
+    one.sync(TokenRequest((), SUBMIT))
+    two.sync(TokenRequest((), SUBMIT))
     assert one.retry_in_s == pytest.approx(0.1)
     assert two.retry_in_s == pytest.approx(1.0)  # after the probe, which only its answer ends
 
@@ -340,38 +349,55 @@ def test_a_clock_that_reads_less_than_before_frees_nothing_too_early(
     """A machine that was started anew (its clock began at 0), and a clock that was set back."""
     pool = Pool(RateLimits(org=1, key=1, margin_s=0.0))
     before = 5_000.0
-    one = Visit(Process("one", 1, "here"), "org", "one-1", wishes=(ANY,))
-    assert pool.visit(one, before).granted
-    told = Visit(Process("one", 1, "here"), "org", "one-2", reports=(Report("one-1", "answered"),))
-    pool.visit(told, before)
+    one = SyncRequest(Process("one", 1, "here"), "org", "one-1", wanted=(ANY,))
+    assert pool.sync(one, before).granted
+    told = SyncRequest(Process("one", 1, "here"), "org", "one-2", reports=(Report("one-1", "answered"),))
+    pool.sync(told, before)
     now = 10.0
     returns_at = 60.0 if began_at == 0 else now + 60
-    two = Visit(Process("two", 2, "here"), "org", "two-1", wishes=(ANY,))
-    assert pool.visit(two, now, clock_began_at=began_at).granted is None
-    assert pool.visit(replace(two, lease="two-2"), returns_at - 0.1, clock_began_at=began_at).granted is None
-    assert pool.visit(replace(two, lease="two-3"), returns_at + 0.1, clock_began_at=began_at).granted
+    two = SyncRequest(Process("two", 2, "here"), "org", "two-1", wanted=(ANY,))
+    assert pool.sync(two, now, clock_began_at=began_at).granted is None
+    assert pool.sync(replace(two, lease="two-2"), returns_at - 0.1, clock_began_at=began_at).granted is None
+    assert pool.sync(replace(two, lease="two-3"), returns_at + 0.1, clock_began_at=began_at).granted
 
 
 def test_a_429_pauses_all_who_share_the_pool(backend: PoolBackend, clock: HandClock) -> None:
     one, two = actor(backend, clock), actor(backend, clock, "two")
-    one.visit(ANY)
+    one.sync(ANY)
     lease = next(iter(one.held))
     del one.held[lease]
     one.reports.append((Report(lease, "rejected", pauses={"key": 30.0, "organization": 30.0}), clock.now))
-    one.visit()
+    one.sync()
     clock.now += 29
-    assert two.visit(Wish((), INTERACTIVE)) is None
+    assert two.sync(TokenRequest((), INTERACTIVE)) is None
     clock.now += 1.1
-    assert two.visit(Wish((), INTERACTIVE)) is not None
+    assert two.sync(TokenRequest((), INTERACTIVE)) is not None
 
 
 def test_two_names_of_one_organization_become_one_pool(backend: PoolBackend, clock: HandClock) -> None:
-    one = Visit(Process("one", 1, "here"), "acme", "one-1", wishes=(Wish((), SUBMIT),))
-    two = Visit(Process("two", 2, "here"), "other", "two-1", wishes=(Wish((), SUBMIT),))
-    assert finish(backend.visit(one)).granted
-    assert finish(backend.visit(two)).granted
+    one = SyncRequest(Process("one", 1, "here"), "acme", "one-1", wanted=(TokenRequest((), SUBMIT),))
+    two = SyncRequest(Process("two", 2, "here"), "other", "two-1", wanted=(TokenRequest((), SUBMIT),))
+    assert finish(backend.sync(one)).granted
+    assert finish(backend.sync(two)).granted
     finish(backend.join("acme", "other"))
-    late = Visit(Process("late", 3, "here"), "other", "late-1", wishes=(Wish((), SUBMIT),))
-    assert finish(backend.visit(late)).granted is None
-    renewed = replace(one, lease="one-2", held=("one-1",), wishes=())
-    assert len(finish(backend.visit(renewed)).pool["holdings"]) == 2
+    late = SyncRequest(Process("late", 3, "here"), "other", "late-1", wanted=(TokenRequest((), SUBMIT),))
+    assert finish(backend.sync(late)).granted is None
+    renewed = replace(one, lease="one-2", held=("one-1",), wanted=())
+    assert len(finish(backend.sync(renewed)).pool["holdings"]) == 2
+
+
+def test_a_pool_that_an_older_version_stored_is_read_and_written_alike() -> None:
+    """Processes of two versions share a store while a new one is rolled out: no field may be renamed."""
+    window = {"in_flight": 1, "returning": [70.0], "capacity": 4.0, "burst_spent": False, "tried": 0}
+    window |= {"probing": 0, "shrunk_at": 3.0, "paused_until": 12.0, "smooth_until": 303.0}
+    ticket = {"keys": ["a"], "kind": 1, "since": 9.0, "more": True, "paced": False}
+    process = {"process": "p", "pid": 7, "place": "here", "seen_at": 9.5, "tickets": [ticket]}
+    stored = {
+        "now": 10.0,
+        "limits": [4, 3, 60.0, 1.0, 5.0],
+        "organization": {"window": window, "rejections": 1, "interactive_at": 2.0},
+        "keys": {"a": {"window": window, "rejections": 0}},
+        "holdings": {"p-1": {"visitor": "p org", "since": 9.0, "key": "a", "probes": [False, False]}},
+        "visitors": {"p org": process},
+    }
+    assert Pool.of(cast("PoolState", stored)).state() == stored

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from cleanlist_async.ratelimit import RateLimits, Route
-from cleanlist_async.ratelimit.buckets import Bucket, Lease
-from cleanlist_async.ratelimit.freest import Freest, freest_of
+from cleanlist_async.ratelimit.buckets import Lease, NamedBucket, Rejection
+from cleanlist_async.ratelimit.key_index import KeyIndex, scan_keys
 from cleanlist_async.ratelimit.memory import FEW_KEYS, MemoryStore
 from tests.support.cases import each_case
 
@@ -21,13 +21,13 @@ def test_it_finds_whom_asking_all_would_find(limit: int) -> None:
     for seed in range(50):
         rng = random.Random(seed)
         limits = RateLimits(org=1_000, key=limit)
-        buckets = [Bucket(name, limits.key_window()) for name in KEYS]
-        freest, out, now = Freest(buckets), list[tuple[Bucket, bool]](), 0.0
+        buckets = [NamedBucket(limits.key_window(), name=name) for name in KEYS]
+        freest, out, now = KeyIndex(buckets), list[tuple[NamedBucket, bool]](), 0.0
         for _ in range(300):
             now += rng.choice((0.0, rng.expovariate(1.0)))
             busy = set(rng.sample(KEYS, rng.choice((0, 0, 3, len(KEYS)))))
             found, opens = freest.find(now, busy)
-            expected, expected_opens = freest_of(buckets, now, 0, busy)
+            expected, expected_opens = scan_keys(buckets, now, 0, busy)
             assert opens == pytest.approx(expected_opens)
             if found is not None:
                 assert found is expected
@@ -35,13 +35,13 @@ def test_it_finds_whom_asking_all_would_find(limit: int) -> None:
                 freest.touch(found.name)
             if out and rng.random() < 0.5:
                 bucket, probe = out.pop(rng.randrange(len(out)))
-                rng.choice((bucket.window.answered, bucket.window.lost))(now, probe=probe)
+                bucket.settle(rng.choice(("answered", "lost")), now, probe=probe)
                 if rng.random() < 0.05:
                     bucket.window.pause(now + 5)
                 freest.touch(bucket.name)
             elif out and rng.random() < 0.2:
                 bucket, probe = out.pop()
-                bucket.window.unsent(probe=probe)
+                bucket.settle("unsent", now, probe=probe)
                 freest.touch(bucket.name)
 
 
@@ -54,7 +54,7 @@ def test_a_key_that_is_paused_is_passed_over_at_once() -> None:
     first, second = take(0.0), take(0.0)
     assert isinstance(first, Lease)
     assert isinstance(second, Lease)
-    store.reject(first, 0.0, 30.0, "key", random.Random(0))
+    store.settle(first, "rejected", 0.0, rejection=Rejection(30.0, "key", random.Random(0)))
     rest = [take(0.0) for _ in range(2 * len(KEYS) - 3)]
     assert all(isinstance(lease, Lease) and lease.key != first.key for lease in rest)
     opens = take(0.0)
@@ -64,15 +64,15 @@ def test_a_key_that_is_paused_is_passed_over_at_once() -> None:
 
 def test_choices_of_keys_that_are_past_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     store, rng, touched = MemoryStore(RateLimits(org=10_000, key=1_000)), random.Random(0), list[str]()
-    touch = Freest.touch
-    monkeypatch.setattr(Freest, "touch", lambda self, name: (touched.append(name), touch(self, name))[1])
+    touch = KeyIndex.touch
+    monkeypatch.setattr(KeyIndex, "touch", lambda self, name: (touched.append(name), touch(self, name))[1])
 
     def ask(route: Route) -> int:
         """Return how much was noted for one request."""
         touched.clear()
         lease = store.take(route, 0.0)
         assert isinstance(lease, Lease)
-        store.answered(lease, 0.0, accepted=True)
+        store.settle(lease, "answered", 0.0)
         return len(touched)
 
     for _ in range(500):
@@ -90,5 +90,5 @@ def test_keys_with_as_many_tokens_take_turns(count: int) -> None:
         lease = store.take(route, 0.0)
         assert isinstance(lease, Lease)
         given.append(lease.key)
-        store.unsent(lease)  # so that all have as many again
+        store.settle(lease, "unsent", 0.0)  # so that all have as many again
     assert given == 3 * list(route.keys)

@@ -1,0 +1,97 @@
+"""What a process has to report and to request for one organization, until its next sync."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeAlias
+
+from cleanlist_async.ratelimit.shared.backend import Report, SyncAnswer, SyncRequest, TokenRequest
+from cleanlist_async.ratelimit.shared.lease import LoopQueue, RankedRequest, Settlement, SharedLease
+from cleanlist_async.ratelimit.wait_queues import RequestClass
+
+QueueKey: TypeAlias = tuple[tuple[str, ...], RequestClass, bool]
+
+
+class Head(NamedTuple):
+    """The first request of all wait queues of one kind, and the event loop that it waits in."""
+
+    queue: LoopQueue
+    ranked: RankedRequest
+
+
+@dataclass(slots=True)
+class PendingSync:
+    """The reports, leases and token requests of one organization. Guarded by its worker's lock.
+
+    `asked` are the queues that the backend knows of from the last sync.
+    """
+
+    organization: str
+    requests: dict[LoopQueue, list[RankedRequest]] = field(
+        default_factory=dict["LoopQueue", list[RankedRequest]]
+    )
+    settled: list[tuple[str, Settlement]] = field(default_factory=list[tuple[str, Settlement]])
+    held: dict[str, SharedLease] = field(default_factory=dict[str, SharedLease])
+    asked: frozenset[QueueKey] = frozenset()
+
+    def is_over(self) -> bool:
+        """Whether there is nothing left to report or to request."""
+        return not (self.requests or self.settled or self.held or self.asked)
+
+    def set_requests(self, queue: LoopQueue, requests: list[RankedRequest]) -> bool:
+        """Replace the requests of *queue*; return whether the backend must learn of them now."""
+        self.requests.pop(queue, None)
+        if requests:
+            self.requests[queue] = requests
+        wanted = {_queue_key(one.request) for ranked in self.requests.values() for one in ranked}
+        return not wanted <= self.asked or bool(self.asked and not wanted)
+
+    def undeliverable(self) -> Iterator[SharedLease]:
+        """Yield the leases whose event loop was closed before it took them."""
+        for lease in list(self.held.values()):
+            if not lease.delivered and lease.queue is not None and lease.queue.loop.is_closed():
+                yield lease
+
+    def heads(self) -> Mapping[TokenRequest, Head]:
+        """Return the best-ranked request of each kind of queue, as it is put to the backend."""
+        for queue in [queue for queue in self.requests if queue.loop.is_closed()]:
+            del self.requests[queue]
+        best: dict[QueueKey, Head] = {}
+        followed: set[QueueKey] = set()
+        for queue, requests in self.requests.items():
+            for ranked in requests:
+                key = _queue_key(ranked.request)
+                if ranked.request.more or key in best:
+                    followed.add(key)
+                if key not in best or ranked.rank < best[key].ranked.rank:
+                    best[key] = Head(queue, ranked)
+        return {replace(head.ranked.request, more=key in followed): head for key, head in best.items()}
+
+    def reports(self, now: float) -> tuple[Report, ...]:
+        """Return the outcomes that were not reported yet."""
+        return tuple(
+            Report(lease, settled.outcome, now - settled.at, settled.pauses)
+            for lease, settled in self.settled
+        )
+
+    def note_synced(self, request: SyncRequest, answer: SyncAnswer, good_until: float) -> None:
+        """Drop the outcomes that *request* reported, and renew the leases that *answer* confirms."""
+        del self.settled[: len(request.reports)]
+        for name in request.held:
+            if (lease := self.held.get(name)) is not None:
+                renewed = name in answer.pool["holdings"]  # or it was presumed lost meanwhile
+                lease.good_until = good_until if renewed else -math.inf
+        self.asked = frozenset(map(_queue_key, request.wanted))
+
+    def accept(self, lease: SharedLease, head: Head) -> None:
+        """Hold *lease*, which was granted to *head*."""
+        if head.ranked in (waiting := self.requests.get(head.queue, [])):
+            waiting.remove(head.ranked)  # until its event loop says which request is next
+        self.held[lease.id] = lease
+        self.asked -= {_queue_key(head.ranked.request)}
+
+
+def _queue_key(request: TokenRequest) -> QueueKey:
+    return request.keys, request.kind, request.paced
