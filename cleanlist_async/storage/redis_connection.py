@@ -106,19 +106,19 @@ class SharedRedis:
 def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
     """Return the options of an address, its user and its password."""
     try:
-        from redis.asyncio.connection import ConnectionPool, parse_url  # noqa: PLC0415  # of the extra "redis"
+        from redis import asyncio as redis_asyncio  # noqa: PLC0415  # of the extra "redis"
     except ImportError:
         raise ConfigurationError(
             "Sharing through Redis needs redis-py.", fix="Run: pip install 'cleanlist-async[redis]'."
         ) from None
     with suppress(Exception):  # what it says may quote the address
         url.encode()
-        options: dict[str, Any] = {**parse_url(url)}
+        options: dict[str, Any] = {**redis_asyncio.connection.parse_url(url)}
         user, password = (
             text if text is None else Secret(text)
             for text in (options.pop("username", None), options.pop("password", None))
         )
-        ConnectionPool(**options)
+        redis_asyncio.ConnectionPool(**options)
         return options, user, password
     raise ConfigurationError(
         "url is not the address of a Redis.",
