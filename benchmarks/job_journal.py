@@ -21,10 +21,10 @@ from pathlib import Path
 
 from benchmarks import report
 from cleanlist_async import Contact
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Answer, Attempt, Header
 from cleanlist_async.job.status import status_of
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.testing.simulated_workflow import Workflow
 
 REQUEST_S, CHUNK = 2.0, 250

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.contacts.contact import Contact
     from cleanlist_async.enrich.plan import Plan
-    from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult, Progress, Summary
+    from cleanlist_async.enrich.report import EnrichmentReport, Progress, Summary
     from cleanlist_async.enrich.stream import ResultStream
     from cleanlist_async.errors import (
         APIConnectionError,
@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.status import JobReport, JobStatus
     from cleanlist_async.job.unknown import UnknownChunk
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
+    from cleanlist_async.results import EnrichmentResult
     from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
     from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
 
@@ -91,7 +92,7 @@ _HOMES = {
     "Contact": "contacts.contact",
     "ContactTaskId": "api.ids",
     "EnrichmentReport": "enrich.report",
-    "EnrichmentResult": "enrich.report",
+    "EnrichmentResult": "results",
     "FileMailbox": "webhooks.mailbox",
     "ImportReport": "api.csv_import",
     "Job": "job.job",

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from cleanlist_async.enrich.chunk import RunSpec
     from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.plan import ContactSource, Plan
-    from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult, Progress
+    from cleanlist_async.enrich.report import EnrichmentReport, Progress
     from cleanlist_async.enrich.service import BulkService
     from cleanlist_async.enrich.stream import ResultStream
     from cleanlist_async.events import Listener
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.spec import ChosenMode
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.polling.scheduler import PollScheduler
+    from cleanlist_async.results import EnrichmentResult
     from cleanlist_async.webhooks.receiver import WebhookReceiver
     from cleanlist_async.webhooks.submissions import Submissions
 

@@ -64,12 +64,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from cleanlist_async.types import JSON
+from cleanlist_async.types import JSON, Billed
 
 if TYPE_CHECKING:
-    from cleanlist_async.enrich.report import EnrichmentResult
+    from cleanlist_async.results import EnrichmentResult
 
-Billed: TypeAlias = Literal["no", "yes", "unknown"]
 Envelope: TypeAlias = Literal["error", "detail", "none"]
 
 

@@ -8,3 +8,5 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 """What a JSON document can hold."""
 Failure: TypeAlias = Literal["timeout", "connection", "too_large", "encoding", "incomplete"]
 """Why an attempt has no whole answer."""
+Billed: TypeAlias = Literal["no", "yes", "unknown"]
+"""Whether credits were spent."""

@@ -10,9 +10,10 @@ from cleanlist_async.batcher.purchase import Caller, Purchase
 from cleanlist_async.contacts.chunking import Chunker, chunked
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich import row_results as settle
-from cleanlist_async.errors import Billed, RequestValidationError
+from cleanlist_async.errors import RequestValidationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
+from cleanlist_async.types import Billed
 
 
 @dataclass(eq=False, slots=True)

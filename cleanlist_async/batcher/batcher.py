@@ -26,7 +26,6 @@ from cleanlist_async.contacts.identity import ContactLike, Invalid, prepare
 from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.enrich.fetch import Fetcher, Submitted
 from cleanlist_async.enrich.lost_submit import results_of_lost
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import (
     CleanlistError,
     ConfigurationError,
@@ -42,6 +41,7 @@ from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.root_task import client_is_closed
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.ratelimit import Pace, RequestClass
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.webhooks.submission import Submission
 from cleanlist_async.webhooks.submissions import Submissions
 

@@ -12,10 +12,11 @@ import anyio
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.report import EnrichmentResult
-from cleanlist_async.errors import Billed, CleanlistError, WaitTimeoutError
+from cleanlist_async.errors import CleanlistError, WaitTimeoutError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
+from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.types import Billed
 
 Outcome: TypeAlias = EnrichmentResult | CleanlistError
 

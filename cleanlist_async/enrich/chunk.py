@@ -20,10 +20,11 @@ from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.enrich.budget import Budget
 from cleanlist_async.enrich.dedupe import Dedupe
 from cleanlist_async.enrich.fetch import Submitted
-from cleanlist_async.enrich.report import EnrichmentResult, Progress, ResultStatus
+from cleanlist_async.enrich.report import Progress
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 from cleanlist_async.webhooks.submission import Submission
 
 

@@ -12,11 +12,12 @@ from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.enrich.fetch import Fetcher, Submitted
 from cleanlist_async.enrich.progress import Teller
-from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult
+from cleanlist_async.enrich.report import EnrichmentReport
 from cleanlist_async.errors import CleanlistError, DeadlineExceededError
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
+from cleanlist_async.results import EnrichmentResult
 
 
 class Collector:

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 import anyio.lowlevel
 
 from cleanlist_async.contacts.identity import ContactLike, FirstSeen, Prepared, prepare
-from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.results import EnrichmentResult
 
 Dedupe: TypeAlias = Literal["all", "window", "off"]
 

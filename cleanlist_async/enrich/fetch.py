@@ -18,7 +18,6 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.enrich.matching import Match
 from cleanlist_async.enrich.normalize import linkedin_slug
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.calls import Reply
@@ -27,6 +26,7 @@ from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.push import Push
 from cleanlist_async.polling.scheduler import PollScheduler, wait_for_good
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.results import EnrichmentResult
 
 _LOOKUPS_AT_ONCE: Final = 4
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import Fetcher, Submitted
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.webhooks.submission import Submission
 
 log: Final = logging.getLogger("cleanlist_async")

@@ -6,7 +6,7 @@ from collections import deque
 
 import anyio
 
-from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.results import EnrichmentResult
 
 
 class ResultQueue:

@@ -9,9 +9,9 @@ from cleanlist_async import facts
 from cleanlist_async.api.models.rows import EnrichmentRow
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.report import EnrichmentResult, ResultStatus
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 
 
 def found(

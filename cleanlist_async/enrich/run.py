@@ -22,7 +22,6 @@ from cleanlist_async.enrich.fetch import Fetcher, Submitted
 from cleanlist_async.enrich.lost_submit import results_of_lost
 from cleanlist_async.enrich.plan import ContactSource
 from cleanlist_async.enrich.progress import Teller, tell_end
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.enrich.result_queue import ResultQueue
 from cleanlist_async.errors import (
     APIConnectionError,
@@ -43,6 +42,7 @@ from cleanlist_async.events import RunStarted, report_failure
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.webhooks.submission import Submission
 from cleanlist_async.webhooks.submissions import Submissions
 

@@ -8,9 +8,10 @@ from typing import Self
 
 import anyio
 
-from cleanlist_async.enrich.report import EnrichmentResult, Summary
+from cleanlist_async.enrich.report import Summary
 from cleanlist_async.enrich.run import BulkRun
 from cleanlist_async.errors import CleanlistError
+from cleanlist_async.results import EnrichmentResult
 
 
 class ResultStream:

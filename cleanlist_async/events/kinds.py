@@ -6,10 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from cleanlist_async.errors import Billed
 from cleanlist_async.ratelimit import BucketState
 from cleanlist_async.redact import scrub
-from cleanlist_async.types import Failure
+from cleanlist_async.types import Billed, Failure
 
 RunKind: TypeAlias = Literal["enrich", "job"]
 AttemptOutcome: TypeAlias = Literal["answered", "lost", "unsent"]

@@ -14,12 +14,12 @@ from typing import Final, cast
 from zlib import crc32
 
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.database import create_private, explained
 from cleanlist_async.job.journal.schema import APPLICATION_ID
 from cleanlist_async.redact import Secret
+from cleanlist_async.results import EnrichmentResult
 
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS results (identity BLOB PRIMARY KEY, bought_at REAL NOT NULL, result TEXT NOT NULL)

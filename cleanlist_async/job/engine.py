@@ -19,7 +19,7 @@ from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.enrich.budget import Budget
 from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.enrich.progress import tell_end
-from cleanlist_async.enrich.report import EnrichmentResult, Summary
+from cleanlist_async.enrich.report import Summary
 from cleanlist_async.enrich.result_queue import ResultQueue
 from cleanlist_async.errors import (
     APIConnectionError,
@@ -49,6 +49,7 @@ from cleanlist_async.job.status import WITHOUT_RESULT
 from cleanlist_async.job.submits.bulk import Accepted, Intent, Submitter, age_of
 from cleanlist_async.job.submits.webhook_inbox import Mail
 from cleanlist_async.job.unknown import UnknownPolicy
+from cleanlist_async.results import EnrichmentResult
 
 log: Final = logging.getLogger("cleanlist_async")
 

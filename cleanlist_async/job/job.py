@@ -28,7 +28,6 @@ from cleanlist_async.checks import (
 from cleanlist_async.contacts.identity import prepare
 from cleanlist_async.enrich.fetch import Fetcher
 from cleanlist_async.enrich.plan import Plan, seconds_for
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import (
     ConfigurationError,
     UnknownOutcomeError,
@@ -54,6 +53,7 @@ from cleanlist_async.job.submits.exact import ExactSubmits
 from cleanlist_async.job.submits.webhook_inbox import Mail
 from cleanlist_async.job.unknown import UnknownChunk, decide, unknown_chunks
 from cleanlist_async.polling.scheduler import PollScheduler
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.webhooks.event import Event, RefusedEventError
 from cleanlist_async.webhooks.submission import Submission
 

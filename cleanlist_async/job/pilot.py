@@ -14,8 +14,8 @@ from typing import Final
 import anyio.lowlevel
 
 from cleanlist_async.contacts.identity import FirstSeen, Prepared, prepare
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.job.source import Source
+from cleanlist_async.results import EnrichmentResult
 
 _Z: Final = 1.959964
 """95 % of a normal distribution lie within so many standard deviations."""

@@ -12,7 +12,6 @@ from typing import Final, TypeAlias
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import InputChangedError, JournalError, JournalLockedError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal import known_journals as known
@@ -24,6 +23,7 @@ from cleanlist_async.job.receipts import receipts
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.status import WITHOUT_RESULT, JobStatus, Receipt, status_of
 from cleanlist_async.job.unknown import UnknownChunk, unknown_chunks
+from cleanlist_async.results import EnrichmentResult
 
 _READ_AT_ONCE: Final = 500
 """Contacts: a longer look would keep the job from writing."""

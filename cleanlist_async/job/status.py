@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from cleanlist_async import facts
-from cleanlist_async.enrich.report import ResultStatus
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Header, SubmitMode
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.unknown import UnknownChunk
+from cleanlist_async.results import ResultStatus
 
 JobState: TypeAlias = Literal["planned", "running", "paused", "complete", "complete_with_unknown"]
 

@@ -11,7 +11,7 @@ from cleanlist_async import Contact
 from cleanlist_async.contacts.identity import prepare
 from cleanlist_async.enrich import dedupe
 from cleanlist_async.enrich.dedupe import Duplicates, copy_for, repeated_identities
-from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.results import EnrichmentResult
 
 A, B = Contact(linkedin_url="a"), Contact(linkedin_url="b")
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import CleanlistError
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.types import JSON
 
 UNFINISHED: Final = ("pending", "unknown", "failed")

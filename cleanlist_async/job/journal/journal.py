@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import JournalError
 from cleanlist_async.facts import MAX_WAITING_EVENTS
 from cleanlist_async.job.journal.database import Database
@@ -24,6 +23,7 @@ from cleanlist_async.job.journal.records import (
 )
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.journal.written_plan import JournalPlan
+from cleanlist_async.results import EnrichmentResult
 
 _LARGEST_BODY: Final = 64 * 1024
 

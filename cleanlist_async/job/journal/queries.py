@@ -9,13 +9,13 @@ from hashlib import sha256
 from typing import Any, Final
 
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.enrich.report import EnrichmentResult, ResultStatus
 from cleanlist_async.errors import JournalError
 from cleanlist_async.facts import MAX_WAITING_EVENTS
 from cleanlist_async.job.journal.database import Database, Row
 from cleanlist_async.job.journal.records import PURGED, Attempt, ChunkRow, Header, from_row
 from cleanlist_async.job.journal.schema import CHECKED, SMALL
 from cleanlist_async.job.journal.states import SETTLED, ChunkState
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 
 _CHUNK: Final = ", ".join(field.name for field in fields(ChunkRow))
 _ATTEMPT: Final = ", ".join(field.name for field in fields(Attempt))

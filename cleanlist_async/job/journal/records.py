@@ -11,10 +11,10 @@ from typing import Final, Literal, TypeAlias, cast
 from pydantic_core import to_json
 
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.enrich.report import EnrichmentResult, ResultStatus
 from cleanlist_async.errors import JournalError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 from cleanlist_async.types import JSON
 
 SubmitMode: TypeAlias = Literal["plain", "tracked", "exact"]

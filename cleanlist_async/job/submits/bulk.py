@@ -12,7 +12,6 @@ from cleanlist_async.api.public import SUBMIT_BULK
 from cleanlist_async.contacts.chunking import bulk_body
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import Fetcher, Submitted
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
@@ -22,6 +21,7 @@ from cleanlist_async.job.journal.records import Attempt, ChunkRow
 from cleanlist_async.job.submits.webhook_inbox import Mail
 from cleanlist_async.polling.estimator import Patience
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.submission import Submission
 

@@ -29,7 +29,6 @@ from cleanlist_async.api.request_models import CreateList, Estimate, ImportCsv, 
 from cleanlist_async.api.workspace import CREDITS_ESTIMATE
 from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import (
     APIError,
     AuthenticationError,
@@ -52,6 +51,7 @@ from cleanlist_async.job.journal.records import Answer, Attempt, ChunkRow, Heade
 from cleanlist_async.job.submits.bulk import Accepted, Intent, age_of
 from cleanlist_async.job.submits.exact_results import FinishedImport, leave_out_repeated
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.results import EnrichmentResult
 
 _KEPT: Final = {"list_id", "workflow_id", "rows_imported", "rows_skipped", "idempotency_replayed"}
 """What is kept of an answer: whatever else it holds could be contact data."""

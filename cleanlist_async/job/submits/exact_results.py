@@ -18,9 +18,9 @@ from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.enrich.matching import match_rows
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.redact import one_line
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.types import JSON
 
 
