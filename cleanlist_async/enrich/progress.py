@@ -1,4 +1,4 @@
-"""Telling the caller where a run stands."""
+"""Reporting to the caller where a run stands."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from cleanlist_async.polling.scheduler import PollScheduler
 log: Final = logging.getLogger("cleanlist_async")
 
 
-class Teller:
-    """Keeps the time and the counts of a run, and calls the caller's progress function."""
+class ProgressReporter:
+    """Keeps the time and the counts of a run, and calls the progress callback."""
 
     def __init__(
         self,
         pipeline: Pipeline,
         polls: PollScheduler,
-        tell: Callable[[Progress], None] | None,
+        callback: Callable[[Progress], None] | None,
         total: int | None,
     ) -> None:
         self.summary = Summary()
         self._pipeline = pipeline
         self._polls = polls
-        self._tell = tell
+        self._callback = callback
         self._total = total
         self._clock = pipeline.limiter.clock
         self.start()
@@ -41,23 +41,23 @@ class Teller:
         self._started_at = self._clock()
         self._requests_before = self._pipeline.counters.requests
 
-    def tell(self, open_workflows: int, note: str | None = None) -> None:
-        """Bring the summary up to date and call the progress function; what it raises is only logged."""
+    def report(self, open_workflows: int, note: str | None = None) -> None:
+        """Update the summary and call the progress callback; what that raises is only logged."""
         self.summary.elapsed_s = self._clock() - self._started_at
         self.summary.requests = self._pipeline.counters.requests - self._requests_before
-        if self._tell is None:
+        if self._callback is None:
             return
         try:
-            self._tell(self._progress(open_workflows, note))
-        except Exception as problem:  # noqa: BLE001  # a display's trouble is not the run's
+            self._callback(self._progress(open_workflows, note))
+        except Exception as problem:  # noqa: BLE001  # a failing display must not end the run
             report_failure("the progress callback", problem)
 
-    def note_lookups(self, count: int, open_workflows: int) -> None:
-        """Tell what it costs that an answer lacks rows."""
+    def report_lookups(self, count: int, open_workflows: int) -> None:
+        """Report the requests that the rows missing from an answer take."""
         self.summary.lookups += count
         note = f"{count} results are not in their workflow's answer: asking for each, one request apiece"
         log.warning(note)
-        self.tell(open_workflows, note)
+        self.report(open_workflows, note)
 
     def _progress(self, open_workflows: int, note: str | None) -> Progress:
         summary = self.summary
@@ -85,13 +85,13 @@ class Teller:
         return to_send / rate * limits.window_s + wait_s
 
 
-def tell_end(
+def report_end(
     events: Events,
     kind: RunKind,
     summary: Summary,
     elapsed_s: float,
     error: CleanlistError | Exception | None,
 ) -> None:
-    """Tell the listeners that a run is over; *error* is what stopped it, if anything did."""
+    """Emit the event that a run is over; *error* is what stopped it, if anything did."""
     found, name = summary.statuses["found"], None if error is None else type(error).__name__
     events.emit(RunFinished(kind, summary.contacts, found, summary.credits, elapsed_s, name))

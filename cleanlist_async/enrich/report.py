@@ -51,6 +51,23 @@ class Progress:
 
 
 @dataclass(slots=True)
+class RunOutcome:
+    """How a run ended: ``stopped_by`` what it met at the API, ``failure`` what the caller's own code raised.
+
+    ``accepted`` tells whether the server accepted any of it.
+    """
+
+    stopped_by: CleanlistError | None = None
+    failure: Exception | None = None
+    accepted: bool = False
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended the run early, if anything did."""
+        return self.failure or self.stopped_by
+
+
+@dataclass(slots=True)
 class EnrichmentReport:
     """The results of a finished or stopped run, one per input contact, in input order.
 

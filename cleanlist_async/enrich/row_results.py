@@ -65,7 +65,7 @@ def without_row(
     )
 
 
-def kept_back(contact: Invalid) -> EnrichmentResult:
+def skipped(contact: Invalid) -> EnrichmentResult:
     """Make the result of a contact that was never sent."""
     return EnrichmentResult(
         index=contact.index,
@@ -83,9 +83,9 @@ def never_read(
     *,
     follow: bool,
 ) -> Iterator[EnrichmentResult]:
-    """Make the results of contacts that a stopped run never came to.
+    """Make the results of contacts that a stopped run did not reach.
 
-    *follow*: a duplicate of one that it did come to gets its result; it is bought already.
+    *follow*: a duplicate of a contact that it did reach gets the result of that; it is bought already.
     """
     firsts: dict[bytes, EnrichmentResult] = {}
     for index, contact in enumerate(given):
@@ -98,7 +98,7 @@ def never_read(
             continue
         checked = prepare(index, contact)
         if isinstance(checked, Invalid):
-            yield kept_back(checked)
+            yield skipped(checked)
         elif first := firsts.get(checked.identity):
             yield copy_for(checked, first)
         else:

@@ -65,7 +65,7 @@ class ResultStream:
             return result
         if not self._ended:
             self._ended = True
-            if (error := run.outcome.failure or run.outcome.stopped_by) is not None:
+            if (error := run.outcome.error) is not None:
                 raise error
         raise StopAsyncIteration
 

@@ -35,7 +35,7 @@ from cleanlist_async.errors import (
 from cleanlist_async.events import report_failure
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.cache import ResultCache
-from cleanlist_async.job.engine import Engine, WaitsFor
+from cleanlist_async.job.engine import Engine
 from cleanlist_async.job.journal.audit import problems_of
 from cleanlist_async.job.journal.filesystem import refuse_network
 from cleanlist_async.job.journal.journal import Journal
@@ -45,12 +45,13 @@ from cleanlist_async.job.journal.records import ChunkRow, Decision, Header, Subm
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.pilot import Pilot, choose
 from cleanlist_async.job.receipts import receipts
+from cleanlist_async.job.run_state import WaitsFor
 from cleanlist_async.job.source import JobSource, Source
 from cleanlist_async.job.spec import JobSpec, begin, resumed, write_chunks
 from cleanlist_async.job.status import JobReport, JobStatus, Receipt, status_of
-from cleanlist_async.job.submits.bulk import PlainSubmits, Submitter, TrackedSubmits
-from cleanlist_async.job.submits.exact import ExactSubmits
-from cleanlist_async.job.submits.webhook_inbox import Mail
+from cleanlist_async.job.submits.bulk import PlainSubmitter, Submitter, TrackedSubmitter
+from cleanlist_async.job.submits.exact import ExactSubmitter
+from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
 from cleanlist_async.job.unknown import UnknownChunk, decide, unknown_chunks
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
@@ -227,20 +228,20 @@ class Job:
         return engine
 
     def _new_engine(self, *, wants_results: bool, only_pilot: bool) -> Engine:
-        mail = self._mail()
+        inbox = self._inbox()
         return Engine(
             self._pipeline,
             self._journal,
             self._header,
             self._source,
-            self._submitter(mail),
-            mail=mail,
+            self._submitter(inbox),
+            inbox=inbox,
             policy=self._spec.policy,
             cache=self._cache,
             max_open=self._spec.max_open_workflows,
             only_pilot=only_pilot,
             wants_results=wants_results,
-            tell=self._tell,
+            report=self._report_progress,
         )
 
     async def _take_over(self) -> None:
@@ -263,23 +264,23 @@ class Job:
         if problem is not None:
             raise problem
 
-    def _mail(self) -> Mail | None:
+    def _inbox(self) -> WebhookInbox | None:
         receiver = self._spec.receiver
         if receiver is None or receiver.store is None or self._header.submit_mode != "tracked":
             return None
-        return Mail(receiver, receiver.store, self._journal, self.receive)
+        return WebhookInbox(receiver, receiver.store, self._journal, self.receive)
 
-    def _submitter(self, mail: Mail | None = None) -> Submitter:
+    def _submitter(self, inbox: WebhookInbox | None = None) -> Submitter:
         options = replace(self._spec.options, deadline_s=None)
         fetcher = Fetcher(self._pipeline, self._polls, options, lambda _count: None)
         kind = self._header.enrichment_type
         if self._header.submit_mode == "exact":
             session = Session(self._pipeline, lambda: self._polls, options, self._spec.api_version)
-            return ExactSubmits(session, self._journal, self._header)
+            return ExactSubmitter(session, self._journal, self._header)
         if self._header.submit_mode == "tracked":
             patience = self._polls.patience(BULK_STATUS.name)
             address = self._header.webhook or ""
-            return TrackedSubmits(
+            return TrackedSubmitter(
                 self._pipeline,
                 fetcher,
                 options,
@@ -289,16 +290,16 @@ class Job:
                 patience=patience,
                 expected=self._expected,
                 receiver=self._spec.receiver,
-                mail=mail,
+                inbox=inbox,
             )
-        return PlainSubmits(self._pipeline, fetcher, options, kind)
+        return PlainSubmitter(self._pipeline, fetcher, options, kind)
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         if self.on_progress is None or self._closed:
             return
         try:
             self.on_progress(self.status())
-        except Exception as problem:  # noqa: BLE001  # a display's trouble is not the job's
+        except Exception as problem:  # noqa: BLE001  # a failing display must not end the job
             report_failure("on_progress", problem)
 
     def _check_open(self) -> None:

@@ -12,6 +12,7 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
+from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.identity import ContactLike, FirstSeen, Invalid, Prepared, prepare
 from cleanlist_async.errors import InputChangedError, JournalError
 from cleanlist_async.job.journal.journal import Journal
@@ -115,7 +116,7 @@ async def refuse_changed_input(journal: Journal, header: Header, source: Source)
     if source.digest and source.digest == header.source_digest:
         return
     for count, step in enumerate(Walk(journal, header, source)):
-        if isinstance(step, Batch) or count % STEPS_AT_ONCE == 0:
+        if isinstance(step, PlannedChunk) or count % STEPS_AT_ONCE == 0:
             await anyio.lowlevel.checkpoint()
     if source.digest or header.source_digest:
         raise InputChangedError(
@@ -127,24 +128,28 @@ async def refuse_changed_input(journal: Journal, header: Header, source: Source)
 
 _SEND, _DUPLICATE, _INVALID, _PICKED = range(4)
 STEPS_AT_ONCE: Final = 1_000
-"""Of a walk, before other tasks have their turn."""
+"""Contacts that a walk processes between two checkpoints."""
 
 
 @dataclass(slots=True)
-class Batch:
-    """A chunk with its contacts."""
+class PlannedChunk:
+    """A chunk: its row in the journal, as it was last read or written, and its contacts."""
 
-    chunk: ChunkRow
+    row: ChunkRow
     contacts: list[Prepared]
 
+    def by_place(self) -> dict[int, Contact]:
+        """Return its contacts by their place in the input."""
+        return {contact.index: contact.contact for contact in self.contacts}
 
-def _batches(journal: Journal) -> Iterator[Batch]:
+
+def _planned(journal: Journal) -> Iterator[PlannedChunk]:
     """Yield the chunks of now, each read when its turn comes: all of them with their ids are not small."""
     for number in journal.numbers():
-        yield Batch(journal.chunk(number), [])
+        yield PlannedChunk(journal.chunk(number), [])
 
 
-Step: TypeAlias = Batch | Prepared | Invalid
+Step: TypeAlias = PlannedChunk | Prepared | Invalid
 """A chunk, a duplicate, or a contact that is kept back."""
 
 
@@ -164,8 +169,8 @@ class Walk:
                 self._kinds[place] = _PICKED
         except IndexError:
             raise JournalError("The journal is damaged: it names more contacts than there are.") from None
-        self._pilot = next((Batch(chunk, []) for chunk in journal.chunks("WHERE is_pilot")), None)
-        self._coming = _batches(journal)
+        self._pilot = next((PlannedChunk(chunk, []) for chunk in journal.chunks("WHERE is_pilot")), None)
+        self._coming = _planned(journal)
         self._open = next(self._coming, None)
 
     def __iter__(self) -> Iterator[Step]:
@@ -186,31 +191,31 @@ class Walk:
             elif self._kinds[place] == _DUPLICATE:
                 _add_to(digest, contact)
                 yield contact
-            elif (batch := self._add(contact)) is not None:
-                yield self._checked(batch)
+            elif (chunk := self._add(contact)) is not None:
+                yield self._checked(chunk)
         if count < len(self._kinds):
             raise self._changed(count, "there are fewer contacts now")
         if digest.digest()[:16] != self._header.duplicates_digest:
             raise self._changed(0, "one of the duplicates differs")
 
-    def _add(self, contact: Prepared) -> Batch | None:
+    def _add(self, contact: Prepared) -> PlannedChunk | None:
         """Put a contact into its chunk; return the chunk, its reader's from then on, once it is whole."""
         is_picked = self._kinds[contact.index] == _PICKED
-        batch = self._pilot if is_picked else self._open
-        if batch is None:
+        chunk = self._pilot if is_picked else self._open
+        if chunk is None:
             raise self._changed(contact.index, "there is no chunk for it")
-        batch.contacts.append(contact)
-        if contact.index != batch.chunk.last:
+        chunk.contacts.append(contact)
+        if contact.index != chunk.row.last:
             return None
         if not is_picked:
             self._open = next(self._coming, None)
-        return batch
+        return chunk
 
-    def _checked(self, batch: Batch) -> Batch:
-        if fingerprint(self._header.salt, batch.contacts) != batch.chunk.fingerprint:
-            last = f"one of the contacts up to #{batch.chunk.last + 1:,} differs"
-            raise self._changed(batch.chunk.first, last)
-        return batch
+    def _checked(self, chunk: PlannedChunk) -> PlannedChunk:
+        if fingerprint(self._header.salt, chunk.contacts) != chunk.row.fingerprint:
+            last = f"one of the contacts up to #{chunk.row.last + 1:,} differs"
+            raise self._changed(chunk.row.first, last)
+        return chunk
 
     def _changed(self, place: int, what: str) -> InputChangedError:
         return InputChangedError(

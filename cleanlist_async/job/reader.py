@@ -118,7 +118,7 @@ class _Look:
             if place in found:
                 yield replace(found[place], enrichment_type=self._kind)
             elif isinstance(contact, Invalid) or place in invalid:
-                yield settle.kept_back(Invalid(place, contact.contact, invalid.get(place, "")))
+                yield settle.skipped(Invalid(place, contact.contact, invalid.get(place, "")))
             elif place in duplicates:
                 first = replace(contact, index=duplicates[place])
                 stored = found.get(first.index) or self._journal.result_at(first.index, contact.contact)

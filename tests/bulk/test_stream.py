@@ -12,6 +12,7 @@ import pytest
 from cleanlist_async import Contact, RateLimits
 from cleanlist_async.enrich import dedupe, run
 from cleanlist_async.enrich.result_queue import ResultQueue
+from cleanlist_async.enrich.result_sink import RESULTS_AHEAD
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.testing import MemoryNetwork, StrictServer
 from cleanlist_async.testing import run as run_virtually
@@ -59,7 +60,7 @@ def test_a_slow_consumer_bounds_what_is_read(kind):
             await anyio.sleep(3_600)
             assert source.taken == read_after_an_hour
         assert source.taken - len(here.ledger.contacts) <= 4_000
-        assert source.taken <= run._RESULTS_AHEAD + 9 * 250
+        assert source.taken <= RESULTS_AHEAD + 9 * 250
         left = {r.index for r in stream.leftover}
         assert left == set(range(source.taken)) - {first.index}
         check_against_ledger(here, [first, *stream.leftover])
@@ -88,7 +89,7 @@ def test_an_endless_source_of_one_contact_ends_neither_memory_nor_patience(monke
             results = [await anext(stream) for _ in range(3_000)]
         assert [r.index for r in results] == list(range(3_000))
         assert len(here.ledger.contacts) == 1
-        assert source.taken <= 3_000 + run._RESULTS_AHEAD + 1_000
+        assert source.taken <= 3_000 + RESULTS_AHEAD + 1_000
 
     in_world(main)
 

@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.job.planning import Batch, Walk
+from cleanlist_async.job.planning import PlannedChunk, Walk
 from tests.job.worlds import Bench, chunks_of, edit, in_world, people, query
 
 
@@ -90,7 +90,7 @@ def test_a_walk_holds_one_chunk_at_a_time(tmp_path):
         async with await bench.open() as job:
             batches, most, others = 0, 0, prepared_alive()
             for step in Walk(job._journal, job._header, job._source):
-                batches += isinstance(step, Batch)
+                batches += isinstance(step, PlannedChunk)
                 most = max(most, prepared_alive() - others)
         assert batches == 10
         assert most <= 20

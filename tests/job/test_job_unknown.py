@@ -164,7 +164,7 @@ def test_what_cannot_be_decided_is_refused_and_changes_nothing(tmp_path):
                 job.resolve(999, abandon=True)
             with pytest.raises(JournalError, match="another chunk"):
                 job.resolve(number, accepted=done[0][1])
-            with pytest.raises(ConfigurationError, match="empty"):
+            with pytest.raises(ConfigurationError, match="accepted must be an id"):
                 job.resolve(number, accepted="")
         assert states(bench.path) == ["unknown", "done", "done"]
         assert not query(bench.path, "SELECT 1 FROM decisions")
