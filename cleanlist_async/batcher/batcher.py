@@ -191,7 +191,7 @@ class Batcher:
             self._forget(batch.purchases)
 
     def _fail(self, batch: Batch, error: CleanlistError) -> None:
-        """Give all callers of a batch an error; without a token, those of all contacts it would have taken."""
+        """Give all callers of a batch an error; without a token, those of the contacts it would take."""
         if batch is batch.lane.next_batch:
             self._close(batch)
             batch.reopen()

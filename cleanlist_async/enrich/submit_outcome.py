@@ -114,8 +114,8 @@ def _judge_preparation(error: CleanlistError) -> Retry | Stop:
 def _judge_submit(error: CleanlistError, contacts: Sequence[Prepared]) -> SubmitOutcome:
     outcome: SubmitOutcome
     match error:
-        case UnknownOutcomeError(workflow_id=str(workflow_id), status=int(status)) if _is_success(status):
-            outcome = Accepted(workflow_id)
+        case UnknownOutcomeError(workflow_id=str(named), status=int(status)) if named and _is_yes(status):
+            outcome = Accepted(named)
         case UnknownOutcomeError() | QuoteAlreadyRedeemedError():
             outcome = Unknown()
         case RequestValidationError() if invalid := _named(error, contacts):
@@ -135,8 +135,8 @@ def _judge_submit(error: CleanlistError, contacts: Sequence[Prepared]) -> Submit
     return outcome
 
 
-def _is_success(status: int) -> bool:
-    """Whether an answer said yes; an id in a refusal is no acceptance."""
+def _is_yes(status: int) -> bool:
+    """Whether an answer said yes: an id in a refusal is no acceptance."""
     return 200 <= status < 300
 
 
