@@ -27,7 +27,9 @@ class Collector:
         self._clock = pipeline.limiter.clock
         self._deadline_s = options.deadline_s
         self._progress = ProgressReporter(pipeline, polls, None, None)
-        self._fetcher = Fetcher(pipeline, polls, replace(options, deadline_s=None), self._report_lookups)
+        self._fetcher = Fetcher(
+            pipeline, polls, replace(options, deadline_s=None), self._progress.report_lookups
+        )
         self._room = anyio.Semaphore(facts.MAX_OPEN_WORKFLOWS)
         self._results: list[EnrichmentResult] = []
         self._stopped_by: CleanlistError | None = None
@@ -56,7 +58,7 @@ class Collector:
         for result in self._results:
             summary.count(result)
         summary.workflows = workflows
-        self._progress.report(0)
+        self._progress.report()
         return EnrichmentReport(tuple(self._results), summary, self._stopped_by)
 
     async def _collect_workflow(self, workflow_id: str, wanted: _Wanted) -> None:
@@ -70,9 +72,6 @@ class Collector:
                 self._results[position] = result
         finally:
             self._room.release()
-
-    def _report_lookups(self, count: int) -> None:
-        self._progress.report_lookups(count, 0)
 
 
 class _Wanted:

@@ -29,6 +29,7 @@ class ProgressReporter:
         total: int | None,
     ) -> None:
         self.summary = Summary()
+        self.open_workflows = 0
         self._pipeline = pipeline
         self._polls = polls
         self._callback = callback
@@ -41,25 +42,25 @@ class ProgressReporter:
         self._started_at = self._clock()
         self._requests_before = self._pipeline.counters.requests
 
-    def report(self, open_workflows: int, note: str | None = None) -> None:
+    def report(self, note: str | None = None) -> None:
         """Update the summary and call the progress callback; what that raises is only logged."""
         self.summary.elapsed_s = self._clock() - self._started_at
         self.summary.requests = self._pipeline.counters.requests - self._requests_before
         if self._callback is None:
             return
         try:
-            self._callback(self._progress(open_workflows, note))
+            self._callback(self._progress(note))
         except Exception as problem:  # noqa: BLE001  # a failing display must not end the run
             report_failure("the progress callback", problem)
 
-    def report_lookups(self, count: int, open_workflows: int) -> None:
+    def report_lookups(self, count: int) -> None:
         """Report the requests that the rows missing from an answer take."""
         self.summary.lookups += count
         note = f"{count} results are not in their workflow's answer: asking for each, one request apiece"
         log.warning(note)
-        self.report(open_workflows, note)
+        self.report(note)
 
-    def _progress(self, open_workflows: int, note: str | None) -> Progress:
+    def _progress(self, note: str | None) -> Progress:
         summary = self.summary
         return Progress(
             done=summary.contacts,
@@ -67,20 +68,20 @@ class ProgressReporter:
             found=summary.statuses["found"],
             credits=summary.credits,
             requests=summary.requests,
-            open_workflows=open_workflows,
+            open_workflows=self.open_workflows,
             elapsed_s=summary.elapsed_s,
-            eta_s=self._eta_s(open_workflows),
+            eta_s=self._eta_s(),
             note=note,
         )
 
-    def _eta_s(self, open_workflows: int) -> float | None:
+    def _eta_s(self) -> float | None:
         if self._total is None:
             return None
         limits = self._pipeline.limiter.limits
         rate = limits.per_window(len(self._pipeline.route.keys))
         left = max(0, self._total - self.summary.contacts)
         chunks = math.ceil(left / facts.MAX_CONTACTS_PER_REQUEST)
-        to_send = max(0, 2 * chunks - open_workflows - rate // 2)
+        to_send = max(0, 2 * chunks - self.open_workflows - rate // 2)
         wait_s = (self._polls.patience(BULK_STATUS.name).due_age_s or 0.0) if left else 0.0
         return to_send / rate * limits.window_s + wait_s
 

@@ -77,12 +77,11 @@ class BulkRun:
         self.results = self._sink.queue
         self._submitter = ChunkSubmitter(pipeline, submissions, spec)
         options = replace(spec.options, deadline_s=None)
-        self._fetcher = Fetcher(pipeline, polls, options, self._report_lookups)
+        self._fetcher = Fetcher(pipeline, polls, options, self._progress.report_lookups)
         self._find_repeated = find_repeated
         self._scope = anyio.CancelScope()
         self._reading = anyio.CancelScope()
         self._change = ChangeSignal(pipeline.limiter)
-        self._open_chunks = 0
         self._failures = 0
         self._tried_one = False
 
@@ -105,7 +104,7 @@ class BulkRun:
             raise
         finally:
             self.results.close()
-            self._report()
+            self._progress.report()
             report_end(
                 self._pipeline.events, "enrich", self.summary, self.summary.elapsed_s, self.outcome.error
             )
@@ -176,14 +175,14 @@ class BulkRun:
     def _start_chunk(self, chunk: Chunk) -> None:
         """Start the task of a chunk that has a place in the line."""
         chunk.in_line = True
-        self._open_chunks += 1
+        self._progress.open_workflows += 1
         self._group.start_soon(self._carry, chunk)
 
     async def _room(self) -> None:
         """Wait until another workflow may be opened. The first goes alone: it shows if the key is good."""
         while (
-            self._open_chunks >= self._spec.max_open_workflows
-            or (self._open_chunks and not self._tried_one)
+            self._progress.open_workflows >= self._spec.max_open_workflows
+            or (self._progress.open_workflows and not self._tried_one)
             or self._polls.overdue >= self._pipeline.limiter.limits.key
         ):
             await self._change.wait()
@@ -191,7 +190,7 @@ class BulkRun:
     async def _affordable(self, wanted: int) -> int:
         """Return how many contacts the budget covers, waiting for reservations that may come back."""
         budget = self._sink.budget
-        while (count := budget.affordable(wanted)) < wanted and self._open_chunks:
+        while (count := budget.affordable(wanted)) < wanted and self._progress.open_workflows:
             await self._change.wait()
         if not count:
             self._stop(budget.exceeded())
@@ -205,7 +204,7 @@ class BulkRun:
         try:
             await self._submit(chunk)
             if chunk.workflow is not None:
-                self._report()
+                self._progress.report()
                 fetched = await self._fetcher.fetch(chunk.workflow, self._spec.enrichment_type)
                 self._sink.settle(chunk, fetched)
             elif chunk.doubt is not None:
@@ -217,9 +216,9 @@ class BulkRun:
         finally:
             self._submitter.close(chunk)
             self._end(chunk)
-            self._open_chunks -= 1
+            self._progress.open_workflows -= 1
             self._change.set()
-        self._report()
+        self._progress.report()
 
     async def _submit(self, chunk: Chunk) -> None:
         """Submit the chunk, in as many attempts as it takes; its state says how that ended."""
@@ -302,14 +301,6 @@ class BulkRun:
         ends_run = isinstance(outcome, Stop) or isinstance(error, APIConnectionError)
         if is_first or ends_run or self._failures >= FAILURES_IN_A_ROW:
             self._stop(error)
-
-    # -- progress ------------------------------------------------------------------------------
-
-    def _report(self) -> None:
-        self._progress.report(self._open_chunks)
-
-    def _report_lookups(self, count: int) -> None:
-        self._progress.report_lookups(count, self._open_chunks)
 
 
 async def _each(source: ContactSource) -> AsyncGenerator[ContactLike, None]:

@@ -13,8 +13,14 @@ from typing import Final
 
 import anyio.lowlevel
 
+from cleanlist_async import facts
 from cleanlist_async.contacts.identity import FirstSeen, Prepared, prepare
+from cleanlist_async.errors import ConfigurationError, UnknownOutcomeError
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.records import Header
+from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.source import Source
+from cleanlist_async.job.spec import write_chunks
 from cleanlist_async.results import EnrichmentResult
 
 _Z: Final = 1.959964
@@ -58,6 +64,39 @@ class Pilot:
             credits_per_contact_interval=interval,
             expected_credits=(interval[0] * contacts, interval[1] * contacts),
         )
+
+
+async def plan_pilot(journal: Journal, source: Source, header: Header, n: int) -> int:
+    """Return the number of the pilot's chunk; plan the job again for it where nothing was sent yet."""
+    number = _pilot_number(journal)
+    if number is None or not journal.was_sent():  # it may have been too large
+        places = await choose(source, n, header.salt)
+        with journal.transaction():
+            journal.forget_plan()
+            await write_chunks(journal, source, header.salt, header.submit_mode, places)
+        number = _pilot_number(journal)
+    if number is None:
+        raise ConfigurationError("There is no contact to buy.")
+    return number
+
+
+def read_pilot(journal: Journal, number: int, source: Source, header: Header) -> Pilot:
+    """Return what a pilot that was run tells. Raises UnknownOutcomeError if its outcome is unknown."""
+    chunk = journal.chunk(number)
+    if chunk.state in {ChunkState.UNKNOWN, ChunkState.ABANDONED}:
+        raise UnknownOutcomeError(
+            "The pilot was sent, and nobody can say whether it was accepted.",
+            fix="Decide about it with resolve, then ask for it again.",
+        )
+    picked = journal.picked()
+    contacts = {place: prepare(place, given).contact for place, given in enumerate(source) if place in picked}
+    worst = facts.WORST_CASE_CREDITS.get(header.enrichment_type, math.inf)
+    results = journal.results_of(chunk, contacts)
+    return Pilot.of(results, sum(one.contacts for one in journal.chunks()), worst)
+
+
+def _pilot_number(journal: Journal) -> int | None:
+    return next((chunk.number for chunk in journal.chunks("WHERE is_pilot = 1")), None)
 
 
 def wilson(found: int, n: int) -> tuple[float, float]:

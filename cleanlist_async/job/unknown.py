@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.checks import check_credits, check_function, optional, wrong
@@ -83,6 +83,14 @@ def unknown_chunks(journal: Journal, header: Header) -> list[UnknownChunk]:
     """Return the chunks whose outcome is unknown, in the order of the input."""
     found = journal.chunks("WHERE state = 'unknown' ORDER BY first")
     return [UnknownChunk.of(chunk, _per_contact(header)) for chunk in found]
+
+
+def the_decision(**chosen: bool) -> Decision:
+    """Return the only decision that was chosen. Raises ConfigurationError for none, or several."""
+    decisions = [decision for decision in get_args(Decision) if chosen[decision]]
+    if len(decisions) != 1:
+        raise ConfigurationError("Give exactly one of accepted, absent, resubmit and abandon.")
+    return cast("Decision", decisions[0])
 
 
 def decide(
