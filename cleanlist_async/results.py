@@ -1,4 +1,4 @@
-"""The result of one contact."""
+"""Results of contacts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ ResultStatus: TypeAlias = Literal["found", "not_found", "invalid", "pending", "u
 
 @dataclass(slots=True)
 class EnrichmentResult:
-    """What came of one contact.
+    """The result of one contact.
 
     Attributes
     ----------
     index
         Its 0-based position in the input.
     status
-        ``found``; ``not_found`` (the server is done and has nothing); ``invalid`` (kept back, reason in
+        ``found``; ``not_found`` (the server is done and has nothing); ``invalid`` (not sent, reason in
         ``error``); ``pending`` (accepted, perhaps paid, not finished or not certainly this person's;
-        fetched for free by ``client.collect``); ``unknown`` (nobody can say whether the submit was
-        processed); ``failed`` (never accepted, or the server ended its workflow, which costs nothing).
+        fetched for free by ``client.collect``); ``unknown`` (the submit may or may not have
+        been processed); ``failed`` (never accepted, or the server ended its workflow, which costs nothing).
     task_id, workflow_id
         The server's ids, as far as known.
     duplicate_of
@@ -66,7 +66,7 @@ class EnrichmentResult:
         (docs.cleanlist.ai/api-reference/enrichment-types). So ``invalid``, ``failed`` and ``not_found`` are
         ``"no"``, as is a duplicate: its first has paid. ``unknown`` is ``"unknown"``, and so is ``pending``
         unless its type is ``none``, which is free. So is ``prospecting_only`` with nothing of the contact
-        itself: it is billed by the contacts that it discovered, and their number is not told.
+        itself: it is billed by the contacts that it discovered, and the API does not say how many.
         """
         if self.status == "unknown":
             return "unknown"

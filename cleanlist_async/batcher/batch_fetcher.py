@@ -28,8 +28,8 @@ class BatchFetcher:
     async def fetch(self, batch: Batch, workflow: AcceptedWorkflow) -> list[EnrichmentResult]:
         """Wait for the results of what is paid.
 
-        When its status cannot be had, callers are told so at once if that is for good; but it is asked about
-        again, since the next caller for the same contact would buy what is forgotten.
+        When its status cannot be had for good, callers get that error at once. The workflow is asked about
+        again all the same, since the next caller for the same contact would buy what is forgotten.
         """
         fetcher, clock = self._fetcher(batch), self._pipeline.limiter.clock
         window_s, held_until = self._pipeline.limiter.limits.window_s, workflow.at + facts.WAIT_TIMEOUT_S

@@ -13,7 +13,7 @@ _LOOKS_PER_WINDOW: Final = 30
 
 
 class ChangeSignal:
-    """An event that is armed anew by each wait, and that no wait misses."""
+    """An event that each wait rearms, and that no wait misses."""
 
     def __init__(self, limiter: RateLimiter) -> None:
         self._limiter = limiter

@@ -84,7 +84,7 @@ class Chunk:
 
     @property
     def to_submit(self) -> bool:
-        """Whether there are contacts to submit, and no submit of them has come to its end."""
+        """Whether there are contacts to submit, and no submit of them has an outcome yet."""
         return bool(self.open) and not (self.workflow or self.doubt or self.refusal)
 
     def split(self) -> Chunk:

@@ -49,7 +49,7 @@ class ChunkSubmitter:
     async def submit(self, chunk: Chunk, contacts: tuple[Prepared, ...]) -> AcceptedWorkflow | None:
         """Submit contacts of a chunk once; None if `stop` came before that was on its way.
 
-        Raises CleanlistError, which `submit_outcome.judge` tells the meaning of.
+        Raises CleanlistError; `submit_outcome.judge` returns its meaning.
         """
         self.close(chunk)
         submission = chunk.submission = self._submissions.begin(self._spec.webhook_url)

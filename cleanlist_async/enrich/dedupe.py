@@ -25,7 +25,7 @@ class Duplicates:
     ----------
     mode
         ``"all"`` links across the whole input, ``"window"`` across its last 50,000 identities (whose
-        ``raw`` is not kept for those who come later), ``"off"`` not.
+        ``raw`` is not kept for later duplicates), ``"off"`` not.
     repeated
         The identities that occur more than once, where that is known beforehand: only their results
         need to be remembered.

@@ -54,7 +54,7 @@ class AcceptedWorkflow:
     whole
         Whether these are all contacts of the workflow, as far as we know.
     push
-        What its webhook tells, if it has one.
+        What its webhook brings, if it has one.
 
     """
 
@@ -144,7 +144,7 @@ class Fetcher:
         """Wait for a workflow and return a result for each of its contacts, in their order.
 
         *finished* is called once the workflow is, before its rows are completed. *until* returns the time
-        by which somebody hopes for the results: see `PollScheduler.finished`.
+        by which a caller needs the results: see `PollScheduler.finished`.
         """
         status, key = await self._finished(workflow, until)
         finished()
@@ -242,7 +242,7 @@ def _missing(workflow: AcceptedWorkflow, rows: Sequence[EnrichmentRow]) -> list[
 
 
 def _is_whole(workflow: AcceptedWorkflow, status: BulkStatus) -> bool:
-    """Whether the answer tells that a workflow has no more contacts than these.
+    """Whether the answer says that a workflow has no more contacts than these.
 
     Its rows are no proof, since an answer may lack some. And of two contacts of one profile the server may
     have made one task: then there are fewer tasks than contacts.
@@ -298,7 +298,7 @@ class _Reading:
         elif doubtful is None:
             reason = "the finished workflow has no row that is certainly its own"
         elif doubtful.is_final:
-            reason = "the row at its place cannot be told to be its own; see raw"
+            reason = "the row at its place is not certainly its own; see raw"
         else:
             reason = f"its row is still {doubtful.status!r} in the finished workflow"
         return without_row(

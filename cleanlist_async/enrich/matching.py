@@ -2,7 +2,7 @@
 
 That ``task_ids`` follow the order of the contacts is nowhere documented. So a row is joined by what it
 carries, and by position only where the other rows prove the order: see the table in `evidence`. A row that
-fits nobody, or two people, is given to nobody.
+fits no person, or two, is given to none.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Match:
     # -- by elimination ------------------------------------------------------------------------
 
     def _give_by_elimination(self) -> None:
-        """Give rows by name where nobody else of the workflow can be meant."""
+        """Give rows by name where no other person of the workflow can be meant."""
         nobody_else = self._all_are_named or not self._people.has_nameless
         for key, rows in self._by_key.items():
             people = self._people.with_key(key)
@@ -134,7 +134,7 @@ class Match:
         return len(tasks) >= len(self._contacts) and all(row.name or row.certain for row in self._rows)
 
     def _own(self, person: Person, rows: Sequence[PlacedRow]) -> None:
-        """Take rows as those of the one person who is known to have their name."""
+        """Take rows as those of the only person known to have their name."""
         named = all(self._evidence(person, row) >= Evidence.DISPUTED for row in rows)
         count = sum(len(self._by_key.get(key, ())) for key in person.keys)
         if named and (count <= person.lacking or _all_alike(row.row for row in rows)):

@@ -134,7 +134,7 @@ _SHORT_FORMS: Final = {
 def linkedin_slug(url: str | None) -> str | None:
     """Return what names the person in a LinkedIn address, folded; None where nothing does for certain.
 
-    A company's page or a search (``/profile/view?id=1``) names nobody.
+    A company's page or a search (``/profile/view?id=1``) names no person.
     """
     if not url or len(url) > _LONGEST_TEXT or (found := _PROFILE.search(url)) is None:
         return None

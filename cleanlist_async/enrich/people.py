@@ -141,13 +141,13 @@ class People:
         return names_differ(self._names[position], row.name)
 
     def same_employer(self, person: Person, row: PlacedRow) -> bool:
-        """Whether a row says that somebody works where this person does."""
+        """Whether a row names the employer of this person."""
         return any(same_employer(self._contacts[position], row) for position in person.positions)
 
     # -- names ---------------------------------------------------------------------------------
 
     def learn_names(self, rows: Sequence[PlacedRow]) -> None:
-        """Take in the names that rows have, to tell who may still be meant by a row."""
+        """Take in the names that rows have, to know which people a row may still mean."""
         for person in self:
             person.keys.update(name_key(row.name) for row in person.rows if row.name)
         self._read_slugs({row.name for row in rows if not row.certain and len(row.name) > 1})
@@ -156,12 +156,12 @@ class People:
                 self._by_key.setdefault(key, []).append(person)
 
     def with_key(self, key: Name) -> Sequence[Person]:
-        """Return those who are known to have such a name, and lack a row."""
+        """Return the people known to have such a name, and lacking a row."""
         return self._by_key.get(key, ())
 
     @property
     def has_nameless(self) -> bool:
-        """Whether somebody lacks a row whose name is not known: any row may be theirs."""
+        """Whether a person without a known name lacks a row: any row may be theirs."""
         return any(person.lacking and not person.keys for person in self)
 
     def _read_slugs(self, names: Iterable[Name]) -> None:

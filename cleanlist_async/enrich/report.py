@@ -54,7 +54,7 @@ class Progress:
 class RunOutcome:
     """How a run ended: ``stopped_by`` what it met at the API, ``failure`` what the caller's own code raised.
 
-    ``accepted`` tells whether the server accepted any of it.
+    ``accepted`` says whether the server accepted any of it.
     """
 
     stopped_by: CleanlistError | None = None
@@ -85,7 +85,7 @@ class EnrichmentReport:
 
     @property
     def unknown(self) -> list[EnrichmentResult]:
-        """Submitted, with an outcome nobody knows: look in the portal before you send them again."""
+        """Submitted, with an unknown outcome: look in the portal before you send them again."""
         return [result for result in self.results if result.status == "unknown"]
 
     def raise_for_error(self) -> None:

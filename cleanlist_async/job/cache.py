@@ -33,7 +33,7 @@ _KEPT: Final = ("status", "email", "email_status", "phones", "task_id", "workflo
 class ResultCache:
     """Found and not found results by contact and enrichment type, for `ttl_s` seconds.
 
-    Contacts are not in it, only keyed digests of them, which nobody can guess at without the API key; the
+    Contacts are not in it, only keyed digests of them, which cannot be guessed without the API key; the
     results themselves are contact data, so the file is for its owner alone.
     """
 

@@ -35,7 +35,7 @@ log: Final = logging.getLogger("cleanlist_async")
 
 
 class ChunkSender:
-    """Submits planned chunks within the budget, and records what becomes of each."""
+    """Submits planned chunks within the budget, and records the outcome of each."""
 
     def __init__(self, run: RunContext) -> None:
         self.budget = Budget(run.header.max_credits, run.header.enrichment_type)
@@ -161,7 +161,7 @@ class ChunkSender:
         ):
             outcome = Unknown()
         if isinstance(outcome, Split) and chunk.row.is_pilot:
-            outcome = Refused()  # half a sample would tell something else
+            outcome = Refused()  # half a sample would not be the sample that was asked for
         if intent is not None and was_sent:
             self._record(outcome, error, intent, chunk, contacts)
         if isinstance(outcome, Accepted | SetAside | Split) or isinstance(error, RateLimitError):

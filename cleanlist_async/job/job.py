@@ -1,4 +1,4 @@
-"""A durable bulk job, as its owner holds it."""
+"""The public face of a durable bulk job."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Job:
                 ...
 
     The same call resumes it. Iterating gives every result, also those of earlier runs, at least once in each
-    run: so what handles them should not mind to see one again. `run` does the same without handing them out.
+    run, so their handling should be idempotent. `run` does the same without handing them out.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class Job:
 
         Returns the hit rate and the cost per contact with 95 % intervals, and what they mean for all, without
         the contacts that are pending. Raises JournalError once anything else of the job was sent,
-        UnknownOutcomeError when nobody can say what became of the sample.
+        UnknownOutcomeError when the sample may or may not have been bought.
         """
         check_whole("n", n, "a number of contacts", at_least=1, at_most=facts.MAX_CONTACTS_PER_REQUEST)
         async with self._runs.turn:
@@ -213,7 +213,7 @@ class Job:
         return status_of(self._journal, self._header, running=self._runs.engine is not None)
 
     def unknown(self) -> list[UnknownChunk]:
-        """Return the chunks that were sent, and of which nobody can say whether they were accepted."""
+        """Return the chunks whose outcome is unknown: sent, and perhaps accepted."""
         self._opened.check()
         return unknown_chunks(self._journal, self._header)
 
@@ -247,12 +247,12 @@ class Job:
         self._runs.wake()
 
     def knows(self, token: str) -> bool:
-        """Whether a webhook that came to ``<webhook>/<token>`` is one of ours."""
+        """Whether a webhook to ``<webhook>/<token>`` is for this job."""
         self._opened.check()
         return self._webhooks.chunk_of(token) is not None
 
     def receive(self, token: str, payload: bytes) -> bool:
-        """Take a webhook that came to ``<webhook>/<token>``. Returns whether the token is one of ours.
+        """Take a webhook that was sent to ``<webhook>/<token>``. Returns whether it is for this job.
 
         Answer the sender with 2xx if so, and with 404 if not: it is on the disk when this returns. Webhooks
         are not signed; the token is the secret that only this job and the server know. A client that has a

@@ -1,4 +1,4 @@
-"""Webhooks that come to a job while it is open."""
+"""Webhooks that a job receives while it is open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sample bought first: what share is found, and what a contact costs, with the width of the guess."""
+"""A sample bought first: what share is found, and what a contact costs, with intervals of confidence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Z: Final = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What a sample tells of the whole. Intervals cover 95 %; credits are per contact.
+    """What a sample says about all contacts. Intervals cover 95 %; credits are per contact.
 
     ``hit_rate`` is the share found (Wilson interval), ``credits_per_contact`` the mean price (Student would
     be wider below 15 contacts), ``expected_credits`` both ends of what all contacts will cost at this rate.
@@ -81,7 +81,7 @@ async def plan_pilot(journal: Journal, source: Source, header: Header, n: int) -
 
 
 def read_pilot(journal: Journal, number: int, source: Source, header: Header) -> Pilot:
-    """Return what a pilot that was run tells. Raises UnknownOutcomeError if its outcome is unknown."""
+    """Return the figures of a pilot that was run. Raises UnknownOutcomeError if its outcome is unknown."""
     chunk = journal.chunk(number)
     if chunk.state in {ChunkState.UNKNOWN, ChunkState.ABANDONED}:
         raise UnknownOutcomeError(

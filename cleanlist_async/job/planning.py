@@ -45,7 +45,7 @@ async def write_plan(
     *,
     max_bytes: int = facts.MAX_REQUEST_BYTES,
 ) -> tuple[int, bytes]:
-    """Read the source once and write down its chunks, duplicates and invalid contacts.
+    """Read the source once and record its chunks, duplicates and invalid contacts.
 
     Contacts at *picked* places go into one chunk of their own, the pilot, which is sent first. Returns the
     number of contacts, and a digest of the duplicates among them. To be called within a transaction, on a
@@ -150,7 +150,7 @@ def _planned(journal: Journal) -> Iterator[PlannedChunk]:
 
 
 Step: TypeAlias = PlannedChunk | Prepared | Invalid
-"""A chunk, a duplicate, or a contact that is kept back."""
+"""A chunk, a duplicate, or a contact that is skipped."""
 
 
 class Walk:

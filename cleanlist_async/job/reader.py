@@ -1,4 +1,4 @@
-"""A journal as anybody may look at it: without a client or a key, and while its job runs elsewhere."""
+"""Reading a journal without a client or a key, also while its job runs in another process."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class JournalReader:
         return status_of(self._journal, self.header, running=self.is_running)
 
     def unknown(self) -> list[UnknownChunk]:
-        """Return the chunks of which nobody can say whether they were accepted."""
+        """Return the chunks whose outcome is unknown."""
         return unknown_chunks(self._journal, self.header)
 
     def costs(self) -> list[RuleTotal]:
@@ -90,7 +90,7 @@ class JournalReader:
         yield from receipts(self._journal, source)
 
     def results(self, source: Source) -> Iterator[EnrichmentResult]:
-        """Yield what came of every contact of a source that was checked, in its order, without `raw`.
+        """Yield the result of every contact of a source that was checked, in its order, without `raw`.
 
         The memory this takes does not grow with the number of contacts.
         """
@@ -101,7 +101,7 @@ class JournalReader:
 
 
 class _Look:
-    """Reads what came of contacts, some at a time."""
+    """Reads results, some at a time."""
 
     def __init__(self, journal: Journal, header: Header) -> None:
         self._journal = journal

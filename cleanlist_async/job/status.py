@@ -45,7 +45,7 @@ class JobStatus:
         ``"paused"``: `paused_by` says why; resume it with the same call. ``"complete_with_unknown"``: nothing
         is left to do, but some contacts may have been bought without their results being here.
     contacts, invalid, duplicates
-        Contacts of the input; those kept back; those bought with an earlier one.
+        Contacts of the input; those skipped; those bought with an earlier one.
     chunks
         Number of chunks in each state.
     results
@@ -75,7 +75,7 @@ class JobStatus:
 
     @property
     def settled(self) -> int:
-        """Contacts of which nothing more is to come: with a result, or kept back; without duplicates."""
+        """Contacts of which nothing more is to come: with a result, or skipped; without duplicates."""
         return sum(count for status, count in self.results.items() if status != "pending") + self.invalid
 
 

@@ -1,4 +1,4 @@
-"""What is to be done about submits whose outcome nobody knows."""
+"""What is to be done about submits whose outcome is unknown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OnUnknown: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class UnknownChunk:
-    """A chunk that was sent, and of which nobody can say whether the server accepted it.
+    """A chunk that was sent, and that the server may have accepted.
 
     ``first`` and ``last`` are places in the input, from 0. ``credits_at_risk`` is what sending it again could
     cost twice.
@@ -102,7 +102,7 @@ def decide(
     actor: str,
     workflow_id: str | None,
 ) -> None:
-    """Write down what somebody decided about an unknown chunk.
+    """Record a decision about an unknown chunk.
 
     Raises JournalError when it is not unknown, or the workflow is that of another one.
     """

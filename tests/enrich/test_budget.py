@@ -1,4 +1,4 @@
-"""The wall of credits."""
+"""The budget of a run."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ steps = st.lists(st.tuples(st.integers(1, 300), st.floats(0, 1)), max_size=40)
     chunks=steps,
     overlap=st.integers(1, 5),
 )
-def test_the_wall_holds_whatever_the_hits(
+def test_the_budget_holds_whatever_the_hits(
     wall: float, enrichment_type: EnrichmentType, chunks: list[tuple[int, float]], overlap: int
 ) -> None:
     """Several chunks are out at once; each costs anything up to its worst case."""

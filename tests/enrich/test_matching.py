@@ -80,7 +80,7 @@ def test_one_row_that_belongs_elsewhere_disproves_the_order():
     assert set(emails(contacts, [f"t{i}" for i in range(11)], rows)) == {*range(8), 9}
 
 
-def test_namesakes_without_employer_in_the_row_are_told_apart_by_nothing():
+def test_namesakes_without_employer_in_the_row_are_not_told_apart():
     contacts = [named("John", "Smith", "a.io"), named("John", "Smith", "b.io"), CY]
     rows = [row("t0", "b", "John Smith"), row("t1", "a", "John Smith"), row("t2", "cy", "Cy Young")]
     assert emails(contacts, IDS, rows) == {2: "cy"}
@@ -180,7 +180,7 @@ def test_two_slugs_that_spell_one_name_are_ambiguous():
     assert emails(both, IDS[:2], [row("t0", "?", "John Smith", company_domain="a.io"), row("t1", "??")]) == {}
 
 
-def test_a_row_that_may_be_a_strangers_goes_to_nobody():
+def test_a_row_that_may_be_a_strangers_is_given_to_no_contact():
     """Rows t0 and t1 are swapped and one is missing: the name might be that behind the opaque address."""
     contacts = [ADA, Contact(linkedin_url="https://linkedin.com/in/al77")]
     stranger = row("t0", "not hers?", "Ada Lovelace")

@@ -143,7 +143,7 @@ def test_nothing_to_do_costs_nothing():
     assert (here.submits(), report.summary.statuses["invalid"]) == (0, 3)
 
 
-def test_summary_and_progress_tell_the_numbers():
+def test_summary_and_progress_have_the_numbers():
     seen = []
     report, here = in_world(enrich([*people(600), Contact()], progress=seen.append))
 
@@ -159,7 +159,7 @@ def test_summary_and_progress_tell_the_numbers():
     assert "601 contacts" in str(summary)
 
 
-def test_a_progress_callback_that_raises_hurts_nobody(caplog):
+def test_a_progress_callback_that_raises_does_not_end_the_run(caplog):
     def fail(progress):
         raise ValueError("boom")
 

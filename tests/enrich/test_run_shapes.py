@@ -102,7 +102,7 @@ def test_with_rows_that_say_who_they_are_nothing_is_pending(shape):
     assert len(report.pending) == lost
 
 
-def test_look_ups_are_counted_and_told():
+def test_look_ups_are_counted_and_reported():
     async def main(here):
         report = await here.client.enrich(people(12), progress=lambda progress: notes.append(progress.note))
         assert report.summary.lookups == 8

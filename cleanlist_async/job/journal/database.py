@@ -105,7 +105,7 @@ class Database:
 
     @contextmanager
     def _writing(self) -> Generator[None]:
-        """Refuse to write once the disk has failed: what it holds is known only once it is read anew."""
+        """Refuse to write once the disk has failed: what it holds is known only once it is opened again."""
         if self._failure is not None:
             raise JournalError(self._failure.problem, fix=self._failure.fix)
         try:

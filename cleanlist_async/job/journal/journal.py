@@ -251,7 +251,7 @@ class Journal(JournalPlan):
         return max(now(), self.chunk(chunk).since or "")
 
     def recover(self) -> None:
-        """Take up what a crash left behind: what was being sent is unknown, what was read is read anew."""
+        """Recover from a crash: what was being sent is unknown, what was being read is read again."""
         with self._db.transaction():
             self._db.execute(
                 "UPDATE attempts SET ended_at = ?, outcome = 'crash' WHERE ended_at IS NULL", (now(),)
@@ -262,7 +262,7 @@ class Journal(JournalPlan):
             self._move_all({ChunkState.FETCHING: ChunkState.ACCEPTED}, None)
 
     def try_again(self) -> None:
-        """Take up what came to nothing in an earlier run: what was refused, what the server did not know."""
+        """Reopen what failed in an earlier run: refused chunks, and workflows that were not found."""
         with self._db.transaction():
             self._move_all(
                 {
@@ -315,7 +315,7 @@ class Journal(JournalPlan):
         return int(row[0]) if row else 0
 
     def _all_failed(self, chunk: int) -> bool:
-        """Whether nothing came of all that was sent of a chunk, in this run or an earlier one."""
+        """Whether every contact of a chunk that was sent has failed, in this run or an earlier one."""
         others = "status NOT IN ('failed', 'invalid') AND NOT cached"
         query = f"SELECT 1 FROM results WHERE chunk = ? AND {others} LIMIT 1"  # noqa: S608
         return self._db.row(query, (chunk,)) is None

@@ -1,6 +1,6 @@
 """What is known of the journals that this user ran, so that an old, emptied or copied one is not taken up.
 
-A file cannot tell that it is old. So each run, and each submit, raises the generation of a journal, in the
+A file does not show that it is old. So each run, and each submit, raises the generation of a journal, in the
 journal first and then in a record in the user's state folder. A crash between the two leaves a record that is
 behind, which refuses nothing.
 """

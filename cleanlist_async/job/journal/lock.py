@@ -13,7 +13,7 @@ from cleanlist_async.job.journal.database import explained
 
 _GLANCES: Final = 3
 _GLANCE_S: Final = 0.05
-"""Times that a lock is tried for, and seconds between them: somebody may just be looking at it."""
+"""Times that a lock is tried for, and seconds between them: another process may just be looking at it."""
 
 
 class JournalLock:

@@ -76,7 +76,7 @@ class JournalQueries:
 
     @property
     def header(self) -> Header | None:
-        """What the job is; None while its planning has not come to an end."""
+        """What the job is; None until its planning is finished."""
         row = self._db.checked_row(HEADER, "job")
         return Header(**dict(zip((f.name for f in fields(Header)), row, strict=True))) if row else None
 
@@ -135,7 +135,7 @@ class JournalQueries:
         return bool(row and row[0])
 
     def open_tokens(self) -> list[str]:
-        """Return the tokens of the submits whose webhooks may still tell something.
+        """Return the tokens of the submits whose webhooks may still bring news.
 
         That is what became of them, also where it was decided to send again, or the results.
         """
@@ -211,7 +211,7 @@ class JournalQueries:
         yield from self._db.checked_rows("place, first", "duplicates", "ORDER BY place")
 
     def invalid(self) -> Iterator[tuple[int, str]]:
-        """Yield (place, reason) of every contact that was kept back, in their order."""
+        """Yield (place, reason) of every skipped contact, in their order."""
         yield from self._db.checked_rows("place, reason", "invalid", f"{_WITH_REASON} ORDER BY place")
 
     def picked(self) -> dict[int, int]:

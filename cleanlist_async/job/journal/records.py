@@ -83,9 +83,9 @@ class Attempt:
     idempotency_key: str | None = None
     quote_id: str | None = None
     started_at: str = ""
-    """When it was written down, by the clock on the wall; empty before."""
+    """When it was recorded, by the system clock; empty before."""
     outcome: str | None = None
-    """What came of it; None while that is open."""
+    """How it ended; None while that is open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ _KEPT: Final = {"workflow_id", "status", "total_contacts"}
 
 @dataclass(slots=True)
 class Intent:
-    """An attempt that is written down before its first byte leaves."""
+    """An attempt that is recorded before its first byte leaves."""
 
     journal: Journal
     attempt: Attempt
@@ -45,7 +45,7 @@ class Intent:
     written: bool = False
 
     def write(self) -> None:
-        """Write it down. Raises JournalError, and then nothing is sent."""
+        """Record it. Raises JournalError, and then nothing is sent."""
         if self.again:
             self.journal.intend_again(self.attempt)
         else:
@@ -62,7 +62,7 @@ class Submitter(Protocol):
         ...
 
     async def prepare(self, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Attempt:
-        """Make all by which an attempt can be found again. Free."""
+        """Prepare an attempt, with everything by which it can be found again. Free."""
         ...
 
     async def submit(self, intent: Intent, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Acceptance:
@@ -82,7 +82,7 @@ class Submitter(Protocol):
     async def look(self, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Acceptance | bool | None:
         """Look for evidence on an unknown chunk: what it is, False for proof of absence, None for nothing.
 
-        Returns at once when it is too early to tell. Raises CleanlistError for what should stop the job.
+        Returns at once when it is too early. Raises CleanlistError for what should stop the job.
         """
         ...
 
@@ -92,7 +92,7 @@ class Submitter(Protocol):
 
 
 class PlainSubmitter:
-    """Bulk submits of the Public API. Nothing tells what became of one whose answer was lost."""
+    """Bulk submits of the Public API. Nothing shows the outcome of one whose answer was lost."""
 
     promise = "a submit whose answer is lost stays unknown until you decide; at most one chunk per crash"
 
@@ -164,7 +164,7 @@ class PlainSubmitter:
 
 
 class TrackedSubmitter(PlainSubmitter):
-    """Bulk submits with a webhook address of their own: the webhook tells which workflow it was."""
+    """Bulk submits with a webhook address of their own: the webhook names the workflow."""
 
     promise = "a submit whose answer is lost is known as soon as its webhook comes"
 
@@ -192,7 +192,7 @@ class TrackedSubmitter(PlainSubmitter):
         self._first_looks: dict[int, float] = {}
 
     async def prepare(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Attempt:
-        """Name the attempt, with a token that nobody can guess, and every worker knows for one of ours."""
+        """Name the attempt, with a token that cannot be guessed, and that every worker recognizes."""
         token = uuid4().hex if self._receiver is None else self._receiver.new_token()
         return Attempt(submission=uuid4().hex, chunk=chunk.number, token=token)
 
@@ -238,7 +238,7 @@ class TrackedSubmitter(PlainSubmitter):
 
 
 def age_of(moment: str | None) -> float:
-    """Return the seconds since a moment of the journal, by the clock on the wall; 0 if that was set back."""
+    """Return the seconds since a moment of the journal, by the system clock; 0 if that was set back."""
     if moment is None:
         return 0.0
     return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())

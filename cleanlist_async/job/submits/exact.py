@@ -180,7 +180,7 @@ class ExactSubmitter:
     # -- unknown -------------------------------------------------------------------------------
 
     def may_learn(self, chunk: ChunkRow) -> bool:
-        """Whether another look at an unknown chunk may tell more than the last."""
+        """Whether another look at an unknown chunk may find more than the last."""
         return self._replays.get(chunk.number, 0) < _REPLAYS and bool(self._journal.attempts(chunk.number))
 
     async def look(self, chunk: ChunkRow, contacts: Sequence[Prepared]) -> Acceptance | bool | None:
@@ -205,7 +205,7 @@ class ExactSubmitter:
         return await self._replay(chunk.number, order, last.quote_id, age_s)
 
     def _is_over(self, attempt: Attempt) -> bool:
-        """Whether an attempt is old enough, by the clock on the wall, which may have been set, or by ours."""
+        """Whether an attempt is old enough by the system clock, which may be wrong, or by the limiter's."""
         horizon_s = max(_REPLAY_AFTER_S, self._options.request_timeout_s)
         clock = self._pipeline.limiter.clock()
         waited_s = clock - self._first_looks.setdefault(attempt.chunk, clock)
@@ -244,7 +244,7 @@ class ExactSubmitter:
         try:
             is_empty = (await self._call(call)).lead_count == 0
         except NotFoundError:
-            return None  # somebody removed it, or a replica lags: proof of nothing
+            return None  # its owner removed it, or a replica lags: no proof
         return False if is_empty and age_s >= facts.NEW_WORKFLOW_GRACE_S else None
 
     # -- results -------------------------------------------------------------------------------

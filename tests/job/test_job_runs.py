@@ -218,7 +218,7 @@ def test_a_changed_duplicate_or_invalid_contact_is_noticed(tmp_path):
         {"half_full_price": "each"},
     ],
 )
-def test_it_must_be_asked_for_as_it_was(other, tmp_path):
+def test_a_job_is_resumed_only_with_the_options_it_was_begun_with(other, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(3))
         await (await bench.open()).aclose()

@@ -21,7 +21,7 @@ SUBMIT, STATUS = "/enrich/bulk", "/enrich/status"
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_thousand_callers_cancelled_at_random_instants_harm_nobody(seed):
+def test_a_thousand_callers_cancelled_at_random_instants_affect_no_other(seed):
     async def main(here):
         contacts, got, cancelled = await come_and_go(here, seed)
 

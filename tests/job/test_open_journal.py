@@ -102,7 +102,7 @@ def _try_lock(path, answers):
 
 
 @pytest.mark.sockets  # a process
-def test_a_second_process_is_told_who_has_the_journal(tmp_path):
+def test_a_second_process_is_refused_with_the_id_of_the_first(tmp_path):
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
 
@@ -127,7 +127,7 @@ def test_a_second_process_is_told_who_has_the_journal(tmp_path):
     JournalLock(path).take().give_back()  # its process is gone, and its lock with it
 
 
-def test_a_second_job_of_the_same_process_is_told_too(tmp_path):
+def test_a_second_job_of_the_same_process_is_refused_too(tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(5))
         async with await bench.open() as job:

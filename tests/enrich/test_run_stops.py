@@ -59,7 +59,7 @@ def test_a_422_that_names_a_contact_costs_only_that_contact():
 
 
 @pytest.mark.parametrize("index", [250, -1])
-def test_a_422_that_names_nobody_of_us_is_an_error_of_the_chunk(index):
+def test_a_422_that_names_no_contact_of_the_chunk_is_an_error_of_the_chunk(index):
     async def main(here):
         here.sandbox.add_fault(Fault(BULK, nth=2, **named(index)))
         report = await here.client.enrich(people(600))

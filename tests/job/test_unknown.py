@@ -53,7 +53,7 @@ def test_held_ones_stay_held_run_after_run(tmp_path):
 
 
 @pytest.mark.parametrize(("wall", "sent"), [(4.9, 0), (5, 1), (9.9, 1), (10, 2)])
-def test_sending_again_stops_at_its_own_wall(wall, sent, tmp_path):
+def test_sending_again_stops_at_its_own_limit(wall, sent, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(15))
         here.sandbox.add_fault(Fault(SUBMIT, reset=True, times=2))

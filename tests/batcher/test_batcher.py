@@ -79,7 +79,7 @@ def test_a_poisoned_contact_fails_its_own_caller_alone():
     in_world(main)
 
 
-def test_a_refused_batch_takes_nobody_else_along():
+def test_a_refused_batch_takes_no_other_contact_along():
     async def main(here):
         here.sandbox.add_fault(refusal(0))
         first = start(here, people(2))
@@ -262,7 +262,7 @@ def test_a_contact_between_two_attempts_is_dropped_when_its_caller_leaves():
     in_world(main)
 
 
-def test_who_comes_between_two_attempts_rides_in_the_second():
+def test_a_caller_between_two_attempts_joins_the_second():
     async def main(here):
         here.sandbox.add_fault(Fault(SUBMIT, status=429, headers=[("Retry-After", "30")]))
         first = start(here, people(1))
@@ -274,7 +274,7 @@ def test_who_comes_between_two_attempts_rides_in_the_second():
     in_world(main)
 
 
-def test_what_was_bought_for_one_who_left_is_there_for_whoever_comes_back():
+def test_what_was_bought_for_a_caller_that_left_is_there_for_the_next():
     async def main(here):
         contact = Contact(linkedin_url="https://linkedin.com/in/ada", key="first")
         gone = await outcomes(start(here, [contact], deadline_s=2))
@@ -292,7 +292,7 @@ def test_what_was_bought_for_one_who_left_is_there_for_whoever_comes_back():
     in_world(main, hit_rate=1.0)
 
 
-def test_results_that_nobody_takes_are_bounded(monkeypatch):
+def test_results_without_a_taker_are_bounded(monkeypatch):
     monkeypatch.setattr("cleanlist_async.facts.MAX_UNTAKEN_RESULTS", 5)
 
     async def main(here):
@@ -306,7 +306,7 @@ def test_results_that_nobody_takes_are_bounded(monkeypatch):
 # -- errors ----------------------------------------------------------------------------------------
 
 
-def test_an_unknown_outcome_is_told_to_the_callers_of_that_batch_and_never_sent_again():
+def test_an_unknown_outcome_is_an_error_of_the_callers_of_that_batch_and_never_sent_again():
     async def main(here):
         here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
         got = await outcomes(start(here, people(300)))
@@ -343,7 +343,7 @@ def test_a_single_contact_that_is_too_large_fails_alone():
     in_world(main)
 
 
-def test_a_pause_too_long_to_wait_for_is_told_to_everybody():
+def test_a_pause_too_long_to_wait_for_is_an_error_of_every_caller():
     async def main(here):
         here.sandbox.add_fault(Fault(SUBMIT, status=429, headers=[("Retry-After", "500")]))
         first = start(here, people(1))
@@ -428,7 +428,7 @@ def test_a_workflow_that_the_server_ends_is_a_failed_result():
     in_world(main, shape=Shape(failed_workflows=1.0))
 
 
-def test_a_failure_that_nobody_waited_for_is_not_kept_for_whoever_asks_next():
+def test_a_failure_without_callers_is_not_kept_for_the_next_caller():
     async def main(here):
         await outcomes(start(here, people(1), deadline_s=2))
         await anyio.sleep(120)
@@ -455,7 +455,7 @@ def test_a_contact_that_cannot_be_sent_is_an_invalid_result(contact):
 # -- the end of the client -------------------------------------------------------------------------
 
 
-def test_drain_waits_for_those_who_are_here_and_takes_nobody_else():
+def test_drain_waits_for_the_callers_that_wait_and_takes_no_other():
     async def main(here):
         tasks = start(here, people(600))
         await asyncio.sleep(0)
@@ -489,7 +489,7 @@ def test_closing_the_client_ends_its_callers_and_lets_submits_finish(at_s):
     in_world(main)
 
 
-def test_closing_the_client_sends_nobody_who_waits():
+def test_closing_the_client_sends_no_waiting_contact():
     async def main(here):
         for _ in range(30):
             await here.client.public.validate_key()

@@ -116,7 +116,7 @@ def test_a_journal_that_was_emptied_is_refused_and_left_as_it_is(how, tmp_path):
     in_world(main)
 
 
-def test_a_job_that_sent_nothing_may_be_removed_and_begun_anew(tmp_path):
+def test_a_job_that_sent_nothing_may_be_removed_and_begun_again(tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(5))
         await (await bench.open()).aclose()

@@ -59,7 +59,7 @@ def test_a_run_never_joins_a_second_chunk_to_the_workflow_of_the_first(status):
     asyncio.run(main())
 
 
-def test_nor_does_another_run_of_the_same_client():
+def test_another_run_of_the_client_is_never_joined_to_the_workflow_of_the_first():
     async def main():
         server = OneWorkflow()
         async with against(server) as (client, _):
@@ -72,7 +72,7 @@ def test_nor_does_another_run_of_the_same_client():
     asyncio.run(main())
 
 
-def test_nor_does_a_batch_of_single_calls():
+def test_a_batch_of_single_calls_is_never_joined_to_the_workflow_of_a_run():
     async def main():
         server = OneWorkflow()
         first, second = people(2)

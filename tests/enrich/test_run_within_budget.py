@@ -1,4 +1,4 @@
-"""``max_credits`` is a wall: the server's ledger never exceeds it."""
+"""``max_credits`` is a limit: the server's ledger never exceeds it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from tests.support.virtual_sandbox import check_against_ledger, in_world, people
     size=st.sampled_from([1, 3, 250]),
     omit=st.sampled_from([0.0, 0.4]),
 )
-def test_the_ledger_never_exceeds_the_wall(count, max_credits, enrichment_type, hit_rate, price, size, omit):
+def test_the_ledger_never_exceeds_the_budget(
+    count, max_credits, enrichment_type, hit_rate, price, size, omit
+):
     contacts = people(count)
 
     async def main(here):
@@ -130,7 +132,7 @@ def test_what_costs_nothing_needs_no_credits():
 
 
 @pytest.mark.parametrize("max_credits", [-1, float("nan"), float("inf")])
-def test_walls_that_are_none_are_refused(max_credits):
+def test_budgets_that_are_none_are_refused(max_credits):
     async def main(here):
         with pytest.raises(ConfigurationError):
             await here.client.enrich(people(3), max_credits=max_credits)

@@ -54,7 +54,7 @@ def name(fault):
 
 
 @each_case("fault", AMBIGUOUS)
-def test_who_cannot_say_is_held_and_not_sent_again(fault, tmp_path):
+def test_an_answer_that_proves_nothing_is_held_and_not_sent_again(fault, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(15))
         here.sandbox.add_fault(fault)
@@ -83,7 +83,7 @@ def test_a_refusal_in_the_apis_own_words_costs_nothing_and_is_tried_on_resume(fa
 
 
 @pytest.mark.parametrize("body", [DETAIL, HTML, ""], ids=str)
-def test_a_429_from_whomever_is_no_outcome_at_all(body, tmp_path):
+def test_a_429_is_tried_again_whatever_its_body(body, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(10))
         here.sandbox.add_fault(Fault(SUBMIT, status=429, body=body, times=5))
@@ -112,7 +112,7 @@ def test_what_would_end_every_chunk_alike_pauses_the_job(status, error, tmp_path
 
 
 @pytest.mark.parametrize("body", [DETAIL, HTML, ""], ids=str)
-def test_a_413_from_whomever_halves_the_chunk(body, tmp_path):
+def test_a_413_halves_the_chunk_whatever_its_body(body, tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(8), chunk=8)
         here.sandbox.add_fault(Fault(SUBMIT, status=413, body=body))

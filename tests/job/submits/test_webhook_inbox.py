@@ -100,7 +100,7 @@ def age(bench, seconds) -> None:
 # -- while it runs ---------------------------------------------------------------------------------
 
 
-def test_it_settles_by_push_and_asks_nothing(tmp_path):
+def test_a_job_with_an_inbox_settles_by_push_and_asks_nothing(tmp_path):
     store = Store()
 
     async def main(bench, owner, other, courier):
@@ -169,7 +169,7 @@ def test_an_event_after_the_decision_to_send_again_still_prevents_it(decision, t
     in_two_workers(main, tmp_path, Store(), contacts=5, disturb=held_back)
 
 
-def test_it_looks_twice_a_second_and_only_while_it_runs(tmp_path):
+def test_the_inbox_looks_twice_a_second_and_only_while_the_job_runs(tmp_path):
     store = Store()
 
     async def main(bench, _owner, _other, _courier):
@@ -356,7 +356,7 @@ def test_nothing_is_sent_again_while_the_store_may_know_better(tmp_path):
     in_two_workers(main, tmp_path, store, contacts=10, workflow_s=10.0)
 
 
-def test_a_store_that_never_answers_holds_up_nobody_for_long(tmp_path):
+def test_a_store_that_never_answers_holds_nothing_up_for_long(tmp_path):
     store = Store(slow_s=10_000.0)
 
     async def main(bench, _owner, _other, _courier):
@@ -441,7 +441,7 @@ def test_two_jobs_of_one_receiver_get_each_their_own(tmp_path):
     in_two_workers(main, tmp_path, Store(), workflow_s=10.0)
 
 
-def test_no_token_is_logged_or_told_to_the_store(tmp_path, caplog):
+def test_no_token_is_logged_or_given_to_the_store(tmp_path, caplog):
     seen = []
 
     class Spy(Store):

@@ -65,7 +65,7 @@ def test_a_refusal_that_names_a_workflow_is_no_acceptance(tmp_path):
     in_world(main)
 
 
-def test_a_display_that_breaks_harms_nobody(tmp_path):
+def test_a_failing_progress_display_does_not_end_the_job(tmp_path):
     async def main(here):
         bench = Bench(here, tmp_path, people(10))
 

@@ -56,7 +56,7 @@ def test_a_lone_caller_on_an_idle_client_waits_for_no_window():
     in_world(main, latency=lambda: 0.0)
 
 
-def test_while_one_batch_is_paced_those_who_come_ride_in_the_next():
+def test_while_one_batch_is_paced_new_callers_join_the_next():
     async def main(here):
         tasks = []
         for contact in people(600):
@@ -81,7 +81,7 @@ def test_full_batches_go_at_once_while_there_are_tokens_for_all_of_them():
     in_world(main)
 
 
-def test_a_burst_leaves_tokens_for_those_who_come_later():
+def test_a_burst_leaves_tokens_for_later_callers():
     async def main(here):
         crowd = start(here, people(4_000))
         await anyio.sleep(30)
@@ -119,7 +119,7 @@ def test_identical_contacts_share_one_purchase():
     in_world(main, hit_rate=1.0)
 
 
-def test_who_asks_for_a_contact_that_is_on_its_way_shares_it_at_any_time():
+def test_a_caller_for_a_contact_on_its_way_shares_it_at_any_time():
     async def main(here):
         contact = people(1)[0]
         tasks = []
@@ -136,7 +136,7 @@ def test_who_asks_for_a_contact_that_is_on_its_way_shares_it_at_any_time():
     in_world(main, workflow_s=7.5)
 
 
-def test_callers_of_other_types_ride_apart():
+def test_callers_of_other_types_have_requests_of_their_own():
     async def main(here):
         types = ["partial", "phone_only", "full", "none"]
         tasks = [start(here, people(30), enrichment_type=enrichment_type) for enrichment_type in types]
@@ -176,7 +176,7 @@ def test_bytes_are_capped_as_well():
     in_world(main)
 
 
-def test_too_many_waiting_contacts_are_an_error_of_those_who_come_then():
+def test_too_many_waiting_contacts_are_an_error_of_the_next_caller():
     async def main(here):
         contacts = people(20)
         tasks = start(here, contacts)
@@ -197,7 +197,7 @@ def test_too_many_waiting_contacts_are_an_error_of_those_who_come_then():
     in_world(main, client_options={"max_queued": 10})
 
 
-def test_who_could_not_be_answered_in_time_is_refused_and_not_bought():
+def test_a_caller_that_could_not_be_answered_in_time_is_refused_and_not_bought():
     async def main(here):
         got = await outcomes(start(here, people(10_000), deadline_s=60))
         refused = [one for one in got if isinstance(one, OverloadedError)]
@@ -253,7 +253,7 @@ def test_statistics_are_zero_before_and_cost_no_import():
     in_world(main)
 
 
-def test_the_waits_of_callers_are_told():
+def test_the_waits_of_callers_are_in_the_statistics():
     async def main(here):
         await outcomes(start(here, people(600)))
         told = here.client.statistics().enrich_one
