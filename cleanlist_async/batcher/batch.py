@@ -69,6 +69,7 @@ class Batch:
         wanted = [purchase for purchase in self.purchases if purchase.callers]
         left = [purchase for purchase in self.purchases if not purchase.callers]
         waiting = self.lane.waiting if self.is_open else {}
+        # Contacts are counted in bytes as well: fewer than 250 long ones fit.
         fitting = next(chunked((p.contact for p in chain(wanted, waiting)), Chunker()), list[Prepared]())
         self.purchases = list(islice(chain(wanted, waiting), len(fitting)))
         for purchase in self.purchases:

@@ -93,6 +93,7 @@ class Batcher:
         contact = prepare(0, given)
         if isinstance(contact, Invalid):
             return skipped(contact)
+        # It was bought for callers that left before it was there.
         if (bought := self._untaken.pop((enrichment_type, contact.identity), None)) is not None:
             self._tally.callers += 1
             self._tally.shared += 1
@@ -128,6 +129,7 @@ class Batcher:
             if (refusal := self._capacity.refusal(caller, self._count_waiting())) is not None:
                 self._tally.overloaded += 1
                 raise refusal
+            # A deadline is its caller's own; the purchase goes on for the others.
             purchase = Purchase(caller.contact, enrichment_type, replace(options, deadline_s=None))
             lane = self._lanes.setdefault(enrichment_type, Lane(enrichment_type))
             lane.waiting[purchase] = None
@@ -174,6 +176,7 @@ class Batcher:
             lane.next_batch = batch
 
     def _start(self, batch: Batch) -> None:
+        # In the context of its first caller, so that the request belongs to that trace.
         batch.first.context.run(self._pipeline.root.spawn, self._carry, batch)
 
     async def _carry(self, batch: Batch) -> None:
@@ -194,7 +197,7 @@ class Batcher:
         """Give all callers of a batch an error; without a token, those of the contacts it would take."""
         if batch is batch.lane.next_batch:
             self._close(batch)
-            batch.reopen()
+            batch.reopen()  # nothing was sent, so none of them may have been bought
         for purchase in batch.purchases:
             purchase.fail(error)
 

@@ -31,6 +31,7 @@ class Capacity:
         batches = waiting // facts.MAX_CONTACTS_PER_REQUEST
         ahead_s = self._seconds_for(batches)
         workflow_s = self._polls.patience(BULK_STATUS.name).due_age_s or 0.0
+        # With tokens for everything that waits nothing queues, however long a window would take.
         too_late = caller.since + ahead_s + workflow_s > caller.until and not self._has_tokens_for(batches)
         if waiting < self._max_queued and not too_late:
             return None

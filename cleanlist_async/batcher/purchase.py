@@ -113,6 +113,6 @@ class Purchase:
 
 
 def _own(error: CleanlistError) -> CleanlistError:
-    own = copy(error)
+    own = copy(error)  # which drops the cause
     own.__cause__ = error.__cause__
     return own

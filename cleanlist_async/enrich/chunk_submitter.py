@@ -51,10 +51,11 @@ class ChunkSubmitter:
 
         Raises CleanlistError; `submit_outcome.judge` returns its meaning.
         """
+        # An address for each attempt: a late webhook of one that was refused must not be believed.
         self.close(chunk)
         submission = chunk.submission = self._submissions.begin(self._spec.webhook_url)
 
-        def body() -> bytes:
+        def body() -> bytes:  # built when the request gets its token
             self.leave_line(chunk)
             return bulk_body(contacts, self._spec.enrichment_type, submission.webhook_url)
 
@@ -67,6 +68,17 @@ class ChunkSubmitter:
                 self._waiting.discard(scope)
             return AcceptedWorkflow.of(reply, contacts, self._pipeline.limiter.clock(), submission.push)
         return None
+
+    def salvage(self, chunk: Chunk, contacts: tuple[Prepared, ...], workflow_id: str) -> AcceptedWorkflow:
+        """Return the workflow that an odd answer to the latest submit of a chunk names."""
+        push = chunk.submission.push if chunk.submission else None
+        return AcceptedWorkflow.salvaged(self._pipeline, workflow_id, contacts, push)
+
+    def accepted(self, chunk: Chunk, workflow: AcceptedWorkflow) -> None:
+        """Note the workflow of a chunk, so that its webhook is known for that of this workflow."""
+        if chunk.submission is not None:
+            chunk.submission.accepted(workflow.workflow_id, workflow.task_ids)
+        chunk.workflow = workflow
 
     def close(self, chunk: Chunk) -> None:
         """Expect no webhook of a chunk any more."""

@@ -44,6 +44,7 @@ class Collector:
         with anyio.move_on_after(self._deadline_s) as deadline:
             async with anyio.create_task_group() as group:
                 for workflow_id, wanted in workflows.items():
+                    # Acquired before the task starts, so that there are never more tasks than places.
                     await self._room.acquire()
                     group.start_soon(self._collect_workflow, workflow_id, wanted)
         if deadline.cancelled_caught:

@@ -60,6 +60,7 @@ class Duplicates:
         if followers is None:
             return ()
         self.waiting -= len(followers)
+        # `raw` is most of a result, and 50,000 of them would not be a flat memory.
         self._results[identity] = replace(result, raw=None) if self._mode == "window" else result
         if self._mode == "window" and len(self._results) > WINDOW:
             self._results.popitem(last=False)

@@ -221,7 +221,7 @@ class Fetcher:
                     call = status_call(task_id=task_id, kind=self._kind, key=key)
                     status = (await self._pipeline.call(call, self._options)).value
                 except CleanlistError:
-                    return  # it stays pending
+                    return  # its contact stays pending, and can be collected later
             rows = (row for row in status.rows if row.task_id in {None, task_id})
             rows_found.extend(row.but(task_id=task_id) for row in (next(rows, None),) if row)
 
@@ -278,6 +278,7 @@ class _Reading:
                 results.append(replace(result, task_id=match.trusted_ids[position]))
                 continue
             result = found(contact, row, self._workflow.workflow_id, task_id, self._enrichment_type)
+            # The server merged contacts of one person: it made one task, and charged once.
             if id(row) in paid:
                 result.credits_estimated = 0.0
                 result.credits_charged = None if result.credits_charged is None else 0.0

@@ -13,6 +13,7 @@ from cleanlist_async.enrich.report import Summary
 from cleanlist_async.enrich.result_queue import ResultQueue
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.events.statistics import Counters
+from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
 
 RESULTS_AHEAD: Final = 2_000
@@ -26,7 +27,7 @@ class ResultSink:
         self.queue = ResultQueue(RESULTS_AHEAD)
         self.budget = Budget(spec.max_credits, spec.enrichment_type)
         self.duplicates = Duplicates(spec.dedupe)
-        self._enrichment_type = spec.enrichment_type
+        self._enrichment_type: EnrichmentType = spec.enrichment_type
         self._summary = summary
         self._counters = counters
 
@@ -51,6 +52,7 @@ class ResultSink:
 
     def end(self, chunk: Chunk, stopped_by: CleanlistError | None) -> None:
         """Hand out what is true of all that is left of a chunk. Awaits nothing: the run may be cancelled."""
+        # What was accepted, or may have been, can still be charged: it stays reserved.
         if chunk.workflow is None and chunk.doubt is None:
             self._release(chunk, chunk.reserved)
         for contact, result in chunk.end(self._enrichment_type, stopped_by):

@@ -91,7 +91,7 @@ def never_read(
     for index, contact in enumerate(given):
         if follow and (result := results.get(index)) and result.status != "invalid":
             checked = prepare(index, contact)
-            if isinstance(checked, Prepared):
+            if isinstance(checked, Prepared):  # the index order makes the first one win
                 firsts.setdefault(checked.identity, result)
     for index, contact in enumerate(given):
         if index in results:

@@ -44,6 +44,7 @@ from cleanlist_async.errors import (
 from cleanlist_async.events import RunStarted, report_failure
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
+from cleanlist_async.webhooks.submission import Submission
 from cleanlist_async.webhooks.submissions import Submissions
 
 _DUPLICATES_AHEAD: Final = 50_000
@@ -91,8 +92,9 @@ class BulkRun:
 
     async def main(self) -> None:
         """Run to the end. Raises nothing of its own: see `outcome` and `results`."""
+        events = self._pipeline.events
         self._progress.start()
-        self._pipeline.events.emit(RunStarted("enrich", self._spec.enrichment_type, self._total))
+        events.emit(RunStarted("enrich", self._spec.enrichment_type, self._total))
         try:
             with self._scope:
                 await self._run()
@@ -105,9 +107,7 @@ class BulkRun:
         finally:
             self.results.close()
             self._progress.report()
-            report_end(
-                self._pipeline.events, "enrich", self.summary, self.summary.elapsed_s, self.outcome.error
-            )
+            report_end(events, "enrich", self.summary, self.summary.elapsed_s, self.outcome.error)
             self.finished.set()
 
     async def _run(self) -> None:
@@ -137,6 +137,7 @@ class BulkRun:
             self.outcome.failure = problem
             report_failure("the source of contacts", problem)
         finally:
+            # These were read and are in no chunk: they get a result all the same.
             self._end(Chunk.of(chunker.flush() or ()))
 
     async def _take(self, contact: Prepared | Invalid, chunker: Chunker) -> None:
@@ -207,10 +208,11 @@ class BulkRun:
                 self._progress.report()
                 fetched = await self._fetcher.fetch(chunk.workflow, self._spec.enrichment_type)
                 self._sink.settle(chunk, fetched)
-            elif chunk.doubt is not None:
-                await self._find_lost(chunk)
+            elif chunk.doubt is not None and chunk.submission is not None:
+                await self._find_lost(chunk, chunk.submission)
         except CleanlistError as error:
             chunk.refusal = error
+            # A status request that is refused for the key says as much about the next submit.
             if isinstance(error, (*ENDS_EVERY_SUBMIT, APIConnectionError)):
                 self._stop(error)
         finally:
@@ -231,6 +233,7 @@ class BulkRun:
                 except CleanlistError as error:
                     await self._apply(error, chunk, contacts)
         finally:
+            # A chunk that was cancelled in the line has not built its body, which gives up its place.
             self._submitter.leave_line(chunk)
             self._tried_one = True
             self._change.set()
@@ -239,9 +242,7 @@ class BulkRun:
         """Act on the outcome of a submit that was not plainly accepted."""
         match outcome := judge(error, contacts, sent=True):
             case Accepted(workflow_id):
-                push = chunk.submission.push if chunk.submission else None
-                salvaged = AcceptedWorkflow.salvaged(self._pipeline, workflow_id, contacts, push)
-                self._accept(chunk, salvaged)
+                self._accept(chunk, self._submitter.salvage(chunk, contacts, workflow_id))
             case SetAside(invalid):
                 self._sink.set_aside(chunk, invalid.values())
             case Split():
@@ -257,12 +258,11 @@ class BulkRun:
         self.outcome.accepted = True
         self._failures = 0
         self.summary.workflows += 1
-        if chunk.submission is not None:
-            chunk.submission.accepted(workflow.workflow_id, workflow.task_ids)
-        chunk.workflow = workflow
+        self._submitter.accepted(chunk, workflow)
 
     async def _split(self, chunk: Chunk) -> None:
         """Start half of a chunk that is too large as a chunk of its own."""
+        # From here on the half has no task of its own: if this one is cancelled, it must be ended here.
         half = chunk.split()
         try:
             await self._submitter.enter_line()
@@ -271,12 +271,10 @@ class BulkRun:
             raise
         self._start_chunk(half)
 
-    async def _find_lost(self, chunk: Chunk) -> None:
+    async def _find_lost(self, chunk: Chunk, submission: Submission) -> None:
         """Take the results of a chunk whose submit was not answered, if its webhook names the workflow."""
-        if chunk.submission is None:
-            return
         contacts = tuple(chunk.open.values())
-        results = await self._fetcher.fetch_lost(chunk.submission, contacts, self._spec.enrichment_type)
+        results = await self._fetcher.fetch_lost(submission, contacts, self._spec.enrichment_type)
         if results is not None:
             self.outcome.accepted = True
             self.summary.workflows += 1
@@ -297,6 +295,7 @@ class BulkRun:
     def _count_failure(self, error: CleanlistError, outcome: Retry | Refused | Stop | Unknown) -> None:
         """Stop if the next chunk would only end the same way."""
         self._failures += 1
+        # The first chunk goes alone, so its refusal stands for all.
         is_first = isinstance(outcome, Refused | Retry) and not self.outcome.accepted
         ends_run = isinstance(outcome, Stop) or isinstance(error, APIConnectionError)
         if is_first or ends_run or self._failures >= FAILURES_IN_A_ROW:

@@ -39,7 +39,7 @@ class ChunkCollector:
             results = await self._results(chunk.row, contacts, submitted_at)
             self._settle(chunk, results)
         except JournalError:
-            raise
+            raise  # the disk fails: the other workflows are not waited for either
         except NotFoundError as error:
             self._run.journal.expired(chunk.row.number, reason_of(error))
         except CleanlistError as error:
@@ -66,6 +66,7 @@ class ChunkCollector:
             await anyio.sleep(self._run.pipeline.limiter.limits.window_s / 2)
 
     def _settle(self, chunk: PlannedChunk, results: Sequence[EnrichmentResult]) -> None:
+        # A partial chunk is fetched again on resume: its certain results stay as they are on the disk.
         before = {
             result.index
             for result in self._run.journal.results_of(chunk.row, chunk.by_place())

@@ -67,6 +67,7 @@ class ChunkSender:
 
     def _to_send(self, chunk: PlannedChunk) -> list[Prepared]:
         """Return the contacts of a chunk that have no result, after a look into the cache."""
+        # Refused by name in an earlier attempt, or settled before a decision to send the chunk again.
         done = self._run.journal.has_result(chunk.row.number)
         contacts = [contact for contact in chunk.contacts if contact.index not in done]
         if self._run.cache is not None and contacts:
@@ -94,6 +95,7 @@ class ChunkSender:
                 await state.change.wait()
         if count == wanted:
             return True
+        # A smaller pilot than was asked for would have other intervals: the caller decides.
         if count == 0 or chunk.row.is_pilot:
             state.stop(self.budget.exceeded())
             return False
@@ -101,6 +103,7 @@ class ChunkSender:
         return True
 
     def _affordable(self, contacts: int) -> int:
+        # Read from the journal each time: webhooks and decisions change what is held as well.
         spent, held = self._run.journal.committed()
         self.budget.spent, self.budget.reserved = spent, held * self.budget.per_contact
         return self.budget.affordable(contacts)
@@ -164,6 +167,7 @@ class ChunkSender:
             outcome = Refused()  # half a sample would not be the sample that was asked for
         if intent is not None and was_sent:
             self._record(outcome, error, intent, chunk, contacts)
+        # A 429 says nothing about the state of the server, and the limiter waits it out.
         if isinstance(outcome, Accepted | SetAside | Split) or isinstance(error, RateLimitError):
             return
         self._failures += 1
@@ -193,6 +197,7 @@ class ChunkSender:
                 state = ChunkState.UNKNOWN
             case Split() | Retry() | Stop():
                 pass
+        # After the results, so that a crash in between leaves the attempt open and the chunk unknown.
         answer = AttemptOutcome.of(error, "ambiguous" if state is ChunkState.UNKNOWN else "rejected")
         chunk.row = self._run.journal.not_accepted(intent.attempt, answer, state, reason_of(error))
         if isinstance(outcome, Split):

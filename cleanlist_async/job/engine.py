@@ -112,6 +112,7 @@ class Engine:
             self._report()
 
     async def _run(self) -> None:
+        # The journal may be left as a cancelled run of this very job left it.
         self._journal.recover()
         self._journal.try_again()
         self._journal.pause(None)
@@ -121,6 +122,7 @@ class Engine:
                     await self._pass(group)
             except* CleanlistError as stopped:
                 self._state.stop(_first_of(stopped))
+            # A chunk that was proven or decided after its turn is planned or accepted again.
             if self._state.is_stopping or not self._something_left():
                 break
         if self.outcome.stopped_by is not None:

@@ -67,6 +67,7 @@ class Handout:
             self._give(copy_for(follower, result))
 
     def _give(self, result: EnrichmentResult) -> None:
+        # A source may be walked through several times in a run, and a stored result met in each.
         if self.is_wanted and not self._given[result.index]:
             self._given[result.index] = 1
             self.queue.put(result)

@@ -273,7 +273,7 @@ class Job:
     def receipts(self) -> Iterator[Receipt]:
         """Yield a receipt for every contact, in the order of the input."""
         self._opened.check()
-        yield from receipts(self._journal, self._source)
+        yield from receipts(self._journal, self._header, self._source)
 
     def report(self) -> JobReport:
         """Return where the job stands, and what is unknown."""

@@ -102,6 +102,7 @@ class JobRuns:
     async def halt(self, engine: Engine) -> None:
         """Cancel a run, and wait until it is over."""
         engine.cancel()
+        # Shielded, since a submit that is on its way must still reach the journal.
         with anyio.CancelScope(shield=True):
             await engine.finished.wait()
         if self.engine is engine:

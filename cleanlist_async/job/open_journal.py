@@ -39,7 +39,7 @@ class OpenJournal:
         journal: Journal | None = None
         cache: ResultCache | None = None
         try:
-            fence.check_place()
+            fence.check_place()  # before a journal is created where one with purchases has been
             if spec.cache is not None:
                 cache = ResultCache(spec.cache, pipeline.secret, ttl_s=spec.cache_ttl_s)
             journal = Journal.at(path)
@@ -50,7 +50,7 @@ class OpenJournal:
             else:
                 header = await resumed(journal, header, source, spec, pipeline)
                 journal.recover()
-            fence.raise_generation(journal)
+            fence.raise_generation(journal)  # last: what was refused above must stay as it was
         except BaseException:
             for opened in (journal, cache):
                 if opened is not None:

@@ -70,6 +70,7 @@ async def plan_pilot(journal: Journal, source: Source, header: Header, n: int) -
     """Return the number of the pilot's chunk; plan the job again for it where nothing was sent yet."""
     number = _pilot_number(journal)
     if number is None or not journal.was_sent():  # it may have been too large
+        # A plan of which nothing was sent can be replaced, and with it a pilot of another size.
         places = await choose(source, n, header.salt)
         with journal.transaction():
             journal.forget_plan()

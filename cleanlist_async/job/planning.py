@@ -184,6 +184,7 @@ class Walk:
                 raise self._changed(place, "there are more contacts now")
             count += 1
             contact = prepare(place, given)
+            # The contact was edited, or another version of this package checks it by other rules.
             if isinstance(contact, Invalid) != (self._kinds[place] == _INVALID):
                 raise self._changed(place, "a contact has become valid, or invalid")
             if isinstance(contact, Invalid):
@@ -207,7 +208,7 @@ class Walk:
         chunk.contacts.append(contact)
         if contact.index != chunk.row.last:
             return None
-        if not is_picked:
+        if not is_picked:  # the pilot is filled beside the chunk that is open
             self._open = next(self._coming, None)
         return chunk
 

@@ -87,7 +87,7 @@ class JournalReader:
 
     def receipts(self, source: Source) -> Iterator[Receipt]:
         """Yield a receipt for every contact of a source that was checked, in its order."""
-        yield from receipts(self._journal, source)
+        yield from receipts(self._journal, self.header, source)
 
     def results(self, source: Source) -> Iterator[EnrichmentResult]:
         """Yield the result of every contact of a source that was checked, in its order, without `raw`.

@@ -62,11 +62,12 @@ class Journal(JournalPlan):
 
     def _move(self, number: int, old: Sequence[ChunkState], new: ChunkState, **columns: object) -> ChunkRow:
         """Move a chunk to a new state, and return it. Raises JournalError unless it is in an *old* one."""
+        # `since` orders events for people; no decision hangs on it.
         columns |= {"state": new.value, "since": now()}
         sets = ", ".join(f"{name} = ?" for name in columns)
         marks = ", ".join("?" * len(old))
         changed = self._db.execute(
-            f"UPDATE chunks SET {sets} WHERE number = ? AND state IN ({marks})",  # noqa: S608
+            f"UPDATE chunks SET {sets} WHERE number = ? AND state IN ({marks})",
             (*columns.values(), number, *(state.value for state in old)),
         )
         if changed != 1:
@@ -87,7 +88,7 @@ class Journal(JournalPlan):
             raised = self._db.execute(
                 "UPDATE job SET generation = generation + 1 WHERE generation = ?", (self._generation,)
             )
-            if raised != 1:
+            if raised != 1:  # another process wrote to it: a restored backup, or a second name
                 raise JournalError(
                     f"{self.path.name} was replaced, or opened under another name, while its job ran.",
                     fix="Nothing more is sent by this run. Bring the journal back, then resume.",
@@ -144,6 +145,7 @@ class Journal(JournalPlan):
         self, attempt: Attempt, answer: AttemptOutcome, state: ChunkState, reason: str
     ) -> ChunkRow:
         """Record that the server did not accept a chunk (PLANNED, REFUSED), or may have (UNKNOWN)."""
+        # What may have been accepted can still be charged.
         held = {} if state is ChunkState.UNKNOWN else {"held": 0}
         with self._db.transaction():
             self._close(attempt, answer)
@@ -291,6 +293,7 @@ class Journal(JournalPlan):
             state = ChunkState.PARTIAL if pending else ChunkState.DONE
             if results and self._all_failed(chunk):
                 state = ChunkState.REMOTE_FAILED
+            # Ids are long, and needed only as long as rows are pending.
             ids = {} if pending else {"task_ids": None}
             spent = self._spent_on(chunk)
             return self._move(chunk, (ChunkState.FETCHING,), state, held=pending, spent=spent, **ids)
@@ -311,22 +314,21 @@ class Journal(JournalPlan):
 
     def _pending_of(self, chunk: int) -> int:
         query = "SELECT count(*) FROM results WHERE chunk = ? AND status = 'pending'"
-        row = self._db.row(query, (chunk,))
-        return int(row[0]) if row else 0
+        return int(self._db.one(query, (chunk,))[0])
 
     def _all_failed(self, chunk: int) -> bool:
         """Whether every contact of a chunk that was sent has failed, in this run or an earlier one."""
         others = "status NOT IN ('failed', 'invalid') AND NOT cached"
-        query = f"SELECT 1 FROM results WHERE chunk = ? AND {others} LIMIT 1"  # noqa: S608
+        query = f"SELECT 1 FROM results WHERE chunk = ? AND {others} LIMIT 1"
         return self._db.row(query, (chunk,)) is None
 
     def _spent_on(self, chunk: int) -> float:
-        row = self._db.row(
+        row = self._db.one(
             "SELECT sum(coalesce(credits_charged, credits_estimated)) FROM results"
             " WHERE chunk = ? AND status != 'pending'",
             (chunk,),
         )
-        return float(row[0] or 0) if row else 0.0
+        return float(row[0] or 0)
 
     def _put(
         self,
@@ -338,7 +340,7 @@ class Journal(JournalPlan):
     ) -> None:
         marks = ", ".join("?" * 14)
         self._db.execute_many(
-            f"INSERT OR REPLACE INTO results (chunk, {RESULT}) VALUES ({marks})",  # noqa: S608
+            f"INSERT OR REPLACE INTO results (chunk, {RESULT}) VALUES ({marks})",
             ((chunk, *as_row(result, request_id, cached=cached)) for result in results),
         )
         self._tally(chunk)

@@ -70,7 +70,7 @@ class Records:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        part.replace(target)
+        part.replace(target)  # atomic: a crash leaves the old record or the new one
         if durably:
             _sync_folder(folder)
             for moved in folder.glob(f"{journal_id}-*.json"):
@@ -92,7 +92,7 @@ class Fence:
         self._adopt = adopt
         self._records = Records()
         self._least = 0
-        self._is_told = False
+        self._is_reported = False
 
     def check_place(self) -> None:
         """Raise JournalError where contacts were sent by a journal that is gone, or emptied."""
@@ -117,6 +117,7 @@ class Fence:
         self._least = record.generation
         if self._adopt:
             return
+        # A journal that is ahead of its record is sound: the crash came between the two writes.
         if journal.generation < record.generation:
             raise JournalError(
                 f"{self._path.name} is older than the last run of its job, which was on {record.path}.",
@@ -169,13 +170,13 @@ class Fence:
         try:
             yield
         except (OSError, RuntimeError) as error:
-            if not self._is_told:
+            if not self._is_reported:
                 log.warning(
                     "the record of %s cannot be kept (%s); an old copy of it will not be noticed",
                     one_line(self._path.name),
                     one_line(str(error)),
                 )
-            self._is_told = True
+            self._is_reported = True
 
 
 def forget(journal_id: str) -> None:

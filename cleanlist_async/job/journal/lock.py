@@ -33,7 +33,7 @@ class JournalLock:
         Raises JournalError for a journal with a second name, which would have a second lock; SQLite would not
         find what a crash under the other name left (sqlite.org/howtocorrupt.html, section 2.5).
         """
-        _refuse_hard_link(self._journal)
+        _refuse_hard_link(self._journal)  # symbolic links are resolved to one lock, hard links cannot be
         try:
             import fcntl  # noqa: PLC0415  # not on Windows
         except ImportError:

@@ -139,7 +139,7 @@ BEGIN SELECT RAISE(ABORT, 'accepted without being sent'); END;
 
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = 1;
-"""  # noqa: S608  # of words of ours only
+"""
 """Version 1; `to_version_2` adds the rest."""
 
 SMALL: Final = ("job", "chunks", "attempts", "evidence", "decisions", "tallies", "reasons")
@@ -180,7 +180,7 @@ def to_version_2(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE job ADD COLUMN generation INTEGER NOT NULL DEFAULT 0")
     for table in CHECKED:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
-        seal = f"UPDATE {table} SET checksum = {_sum(connection, table)}"  # noqa: S608
+        seal = f"UPDATE {table} SET checksum = {_sum(connection, table)}"
         connection.execute(seal)
         columns, key = ", ".join(_columns(connection, table)), _KEYS.get(table, _KEY)
         for name, event in (("added", "INSERT"), ("changed", f"UPDATE OF {columns}")):

@@ -24,7 +24,7 @@ class JournalPlan(JournalQueries):
         """Record what the job is."""
         values = tuple(getattr(header, field.name) for field in fields(Header))
         marks = ", ".join("?" * len(values))
-        self._db.execute(f"INSERT INTO job (id, {HEADER}) VALUES (1, {marks})", values)  # noqa: S608
+        self._db.execute(f"INSERT INTO job (id, {HEADER}) VALUES (1, {marks})", values)
 
     def set_budget(self, max_credits: float | None) -> None:
         """Change the budget."""
@@ -42,8 +42,7 @@ class JournalPlan(JournalQueries):
             "INSERT INTO chunks (first, last, contacts, fingerprint, is_pilot) VALUES (?, ?, ?, ?, ?)",
             (first, last, contacts, fingerprint, int(is_pilot)),
         )
-        row = self._db.row("SELECT last_insert_rowid()")
-        assert row is not None  # noqa: S101  # it always has one
+        row = self._db.one("SELECT last_insert_rowid()")
         return int(row[0])
 
     def plan_picked(self, pairs: Iterable[tuple[int, int]]) -> None:
@@ -55,7 +54,7 @@ class JournalPlan(JournalQueries):
         if self._db.row("SELECT 1 FROM attempts LIMIT 1") or self._db.row("SELECT 1 FROM results LIMIT 1"):
             raise JournalError("Something of this job was sent already.")
         for table in ("picked", "duplicates", "invalid", "reasons", "chunks"):
-            self._db.execute(f"DELETE FROM {table}")  # noqa: S608
+            self._db.execute(f"DELETE FROM {table}")
 
     def plan_duplicates(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Add contacts that are bought with an earlier one."""

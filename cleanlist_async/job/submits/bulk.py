@@ -206,7 +206,7 @@ class TrackedSubmitter(PlainSubmitter):
         workflow = self._workflow(chunk, contacts, at)
         submission = self._expected[chunk.number] = self._submission(workflow)
         if self._journal.workflow_seen(chunk.number) == workflow.workflow_id:
-            submission.push.hint()  # it came before, and was not kept
+            submission.push.hint()  # the webhook came before, and only its workflow was kept
         try:
             return await self._fetcher.fetch(
                 replace(workflow, push=submission.push), self._enrichment_type, finished=finished

@@ -200,6 +200,7 @@ class ExactSubmitter:
         if not order.list_id or not order.idempotency_key:
             return None
         if age_s >= _KEY_LIVES_S:
+            # The server may have forgotten the key: the same import could buy again.
             self._replays[chunk.number] = _REPLAYS
             return await self._look_into_list(order, age_s)
         return await self._replay(chunk.number, order, last.quote_id, age_s)
@@ -275,7 +276,7 @@ class ExactSubmitter:
         leads: dict[str, Lead] = {}
         cursor: str | None = None
         seen: set[str | None] = set()
-        while cursor not in seen:
+        while cursor not in seen:  # a server that repeats a cursor would be asked for ever
             seen.add(cursor)
             request = ListLeads.checked(limit=facts.MAX_LEADS_PER_PAGE, cursor=cursor)
             call = self._calls.build(
