@@ -162,7 +162,7 @@ class Fetcher:
             matched = match()
         else:  # more than there should be, which may take longer than an event loop can wait
             matched = await asyncio.get_running_loop().run_in_executor(None, match)
-        return _Reading(workflow, status, rows, enrichment_type).results(matched)
+        return _FinishedWorkflow(workflow, status, rows, enrichment_type).results(matched)
 
     async def fetch_lost(
         self, submission: Submission, contacts: tuple[Prepared, ...], enrichment_type: EnrichmentType
@@ -252,8 +252,8 @@ def _is_whole(workflow: AcceptedWorkflow, status: BulkStatus) -> bool:
     return len(known) == len(set(known)) and (status.summary or {}).get("total") == len(slugs)
 
 
-class _Reading:
-    """Results from the final answer of one workflow."""
+class _FinishedWorkflow:
+    """The final answer of one workflow, with the rows that were looked up one by one."""
 
     def __init__(
         self,

@@ -90,6 +90,7 @@ class Match:
             if row.certain:
                 self._people.at[row.owners[0]].rows.append(row)
         self._give(row for row in self._rows if row.certain)
+        # With ids of their own, contacts of one person were not merged.
         if not any(row.position is not None for row in self._rows):
             self._give_merged()
 
@@ -117,14 +118,14 @@ class Match:
 
     def _give_by_elimination(self) -> None:
         """Give rows by name where no other person of the workflow can be meant."""
-        nobody_else = self._all_are_named or not self._people.has_nameless
+        no_one_else = self._all_are_named or not self._people.has_nameless
         for key, rows in self._by_key.items():
             people = self._people.with_key(key)
             if len(people) == 1:
                 self._own(people[0], rows)
             elif len(people) > 1 and sum(person.lacking for person in people) == len(rows):
                 self._tell_namesakes_apart(people, rows)
-            if nobody_else:
+            if no_one_else:
                 self._give(rows)
 
     @property
@@ -150,7 +151,7 @@ class Match:
                 return
             pairs.append((named[0], row))
         if len({id(person) for person, _ in pairs}) < len(people):
-            return
+            return  # each namesake needs a row of its own
         places = {position for person in people for position in person.positions}
         # Of two namesakes, one may have moved to the other's employer: then their places decide.
         if any(row.position in places and row.position not in person.positions for person, row in pairs):
@@ -191,6 +192,7 @@ class Match:
         given = sum(self.given.get(row.position or 0) is row.row for row in placed)
         if self._whole and (count == 1 or given >= count - 1):
             return True
+        # The chance that so many rows are in place by luck is 1 / (count * (count - 1) * ...).
         return sum(math.log(count - taken) for taken in range(sum(row.in_place for row in placed))) >= _CHANCE
 
     def _belongs_elsewhere(self, row: PlacedRow) -> bool:

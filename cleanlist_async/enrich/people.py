@@ -121,6 +121,7 @@ class People:
 
     def certain_owners(self, row: PlacedRow) -> Sequence[int]:
         """Return the positions that have a row's input, else those that have its profile."""
+        # What the row was made for says more than the profile it found, which may be a wrong one.
         if row.echo and row.echo in self._by_input:
             return self._by_input[row.echo]
         return next((self._by_slug[slug].positions for slug in row.slugs if slug in self._by_slug), ())
@@ -133,6 +134,7 @@ class People:
             given=agreement(row.echo == self._inputs[position] if row.echo else None),
             profile=agreement(slug in row.slugs if slug and row.slugs else None),
             name=agreement(same_name),
+            # An employer counts beside a name only: colleagues share it.
             employer=agreement(same_employer(contact, row)) if same_name else Said.OPEN,
         )
 
@@ -175,6 +177,7 @@ class People:
         spelled: dict[int, list[Name]] = defaultdict(list)
         for name in names if by_word else ():
             found = set[int].intersection(*(by_word.get(word, set[int]()) for word in name))
+            # Two addresses that spell the name, or a contact that has it, leave it open whose it is.
             if len(found) == 1 and name_key(name) not in taken:
                 spelled[found.pop()].append(name)
         for position, (name, *others) in spelled.items():

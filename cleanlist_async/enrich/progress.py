@@ -81,6 +81,7 @@ class ProgressReporter:
         rate = limits.per_window(len(self._pipeline.route.keys))
         left = max(0, self._total - self.summary.contacts)
         chunks = math.ceil(left / facts.MAX_CONTACTS_PER_REQUEST)
+        # Each chunk takes a submit and a status request; open workflows have had the first.
         to_send = max(0, 2 * chunks - self.open_workflows - rate // 2)
         wait_s = (self._polls.patience(BULK_STATUS.name).due_age_s or 0.0) if left else 0.0
         return to_send / rate * limits.window_s + wait_s

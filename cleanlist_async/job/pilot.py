@@ -52,6 +52,7 @@ class Pilot:
         found = sum(result.status == "found" for result in settled)
         n, spent = len(settled), sum(costs)
         price = mean(costs) if costs else 0.0
+        # One contact has no spread, so its interval is everything that is possible.
         half = _Z * stdev(costs) / math.sqrt(n) if n > 1 else math.inf
         interval = (max(0.0, price - half), min(dearest, price + half))
         return cls(

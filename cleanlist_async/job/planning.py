@@ -32,6 +32,7 @@ def fingerprint(salt: bytes, contacts: Sequence[Prepared]) -> bytes:
 
 def _add_to(digest: hmac.HMAC, contact: Prepared) -> None:
     given: object = contact.contact.key  # text by its type, and often enough a number in a mapping
+    # Keys are part of it: a result with the key of another contact is a wrong result.
     key = b"" if given is None else str(given).encode("utf-8", "surrogatepass")
     digest.update(contact.identity + len(key).to_bytes(4, "big") + key)
 

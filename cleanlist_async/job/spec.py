@@ -121,6 +121,7 @@ async def resumed(
     journal: Journal, header: Header, source: Source, spec: JobSpec, pipeline: Pipeline
 ) -> Header:
     """Check that this is the same job; only the budget may differ."""
+    # A client that has got a receiver since must not turn an old job into a tracked one.
     by_default = spec.submit_mode == "auto" and spec.address != spec.webhook and header.submit_mode != "exact"
     asked: dict[str, tuple[Any, Any]] = {
         "enrichment_type": (header.enrichment_type, spec.enrichment_type),

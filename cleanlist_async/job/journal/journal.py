@@ -198,6 +198,7 @@ class Journal(JournalPlan):
                 " (SELECT count(*) FROM evidence WHERE chunk = ?1 AND source = ?3 AND workflow_id = ?4)",
                 (chunk, self._moment(chunk), source, workflow_id, MAX_WAITING_EVENTS),
             )
+            # A submit that was found not to have been taken may be sent again; a workflow ends the question.
             state = self.chunk(chunk).state
             if workflow_id is None and state is ChunkState.UNKNOWN:
                 self._move(chunk, (state,), ChunkState.PLANNED, reason=None, held=0)
@@ -354,4 +355,4 @@ class Journal(JournalPlan):
                 (PURGED,),
             )
             self._db.execute("UPDATE attempts SET body = NULL")
-        self._db.execute("VACUUM")
+        self._db.execute("VACUUM")  # else the pages still hold what was removed

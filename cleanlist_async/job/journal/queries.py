@@ -168,6 +168,7 @@ class JournalQueries:
     def results_of(self, chunk: ChunkRow, contacts: Mapping[int, Contact]) -> list[EnrichmentResult]:
         """Return the results of a chunk that are on the disk, with their contacts."""
         rows = self._rows_of(chunk.number, _WHOLE_RESULT)
+        # Checksums find a changed row, and this a lost one.
         if chunk.state in SETTLED and len(rows) != chunk.contacts:
             raise self._db.damaged(f"the number of results of chunk {chunk.number}")
         found = (from_row(row, contacts) for row in rows)

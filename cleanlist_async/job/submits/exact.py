@@ -101,6 +101,7 @@ class ExactSubmitter:
     async def prepare(self, chunk: ChunkRow, contacts: Sequence[Prepared]) -> Attempt:
         """Make the list, and ask for the price. Free. Raises the errors of `quotes.affordable`."""
         rows = leave_out_repeated(contacts)
+        # Only a pilot can be too large: the plan cuts other chunks by the same limit.
         if len(csv_of(rows)) > facts.MAX_IMPORT_BYTES:
             raise ConfigurationError(
                 "These contacts do not fit into one import.", fix="Take a smaller pilot."
@@ -119,7 +120,7 @@ class ExactSubmitter:
 
     async def submit(self, intent: Intent, chunk: ChunkRow, contacts: Sequence[Prepared]) -> Acceptance:
         """Import the contacts, and buy what is missing of them."""
-        latest = self._journal.chunk(chunk.number)
+        latest = self._journal.chunk(chunk.number)  # with the list that `prepare` has made
         key = intent.attempt.idempotency_key or ""
         order = _Order(latest.list_id or "", self._key_of(latest), key, leave_out_repeated(contacts))
         return _accepted(await self._import(order, intent.attempt.quote_id, intent.write))
@@ -138,6 +139,7 @@ class ExactSubmitter:
     def _idempotency_key(self, chunk: int) -> str:
         """Return the key of an attempt that may have been accepted, while it lives; else a new one."""
         attempts = self._journal.attempts(chunk)
+        # A new key for an attempt that may have been accepted would buy it twice.
         in_doubt = {one.idempotency_key for one in attempts if one.outcome in {"ambiguous", "crash"}}
         key = attempts[-1].idempotency_key if attempts else None
         if key is not None and key in in_doubt and self._oldest_s(chunk, key) < _KEY_LIVES_S:

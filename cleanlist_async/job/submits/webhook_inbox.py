@@ -66,6 +66,7 @@ class WebhookInbox:
     async def _look(self) -> bool:
         """Take what is there. Return whether the store can be read."""
         is_readable = True
+        # With nothing open the store is left alone, so that an idle job costs it no requests.
         if tokens := self._tokens():
             with anyio.move_on_after(_LONGEST_LOOK_S, shield=True) as scope:
                 is_readable = await look_into(
