@@ -21,10 +21,10 @@ from pathlib import Path
 
 from benchmarks import report
 from cleanlist_async import Contact
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.records import Answer, Attempt, Header
+from cleanlist_async.job.journal.records import Acceptance, Attempt, Header
 from cleanlist_async.job.status import status_of
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.testing.simulated_workflow import Workflow
 
 REQUEST_S, CHUNK = 2.0, 250
@@ -62,11 +62,11 @@ class Chunks:
         workflow = workflow_of(number)
         results = results_of(workflow, number)
         ids = tuple(workflow.task_ids)
-        answer = Answer(outcome="accepted", status=200, request_id=f"req_{number:016x}", body=str(ids))
+        acceptance = Acceptance(workflow.workflow_id, ids, "key", f"req_{number:016x}", body=str(ids))
         measured("intend", lambda: self.journal.intend(attempt, CHUNK))
-        measured("accepted", lambda: self.journal.accepted(attempt, workflow.workflow_id, ids, answer, "key"))
+        measured("accepted", lambda: self.journal.accepted(attempt, acceptance))
         measured("fetching", lambda: self.journal.fetching(number))
-        measured("settled", lambda: self.journal.settled(number, results, answer.request_id))
+        measured("settled", lambda: self.journal.settled(number, results, acceptance.request_id))
 
 
 def header_of(path: Path, contacts: int) -> Header:

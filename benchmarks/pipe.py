@@ -38,8 +38,8 @@ from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.contacts.identity import ContactLike, Prepared, prepare
 from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.enrich.matching import match_rows
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.http.decode import parse_json
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter
 
 SIZES = (10_000, 100_000, 1_000_000)

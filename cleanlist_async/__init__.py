@@ -129,7 +129,7 @@ if TYPE_CHECKING:
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.contacts.contact import Contact
     from cleanlist_async.enrich.plan import Plan
-    from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult, Progress, Summary
+    from cleanlist_async.enrich.report import EnrichmentReport, Progress, Summary
     from cleanlist_async.enrich.stream import ResultStream
     from cleanlist_async.errors import (
         APIConnectionError,
@@ -189,6 +189,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.status import JobReport, JobStatus
     from cleanlist_async.job.unknown import UnknownChunk
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
+    from cleanlist_async.results import EnrichmentResult
     from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
     from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
 else:
@@ -204,7 +205,8 @@ else:
             "client": ("AsyncCleanlist",),
             "contacts.contact": ("Contact",),
             "enrich.plan": ("Plan",),
-            "enrich.report": ("EnrichmentReport", "EnrichmentResult", "Progress", "Summary"),
+            "enrich.report": ("EnrichmentReport", "Progress", "Summary"),
+            "results": ("EnrichmentResult",),
             "enrich.stream": ("ResultStream",),
             "errors": (name for name in __all__ if name.endswith("Error")),
             "events.statistics": ("Statistics",),

@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from cleanlist_async.enrich.chunk import RunSpec
     from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.plan import ContactSource, Plan
-    from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult, Progress
+    from cleanlist_async.enrich.report import EnrichmentReport, Progress
     from cleanlist_async.enrich.stream import ResultStream
     from cleanlist_async.job.job import Job
     from cleanlist_async.job.journal.records import HalfFullPrice
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.spec import ChosenMode
     from cleanlist_async.job.unknown import OnUnknown
+    from cleanlist_async.results import EnrichmentResult
 
 
 class AsyncCleanlist(BaseClient):

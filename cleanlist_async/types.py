@@ -161,19 +161,19 @@ if TYPE_CHECKING:
     from cleanlist_async.contacts.identity import ContactLike
     from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.plan import ContactSource
-    from cleanlist_async.enrich.report import ResultStatus
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
     from cleanlist_async.http.transport.sender import HTTPClient
-    from cleanlist_async.job.engine import WaitsFor
     from cleanlist_async.job.journal.records import HalfFullPrice, SubmitMode
     from cleanlist_async.job.journal.states import ChunkState
     from cleanlist_async.job.pilot import Pilot
+    from cleanlist_async.job.run_state import WaitsFor
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.spec import ChosenMode
     from cleanlist_async.job.status import JobState, Receipt, Rule
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.ratelimit import Pace
     from cleanlist_async.ratelimit.limiter import WhenAway
+    from cleanlist_async.results import ResultStatus
     from cleanlist_async.storage.redis_connection import RedisUnavailableError
     from cleanlist_async.tables import ContactTable, Guess, Row, TableError, TableFormat
     from cleanlist_async.webhooks.receiver import Confirm
@@ -240,10 +240,10 @@ else:
             "contacts.identity": ("ContactLike",),
             "enrich.dedupe": ("Dedupe",),
             "enrich.plan": ("ContactSource",),
-            "enrich.report": ("ResultStatus",),
+            "results": ("ResultStatus",),
             "facts": ("ApiVersion", "CsvField", "EnrichmentType", "PersonType"),
             "http.transport.sender": ("HTTPClient",),
-            "job.engine": ("WaitsFor",),
+            "job.run_state": ("WaitsFor",),
             "job.journal.records": ("HalfFullPrice", "SubmitMode"),
             "job.journal.states": ("ChunkState",),
             "job.pilot": ("Pilot",),

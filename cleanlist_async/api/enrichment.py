@@ -29,10 +29,11 @@ from cleanlist_async.api.request_models import (
 )
 from cleanlist_async.api.workspace import Workspace
 from cleanlist_async.checks import check_flag
-from cleanlist_async.errors import Billed, ConfigurationError
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import PersonType
 from cleanlist_async.http.calls import Call
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.types import Billed
 
 ENRICH_PERSON: Final = modern(
     "enrich_person",

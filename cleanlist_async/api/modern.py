@@ -13,12 +13,7 @@ from cleanlist_async import facts
 from cleanlist_async.api.models.base import ModernAnswer
 from cleanlist_async.api.request_models import Query, RequestModel
 from cleanlist_async.checks import check_function, check_seconds, checked_id, optional
-from cleanlist_async.errors import (
-    Billed,
-    CleanlistError,
-    WaitTimeoutError,
-    WorkflowFailedError,
-)
+from cleanlist_async.errors import CleanlistError, WaitTimeoutError, WorkflowFailedError
 from cleanlist_async.facts import MODERN_PREFIXES, ApiVersion
 from cleanlist_async.http.calls import Call, Operation
 from cleanlist_async.http.decode import salvage_workflow_id
@@ -28,6 +23,7 @@ from cleanlist_async.http.workflow_keys import Origin
 from cleanlist_async.polling.open_workflow import Status
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.redact import one_line
+from cleanlist_async.types import Billed
 
 A = TypeVar("A", bound=ModernAnswer)
 S = TypeVar("S", bound=Status)

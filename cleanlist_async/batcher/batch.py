@@ -1,26 +1,26 @@
-"""Contacts that wait for a request, and those that ride in one."""
+"""Contacts that wait for a request, and those that share one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from cleanlist_async.batcher.purchase import Caller, Purchase
 from cleanlist_async.contacts.chunking import Chunker, chunked
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich import row_results as settle
-from cleanlist_async.errors import Billed, RequestValidationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
+from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.types import Billed
 
 
 @dataclass(eq=False, slots=True)
 class Lane:
     """Contacts of one enrichment type that wait for a request. First come, first served.
 
-    `next_batch` waits for a token, and will take along those who wait by then. There is one at a time: a
-    second would only take tokens for the crumbs that the first leaves.
+    `next_batch` waits for a token, and will take along what waits by then. There is one at a time: a second
+    would only spend tokens on the few contacts that the first leaves.
     """
 
     enrichment_type: EnrichmentType
@@ -30,9 +30,9 @@ class Lane:
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """Contacts that share a request, which is made for the `first` who came: with its options, in its trace.
+    """Contacts that share a request, which is made with the options and in the trace of the `first`.
 
-    `is_open` until an attempt was refused for what is in it: then it takes nobody else along.
+    `is_open` until an attempt was refused for its contacts: then it takes no others along.
     """
 
     lane: Lane
@@ -46,8 +46,13 @@ class Batch:
         return self.first.options
 
     @property
+    def contacts(self) -> tuple[Prepared, ...]:
+        """What its latest request holds, in order."""
+        return tuple(purchase.contact for purchase in self.purchases)
+
+    @property
     def callers(self) -> Iterator[Caller]:
-        """Everybody who waits for it."""
+        """All callers that wait for it."""
         return chain.from_iterable(purchase.callers for purchase in self.purchases)
 
     def until(self) -> float | None:
@@ -60,10 +65,11 @@ class Batch:
         return "unknown" if any(purchase.sent for purchase in self.purchases) else "no"
 
     def close(self) -> list[Purchase]:
-        """Draw up who rides in the attempt that is sent now; return those whom nobody wants any more."""
+        """Choose the purchases of the attempt that is sent now; return those without a caller left."""
         wanted = [purchase for purchase in self.purchases if purchase.callers]
         left = [purchase for purchase in self.purchases if not purchase.callers]
         waiting = self.lane.waiting if self.is_open else {}
+        # Contacts are counted in bytes as well: fewer than 250 long ones fit.
         fitting = next(chunked((p.contact for p in chain(wanted, waiting)), Chunker()), list[Prepared]())
         self.purchases = list(islice(chain(wanted, waiting), len(fitting)))
         for purchase in self.purchases:
@@ -76,15 +82,12 @@ class Batch:
         for purchase in self.purchases:
             purchase.sent = False
 
-    def set_aside(self, error: RequestValidationError) -> list[Purchase]:
-        """Take out those that a 422 names, and give their callers the reason. None: it names nobody here."""
-        named = {found.contact_index: found.msg for found in error.field_errors}
-        bad = {at: named[at] for at in range(len(self.purchases)) if at in named}
-        for at, reason in bad.items():
-            purchase = self.purchases[at]
-            purchase.deliver(settle.without_row(purchase.contact, "invalid", f"refused: {reason}"))
-        gone = [purchase for at, purchase in enumerate(self.purchases) if at in bad]
-        self.purchases = [purchase for at, purchase in enumerate(self.purchases) if at not in bad]
+    def set_aside(self, invalid: Mapping[int, EnrichmentResult]) -> list[Purchase]:
+        """Take out the purchases that the server refuses by name, and give their callers the results."""
+        gone = [self.purchases[position] for position in invalid]
+        for purchase, result in zip(gone, invalid.values(), strict=True):
+            purchase.deliver(result)
+        self.purchases = [purchase for at, purchase in enumerate(self.purchases) if at not in invalid]
         self.is_open = False
         self.reopen()
         return gone

@@ -1,36 +1,34 @@
-"""One contact on its way, and everybody who waits for it."""
+"""One contact on its way, and the callers that wait for it."""
 
 from __future__ import annotations
 
 from contextvars import Context, copy_context
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 import anyio
 
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.report import EnrichmentResult
-from cleanlist_async.errors import Billed, CleanlistError, WaitTimeoutError
+from cleanlist_async.enrich.row_results import without_row
+from cleanlist_async.errors import CleanlistError, WaitTimeoutError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
-
-Outcome: TypeAlias = EnrichmentResult | CleanlistError
+from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.types import Billed
 
 
 @dataclass(eq=False, slots=True)
 class Caller:
-    """Somebody who waits for a contact, from one time of the limiter's clock until another."""
+    """A call that waits for a contact, from one time of the limiter's clock until another."""
 
     contact: Prepared
     since: float
     until: float
     done: anyio.Event = field(default_factory=anyio.Event)
-    outcome: Outcome | None = None
+    outcome: EnrichmentResult | CleanlistError | None = None
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: EnrichmentResult | CleanlistError) -> None:
         """Give the caller what it waits for."""
         self.outcome = outcome
         self.done.set()
@@ -38,16 +36,16 @@ class Caller:
 
 @dataclass(eq=False, slots=True)
 class Purchase:
-    """A contact that is bought once for all who ask for it while it is on its way.
+    """A contact that is bought once for all callers that ask for it while it is on its way.
 
     Attributes
     ----------
     options, context
-        Those of the caller who asked first: what is sent for them belongs to their trace.
+        Those of the first caller: what is sent belongs to its trace.
     callers
-        Those who wait, in the order in which they came.
+        Those that wait, in the order in which they came.
     sent
-        Whether it is in a request of which nobody knows that it was refused.
+        Whether it is in a request that is not known to be refused.
     workflow_id, task_id
         The server's ids, once it was accepted.
 
@@ -64,7 +62,7 @@ class Purchase:
 
     @property
     def billed(self) -> Billed:
-        """Whether it was paid for: only what is found costs credits, so after the submit nobody knows."""
+        """Whether it was paid for, which is unknown after the submit: only what is found costs credits."""
         return "unknown" if self.sent else "no"
 
     def accepted(self, workflow_id: str, task_id: str | None) -> None:
@@ -86,14 +84,14 @@ class Purchase:
             caller.end(_own(error))
 
     def give_up(self, reason: CleanlistError) -> None:
-        """Tell each caller that its workflow can no longer be waited for, and how to collect it."""
+        """Give each caller the error that its workflow can no longer be waited for, and how to collect it."""
         for caller in self.callers:
             error = self.timeout(caller, f"Its status could not be had: {reason.problem}")
             error.__cause__ = reason
             caller.end(error)
 
     def timeout(self, caller: Caller, problem: str) -> WaitTimeoutError:
-        """Make the error of a caller that waits no longer."""
+        """Make the error for a caller that waits no longer."""
         if self.workflow_id is None:
             fix = "It may have been bought." if self.sent else "It was not sent, and now will not be."
             return WaitTimeoutError(problem, fix=fix, billed=self.billed)
@@ -103,7 +101,7 @@ class Purchase:
             billed=self.billed,
         )
         error.workflow_id = self.workflow_id
-        error.pending = settle.without_row(
+        error.pending = without_row(
             caller.contact,
             "pending",
             problem,
@@ -115,6 +113,6 @@ class Purchase:
 
 
 def _own(error: CleanlistError) -> CleanlistError:
-    own = copy(error)
+    own = copy(error)  # which drops the cause
     own.__cause__ = error.__cause__
     return own

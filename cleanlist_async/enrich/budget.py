@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from cleanlist_async import facts
 from cleanlist_async.checks import check_credits, optional
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.errors import BudgetExceededError, ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 
 
 class Budget:
-    """A hard wall of credits: reserve the worst case, then settle what it really cost.
+    """A limit of credits that is never passed: reserve the worst case, then settle what it really cost.
 
     Parameters
     ----------
     max_credits
-        The wall, in credits; None for no wall.
+        The limit, in credits; None for none.
     enrichment_type
         Gives the worst case of one contact (docs.cleanlist.ai/api-reference/enrichment-types).
 
@@ -50,3 +50,14 @@ class Budget:
         """Give the reservation of *contacts* back, less the credits that they did cost."""
         self.reserved -= contacts * self.per_contact
         self.spent += spent
+
+    def exceeded(self) -> BudgetExceededError:
+        """Return the error for a contact that does not fit any more."""
+        committed = self.spent + self.reserved
+        error = BudgetExceededError(
+            f"max_credits = {self.max_credits or 0:,.10g} does not cover another contact, which can cost "
+            f"{self.per_contact:,.10g} credits; {committed:,.10g} are spent or reserved.",
+            fix="Raise max_credits to go on.",
+        )
+        error.max_credits, error.committed_credits = self.max_credits, committed
+        return error

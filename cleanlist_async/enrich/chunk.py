@@ -16,14 +16,15 @@ from cleanlist_async.checks import (
     optional,
 )
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.enrich.budget import Budget
 from cleanlist_async.enrich.dedupe import Dedupe
-from cleanlist_async.enrich.fetch import Submitted
-from cleanlist_async.enrich.report import EnrichmentResult, Progress, ResultStatus
+from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.enrich.report import Progress
+from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 from cleanlist_async.webhooks.submission import Submission
 
 
@@ -63,8 +64,8 @@ class Chunk:
         Whether it holds a place in the line of chunks that wait for a token.
     submission
         The latest submit, which may expect a webhook.
-    submitted, doubt, refusal
-        How that ended: accepted, nobody knows, or with this error.
+    workflow, doubt, refusal
+        How that ended: accepted as this workflow, with an unknown outcome, or refused.
 
     """
 
@@ -72,14 +73,19 @@ class Chunk:
     reserved: int = 0
     in_line: bool = False
     submission: Submission | None = None
-    submitted: Submitted | None = None
-    doubt: UnknownOutcomeError | None = None
+    workflow: AcceptedWorkflow | None = None
+    doubt: CleanlistError | None = None
     refusal: CleanlistError | None = None
 
     @classmethod
     def of(cls, contacts: Iterable[Prepared]) -> Chunk:
         """Make a chunk of contacts for which nothing is reserved yet."""
         return cls({contact.index: contact for contact in contacts})
+
+    @property
+    def to_submit(self) -> bool:
+        """Whether there are contacts to submit, and no submit of them has an outcome yet."""
+        return bool(self.open) and not (self.workflow or self.doubt or self.refusal)
 
     def split(self) -> Chunk:
         """Cut off the second half, with what is reserved for it."""
@@ -96,12 +102,12 @@ class Chunk:
     ) -> list[tuple[Prepared, EnrichmentResult]]:
         """Close all that are open, each with the status that is true of it."""
         status, reason, workflow_id = self._state(stopped_by)
-        contacts, ids = (self.submitted.contacts, self.submitted.task_ids) if self.submitted else ((), ())
+        contacts, ids = (self.workflow.contacts, self.workflow.task_ids) if self.workflow else ((), ())
         id_of = {contact.index: task_id for contact, task_id in zip(contacts, ids, strict=True)}
         ended = [
             (
                 contact,
-                settle.without_row(
+                without_row(
                     contact,
                     status,
                     reason,
@@ -116,10 +122,11 @@ class Chunk:
         return ended
 
     def _state(self, stopped_by: CleanlistError | None) -> tuple[ResultStatus, str, str | None]:
-        if self.submitted is not None:
+        if self.workflow is not None:
             why = str(self.refusal) if self.refusal else "the run stopped before it was finished"
-            return "pending", why, self.submitted.workflow_id
+            return "pending", why, self.workflow.workflow_id
         if self.doubt is not None:
-            return "unknown", str(self.doubt), self.doubt.workflow_id
+            named = self.doubt.workflow_id if isinstance(self.doubt, UnknownOutcomeError) else None
+            return "unknown", str(self.doubt), named
         error = self.refusal or stopped_by
         return "failed", f"never sent: {error}" if error else "never sent: the run was stopped", None

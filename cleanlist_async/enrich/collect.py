@@ -10,13 +10,14 @@ import anyio
 from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.fetch import Fetcher, Submitted
-from cleanlist_async.enrich.progress import Teller
-from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult
+from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
+from cleanlist_async.enrich.progress import ProgressReporter
+from cleanlist_async.enrich.report import EnrichmentReport
 from cleanlist_async.errors import CleanlistError, DeadlineExceededError
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
+from cleanlist_async.results import EnrichmentResult
 
 
 class Collector:
@@ -25,8 +26,10 @@ class Collector:
     def __init__(self, pipeline: Pipeline, polls: PollScheduler, options: CallOptions) -> None:
         self._clock = pipeline.limiter.clock
         self._deadline_s = options.deadline_s
-        self._teller = Teller(pipeline, polls, None, None)
-        self._fetcher = Fetcher(pipeline, polls, replace(options, deadline_s=None), self._note_lookups)
+        self._progress = ProgressReporter(pipeline, polls, None, None)
+        self._fetcher = Fetcher(
+            pipeline, polls, replace(options, deadline_s=None), self._progress.report_lookups
+        )
         self._room = anyio.Semaphore(facts.MAX_OPEN_WORKFLOWS)
         self._results: list[EnrichmentResult] = []
         self._stopped_by: CleanlistError | None = None
@@ -41,6 +44,7 @@ class Collector:
         with anyio.move_on_after(self._deadline_s) as deadline:
             async with anyio.create_task_group() as group:
                 for workflow_id, wanted in workflows.items():
+                    # Acquired before the task starts, so that there are never more tasks than places.
                     await self._room.acquire()
                     group.start_soon(self._collect_workflow, workflow_id, wanted)
         if deadline.cancelled_caught:
@@ -51,17 +55,17 @@ class Collector:
         return self._report(len(workflows))
 
     def _report(self, workflows: int) -> EnrichmentReport:
-        summary = self._teller.summary
+        summary = self._progress.summary
         for result in self._results:
             summary.count(result)
         summary.workflows = workflows
-        self._teller.tell(0)
+        self._progress.report()
         return EnrichmentReport(tuple(self._results), summary, self._stopped_by)
 
     async def _collect_workflow(self, workflow_id: str, wanted: _Wanted) -> None:
         try:
-            submitted = wanted.submitted(workflow_id, self._clock())
-            fetched = await self._fetcher.fetch(submitted, wanted.enrichment_type)
+            workflow = wanted.workflow(workflow_id, self._clock())
+            fetched = await self._fetcher.fetch(workflow, wanted.enrichment_type)
         except CleanlistError as error:
             self._stopped_by = error
         else:
@@ -69,9 +73,6 @@ class Collector:
                 self._results[position] = result
         finally:
             self._room.release()
-
-    def _note_lookups(self, count: int) -> None:
-        self._teller.note_lookups(count, 0)
 
 
 class _Wanted:
@@ -95,12 +96,12 @@ class _Wanted:
             self._wanted[contact.identity] = []
         self._wanted[contact.identity].append((position, result))
 
-    def submitted(self, workflow_id: str, now: float) -> Submitted:
+    def workflow(self, workflow_id: str, now: float) -> AcceptedWorkflow:
         """Describe the workflow, as far as these results know it."""
         known = tuple(task_id for task_id in self._task_ids if task_id is not None)
         contacts = tuple(self._firsts.values())
         ids = tuple(self._task_ids)
-        return Submitted(workflow_id, contacts, ids, known, None, now, is_new=False, whole=False)
+        return AcceptedWorkflow(workflow_id, contacts, ids, known, None, now, is_new=False, whole=False)
 
     def fan_out(self, fetched: Sequence[EnrichmentResult]) -> Iterable[tuple[int, EnrichmentResult]]:
         """Yield the position and the new result of each."""

@@ -11,7 +11,7 @@ import anyio.lowlevel
 
 from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import ContactLike, Prepared, prepare
-from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.results import EnrichmentResult
 
 Dedupe: TypeAlias = Literal["all", "window", "off"]
 
@@ -26,7 +26,7 @@ class Duplicates:
     ----------
     mode
         ``"all"`` links across the whole input, ``"window"`` across its last 50,000 identities (whose
-        ``raw`` is not kept for those who come later), ``"off"`` not.
+        ``raw`` is not kept for later duplicates), ``"off"`` not.
     repeated
         The identities that occur more than once, where that is known beforehand: only their results
         need to be remembered.
@@ -61,6 +61,7 @@ class Duplicates:
         if followers is None:
             return ()
         self.waiting -= len(followers)
+        # `raw` is most of a result, and 50,000 of them would not be a flat memory.
         self._results[identity] = replace(result, raw=None) if self._mode == "window" else result
         if self._mode == "window" and len(self._results) > WINDOW:
             self._results.popitem(last=False)

@@ -9,7 +9,7 @@ input    profile   name   employer    whose row is it?
 same     any       any    any         CERTAIN: this contact's
 any      same      any    any         CERTAIN: this contact's
 not s.   not s.    other  any         NONE: not this contact's
-other    not s.    open   any         NONE: it says that it was made for somebody else
+other    not s.    open   any         NONE: it says that it was made for another contact
 open     open      same   same, open  NAMED: by elimination; in a part of a workflow, in its place
 other    not s.    same   same, open  DISPUTED: by elimination in a whole workflow, or in a proven order
 open     other     same   same, open  DISPUTED

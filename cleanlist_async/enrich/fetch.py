@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,12 +14,11 @@ import anyio
 from cleanlist_async import facts
 from cleanlist_async.api.models.public import BulkStatus, BulkSubmission
 from cleanlist_async.api.models.rows import EnrichmentRow
-from cleanlist_async.api.public import status_call
+from cleanlist_async.api.public import BULK_STATUS, status_call
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich import row_results as settle
 from cleanlist_async.enrich.matching import Match
 from cleanlist_async.enrich.normalize import linkedin_slug
-from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.enrich.row_results import found, without_row
 from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.calls import Reply
@@ -27,12 +27,16 @@ from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler, wait_for_good
 from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.webhooks.submission import Submission
+
+log: Final = logging.getLogger("cleanlist_async")
 
 _LOOKUPS_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
+class AcceptedWorkflow:
     """An accepted workflow.
 
     Attributes
@@ -50,7 +54,7 @@ class Submitted:
     whole
         Whether these are all contacts of the workflow, as far as we know.
     signal
-        What its webhook tells, if it has one.
+        What its webhook brings, if it has one.
 
     """
 
@@ -71,12 +75,45 @@ class Submitted:
         contacts: tuple[Prepared, ...],
         at: float,
         signal: WebhookSignal[BulkStatus] | None = None,
-    ) -> Submitted:
+    ) -> AcceptedWorkflow:
         """Take the ids by position only where there are as many as contacts, each of them once."""
         ids = reply.value.task_ids
-        usable = len(ids) == len(contacts) == len(set(ids))
-        by_position = ids if usable else (None,) * len(contacts)
+        by_position = ids_by_position(ids, len(contacts))
         return cls(reply.value.workflow_id, contacts, by_position, ids, reply.key, at, signal=signal)
+
+    @classmethod
+    def named(
+        cls,
+        workflow_id: str,
+        contacts: tuple[Prepared, ...],
+        at: float,
+        *,
+        key: str | None = None,
+        is_new: bool = False,
+        signal: WebhookSignal[BulkStatus] | None = None,
+    ) -> AcceptedWorkflow:
+        """Describe a workflow of which only the id is known, so that rows must prove whose they are."""
+        ids = (None,) * len(contacts)
+        return cls(workflow_id, contacts, ids, (), key, at, is_new=is_new, whole=False, signal=signal)
+
+    @classmethod
+    def salvaged(
+        cls,
+        pipeline: Pipeline,
+        workflow_id: str,
+        contacts: tuple[Prepared, ...],
+        signal: WebhookSignal[BulkStatus] | None,
+    ) -> AcceptedWorkflow:
+        """Describe the workflow that a torn or odd answer named a moment ago."""
+        origin, now = pipeline.origin(workflow_id), pipeline.limiter.clock()
+        return cls.named(
+            workflow_id, contacts, now, key=origin.key if origin else None, is_new=True, signal=signal
+        )
+
+
+def ids_by_position(ids: tuple[str, ...], contacts: int) -> tuple[str | None, ...]:
+    """Return the id of each contact: None for all unless there are as many ids, each of them once."""
+    return ids if len(ids) == contacts == len(set(ids)) else (None,) * contacts
 
 
 class Fetcher:
@@ -98,7 +135,7 @@ class Fetcher:
 
     async def fetch(
         self,
-        submitted: Submitted,
+        workflow: AcceptedWorkflow,
         enrichment_type: EnrichmentType,
         *,
         finished: Callable[[], None] = lambda: None,
@@ -107,40 +144,63 @@ class Fetcher:
         """Wait for a workflow and return a result for each of its contacts, in their order.
 
         *finished* is called once the workflow is, before its rows are completed. *until* returns the time
-        by which somebody hopes for the results: see `PollScheduler.finished`.
+        by which a caller needs the results: see `PollScheduler.finished`.
         """
-        status, key = await self._finished(submitted, until)
+        status, key = await self._finished(workflow, until)
         finished()
         rows = list(status.rows)
         if not status.failed:
-            rows += await self._look_up(_missing(submitted, rows), key)
+            rows += await self._look_up(_missing(workflow, rows), key)
         match = partial(
             Match,
-            [contact.contact for contact in submitted.contacts],
-            submitted.task_ids,
+            [contact.contact for contact in workflow.contacts],
+            workflow.task_ids,
             [row for row in rows if row.is_final],
-            whole=submitted.whole or _is_whole(submitted, status),
+            whole=workflow.whole or _is_whole(workflow, status),
         )
         if len(rows) <= facts.MAX_CONTACTS_PER_REQUEST:
             matched = match()
         else:  # more than there should be, which may take longer than an event loop can wait
             matched = await asyncio.get_running_loop().run_in_executor(None, match)
-        return _Reading(submitted, status, rows, enrichment_type).results(matched)
+        return _FinishedWorkflow(workflow, status, rows, enrichment_type).results(matched)
+
+    async def fetch_lost(
+        self, submission: Submission, contacts: tuple[Prepared, ...], enrichment_type: EnrichmentType
+    ) -> list[EnrichmentResult] | None:
+        """Wait for the webhook of a submit whose answer was lost, and return the results of its workflow.
+
+        None if no webhook comes in time, or if what it names cannot be confirmed.
+        """
+        if not submission.signal.is_expected:
+            return None
+        patience = self._polls.estimator(BULK_STATUS.name)
+        workflow_id = await submission.workflow_named(patience.silent_at(0.0, eager=False, scout=True))
+        if workflow_id is None:
+            return None
+        named = AcceptedWorkflow.named(workflow_id, contacts, self._pipeline.limiter.clock())
+        try:
+            fetched = await self.fetch(named, enrichment_type)
+        except CleanlistError as error:
+            log.warning("a webhook names a workflow that cannot be confirmed: %s", type(error).__name__)
+            return None
+        # Anybody who knows the token can name any workflow. So it is the one only if the server, asked with
+        # our key, has a row for every contact.
+        return fetched if all(result.status in {"found", "not_found"} for result in fetched) else None
 
     async def _finished(
-        self, submitted: Submitted, until: Callable[[], float | None]
+        self, workflow: AcceptedWorkflow, until: Callable[[], float | None]
     ) -> tuple[BulkStatus, str | None]:
         """Wait for the end. Lists and rights are per user: where its key is not known, try each."""
-        keys = (submitted.key,) if submitted.key else self._pipeline.route.keys or (None,)
+        keys = (workflow.key,) if workflow.key else self._pipeline.route.keys or (None,)
         for key in keys:
             try:
                 status = await self._polls.finished(
-                    status_call(workflow_id=submitted.workflow_id, kind=self._kind, key=key),
-                    submitted_at=submitted.at,
+                    status_call(workflow_id=workflow.workflow_id, kind=self._kind, key=key),
+                    submitted_at=workflow.at,
                     options=self._options,
-                    is_new=submitted.is_new,
+                    is_new=workflow.is_new,
                     until=until,
-                    signal=submitted.signal,
+                    signal=workflow.signal,
                 )
             except NotFoundError:
                 if key == keys[-1]:
@@ -151,7 +211,7 @@ class Fetcher:
 
     async def _look_up(self, task_ids: Sequence[str], key: str | None) -> list[EnrichmentRow]:
         """Ask for each task on its own."""
-        found: list[EnrichmentRow] = []
+        rows_found: list[EnrichmentRow] = []
         line = anyio.Semaphore(_LOOKUPS_AT_ONCE)
 
         async def ask(task_id: str) -> None:
@@ -161,48 +221,48 @@ class Fetcher:
                     call = status_call(task_id=task_id, kind=self._kind, key=key)
                     status = (await self._pipeline.call(call, self._options)).value
                 except CleanlistError:
-                    return  # it stays pending
+                    return  # its contact stays pending, and can be collected later
             rows = (row for row in status.rows if row.task_id in {None, task_id})
-            found.extend(row.but(task_id=task_id) for row in (next(rows, None),) if row)
+            rows_found.extend(row.but(task_id=task_id) for row in (next(rows, None),) if row)
 
         if task_ids:
             self._note_lookups(len(task_ids))
             async with anyio.create_task_group() as group:
                 for task_id in task_ids:
                     group.start_soon(ask, task_id)
-        return found
+        return rows_found
 
 
-def _missing(submitted: Submitted, rows: Sequence[EnrichmentRow]) -> list[str]:
+def _missing(workflow: AcceptedWorkflow, rows: Sequence[EnrichmentRow]) -> list[str]:
     """Return the ids that have no row, unless rows without an id may be theirs."""
     there = {row.task_id for row in rows}
-    missing = [task_id for task_id in dict.fromkeys(submitted.all_ids) if task_id not in there]
+    missing = [task_id for task_id in dict.fromkeys(workflow.all_ids) if task_id not in there]
     unnamed = sum(row.task_id is None for row in rows)
     return missing if unnamed < len(missing) else []
 
 
-def _is_whole(submitted: Submitted, status: BulkStatus) -> bool:
-    """Whether the answer tells that a workflow has no more contacts than these.
+def _is_whole(workflow: AcceptedWorkflow, status: BulkStatus) -> bool:
+    """Whether the answer says that a workflow has no more contacts than these.
 
     Its rows are no proof, since an answer may lack some. And of two contacts of one profile the server may
     have made one task: then there are fewer tasks than contacts.
     """
-    slugs = [linkedin_slug(one.contact.linkedin_url) for one in submitted.contacts]
+    slugs = [linkedin_slug(one.contact.linkedin_url) for one in workflow.contacts]
     known = [slug for slug in slugs if slug]
     return len(known) == len(set(known)) and (status.summary or {}).get("total") == len(slugs)
 
 
-class _Reading:
-    """Results from the final answer of one workflow."""
+class _FinishedWorkflow:
+    """The final answer of one workflow, with the rows that were looked up one by one."""
 
     def __init__(
         self,
-        submitted: Submitted,
+        workflow: AcceptedWorkflow,
         status: BulkStatus,
         rows: Iterable[EnrichmentRow],
         enrichment_type: EnrichmentType,
     ) -> None:
-        self._submitted = submitted
+        self._workflow = workflow
         self._status = status
         self._by_id = {row.task_id: row for row in rows if row.task_id is not None}
         self._enrichment_type: EnrichmentType = enrichment_type
@@ -211,13 +271,14 @@ class _Reading:
         """Return a result for each contact. A row that several share was charged once."""
         results: list[EnrichmentResult] = []
         paid: set[int] = set()
-        for position, contact in enumerate(self._submitted.contacts):
-            row, task_id = match.given.get(position), self._submitted.task_ids[position]
+        for position, contact in enumerate(self._workflow.contacts):
+            row, task_id = match.given.get(position), self._workflow.task_ids[position]
             if row is None or (self._status.failed and not row.has_findings):
                 result = self._without_row(contact, self._at_place(task_id, match))
                 results.append(replace(result, task_id=match.trusted_ids[position]))
                 continue
-            result = settle.found(contact, row, self._submitted.workflow_id, task_id, self._enrichment_type)
+            result = found(contact, row, self._workflow.workflow_id, task_id, self._enrichment_type)
+            # The server merged contacts of one person: it made one task, and charged once.
             if id(row) in paid:
                 result.credits_estimated = 0.0
                 result.credits_charged = None if result.credits_charged is None else 0.0
@@ -238,14 +299,14 @@ class _Reading:
         elif doubtful is None:
             reason = "the finished workflow has no row that is certainly its own"
         elif doubtful.is_final:
-            reason = "the row at its place cannot be told to be its own; see raw"
+            reason = "the row at its place is not certainly its own; see raw"
         else:
             reason = f"its row is still {doubtful.status!r} in the finished workflow"
-        return settle.without_row(
+        return without_row(
             contact,
             "failed" if failed else "pending",
             reason,
-            workflow_id=self._submitted.workflow_id,
+            workflow_id=self._workflow.workflow_id,
             row=doubtful,
             enrichment_type=self._enrichment_type,
         )

@@ -2,7 +2,7 @@
 
 That ``task_ids`` follow the order of the contacts is nowhere documented. So a row is joined by what it
 carries, and by position only where the other rows prove the order: see the table in `evidence`. A row that
-fits nobody, or two people, is given to nobody.
+fits no person, or two, is given to none.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class Match:
             if row.certain:
                 self._people.at[row.owners[0]].rows.append(row)
         self._give(row for row in self._rows if row.certain)
+        # With ids of their own, contacts of one person were not merged.
         if not any(row.position is not None for row in self._rows):
             self._give_merged()
 
@@ -116,15 +117,15 @@ class Match:
     # -- by elimination ------------------------------------------------------------------------
 
     def _give_by_elimination(self) -> None:
-        """Give rows by name where nobody else of the workflow can be meant."""
-        nobody_else = self._all_are_named or not self._people.has_nameless
+        """Give rows by name where no other person of the workflow can be meant."""
+        no_one_else = self._all_are_named or not self._people.has_nameless
         for key, rows in self._by_key.items():
             people = self._people.with_key(key)
             if len(people) == 1:
                 self._own(people[0], rows)
             elif len(people) > 1 and sum(person.lacking for person in people) == len(rows):
                 self._tell_namesakes_apart(people, rows)
-            if nobody_else:
+            if no_one_else:
                 self._give(rows)
 
     @property
@@ -134,7 +135,7 @@ class Match:
         return len(tasks) >= len(self._contacts) and all(row.name or row.certain for row in self._rows)
 
     def _own(self, person: Person, rows: Sequence[PlacedRow]) -> None:
-        """Take rows as those of the one person who is known to have their name."""
+        """Take rows as those of the only person known to have their name."""
         named = all(self._evidence(person, row) >= Evidence.DISPUTED for row in rows)
         count = sum(len(self._by_key.get(key, ())) for key in person.keys)
         if named and (count <= person.lacking or _all_alike(row.row for row in rows)):
@@ -150,7 +151,7 @@ class Match:
                 return
             pairs.append((named[0], row))
         if len({id(person) for person, _ in pairs}) < len(people):
-            return
+            return  # each namesake needs a row of its own
         places = {position for person in people for position in person.positions}
         # Of two namesakes, one may have moved to the other's employer: then their places decide.
         if any(row.position in places and row.position not in person.positions for person, row in pairs):
@@ -191,6 +192,7 @@ class Match:
         given = sum(self.given.get(row.position or 0) is row.row for row in placed)
         if self._whole and (count == 1 or given >= count - 1):
             return True
+        # The chance that so many rows are in place by luck is 1 / (count * (count - 1) * ...).
         return sum(math.log(count - taken) for taken in range(sum(row.in_place for row in placed))) >= _CHANCE
 
     def _belongs_elsewhere(self, row: PlacedRow) -> bool:

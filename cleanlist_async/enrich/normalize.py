@@ -136,11 +136,12 @@ _SHORT_FORMS: Final = {
 def linkedin_slug(url: str | None) -> str | None:
     """Return what names the person in a LinkedIn address, folded; None where nothing does for certain.
 
-    A company's page or a search (``/profile/view?id=1``) names nobody.
+    A company's page or a search (``/profile/view?id=1``) names no person.
     """
     if not url or len(url) > _LONGEST_TEXT or (found := _PROFILE.search(url)) is None:
         return None
     kind, path = found.groups()
+    # Old public addresses go on: /pub/ada-lovelace/7/b1/a is one person, /pub/ada-lovelace many.
     named = path.rstrip("/") if kind.lower() == "pub" else path.partition("/")[0].partition(",")[0]
     return unquote(named).casefold() or None
 
@@ -154,7 +155,7 @@ def words(text: str | None) -> tuple[str, ...]:
     """Return the words of *text* without case and accents."""
     if not text or len(text) > _LONGEST_NAME:
         return ()
-    if text.isascii():
+    if text.isascii():  # nearly always, and many times faster
         return tuple(_WORD.findall(text.lower().replace("'", "")))
     plain = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(letter for letter in plain if not unicodedata.combining(letter))
@@ -181,6 +182,7 @@ def name_key(name: Name) -> Name:
 
     Two people whose names have the same key may be taken for one another.
     """
+    # Initials come and go, unless there is nothing else.
     full = frozenset(word for word in name if len(word) > 1)
     return frozenset(map(_plainest, full if len(full) > 1 else name))
 
@@ -205,6 +207,7 @@ def names_differ(ours: Name, theirs: Name) -> bool:
 
 def _are_alike(our: str, their: str) -> bool:
     shared, both = min(len(our), len(their)), len(our) + len(their)
+    # The first test bounds the ratio, at a fraction of its cost.
     return 2 * shared >= _ALIKE * both and SequenceMatcher(None, our, their).ratio() >= _ALIKE
 
 
@@ -213,7 +216,7 @@ def _is_latin(name: Name) -> bool:
 
 
 class Employed(Protocol):
-    """Whoever has an employer."""
+    """A contact or a row, which may name an employer."""
 
     @property
     def company_name(self) -> str | None:
@@ -232,8 +235,9 @@ def same_employer(contact: Employed, row: Employed) -> bool | None:
         if contact.company_domain == their_domain:
             return True
         if len(their_domain) > _LONGEST_TEXT:
-            return None
+            return None  # a pattern over a megabyte of text would hold up the event loop
         ours, theirs = domain(contact.company_domain), domain(their_domain)
+        # A subsidiary or a country may have a subdomain.
         return ours == theirs or ours.endswith(f".{theirs}") or theirs.endswith(f".{ours}")
     our_words, their_words = company_words(contact.company_name), company_words(row.company_name)
     return our_words == their_words if our_words and their_words else None

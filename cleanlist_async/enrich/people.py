@@ -121,6 +121,7 @@ class People:
 
     def certain_owners(self, row: PlacedRow) -> Sequence[int]:
         """Return the positions that have a row's input, else those that have its profile."""
+        # What the row was made for says more than the profile it found, which may be a wrong one.
         if row.echo and row.echo in self._by_input:
             return self._by_input[row.echo]
         return next((self._by_slug[slug].positions for slug in row.slugs if slug in self._by_slug), ())
@@ -133,6 +134,7 @@ class People:
             given=agreement(row.echo == self._inputs[position] if row.echo else None),
             profile=agreement(slug in row.slugs if slug and row.slugs else None),
             name=agreement(same_name),
+            # An employer counts beside a name only: colleagues share it.
             employer=agreement(same_employer(contact, row)) if same_name else Said.OPEN,
         )
 
@@ -141,13 +143,13 @@ class People:
         return names_differ(self._names[position], row.name)
 
     def same_employer(self, person: Person, row: PlacedRow) -> bool:
-        """Whether a row says that somebody works where this person does."""
+        """Whether a row names the employer of this person."""
         return any(same_employer(self._contacts[position], row) for position in person.positions)
 
     # -- names ---------------------------------------------------------------------------------
 
     def learn_names(self, rows: Sequence[PlacedRow]) -> None:
-        """Take in the names that rows have, to tell who may still be meant by a row."""
+        """Take in the names that rows have, to know which people a row may still mean."""
         for person in self:
             person.keys.update(name_key(row.name) for row in person.rows if row.name)
         self._read_slugs({row.name for row in rows if not row.certain and len(row.name) > 1})
@@ -156,12 +158,12 @@ class People:
                 self._by_key.setdefault(key, []).append(person)
 
     def with_key(self, key: Name) -> Sequence[Person]:
-        """Return those who are known to have such a name, and lack a row."""
+        """Return the people known to have such a name, and lacking a row."""
         return self._by_key.get(key, ())
 
     @property
     def has_nameless(self) -> bool:
-        """Whether somebody lacks a row whose name is not known: any row may be theirs."""
+        """Whether a person without a known name lacks a row: any row may be theirs."""
         return any(person.lacking and not person.keys for person in self)
 
     def _read_slugs(self, names: Iterable[Name]) -> None:
@@ -175,6 +177,7 @@ class People:
         spelled: dict[int, list[Name]] = defaultdict(list)
         for name in names if by_word else ():
             found = set[int].intersection(*(by_word.get(word, set[int]()) for word in name))
+            # Two addresses that spell the name, or a contact that has it, leave it open whose it is.
             if len(found) == 1 and name_key(name) not in taken:
                 spelled[found.pop()].append(name)
         for position, (name, *others) in spelled.items():

@@ -30,7 +30,7 @@ class Plan:
     contacts, unique
         Contacts read, and those that would be sent.
     invalid, duplicates
-        How many would be kept back, and how many are bought once with an earlier one. The first 1,000 of
+        How many would be skipped, and how many are bought once with an earlier one. The first 1,000 of
         each are listed: ``invalid_contacts`` as (index, reason), ``duplicate_contacts`` as (index, first).
     requests
         Bulk requests of at most 250 contacts, plus one status request for each.

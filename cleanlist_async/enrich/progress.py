@@ -1,4 +1,4 @@
-"""Telling the caller where a run stands."""
+"""Reporting to the caller where a run stands."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from cleanlist_async.polling.scheduler import PollScheduler
 log: Final = logging.getLogger("cleanlist_async")
 
 
-class Teller:
-    """Keeps the time and the counts of a run, and calls the caller's progress function."""
+class ProgressReporter:
+    """Keeps the time and the counts of a run, and calls the progress callback."""
 
     def __init__(
         self,
         pipeline: Pipeline,
         polls: PollScheduler,
-        tell: Callable[[Progress], None] | None,
+        callback: Callable[[Progress], None] | None,
         total: int | None,
     ) -> None:
         self.summary = Summary()
+        self.open_workflows = 0
         self._pipeline = pipeline
         self._polls = polls
-        self._tell = tell
+        self._callback = callback
         self._total = total
         self._clock = pipeline.limiter.clock
         self.start()
@@ -41,25 +42,25 @@ class Teller:
         self._started_at = self._clock()
         self._requests_before = self._pipeline.counters.requests
 
-    def tell(self, open_workflows: int, note: str | None = None) -> None:
-        """Bring the summary up to date and call the progress function; what it raises is only logged."""
+    def report(self, note: str | None = None) -> None:
+        """Update the summary and call the progress callback; what that raises is only logged."""
         self.summary.elapsed_s = self._clock() - self._started_at
         self.summary.requests = self._pipeline.counters.requests - self._requests_before
-        if self._tell is None:
+        if self._callback is None:
             return
         try:
-            self._tell(self._progress(open_workflows, note))
-        except Exception as problem:  # noqa: BLE001  # a display's trouble is not the run's
+            self._callback(self._progress(note))
+        except Exception as problem:  # noqa: BLE001  # a failing display must not end the run
             report_failure("the progress callback", problem)
 
-    def note_lookups(self, count: int, open_workflows: int) -> None:
-        """Tell what it costs that an answer lacks rows."""
+    def report_lookups(self, count: int) -> None:
+        """Report the requests that the rows missing from an answer take."""
         self.summary.lookups += count
         note = f"{count} results are not in their workflow's answer: asking for each, one request apiece"
         log.warning(note)
-        self.tell(open_workflows, note)
+        self.report(note)
 
-    def _progress(self, open_workflows: int, note: str | None) -> Progress:
+    def _progress(self, note: str | None) -> Progress:
         summary = self.summary
         return Progress(
             done=summary.contacts,
@@ -67,31 +68,32 @@ class Teller:
             found=summary.statuses["found"],
             credits=summary.credits,
             requests=summary.requests,
-            open_workflows=open_workflows,
+            open_workflows=self.open_workflows,
             elapsed_s=summary.elapsed_s,
-            eta_s=self._eta_s(open_workflows),
+            eta_s=self._eta_s(),
             note=note,
         )
 
-    def _eta_s(self, open_workflows: int) -> float | None:
+    def _eta_s(self) -> float | None:
         if self._total is None:
             return None
         limits = self._pipeline.limiter.limits
         rate = limits.per_window(len(self._pipeline.route.keys))
         left = max(0, self._total - self.summary.contacts)
         chunks = math.ceil(left / facts.MAX_CONTACTS_PER_REQUEST)
-        to_send = max(0, 2 * chunks - open_workflows - rate // 2)
+        # Each chunk takes a submit and a status request; open workflows have had the first.
+        to_send = max(0, 2 * chunks - self.open_workflows - rate // 2)
         wait_s = (self._polls.estimator(BULK_STATUS.name).due_age_s or 0.0) if left else 0.0
         return to_send / rate * limits.window_s + wait_s
 
 
-def tell_end(
+def report_end(
     events: Events,
     kind: RunKind,
     summary: Summary,
     elapsed_s: float,
     error: CleanlistError | Exception | None,
 ) -> None:
-    """Tell the listeners that a run is over; *error* is what stopped it, if anything did."""
+    """Emit the event that a run is over; *error* is what stopped it, if anything did."""
     found, name = summary.statuses["found"], None if error is None else type(error).__name__
     events.emit(RunFinished(kind, summary.contacts, found, summary.credits, elapsed_s, name))

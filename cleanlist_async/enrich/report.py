@@ -1,86 +1,13 @@
-"""What a bulk run gives back: one result for each contact that went in."""
+"""What a run gives back: a result for each contact that went in, and the counts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
 
-from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.errors import Billed, CleanlistError
-from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.types import JSON
-
-ResultStatus: TypeAlias = Literal["found", "not_found", "invalid", "pending", "unknown", "failed"]
-
-
-@dataclass(slots=True)
-class EnrichmentResult:
-    """What came of one contact.
-
-    Attributes
-    ----------
-    index
-        Its 0-based position in the input.
-    status
-        ``found``; ``not_found`` (the server is done and has nothing); ``invalid`` (kept back, reason in
-        ``error``); ``pending`` (accepted, perhaps paid, not finished or not certainly this person's;
-        fetched for free by ``client.collect``); ``unknown`` (nobody can say whether the submit was
-        processed); ``failed`` (never accepted, or the server ended its workflow, which costs nothing).
-    task_id, workflow_id
-        The server's ids, as far as known.
-    duplicate_of
-        The index of the first contact with the same data, bought once for both.
-    credits_charged, credits_estimated
-        Credits as the server says, where it does; else by the price list. 0 for duplicates.
-    raw
-        The server's row, whole.
-
-    """
-
-    index: int
-    contact: Contact
-    status: ResultStatus
-    key: str | None = None
-    email: str | None = None
-    email_status: str | None = None
-    phones: tuple[str, ...] = ()
-    task_id: str | None = None
-    workflow_id: str | None = None
-    duplicate_of: int | None = None
-    error: str | None = None
-    enrichment_type: EnrichmentType | None = None
-    credits_charged: float | None = None
-    credits_estimated: float = 0.0
-    raw: Mapping[str, JSON] | None = field(default=None, repr=False)
-
-    @property
-    def credits(self) -> float:
-        """Credits charged where the server says so, else estimated."""
-        return self.credits_estimated if self.credits_charged is None else self.credits_charged
-
-    @property
-    def billed(self) -> Billed:
-        """Whether this contact was paid for: ``"no"``, ``"yes"`` or ``"unknown"``.
-
-        By the server's word where it gave one, else by the price list, on which nothing found costs nothing
-        (docs.cleanlist.ai/api-reference/enrichment-types). So ``invalid``, ``failed`` and ``not_found`` are
-        ``"no"``, as is a duplicate: its first has paid. ``unknown`` is ``"unknown"``, and so is ``pending``
-        unless its type is ``none``, which is free. So is ``prospecting_only`` with nothing of the contact
-        itself: it is billed by the contacts that it discovered, and their number is not told.
-        """
-        if self.status == "unknown":
-            return "unknown"
-        if self.credits > 0:
-            return "yes"
-        may_cost = self.status == "pending" and self.enrichment_type != "none"
-        may_cost |= (
-            self.status == "found"
-            and self.enrichment_type == "prospecting_only"
-            and self.duplicate_of is None
-        )
-        return "unknown" if may_cost and self.credits_charged is None else "no"
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 
 
 @dataclass(slots=True)
@@ -124,6 +51,23 @@ class Progress:
 
 
 @dataclass(slots=True)
+class RunOutcome:
+    """How a run ended: ``stopped_by`` what it met at the API, ``failure`` what the caller's own code raised.
+
+    ``accepted`` says whether the server accepted any of it.
+    """
+
+    stopped_by: CleanlistError | None = None
+    failure: Exception | None = None
+    accepted: bool = False
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended the run early, if anything did."""
+        return self.failure or self.stopped_by
+
+
+@dataclass(slots=True)
 class EnrichmentReport:
     """The results of a finished or stopped run, one per input contact, in input order.
 
@@ -141,7 +85,7 @@ class EnrichmentReport:
 
     @property
     def unknown(self) -> list[EnrichmentResult]:
-        """Submitted, with an outcome nobody knows: look in the portal before you send them again."""
+        """Submitted, with an unknown outcome: look in the portal before you send them again."""
         return [result for result in self.results if result.status == "unknown"]
 
     def raise_for_error(self) -> None:

@@ -1,4 +1,4 @@
-"""Results between a run and its consumer. Nothing is lost or doubled, whoever is cancelled and when."""
+"""Results between a run and its consumer. None is lost or doubled, whichever task is cancelled, and when."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 
 import anyio
 
-from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.results import EnrichmentResult
 
 
 class ResultQueue:

@@ -9,9 +9,9 @@ from cleanlist_async import facts
 from cleanlist_async.api.models.rows import EnrichmentRow
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.report import EnrichmentResult, ResultStatus
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 
 
 def found(
@@ -65,7 +65,7 @@ def without_row(
     )
 
 
-def kept_back(contact: Invalid) -> EnrichmentResult:
+def skipped(contact: Invalid) -> EnrichmentResult:
     """Make the result of a contact that was never sent."""
     return EnrichmentResult(
         index=contact.index,
@@ -83,22 +83,22 @@ def never_read(
     *,
     follow: bool,
 ) -> Iterator[EnrichmentResult]:
-    """Make the results of contacts that a stopped run never came to.
+    """Make the results of contacts that a stopped run did not reach.
 
-    *follow*: a duplicate of one that it did come to gets its result; it is bought already.
+    *follow*: a duplicate of a contact that it did reach gets the result of that; it is bought already.
     """
     firsts: dict[bytes, EnrichmentResult] = {}
     for index, contact in enumerate(given):
         if follow and (result := results.get(index)) and result.status != "invalid":
             checked = prepare(index, contact)
-            if isinstance(checked, Prepared):
+            if isinstance(checked, Prepared):  # the index order makes the first one win
                 firsts.setdefault(checked.identity, result)
     for index, contact in enumerate(given):
         if index in results:
             continue
         checked = prepare(index, contact)
         if isinstance(checked, Invalid):
-            yield kept_back(checked)
+            yield skipped(checked)
         elif first := firsts.get(checked.identity):
             yield copy_for(checked, first)
         else:

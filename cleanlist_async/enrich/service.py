@@ -12,7 +12,7 @@ from cleanlist_async.contacts.checks import check_contacts
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.collect import Collector
 from cleanlist_async.enrich.plan import ContactSource, Plan, make_plan
-from cleanlist_async.enrich.report import EnrichmentReport, EnrichmentResult
+from cleanlist_async.enrich.report import EnrichmentReport
 from cleanlist_async.enrich.row_results import never_read
 from cleanlist_async.enrich.run import BulkRun
 from cleanlist_async.enrich.stream import ResultStream
@@ -21,6 +21,7 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.webhooks.submissions import Submissions
 
 log: Final = logging.getLogger("cleanlist_async")

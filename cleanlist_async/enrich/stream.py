@@ -8,9 +8,10 @@ from typing import Self
 
 import anyio
 
-from cleanlist_async.enrich.report import EnrichmentResult, Summary
+from cleanlist_async.enrich.report import Summary
 from cleanlist_async.enrich.run import BulkRun
 from cleanlist_async.errors import CleanlistError
+from cleanlist_async.results import EnrichmentResult
 
 
 class ResultStream:
@@ -64,7 +65,7 @@ class ResultStream:
             return result
         if not self._ended:
             self._ended = True
-            if (error := run.outcome.failure or run.outcome.stopped_by) is not None:
+            if (error := run.outcome.error) is not None:
                 raise error
         raise StopAsyncIteration
 

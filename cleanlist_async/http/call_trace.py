@@ -7,7 +7,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from cleanlist_async.errors import APIError, Billed, CleanlistError, UnknownOutcomeError
+from cleanlist_async.errors import APIError, CleanlistError, UnknownOutcomeError
 from cleanlist_async.events import (
     AttemptFinished,
     AttemptStarted,
@@ -24,6 +24,7 @@ from cleanlist_async.http.calls import Call, Reply
 from cleanlist_async.http.decode import request_id_of
 from cleanlist_async.http.transport import Exchange, Request
 from cleanlist_async.ratelimit import BucketState, Permit
+from cleanlist_async.types import Billed
 
 T = TypeVar("T")
 

@@ -14,12 +14,12 @@ from typing import Final, cast
 from zlib import crc32
 
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.database import create_private, explained
 from cleanlist_async.job.journal.schema import APPLICATION_ID
 from cleanlist_async.redact import Secret
+from cleanlist_async.results import EnrichmentResult
 
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS results (identity BLOB PRIMARY KEY, bought_at REAL NOT NULL, result TEXT NOT NULL)
@@ -33,7 +33,7 @@ _KEPT: Final = ("status", "email", "email_status", "phones", "task_id", "workflo
 class ResultCache:
     """Found and not found results by contact and enrichment type, for `ttl_s` seconds.
 
-    Contacts are not in it, only keyed digests of them, which nobody can guess at without the API key; the
+    Contacts are not in it, only keyed digests of them, which cannot be guessed without the API key; the
     results themselves are contact data, so the file is for its owner alone.
     """
 

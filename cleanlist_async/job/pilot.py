@@ -1,4 +1,4 @@
-"""A sample bought first: what share is found, and what a contact costs, with the width of the guess."""
+"""A sample bought first: what share is found, and what a contact costs, with intervals of confidence."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from typing import Final
 
 import anyio.lowlevel
 
+from cleanlist_async import facts
 from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import Prepared, prepare
-from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.errors import ConfigurationError, UnknownOutcomeError
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.records import Header
+from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.source import Source
+from cleanlist_async.job.spec import write_chunks
+from cleanlist_async.results import EnrichmentResult
 
 _Z: Final = 1.959964
 """95 % of a normal distribution lie within so many standard deviations."""
@@ -24,7 +30,7 @@ _Z: Final = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What a sample tells of the whole. Intervals cover 95 %; credits are per contact.
+    """What a sample says about all contacts. Intervals cover 95 %; credits are per contact.
 
     ``hit_rate`` is the share found (Wilson interval), ``credits_per_contact`` the mean price (Student would
     be wider below 15 contacts), ``expected_credits`` both ends of what all contacts will cost at this rate.
@@ -47,6 +53,7 @@ class Pilot:
         found = sum(result.status == "found" for result in settled)
         n, spent = len(settled), sum(costs)
         price = mean(costs) if costs else 0.0
+        # One contact has no spread, so its interval is everything that is possible.
         half = _Z * stdev(costs) / math.sqrt(n) if n > 1 else math.inf
         interval = (max(0.0, price - half), min(dearest, price + half))
         return cls(
@@ -59,6 +66,40 @@ class Pilot:
             credits_per_contact_interval=interval,
             expected_credits=(interval[0] * contacts, interval[1] * contacts),
         )
+
+
+async def plan_pilot(journal: Journal, source: Source, header: Header, n: int) -> int:
+    """Return the number of the pilot's chunk; plan the job again for it where nothing was sent yet."""
+    number = _pilot_number(journal)
+    if number is None or not journal.was_sent():  # it may have been too large
+        # A plan of which nothing was sent can be replaced, and with it a pilot of another size.
+        places = await choose(source, n, header.salt)
+        with journal.transaction():
+            journal.forget_plan()
+            await write_chunks(journal, source, header.salt, header.submit_mode, places)
+        number = _pilot_number(journal)
+    if number is None:
+        raise ConfigurationError("There is no contact to buy.")
+    return number
+
+
+def read_pilot(journal: Journal, number: int, source: Source, header: Header) -> Pilot:
+    """Return the figures of a pilot that was run. Raises UnknownOutcomeError if its outcome is unknown."""
+    chunk = journal.chunk(number)
+    if chunk.state in {ChunkState.UNKNOWN, ChunkState.ABANDONED}:
+        raise UnknownOutcomeError(
+            "The pilot was sent, and nobody can say whether it was accepted.",
+            fix="Decide about it with resolve, then ask for it again.",
+        )
+    picked = journal.picked()
+    contacts = {place: prepare(place, given).contact for place, given in enumerate(source) if place in picked}
+    worst = facts.WORST_CASE_CREDITS.get(header.enrichment_type, math.inf)
+    results = journal.results_of(chunk, contacts)
+    return Pilot.of(results, sum(one.contacts for one in journal.chunks()), worst)
+
+
+def _pilot_number(journal: Journal) -> int | None:
+    return next((chunk.number for chunk in journal.chunks("WHERE is_pilot = 1")), None)
 
 
 def wilson(found: int, n: int) -> tuple[float, float]:

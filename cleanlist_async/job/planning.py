@@ -12,6 +12,7 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
+from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.errors import InputChangedError, JournalError
@@ -32,6 +33,7 @@ def fingerprint(salt: bytes, contacts: Sequence[Prepared]) -> bytes:
 
 def _add_to(digest: hmac.HMAC, contact: Prepared) -> None:
     given: object = contact.contact.key  # text by its type, and often enough a number in a mapping
+    # Keys are part of it: a result with the key of another contact is a wrong result.
     key = b"" if given is None else str(given).encode("utf-8", "surrogatepass")
     digest.update(contact.identity + len(key).to_bytes(4, "big") + key)
 
@@ -45,7 +47,7 @@ async def write_plan(
     *,
     max_bytes: int = facts.MAX_REQUEST_BYTES,
 ) -> tuple[int, bytes]:
-    """Read the source once and write down its chunks, duplicates and invalid contacts.
+    """Read the source once and record its chunks, duplicates and invalid contacts.
 
     Contacts at *picked* places go into one chunk of their own, the pilot, which is sent first. Returns the
     number of contacts, and a digest of the duplicates among them. To be called within a transaction, on a
@@ -116,7 +118,7 @@ async def refuse_changed_input(journal: Journal, header: Header, source: Source)
     if source.digest and source.digest == header.source_digest:
         return
     for count, step in enumerate(Walk(journal, header, source)):
-        if isinstance(step, Batch) or count % STEPS_AT_ONCE == 0:
+        if isinstance(step, PlannedChunk) or count % STEPS_AT_ONCE == 0:
             await anyio.lowlevel.checkpoint()
     if source.digest or header.source_digest:
         raise InputChangedError(
@@ -128,25 +130,29 @@ async def refuse_changed_input(journal: Journal, header: Header, source: Source)
 
 _SEND, _DUPLICATE, _INVALID, _PICKED = range(4)
 STEPS_AT_ONCE: Final = 1_000
-"""Of a walk, before other tasks have their turn."""
+"""Contacts that a walk processes between two checkpoints."""
 
 
 @dataclass(slots=True)
-class Batch:
-    """A chunk with its contacts."""
+class PlannedChunk:
+    """A chunk: its row in the journal, as it was last read or written, and its contacts."""
 
-    chunk: ChunkRow
+    row: ChunkRow
     contacts: list[Prepared]
 
+    def by_place(self) -> dict[int, Contact]:
+        """Return its contacts by their place in the input."""
+        return {contact.index: contact.contact for contact in self.contacts}
 
-def _batches(journal: Journal) -> Iterator[Batch]:
+
+def _planned(journal: Journal) -> Iterator[PlannedChunk]:
     """Yield the chunks of now, each read when its turn comes: all of them with their ids are not small."""
     for number in journal.numbers():
-        yield Batch(journal.chunk(number), [])
+        yield PlannedChunk(journal.chunk(number), [])
 
 
-Step: TypeAlias = Batch | Prepared | Invalid
-"""A chunk, a duplicate, or a contact that is kept back."""
+Step: TypeAlias = PlannedChunk | Prepared | Invalid
+"""A chunk, a duplicate, or a contact that is skipped."""
 
 
 class Walk:
@@ -165,8 +171,8 @@ class Walk:
                 self._kinds[place] = _PICKED
         except IndexError:
             raise JournalError("The journal is damaged: it names more contacts than there are.") from None
-        self._pilot = next((Batch(chunk, []) for chunk in journal.chunks("WHERE is_pilot")), None)
-        self._coming = _batches(journal)
+        self._pilot = next((PlannedChunk(chunk, []) for chunk in journal.chunks("WHERE is_pilot")), None)
+        self._coming = _planned(journal)
         self._open = next(self._coming, None)
 
     def __iter__(self) -> Iterator[Step]:
@@ -180,6 +186,7 @@ class Walk:
                 raise self._changed(place, "there are more contacts now")
             count += 1
             contact = prepare(place, given)
+            # The contact was edited, or another version of this package checks it by other rules.
             if isinstance(contact, Invalid) != (self._kinds[place] == _INVALID):
                 raise self._changed(place, "a contact has become valid, or invalid")
             if isinstance(contact, Invalid):
@@ -187,31 +194,31 @@ class Walk:
             elif self._kinds[place] == _DUPLICATE:
                 _add_to(digest, contact)
                 yield contact
-            elif (batch := self._add(contact)) is not None:
-                yield self._checked(batch)
+            elif (chunk := self._add(contact)) is not None:
+                yield self._checked(chunk)
         if count < len(self._kinds):
             raise self._changed(count, "there are fewer contacts now")
         if digest.digest()[:16] != self._header.duplicates_digest:
             raise self._changed(0, "one of the duplicates differs")
 
-    def _add(self, contact: Prepared) -> Batch | None:
+    def _add(self, contact: Prepared) -> PlannedChunk | None:
         """Put a contact into its chunk; return the chunk, its reader's from then on, once it is whole."""
         is_picked = self._kinds[contact.index] == _PICKED
-        batch = self._pilot if is_picked else self._open
-        if batch is None:
+        chunk = self._pilot if is_picked else self._open
+        if chunk is None:
             raise self._changed(contact.index, "there is no chunk for it")
-        batch.contacts.append(contact)
-        if contact.index != batch.chunk.last:
+        chunk.contacts.append(contact)
+        if contact.index != chunk.row.last:
             return None
-        if not is_picked:
+        if not is_picked:  # the pilot is filled beside the chunk that is open
             self._open = next(self._coming, None)
-        return batch
+        return chunk
 
-    def _checked(self, batch: Batch) -> Batch:
-        if fingerprint(self._header.salt, batch.contacts) != batch.chunk.fingerprint:
-            last = f"one of the contacts up to #{batch.chunk.last + 1:,} differs"
-            raise self._changed(batch.chunk.first, last)
-        return batch
+    def _checked(self, chunk: PlannedChunk) -> PlannedChunk:
+        if fingerprint(self._header.salt, chunk.contacts) != chunk.row.fingerprint:
+            last = f"one of the contacts up to #{chunk.row.last + 1:,} differs"
+            raise self._changed(chunk.row.first, last)
+        return chunk
 
     def _changed(self, place: int, what: str) -> InputChangedError:
         return InputChangedError(

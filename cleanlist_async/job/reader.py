@@ -1,4 +1,4 @@
-"""A journal as anybody may look at it: without a client or a key, and while its job runs elsewhere."""
+"""Reading a journal without a client or a key, also while its job runs in another process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
-from cleanlist_async.enrich import row_results as settle
+from cleanlist_async.enrich import row_results
 from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import InputChangedError, JournalError, JournalLockedError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal import known_journals as known
@@ -24,6 +23,7 @@ from cleanlist_async.job.receipts import receipts
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.status import WITHOUT_RESULT, JobStatus, Receipt, status_of
 from cleanlist_async.job.unknown import UnknownChunk, unknown_chunks
+from cleanlist_async.results import EnrichmentResult
 
 _READ_AT_ONCE: Final = 500
 """Contacts: a longer look would keep the job from writing."""
@@ -64,7 +64,7 @@ class JournalReader:
         return status_of(self._journal, self.header, running=self.is_running)
 
     def unknown(self) -> list[UnknownChunk]:
-        """Return the chunks of which nobody can say whether they were accepted."""
+        """Return the chunks whose outcome is unknown."""
         return unknown_chunks(self._journal, self.header)
 
     def costs(self) -> list[RuleTotal]:
@@ -87,10 +87,10 @@ class JournalReader:
 
     def receipts(self, source: Source) -> Iterator[Receipt]:
         """Yield a receipt for every contact of a source that was checked, in its order."""
-        yield from receipts(self._journal, source)
+        yield from receipts(self._journal, self.header, source)
 
     def results(self, source: Source) -> Iterator[EnrichmentResult]:
-        """Yield what came of every contact of a source that was checked, in its order, without `raw`.
+        """Yield the result of every contact of a source that was checked, in its order, without `raw`.
 
         The memory this takes does not grow with the number of contacts.
         """
@@ -101,7 +101,7 @@ class JournalReader:
 
 
 class _Look:
-    """Reads what came of contacts, some at a time."""
+    """Reads results, some at a time."""
 
     def __init__(self, journal: Journal, header: Header) -> None:
         self._journal = journal
@@ -118,7 +118,7 @@ class _Look:
             if place in found:
                 yield replace(found[place], enrichment_type=self._kind)
             elif isinstance(contact, Invalid) or place in invalid:
-                yield settle.kept_back(Invalid(place, contact.contact, invalid.get(place, "")))
+                yield row_results.skipped(Invalid(place, contact.contact, invalid.get(place, "")))
             elif place in duplicates:
                 first = replace(contact, index=duplicates[place])
                 stored = found.get(first.index) or self._journal.result_at(first.index, contact.contact)
@@ -129,11 +129,11 @@ class _Look:
     def _without(self, contact: Prepared) -> EnrichmentResult:
         """Say what a contact is that has no result."""
         chunk = self._chunk_of(contact.index)
-        if chunk is not None and chunk.state in SETTLED:  # since the look at its contacts
+        if chunk is not None and chunk.state in SETTLED:  # it was settled since its results were read
             return self._settled(contact)
         if chunk is None or chunk.state is ChunkState.PLANNED:
-            return settle.without_row(contact, "failed", _NEVER_SENT, enrichment_type=self._kind)
-        return settle.without_row(
+            return row_results.without_row(contact, "failed", _NEVER_SENT, enrichment_type=self._kind)
+        return row_results.without_row(
             contact,
             WITHOUT_RESULT.get(chunk.state, "failed"),
             chunk.reason,
@@ -152,7 +152,7 @@ class _Look:
             return self._journal.chunk(self._picked[place])
         if self._chunk is None or not self._chunk.first <= place <= self._chunk.last:
             self._chunk = self._journal.chunk_at(place)
-            if self._chunk is not None:
+            if self._chunk is not None:  # once for each chunk: a lost row must not read as never sent
                 self._journal.check_count(self._chunk.number)
         return self._chunk
 
@@ -175,7 +175,7 @@ def deciding(path: Path) -> Generator[_Opened]:
         journal = Journal.open(path)
         try:
             header = _planned(journal)
-            journal.recover()
+            journal.recover()  # a chunk that a crash left as being sent can be decided about
             yield journal, header
         finally:
             journal.close()

@@ -8,6 +8,7 @@ from typing import Final
 from cleanlist_async import facts
 from cleanlist_async.contacts.identity import prepare
 from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.records import Header
 from cleanlist_async.job.journal.states import SETTLED
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.status import Receipt, Rule
@@ -15,14 +16,12 @@ from cleanlist_async.job.status import Receipt, Rule
 _HALVES: Final = (facts.EMAIL_CREDITS, facts.PHONE_CREDITS)
 
 
-def receipts(journal: Journal, source: Source) -> Iterator[Receipt]:
+def receipts(journal: Journal, header: Header, source: Source) -> Iterator[Receipt]:
     """Read the source once more beside the journal."""
-    header = journal.header
-    assert header is not None  # noqa: S101  # a job without a plan has no receipts
-    firsts, kept_back = dict(journal.duplicates()), dict(journal.invalid())
+    firsts, skipped = dict(journal.duplicates()), dict(journal.invalid())
     for place, given in enumerate(source):
         key = prepare(place, given).contact.key
-        if place in kept_back:
+        if place in skipped:
             yield Receipt(place, key, "invalid", 0.0, "none", None, None)
             continue
         first = firsts.get(place, place)

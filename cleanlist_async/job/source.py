@@ -23,7 +23,7 @@ class Source:
     name
         The file's name, or what kind of object it is.
     digest
-        Of a file: over all its bytes. Else empty, and only the contacts themselves tell.
+        Of a file: over all its bytes. Else empty: then the contacts themselves are compared.
     table
         The file as a table, where it is one.
 
@@ -50,7 +50,7 @@ def _checked(given: object) -> Iterable[ContactLike]:
     if is_any(given, Iterator):
         raise ConfigurationError(
             f"source is read more than once, and {a_type(given)} can be read only once.",
-            fix="Pass a file, a list, or an object whose __iter__ begins anew.",
+            fix="Pass a file, a list, or an object whose __iter__ starts again.",
         )
     check_contacts(given, Iterable, name="source")
     return cast("Iterable[ContactLike]", given)

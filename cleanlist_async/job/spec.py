@@ -1,4 +1,4 @@
-"""What a job was asked for, and its beginning: planned anew, or found to be the one that was asked for."""
+"""What a job was asked for, and its beginning: a new plan, or the check that it is the same job."""
 
 from __future__ import annotations
 
@@ -122,7 +122,8 @@ async def begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipel
 async def resumed(
     journal: Journal, header: Header, source: Source, spec: JobSpec, pipeline: Pipeline
 ) -> Header:
-    """Check that this is the same job; the wall may have moved."""
+    """Check that this is the same job; only the budget may differ."""
+    # A client that has got a receiver since must not turn an old job into a tracked one.
     by_default = spec.submit_mode == "auto" and spec.address != spec.webhook and header.submit_mode != "exact"
     asked: dict[str, tuple[Any, Any]] = {
         "enrichment_type": (header.enrichment_type, spec.enrichment_type),
@@ -139,7 +140,7 @@ async def resumed(
             )
     await refuse_changed_input(journal, header, source)
     if header.max_credits != spec.max_credits:
-        journal.set_wall(spec.max_credits)
+        journal.set_budget(spec.max_credits)
     if (latest := journal.header) is None:
         raise JournalError("The journal has lost its header.")
     return latest
@@ -148,7 +149,7 @@ async def resumed(
 async def write_chunks(
     journal: Journal, source: Source, salt: bytes, mode: SubmitMode, picked: Container[int] = ()
 ) -> tuple[int, bytes]:
-    """Write down the plan, in chunks as large as the mode takes them; see `write_plan`."""
+    """Record the plan, in chunks as large as the mode takes them; see `write_plan`."""
     # A contact takes no more bytes as a row of CSV than as JSON.
     max_bytes = facts.MAX_IMPORT_BYTES if mode == "exact" else facts.MAX_REQUEST_BYTES
     return await write_plan(journal, source, salt, _CHUNK_CONTACTS, picked, max_bytes=max_bytes)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from cleanlist_async import facts
-from cleanlist_async.enrich.report import ResultStatus
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Header, SubmitMode
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.unknown import UnknownChunk
+from cleanlist_async.results import ResultStatus
 
 JobState: TypeAlias = Literal["planned", "running", "paused", "complete", "complete_with_unknown"]
 
@@ -45,7 +45,7 @@ class JobStatus:
         ``"paused"``: `paused_by` says why; resume it with the same call. ``"complete_with_unknown"``: nothing
         is left to do, but some contacts may have been bought without their results being here.
     contacts, invalid, duplicates
-        Contacts of the input; those kept back; those bought with an earlier one.
+        Contacts of the input; those skipped; those bought with an earlier one.
     chunks
         Number of chunks in each state.
     results
@@ -75,7 +75,7 @@ class JobStatus:
 
     @property
     def settled(self) -> int:
-        """Contacts of which nothing more is to come: with a result, or kept back; without duplicates."""
+        """Contacts of which nothing more is to come: with a result, or skipped; without duplicates."""
         return sum(count for status, count in self.results.items() if status != "pending") + self.invalid
 
 

@@ -1,10 +1,10 @@
-"""What is to be done about submits whose outcome nobody knows."""
+"""What is to be done about submits whose outcome is unknown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.checks import check_credits, check_function, checked_id, optional, wrong
@@ -19,7 +19,7 @@ OnUnknown: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class UnknownChunk:
-    """A chunk that was sent, and of which nobody can say whether the server accepted it.
+    """A chunk that was sent, and that the server may have accepted.
 
     ``first`` and ``last`` are places in the input, from 0. ``credits_at_risk`` is what sending it again could
     cost twice.
@@ -85,6 +85,14 @@ def unknown_chunks(journal: Journal, header: Header) -> list[UnknownChunk]:
     return [UnknownChunk.of(chunk, _per_contact(header)) for chunk in found]
 
 
+def the_decision(**chosen: bool) -> Decision:
+    """Return the only decision that was chosen. Raises ConfigurationError for none, or several."""
+    decisions = [decision for decision in get_args(Decision) if chosen[decision]]
+    if len(decisions) != 1:
+        raise ConfigurationError("Give exactly one of accepted, absent, resubmit and abandon.")
+    return cast("Decision", decisions[0])
+
+
 def decide(
     journal: Journal,
     header: Header,
@@ -94,7 +102,7 @@ def decide(
     actor: str,
     workflow_id: str | None,
 ) -> None:
-    """Write down what somebody decided about an unknown chunk.
+    """Record a decision about an unknown chunk.
 
     Raises JournalError when it is not unknown, or the workflow is that of another one.
     """

@@ -1,4 +1,4 @@
-"""Every kind of fault at every request of a job: each ends as the classifier's table says.
+"""Every kind of fault at every request of a job: each ends as the table of `enrich.submit_outcome` says.
 
 ::
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cleanlist_async import AsyncCleanlist, facts
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.results import EnrichmentResult
 
 PEOPLE = [
     {"first_name": f"Ada{number}", "last_name": f"Lovelace{number}", "company_domain": "analytical.example"}

@@ -148,7 +148,7 @@ def test_early_events_are_evidence_that_is_asked_about_at_once(tmp_path):
         report = await bench.run()
         assert report.status.state == "complete"
         assert bench.here.status_requests() == 3
-        # Six calls, one after the other, of 6 s each, and a connection of 3 s for each of four.
+        # Six calls of 6 s, one after the other, and a connection of its own for each status request.
         assert anyio.current_time() - started < 54
         bench.check(unknown_at_most=0)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
 from contextlib import contextmanager
 
 import pytest
 
+from cleanlist_async import Contact
 from cleanlist_async.job import spec as opening
 from cleanlist_async.job.journal.schema import add_checksum
 from tests.job.auditor import audit
 from tests.support.virtual_sandbox import in_world, people
 
-__all__ = ["Bench", "chunks_of", "edit", "in_world", "people", "reset", "states"]
+__all__ = ["Bench", "chunks_of", "edit", "in_world", "mixed", "people", "reset", "states", "total"]
 
 SUBMIT = "/enrich/bulk"
 STATUS = "/enrich/status"
@@ -96,3 +98,26 @@ class Bench:
 
 def reset(bench: Bench) -> None:
     bench.here.sandbox.clear_faults()
+
+
+def mixed(count):
+    """People by name, by profile, by company; a duplicate and an invalid one in every ten."""
+    given = []
+    for i in range(count):
+        if i % 10 == 8:
+            given.append(given[i - 5])
+        elif i % 10 == 9:
+            given.append(Contact(first_name=f"Lone{i}", key=f"k{i}"))
+        elif i % 3 == 0:
+            given.append(Contact(linkedin_url=f"https://www.linkedin.com/in/person-{i}-x", key=f"k{i}"))
+        elif i % 3 == 1:
+            given.append(
+                Contact(first_name=f"Al{i}", last_name=f"Tur{i}", company_name=f"Firm {i}", key=f"k{i}")
+            )
+        else:
+            given.append(Contact(first_name=f"Gr{i}", last_name=f"Hop{i}", company_domain=f"d{i}.example"))
+    return given
+
+
+def total(job):
+    return math.fsum(receipt.credits for receipt in job.receipts())

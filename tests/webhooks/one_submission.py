@@ -81,11 +81,11 @@ class OneSubmission:
 
     @property
     def believed(self) -> bool:
-        return self.submission.push.answer is not None
+        return self.submission.signal.answer is not None
 
     @property
     def is_hint(self) -> bool:
-        return self.submission.push.is_hint
+        return self.submission.signal.is_hint
 
     def counts(self, **more) -> bool:
         said = self.receiver.statistics()

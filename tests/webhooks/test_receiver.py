@@ -20,7 +20,7 @@ def test_the_token_of_one_submission_says_nothing_of_another():
     _, other = one.receiver.begin()
     other.accepted("public_bulk_2", ("u1", "u2"))
     assert one.post(token=token_in(other.webhook_url)) == 204
-    assert other.push.answer is None
+    assert other.signal.answer is None
     assert not one.believed
 
 
@@ -78,7 +78,7 @@ def test_hostile_input_never_raises_and_is_never_believed_for_others(fields, tok
     body = json.dumps({**FLAT, **fields}, allow_nan=False).encode()
     assert one.post(body, token=token, content_type=content_type) in {204, 400, 404, 413, 415}
     if one.believed:
-        answer = one.submission.push.answer
+        answer = one.submission.signal.answer
         assert answer.workflow_id == WORKFLOW
         assert {row.task_id for row in answer.rows} == set(IDS)
         assert token is None

@@ -32,7 +32,7 @@ NOT_BELIEVED = {
 def test_both_shapes_of_rows_are_believed(payload):
     one = OneSubmission()
     assert one.post(json.dumps(payload).encode()) == 204
-    answer = one.submission.push.answer
+    answer = one.submission.signal.answer
     assert [row.task_id for row in answer.rows] == ["t1", "t2"]
     assert answer.rows[0].email == "ada@c.example"
     assert answer.rows[0].phones == ("+1 555 0100",)
@@ -89,9 +89,9 @@ def test_replays_change_nothing():
     one = OneSubmission()
     for _ in range(5):
         assert one.post() == 204
-    first = one.submission.push.answer
+    first = one.submission.signal.answer
     one.post(changed(EVENT, results=rows({"primary_email": "mallory@evil.example"}, {})))
-    assert one.submission.push.answer is first
+    assert one.submission.signal.answer is first
     assert one.counts(received=6, believed=1, repeated=5)
 
 
@@ -103,7 +103,7 @@ def test_a_hint_is_given_once_for_each_workflow_named_and_for_four_of_them():
         nonlocal hints
         hints += 1
 
-    one.submission.push.wake = count
+    one.submission.signal.wake = count
     for n in range(20):
         assert one.post(changed(EVENT, workflow_id=f"public_bulk_{n % 10}", results=[])) == 204
     assert hints == 4

@@ -15,9 +15,9 @@ from cleanlist_async.cli.terminal.exits import ExitCode, code_for
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import Tally, enrichment_cells
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import EnrichedWriter, TableError
 
 _WORKFLOWS_AT_ONCE: Final = 32

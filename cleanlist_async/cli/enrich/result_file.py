@@ -17,11 +17,12 @@ from cleanlist_async.cli.terminal.progress import Display
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import Tally, enrichment_cells
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.enrich.report import EnrichmentResult, Progress, Summary
+from cleanlist_async.enrich.report import Progress, Summary
 from cleanlist_async.enrich.stream import ResultStream
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import EnrichedWriter, TableError
 
 _FLUSH_EVERY_S: Final = 30.0

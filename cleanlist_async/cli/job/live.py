@@ -18,8 +18,8 @@ from cleanlist_async.cli.job.terminal import Terminal
 from cleanlist_async.cli.terminal.progress import LineTimer, clock_time, limit_use
 from cleanlist_async.cli.terminal.render import plural, say
 from cleanlist_async.events.statistics import Statistics
-from cleanlist_async.job.engine import WaitsFor
 from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.run_state import WaitsFor
 from cleanlist_async.job.status import JobStatus
 
 _RATE_AFTER_S: Final = 5.0

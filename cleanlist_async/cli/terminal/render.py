@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cleanlist_async.cli.terminal.tally import Tally
     from cleanlist_async.enrich.plan import Plan
-    from cleanlist_async.enrich.report import ResultStatus
+    from cleanlist_async.results import ResultStatus
     from cleanlist_async.tables import ContactTable
 
 Figures: TypeAlias = Sequence[tuple[str, str, str]]

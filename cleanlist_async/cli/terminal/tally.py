@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cleanlist_async.enrich.report import EnrichmentResult, ResultStatus, Summary
+from cleanlist_async.enrich.report import Summary
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 from cleanlist_async.types import JSON
 
 UNFINISHED: Final[tuple[ResultStatus, ...]] = ("pending", "unknown", "failed")

@@ -23,7 +23,6 @@ from cleanlist_async import errors
 from cleanlist_async.checks import check_flag, check_instance
 from cleanlist_async.errors import (
     APIError,
-    Billed,
     CleanlistError,
     FieldError,
     OverloadedError,
@@ -31,6 +30,7 @@ from cleanlist_async.errors import (
 )
 from cleanlist_async.facts import LEGACY_429_BACKOFF_S
 from cleanlist_async.tables import TableError
+from cleanlist_async.types import Billed
 
 log: Final = logging.getLogger("cleanlist_async")
 

@@ -48,6 +48,7 @@ def _broken_rules(journal: Journal, header: Header) -> Iterator[str]:
         if chunk.state in _WITH_WORKFLOW and not chunk.workflow_id and chunk.reason != NOTHING_TO_SEND:
             yield f"{name} is {chunk.state}, but has no workflow."
         accepted, decisions = journal.acceptances(chunk.number)
+        # Each decision to send it again allows one more acceptance.
         if accepted > 1 + decisions:
             yield f"{name} was accepted {accepted} times with {decisions} decisions to send it again."
         places = journal.has_result(chunk.number)

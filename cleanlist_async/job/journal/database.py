@@ -105,7 +105,7 @@ class Database:
 
     @contextmanager
     def _writing(self) -> Generator[None]:
-        """Refuse to write once the disk has failed: what it holds is known only once it is read anew."""
+        """Refuse to write once the disk has failed: what it holds is known only once it is opened again."""
         if self._failure is not None:
             raise JournalError(self._failure.problem, fix=self._failure.fix)
         try:
@@ -113,6 +113,7 @@ class Database:
                 yield
         except JournalError as error:
             cause = error.__cause__
+            # A constraint that is broken is our fault, and says nothing about the disk.
             if isinstance(cause, sqlite3.Error | OSError) and not isinstance(cause, sqlite3.IntegrityError):
                 self._failure = error
             raise
@@ -138,9 +139,17 @@ class Database:
             found: Row | None = self._connection.execute(query, values).fetchone()
             return found
 
+    def one(self, query: str, values: Row = ()) -> Row:
+        """Return the row of a query that always has one, as a sum or a count has."""
+        found = self.row(query, values)
+        if found is None:
+            raise AssertionError(query)
+        return found
+
     def checked_rows(self, columns: str, table: str, rest: str = "", values: Row = ()) -> Generator[Row]:
         """Yield columns of a table. Raises JournalError at a row that is not as it was written."""
         query = f"SELECT {columns}, {self._sound[table]} FROM {table} {rest}"
+        # Closed at once: a query that is left open keeps the file locked for readers elsewhere.
         with closing(self.rows(query, values)) as rows:
             for *row, is_sound in rows:
                 if not is_sound:
@@ -154,8 +163,7 @@ class Database:
 
     def unsound_rows(self, table: str) -> int:
         """Return how many rows of a table are not as they were written. Reads all of it."""
-        row = self.row(f"SELECT count(*) FROM {table} WHERE NOT ({self._sound[table]})")
-        return row[0] if row else 0
+        return int(self.one(f"SELECT count(*) FROM {table} WHERE NOT ({self._sound[table]})")[0])
 
     def damaged(self, what: str) -> JournalError:
         """Return the error for something that is not as it was written."""
@@ -201,5 +209,5 @@ def explained(path: Path) -> Generator[None]:
 def create_private(path: Path) -> None:
     """Create the file for its owner alone; SQLite's side files inherit that."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    os.fchmod(descriptor, 0o600)
+    os.fchmod(descriptor, 0o600)  # whatever the umask is
     os.close(descriptor)

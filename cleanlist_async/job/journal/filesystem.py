@@ -40,6 +40,7 @@ def kind_of(folder: Path, mounts: str) -> str:
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         point = _ESCAPED.sub(lambda octal: chr(int(octal[1], 8)), before.split(" ")[4])
+        # The longest mount point above the folder is the one it is on; of two on one point, the later.
         if len(point) >= longest and folder.is_relative_to(point):
             kind, longest = after.split(" ")[0], len(point)
     return kind

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.errors import JournalError
 from cleanlist_async.facts import MAX_WAITING_EVENTS
 from cleanlist_async.job.journal.database import Database
@@ -16,14 +15,17 @@ from cleanlist_async.job.journal.queries import RESULT
 from cleanlist_async.job.journal.records import (
     NOTHING_TO_SEND,
     PURGED,
-    Answer,
+    Acceptance,
     Attempt,
+    AttemptOutcome,
+    ChunkRow,
     Decision,
     as_row,
     now,
 )
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.journal.written_plan import JournalPlan
+from cleanlist_async.results import EnrichmentResult
 
 _LARGEST_BODY: Final = 64 * 1024
 
@@ -58,7 +60,9 @@ class Journal(JournalPlan):
         """Open the journal at *path*, or create it."""
         return cls.open(path) if path.exists() else cls.create(path)
 
-    def _move(self, number: int, old: Sequence[ChunkState], new: ChunkState, **columns: object) -> None:
+    def _move(self, number: int, old: Sequence[ChunkState], new: ChunkState, **columns: object) -> ChunkRow:
+        """Move a chunk to a new state, and return it. Raises JournalError unless it is in an *old* one."""
+        # `since` orders events for people; no decision hangs on it.
         columns |= {"state": new.value, "since": now()}
         sets = ", ".join(f"{name} = ?" for name in columns)
         marks = ", ".join("?" * len(old))
@@ -68,6 +72,7 @@ class Journal(JournalPlan):
         )
         if changed != 1:
             raise JournalError(f"Chunk {number} is not {' or '.join(old)}, so it cannot be {new}.")
+        return self.chunk(number)
 
     def raise_generation(self, least: int) -> None:
         """Begin a run: the generation becomes higher than it was, and than *least*."""
@@ -77,13 +82,13 @@ class Journal(JournalPlan):
 
     @contextmanager
     def _submit(self) -> Generator[None]:
-        """Write down an intent, and that it raises the generation. Raises JournalError after another run."""
+        """Record an intent, and that it raises the generation. Raises JournalError after another run."""
         with self._db.transaction():
             yield
             raised = self._db.execute(
                 "UPDATE job SET generation = generation + 1 WHERE generation = ?", (self._generation,)
             )
-            if raised != 1:
+            if raised != 1:  # another process wrote to it: a restored backup, or a second name
                 raise JournalError(
                     f"{self.path.name} was replaced, or opened under another name, while its job ran.",
                     fix="Nothing more is sent by this run. Bring the journal back, then resume.",
@@ -92,13 +97,13 @@ class Journal(JournalPlan):
         self.on_submit()
 
     def intend(self, attempt: Attempt, contacts: int) -> None:
-        """Write down that *contacts* of a chunk are about to be sent, before the first byte leaves."""
+        """Record that *contacts* of a chunk are about to be sent, before the first byte leaves."""
         with self._submit():
             self._move(attempt.chunk, (ChunkState.PLANNED,), ChunkState.SENDING, held=contacts, reason=None)
             self._add_attempt(attempt)
 
     def intend_again(self, attempt: Attempt) -> None:
-        """Write down that an unknown chunk is about to be asked for once more, under the key it had."""
+        """Record that an unknown chunk is about to be asked for once more, under the key it had."""
         with self._submit():
             if self.chunk(attempt.chunk).state is not ChunkState.UNKNOWN:
                 raise JournalError(f"Chunk {attempt.chunk} is not unknown.")
@@ -118,40 +123,39 @@ class Journal(JournalPlan):
             ),
         )
 
-    def accepted(
-        self,
-        attempt: Attempt,
-        workflow_id: str,
-        task_ids: Sequence[str],
-        answer: Answer,
-        key_name: str | None = None,
-    ) -> None:
-        """Write down the workflow of a chunk, before anything else is done with it."""
+    def accepted(self, attempt: Attempt, acceptance: Acceptance) -> ChunkRow:
+        """Record the workflow of a chunk, before anything else is done with it."""
+        answer = AttemptOutcome(
+            outcome="accepted", status=200, request_id=acceptance.request_id, body=acceptance.body
+        )
         with self._db.transaction():
             self._close(attempt, answer)
-            self._move(
+            return self._move(
                 attempt.chunk,
                 (ChunkState.SENDING, ChunkState.UNKNOWN),
                 ChunkState.ACCEPTED,
-                workflow_id=workflow_id,
-                task_ids=json.dumps(list(task_ids)),
-                key_name=key_name,
-                request_id=answer.request_id,
+                workflow_id=acceptance.workflow_id,
+                task_ids=json.dumps(acceptance.task_ids),
+                key_name=acceptance.key_name,
+                request_id=acceptance.request_id,
                 reason=None,
             )
 
-    def not_accepted(self, attempt: Attempt, answer: Answer, state: ChunkState, reason: str) -> None:
-        """Write down that the server did not accept a chunk (PLANNED, REFUSED), or may have (UNKNOWN)."""
+    def not_accepted(
+        self, attempt: Attempt, answer: AttemptOutcome, state: ChunkState, reason: str
+    ) -> ChunkRow:
+        """Record that the server did not accept a chunk (PLANNED, REFUSED), or may have (UNKNOWN)."""
+        # What may have been accepted can still be charged.
         held = {} if state is ChunkState.UNKNOWN else {"held": 0}
         with self._db.transaction():
             self._close(attempt, answer)
-            self._move(attempt.chunk, (ChunkState.SENDING,), state, reason=reason, **held)
+            return self._move(attempt.chunk, (ChunkState.SENDING,), state, reason=reason, **held)
 
-    def answered(self, attempt: Attempt, answer: Answer) -> None:
-        """Write down what came of an attempt that tells nothing of its chunk."""
+    def answered(self, attempt: Attempt, answer: AttemptOutcome) -> None:
+        """Record an attempt's outcome without changing the chunk's state."""
         self._close(attempt, answer)
 
-    def _close(self, attempt: Attempt, answer: Answer) -> None:
+    def _close(self, attempt: Attempt, answer: AttemptOutcome) -> None:
         self._db.execute(
             "UPDATE attempts SET ended_at = ?, outcome = ?, status = ?, code = ?, request_id = ?, body = ?"
             " WHERE submission = ?",
@@ -166,11 +170,12 @@ class Journal(JournalPlan):
             ),
         )
 
-    def set_list(self, chunk: int, list_id: str, key_name: str | None) -> None:
-        """Note the list that was made for a chunk, and the key it was made with."""
+    def set_list(self, chunk: int, list_id: str, key_name: str | None) -> ChunkRow:
+        """Record the list that was made for a chunk, and the key it was made with."""
         self._db.execute(
             "UPDATE chunks SET list_id = ?, key_name = ? WHERE number = ?", (list_id, key_name, chunk)
         )
+        return self.chunk(chunk)
 
     def workflow_seen(self, chunk: int) -> str | None:
         """Return the workflow that the latest evidence names for a chunk, and that is no other chunk's."""
@@ -181,11 +186,11 @@ class Journal(JournalPlan):
         )
         return row[0] if row else None
 
-    def prove(self, chunk: int, source: str, workflow_id: str | None) -> bool:
-        """Write down evidence on an unknown chunk: the workflow it is, or that there is none.
+    def prove(self, chunk: int, source: str, workflow_id: str | None) -> ChunkRow:
+        """Record evidence on an unknown chunk: the workflow it is, or that there is none. Return the chunk.
 
-        A workflow also counts for a chunk that was to be sent again and was not yet. Returns False when it is
-        too late for either, or names the workflow of another chunk: that is kept, and changes nothing.
+        A workflow also counts for a chunk that was to be sent again and was not yet. Evidence that comes too
+        late for either, or names the workflow of another chunk, is recorded and changes nothing.
         """
         with self._db.transaction():
             self._db.execute(
@@ -193,19 +198,20 @@ class Journal(JournalPlan):
                 " (SELECT count(*) FROM evidence WHERE chunk = ?1 AND source = ?3 AND workflow_id = ?4)",
                 (chunk, self._moment(chunk), source, workflow_id, MAX_WAITING_EVENTS),
             )
+            # A submit that was found not to have been taken may be sent again; a workflow ends the question.
             state = self.chunk(chunk).state
             if workflow_id is None and state is ChunkState.UNKNOWN:
                 self._move(chunk, (state,), ChunkState.PLANNED, reason=None, held=0)
-            elif workflow_id is None or self.is_of_another(workflow_id, chunk):
-                return False
-            elif state in {ChunkState.UNKNOWN, ChunkState.PLANNED}:
+            elif (
+                workflow_id is not None
+                and state in {ChunkState.UNKNOWN, ChunkState.PLANNED}
+                and not self.is_of_another(workflow_id, chunk)
+            ):
                 self._found(chunk, state, workflow_id)
-            else:
-                return False
-        return True
+            return self.chunk(chunk)
 
     def _found(self, number: int, state: ChunkState, workflow_id: str) -> None:
-        """Note that an earlier submit of a chunk was accepted after all."""
+        """Record that an earlier submit of a chunk was accepted after all."""
         columns: dict[str, object] = {"workflow_id": workflow_id, "reason": None}
         if state is ChunkState.PLANNED:
             chunk = self.chunk(number)
@@ -220,8 +226,8 @@ class Journal(JournalPlan):
         actor: str,
         credits_at_risk: float,
         workflow_id: str | None = None,
-    ) -> None:
-        """Write down what somebody decided about an unknown chunk, and act on it."""
+    ) -> ChunkRow:
+        """Record a decision about an unknown chunk, and act on it."""
         new = {
             "accepted": ChunkState.ACCEPTED,
             "absent": ChunkState.PLANNED,
@@ -241,14 +247,14 @@ class Journal(JournalPlan):
             old = [ChunkState.UNKNOWN]
             if decision in {"accepted", "abandon"}:  # a workflow that led nowhere may be mistyped, or gone
                 old.append(ChunkState.REMOTE_EXPIRED)
-            self._move(chunk, old, new, reason=None, **columns)
+            return self._move(chunk, old, new, reason=None, **columns)
 
     def _moment(self, chunk: int) -> str:
         """Return the time of day, or that of the last event of a chunk if the clock was set back since."""
         return max(now(), self.chunk(chunk).since or "")
 
     def recover(self) -> None:
-        """Take up what a crash left behind: what was being sent is unknown, what was read is read anew."""
+        """Recover from a crash: what was being sent is unknown, what was being read is read again."""
         with self._db.transaction():
             self._db.execute(
                 "UPDATE attempts SET ended_at = ?, outcome = 'crash' WHERE ended_at IS NULL", (now(),)
@@ -259,7 +265,7 @@ class Journal(JournalPlan):
             self._move_all({ChunkState.FETCHING: ChunkState.ACCEPTED}, None)
 
     def try_again(self) -> None:
-        """Take up what came to nothing in an earlier run: what was refused, what the server did not know."""
+        """Reopen what failed in an earlier run: refused chunks, and workflows that were not found."""
         with self._db.transaction():
             self._move_all(
                 {
@@ -275,55 +281,55 @@ class Journal(JournalPlan):
                 self._move(chunk.number, (old,), new, reason=reason)
 
     def fetching(self, chunk: int) -> None:
-        """Note that a workflow is finished, and that its results are being read."""
+        """Record that a workflow is finished, and that its results are being read."""
         if self.chunk(chunk).state is ChunkState.FETCHING:
             return
         self._move(chunk, (ChunkState.ACCEPTED, ChunkState.PARTIAL), ChunkState.FETCHING)
 
-    def settled(self, chunk: int, results: Sequence[EnrichmentResult], request_id: str | None) -> ChunkState:
-        """Write down the results of a finished workflow, and with them that the chunk is done."""
+    def settled(self, chunk: int, results: Sequence[EnrichmentResult], request_id: str | None) -> ChunkRow:
+        """Record the results of a finished workflow, and with them that the chunk is done."""
         with self._db.transaction():
             self._put(chunk, results, request_id=request_id)
             pending = self._pending_of(chunk)
             state = ChunkState.PARTIAL if pending else ChunkState.DONE
             if results and self._all_failed(chunk):
                 state = ChunkState.REMOTE_FAILED
+            # Ids are long, and needed only as long as rows are pending.
             ids = {} if pending else {"task_ids": None}
-            self._move(chunk, (ChunkState.FETCHING,), state, held=pending, spent=self._spent_on(chunk), **ids)
-        return state
+            spent = self._spent_on(chunk)
+            return self._move(chunk, (ChunkState.FETCHING,), state, held=pending, spent=spent, **ids)
 
     def known_already(self, chunk: int, results: Sequence[EnrichmentResult], *, cached: bool) -> None:
-        """Write down results that need no request: bought before, or refused by name."""
+        """Record results that need no request: bought before, or refused by name."""
         with self._db.transaction():
             self._put(chunk, results, cached=cached)
 
-    def nothing_to_send(self, chunk: int) -> None:
-        """Note that all contacts of a planned chunk have their results already."""
-        self._move(chunk, (ChunkState.PLANNED,), ChunkState.DONE, reason=NOTHING_TO_SEND)
+    def nothing_to_send(self, chunk: int) -> ChunkRow:
+        """Record that all contacts of a planned chunk have their results already."""
+        return self._move(chunk, (ChunkState.PLANNED,), ChunkState.DONE, reason=NOTHING_TO_SEND)
 
-    def expired(self, chunk: int, reason: str) -> None:
-        """Note that the server knows a workflow no more."""
+    def expired(self, chunk: int, reason: str) -> ChunkRow:
+        """Record that the server no longer knows a workflow."""
         known = (ChunkState.ACCEPTED, ChunkState.FETCHING, ChunkState.PARTIAL)
-        self._move(chunk, known, ChunkState.REMOTE_EXPIRED, reason=reason)
+        return self._move(chunk, known, ChunkState.REMOTE_EXPIRED, reason=reason)
 
     def _pending_of(self, chunk: int) -> int:
         query = "SELECT count(*) FROM results WHERE chunk = ? AND status = 'pending'"
-        row = self._db.row(query, (chunk,))
-        return int(row[0]) if row else 0
+        return int(self._db.one(query, (chunk,))[0])
 
     def _all_failed(self, chunk: int) -> bool:
-        """Whether nothing came of all that was sent of a chunk, in this run or an earlier one."""
+        """Whether every contact of a chunk that was sent has failed, in this run or an earlier one."""
         others = "status NOT IN ('failed', 'invalid') AND NOT cached"
         query = f"SELECT 1 FROM results WHERE chunk = ? AND {others} LIMIT 1"
         return self._db.row(query, (chunk,)) is None
 
     def _spent_on(self, chunk: int) -> float:
-        row = self._db.row(
+        row = self._db.one(
             "SELECT sum(coalesce(credits_charged, credits_estimated)) FROM results"
             " WHERE chunk = ? AND status != 'pending'",
             (chunk,),
         )
-        return float(row[0] or 0) if row else 0.0
+        return float(row[0] or 0)
 
     def _put(
         self,
@@ -349,4 +355,4 @@ class Journal(JournalPlan):
                 (PURGED,),
             )
             self._db.execute("UPDATE attempts SET body = NULL")
-        self._db.execute("VACUUM")
+        self._db.execute("VACUUM")  # else the pages still hold what was removed

@@ -1,6 +1,6 @@
 """What is known of the journals that this user ran, so that an old, emptied or copied one is not taken up.
 
-A file cannot tell that it is old. So each run, and each submit, raises the generation of a journal, in the
+A file does not show that it is old. So each run, and each submit, raises the generation of a journal, in the
 journal first and then in a record in the user's state folder. A crash between the two leaves a record that is
 behind, which refuses nothing.
 """
@@ -70,7 +70,7 @@ class Records:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        part.replace(target)
+        part.replace(target)  # atomic: a crash leaves the old record or the new one
         if durably:
             _sync_folder(folder)
             for moved in folder.glob(f"{journal_id}-*.json"):
@@ -93,7 +93,7 @@ class Fence:
         self._records = Records()
         self._least = 0
         self._was_sent = False
-        self._is_told = False
+        self._is_reported = False
 
     def check_place(self) -> None:
         """Raise JournalError where contacts were sent by a journal that is gone, or emptied."""
@@ -118,6 +118,7 @@ class Fence:
         self._least, self._was_sent = record.generation, record.sent
         if self._adopt:
             return
+        # A journal that is ahead of its record is sound: the crash came between the two writes.
         if journal.generation < record.generation:
             raise JournalError(
                 f"{self._path.name} is older than the last run of its job, which was on {record.path}.",
@@ -170,13 +171,13 @@ class Fence:
         try:
             yield
         except (OSError, RuntimeError) as error:
-            if not self._is_told:
+            if not self._is_reported:
                 log.warning(
                     "the record of %s cannot be kept (%s); an old copy of it will not be noticed",
                     one_line(self._path.name),
                     one_line(str(error)),
                 )
-            self._is_told = True
+            self._is_reported = True
 
 
 def forget(journal_id: str) -> None:

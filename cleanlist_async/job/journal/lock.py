@@ -13,7 +13,7 @@ from cleanlist_async.job.journal.database import explained
 
 _GLANCES: Final = 3
 _GLANCE_S: Final = 0.05
-"""Times that a lock is tried for, and seconds between them: somebody may just be looking at it."""
+"""Times that a lock is tried for, and seconds between them: another process may just be looking at it."""
 
 
 class JournalLock:
@@ -33,7 +33,7 @@ class JournalLock:
         Raises JournalError for a journal with a second name, which would have a second lock; SQLite would not
         find what a crash under the other name left (sqlite.org/howtocorrupt.html, section 2.5).
         """
-        _refuse_hard_link(self._journal)
+        _refuse_hard_link(self._journal)  # symbolic links are resolved to one lock, hard links cannot be
         try:
             import fcntl  # noqa: PLC0415  # not on Windows
         except ImportError:

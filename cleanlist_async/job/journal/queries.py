@@ -9,13 +9,13 @@ from hashlib import sha256
 from typing import Any, Final
 
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.enrich.report import EnrichmentResult, ResultStatus
 from cleanlist_async.errors import JournalError
 from cleanlist_async.facts import MAX_WAITING_EVENTS
 from cleanlist_async.job.journal.database import Database, Row
 from cleanlist_async.job.journal.records import PURGED, Attempt, ChunkRow, Header, from_row
 from cleanlist_async.job.journal.schema import CHECKED, SMALL
 from cleanlist_async.job.journal.states import SETTLED, ChunkState
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 
 _CHUNK: Final = ", ".join(field.name for field in fields(ChunkRow))
 _ATTEMPT: Final = ", ".join(field.name for field in fields(Attempt))
@@ -76,7 +76,7 @@ class JournalQueries:
 
     @property
     def header(self) -> Header | None:
-        """What the job is; None while its planning has not come to an end."""
+        """What the job is; None until its planning is finished."""
         row = self._db.checked_row(HEADER, "job")
         return Header(**dict(zip((f.name for f in fields(Header)), row, strict=True))) if row else None
 
@@ -135,7 +135,7 @@ class JournalQueries:
         return bool(row and row[0])
 
     def open_tokens(self) -> list[str]:
-        """Return the tokens of the submits whose webhooks may still tell something.
+        """Return the tokens of the submits whose webhooks may still bring news.
 
         That is what became of them, also where it was decided to send again, or the results.
         """
@@ -162,12 +162,13 @@ class JournalQueries:
 
     def resubmitted_credits(self) -> float:
         """Return the credits that decisions to send again have put at risk so far."""
-        row = self._db.row("SELECT sum(credits_at_risk) FROM decisions WHERE decision = 'resubmit'")
-        return float(row[0] or 0) if row else 0.0
+        row = self._db.one("SELECT sum(credits_at_risk) FROM decisions WHERE decision = 'resubmit'")
+        return float(row[0] or 0)
 
     def results_of(self, chunk: ChunkRow, contacts: Mapping[int, Contact]) -> list[EnrichmentResult]:
         """Return the results of a chunk that are on the disk, with their contacts."""
         rows = self._rows_of(chunk.number, _WHOLE_RESULT)
+        # Checksums find a changed row, and this a lost one.
         if chunk.state in SETTLED and len(rows) != chunk.contacts:
             raise self._db.damaged(f"the number of results of chunk {chunk.number}")
         found = (from_row(row, contacts) for row in rows)
@@ -211,7 +212,7 @@ class JournalQueries:
         yield from self._db.checked_rows("place, first", "duplicates", "ORDER BY place")
 
     def invalid(self) -> Iterator[tuple[int, str]]:
-        """Yield (place, reason) of every contact that was kept back, in their order."""
+        """Yield (place, reason) of every skipped contact, in their order."""
         yield from self._db.checked_rows("place, reason", "invalid", f"{_WITH_REASON} ORDER BY place")
 
     def picked(self) -> dict[int, int]:
@@ -233,24 +234,21 @@ class JournalQueries:
 
     def committed(self) -> tuple[float, int]:
         """Return the credits spent, and the contacts whose worst case may still be charged."""
-        row = self._db.row("SELECT sum(spent), sum(held + doubtful) FROM chunks")
-        assert row is not None  # noqa: S101  # sums always have a row
+        row = self._db.one("SELECT sum(spent), sum(held + doubtful) FROM chunks")
         return float(row[0] or 0), int(row[1] or 0)
 
     def set_aside(self) -> tuple[int, int]:
         """Return how many contacts are invalid, and how many duplicates."""
-        row = self._db.row("SELECT (SELECT count(*) FROM invalid), (SELECT count(*) FROM duplicates)")
-        assert row is not None  # noqa: S101  # counts always have a row
+        row = self._db.one("SELECT (SELECT count(*) FROM invalid), (SELECT count(*) FROM duplicates)")
         return int(row[0]), int(row[1])
 
     def acceptances(self, chunk: int) -> tuple[int, int]:
         """Return how often a chunk was accepted, and how many decisions or proofs let it be sent again."""
-        row = self._db.row(
+        row = self._db.one(
             "SELECT (SELECT count(*) FROM attempts WHERE chunk = ? AND outcome = 'accepted'),"
             " (SELECT count(*) FROM decisions WHERE chunk = ? AND decision IN ('absent', 'resubmit'))",
             (chunk, chunk),
         )
-        assert row is not None  # noqa: S101  # counts always have a row
         return int(row[0]), int(row[1])
 
     def receipt_at(self, place: int) -> Row | None:

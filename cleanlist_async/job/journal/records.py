@@ -11,10 +11,10 @@ from typing import Final, Literal, TypeAlias, cast
 from pydantic_core import to_json
 
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.enrich.report import EnrichmentResult, ResultStatus
-from cleanlist_async.errors import JournalError
+from cleanlist_async.errors import APIError, CleanlistError, JournalError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 from cleanlist_async.types import JSON
 
 SubmitMode: TypeAlias = Literal["plain", "tracked", "exact"]
@@ -83,20 +83,52 @@ class Attempt:
     idempotency_key: str | None = None
     quote_id: str | None = None
     started_at: str = ""
-    """When it was written down, by the clock on the wall; empty before."""
+    """When it was recorded, by the system clock; empty before."""
     outcome: str | None = None
-    """What came of it; None while that is open."""
+    """How it ended; None while that is open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came of an attempt, without a word of the contacts in it."""
+class AttemptOutcome:
+    """How an attempt ended, without a word of the contacts in it."""
 
     outcome: str
     status: int | None = None
     code: str | None = None
     request_id: str | None = None
     body: str | None = None
+
+    @classmethod
+    def of(cls, error: CleanlistError, outcome: Literal["ambiguous", "rejected"]) -> AttemptOutcome:
+        """Describe an attempt that was not accepted."""
+        said = error if isinstance(error, APIError | UnknownOutcomeError) else None
+        return cls(
+            outcome=outcome,
+            status=said.status if said else getattr(error, "status", None),
+            code=said.code if said else None,
+            request_id=error.request_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What the server said when it accepted a chunk."""
+
+    workflow_id: str
+    task_ids: tuple[str, ...] = ()
+    key_name: str | None = None
+    request_id: str | None = None
+    body: str | None = None
+    attempt: Attempt | None = None
+    """The attempt that it answers, where that is not the one that was just made."""
+
+
+def reason_of(error: CleanlistError) -> str:
+    """Say what went wrong without the server's own words, which may quote contacts."""
+    said = error.answer if isinstance(error, UnknownOutcomeError) else error
+    if isinstance(said, APIError):
+        return f"{type(said).__name__}: {said.status} {said.code}"
+    return f"{type(said).__name__}: {said.problem}" if said else "the outcome is not known"
 
 
 def now() -> str:

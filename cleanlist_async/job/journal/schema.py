@@ -139,7 +139,7 @@ BEGIN SELECT RAISE(ABORT, 'accepted without being sent'); END;
 
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = 1;
-"""  # of words of ours only
+"""
 """Version 1; `to_version_2` adds the rest."""
 
 SMALL: Final = ("job", "chunks", "attempts", "evidence", "decisions", "tallies", "reasons")

@@ -7,7 +7,7 @@
        |           |            '--> REMOTE_EXPIRED
        |           |--> PLANNED    the server did not accept: sent again
        |           |--> REFUSED    it never will, as it stands
-       |           '--> UNKNOWN    nobody can say
+       |           '--> UNKNOWN    it may have accepted
        '-------------- UNKNOWN --> ACCEPTED by evidence | PLANNED by proof or decision | ABANDONED by decision
 
     PLANNED --> ACCEPTED: the evidence came after the decision to send it again, and before that was done.

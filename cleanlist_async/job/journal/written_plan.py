@@ -21,17 +21,17 @@ class JournalPlan(JournalQueries):
             yield
 
     def begin(self, header: Header) -> None:
-        """Write down what the job is."""
+        """Record what the job is."""
         values = tuple(getattr(header, field.name) for field in fields(Header))
         marks = ", ".join("?" * len(values))
         self._db.execute(f"INSERT INTO job (id, {HEADER}) VALUES (1, {marks})", values)
 
-    def set_wall(self, max_credits: float | None) -> None:
-        """Move the wall of credits."""
+    def set_budget(self, max_credits: float | None) -> None:
+        """Change the budget."""
         self._db.execute("UPDATE job SET max_credits = ?", (max_credits,))
 
     def pause(self, reason: str | None, shortfall: float | None = None) -> None:
-        """Note why the job stands still; None when it goes on."""
+        """Record why the job is paused; None when it goes on."""
         self._db.execute("UPDATE job SET paused_by = ?, shortfall = ?", (reason, shortfall))
 
     def plan_chunk(
@@ -42,8 +42,7 @@ class JournalPlan(JournalQueries):
             "INSERT INTO chunks (first, last, contacts, fingerprint, is_pilot) VALUES (?, ?, ?, ?, ?)",
             (first, last, contacts, fingerprint, int(is_pilot)),
         )
-        row = self._db.row("SELECT last_insert_rowid()")
-        assert row is not None  # noqa: S101  # it always has one
+        row = self._db.one("SELECT last_insert_rowid()")
         return int(row[0])
 
     def plan_picked(self, pairs: Iterable[tuple[int, int]]) -> None:
@@ -62,7 +61,7 @@ class JournalPlan(JournalQueries):
         self._db.execute_many("INSERT INTO duplicates (place, first) VALUES (?, ?)", pairs)
 
     def plan_invalid(self, reasons: Iterable[tuple[int, str]]) -> None:
-        """Add contacts that are kept back."""
+        """Add contacts that are skipped."""
         found = list(reasons)  # a bad file has a million of them, and the same few reasons for all
         known = {reason for _, reason in found}
         self._db.execute_many("INSERT OR IGNORE INTO reasons (reason) VALUES (?)", ((one,) for one in known))

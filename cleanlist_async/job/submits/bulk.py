@@ -11,17 +11,17 @@ from uuid import uuid4
 from cleanlist_async.api.public import SUBMIT_BULK
 from cleanlist_async.contacts.chunking import bulk_body
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.fetch import Fetcher, Submitted
-from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher, ids_by_position
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.records import Attempt, ChunkRow
-from cleanlist_async.job.submits.webhook_inbox import Mail
+from cleanlist_async.job.journal.records import Acceptance, Attempt, ChunkRow
+from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
 from cleanlist_async.polling.estimator import DurationEstimator
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.submission import Submission
 
@@ -33,22 +33,9 @@ _KEPT: Final = {"workflow_id", "status", "total_contacts"}
 """What is kept of an answer: whatever else it holds could be contact data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What the server said when it accepted a chunk."""
-
-    workflow_id: str
-    task_ids: tuple[str, ...] = ()
-    key_name: str | None = None
-    request_id: str | None = None
-    body: str | None = None
-    attempt: Attempt | None = None
-    """The attempt that it answers, where that is not the one that was just made."""
-
-
 @dataclass(slots=True)
 class Intent:
-    """An attempt that is written down before its first byte leaves."""
+    """An attempt that is recorded before its first byte leaves."""
 
     journal: Journal
     attempt: Attempt
@@ -58,7 +45,7 @@ class Intent:
     written: bool = False
 
     def write(self) -> None:
-        """Write it down. Raises JournalError, and then nothing is sent."""
+        """Record it. Raises JournalError, and then nothing is sent."""
         if self.again:
             self.journal.intend_again(self.attempt)
         else:
@@ -75,10 +62,10 @@ class Submitter(Protocol):
         ...
 
     async def prepare(self, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Attempt:
-        """Make all by which an attempt can be found again. Free."""
+        """Prepare an attempt, with everything by which it can be found again. Free."""
         ...
 
-    async def submit(self, intent: Intent, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Accepted:
+    async def submit(self, intent: Intent, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Acceptance:
         """Send it once. Raises CleanlistError."""
         ...
 
@@ -92,10 +79,10 @@ class Submitter(Protocol):
         """
         ...
 
-    async def look(self, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Accepted | bool | None:
+    async def look(self, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Acceptance | bool | None:
         """Look for evidence on an unknown chunk: what it is, False for proof of absence, None for nothing.
 
-        Returns at once when it is too early to tell. Raises CleanlistError for what should stop the job.
+        Returns at once when it is too early. Raises CleanlistError for what should stop the job.
         """
         ...
 
@@ -104,8 +91,8 @@ class Submitter(Protocol):
         ...
 
 
-class PlainSubmits:
-    """Bulk submits of the Public API. Nothing tells what became of one whose answer was lost."""
+class PlainSubmitter:
+    """Bulk submits of the Public API. Nothing shows the outcome of one whose answer was lost."""
 
     promise = "a submit whose answer is lost stays unknown until you decide; at most one chunk per crash"
 
@@ -125,7 +112,7 @@ class PlainSubmits:
         """Name the attempt."""
         return Attempt(submission=uuid4().hex, chunk=chunk.number)
 
-    async def submit(self, intent: Intent, _chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Accepted:
+    async def submit(self, intent: Intent, _chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Acceptance:
         """Send the contacts."""
         webhook_url = self._webhook_url(intent.attempt)
         call = Call(
@@ -138,7 +125,7 @@ class PlainSubmits:
         )
         reply = await self._pipeline.call(call, self._options)
         done = reply.value
-        return Accepted(
+        return Acceptance(
             done.workflow_id, done.task_ids, reply.key, reply.request_id, done.model_dump_json(include=_KEPT)
         )
 
@@ -150,17 +137,16 @@ class PlainSubmits:
     ) -> list[EnrichmentResult]:
         """Ask until the workflow is finished, and match its rows."""
         return await self._fetcher.fetch(
-            self._submitted(chunk, contacts, at), self._enrichment_type, finished=finished
+            self._workflow(chunk, contacts, at), self._enrichment_type, finished=finished
         )
 
-    def _submitted(self, chunk: ChunkRow, contacts: Sequence[Prepared], at: float | None) -> Submitted:
+    def _workflow(self, chunk: ChunkRow, contacts: Sequence[Prepared], at: float | None) -> AcceptedWorkflow:
         ids = chunk.task_ids
-        usable = len(ids) == len(contacts) == len(set(ids))
         keys = self._pipeline.route.keys
-        return Submitted(
+        return AcceptedWorkflow(
             chunk.workflow_id or "",
             tuple(contacts),
-            ids if usable else (None,) * len(contacts),
+            ids_by_position(ids, len(contacts)),
             ids,
             chunk.key_name if chunk.key_name in keys else None,
             self._pipeline.limiter.clock() if at is None else at,
@@ -168,7 +154,7 @@ class PlainSubmits:
             whole=at is not None or bool(ids),  # without ids, a webhook named the workflow
         )
 
-    async def look(self, _chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Accepted | bool | None:
+    async def look(self, _chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Acceptance | bool | None:
         """Nothing to look at."""
         return None
 
@@ -177,8 +163,8 @@ class PlainSubmits:
         return False
 
 
-class TrackedSubmits(PlainSubmits):
-    """Bulk submits with a webhook address of their own: the webhook tells which workflow it was."""
+class TrackedSubmitter(PlainSubmitter):
+    """Bulk submits with a webhook address of their own: the webhook names the workflow."""
 
     promise = "a submit whose answer is lost is known as soon as its webhook comes"
 
@@ -194,7 +180,7 @@ class TrackedSubmits(PlainSubmits):
         patience: DurationEstimator,
         expected: dict[int, Submission],
         receiver: WebhookReceiver | None,
-        mail: Mail | None,
+        inbox: WebhookInbox | None,
     ) -> None:
         super().__init__(pipeline, fetcher, options, enrichment_type)
         self._webhook = webhook.rstrip("/")
@@ -202,11 +188,11 @@ class TrackedSubmits(PlainSubmits):
         self._patience = patience
         self._expected = expected
         self._receiver = receiver
-        self._mail = mail
+        self._inbox = inbox
         self._first_looks: dict[int, float] = {}
 
     async def prepare(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Attempt:
-        """Name the attempt, with a token that nobody can guess, and every worker knows for one of ours."""
+        """Name the attempt, with a token that cannot be guessed, and that every worker recognizes."""
         token = uuid4().hex if self._receiver is None else self._receiver.new_token()
         return Attempt(submission=uuid4().hex, chunk=chunk.number, token=token)
 
@@ -217,27 +203,27 @@ class TrackedSubmits(PlainSubmits):
         self, chunk: ChunkRow, contacts: Sequence[Prepared], at: float | None, finished: Callable[[], None]
     ) -> list[EnrichmentResult]:
         """Wait for the webhook, ask where it stays away, and match the rows of the workflow."""
-        submitted = self._submitted(chunk, contacts, at)
-        submission = self._expected[chunk.number] = self._submission(submitted)
-        if self._journal.workflow_seen(chunk.number) == submitted.workflow_id:
-            submission.signal.hint()  # it came before, and was not kept
+        workflow = self._workflow(chunk, contacts, at)
+        submission = self._expected[chunk.number] = self._submission(workflow)
+        if self._journal.workflow_seen(chunk.number) == workflow.workflow_id:
+            submission.signal.hint()  # the webhook came before, and only its workflow was kept
         try:
             return await self._fetcher.fetch(
-                replace(submitted, signal=submission.signal), self._enrichment_type, finished=finished
+                replace(workflow, signal=submission.signal), self._enrichment_type, finished=finished
             )
         finally:
             del self._expected[chunk.number]
 
-    def _submission(self, submitted: Submitted) -> Submission:
+    def _submission(self, workflow: AcceptedWorkflow) -> Submission:
         # Without a receiver events may come all the same, but nothing says so.
         submission = self._receiver.expect() if self._receiver else Submission(is_expected=False)
-        submission.accepted(submitted.workflow_id, submitted.task_ids)
+        submission.accepted(workflow.workflow_id, workflow.task_ids)
         return submission
 
-    async def look(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Accepted | bool | None:
+    async def look(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Acceptance | bool | None:
         """Return the workflow that a webhook has named, perhaps before its submit was answered."""
         workflow_id = self._journal.workflow_seen(chunk.number)
-        return Accepted(workflow_id) if workflow_id else None
+        return Acceptance(workflow_id) if workflow_id else None
 
     def may_learn(self, chunk: ChunkRow) -> bool:
         """Whether its webhook may still come: until thrice the time that workflows take, and a minute.
@@ -246,13 +232,13 @@ class TrackedSubmits(PlainSubmits):
         """
         clock = self._pipeline.limiter.clock()
         age_s = clock - self._first_looks.setdefault(chunk.number, clock)
-        if self._mail is None or self._mail.was_read:
+        if self._inbox is None or self._inbox.was_read:
             age_s = max(age_s, age_of(chunk.since))
         return age_s < 3 * (self._patience.due_age_s or 0.0) + _WEBHOOK_GRACE_S
 
 
 def age_of(moment: str | None) -> float:
-    """Return the seconds since a moment of the journal, by the clock on the wall; 0 if that was set back."""
+    """Return the seconds since a moment of the journal, by the system clock; 0 if that was set back."""
     if moment is None:
         return 0.0
     return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())

@@ -29,29 +29,26 @@ from cleanlist_async.api.request_models import CreateList, Estimate, ImportCsv, 
 from cleanlist_async.api.workspace import CREDITS_ESTIMATE
 from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.report import EnrichmentResult
+from cleanlist_async.enrich.submit_outcome import ENDS_EVERY_SUBMIT
 from cleanlist_async.errors import (
-    APIError,
-    AuthenticationError,
     BadRequestError,
     CleanlistError,
     ConfigurationError,
     InsufficientCreditsError,
     NotFoundError,
-    PermissionDeniedError,
     QuoteAlreadyRedeemedError,
     QuoteError,
     SpendCapExceededError,
     UnknownOutcomeError,
-    VersionDeprecatedError,
 )
 from cleanlist_async.http.calls import Call, Operation, Reply
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.records import Answer, Attempt, ChunkRow, Header
-from cleanlist_async.job.submits.bulk import Accepted, Intent, age_of
+from cleanlist_async.job.journal.records import Acceptance, Attempt, AttemptOutcome, ChunkRow, Header
+from cleanlist_async.job.submits.bulk import Intent, age_of
 from cleanlist_async.job.submits.exact_results import FinishedImport, leave_out_repeated
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.results import EnrichmentResult
 
 _KEPT: Final = {"list_id", "workflow_id", "rows_imported", "rows_skipped", "idempotency_replayed"}
 """What is kept of an answer: whatever else it holds could be contact data."""
@@ -63,7 +60,6 @@ _REPLAYS: Final = 3
 """Times that one run asks again about one chunk."""
 _AFTER_THE_KEY: Final = (QuoteError, SpendCapExceededError, InsufficientCreditsError)
 """Refusals that the server comes to after it has looked for the key: it knows of no import under it."""
-_ENDS_ALL: Final = (AuthenticationError, PermissionDeniedError, VersionDeprecatedError)
 A = TypeVar("A", bound=ModernAnswer)
 _NOTHING_IMPORTED: Final = "nothing_imported"
 _ODD: Final = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -79,7 +75,7 @@ class _Order:
     rows: Sequence[Mapping[str, str]]
 
 
-class ExactSubmits:
+class ExactSubmitter:
     """One list, one quote and one keyed import for each chunk."""
 
     def __init__(self, session: Session, journal: Journal, header: Header) -> None:
@@ -105,6 +101,7 @@ class ExactSubmits:
     async def prepare(self, chunk: ChunkRow, contacts: Sequence[Prepared]) -> Attempt:
         """Make the list, and ask for the price. Free. Raises the errors of `quotes.affordable`."""
         rows = leave_out_repeated(contacts)
+        # Only a pilot can be too large: the plan cuts other chunks by the same limit.
         if len(csv_of(rows)) > facts.MAX_IMPORT_BYTES:
             raise ConfigurationError(
                 "These contacts do not fit into one import.", fix="Take a smaller pilot."
@@ -121,9 +118,9 @@ class ExactSubmits:
             quote_id=await self._quote(order),
         )
 
-    async def submit(self, intent: Intent, chunk: ChunkRow, contacts: Sequence[Prepared]) -> Accepted:
+    async def submit(self, intent: Intent, chunk: ChunkRow, contacts: Sequence[Prepared]) -> Acceptance:
         """Import the contacts, and buy what is missing of them."""
-        latest = self._journal.chunk(chunk.number)
+        latest = self._journal.chunk(chunk.number)  # with the list that `prepare` has made
         key = intent.attempt.idempotency_key or ""
         order = _Order(latest.list_id or "", self._key_of(latest), key, leave_out_repeated(contacts))
         return _accepted(await self._import(order, intent.attempt.quote_id, intent.write))
@@ -142,6 +139,7 @@ class ExactSubmits:
     def _idempotency_key(self, chunk: int) -> str:
         """Return the key of an attempt that may have been accepted, while it lives; else a new one."""
         attempts = self._journal.attempts(chunk)
+        # A new key for an attempt that may have been accepted would buy it twice.
         in_doubt = {one.idempotency_key for one in attempts if one.outcome in {"ambiguous", "crash"}}
         key = attempts[-1].idempotency_key if attempts else None
         if key is not None and key in in_doubt and self._oldest_s(chunk, key) < _KEY_LIVES_S:
@@ -184,10 +182,10 @@ class ExactSubmits:
     # -- unknown -------------------------------------------------------------------------------
 
     def may_learn(self, chunk: ChunkRow) -> bool:
-        """Whether another look at an unknown chunk may tell more than the last."""
+        """Whether another look at an unknown chunk may find more than the last."""
         return self._replays.get(chunk.number, 0) < _REPLAYS and bool(self._journal.attempts(chunk.number))
 
-    async def look(self, chunk: ChunkRow, contacts: Sequence[Prepared]) -> Accepted | bool | None:
+    async def look(self, chunk: ChunkRow, contacts: Sequence[Prepared]) -> Acceptance | bool | None:
         """Import once more under the same key and quote, when the last time must be over.
 
         Raises the errors of a key that would end every chunk the same way.
@@ -204,12 +202,13 @@ class ExactSubmits:
         if not order.list_id or not order.idempotency_key:
             return None
         if age_s >= _KEY_LIVES_S:
+            # The server may have forgotten the key: the same import could buy again.
             self._replays[chunk.number] = _REPLAYS
             return await self._look_into_list(order, age_s)
         return await self._replay(chunk.number, order, last.quote_id, age_s)
 
     def _is_over(self, attempt: Attempt) -> bool:
-        """Whether an attempt is old enough, by the clock on the wall, which may have been set, or by ours."""
+        """Whether an attempt is old enough by the system clock, which may be wrong, or by the limiter's."""
         horizon_s = max(_REPLAY_AFTER_S, self._options.request_timeout_s)
         clock = self._pipeline.limiter.clock()
         waited_s = clock - self._first_looks.setdefault(attempt.chunk, clock)
@@ -221,7 +220,7 @@ class ExactSubmits:
 
     async def _replay(
         self, chunk: int, order: _Order, quote_id: str | None, age_s: float
-    ) -> Accepted | bool | None:
+    ) -> Acceptance | bool | None:
         attempt = Attempt(
             submission=uuid4().hex, chunk=chunk, idempotency_key=order.idempotency_key, quote_id=quote_id
         )
@@ -230,13 +229,15 @@ class ExactSubmits:
             return replace(_accepted(await self._import(order, quote_id, intent.write)), attempt=attempt)
         except CleanlistError as error:
             if intent.written:
-                self._journal.answered(attempt, _answer(error))
+                is_unknown = isinstance(error, UnknownOutcomeError)
+                outcome = AttemptOutcome.of(error, "ambiguous" if is_unknown else "rejected")
+                self._journal.answered(attempt, outcome)
             said = error.answer if isinstance(error, UnknownOutcomeError) else error
             if isinstance(said, QuoteAlreadyRedeemedError):
                 return await self._look_into_list(order, age_s)
             if isinstance(said, _AFTER_THE_KEY) or getattr(said, "code", None) == _NOTHING_IMPORTED:
                 return False
-            if isinstance(said, _ENDS_ALL):
+            if isinstance(said, ENDS_EVERY_SUBMIT):
                 raise
             return None
 
@@ -246,7 +247,7 @@ class ExactSubmits:
         try:
             is_empty = (await self._call(call)).lead_count == 0
         except NotFoundError:
-            return None  # somebody removed it, or a replica lags: proof of nothing
+            return None  # its owner removed it, or a replica lags: no proof
         return False if is_empty and age_s >= facts.NEW_WORKFLOW_GRACE_S else None
 
     # -- results -------------------------------------------------------------------------------
@@ -277,7 +278,7 @@ class ExactSubmits:
         leads: dict[str, Lead] = {}
         cursor: str | None = None
         seen: set[str | None] = set()
-        while cursor not in seen:
+        while cursor not in seen:  # a server that repeats a cursor would be asked for ever
             seen.add(cursor)
             request = ListLeads.checked(limit=facts.MAX_LEADS_PER_PAGE, cursor=cursor)
             call = self._calls.build(
@@ -327,11 +328,11 @@ def csv_of(rows: Sequence[Mapping[str, str]]) -> bytes:
     return file.getvalue().encode()
 
 
-def _accepted(reply: Reply[CsvImport]) -> Accepted:
+def _accepted(reply: Reply[CsvImport]) -> Acceptance:
     done = reply.value
     if done.workflow_id:
         body = done.model_dump_json(include=_KEPT)
-        return Accepted(
+        return Acceptance(
             done.workflow_id,
             key_name=reply.key,
             request_id=reply.request_id,
@@ -341,15 +342,3 @@ def _accepted(reply: Reply[CsvImport]) -> Accepted:
         reasons = ", ".join(f"{count} {reason}" for reason, count in done.skip_reasons.items())
         raise BadRequestError(f"No row was imported: {reasons}.", code=_NOTHING_IMPORTED)
     raise UnknownOutcomeError("csv_import was answered without a workflow, and may have been processed.")
-
-
-def _answer(error: CleanlistError) -> Answer:
-    said = error.answer if isinstance(error, UnknownOutcomeError) else error
-    outcome = "ambiguous" if isinstance(error, UnknownOutcomeError) else "rejected"
-    refusal = said if isinstance(said, APIError) else None
-    return Answer(
-        outcome=outcome,
-        status=refusal.status if refusal else None,
-        code=refusal.code if refusal else None,
-        request_id=error.request_id,
-    )

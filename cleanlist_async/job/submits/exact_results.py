@@ -16,11 +16,11 @@ from cleanlist_async.api.models.lead_lists import Lead
 from cleanlist_async.api.models.rows import EnrichmentRow
 from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich import row_results as settle
+from cleanlist_async.enrich import row_results
 from cleanlist_async.enrich.matching import match_rows
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.redact import one_line
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.types import JSON
 
 
@@ -64,6 +64,7 @@ class FinishedImport:
             position: _findings(row, contacts[position], self.enrichment_type)
             for position, row in matched.items()
         }
+        # Leads have no price of their own: one is believed if all together make what was charged.
         price = self._price([*findings.values(), *_unclaimed(rows, matched.values())])
         paid: set[int] = set()
         results: list[EnrichmentResult] = []
@@ -72,7 +73,7 @@ class FinishedImport:
             if row is None:
                 results.append(self._pending(contact))
                 continue
-            result = settle.found(contact, row, self.workflow_id, None, self.enrichment_type)
+            result = row_results.found(contact, row, self.workflow_id, None, self.enrichment_type)
             result.credits_charged = price(row) if price else None
             if id(matched[position]) in paid:  # several share a lead, which was bought once
                 result.credits_estimated = 0.0
@@ -85,18 +86,19 @@ class FinishedImport:
         """Return the reading of the price list that comes to what the server charged; None if none does."""
         charged = self.status.credits_charged
         readings = _PRICES_OF_FULL if self.enrichment_type == "full" else (self._listed,)
+        # Contacts that the server merged share a lead, which was charged once.
         distinct = list({id(row.raw): row for row in rows}.values())
         fitting = (price for price in readings if sum(map(price, distinct)) == charged)
         return next(fitting, None)
 
     def _listed(self, row: EnrichmentRow) -> float:
-        return settle.estimate(row, self.enrichment_type)
+        return row_results.estimate(row, self.enrichment_type)
 
     def _failed(self, contact: Prepared, contacts: int) -> EnrichmentResult:
         """Make the result of a contact whose workflow failed. What it cost is refunded by hand, if at all."""
         said = self.status.refund_message
         reason = f"the server ended the workflow as {one_line(self.status.status, 40)!r}"
-        result = settle.without_row(
+        result = row_results.without_row(
             contact,
             "failed",
             f"{reason}: {one_line(said)}" if said else reason,
@@ -108,7 +110,7 @@ class FinishedImport:
         return result
 
     def _pending(self, contact: Prepared) -> EnrichmentResult:
-        return settle.without_row(
+        return row_results.without_row(
             contact,
             "pending",
             "the list has no lead that is certainly this person",
@@ -126,6 +128,7 @@ def _findings(row: EnrichmentRow, contact: Prepared, enrichment_type: Enrichment
     """Return a row without the address that it was imported with, unless it was looked for and confirmed."""
     given = (contact.contact.email or "").strip().casefold()
     same = row.email is not None and row.email.casefold() == given
+    # A provider shows that the address was looked for, and not only echoed from the import.
     confirmed = bool(row.raw.get("provider")) and enrichment_type == "partial"
     return row.but(email=None) if same and not confirmed else row
 

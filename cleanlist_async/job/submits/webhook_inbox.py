@@ -1,4 +1,4 @@
-"""Webhooks of a job that came to other workers, who leave them in the store that they share with it."""
+"""Webhooks of a job that other workers received, and left in the store that they share with it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.store import LOOK_AGAIN_S, LOOK_EVERY_S, EventStore, look_into
 
 _LONGEST_LOOK_S: Final = 10.0
-"""A look is seen through when the job is closed, for what is taken is in no other place: but not for ever."""
+"""Seconds that closing a job waits for a look to end, not cancelled: what it takes is nowhere else."""
 
 
-class Mail:
+class WebhookInbox:
     """Takes the events of a job out of the store.
 
     *take* has an event on the disk when it returns. What a process has taken out, and not yet written down
@@ -45,8 +45,8 @@ class Mail:
         self._take = take
 
     @asynccontextmanager
-    async def coming_in(self) -> AsyncGenerator[None]:
-        """Take what is there before this is entered, and what comes until it is left.
+    async def receiving(self) -> AsyncGenerator[None]:
+        """Take what is there before the block is entered, and what comes until it is left.
 
         Raises JournalError, in a group, when an event cannot be written down: then it is in the store again.
         """
@@ -66,6 +66,7 @@ class Mail:
     async def _look(self) -> bool:
         """Take what is there. Return whether the store can be read."""
         is_readable = True
+        # With nothing open the store is left alone, so that an idle job costs it no requests.
         if tokens := self._tokens():
             with anyio.move_on_after(_LONGEST_LOOK_S, shield=True) as scope:
                 is_readable = await look_into(

@@ -10,8 +10,8 @@ from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import TableOptions, survey
 from cleanlist_async.cli.enrich.result_file import Job, ResultFile
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.enrich.report import EnrichmentResult
 from cleanlist_async.ratelimit import RateLimits
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import ContactTable, EnrichedWriter, TableError
 
 

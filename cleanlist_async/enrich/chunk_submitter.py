@@ -1,0 +1,87 @@
+"""Sending the chunks of a bulk run: a short line of requests, each with a webhook address of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import anyio
+
+from cleanlist_async.api.public import submit_call
+from cleanlist_async.contacts.chunking import bulk_body
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.chunk import Chunk, RunSpec
+from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.webhooks.submissions import Submissions
+
+_SUBMITS_IN_LINE: Final = 4
+"""Chunks that wait for a token at once; more would only be read ahead, and age past interactive calls."""
+
+
+class ChunkSubmitter:
+    """Submits the chunks of one run. Each has a place in the line until its request is admitted."""
+
+    def __init__(self, pipeline: Pipeline, submissions: Submissions, spec: RunSpec) -> None:
+        self._pipeline = pipeline
+        self._submissions = submissions
+        self._spec = spec
+        self._options = replace(spec.options, deadline_s=None)
+        self._line = anyio.Semaphore(_SUBMITS_IN_LINE)
+        self._waiting: set[anyio.CancelScope] = set()
+
+    async def enter_line(self) -> None:
+        """Wait for a place in the line."""
+        await self._line.acquire()
+
+    def leave_line(self, chunk: Chunk) -> None:
+        """Give up the place of a chunk, if it has one."""
+        if chunk.in_line:
+            chunk.in_line = False
+            self._line.release()
+
+    def stop(self) -> None:
+        """Cancel every submit that is not on its way yet."""
+        for scope in self._waiting:
+            scope.cancel()
+
+    async def submit(self, chunk: Chunk, contacts: tuple[Prepared, ...]) -> AcceptedWorkflow | None:
+        """Submit contacts of a chunk once; None if `stop` came before that was on its way.
+
+        Raises CleanlistError; `submit_outcome.judge` returns its meaning.
+        """
+        # An address for each attempt: a late webhook of one that was refused must not be believed.
+        self.close(chunk)
+        submission = chunk.submission = self._submissions.begin(self._spec.webhook_url)
+
+        def body() -> bytes:  # built when the request gets its token
+            self.leave_line(chunk)
+            return bulk_body(contacts, self._spec.enrichment_type, submission.webhook_url)
+
+        call = submit_call(body, RequestClass.SUBMIT, shield_answer=True)
+        with anyio.CancelScope() as scope:
+            self._waiting.add(scope)
+            try:
+                reply = await self._pipeline.call(call, self._options)
+            finally:
+                self._waiting.discard(scope)
+            return AcceptedWorkflow.of(reply, contacts, self._pipeline.limiter.clock(), submission.signal)
+        return None
+
+    def salvage(self, chunk: Chunk, contacts: tuple[Prepared, ...], workflow_id: str) -> AcceptedWorkflow:
+        """Return the workflow that an odd answer to the latest submit of a chunk names."""
+        signal = chunk.submission.signal if chunk.submission else None
+        return AcceptedWorkflow.salvaged(self._pipeline, workflow_id, contacts, signal)
+
+    def accepted(self, chunk: Chunk, workflow: AcceptedWorkflow) -> None:
+        """Note the workflow of a chunk, so that its webhook is known for that of this workflow."""
+        if chunk.submission is not None:
+            chunk.submission.accepted(workflow.workflow_id, workflow.task_ids)
+        chunk.workflow = workflow
+
+    def close(self, chunk: Chunk) -> None:
+        """Expect no webhook of a chunk any more."""
+        if chunk.submission is not None:
+            chunk.submission.close()
+            chunk.submission = None

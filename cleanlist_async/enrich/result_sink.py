@@ -1,0 +1,71 @@
+"""Where the results of a bulk run go: the counts, the budget, the duplicates, and the consumer's queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.budget import Budget
+from cleanlist_async.enrich.chunk import Chunk, RunSpec
+from cleanlist_async.enrich.dedupe import Duplicates
+from cleanlist_async.enrich.report import Summary
+from cleanlist_async.enrich.result_queue import ResultQueue
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.events.statistics import Counters
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.results import EnrichmentResult
+
+RESULTS_AHEAD: Final = 2_000
+"""Results that wait for a slow consumer before nothing more is submitted."""
+
+
+class ResultSink:
+    """Takes one result for each contact, settles its credits, and hands it out, also for its duplicates."""
+
+    def __init__(self, spec: RunSpec, summary: Summary, counters: Counters) -> None:
+        self.queue = ResultQueue(RESULTS_AHEAD)
+        self.budget = Budget(spec.max_credits, spec.enrichment_type)
+        self.duplicates = Duplicates(spec.dedupe)
+        self._enrichment_type: EnrichmentType = spec.enrichment_type
+        self._summary = summary
+        self._counters = counters
+
+    def put(self, result: EnrichmentResult) -> None:
+        """Hand out a result that no budget was reserved for."""
+        self._summary.count(result)
+        self.queue.put(result)
+
+    def set_aside(self, chunk: Chunk, invalid: Iterable[EnrichmentResult]) -> None:
+        """Close the contacts of a chunk that the server refuses by name."""
+        for result in invalid:
+            self._release(chunk, 1)
+            self._close(chunk, result)
+
+    def settle(self, chunk: Chunk, fetched: Sequence[EnrichmentResult]) -> None:
+        """Close every contact of a finished workflow. Credits for what is pending stay reserved."""
+        settled = sum(result.status != "pending" for result in fetched)
+        self._release(chunk, settled, sum(result.credits for result in fetched))
+        for result in fetched:
+            self._counters.count_credits(result.credits_charged, result.credits_estimated)
+            self._close(chunk, result)
+
+    def end(self, chunk: Chunk, stopped_by: CleanlistError | None) -> None:
+        """Hand out what is true of all that is left of a chunk. Awaits nothing: the run may be cancelled."""
+        # What was accepted, or may have been, can still be charged: it stays reserved.
+        if chunk.workflow is None and chunk.doubt is None:
+            self._release(chunk, chunk.reserved)
+        for contact, result in chunk.end(self._enrichment_type, stopped_by):
+            self._put_to_all(contact, result)
+
+    def _release(self, chunk: Chunk, contacts: int, spent: float = 0.0) -> None:
+        self.budget.settle(contacts, spent)
+        chunk.reserved -= contacts
+
+    def _close(self, chunk: Chunk, result: EnrichmentResult) -> None:
+        self._put_to_all(chunk.open.pop(result.index), result)
+
+    def _put_to_all(self, contact: Prepared, result: EnrichmentResult) -> None:
+        self.put(result)
+        for copy in self.duplicates.settle(contact.identity, result):
+            self.put(copy)

@@ -1,0 +1,150 @@
+"""What the end of a submit means. Pure: each engine applies the outcome, and keeps its own count of failures.
+
+It stands on `http.retry.proof_of`: a paid call ends with an error other than UnknownOutcomeError only if the
+server certainly did not accept it.
+
+==============================================================  ==========
+how the submit ended                                            outcome
+==============================================================  ==========
+2xx that names a workflow, however torn or odd                  `Accepted`
+422 that names contacts of the request                          `SetAside`
+413 for more than one contact                                   `Split`
+not a byte left; 429; a refusal of a quote that has gone stale  `Retry`
+a refusal for the key, plan, credits or version; client closed  `Stop`
+any other refusal                                               `Refused`
+a quote that is used up: an earlier process may have bought     `Unknown`
+2xx without a workflow, 3xx, 5xx, a broken answer, or none      `Unknown`
+==============================================================  ==========
+
+What fails before the submit itself, such as the free calls that prepare it, is `Retry` for a lost connection
+and 429, else `Stop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from cleanlist_async.api.quotes import STALE
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.row_results import without_row
+from cleanlist_async.errors import (
+    APIConnectionError,
+    APIError,
+    AuthenticationError,
+    CleanlistError,
+    ConfigurationError,
+    InsufficientCreditsError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    QuoteAlreadyRedeemedError,
+    RateLimitError,
+    RequestValidationError,
+    UnknownOutcomeError,
+    VersionDeprecatedError,
+)
+from cleanlist_async.results import EnrichmentResult
+
+ENDS_EVERY_SUBMIT: Final = (
+    AuthenticationError,
+    PermissionDeniedError,
+    InsufficientCreditsError,
+    VersionDeprecatedError,
+)
+"""Refusals that the next request would meet as well."""
+FAILURES_IN_A_ROW: Final = 3
+"""Submits in a row that fail before a run stops, because the server itself seems to be in trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The server has the contacts, as the workflow that its answer names."""
+
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """The server refuses some contacts by name. Send the others without them.
+
+    ``invalid`` has the result of each, by its position in the request.
+    """
+
+    invalid: Mapping[int, EnrichmentResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The request is too large. Send it in two halves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Nothing was accepted, and the same request may succeed later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Nothing was accepted, and the next request would end the same way. Send nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was accepted, nor will be as the request stands. Go on with the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The contacts may have been bought. Never send them again without evidence or a decision."""
+
+
+SubmitOutcome: TypeAlias = Accepted | SetAside | Split | Retry | Stop | Refused | Unknown
+
+
+def judge(error: CleanlistError, contacts: Sequence[Prepared], *, sent: bool) -> SubmitOutcome:
+    """Return what *error* means for the *contacts* of a request; *sent*: whether it came to the submit."""
+    return _judge_submit(error, contacts) if sent else _judge_preparation(error)
+
+
+def _judge_preparation(error: CleanlistError) -> Retry | Stop:
+    return Retry() if isinstance(error, APIConnectionError | RateLimitError) else Stop()
+
+
+def _judge_submit(error: CleanlistError, contacts: Sequence[Prepared]) -> SubmitOutcome:
+    outcome: SubmitOutcome
+    match error:
+        case UnknownOutcomeError(workflow_id=str(named), status=int(status)) if named and _is_yes(status):
+            outcome = Accepted(named)
+        case UnknownOutcomeError() | QuoteAlreadyRedeemedError():
+            outcome = Unknown()
+        case RequestValidationError() if invalid := _named(error, contacts):
+            outcome = SetAside(invalid)
+        case PayloadTooLargeError() if len(contacts) > 1:
+            outcome = Split()
+        case APIError() if isinstance(error, ENDS_EVERY_SUBMIT):
+            outcome = Stop()
+        case APIConnectionError() | RateLimitError():
+            outcome = Retry()
+        case APIError():
+            outcome = Retry() if isinstance(error, STALE) else Refused()
+        case ConfigurationError():  # the pipeline raises it only while not a byte has left
+            outcome = Stop()
+        case _:
+            outcome = Unknown()
+    return outcome
+
+
+def _is_yes(status: int) -> bool:
+    """Whether an answer said yes: an id in a refusal is no acceptance."""
+    return 200 <= status < 300
+
+
+def _named(error: RequestValidationError, contacts: Sequence[Prepared]) -> dict[int, EnrichmentResult]:
+    """Return the results of the contacts that a 422 names, by position."""
+    reasons = {found.contact_index: found.msg for found in error.field_errors}
+    return {
+        position: without_row(contact, "invalid", f"refused: {reasons[position]}")
+        for position, contact in enumerate(contacts)
+        if position in reasons
+    }

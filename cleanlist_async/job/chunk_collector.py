@@ -1,0 +1,85 @@
+"""Waiting for the workflows of a job, and bringing their results to the disk before anybody sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+import anyio.abc
+
+from cleanlist_async import facts
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.report import Summary
+from cleanlist_async.enrich.row_results import priced_by_halves
+from cleanlist_async.errors import CleanlistError, JournalError, NotFoundError
+from cleanlist_async.job.journal.records import ChunkRow, reason_of
+from cleanlist_async.job.planning import PlannedChunk
+from cleanlist_async.job.run_context import RunContext
+from cleanlist_async.job.submits.bulk import age_of
+from cleanlist_async.results import EnrichmentResult
+
+
+class ChunkCollector:
+    """Collects the results of accepted chunks, each in a task."""
+
+    def __init__(self, run: RunContext) -> None:
+        self.settled = Summary()
+        """Counts of the results that came in this run."""
+        self._run = run
+
+    def start(self, group: anyio.abc.TaskGroup, chunk: PlannedChunk, submitted_at: float | None) -> None:
+        """Wait for the workflow of a chunk in a task; *submitted_at* is None for an earlier process."""
+        self._run.state.open_workflows += 1
+        group.start_soon(self._collect, chunk, submitted_at)
+
+    async def _collect(self, chunk: PlannedChunk, submitted_at: float | None) -> None:
+        left_out = self._run.journal.not_sent(chunk.row.number)
+        contacts = [contact for contact in chunk.contacts if contact.index not in left_out]
+        try:
+            results = await self._results(chunk.row, contacts, submitted_at)
+            self._settle(chunk, results)
+        except JournalError:
+            raise  # the disk fails: the other workflows are not waited for either
+        except NotFoundError as error:
+            self._run.journal.expired(chunk.row.number, reason_of(error))
+        except CleanlistError as error:
+            self._run.state.stop(error)
+        finally:
+            self._run.state.open_workflows -= 1
+            self._run.state.change.set()
+            self._run.report()
+
+    async def _results(
+        self, row: ChunkRow, contacts: Sequence[Prepared], submitted_at: float | None
+    ) -> list[EnrichmentResult]:
+        """Ask for results; within ten minutes of the submit a 404 only means that a replica lags."""
+        clock, attempts = self._run.pipeline.limiter.clock, self._run.journal.attempts(row.number)
+        began, age_s = clock(), age_of(attempts[-1].started_at) if attempts else 0.0
+        while True:
+            try:
+                return await self._run.submitter.results(
+                    row, contacts, submitted_at, lambda: self._run.journal.fetching(row.number)
+                )
+            except NotFoundError:
+                if age_s + clock() - began >= facts.NEW_WORKFLOW_GRACE_S:
+                    raise
+            await anyio.sleep(self._run.pipeline.limiter.limits.window_s / 2)
+
+    def _settle(self, chunk: PlannedChunk, results: Sequence[EnrichmentResult]) -> None:
+        # A partial chunk is fetched again on resume: its certain results stay as they are on the disk.
+        before = {
+            result.index
+            for result in self._run.journal.results_of(chunk.row, chunk.by_place())
+            if result.status != "pending"
+        }
+        fresh = [result for result in results if result.index not in before]
+        if self._run.header.half_full_price == "each":
+            fresh = [priced_by_halves(result) for result in fresh]
+        chunk.row = self._run.journal.settled(chunk.row.number, fresh, chunk.row.request_id)
+        certain = [result for result in fresh if result.status != "pending"]
+        if self._run.cache is not None:
+            self._run.cache.keep(chunk.contacts, certain, self._run.header.enrichment_type)
+        for result in certain:
+            self.settled.count(result)
+            self._run.pipeline.counters.count_credits(result.credits_charged, result.credits_estimated)
+            self._run.handout.give(result)

@@ -1,0 +1,204 @@
+"""Submitting the chunks of a job, with each step on the disk before what follows it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import anyio
+
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.budget import Budget
+from cleanlist_async.enrich.submit_outcome import (
+    FAILURES_IN_A_ROW,
+    Accepted,
+    Refused,
+    Retry,
+    SetAside,
+    Split,
+    Stop,
+    SubmitOutcome,
+    Unknown,
+    judge,
+)
+from cleanlist_async.errors import CleanlistError, JournalError, RateLimitError, UnknownOutcomeError
+from cleanlist_async.events import identifier
+from cleanlist_async.http.retry import backoff_s
+from cleanlist_async.job.journal.records import Acceptance, AttemptOutcome, reason_of
+from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.planning import PlannedChunk, fingerprint
+from cleanlist_async.job.run_context import RunContext
+from cleanlist_async.job.submits.bulk import Intent
+
+log: Final = logging.getLogger("cleanlist_async")
+
+
+class ChunkSender:
+    """Submits planned chunks within the budget, and records the outcome of each."""
+
+    def __init__(self, run: RunContext) -> None:
+        self.budget = Budget(run.header.max_credits, run.header.enrichment_type)
+        self._run = run
+        self._failures = 0
+
+    async def send(self, chunk: PlannedChunk) -> float | None:
+        """Submit a planned chunk, in as many attempts as it takes.
+
+        Return the time at which it was accepted, by the limiter's clock; None if it was not.
+        """
+        await self._run.state.room()
+        failures = 0
+        while not self._run.state.is_stopping and (contacts := self._to_send(chunk)):
+            if not await self._afford(chunk, contacts):
+                return None
+            # The chunk may have been cut, and while it waited another run may have filled the cache.
+            if not (contacts := self._to_send(chunk)):
+                return None
+            await self._attempt(chunk, contacts)
+            if chunk.row.state is ChunkState.ACCEPTED:
+                return self._run.pipeline.limiter.clock()
+            if chunk.row.state is not ChunkState.PLANNED or self._run.state.is_stopping:
+                return None
+            failures += 1
+            with self._run.state.waiting_for("connection"):
+                await anyio.sleep(backoff_s(failures, self._run.pipeline.limiter.rng))
+        return None
+
+    def _to_send(self, chunk: PlannedChunk) -> list[Prepared]:
+        """Return the contacts of a chunk that have no result, after a look into the cache."""
+        # Refused by name in an earlier attempt, or settled before a decision to send the chunk again.
+        done = self._run.journal.has_result(chunk.row.number)
+        contacts = [contact for contact in chunk.contacts if contact.index not in done]
+        if self._run.cache is not None and contacts:
+            hits = self._run.cache.find(contacts, self._run.header.enrichment_type)
+            if hits:
+                self._run.journal.known_already(chunk.row.number, hits, cached=True)
+                for result in hits:
+                    self._run.handout.give(result)
+                found = {result.index for result in hits}
+                contacts = [contact for contact in contacts if contact.index not in found]
+        if not contacts:
+            chunk.row = self._run.journal.nothing_to_send(chunk.row.number)
+            self._run.handout.give_stored(chunk)
+        return contacts
+
+    # -- the budget ----------------------------------------------------------------------------
+
+    async def _afford(self, chunk: PlannedChunk, contacts: Sequence[Prepared]) -> bool:
+        """Wait for credits that may come back; cut the chunk to what is covered, or stop the job."""
+        wanted, state = len(contacts), self._run.state
+        with state.waiting_for("credits"):
+            while (count := self._affordable(wanted)) < wanted:
+                if not state.open_workflows or state.is_stopping:
+                    break
+                await state.change.wait()
+        if count == wanted:
+            return True
+        # A smaller pilot than was asked for would have other intervals: the caller decides.
+        if count == 0 or chunk.row.is_pilot:
+            state.stop(self.budget.exceeded())
+            return False
+        self._split(chunk, contacts[count - 1])
+        return True
+
+    def _affordable(self, contacts: int) -> int:
+        # Read from the journal each time: webhooks and decisions change what is held as well.
+        spent, held = self._run.journal.committed()
+        self.budget.spent, self.budget.reserved = spent, held * self.budget.per_contact
+        return self.budget.affordable(contacts)
+
+    def _split(self, chunk: PlannedChunk, last: Prepared) -> None:
+        """Keep the contacts of a planned chunk up to *last*; the others become a chunk of their own."""
+        count = sum(contact.index <= last.index for contact in chunk.contacts)
+        halves = [chunk.contacts[:count], chunk.contacts[count:]]
+        chunk.row, _ = self._run.journal.split(
+            chunk.row,
+            [
+                (half[0].index, half[-1].index, len(half), fingerprint(self._run.header.salt, half))
+                for half in halves
+            ],
+        )
+        chunk.contacts = halves[0]
+
+    # -- one attempt ---------------------------------------------------------------------------
+
+    async def _attempt(self, chunk: PlannedChunk, contacts: Sequence[Prepared]) -> None:
+        """Submit once, and record the outcome."""
+        intent: Intent | None = None
+        try:
+            attempt = await self._run.submitter.prepare(chunk.row, contacts)
+            intent = Intent(self._run.journal, attempt, len(contacts))
+            self.accept(chunk, intent, await self._run.submitter.submit(intent, chunk.row, contacts))
+        except JournalError:
+            # A webhook of an earlier attempt may have come first: then nothing is to be sent any more.
+            latest = self._run.journal.chunk(chunk.row.number)
+            was_sent = intent is not None and intent.written
+            if was_sent or latest.state is not ChunkState.ACCEPTED:
+                raise
+            chunk.row = latest
+        except CleanlistError as error:
+            self._apply(error, intent, chunk, contacts)
+        self._run.report()
+
+    def accept(self, chunk: PlannedChunk, intent: Intent, acceptance: Acceptance) -> None:
+        """Record that a chunk was accepted. Raises UnknownOutcomeError for the answer of another one."""
+        if self._run.journal.is_of_another(acceptance.workflow_id, chunk.row.number):
+            raise UnknownOutcomeError("A submit was answered with the workflow of another chunk.")
+        try:
+            chunk.row = self._run.journal.accepted(intent.attempt, acceptance)
+        except JournalError:
+            workflow_id = identifier(acceptance.workflow_id)
+            log.error("workflow %s was accepted, and the journal cannot be written", workflow_id)  # noqa: TRY400
+            raise
+        self._failures = 0
+
+    def _apply(
+        self, error: CleanlistError, intent: Intent | None, chunk: PlannedChunk, contacts: Sequence[Prepared]
+    ) -> None:
+        """Act on the outcome of a submit that was not plainly accepted."""
+        was_sent = intent is not None and intent.written
+        outcome = judge(error, contacts, sent=was_sent)
+        if isinstance(outcome, Accepted) and self._run.journal.is_of_another(
+            outcome.workflow_id, chunk.row.number
+        ):
+            outcome = Unknown()
+        if isinstance(outcome, Split) and chunk.row.is_pilot:
+            outcome = Refused()  # half a sample would not be the sample that was asked for
+        if intent is not None and was_sent:
+            self._record(outcome, error, intent, chunk, contacts)
+        # A 429 says nothing about the state of the server, and the limiter waits it out.
+        if isinstance(outcome, Accepted | SetAside | Split) or isinstance(error, RateLimitError):
+            return
+        self._failures += 1
+        if isinstance(outcome, Stop) or self._failures >= FAILURES_IN_A_ROW:
+            self._run.state.stop(error)
+
+    def _record(
+        self,
+        outcome: SubmitOutcome,
+        error: CleanlistError,
+        intent: Intent,
+        chunk: PlannedChunk,
+        contacts: Sequence[Prepared],
+    ) -> None:
+        state = ChunkState.PLANNED
+        match outcome:
+            case Accepted(workflow_id):
+                self.accept(chunk, intent, Acceptance(workflow_id, request_id=error.request_id))
+                return
+            case SetAside(invalid):
+                self._run.journal.known_already(chunk.row.number, list(invalid.values()), cached=False)
+                for result in invalid.values():
+                    self._run.handout.give(result)
+            case Refused():
+                state = ChunkState.REFUSED
+            case Unknown():
+                state = ChunkState.UNKNOWN
+            case Split() | Retry() | Stop():
+                pass
+        # After the results, so that a crash in between leaves the attempt open and the chunk unknown.
+        answer = AttemptOutcome.of(error, "ambiguous" if state is ChunkState.UNKNOWN else "rejected")
+        chunk.row = self._run.journal.not_accepted(intent.attempt, answer, state, reason_of(error))
+        if isinstance(outcome, Split):
+            self._split(chunk, contacts[len(contacts) // 2 - 1])

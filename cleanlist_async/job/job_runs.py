@@ -1,0 +1,149 @@
+"""The runs of a job, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import anyio
+
+from cleanlist_async.api.modern import Session
+from cleanlist_async.api.public import BULK_STATUS
+from cleanlist_async.enrich.fetch import Fetcher
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.job.engine import Engine
+from cleanlist_async.job.job_webhooks import JobWebhooks
+from cleanlist_async.job.open_journal import OpenJournal
+from cleanlist_async.job.source import Source
+from cleanlist_async.job.spec import JobSpec
+from cleanlist_async.job.submits.bulk import PlainSubmitter, Submitter, TrackedSubmitter
+from cleanlist_async.job.submits.exact import ExactSubmitter
+from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
+from cleanlist_async.polling.scheduler import PollScheduler
+
+
+class JobRuns:
+    """Starts and ends engines on one journal.
+
+    Attributes
+    ----------
+    engine
+        The run of now, or None.
+    turn
+        Held while a run is started, or what it will run is planned.
+
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        polls: PollScheduler,
+        opened: OpenJournal,
+        source: Source,
+        spec: JobSpec,
+        *,
+        webhooks: JobWebhooks,
+        report: Callable[[], None],
+    ) -> None:
+        self.engine: Engine | None = None
+        self.turn = anyio.Lock()
+        self._pipeline = pipeline
+        self._polls = polls
+        self._opened = opened
+        self._source = source
+        self._spec = spec
+        self._webhooks = webhooks
+        self._report = report
+
+    async def start(self, *, wants_results: bool, only_pilot: bool = False) -> Engine:
+        """Start a run. Raises ConfigurationError while another one goes on, or once the job is closed."""
+        async with self.turn:
+            await self.take_over()
+            await self._pipeline.root.ensure()
+            self._opened.check()
+            engine = self.engine = self._new_engine(wants_results=wants_results, only_pilot=only_pilot)
+            self._pipeline.root.spawn(engine.main)
+        return engine
+
+    def _new_engine(self, *, wants_results: bool, only_pilot: bool) -> Engine:
+        inbox = self._new_inbox()
+        return Engine(
+            self._pipeline,
+            self._opened.journal,
+            self._opened.header,
+            self._source,
+            self.submitter(inbox),
+            inbox=inbox,
+            policy=self._spec.policy,
+            cache=self._opened.cache,
+            max_open=self._spec.max_open_workflows,
+            only_pilot=only_pilot,
+            wants_results=wants_results,
+            report=self._report,
+        )
+
+    async def take_over(self) -> None:
+        """End an iteration that was left early, if there is one. Raises ConfigurationError for a run."""
+        self._opened.check()
+        if self.engine is not None and not self.engine.wants_results:
+            raise ConfigurationError("This job is running already.")
+        await self.end("The job was run again while its results were read.")
+
+    async def end(self, reason: str) -> None:
+        """End the run of now from outside; reading its results raises an error with this reason."""
+        engine = self.engine
+        if engine is None:
+            return
+        if not engine.finished.is_set() and engine.outcome.stopped_by is None:
+            engine.outcome.stopped_by = ConfigurationError(reason)
+        await self.halt(engine)
+
+    async def halt(self, engine: Engine) -> None:
+        """Cancel a run, and wait until it is over."""
+        engine.cancel()
+        # Shielded, since a submit that is on its way must still reach the journal.
+        with anyio.CancelScope(shield=True):
+            await engine.finished.wait()
+        if self.engine is engine:
+            self.engine = None
+
+    def wake(self) -> None:
+        """Let the run of now look at the journal again."""
+        if self.engine is not None:
+            self.engine.wake()
+
+    # -- how chunks are submitted --------------------------------------------------------------
+
+    def submitter(self, inbox: WebhookInbox | None = None) -> Submitter:
+        """Make the submitter of the job's mode."""
+        header, journal = self._opened.header, self._opened.journal
+        options = replace(self._spec.options, deadline_s=None)
+        if header.submit_mode == "exact":
+            session = Session(self._pipeline, lambda: self._polls, options, self._spec.api_version)
+            return ExactSubmitter(session, journal, header)
+        fetcher = Fetcher(self._pipeline, self._polls, options, lambda _count: None)
+        if header.submit_mode == "tracked":
+            return TrackedSubmitter(
+                self._pipeline,
+                fetcher,
+                options,
+                header.enrichment_type,
+                webhook=header.webhook or "",
+                journal=journal,
+                patience=self._polls.estimator(BULK_STATUS.name),
+                expected=self._webhooks.expected,
+                receiver=self._spec.receiver,
+                inbox=inbox,
+            )
+        return PlainSubmitter(self._pipeline, fetcher, options, header.enrichment_type)
+
+    def _new_inbox(self) -> WebhookInbox | None:
+        receiver = self._spec.receiver
+        if receiver is None or receiver.store is None or self._opened.header.submit_mode != "tracked":
+            return None
+        return WebhookInbox(receiver, receiver.store, self._opened.journal, self._receive)
+
+    def _receive(self, token: str, payload: bytes) -> None:
+        self._webhooks.receive(token, payload)
+        self.wake()

@@ -1,0 +1,44 @@
+"""Webhooks that a job receives while it is open."""
+
+from __future__ import annotations
+
+from cleanlist_async.checks import is_encodable
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.records import ChunkRow
+from cleanlist_async.webhooks.event import Event, RefusedEventError
+from cleanlist_async.webhooks.submission import Submission
+
+
+class JobWebhooks:
+    """Brings each event to the disk, then to the task that waits for its workflow.
+
+    Attributes
+    ----------
+    expected
+        By chunk, the submission whose results are being waited for.
+
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.expected: dict[int, Submission] = {}
+        self._journal = journal
+
+    def chunk_of(self, token: str) -> ChunkRow | None:
+        """Return the chunk of a token, which a stranger may have made up."""
+        is_text = isinstance(token, str) and is_encodable(token)  # pyright: ignore[reportUnnecessaryIsInstance]
+        return self._journal.of_token(token) if is_text else None
+
+    def receive(self, token: str, payload: bytes) -> bool:
+        """Take an event. Return whether the token is one of the job's."""
+        chunk = self.chunk_of(token)
+        if chunk is None:
+            return False
+        try:
+            event = Event.read(payload)
+        except RefusedEventError:
+            return True  # the token is ours, and there is nothing in the event
+        if self._journal.takes_word_of_webhook(chunk.number, event.workflow_id):
+            self._journal.prove(chunk.number, "webhook", event.workflow_id)
+        if (submission := self.expected.get(chunk.number)) is not None:
+            submission.receive(event)
+        return True

@@ -1,0 +1,79 @@
+"""What an open job holds on the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.job.cache import ResultCache
+from cleanlist_async.job.journal.filesystem import refuse_network
+from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.known_journals import Fence
+from cleanlist_async.job.journal.lock import JournalLock
+from cleanlist_async.job.journal.records import Header
+from cleanlist_async.job.source import Source
+from cleanlist_async.job.spec import JobSpec, begin, resumed
+
+
+@dataclass(slots=True)
+class OpenJournal:
+    """The journal of a job, locked against other processes, and the cache of results, if it has one."""
+
+    journal: Journal
+    header: Header
+    lock: JournalLock
+    cache: ResultCache | None
+    is_closed: bool = False
+
+    @classmethod
+    async def open(cls, path: Path, source: Source, spec: JobSpec, pipeline: Pipeline) -> OpenJournal:
+        """Open the journal at *path*, or plan a new job and write it there. Sends nothing.
+
+        Raises JournalError for a journal that is not the latest of its job; see :class:`Fence`.
+        """
+        refuse_network(path)
+        lock = JournalLock(path).take()
+        fence = Fence(path, adopt=spec.adopt)
+        journal: Journal | None = None
+        cache: ResultCache | None = None
+        try:
+            fence.check_place()  # before a journal is created where one with purchases has been
+            if spec.cache is not None:
+                cache = ResultCache(spec.cache, pipeline.secret, ttl_s=spec.cache_ttl_s)
+            journal = Journal.at(path)
+            fence.check(journal)
+            header = journal.header
+            if header is None:
+                header = await begin(journal, source, spec, pipeline)
+            else:
+                header = await resumed(journal, header, source, spec, pipeline)
+                journal.recover()
+            fence.raise_generation(journal)  # last: what was refused above must stay as it was
+        except BaseException:
+            for opened in (journal, cache):
+                if opened is not None:
+                    opened.close()
+            lock.give_back()
+            raise
+        return cls(journal, header, lock, cache)
+
+    def check(self) -> None:
+        """Raise ConfigurationError once it is closed."""
+        if self.is_closed:
+            raise ConfigurationError("This job is closed; open it again with the same call.")
+
+    def purge(self) -> None:
+        """Remove all contact data from the journal and the cache."""
+        self.journal.purge()
+        if self.cache is not None:
+            self.cache.purge()
+
+    def close(self) -> None:
+        """Close the files, and let other processes have them."""
+        self.is_closed = True
+        self.journal.close()
+        if self.cache is not None:
+            self.cache.close()
+        self.lock.give_back()

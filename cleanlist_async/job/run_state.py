@@ -1,0 +1,53 @@
+"""What the parts of a running job share."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Literal, TypeAlias
+
+from cleanlist_async.enrich.change_signal import ChangeSignal
+from cleanlist_async.enrich.report import RunOutcome
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.ratelimit import RateLimiter
+
+WaitsFor: TypeAlias = Literal["workflows", "credits", "connection", "evidence"]
+"""Why nothing is sent right now: as many workflows are open as may be; reserved credits may come back; the
+last attempt failed; nothing is left but chunks whose outcome is unknown."""
+
+
+class RunState:
+    """How a run stands: whether it is to stop, why it waits, and how many workflows are open."""
+
+    def __init__(self, limiter: RateLimiter, max_open: int) -> None:
+        self.outcome = RunOutcome()
+        self.change = ChangeSignal(limiter)
+        self.waits_for: WaitsFor | None = None
+        self.open_workflows = 0
+        self._max_open = max_open
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing more is to be sent."""
+        return self.outcome.stopped_by is not None
+
+    def stop(self, error: CleanlistError) -> None:
+        """Send nothing more. Workflows that were accepted are still waited for."""
+        if self.outcome.stopped_by is None:
+            self.outcome.stopped_by = error
+        self.change.set()
+
+    @contextmanager
+    def waiting_for(self, what: WaitsFor) -> Generator[None]:
+        """Show that the run waits for *what* within the block."""
+        self.waits_for = what
+        try:
+            yield
+        finally:
+            self.waits_for = None
+
+    async def room(self) -> None:
+        """Wait until another workflow may be opened, or the run is to stop."""
+        with self.waiting_for("workflows"):
+            while self.open_workflows >= self._max_open and not self.is_stopping:
+                await self.change.wait()

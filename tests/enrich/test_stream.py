@@ -1,0 +1,250 @@
+"""Streams: flat memory, bounded reading ahead, and no result lost or doubled however they end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tracemalloc
+
+import anyio
+import pytest
+
+from cleanlist_async import Contact, RateLimits
+from cleanlist_async.enrich import dedupe, run
+from cleanlist_async.enrich.result_queue import ResultQueue
+from cleanlist_async.enrich.result_sink import RESULTS_AHEAD
+from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.testing import MemoryNetwork, StrictServer
+from cleanlist_async.testing import run as run_virtually
+from cleanlist_async.testing.virtual_client import VirtualCleanlist
+from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, in_world, people
+
+WIDE = RateLimits(org=10**6, key=10**6)
+
+
+class Endless:
+    """Contacts without end; counts how many were taken. Sync and async."""
+
+    def __init__(self, *, same=False):
+        self.taken = 0
+        self.same = same
+
+    def __next__(self):
+        self.taken += 1
+        return people(1, 0 if self.same else self.taken)[0]
+
+    def __iter__(self):
+        return self
+
+
+class EndlessAsync(Endless):
+    __iter__ = None
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return next(self)
+
+
+@pytest.mark.parametrize("kind", [Endless, EndlessAsync])
+def test_a_slow_consumer_bounds_what_is_read(kind):
+    source = kind()
+
+    async def main(here):
+        async with here.client.stream(source, max_open_workflows=4) as stream:
+            first = await anext(stream)
+            assert first.index < 250
+            await anyio.sleep(3_600)
+            read_after_an_hour = source.taken
+            await anyio.sleep(3_600)
+            assert source.taken == read_after_an_hour
+        assert source.taken - len(here.ledger.contacts) <= 4_000
+        assert source.taken <= RESULTS_AHEAD + 9 * 250
+        left = {r.index for r in stream.leftover}
+        assert left == set(range(source.taken)) - {first.index}
+        check_against_ledger(here, [first, *stream.leftover])
+
+    in_world(main)
+
+
+def test_reading_ahead_of_tokens_is_bounded():
+    source = Endless()
+
+    async def main(here):
+        async with here.client.stream(source):
+            await anyio.sleep(50)  # the first window's tokens are spent
+        assert here.submits() == 30 - here.status_requests()
+        assert source.taken - len(here.ledger.contacts) <= 4_000
+
+    in_world(main, workflow_s=600)
+
+
+def test_an_endless_source_of_one_contact_ends_neither_memory_nor_patience(monkeypatch):
+    monkeypatch.setattr(run, "_DUPLICATES_AHEAD", 1_000)
+    source = Endless(same=True)
+
+    async def main(here):
+        async with here.client.stream(source) as stream:
+            results = [await anext(stream) for _ in range(3_000)]
+        assert [r.index for r in results] == list(range(3_000))
+        assert len(here.ledger.contacts) == 1
+        assert source.taken <= 3_000 + RESULTS_AHEAD + 1_000
+
+    in_world(main)
+
+
+def test_leaving_early_keeps_what_was_not_read():
+    async def main(here):
+        contacts = people(600)
+        got = []
+        async with here.client.stream(contacts) as stream:
+            async for result in stream:
+                got.append(result)
+                if len(got) == 5:
+                    break
+        check_one_result_each([*got, *stream.leftover], contacts)
+        check_against_ledger(here, [*got, *stream.leftover])
+        collected = await here.client.collect(stream.pending)
+        assert not collected.pending
+        assert len(here.ledger.contacts) == len(here.ledger.times_accepted())
+        assert stream.accepted
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+    in_world(main)
+
+
+@pytest.mark.parametrize("step_s", [0.07, 0.33, 1.1])
+def test_a_consumer_cancelled_again_and_again_loses_and_doubles_nothing(step_s):
+    async def main(here):
+        contacts = people(700)
+        got = []
+        async with here.client.stream(contacts) as stream:
+            while len(got) < 700:
+                with anyio.move_on_after(step_s):
+                    while len(got) < 700:
+                        got.append(await anext(stream))
+                        await anyio.sleep(0.01)
+        check_one_result_each(got, contacts)
+
+    in_world(main)
+
+
+def test_a_queue_that_is_cancelled_while_an_item_arrives_keeps_it():
+    item = EnrichmentResult(0, Contact(), "found")
+
+    async def main():
+        queue = ResultQueue(1)
+        taking = asyncio.create_task(queue.take())
+        await asyncio.sleep(0)
+        queue.put(item)
+        taking.cancel()
+        await asyncio.wait([taking])
+        assert taking.cancelled()
+        assert queue.drain() == [item]
+        queue.put(item)
+        taking = asyncio.create_task(queue.take())
+        await asyncio.sleep(0)
+        assert taking.done()  # an item that is there is taken and given in one step
+        queue.close()
+        assert await queue.take() is None
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_source_that_raises_is_raised_after_what_was_bought(is_async):
+    def broken():
+        yield from people(300)
+        raise OSError("disk")
+
+    async def broken_async():
+        for contact in broken():
+            yield contact
+
+    async def main(here):
+        got = []
+        stream = here.client.stream(broken_async() if is_async else broken())
+        with pytest.raises(OSError, match="disk"):
+            async with stream:
+                async for result in stream:
+                    got.append(result)  # noqa: PERF401 - it raises in the end
+        assert sum(r.status in {"found", "not_found"} for r in got) == 250
+        assert sum(r.status == "failed" for r in got) == 50
+        check_against_ledger(here, got)
+
+    in_world(main)
+
+
+def test_a_run_that_stops_does_not_wait_for_its_source():
+    async def slow():
+        for contact in people(250):
+            yield contact
+        await anyio.sleep_forever()
+
+    async def main(here):
+        here.sandbox.revoke(here.sandbox.api_key)
+        with anyio.fail_after(60), pytest.raises(Exception, match="authenticated"):
+            async with here.client.stream(slow()) as stream:
+                async for _ in stream:
+                    pass
+
+    in_world(main)
+
+
+def test_duplicates_across_the_whole_of_a_list_and_within_a_window(monkeypatch):
+    monkeypatch.setattr(dedupe, "WINDOW", 300)
+    contacts = [*people(1), *people(1_000, start=1), *people(1)]
+
+    def bought(source):
+        async def main(here):
+            async with here.client.stream(source, max_open_workflows=1) as stream:
+                results = [result async for result in stream]
+            check_one_result_each(results, contacts)
+            return len(here.ledger.contacts)
+
+        return in_world(main)
+
+    assert bought(contacts) == 1_001
+    assert bought(iter(contacts)) == 1_002
+
+
+def test_two_streams_at_once_share_one_scheduler_and_mix_nothing():
+    async def main(here):
+        async def read(start):
+            contacts = people(300, start)
+            async with here.client.stream(contacts) as stream:
+                results = [result async for result in stream]
+            check_one_result_each(results, contacts)
+            check_against_ledger(here, results)
+
+        async with anyio.create_task_group() as group:
+            for n in range(3):
+                group.start_soon(read, n * 1_000)
+
+    in_world(main)
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_a_long_stream():
+    async def main():
+        async with MemoryNetwork(server) as network, VirtualCleanlist(network, rate_limits=WIDE) as client:
+            source = itertools.islice(Endless(), 12_000)
+            sizes = []
+            async with client.stream(source, dedupe="off", max_open_workflows=8) as stream:
+                async for result in stream:
+                    if result.index % 4_000 == 3_999:
+                        server.workflows.clear()
+                        server.requests.clear()
+                        server._tasks.clear()
+                        sizes.append(tracemalloc.get_traced_memory()[0])
+            return sizes
+
+    server = StrictServer(organization_limit=10**6, key_limit=10**6, workflow_s=lambda: 1.0)
+    tracemalloc.start()
+    try:
+        first, *_, last = run_virtually(main())
+    finally:
+        tracemalloc.stop()
+    assert last - first < 2_000_000
