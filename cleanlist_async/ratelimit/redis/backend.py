@@ -82,9 +82,9 @@ class RedisLimits:
     def __init__(
         self, url: str, limits: RateLimits, clock: Callable[[], float], namespace: str = "cleanlist"
     ) -> None:
-        check_namespace(namespace)
         answer_s = max(_SHORTEST_ANSWER_S, 2 * poll_s(limits))
         try:
+            check_namespace(namespace)
             self._redis = SharedRedis(url, answer_s)
         finally:
             del url  # it may hold a password, which a traceback that shows local variables must not show
