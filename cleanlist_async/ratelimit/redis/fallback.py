@@ -5,9 +5,9 @@ So it goes on with those, up to its share: the limits divided by the processes t
 least one. If its share is larger than what it had, the rest is there a lease and a window later, when
 whatever others took from the pool is back. So all shares together never exceed the limits.
 
-When Redis returns, each process first reports its tokens that are out; nothing is given out for a few
-polls, until all have. Where Redis is away for some only, the others go on with all of the limits: that
-alone can lead to a 429.
+When Redis returns, each process first reports its tokens that are out; nothing is given out for a few polls,
+until all have. Where Redis is away for some only, the others go on with all of the limits: that alone can
+lead to a 429.
 """
 
 from __future__ import annotations
