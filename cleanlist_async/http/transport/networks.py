@@ -26,6 +26,8 @@ _PRIVATE: Final = tuple(
         ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fec0::/10"),
     )
 )
+_NOBODYS: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "3fff::/20")))
+"""Not reachable from elsewhere by the registries of IANA, which older versions of Python do not know."""
 _GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
 _AROUND_IPV4: Final = tuple(map(ipaddress.IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 """Prefixes of IPv6 before an IPv4 address: the obsolete "compatible" one, and those of NAT64."""
@@ -64,6 +66,8 @@ def _network_of(address: _IPAddress) -> Network:
         return "link-local"
     if any(address in network for network in _PRIVATE):
         return "private"
+    if any(address in network for network in _NOBODYS):
+        return "none"
     if isinstance(address, ipaddress.IPv6Address):
         inner = _inner(address)
         if inner is not None:
