@@ -19,6 +19,7 @@ from cleanlist_async.errors import (
     APIError,
     CleanlistError,
     DeadlineExceededError,
+    QuoteAlreadyRedeemedError,
     RateLimitError,
     UnknownOutcomeError,
 )
@@ -372,8 +373,8 @@ class Pipeline:
         safe = error.safe_to_retry
         if isinstance(error, UnknownOutcomeError) and call.guarded and error.answer is not None:
             error, safe = error.answer, True
-        if call.once or not error.retryable or not safe:
-            return None
+        if call.once or not error.retryable or not safe or isinstance(error, QuoteAlreadyRedeemedError):
+            return None  # a redeemed quote stays so
         interactive = call.kind is RequestClass.INTERACTIVE
         asked_s = error.retry_after_s if isinstance(error, APIError) else None
         if interactive and (asked_s or 0) > facts.LONGEST_INTERACTIVE_PAUSE_S:
