@@ -165,10 +165,10 @@ class RateLimiter:
         from cleanlist_async.ratelimit.shared.clock import boot_clock  # noqa: PLC0415
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
 
-        check_choice("fail", fail, get_args(WhenAway))
-        _check(limits, clock, rng)
-        clock = clock or boot_clock
         try:
+            check_choice("fail", fail, get_args(WhenAway))
+            _check(limits, clock, rng)
+            clock = clock or boot_clock
             backend = RedisLimits(url, limits or RateLimits(), clock, namespace)
         finally:
             del url  # it may hold a password, which a traceback that shows local variables must not show
