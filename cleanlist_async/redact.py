@@ -16,8 +16,8 @@ _TOKEN: Final = re.compile(
     r"|(?<![\w-])(?>[\w-]*?eyJ)[\w-]++(?:\.[\w-]*+){2,}+"
 )
 """Looks at each character a few times at most: a session token is looked for once in each run of its letters,
-from the first ``eyJ`` on, and with no way back. It takes all parts that follow: an encrypted one has five, some
-of them empty, and another token may stand before."""
+from the first ``eyJ`` on, and with no way back. All parts that follow are of it: an encrypted one has five,
+some of them empty, and another token may stand before."""
 _BLOT: Final = "***"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _JWT: Final = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]+", re.ASCII)

@@ -66,14 +66,11 @@ def _network_of(address: _IPAddress) -> Network:
         return "link-local"
     if any(address in network for network in _PRIVATE):
         return "private"
-    if any(address in network for network in _NOBODYS):
-        return "none"
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = _inner(address)
-        if inner is not None:
-            return _network_of(inner)
-        return "public" if address.is_global and address in _GLOBAL_UNICAST else "none"
-    return "public" if address.is_global and not address.is_multicast else "none"
+    if isinstance(address, ipaddress.IPv6Address) and (inner := _inner(address)) is not None:
+        return _network_of(inner)
+    is_unicast = address in _GLOBAL_UNICAST if address.version == 6 else not address.is_multicast
+    is_nobodys = any(address in network for network in _NOBODYS)
+    return "public" if address.is_global and is_unicast and not is_nobodys else "none"
 
 
 def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
