@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 _TOKEN: Final = re.compile(
     r"(?:cl(?:api|ext)_|sk_live_|(?i:bearer)\s+)[^\s\"',;<>\\]+"
-    r"|(?<![\w-])(?>[\w-]*?eyJ)[\w-]++\.[\w-]++\.[\w-]++"
+    r"|(?<![\w-])(?>[\w-]*?eyJ)[\w-]++(?:\.[\w-]*+){2,}+"
 )
 """Takes linear time: a session token is searched once in each run of its letters, from the first ``eyJ`` on,
-without backtracking."""
+without backtracking. All parts that follow are of it: an encrypted one has five, some of them empty, and
+another token may stand before."""
 _MASK: Final = "***"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _JWT: Final = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]+", re.ASCII)

@@ -13,7 +13,14 @@ import pickle
 import httpx
 import pytest
 
-from cleanlist_async import AsyncCleanlist, CleanlistError, ConfigurationError, errors
+from cleanlist_async import (
+    AsyncCleanlist,
+    CleanlistError,
+    ConfigurationError,
+    RateLimiter,
+    WebhookReceiver,
+    errors,
+)
 from tests.support.cases import each_case
 from tests.support.clients import (
     ADA,
@@ -158,6 +165,7 @@ PASSWORD = "hunter2-canary"
 PROXIES = {
     "unknown scheme": f"ftp://user:{PASSWORD}@proxy.example",
     "no port": f"http://user:{PASSWORD}@proxy.example:none",
+    "port beyond the last": f"http://user:{PASSWORD}@proxy.example:65536",
     "broken": f"http://user:{PASSWORD}@[",
     "percent": f"http://user:{PASSWORD}@a%2eb",
     "socks": f"socks5://user:{PASSWORD}@proxy.example",
@@ -179,6 +187,20 @@ def test_a_proxy_that_is_refused_is_not_printed(form):
 def test_nor_is_a_base_url_with_a_password(base_url):
     with pytest.raises(ConfigurationError) as caught:
         client_of(base_url.format(PASSWORD))
+    assert_hidden(shown(caught.value), PASSWORD)
+
+
+@pytest.mark.parametrize("public_url", ["https://user:{}@x.example", "https://x.example?{}", "http://:{}@x"])
+def test_nor_is_an_address_for_webhooks_with_a_password(public_url):
+    with pytest.raises(ConfigurationError) as caught:
+        WebhookReceiver(public_url.format(PASSWORD))
+    assert_hidden(shown(caught.value), PASSWORD)
+
+
+@pytest.mark.parametrize("options", [{"limits": 3}, {"fail": "ajar"}, {"clock": 3}])
+def test_no_refusal_of_another_option_shows_the_password_of_a_redis(options):
+    with pytest.raises(ConfigurationError) as caught:
+        RateLimiter.redis(f"redis://:{PASSWORD}@127.0.0.1:1", **options)
     assert_hidden(shown(caught.value), PASSWORD)
 
 

@@ -32,8 +32,9 @@ CERTAIN
     Nothing else is asked.
 by elimination
     All contacts of the workflow are known, and nobody else of them can be meant, whatever else the row
-    carries. That is: nobody else who lacks a row has the name in any of its forms (`likeness.name_key`), or
-    is known by profile alone, so that the name might be theirs. Or somebody is, but each contact has a row
+    carries. That is: nobody else who lacks a row has the name in any of its forms (`normalize.name_key`), or
+    has it with a word more or less ("Ana Lee" and "Ana Maria Lee") and no row with their own, or is known by
+    profile alone, so that the name might be theirs. Or somebody is, but each contact has a row
     and each row a name: then the contact's own is among them. Of namesakes at several employers, each must
     have a row that names its own; one row that does not leaves all of them in doubt, since one of them may
     have moved to the other's employer.

@@ -121,12 +121,30 @@ class Match:
         no_one_else = self._all_are_named or not self._people.has_nameless
         for key, rows in self._by_key.items():
             people = self._people.with_key(key)
+            if self._may_be_cut(key):
+                continue
             if len(people) == 1:
                 self._own(people[0], rows)
             elif len(people) > 1 and sum(person.lacking for person in people) == len(rows):
                 self._tell_namesakes_apart(people, rows)
             if no_one_else:
                 self._give(rows)
+
+    def _may_be_cut(self, key: Name) -> bool:
+        """Whether rows of such a name may be another's, who has it with a word more or less."""
+        others = self._people.with_more_or_less_of(key)
+        own = {other for person in others for other in person.keys} - {key}
+        if sum(person.lacking for person in others) > self._count(own):
+            return True
+        return self._people.has_nameless and any(
+            (other < key or key < other)
+            and self._count({other}) > sum(person.lacking for person in self._people.with_key(other))
+            for other in self._by_key
+        )
+
+    def _count(self, keys: Iterable[Name]) -> int:
+        """Return how many rows have such a name."""
+        return sum(len(self._by_key.get(key, ())) for key in keys)
 
     @property
     def _all_are_named(self) -> bool:
@@ -137,8 +155,7 @@ class Match:
     def _own(self, person: Person, rows: Sequence[PlacedRow]) -> None:
         """Take rows as those of the only person known to have their name."""
         named = all(self._evidence(person, row) >= Evidence.DISPUTED for row in rows)
-        count = sum(len(self._by_key.get(key, ())) for key in person.keys)
-        if named and (count <= person.lacking or _all_alike(row.row for row in rows)):
+        if named and (self._count(person.keys) <= person.lacking or _all_alike(row.row for row in rows)):
             for row in rows:
                 row.owners = person.positions
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Self
+from typing import Final, Self
 
 from cleanlist_async.api.models.rows import EnrichmentRow
 from cleanlist_async.contacts.contact import Contact
@@ -24,6 +24,8 @@ from cleanlist_async.enrich.normalize import (
     same_employer,
     slug_words,
 )
+
+_NO_NAMES: Final[frozenset[Name]] = frozenset()
 
 
 @dataclass(eq=False, slots=True)
@@ -84,6 +86,7 @@ class People:
         self._slugs = [linkedin_slug(contact.linkedin_url) for contact in contacts]
         self._by_slug: dict[str, Person] = {}
         self._by_key: dict[Name, list[Person]] = {}
+        self._keys_with: dict[str, set[Name]] = defaultdict(set)
         bare: dict[Name, list[Person]] = defaultdict(list)
         for position, (name, slug) in enumerate(zip(self._names, self._slugs, strict=True)):
             known = self._by_slug.get(slug) if slug else self._same(position, bare[name])
@@ -156,10 +159,19 @@ class People:
         for person in self:
             for key in person.keys if person.lacking else ():
                 self._by_key.setdefault(key, []).append(person)
+        for key in self._by_key:
+            for word in key:
+                self._keys_with[word].add(key)
 
     def with_key(self, key: Name) -> Sequence[Person]:
         """Return the people known to have such a name, and lacking a row."""
         return self._by_key.get(key, ())
+
+    def with_more_or_less_of(self, key: Name) -> Iterable[Person]:
+        """Return those who lack a row, and have such a name with more words, or fewer: a middle name, say."""
+        near = _NO_NAMES.union(*(self._keys_with.get(word, _NO_NAMES) for word in key))
+        others = (other for other in near if other < key or key < other)
+        return {id(person): person for other in others for person in self._by_key[other]}.values()
 
     @property
     def has_nameless(self) -> bool:
@@ -177,8 +189,9 @@ class People:
         spelled: dict[int, list[Name]] = defaultdict(list)
         for name in names if by_word else ():
             found = set[int].intersection(*(by_word.get(word, set[int]()) for word in name))
+            key = name_key(name)
             # Two addresses that spell the name, or a contact that has it, leave it open whose it is.
-            if len(found) == 1 and name_key(name) not in taken:
+            if len(found) == 1 and not any(key <= other or other <= key for other in taken):
                 spelled[found.pop()].append(name)
         for position, (name, *others) in spelled.items():
             if not others:
@@ -192,7 +205,9 @@ class People:
     def may_share_a_name(self, one: Person, other: Person) -> bool:
         """Whether a row may carry the name of both. Of a nameless person, its address may spell a name."""
         if one.keys:
-            return not other.keys or not one.keys.isdisjoint(other.keys)
+            return not other.keys or any(
+                key <= its_key or its_key <= key for key in one.keys for its_key in other.keys
+            )
         if other.keys:
             return any(self._names[position] <= self._slug_words(one) for position in other.positions)
         return len(self._slug_words(one) & self._slug_words(other)) > 1

@@ -33,6 +33,7 @@ _LONGEST_DATE: Final = 100
 _LONGEST_TEXT_READ: Final = 100_000
 _LONGEST_WAIT_S: Final = 1e9
 _DEEPEST_LOC: Final = 20
+_FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 _RETRYABLE_STATUSES: Final = frozenset({408, 425})
 
 # The class of each documented code (docs.cleanlist.ai/mcp-api/errors).
@@ -205,7 +206,7 @@ def decode_error(
     content = _content(body, is_cut=is_cut)
     envelope, said = _envelope(content)
     error_class, code = _class_of(_text(said.get("code")), status)
-    flag = said.get("retryable")
+    flag = _flag(said.get("retryable"))
     found = _field_errors(content, said)
     error = error_class(
         _problem(said, content, found, status),
@@ -214,7 +215,7 @@ def decode_error(
         cause=_text(said.get("cause")),
         fix=_WARNINGS.get(code) or _text(said.get("fix")) or _FIXES.get(code),
         request_id=_text(said.get("request_id")) or request_id_of(headers),
-        retryable=flag if isinstance(flag, bool) else status in _RETRYABLE_STATUSES or None,
+        retryable=flag if flag is not None else status in _RETRYABLE_STATUSES or None,
         retry_after_s=retry_after_s(headers, said.get("retry_after_ms"), now),
         docs_url=_text(said.get("docs_url")),
         details=said.get("details"),
@@ -343,6 +344,11 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 
 def _text(value: JSON) -> str | None:
     return one_line(value) or None if isinstance(value, str) else None
+
+
+def _flag(value: JSON) -> bool | None:
+    """Read a flag, also one that came as text or number: money hangs on it."""
+    return _FLAGS.get(str(value).strip().casefold()) if isinstance(value, str | int) else None
 
 
 def _number(value: JSON) -> float | None:

@@ -17,6 +17,7 @@ from cleanlist_async.errors import (
     APIError,
     CleanlistError,
     DeadlineExceededError,
+    QuoteAlreadyRedeemedError,
     RateLimitError,
     UnknownOutcomeError,
 )
@@ -266,7 +267,8 @@ class Pipeline:
         safe = error.safe_to_retry
         if isinstance(error, UnknownOutcomeError) and call.idempotent and error.answer is not None:
             error, safe = error.answer, True
-        if call.single_attempt or not error.retryable or not safe:
+        can_change = error.retryable and not isinstance(error, QuoteAlreadyRedeemedError)
+        if call.single_attempt or not can_change or not safe:
             return None
         interactive = call.kind is RequestClass.INTERACTIVE
         asked_s = error.retry_after_s if isinstance(error, APIError) else None

@@ -106,7 +106,7 @@ def proof_of(*, sent: bool, error: APIError | None, lost: bool = False) -> Proof
 
 
 def _is_refusal(error: APIError) -> bool:
-    if error.code in _UNCLEAR_CODES:
+    if error.code.casefold() in _UNCLEAR_CODES:
         return False
     if error.status == _TOO_MANY_REQUESTS:
         return True

@@ -43,10 +43,13 @@ class Watcher(Protocol):
 class Permit:
     """Permission to send one request. Exactly one of `answered`, `lost` and `unsent` must be called."""
 
-    __slots__ = ("_limiter", "lease", "settled", "waited_s")
+    __slots__ = ("_limiter", "_settle_lease", "lease", "settled", "waited_s")
 
-    def __init__(self, limiter: RateLimiter, lease: Lease, waited_s: float) -> None:
+    def __init__(
+        self, limiter: RateLimiter, lease: Lease, waited_s: float, settle_lease: Callable[..., None]
+    ) -> None:
         self._limiter = limiter
+        self._settle_lease = settle_lease
         self.lease = lease
         self.waited_s = waited_s
         self.settled = False
@@ -82,7 +85,7 @@ class Permit:
     def _settle(self, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None) -> None:
         if not self.settled:
             self.settled = True
-            self._limiter.settle(self.lease, outcome, at, rejection)
+            self._settle_lease(self.lease, outcome, at, rejection)
 
 
 class RateLimiter:
@@ -197,7 +200,7 @@ class RateLimiter:
         if kind is RequestClass.INTERACTIVE:
             self.store.note_interactive(route, started)
         lease = await self._dispatcher().acquire(route, kind, pace)
-        return Permit(self, lease, self.clock() - started)
+        return Permit(self, lease, self.clock() - started, self._settle)
 
     def waiting(self, kind: RequestClass | None = None) -> int:
         """Return how many requests (of one class) wait in this event loop; 0 where none runs."""
@@ -233,7 +236,7 @@ class RateLimiter:
 
     # -- what became of a permit ---------------------------------------------------------------
 
-    def settle(
+    def _settle(
         self, lease: Lease, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None
     ) -> None:
         """Record what became of *lease* at *at* (None for now), and wake the requests that wait."""

@@ -98,11 +98,11 @@ class WebhookReceiver:
     ) -> None:
         try:
             self._secret = find_secret(secret)
+            self._public_url = _checked_url(public_url)
         except ConfigurationError as refusal:
-            raise refusal.with_traceback(None) from None  # its frames hold the secret
+            raise refusal.with_traceback(None) from None  # its frames hold the secret, and maybe a password
         finally:
-            del secret  # a traceback that shows local variables must not show it
-        self._public_url = _checked_url(public_url)
+            del secret, public_url  # a traceback that shows local variables must not show them
         check_choice("confirm", confirm, get_args(Confirm))
         check_whole("max_body_bytes", max_body_bytes, "a number of bytes", at_least=1)
         optional(check_methods, "store", store, "put", "take")

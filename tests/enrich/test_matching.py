@@ -252,6 +252,30 @@ def test_a_nickname_does_not_make_a_namesakes_row_the_own():
         assert emails(contacts, ids, rows) == {2: "cy"}
 
 
+def test_a_name_with_a_word_less_is_not_taken_for_that_of_a_namesake():
+    cut = row("t0", "marias", "Ana Lee", company_domain="a.io")
+    for other in (named("Ana", "Lee"), Contact(linkedin_url="linkedin.com/in/ana-lee-7")):
+        contacts = [named("Ana Maria", "Lee"), other, CY]
+        assert "marias" not in emails(contacts, ["t1", "t0", "t2"], [cut]).values()
+
+
+def test_a_name_with_a_word_less_is_given_to_its_own_where_the_other_has_a_row_of_its_own():
+    contacts = [named("Ana Maria", "Lee"), named("Ana", "Lee")]
+    rows = [row("t0", "ana", "Ana Lee"), saying(task_id="t1", email="maria", full_name="Ana Maria Lee")]
+    assert emails(contacts, ["t1", "t0"], rows) == {0: "maria", 1: "ana"}
+
+
+def test_of_two_rows_whose_names_differ_by_a_word_either_may_be_that_of_a_nameless_contact():
+    contacts = [named("Ana Maria", "Lee"), Contact(linkedin_url="linkedin.com/in/al77")]
+    rows = [row("t1", "marias", "Ana Lee"), saying(task_id="t0", email="hidden", full_name="Ana Maria Lee")]
+    assert emails(contacts, [None] * 2, rows) == {}
+
+
+def test_an_id_is_not_kept_where_a_namesake_with_a_word_more_may_have_it():
+    contacts = [named("Ana Maria", "Lee"), named("Ana", "Lee"), CY]
+    assert Match(contacts, IDS, [], whole=True).trusted_ids == (None, None, "t2")
+
+
 def test_of_three_contacts_that_are_two_people_all_need_a_row_to_be_told_apart_by_employer():
     john = named("John", "Smith", "a.io")
     rows = [row(None, "moved", "John Smith", company_domain="b.io")]

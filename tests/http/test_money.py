@@ -52,6 +52,28 @@ def assert_unknown(outcome):
     assert outcome.__cause__ is outcome.answer
 
 
+@each_case(
+    ("status", "said"),
+    [
+        (400, {"code": "Internal_Error"}),
+        (404, {"code": "WORKFLOW_TIMEOUT", "retryable": False}),
+        (400, {"code": "new", "retryable": "true"}),
+        (422, {"code": "new", "retryable": " True"}),
+        (400, {"code": "new", "retryable": 1}),
+    ],
+)
+def test_an_unclear_code_or_flag_is_one_however_it_is_written(status, said):
+    outcome, sends = submit(lambda _request, _number: respond({"error": said}, status))
+    assert_unknown(outcome)
+    assert sends == 1
+
+
+def test_a_redeemed_quote_is_not_sent_again_whatever_the_server_says():
+    said = {"error": {"code": "quote_already_redeemed", "problem": "Used.", "retryable": True}}
+    outcome, sends = submit(lambda _request, _number: respond(said, 400))
+    assert (type(outcome), outcome.billed, sends) == (errors.QuoteAlreadyRedeemedError, "no", 1)
+
+
 def test_every_operation_declares_what_repeating_it_would_mean():
     assert {operation.name: operation.retry for operation in OPERATIONS} == {
         "validate_key": "safe",

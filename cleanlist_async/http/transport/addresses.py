@@ -10,7 +10,7 @@ from typing import Final
 
 import httpx
 
-from cleanlist_async.checks import wrong
+from cleanlist_async.checks import is_any, wrong
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.http.transport.networks import Network, stated_network
 from cleanlist_async.redact import Secret
@@ -22,7 +22,7 @@ def check_base_url(base_url: str) -> str:
     """Return *base_url* in its one normal form. Raises ConfigurationError unless it is safe for a key."""
     url = _parsed(base_url)
     if url is None or url.scheme not in {"http", "https"} or (url.port or 1) > _LAST_PORT:
-        if "@" in str(base_url):
+        if is_any(base_url, str) and "@" in base_url:
             raise ConfigurationError("base_url must be an http(s) address without a user.")
         raise wrong("base_url", "an http(s) address", base_url)
     if url.userinfo or url.query or url.fragment:
@@ -85,7 +85,8 @@ def checked_proxy(proxy: str | None) -> Secret | None:
     """Return *proxy*, which may hold a password. Raises ConfigurationError unless it could work."""
     if proxy is None:
         return None
-    scheme = url.scheme if (url := _parsed(proxy)) else ""
+    url = _parsed(proxy)
+    scheme = url.scheme if url is not None and (url.port or 1) <= _LAST_PORT else ""
     if scheme not in {"http", "https", "socks5", "socks5h"}:
         raise ConfigurationError("proxy must be an address like http://proxy.example:3128.")
     if scheme.startswith("socks") and find_spec("socksio") is None:

@@ -27,6 +27,8 @@ _PRIVATE: Final = tuple(
         ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fec0::/10"),
     )
 )
+_NOBODYS: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "3fff::/20")))
+"""Not reachable from elsewhere by the registries of IANA, which older versions of Python do not know."""
 _GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
 _AROUND_IPV4: Final = tuple(map(ipaddress.IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 
@@ -64,12 +66,11 @@ def _network_of(address: _IPAddress) -> Network:
         return "link-local"
     if any(address in network for network in _PRIVATE):
         return "private"
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = _inner(address)
-        if inner is not None:
-            return _network_of(inner)
-        return "public" if address.is_global and address in _GLOBAL_UNICAST else "none"
-    return "public" if address.is_global and not address.is_multicast else "none"
+    if isinstance(address, ipaddress.IPv6Address) and (inner := _inner(address)) is not None:
+        return _network_of(inner)
+    is_unicast = address in _GLOBAL_UNICAST if address.version == 6 else not address.is_multicast
+    is_nobodys = any(address in network for network in _NOBODYS)
+    return "public" if address.is_global and is_unicast and not is_nobodys else "none"
 
 
 def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

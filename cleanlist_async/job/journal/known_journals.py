@@ -17,7 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from cleanlist_async.errors import JournalError
+from cleanlist_async.checks import check_whole
+from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.redact import one_line
 
@@ -27,6 +28,9 @@ _ADOPT: Final = (
     "See what was bought with `cleanlist-async usage`, then open it with adopt=True (--adopt at the command"
     " line): what it does not know to be sent is bought again."
 )
+
+_HIGHEST_GENERATION: Final = 1 << 53
+"""Higher ones are damage; the next would not fit into a journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +212,10 @@ def _read(file: Path) -> _Record | None:
     """Return a record; None for one that is damaged, which says nothing."""
     try:
         kept = json.loads(file.read_bytes())
-        return _Record(int(kept["generation"]), str(kept["path"]), bool(kept["sent"]))
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        generation = kept["generation"]
+        check_whole("generation", generation, at_most=_HIGHEST_GENERATION)
+        return _Record(generation, str(kept["path"]), bool(kept["sent"]))
+    except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError, ConfigurationError):
         return None
 
 

@@ -303,7 +303,15 @@ def test_where_no_record_can_be_kept_a_job_says_so_and_runs(why, tmp_path, caplo
     assert sum("an old copy of it will not be noticed" in message for message in told) == 2
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"generation": "1"}', '{"path": 1}', "\0" * 20, "\udc80"])
+NO_NUMBERS = ("Infinity", "1e999", "-1", "0.5", "true", "9" * 15 + "0" * 9, str(2**63 - 1), str(2**63))
+DAMAGED = [f'{{"generation": {number}, "path": "x", "sent": true}}' for number in NO_NUMBERS]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["", "{", "[]", '{"generation": "1"}', '{"path": 1}', "\0" * 20, "\udc80", "[" * 99_999, *DAMAGED],
+    ids=lambda damage: ascii(damage[:20]),
+)
 def test_a_damaged_record_counts_as_none(damage, tmp_path, caplog):
     async def main(here):
         bench = Bench(here, tmp_path, people(15))
