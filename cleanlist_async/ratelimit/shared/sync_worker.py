@@ -225,8 +225,11 @@ class SyncWorker:
         if answer.come_again:
             self._due(pending, now + self.poll_s)
         elif pending.is_over():
-            self._pending.pop(pending.organization, None)
-            self._agenda[pending.organization] = math.inf
+            self._forget(pending)
+
+    def _forget(self, pending: PendingSync) -> None:
+        self._pending.pop(pending.organization, None)
+        self._agenda[pending.organization] = math.inf
 
     def _deliver(self, lease: SharedLease) -> None:
         try:
@@ -238,7 +241,10 @@ class SyncWorker:
     def _give_up(self, pending: PendingSync, error: CleanlistError) -> None:
         with self._lock:
             queues, pending.requests, pending.asked = list(pending.requests), {}, frozenset()
-            self._due(pending, self.clock() + self.lease_s / _SYNCS_PER_LEASE)
+            if pending.is_over():  # or the thread would ask again for ever, with nothing to say
+                self._forget(pending)
+            else:
+                self._due(pending, self.clock() + self.lease_s / _SYNCS_PER_LEASE)
         for queue in queues:
             with suppress(RuntimeError):
                 queue.refuse(pending.organization, error)
