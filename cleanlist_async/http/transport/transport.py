@@ -193,7 +193,8 @@ class Transport:
             try:
                 exchange.take_head(response)
                 await read_body(response, request.max_answer_bytes, exchange)
-                return await drop_if_more_follows(response)
+                # What follows a body that was read in part is the rest of it, and goes with its connection.
+                return exchange.failure is None and await drop_if_more_follows(response)
             finally:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
