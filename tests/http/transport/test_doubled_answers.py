@@ -177,6 +177,21 @@ def test_a_server_that_doubles_everything_is_believed_when_it_says_the_same_agai
     assert asyncio.run(main()) == (["A@x.example"], 2)
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(200, errors.MalformedResponseError), (401, errors.AuthenticationError), (422, errors.BadRequestError)],
+)
+def test_the_rest_of_an_answer_that_is_too_large_is_not_taken_for_a_second_one(status, kind):
+    async def main():
+        large = json_answer({"detail": "no", "more": "x" * 20_000_000}, status)
+        async with against(lambda request, number: large) as (client, server):
+            return await outcome_of(client.public.bulk_status(workflow_id="wf_A")), len(server.requests)
+
+    error, requests = asyncio.run(main())
+    assert isinstance(error, kind)
+    assert (error.status, requests) == (status, 1)
+
+
 # -- under TLS, whose records wait in a buffer of their own ------------------------------------------
 
 
