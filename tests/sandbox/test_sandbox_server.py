@@ -191,7 +191,7 @@ def test_busiest_window_leaves_out_its_far_end():
 
 
 def test_without_its_packages_the_sandbox_says_what_to_install():
-    code = "import sys; sys.modules['uvicorn'] = None; import cleanlist_async.sandbox"
+    code = "import sys; sys.modules['uvicorn'] = None; from cleanlist_async.sandbox import Sandbox"
     root = Path(cleanlist_async.__file__).parents[1]
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False

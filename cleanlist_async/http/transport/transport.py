@@ -191,8 +191,8 @@ async def _exchange(sender: Sender, wire: httpx.Request, request: Request, trace
             trace.leave()  # a mock answers without a trace event
             exchange.take_head(response)
             await read_body(response, request.max_answer_bytes, exchange)
-            # What follows a body that was read in part is the rest of it, and goes with its connection. What a
-            # hook has read to its end has given its connection back: others may be at work on it.
+            # What follows a body that was read in part is the rest of it, and goes with its connection.
+            # What a hook has read to its end has given its connection back: others may be at work on it.
             is_whole = exchange.failure is None and not response.is_closed
             return is_whole and await drop_if_more_follows(response)
         finally:

@@ -93,5 +93,13 @@ class PendingSync:
         self.asked -= {_queue_key(head.ranked.request)}
 
 
+class PendingSyncs(dict[str, PendingSync]):
+    """The pending sync of each organization, made when it is first asked for."""
+
+    def __missing__(self, organization: str) -> PendingSync:
+        pending = self[organization] = PendingSync(organization)
+        return pending
+
+
 def _queue_key(request: TokenRequest) -> QueueKey:
     return request.keys, request.kind, request.paced

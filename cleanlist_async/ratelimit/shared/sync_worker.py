@@ -37,7 +37,7 @@ from cleanlist_async.ratelimit.shared.lease import (
     lease_s,
     poll_s,
 )
-from cleanlist_async.ratelimit.shared.pending_sync import Head, PendingSync
+from cleanlist_async.ratelimit.shared.pending_sync import Head, PendingSync, PendingSyncs
 from cleanlist_async.ratelimit.shared.process import this_process
 
 _SYNCS_PER_LEASE: Final = 6
@@ -66,7 +66,7 @@ class SyncWorker:
         self._lock = threading.RLock()
         self.syncing = threading.Lock()
         self._numbers = itertools.count(1)
-        self._pending: dict[str, PendingSync] = {}
+        self._pending = PendingSyncs()
         self._agenda: IndexedHeap[str] = IndexedHeap()
         """When each pending sync is due."""
         self._joins: list[tuple[str, str]] = []
@@ -80,9 +80,11 @@ class SyncWorker:
     def request_tokens(self, queue: LoopQueue, organization: str, requests: list[RankedRequest]) -> None:
         """Replace the requests of *queue* for tokens of *organization*."""
         with self._lock:
-            pending = self._pending_sync(organization)
+            pending = self._pending[organization]
             if pending.set_requests(queue, requests):
                 self._due(pending, self.clock())
+            elif pending.is_over():  # after a sync that failed
+                self._forget(pending)
         self.wake()
 
     def settle(self, lease: SharedLease, settlement: Settlement) -> None:
@@ -118,11 +120,6 @@ class SyncWorker:
 
     _flushed: threading.Event | None = None
 
-    def _pending_sync(self, organization: str) -> PendingSync:
-        if (pending := self._pending.get(organization)) is None:
-            pending = self._pending[organization] = PendingSync(organization)
-        return pending
-
     def _due(self, pending: PendingSync, at: float) -> None:
         self._agenda[pending.organization] = min(at, self._agenda[pending.organization])
 
@@ -143,7 +140,7 @@ class SyncWorker:
         if organization is None or due_at > self.clock():
             return None, due_at
         self._agenda[organization] = math.inf
-        return self._pending_sync(organization), due_at
+        return self._pending[organization], due_at
 
     async def _join_all(self) -> None:
         while self._joins:
