@@ -153,7 +153,7 @@ ALL: list[Mishap] = [
     Mishap("200 without a workflow", "unknown", pieces=_other(lambda said: {**said, "workflow_id": None})),
     Mishap("unknown word", "done", pieces=_other(lambda o: {**o, "extra": {"a": [1]}, "message": 7})),
     Mishap("not UTF-8", "done", pieces=with_body(lambda b: b[:-1] + b', "x": "\xff"}')),
-    Mishap("huge", "unknown", pieces=lambda _raw: [answer(200, b" " * (9 << 20))]),
+    Mishap("huge", "unknown", pieces=lambda _raw: [answer(200, b" " * 3_000_000)]),
     # the server
     Mishap(
         "429 error", "again", executes=False, pieces=said(429, "error", retryable=True, retry_after_ms=1500)
