@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BufferedWriter
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -148,12 +149,17 @@ def _check_head(response: httpx.Response, wanted: Download) -> None:
     )
 
 
+def _created(part: Path, target: Path) -> BufferedWriter:
+    """Create the file. Not in a thread: a caller who is cancelled meanwhile would leave it open for good."""
+    with _explained(target):
+        return cast("BufferedWriter", open(part, "xb", opener=opener_for(target)))
+
+
 async def _store(response: httpx.Response, part: Path, wanted: Download) -> int:
     """Write the file; raises APIConnectionError when it is not as long as it should be."""
     size, target = 0, wanted.target
-    with _explained(target):
-        file = await anyio.open_file(part, "xb", opener=opener_for(target))
-    async with file:
+    with closing(_created(part, target)) as opened:
+        file = anyio.wrap_file(opened)
         async for received in wire_bytes(response):
             with _explained(target):
                 await file.write(received)
@@ -164,7 +170,7 @@ async def _store(response: httpx.Response, part: Path, wanted: Download) -> int:
         with _explained(target):
             await file.flush()
             # Before the move: a crash after it must not leave an empty file under the final name.
-            await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
+            await anyio.to_thread.run_sync(os.fsync, opened.fileno())
     if not wanted.size and size > wanted.max_bytes:
         raise _too_large(wanted)
     if wanted.size and size != wanted.size:

@@ -185,12 +185,8 @@ def test_a_disk_that_refuses_is_explained(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_explained(tmp_path, monkeypatch):
-    real_open = anyio.open_file
-
-    async def full(*_place, **_options):
-        return await real_open("/dev/full", "wb")
-
-    monkeypatch.setattr(anyio, "open_file", full)
+    full = Path("/dev/full").open("wb")  # noqa: SIM115 - the download closes it
+    monkeypatch.setattr("cleanlist_async.http.transport.download._created", lambda _part, _target: full)
     error, _ = outcome(always(GOOD), tmp_path / "out.csv")
     assert type(error) is ConfigurationError
     assert "No space left" in str(error)
