@@ -152,7 +152,7 @@ def _check_head(response: httpx.Response, wanted: Download) -> None:
 def _created(part: Path, target: Path) -> BufferedWriter:
     """Create the file. Not in a thread: a caller who is cancelled meanwhile would leave it open for good."""
     with _explained(target):
-        return open(part, "xb", opener=opener_for(target))  # noqa: PTH123, SIM115
+        return open(part, "xb", opener=opener_for(target))
 
 
 async def _store(response: httpx.Response, part: Path, wanted: Download) -> int:
