@@ -24,6 +24,8 @@ Decision: TypeAlias = Literal["accepted", "absent", "resubmit", "abandon"]
 
 NOTHING_TO_SEND: Final = "nothing to send"
 PURGED: Final = "its result was purged"
+_MAX_RAW_BYTES: Final = 256_000
+"""Bytes of a row that is kept with its result: more would stop the event loop. A documented row takes 500."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +153,16 @@ def as_row(result: EnrichmentResult, request_id: str | None, *, cached: bool) ->
         result.credits_estimated,
         request_id,
         int(cached),
-        to_json(result.raw).decode() if result.raw else None,
+        _kept_raw(result.raw),
     )
+
+
+def _kept_raw(raw: Mapping[str, JSON] | None) -> str | None:
+    """Return a row as it is kept; None for one that is too large to be of a person."""
+    if not raw or any(isinstance(value, str) and len(value) > _MAX_RAW_BYTES for value in raw.values()):
+        return None
+    kept = to_json(raw)
+    return kept.decode() if len(kept) <= _MAX_RAW_BYTES else None
 
 
 def from_row(row: tuple[object, ...], contacts: Mapping[int, Contact]) -> EnrichmentResult | None:
