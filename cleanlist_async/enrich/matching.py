@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Final
 
 from cleanlist_async.api.models.rows import EnrichmentRow
@@ -241,8 +242,16 @@ class Match:
             return tuple(self._task_ids)
         left = [person for person in self._people if self._may_have_more(person)]
         doubtful = {row.position for row in self._rows if self._belongs_elsewhere(row)}
+        nameless = [person for person in left if not person.keys]
+        by_word: dict[str, list[Person]] = defaultdict(list)
         for person in left:
-            if any(other is not person and self._people.may_share_a_name(person, other) for other in left):
+            for word in frozenset[str]().union(*person.keys):
+                by_word[word].append(person)
+        for person in left:
+            # Two names have a word in common, or none is in the other: not all are compared with all.
+            near = chain(nameless, *(by_word[word] for word in frozenset[str]().union(*person.keys)))
+            others = near if person.keys else left
+            if any(other is not person and self._people.may_share_a_name(person, other) for other in others):
                 doubtful.update(person.positions)
         return tuple(
             None if position in doubtful and position not in self.given else task_id
