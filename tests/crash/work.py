@@ -13,9 +13,9 @@ from pathlib import Path
 from random import Random
 
 from cleanlist_async import AsyncCleanlist, CleanlistError, RateLimiter, RateLimits
-from cleanlist_async.job import spec as opening
 from cleanlist_async.job.job import Job
 from tests.crash.clocks import SPEED, JumpingLoop
+from tests.support.chunk_sizes import chunks_of
 
 CONTACTS, CHUNK = 20, 5
 logging.getLogger("cleanlist_async").addHandler(logging.NullHandler())
@@ -58,9 +58,9 @@ class Life:
 
 async def live(life: Life) -> dict:
     """Run the job, or go on with it, and tell how it ended."""
-    opening._CHUNK_CONTACTS = CHUNK
-    async with open_client(life.base_url) as client, await open_job(client, life) as job:
-        return await _run(job, life)
+    with chunks_of(CHUNK):
+        async with open_client(life.base_url) as client, await open_job(client, life) as job:
+            return await _run(job, life)
 
 
 def open_client(base_url: str, **options) -> AsyncCleanlist:

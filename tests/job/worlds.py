@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import shutil
 import sqlite3
-from contextlib import contextmanager
-
-import pytest
 
 from cleanlist_async import Contact
-from cleanlist_async.job import spec as opening
 from cleanlist_async.job.journal.schema import add_checksum
 from tests.job.auditor import audit
+from tests.support.chunk_sizes import chunks_of
 from tests.support.virtual_sandbox import in_world, people
 
 __all__ = ["Bench", "chunks_of", "edit", "in_world", "mixed", "people", "reset", "states", "total"]
@@ -20,14 +17,6 @@ __all__ = ["Bench", "chunks_of", "edit", "in_world", "mixed", "people", "reset",
 SUBMIT = "/enrich/bulk"
 STATUS = "/enrich/status"
 IMPORT = "*/csv-import"
-
-
-@contextmanager
-def chunks_of(contacts: int):
-    """Let each chunk hold so many contacts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "_CHUNK_CONTACTS", contacts)
-        yield
 
 
 def query(path, statement, *values):

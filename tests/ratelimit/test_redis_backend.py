@@ -195,7 +195,9 @@ def test_what_a_server_that_was_started_anew_still_has_is_not_believed(
 
 
 @pytest.mark.slow
-def test_a_redis_that_has_just_started_may_have_lost_anything(program: str) -> None:
+def test_a_redis_that_has_just_started_may_have_lost_anything(
+    program: str, wait_for_workers: Callable[[], None]
+) -> None:
     """By its own clock, and with nobody to tell: the first lease and window of its life are for waiting."""
     limits = RateLimits(window_s=0.6)
 
@@ -211,7 +213,7 @@ def test_a_redis_that_has_just_started_may_have_lost_anything(program: str) -> N
 
     with redis_server(program) as server:
         first, second = asyncio.run(main())
-        all_workers_are_idle()
+        wait_for_workers()
     assert first >= 1.2
     assert second < first
 
@@ -256,11 +258,18 @@ def forget(url: str, namespace: str) -> None:
         client.delete(*client.keys(f"{{{namespace}}}*"))
 
 
-def all_workers_are_idle() -> None:
-    """Wait until no sync worker has a connection open: the server goes next."""
-    for thread in threading.enumerate():
-        if thread.name == "cleanlist-limits":
-            thread.join(60)
+@pytest.fixture
+def wait_for_workers() -> Callable[[], None]:
+    """Wait until no sync worker of this test has a connection open: the server goes next."""
+    of_earlier_tests = set(threading.enumerate())
+
+    def wait() -> None:
+        for thread in set(threading.enumerate()) - of_earlier_tests:
+            if thread.name == "cleanlist-limits":
+                thread.join(60)
+                assert not thread.is_alive()
+
+    return wait
 
 
 def silent(name: str) -> SyncRequest:
@@ -299,7 +308,9 @@ def test_the_names_of_one_key_lead_to_one_organization(open_redis: Open) -> None
     assert not finish(two.sync(SyncRequest(Process("3", 1, "x"), "acme", "3", wanted=(wanted,)))).granted
 
 
-def test_every_key_expires_and_holds_no_secret(redis_url: str, namespace: str) -> None:
+def test_every_key_expires_and_holds_no_secret(
+    redis_url: str, namespace: str, wait_for_workers: Callable[[], None]
+) -> None:
     import redis
 
     secret = "clapi_" + "s3cr3t" * 8
@@ -317,7 +328,7 @@ def test_every_key_expires_and_holds_no_secret(redis_url: str, namespace: str) -
         assert len(keys) == 3
         assert all(86_000_000 < client.pttl(key) <= 86_400_000 for key in keys)
         kept = b"".join(b"".join(client.hgetall(key).values()) for key in keys if b":pool:" in key)
-    all_workers_are_idle()
+    wait_for_workers()
     assert b'"returning":[' in kept
     assert b"s3cr3t" not in kept + b"".join(keys)
 
@@ -333,7 +344,9 @@ def test_a_key_whose_tokens_are_back_takes_no_room(open_redis: Open, clock: Hand
     assert max(use(f"k{number}") for number in range(50)) <= 2
 
 
-def test_all_of_a_namespace_is_in_one_slot_of_a_cluster(program: str) -> None:
+def test_all_of_a_namespace_is_in_one_slot_of_a_cluster(
+    program: str, wait_for_workers: Callable[[], None]
+) -> None:
     with redis_server(program, options=("--save", "", "--cluster-enabled", "yes")) as server:
         with server.client() as client:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
@@ -349,7 +362,7 @@ def test_all_of_a_namespace_is_in_one_slot_of_a_cluster(program: str) -> None:
                 (await limiter.acquire(Route(("a", "b"), "of b"), SUBMIT)).unsent()
 
         asyncio.run(main())
-        all_workers_are_idle()
+        wait_for_workers()
 
 
 def test_scripts_that_were_forgotten_are_loaded_anew(
@@ -377,13 +390,15 @@ def test_other_limits_are_refused_while_tokens_are_out(open_redis: Open, clock: 
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_a_fork_opens_a_connection_of_its_own_and_inherits_no_token(redis_url: str, namespace: str) -> None:
+def test_a_fork_opens_a_connection_of_its_own_and_inherits_no_token(
+    redis_url: str, namespace: str, wait_for_workers: Callable[[], None]
+) -> None:
     limits = RateLimits(org=3, key=3, window_s=1.2)
     wait_until_old_enough(redis_url, limits)
     limiter = RateLimiter.redis(redis_url, limits, namespace=namespace)
     check_that_a_fork_inherits_no_token(limiter, patience_s=0.4)
     limiter.store.worker.reset()  # type: ignore[attr-defined]  # this process holds them to its end
-    all_workers_are_idle()
+    wait_for_workers()
 
 
 # -- what it says ------------------------------------------------------------------------------------
@@ -456,7 +471,9 @@ def test_a_namespace_that_would_split_a_slot_is_refused() -> None:
         RateLimiter.redis("redis://localhost", namespace="a}b")
 
 
-def test_a_wrong_password_is_one_clear_error_without_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_password_is_one_clear_error_without_it(
+    caplog: pytest.LogCaptureFixture, wait_for_workers: Callable[[], None]
+) -> None:
     skip_without("redis-server")
     with redis_server(password="right") as server:
         url = f"redis://:{PASSWORD}@127.0.0.1:{server.port}"
@@ -471,7 +488,7 @@ def test_a_wrong_password_is_one_clear_error_without_it(caplog: pytest.LogCaptur
 
         with caplog.at_level(logging.DEBUG):
             asyncio.run(main())
-        all_workers_are_idle()
+        wait_for_workers()
     assert PASSWORD not in caplog.text
 
 
