@@ -104,6 +104,9 @@ __all__ = [
     "SmartAgentTaskId",
     "SpendCapExceededError",
     "Statistics",
+    "Store",
+    "StoreError",
+    "StoreUnavailableError",
     "Summary",
     "TaskNotFoundError",
     "UnknownChunk",
@@ -176,6 +179,8 @@ if TYPE_CHECKING:
         RequestValidationError,
         ServiceUnavailableError,
         SpendCapExceededError,
+        StoreError,
+        StoreUnavailableError,
         TaskNotFoundError,
         UnknownOutcomeError,
         VersionDeprecatedError,
@@ -190,6 +195,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.unknown import UnknownChunk
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
     from cleanlist_async.results import EnrichmentResult
+    from cleanlist_async.storage.store.store import Store
     from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
     from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
 else:
@@ -214,6 +220,7 @@ else:
             "job.status": ("JobReport", "JobStatus"),
             "job.unknown": ("UnknownChunk",),
             "ratelimit": ("RateLimiter", "RateLimits"),
+            "storage.store.store": ("Store",),
             "webhooks.mailbox": ("FileMailbox", "RedisMailbox"),
             "webhooks.receiver": ("WebhookAnswer", "WebhookReceiver"),
         },

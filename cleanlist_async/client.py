@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.spec import ChosenMode
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.results import EnrichmentResult
+    from cleanlist_async.storage.store.store import Store
 
 
 class AsyncCleanlist(BaseClient):
@@ -45,6 +46,11 @@ class AsyncCleanlist(BaseClient):
     def public(self) -> PublicAPI:
         """The five operations of the Public API."""
         return self._runtime.public(self._options)
+
+    @property
+    def store(self) -> Store | None:
+        """Where what is bought is remembered, if anywhere."""
+        return self._runtime.store
 
     # -- the modern operations -----------------------------------------------------------------
 
@@ -124,6 +130,8 @@ class AsyncCleanlist(BaseClient):
         max_credits: float | None = None,
         webhook_url: str | None = None,
         dedupe: Dedupe = "all",
+        fresh: bool = False,
+        max_age_s: float | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> EnrichmentReport:
         """Enrich all *contacts* and return one result for each, in input order. Spends credits.
@@ -132,12 +140,18 @@ class AsyncCleanlist(BaseClient):
         ends the run before anything was accepted is raised; later errors are in ``stopped_by`` of the report,
         which is then always returned. A call that is cancelled leaves what it had in
         :attr:`abandoned`.
+
+        With a `store`, what was bought before costs nothing: a result not older than `max_age_s` seconds (by
+        default found ones of any age, ``not_found`` of 30 days), or one that another call or process is
+        buying. `fresh` and ``dedupe="off"`` buy it again, knowingly.
         """
         spec = self._spec(
             enrichment_type=enrichment_type,
             max_credits=max_credits,
             webhook_url=webhook_url,
             dedupe=dedupe,
+            fresh=fresh,
+            max_age_s=max_age_s,
             progress=progress,
         )
         return await self._runtime.bulk.enrich(contacts, spec)
@@ -150,6 +164,8 @@ class AsyncCleanlist(BaseClient):
         max_credits: float | None = None,
         webhook_url: str | None = None,
         dedupe: Dedupe | None = None,
+        fresh: bool = False,
+        max_age_s: float | None = None,
         progress: Callable[[Progress], None] | None = None,
         max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
     ) -> ResultStream:
@@ -169,6 +185,8 @@ class AsyncCleanlist(BaseClient):
             max_credits=max_credits,
             webhook_url=webhook_url,
             dedupe=dedupe,
+            fresh=fresh,
+            max_age_s=max_age_s,
             progress=progress,
             max_open_workflows=max_open_workflows,
         )
@@ -260,11 +278,21 @@ class AsyncCleanlist(BaseClient):
         max_credits: float | None,
         webhook_url: str | None,
         dedupe: Dedupe,
+        fresh: bool,
+        max_age_s: float | None,
         progress: Callable[[Progress], None] | None,
         max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
     ) -> RunSpec:
         from cleanlist_async.enrich.chunk import RunSpec
 
         return RunSpec(
-            enrichment_type, self._options, max_credits, webhook_url, dedupe, progress, max_open_workflows
+            enrichment_type,
+            self._options,
+            max_credits,
+            webhook_url,
+            dedupe,
+            progress,
+            max_open_workflows,
+            fresh,
+            max_age_s,
         )

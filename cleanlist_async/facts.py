@@ -17,6 +17,7 @@ MODERN_PREFIXES: Final[dict[ApiVersion, str]] = {"v2": "/api/v2", "v1": PUBLIC_P
 
 API_KEY_VARIABLE: Final = "CLEANLIST_API_KEY"
 BASE_URL_VARIABLE: Final = "CLEANLIST_BASE_URL"
+STORE_VARIABLE: Final = "CLEANLIST_STORE"
 
 # -- requests (PUBLIC/errors) --------------------------------------------------------------------
 
@@ -192,6 +193,13 @@ MAX_OPEN_WORKFLOWS: Final = 512
 
 CACHE_TTL_S: Final = 90 * 86_400.0
 """Seconds for which a bought result is reused: people change jobs after years, on average."""
+
+NOT_FOUND_TTL_S: Final = 30 * 86_400.0
+"""Seconds for which a store reuses ``not_found``: the server's sources grow, and a later look may find."""
+STORE_LEASE_S: Final = 30.0
+"""Seconds without a word from a client after which others may take over what it was buying."""
+STORE_ANSWER_S: Final = 10.0
+"""Seconds that a store has to answer, locks included; it needs milliseconds."""
 
 WAIT_TIMEOUT_S: Final = 900.0
 """Seconds that a wait for one workflow takes at most by default, as in MCP/polling."""

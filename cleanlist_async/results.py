@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from cleanlist_async.contacts.contact import Contact
@@ -34,6 +35,8 @@ class EnrichmentResult:
         Credits as the server says, where it does; else by the price list. 0 for duplicates.
     raw
         The server's row, whole.
+    bought_at
+        When it was bought, for a result of the client's store, which cost nothing now; else None.
 
     """
 
@@ -52,6 +55,7 @@ class EnrichmentResult:
     credits_charged: float | None = None
     credits_estimated: float = 0.0
     raw: Mapping[str, JSON] | None = field(default=None, repr=False)
+    bought_at: datetime | None = None
 
     @property
     def credits(self) -> float:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Never, Self
 
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.batcher.tally import Tally
+    from cleanlist_async.enrich.purchases import Purchases
     from cleanlist_async.enrich.service import BulkService
     from cleanlist_async.events import Listener, Statistics
     from cleanlist_async.polling.scheduler import PollScheduler
+    from cleanlist_async.storage.store.store import Store
     from cleanlist_async.webhooks.receiver import WebhookReceiver
     from cleanlist_async.webhooks.submissions import Submissions
 
@@ -58,7 +61,11 @@ class Runtime:
         webhooks: WebhookReceiver | None,
         max_queued: int,
         on_event: Listener | None,
+        store: Store | None,
+        owns_store: bool,
     ) -> None:
+        self.store = store
+        self._owns_store = owns_store
         self.transport = transport
         self.root = RootTask(at_end=self._ended)
         self.pipeline = Pipeline(
@@ -88,7 +95,16 @@ class Runtime:
         """Plans, runs and collects."""
         from cleanlist_async.enrich.service import BulkService
 
-        return BulkService(self.pipeline, self.polls, self.submissions)
+        return BulkService(self.pipeline, self.polls, self.submissions, self.purchases)
+
+    @cached_property
+    def purchases(self) -> Purchases | None:
+        """What is bought, recorded in the store, if there is one."""
+        if self.store is None:
+            return None
+        from cleanlist_async.enrich.purchases import Purchases
+
+        return Purchases(self.store, self.pipeline)
 
     @cached_property
     def batcher(self) -> Batcher:
@@ -132,6 +148,10 @@ class Runtime:
     async def _ended(self) -> None:
         self._detach()
         await self.transport.aclose()
+        if "purchases" in vars(self) and self.purchases is not None:
+            await self.purchases.aclose()
+        if self.store is not None and self._owns_store:
+            await self.store.aclose()
 
     def _detach(self) -> None:
         detach(self.pipeline.limiter, self.pipeline)
@@ -160,6 +180,7 @@ class BaseClient:
         http_client: HTTPClient | None = None,
         webhooks: WebhookReceiver | None = None,
         on_event: Listener | None = None,
+        store: Store | str | PathLike[str] | None = None,
     ) -> None:
         """Make a client. Nothing is sent, and nothing opened, before its first call.
 
@@ -202,6 +223,10 @@ class BaseClient:
         on_event
             A function that is called with everything that happens, one event at a time; see
             :mod:`cleanlist_async.events`.
+        store
+            Where purchases are remembered, so that nothing is bought twice: a `Store`, the path of a file, or
+            an address (``sqlite:///path``, ``postgresql://host/name``); by default ``$CLEANLIST_STORE``, else
+            nothing is remembered. A `Store` that is given stays open when the client is closed.
 
         Raises ConfigurationError for options that cannot work.
 
@@ -212,10 +237,11 @@ class BaseClient:
             if base_url is None:  # an empty one is a mistake, not the default
                 base_url = os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
             home = check_base_url(base_url)
+            opened_store, owns_store = _store(store)
         except ConfigurationError as refusal:
             raise refusal.with_traceback(None) from None  # its frames hold the key and passwords
         finally:
-            del api_key, proxy, base_url  # a traceback that shows local variables must not show them
+            del api_key, proxy, base_url, store  # a traceback that shows local variables must not show them
         # From here on, no frame holds a key as text: what is raised may show its local variables.
         if limiter is not None and rate_limits is not None:
             raise ConfigurationError("limiter brings its own rate limits: give it or rate_limits, not both.")
@@ -239,6 +265,8 @@ class BaseClient:
             webhooks=webhooks,
             max_queued=max_queued,
             on_event=on_event,
+            store=opened_store,
+            owns_store=owns_store,
         )
 
     def _open_transport(
@@ -338,6 +366,15 @@ class BaseClient:
         raise TypeError(
             "a client cannot be pickled or copied: open one where it is needed, or use with_options"
         )
+
+
+def _store(store: Store | str | PathLike[str] | None) -> tuple[Store | None, bool]:
+    """Return the store to use, and whether it is the client's own, to be closed with it."""
+    if store is None and not (store := os.environ.get(facts.STORE_VARIABLE)):
+        return None, False
+    from cleanlist_async.storage.store.store import Store
+
+    return (store, False) if isinstance(store, Store) else (Store(store), True)
 
 
 def _check_receiver(name: str, webhooks: object) -> None:

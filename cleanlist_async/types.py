@@ -21,6 +21,7 @@ __all__ = [
     "ApiKey",
     "ApiKeys",
     "ApiVersion",
+    "AuditLine",
     "Billed",
     "BulkStatus",
     "BulkSubmission",
@@ -86,10 +87,13 @@ __all__ = [
     "SmartAgentRuns",
     "SmartAgents",
     "StartedSmartAgent",
+    "StoreCounts",
     "SubmitMode",
+    "SubmitState",
     "TableError",
     "TableFormat",
     "TaskEnrichment",
+    "UnfinishedSubmit",
     "Unset",
     "UsageGroup",
     "UsageGrouping",
@@ -175,6 +179,8 @@ if TYPE_CHECKING:
     from cleanlist_async.ratelimit.limiter import WhenAway
     from cleanlist_async.results import ResultStatus
     from cleanlist_async.storage.redis_connection import RedisUnavailableError
+    from cleanlist_async.storage.store.audit import AuditLine
+    from cleanlist_async.storage.store.records import StoreCounts, SubmitState, UnfinishedSubmit
     from cleanlist_async.tables import ContactTable, Guess, Row, TableError, TableFormat
     from cleanlist_async.webhooks.receiver import Confirm
     from cleanlist_async.webhooks.store import EventStore
@@ -254,6 +260,8 @@ else:
             "ratelimit": ("Pace",),
             "ratelimit.limiter": ("WhenAway",),
             "storage.redis_connection": ("RedisUnavailableError",),
+            "storage.store.audit": ("AuditLine",),
+            "storage.store.records": ("StoreCounts", "SubmitState", "UnfinishedSubmit"),
             "tables": ("ContactTable", "Guess", "Row", "TableError", "TableFormat"),
             "webhooks.receiver": ("Confirm",),
             "webhooks.store": ("EventStore",),

@@ -6,8 +6,19 @@ from tests.support.source_tree import PACKAGE, circles, modules
 
 ORDER = (
     *("__init__", "facts", "types", "redact", "errors", "checks"),
-    *("contacts", "storage", "tables", "ratelimit", "events", "http", "polling", "api", "webhooks"),
-    *("results", "enrich", "batcher", "job", "runtime", "client"),
+    *(
+        "contacts",
+        "results",
+        "storage",
+        "tables",
+        "ratelimit",
+        "events",
+        "http",
+        "polling",
+        "api",
+        "webhooks",
+    ),
+    *("enrich", "batcher", "job", "runtime", "client"),
     *("sandbox", "testing", "integrations", "cli", "__main__"),
 )
 """From the bottom up: each imports only what stands before it. ``__init__`` imports what it is asked for."""

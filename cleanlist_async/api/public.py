@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final, TypeVar
@@ -162,7 +162,8 @@ def submit_call(
     kind: RequestClass = RequestClass.INTERACTIVE,
     *,
     shield_answer: bool = False,
-    before_retry: Callable[[], None] | None = None,
+    before: Callable[[], Awaitable[None]] | None = None,
+    before_retry: Callable[[], Awaitable[None]] | None = None,
 ) -> Call[BulkSubmission]:
     """Describe a submit whose results are joined to its contacts; *content* builds the body once admitted.
 
@@ -174,6 +175,7 @@ def submit_call(
         content=content,
         own_workflow=True,
         shield_answer=shield_answer,
+        before=before,
         before_retry=before_retry,
     )
 

@@ -82,6 +82,10 @@ class Batch:
         for purchase in self.purchases:
             purchase.sent = False
 
+    async def reopen_later(self) -> None:
+        """Reopen, as the pipeline awaits it between two attempts."""
+        self.reopen()
+
     def set_aside(self, invalid: Mapping[int, EnrichmentResult]) -> list[Purchase]:
         """Take out the purchases that the server refuses by name, and give their callers the results."""
         gone = [self.purchases[position] for position in invalid]

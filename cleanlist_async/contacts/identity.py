@@ -1,4 +1,4 @@
-"""The canonical form of a contact: checked, reduced to the exact bytes that are sent, and digested. Pure."""
+"""What is sent of a contact, and what makes two contacts one person. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, cast
 from pydantic_core import to_json
 
 from cleanlist_async.checks import a_type
+from cleanlist_async.contacts.canonical import folded, profile, visible
 from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact
 
 ContactLike: TypeAlias = Contact | Mapping[str, object]
@@ -25,7 +26,7 @@ _FIELD_NAMES: Final = frozenset(CONTACT_FIELDS)
 
 @dataclass(slots=True)
 class Prepared:
-    """A contact that may be sent: `payload` is its JSON, `identity` the digest of it."""
+    """A contact that may be sent: `payload` is its JSON."""
 
     index: int
     contact: Contact
@@ -34,10 +35,15 @@ class Prepared:
 
     @property
     def identity(self) -> bytes:
-        """16 bytes that are the same for the same payload. Computed on first use."""
+        """16 bytes that are the same for all spellings of one contact. Computed on first use."""
         if self._identity is None:
-            self._identity = blake2b(self.payload, digest_size=16).digest()
+            self._identity = _digest(to_json(_canonical(self.contact)))
         return self._identity
+
+    @property
+    def payload_digest(self) -> bytes:
+        """16 bytes that are the same for the same payload."""
+        return _digest(self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,8 @@ class Invalid:
 def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     """Check a contact by the documented rule, and reduce it to what is sent.
 
-    A contact is sent exactly as given, less surrounding white space; two contacts are duplicates when
-    the same bytes would be sent for both. The rule: docs.cleanlist.ai/api-reference/errors, 422.
+    A contact is sent as given, less surrounding white space and characters that nobody sees. The rule:
+    docs.cleanlist.ai/api-reference/errors, 422.
     """
     # The common case first: a Contact cannot have an unknown field.
     contact, problem = (given, None) if isinstance(given, Contact) else _from_mapping(given)
@@ -70,7 +76,7 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
             return Invalid(
                 index, contact, f"{name} has {len(value):,} characters, more than {LONGEST_VALUE:,}"
             )
-        if text := value.strip():
+        if text := visible(value).strip():
             fields[name] = text
     if not is_sufficient(fields):
         return Invalid(index, contact, RULE)
@@ -79,6 +85,21 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     except ValueError:
         return Invalid(index, contact, "holds characters that no encoding has (lone surrogates)")
     return Prepared(index, contact, payload)
+
+
+def _canonical(contact: Contact) -> dict[str, str]:
+    """Return the fields of a contact in the one form that all their spellings have."""
+    fields: dict[str, str] = {}
+    for name in API_FIELDS:
+        if value := getattr(contact, name):
+            text = profile(value) if name == "linkedin_url" else folded(value)
+            if text:
+                fields[name] = text
+    return fields
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).digest()
 
 
 def is_sufficient(fields: Mapping[str, str]) -> bool:

@@ -10,7 +10,9 @@ from cleanlist_async import facts
 from cleanlist_async.checks import (
     check_choice,
     check_enrichment_type,
+    check_flag,
     check_function,
+    check_seconds,
     check_webhook_url,
     check_whole,
     optional,
@@ -19,18 +21,20 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.budget import Budget
 from cleanlist_async.enrich.dedupe import Dedupe
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.enrich.purchases import Submit, Wanted
 from cleanlist_async.enrich.report import Progress
 from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.results import EnrichmentResult, ResultStatus
+from cleanlist_async.storage.store.records import REMEMBERED, Freshness
 from cleanlist_async.webhooks.submission import Submission
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What the caller asked for. ``max_credits`` in credits."""
+    """What the caller asked for. ``max_credits`` in credits, ``max_age_s`` in seconds."""
 
     enrichment_type: EnrichmentType
     options: CallOptions
@@ -39,6 +43,19 @@ class RunSpec:
     dedupe: Dedupe = "all"
     progress: Callable[[Progress], None] | None = None
     max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
+    fresh: bool = False
+    max_age_s: float | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """What it asks a store for."""
+        freshness = Freshness.of(self.max_age_s, fresh=self.fresh)
+        return Wanted(self.enrichment_type, freshness, "enrich")
+
+    @property
+    def is_unclaimed(self) -> bool:
+        """Whether it buys what may be bought already: each contact of its own, or what no store remembers."""
+        return self.dedupe == "off" or self.enrichment_type not in REMEMBERED
 
     def check(self) -> None:
         """Raise ConfigurationError for what cannot work."""
@@ -47,6 +64,8 @@ class RunSpec:
         check_choice("dedupe", self.dedupe, get_args(Dedupe))
         check_whole("max_open_workflows", self.max_open_workflows, at_least=1)
         optional(check_function, "progress", self.progress)
+        check_flag("fresh", self.fresh)
+        optional(check_seconds, "max_age_s", self.max_age_s)
         Budget(self.max_credits, self.enrichment_type)
 
 
@@ -62,8 +81,8 @@ class Chunk:
         Contacts whose worst case is set aside in the budget.
     in_line
         Whether it holds a place in the line of chunks that wait for a token.
-    submission
-        The latest submit, which may expect a webhook.
+    submission, record
+        The latest submit, which may expect a webhook, and what the store has of it, if there is one.
     workflow, doubt, refusal
         How that ended: accepted as this workflow, with an unknown outcome, or refused.
 
@@ -73,6 +92,7 @@ class Chunk:
     reserved: int = 0
     in_line: bool = False
     submission: Submission | None = None
+    record: Submit | None = None
     workflow: AcceptedWorkflow | None = None
     doubt: CleanlistError | None = None
     refusal: CleanlistError | None = None

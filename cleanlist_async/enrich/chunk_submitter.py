@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import anyio
@@ -12,6 +13,7 @@ from cleanlist_async.contacts.chunking import bulk_body
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.enrich.purchases import Purchases, Submit
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.webhooks.submissions import Submissions
@@ -23,8 +25,11 @@ _SUBMITS_IN_LINE: Final = 4
 class ChunkSubmitter:
     """Submits the chunks of one run. Each has a place in the line until its request is admitted."""
 
-    def __init__(self, pipeline: Pipeline, submissions: Submissions, spec: RunSpec) -> None:
+    def __init__(
+        self, pipeline: Pipeline, submissions: Submissions, purchases: Purchases | None, spec: RunSpec
+    ) -> None:
         self._pipeline = pipeline
+        self._purchases = purchases
         self._submissions = submissions
         self._spec = spec
         self._options = replace(spec.options, deadline_s=None)
@@ -59,7 +64,17 @@ class ChunkSubmitter:
             self.leave_line(chunk)
             return bulk_body(contacts, self._spec.enrichment_type, submission.webhook_url)
 
-        call = submit_call(body, RequestClass.SUBMIT, shield_answer=True)
+        if (record := self._record(contacts)) is not None:
+            chunk.record = record
+            call = submit_call(
+                body,
+                RequestClass.SUBMIT,
+                shield_answer=True,
+                before=record.intend,
+                before_retry=partial(record.refused, "the server did not take it"),
+            )
+        else:
+            call = submit_call(body, RequestClass.SUBMIT, shield_answer=True)
         with anyio.CancelScope() as scope:
             self._waiting.add(scope)
             try:
@@ -68,6 +83,11 @@ class ChunkSubmitter:
                 self._waiting.discard(scope)
             return AcceptedWorkflow.of(reply, contacts, self._pipeline.limiter.clock(), submission.signal)
         return None
+
+    def _record(self, contacts: tuple[Prepared, ...]) -> Submit | None:
+        if self._purchases is None:
+            return None
+        return self._purchases.submit(contacts, self._spec.wanted, is_unclaimed=self._spec.is_unclaimed)
 
     def salvage(self, chunk: Chunk, contacts: tuple[Prepared, ...], workflow_id: str) -> AcceptedWorkflow:
         """Return the workflow that an odd answer to the latest submit of a chunk names."""

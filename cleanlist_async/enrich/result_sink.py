@@ -56,16 +56,24 @@ class ResultSink:
         if chunk.workflow is None and chunk.doubt is None:
             self._release(chunk, chunk.reserved)
         for contact, result in chunk.end(self._enrichment_type, stopped_by):
-            self._put_to_all(contact, result)
+            self.put_to_all(contact, result)
+
+    def withdraw(self, chunk: Chunk) -> list[Prepared]:
+        """Take the contacts of a chunk back that were not sent, with what is reserved for them."""
+        self._release(chunk, chunk.reserved)
+        contacts = list(chunk.open.values())
+        chunk.open.clear()
+        return contacts
 
     def _release(self, chunk: Chunk, contacts: int, spent: float = 0.0) -> None:
         self.budget.settle(contacts, spent)
         chunk.reserved -= contacts
 
     def _close(self, chunk: Chunk, result: EnrichmentResult) -> None:
-        self._put_to_all(chunk.open.pop(result.index), result)
+        self.put_to_all(chunk.open.pop(result.index), result)
 
-    def _put_to_all(self, contact: Prepared, result: EnrichmentResult) -> None:
+    def put_to_all(self, contact: Prepared, result: EnrichmentResult) -> None:
+        """Hand out the result of a contact, and of its duplicates."""
         self.put(result)
         for copy in self.duplicates.settle(contact.identity, result):
             self.put(copy)

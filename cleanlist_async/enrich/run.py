@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -16,10 +16,12 @@ from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, pr
 from cleanlist_async.enrich.change_signal import ChangeSignal
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
+from cleanlist_async.enrich.claims import Claims
 from cleanlist_async.enrich.dedupe import Duplicates, repeated_identities
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
 from cleanlist_async.enrich.plan import ContactSource
 from cleanlist_async.enrich.progress import ProgressReporter, report_end
+from cleanlist_async.enrich.purchases import ClaimLostError, Purchases
 from cleanlist_async.enrich.report import RunOutcome
 from cleanlist_async.enrich.result_sink import ResultSink
 from cleanlist_async.enrich.row_results import skipped
@@ -40,10 +42,12 @@ from cleanlist_async.errors import (
     CleanlistError,
     ConfigurationError,
     DeadlineExceededError,
+    StoreError,
 )
 from cleanlist_async.events import RunStarted, report_failure
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.webhooks.submission import Submission
 from cleanlist_async.webhooks.submissions import Submissions
 
@@ -62,6 +66,7 @@ class BulkRun:
         spec: RunSpec,
         source: ContactSource,
         *,
+        purchases: Purchases | None,
         total: int | None,
         find_repeated: bool = False,
     ) -> None:
@@ -76,9 +81,17 @@ class BulkRun:
         self.summary = self._progress.summary
         self._sink = ResultSink(spec, self.summary, pipeline.counters)
         self.results = self._sink.queue
-        self._submitter = ChunkSubmitter(pipeline, submissions, spec)
+        self._submitter = ChunkSubmitter(pipeline, submissions, purchases, spec)
         options = replace(spec.options, deadline_s=None)
         self._fetcher = Fetcher(pipeline, polls, options, self._progress.report_lookups)
+        self._claims = Claims(
+            None if spec.is_unclaimed else purchases,
+            spec.wanted,
+            self._fetcher,
+            put=self._sink.put_to_all,
+            buy=self._start,
+            fail=self._stop,
+        )
         self._find_repeated = find_repeated
         self._scope = anyio.CancelScope()
         self._reading = anyio.CancelScope()
@@ -115,8 +128,12 @@ class BulkRun:
         with anyio.move_on_after(deadline_s) as deadline:
             if self._find_repeated and not isinstance(self._source, AsyncIterable):
                 self._sink.duplicates = Duplicates("all", await repeated_identities(self._source))
-            async with anyio.create_task_group() as self._group:
-                await self._feed()
+            try:
+                async with anyio.create_task_group() as self._group:
+                    await self._feed()
+            finally:
+                self._end(Chunk.of(self._claims.left()))
+                await self._claims.aclose()
         if deadline.cancelled_caught:
             self._stop(_deadline_error(deadline_s, accepted=self.outcome.accepted))
 
@@ -131,8 +148,11 @@ class BulkRun:
                     async for given in contacts:
                         await self._take(prepare(index, given), chunker)
                         index += 1
+                await self._queue(await self._claims.flush(self._group), chunker)
                 if rest := chunker.flush():
                     await self._start(rest)
+        except StoreError as error:
+            self._stop(error)
         except Exception as problem:  # noqa: BLE001  # the source is the caller's, and so is what it raises
             self.outcome.failure = problem
             report_failure("the source of contacts", problem)
@@ -146,8 +166,7 @@ class BulkRun:
         if isinstance(contact, Invalid):
             self._sink.put(skipped(contact))
         elif (known := duplicates.follow(contact)) is False:
-            if chunk := chunker.add(contact):
-                await self._start(chunk)
+            await self._queue(await self._claims.add(contact, self._group), chunker)
         elif known is not True:
             self._sink.put(known)
         elif self._total is None and duplicates.waiting >= _DUPLICATES_AHEAD:
@@ -157,6 +176,16 @@ class BulkRun:
                 await self._change.wait()
         if self.results.is_full:
             await self.results.room()
+
+    async def _queue(self, contacts: list[Prepared], chunker: Chunker) -> None:
+        """Put contacts that are ours to buy into chunks, and start those that are full."""
+        rest = deque(contacts)
+        try:
+            while rest:
+                if chunk := chunker.add(rest.popleft()):
+                    await self._start(chunk)
+        finally:
+            self._end(Chunk.of(rest))
 
     async def _start(self, contacts: list[Prepared]) -> None:
         """Start as many chunks as the budget needs for these contacts; usually one."""
@@ -207,7 +236,7 @@ class BulkRun:
             if chunk.workflow is not None:
                 self._progress.report()
                 fetched = await self._fetcher.fetch(chunk.workflow, self._spec.enrichment_type)
-                self._sink.settle(chunk, fetched)
+                await self._settle(chunk, fetched)
             elif chunk.doubt is not None and chunk.submission is not None:
                 await self._find_lost(chunk, chunk.submission)
         except CleanlistError as error:
@@ -217,6 +246,8 @@ class BulkRun:
                 self._stop(error)
         finally:
             self._submitter.close(chunk)
+            if chunk.workflow is not None and chunk.open and chunk.record is not None:
+                await chunk.record.leave()
             self._end(chunk)
             self._progress.open_workflows -= 1
             self._change.set()
@@ -229,7 +260,7 @@ class BulkRun:
                 contacts = tuple(chunk.open.values())
                 try:
                     if (workflow := await self._submitter.submit(chunk, contacts)) is not None:
-                        self._accept(chunk, workflow)
+                        await self._accept(chunk, workflow)
                 except CleanlistError as error:
                     await self._apply(error, chunk, contacts)
         finally:
@@ -240,10 +271,17 @@ class BulkRun:
 
     async def _apply(self, error: CleanlistError, chunk: Chunk, contacts: tuple[Prepared, ...]) -> None:
         """Act on the outcome of a submit that was not plainly accepted."""
-        match outcome := judge(error, contacts, sent=True):
+        if isinstance(error, ClaimLostError):
+            await self._claims.follow(self._sink.withdraw(chunk), None, self._group)
+            return
+        outcome = judge(error, contacts, sent=True)
+        if chunk.record is not None:
+            await chunk.record.ended(outcome, error)
+        match outcome:
             case Accepted(workflow_id):
-                self._accept(chunk, self._submitter.salvage(chunk, contacts, workflow_id))
+                await self._accept(chunk, self._submitter.salvage(chunk, contacts, workflow_id))
             case SetAside(invalid):
+                self._claims.unsent(contacts[position] for position in invalid)
                 self._sink.set_aside(chunk, invalid.values())
             case Split():
                 await self._split(chunk)
@@ -254,11 +292,25 @@ class BulkRun:
                 chunk.refusal = error
                 self._count_failure(error, outcome)
 
-    def _accept(self, chunk: Chunk, workflow: AcceptedWorkflow) -> None:
+    async def _accept(self, chunk: Chunk, workflow: AcceptedWorkflow) -> None:
         self.outcome.accepted = True
         self._failures = 0
         self.summary.workflows += 1
         self._submitter.accepted(chunk, workflow)
+        if chunk.record is not None:
+            try:
+                await chunk.record.accepted(workflow)
+            except StoreError as error:  # its results are still fetched; nothing more is sent
+                self._stop(error)
+
+    async def _settle(self, chunk: Chunk, results: Sequence[EnrichmentResult]) -> None:
+        """Record the results of a chunk, then hand them out."""
+        if chunk.record is not None:
+            try:
+                await chunk.record.settle(results)
+            except StoreError as error:
+                self._stop(error)
+        self._sink.settle(chunk, results)
 
     async def _split(self, chunk: Chunk) -> None:
         """Start half of a chunk that is too large as a chunk of its own."""
@@ -278,9 +330,11 @@ class BulkRun:
         if results is not None:
             self.outcome.accepted = True
             self.summary.workflows += 1
-            self._sink.settle(chunk, results)
+            await self._settle(chunk, results)
 
     def _end(self, chunk: Chunk) -> None:
+        if chunk.workflow is None and chunk.doubt is None:
+            self._claims.unsent(chunk.open.values())
         self._sink.end(chunk, self.outcome.stopped_by)
 
     # -- stopping ------------------------------------------------------------------------------

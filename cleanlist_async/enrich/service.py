@@ -12,6 +12,7 @@ from cleanlist_async.contacts.checks import check_contacts
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.collect import Collector
 from cleanlist_async.enrich.plan import ContactSource, Plan, make_plan
+from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import EnrichmentReport
 from cleanlist_async.enrich.row_results import never_read
 from cleanlist_async.enrich.run import BulkRun
@@ -30,8 +31,15 @@ log: Final = logging.getLogger("cleanlist_async")
 class BulkService:
     """Starts runs on one pipeline; all of them share one poll scheduler."""
 
-    def __init__(self, pipeline: Pipeline, polls: PollScheduler, submissions: Submissions) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        polls: PollScheduler,
+        submissions: Submissions,
+        purchases: Purchases | None,
+    ) -> None:
         self.polls = polls
+        self._purchases = purchases
         self.abandoned: list[EnrichmentResult] = []
         self._pipeline = pipeline
         self._submissions = submissions
@@ -99,6 +107,7 @@ class BulkService:
                 self._submissions,
                 spec,
                 source,
+                purchases=self._purchases,
                 total=total,
                 find_repeated=find_repeated,
             )

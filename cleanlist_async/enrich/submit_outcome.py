@@ -11,6 +11,7 @@ how the submit ended                                            outcome
 413 for more than one contact                                   `Split`
 not a byte left; 429; a refusal of a quote that has gone stale  `Retry`
 a refusal for the key, plan, credits or version; client closed  `Stop`
+the store cannot record it, so that nothing was sent            `Stop`
 any other refusal                                               `Refused`
 a quote that is used up: an earlier process may have bought     `Unknown`
 2xx without a workflow, 3xx, 5xx, a broken answer, or none      `Unknown`
@@ -41,6 +42,7 @@ from cleanlist_async.errors import (
     QuoteAlreadyRedeemedError,
     RateLimitError,
     RequestValidationError,
+    StoreError,
     UnknownOutcomeError,
     VersionDeprecatedError,
 )
@@ -128,7 +130,7 @@ def _judge_submit(error: CleanlistError, contacts: Sequence[Prepared]) -> Submit
             outcome = Retry()
         case APIError():
             outcome = Retry() if isinstance(error, STALE) else Refused()
-        case ConfigurationError():  # the pipeline raises it only while not a byte has left
+        case ConfigurationError() | StoreError():  # raised only while not a byte has left
             outcome = Stop()
         case _:
             outcome = Unknown()

@@ -50,6 +50,8 @@
     ├── JournalError                        the journal of a job cannot be used; nothing is sent
     │   ├── JournalLockedError              another process uses it
     │   └── InputChangedError               the input differs from what the job was started with
+    ├── StoreError                          the store cannot be used; nothing is sent without it
+    │   └── StoreUnavailableError           it cannot be reached now
     └── ConfigurationError                  the call or its options cannot work; nothing was sent
         └── WrongEventLoopError             the client belongs to another event loop or process
 
@@ -346,6 +348,16 @@ class JournalLockedError(JournalError):
 
 class InputChangedError(JournalError):
     """The input differs from what the job was started with, so results would go to the wrong people."""
+
+
+class StoreError(CleanlistError):
+    """The store of what was bought cannot be read or written. Nothing is sent without it."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be reached now, or is busy: a database that restarts, a full disk, a held lock."""
+
+    retryable = True
 
 
 class ConfigurationError(CleanlistError):

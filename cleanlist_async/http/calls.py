@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -67,10 +67,10 @@ class Call(Generic[T]):
     """Whether an answer that names the workflow of an earlier call of this client is not for this call."""
     shield_answer: bool = False
     """Whether a cancelled caller waits for the answer of a paid request that is on its way."""
-    before: Callable[[], None] | None = None
-    """Called before the first byte of an attempt leaves; a CleanlistError from it stops the attempt."""
-    before_retry: Callable[[], None] | None = None
-    """Called after an attempt that the server did not accept, before the wait for another."""
+    before: Callable[[], Awaitable[None]] | None = None
+    """Awaited before the first byte of an attempt leaves; a CleanlistError from it stops the attempt."""
+    before_retry: Callable[[], Awaitable[None]] | None = None
+    """Awaited after an attempt that the server did not accept, before the wait for another."""
     single_attempt: bool = False
     """Whether there is one attempt only: its owner decides on others, a 429 included."""
     idempotent: bool = False

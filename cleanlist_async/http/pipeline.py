@@ -116,7 +116,7 @@ class Pipeline:
                     so_far.failures += 1
                 self.counters.retries += 1
                 if call.before_retry is not None and so_far.doubt is None:
-                    call.before_retry()
+                    await call.before_retry()
                 trace.retry(outcome, wait_s)
                 await self.root.unless_closed(anyio.sleep(wait_s))
 

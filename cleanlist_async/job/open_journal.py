@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.cache import ResultCache
-from cleanlist_async.job.journal.filesystem import refuse_network
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.known_journals import Fence
 from cleanlist_async.job.journal.lock import JournalLock
 from cleanlist_async.job.journal.records import Header
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.spec import JobSpec, begin, resumed
+from cleanlist_async.storage.filesystem import refuse_network
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class OpenJournal:
 
         Raises JournalError for a journal that is not the latest of its job; see :class:`Fence`.
         """
-        refuse_network(path)
+        refuse_network(path, "journal", JournalError)
         lock = JournalLock(path).take()
         fence = Fence(path, adopt=spec.adopt)
         journal: Journal | None = None

@@ -121,7 +121,7 @@ async def choose(source: Source, n: int, salt: bytes) -> frozenset[int]:
     total = 0
     for place, given in enumerate(source):
         contact = prepare(place, given)
-        if isinstance(contact, Prepared) and seen.setdefault(contact.identity, place) == place:
+        if isinstance(contact, Prepared) and seen.setdefault(contact.payload_digest, place) == place:
             total += 1
             rank = hmac.digest(salt, place.to_bytes(8, "big"), sha256)
             strata[_kind(contact)].add(rank, place)

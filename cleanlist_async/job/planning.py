@@ -35,7 +35,7 @@ def _add_to(digest: hmac.HMAC, contact: Prepared) -> None:
     given: object = contact.contact.key  # text by its type, and often enough a number in a mapping
     # Keys are part of it: a result with the key of another contact is a wrong result.
     key = b"" if given is None else str(given).encode("utf-8", "surrogatepass")
-    digest.update(contact.identity + len(key).to_bytes(4, "big") + key)
+    digest.update(contact.payload_digest + len(key).to_bytes(4, "big") + key)
 
 
 async def write_plan(
@@ -79,7 +79,7 @@ class _Planner:
         contact = prepare(place, given)
         if not isinstance(contact, Prepared):
             self._invalid.append((place, contact.reason))
-        elif (first := self._seen.setdefault(contact.identity, place)) != place:
+        elif (first := self._seen.setdefault(contact.payload_digest, place)) != place:
             self._duplicates.append((place, first))
             _add_to(self._digest, contact)
         elif place in self._picked:

@@ -1,4 +1,4 @@
-"""The SQLite file that processes of one machine share: private, crash-safe, and reopened after a fork."""
+"""A SQLite file that processes of one machine share: private, crash-safe, and reopened after a fork."""
 
 from __future__ import annotations
 
@@ -8,36 +8,72 @@ import sqlite3
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.errors import CleanlistError, ConfigurationError
 
-_APPLICATION_ID: Final = 0x434C4C4D
-"""Marks the file as ours, in its header ("CLLM")."""
-_VERSION: Final = 1
 _BUSY_S: Final = 10.0
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
-_TABLES: Final = """
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What a file is for.
+
+    Attributes
+    ----------
+    noun
+        What messages call it.
+    application_id, version
+        Mark the file as ours, in its header.
+    tables
+        The statements that make its tables, separated by semicolons.
+    if_damaged
+        What to do with one that cannot be read.
+    error
+        The class of the errors that its use raises.
+
+    """
+
+    noun: str
+    application_id: int
+    version: int
+    tables: str
+    if_damaged: str
+    error: type[CleanlistError] = ConfigurationError
+
+
+LIMITS_FILE: Final = FileKind(
+    noun="limits file",
+    application_id=0x434C4C4D,  # "CLLM"
+    version=1,
+    if_damaged="If it is damaged, delete it and wait a minute.",
+    tables="""
     CREATE TABLE pools (id INTEGER PRIMARY KEY, state TEXT NOT NULL);
     CREATE TABLE names (name TEXT PRIMARY KEY, pool INTEGER NOT NULL REFERENCES pools) WITHOUT ROWID;
     CREATE TABLE mail (
         id INTEGER PRIMARY KEY, recipient TEXT NOT NULL, content BLOB NOT NULL, sent REAL NOT NULL
     );
     CREATE INDEX mail_by_recipient ON mail (recipient);
-"""
+""",
+)
 
 
 class SharedFile:
     """One connection. One thread at a time may use it.
 
     A commit survives a kill of the process; where the file `holds_contacts`, it also survives a power
-    failure, and no other user may read the file. Raises ConfigurationError when the file cannot be used, or
-    others can write to it, both when it is made and when it is opened again.
+    failure, and no other user may read the file. Raises the error of its *kind* (ConfigurationError) when the
+    file cannot be used, or others can write to it, both when it is made and when it is opened again.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, holds_contacts: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, holds_contacts: bool = False, kind: FileKind = LIMITS_FILE
+    ) -> None:
         self.path = Path(path)
+        self._kind = kind
         self._holds_contacts = holds_contacts
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
@@ -101,12 +137,12 @@ class SharedFile:
             with suppress(FileNotFoundError):
                 status = path.stat()
                 if status.st_uid != os.geteuid():
-                    raise ConfigurationError(
+                    raise self._kind.error(
                         f"{path.name} belongs to another user.",
                         fix="Give a path in a directory that is yours alone.",
                     )
                 if mode := stat.S_IMODE(status.st_mode) & denied:
-                    raise ConfigurationError(
+                    raise self._kind.error(
                         f"{path.name} can be {'written' if mode & 0o022 else 'read'} by other users.",
                         fix=f"If you trust its content: chmod 600 {shlex.quote(str(path))}. Else delete it.",
                     )
@@ -118,22 +154,22 @@ class SharedFile:
             return
         connection.execute("BEGIN IMMEDIATE")
         if not self._is_ours(connection):  # another process may have been quicker
-            for statement in _TABLES.split(";"):
+            for statement in self._kind.tables.split(";"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute(f"PRAGMA application_id = {self._kind.application_id}")
+            connection.execute(f"PRAGMA user_version = {self._kind.version}")
         connection.execute("COMMIT")
 
     def _is_ours(self, connection: sqlite3.Connection) -> bool:
         """Whether the tables are there; raises ConfigurationError when the file is something else."""
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if (application, version) == (_APPLICATION_ID, _VERSION):
+        if (application, version) == (self._kind.application_id, self._kind.version):
             return True
         # A file without an application id is ours to use only if it is empty.
         if application or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise ConfigurationError(
-                f"{self.path.name} is not a limits file, or of another version of this package.",
+            raise self._kind.error(
+                f"{self.path.name} is not a {self._kind.noun}, or of another version of this package.",
                 fix="Give the path of a file of its own.",
             )
         return False
@@ -144,9 +180,9 @@ class SharedFile:
             yield
         except kinds as error:
             self.close()
-            raise ConfigurationError(
-                f"The limits file {self.path.name} cannot be used: {error}.",
-                fix="Check its directory and permissions. If it is damaged, delete it and wait a minute.",
+            raise self._kind.error(
+                f"The {self._kind.noun} {self.path.name} cannot be used: {error}.",
+                fix=f"Check its directory and permissions. {self._kind.if_damaged}",
             ) from error
 
 

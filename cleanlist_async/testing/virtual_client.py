@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from os import PathLike
 
 from cleanlist_async import facts
 from cleanlist_async.checks import check_instance, optional
@@ -13,6 +14,7 @@ from cleanlist_async.facts import ApiVersion
 from cleanlist_async.http.transport import HTTPClient, HTTPConnections, Transport
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
 from cleanlist_async.redact import Secret
+from cleanlist_async.storage.store.store import Store
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 
@@ -41,6 +43,7 @@ class VirtualCleanlist(AsyncCleanlist):
         webhooks: WebhookReceiver | None = None,
         on_event: Listener | None = None,
         max_queued: int = facts.MAX_QUEUED_CONTACTS,
+        store: Store | str | PathLike[str] | None = None,
     ) -> None:
         check_instance("network", network, MemoryNetwork)
         optional(check_instance, "rate_limits", rate_limits, RateLimits)
@@ -61,6 +64,7 @@ class VirtualCleanlist(AsyncCleanlist):
             webhooks=webhooks,
             on_event=on_event,
             max_queued=max_queued,
+            store=store,
         )
 
     def _open_transport(

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import resource
 import stat
-from pathlib import Path
 
 import pytest
 
@@ -18,10 +17,10 @@ from cleanlist_async import (
     JournalLockedError,
 )
 from cleanlist_async.job.cache import forget_all
-from cleanlist_async.job.journal import filesystem
 from cleanlist_async.job.journal.lock import JournalLock
 from cleanlist_async.job.reader import reading
 from cleanlist_async.sandbox import Fault
+from cleanlist_async.storage import filesystem
 from tests.job.worlds import SUBMIT, Bench, in_world, people, states
 from tests.support.cases import each_case
 from tests.support.virtual_sandbox import KEY
@@ -327,30 +326,6 @@ def test_a_client_that_is_closed_stops_its_job_and_the_journal_goes_on(tmp_path)
 
 
 # -- where it may lie ------------------------------------------------------------------------------
-
-MOUNTS = r"""22 1 0:21 / / rw,relatime shared:1 - ext4 /dev/vda rw
-23 22 0:22 / /home rw - nfs4 server:/home rw
-24 22 0:23 / /mnt/two\040words rw master:1 - cifs //server/share rw
-25 23 0:24 / /home/ada/disk rw - xfs /dev/vdb rw
-26 22 0:25 / /homeless rw - tmpfs tmpfs rw
-27 22 0:26 / /over rw - ext4 /dev/vdc rw
-28 27 0:27 / /over rw - fuse.sshfs ada@server: rw
-"""
-KINDS = {
-    "/": "ext4",
-    "/var/lib": "ext4",
-    "/home": "nfs4",
-    "/home/ada": "nfs4",
-    "/home/ada/disk/jobs": "xfs",
-    "/homeless/jobs": "tmpfs",
-    "/mnt/two words": "cifs",
-    "/over/jobs": "fuse.sshfs",
-}
-
-
-@each_case("folder", KINDS)
-def test_the_file_system_under_a_folder_is_that_of_the_nearest_mount(folder):
-    assert filesystem.kind_of(Path(folder), MOUNTS) == KINDS[folder]
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "ext4", "overlay", "tmpfs"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, TypeAlias
@@ -33,8 +33,8 @@ class Request:
     """Whether it needs one too, because its answer does not say what it answers; see `Transport`."""
     doubted: bytes | None = None
     """The answer to the last attempt, where it was not believed: the same answer again is."""
-    before: Callable[[], None] | None = None
-    """Called once a connection is there, before the first byte leaves; what it raises stops that."""
+    before: Callable[[], Awaitable[None]] | None = None
+    """Awaited once a connection is there, before the first byte leaves; what it raises stops that."""
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES
 
 

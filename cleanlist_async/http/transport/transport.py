@@ -7,7 +7,7 @@ answer came is learned from httpcore's trace events, not from exception classes.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -85,7 +85,7 @@ class Transport:
         pool = self._pool(fresh=request.paid or request.own_connection)
         if request.before is not None and not pool.shows_trace:
             exchange.halted = ConfigurationError(
-                "A durable job needs to see its requests leave, and this transport does not show it."
+                "A durable job or store needs to see its requests leave, and this transport does not show it."
             )
             return
         pool.users += 1
@@ -188,7 +188,7 @@ async def _exchange(sender: Sender, wire: httpx.Request, request: Request, trace
     try:
         response = await sender.send(wire)
         try:
-            trace.leave()  # a mock answers without a trace event
+            await trace.leave()  # a mock answers without a trace event
             exchange.take_head(response)
             await read_body(response, request.max_answer_bytes, exchange)
             # What follows a body that was read in part is the rest of it, and goes with its connection.
@@ -208,7 +208,7 @@ async def _exchange(sender: Sender, wire: httpx.Request, request: Request, trace
             exchange.failure = "incomplete" if exchange.status else "connection"
             exchange.reason = _describe(problem)
         if not (trace.seen or sender.happens_unsent(problem)):
-            trace.leave()  # a mock or a wrapper raised it, and shows nothing of what it did before
+            await trace.leave()  # a mock or a wrapper raised it, and shows nothing of what it did before
     return False
 
 
@@ -231,7 +231,10 @@ class _Trace:
     __slots__ = ("_before", "_clock", "exchange", "reuses", "seen")
 
     def __init__(
-        self, exchange: Exchange, clock: Callable[[], float], before: Callable[[], None] | None
+        self,
+        exchange: Exchange,
+        clock: Callable[[], float],
+        before: Callable[[], Awaitable[None]] | None,
     ) -> None:
         self.exchange = exchange
         self._clock = clock
@@ -243,7 +246,7 @@ class _Trace:
         self.seen = True
         if event.endswith("send_request_headers.started"):
             if not _is_to_proxy(info):
-                self.leave()
+                await self.leave()
         elif event.endswith(("connect_tcp.complete", "connect_unix_socket.complete")):
             self.reuses = False
         elif event.endswith("receive_response_headers.complete") and self.exchange.sent:
@@ -251,12 +254,12 @@ class _Trace:
             if event.startswith("http11"):  # the status stays known where a hook or a redirect raises
                 self.exchange.status = info["return_value"][1]
 
-    def leave(self) -> None:
+    async def leave(self) -> None:
         """Note that the request leaves now, if it has not left before."""
         before, self._before = self._before, None
         if before is not None:
             try:
-                before()
+                await before()
             except CleanlistError as refusal:
                 self.exchange.halted = refusal
                 raise

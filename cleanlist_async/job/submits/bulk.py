@@ -44,7 +44,7 @@ class Intent:
     """Whether an unknown chunk is asked for once more, under the key that it had."""
     written: bool = False
 
-    def write(self) -> None:
+    async def write(self) -> None:
         """Record it. Raises JournalError, and then nothing is sent."""
         if self.again:
             self.journal.intend_again(self.attempt)

@@ -11,7 +11,7 @@ import base64
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal, TypeVar
@@ -157,7 +157,7 @@ class ExactSubmitter:
         return affordable(quote, len(order.rows) * facts.WORST_CASE_CREDITS[self._header.enrichment_type])
 
     async def _import(
-        self, order: _Order, quote_id: str | None, before: Callable[[], None]
+        self, order: _Order, quote_id: str | None, before: Callable[[], Awaitable[None]]
     ) -> Reply[CsvImport]:
         request = ImportCsv.checked(
             csv_content_base64=base64.b64encode(csv_of(order.rows)).decode(),

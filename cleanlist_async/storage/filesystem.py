@@ -1,4 +1,4 @@
-"""Where a journal may lie: on a disk of this machine, where a lock and an fsync mean something."""
+"""Where a file of SQLite may lie: on a disk of this machine, where a lock and an fsync mean something."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from cleanlist_async.errors import JournalError
+from cleanlist_async.errors import CleanlistError
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _NETWORK: Final = re.compile(
@@ -15,8 +15,8 @@ _NETWORK: Final = re.compile(
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
 
-def refuse_network(journal: Path) -> None:
-    """Raise JournalError for a journal on a file system that is known to be another machine's.
+def refuse_network(path: Path, noun: str, error: type[CleanlistError]) -> None:
+    """Raise *error* for a file on a file system that is known to be another machine's.
 
     SQLite and flock cannot keep two processes apart there (sqlite.org/howtocorrupt.html, section 2.1). Where
     the system does not say what is mounted, as on macOS, nothing is refused.
@@ -25,10 +25,10 @@ def refuse_network(journal: Path) -> None:
         mounts = _MOUNTS.read_text("utf-8", "surrogateescape")
     except OSError:
         return
-    kind = kind_of(journal.resolve().parent, mounts)
+    kind = kind_of(path.resolve().parent, mounts)
     if _NETWORK.fullmatch(kind):
-        raise JournalError(
-            f"The journal {journal.name} would lie on a network file system ({kind}), where locks are not"
+        raise error(
+            f"The {noun} {path.name} would lie on a network file system ({kind}), where locks are not"
             " to be relied on.",
             fix="Put it on a disk of this machine.",
         )

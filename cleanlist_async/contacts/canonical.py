@@ -1,0 +1,48 @@
+"""Text and LinkedIn addresses reduced to what stays the same however they are written. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+from urllib.parse import unquote
+
+_INVISIBLE: Final = re.compile(
+    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u180e\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+)
+"""Control and format characters that no reader sees. Joiners (U+200C, U+200D) are letters to some scripts."""
+_JOINERS: Final = re.compile("[\u200c\u200d]")
+_PROFILE: Final = re.compile(r"(?:^|/)(?:in|pub)/+([^/?#\s]+)", re.IGNORECASE)
+_LINKEDIN: Final = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*:)?/*(?:[a-z0-9-]+\.)*linkedin\.[a-z.]+/", re.IGNORECASE
+)  # any country's host, with or without a scheme
+
+
+def visible(text: str) -> str:
+    """Return *text* without characters that nobody sees."""
+    # Almost all text is plain, and the check is a tenth of the cost of the substitution.
+    if text.isascii() and text.isprintable():
+        return text
+    return _INVISIBLE.sub("", text)
+
+
+def folded(text: str) -> str:
+    """Return *text* in one spelling: composed letters, no case, no invisible characters, single spaces."""
+    if not text.isascii():
+        # NFC again after folding: the lower case of a composed letter may be a sequence.
+        composed = unicodedata.normalize("NFC", _JOINERS.sub("", visible(text)))
+        return " ".join(unicodedata.normalize("NFC", composed.casefold()).split())
+    return " ".join(visible(text).lower().split())
+
+
+def profile(url: str) -> str:
+    """Return what names the person in a LinkedIn address, folded; the folded address where nothing does.
+
+    Scheme, host, country, locale, query, fragment and trailing slash do not: ``linkedin.com/in/ada-l?trk=x``
+    and ``https://de.linkedin.com/in/Ada-L/`` are one profile.
+    """
+    address = folded(url)
+    if _LINKEDIN.match(address) and (found := _PROFILE.search(address)):
+        return "in/" + folded(unquote(found[1]))
+    return address.partition("#")[0].rstrip("/")

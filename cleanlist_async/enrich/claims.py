@@ -1,0 +1,121 @@
+"""What a bulk run asks its store before it buys: only contacts that nobody has are sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from cleanlist_async import facts
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.fetch import Fetcher
+from cleanlist_async.enrich.purchases import Purchases, Wanted
+from cleanlist_async.errors import StoreError
+from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.storage.store.records import Claim, Mine
+
+log: Final = logging.getLogger("cleanlist_async")
+
+_FOLLOWED_AT_ONCE: Final = 64
+"""Groups of contacts that are waited for: 16,000 contacts, before more are read."""
+
+
+class Claims:
+    """Claims the contacts of one run, as many at a time as a request holds.
+
+    What is ours is returned to be sent; everything else is followed to its result, which is `put`. *buy* is
+    awaited for contacts that their buyer gave up.
+    """
+
+    def __init__(
+        self,
+        purchases: Purchases | None,
+        wanted: Wanted,
+        fetcher: Fetcher,
+        *,
+        put: Callable[[Prepared, EnrichmentResult], None],
+        buy: Callable[[list[Prepared]], Awaitable[None]],
+        fail: Callable[[StoreError], None],
+    ) -> None:
+        self._purchases = purchases
+        self._wanted = wanted
+        self._fetcher = fetcher
+        self._put = put
+        self._buy = buy
+        self._fail = fail
+        self._gathered: list[Prepared] = []
+        self._followed: dict[int, Prepared] = {}
+        self._unsent: list[Prepared] = []
+        self._room = anyio.Semaphore(_FOLLOWED_AT_ONCE)
+
+    async def add(self, contact: Prepared, group: TaskGroup) -> list[Prepared]:
+        """Take a contact; return those that are ours, once as many are gathered as a request holds."""
+        if self._purchases is None:
+            return [contact]
+        self._gathered.append(contact)
+        return await self.flush(group) if len(self._gathered) >= facts.MAX_CONTACTS_PER_REQUEST else []
+
+    async def flush(self, group: TaskGroup) -> list[Prepared]:
+        """Claim what is gathered, and return what is ours."""
+        if self._purchases is None or not self._gathered:
+            return []
+        claims = await self._purchases.claim(self._gathered, self._wanted)
+        contacts, self._gathered = self._gathered, []
+        mine = [contact for contact in contacts if isinstance(claims[contact.index], Mine)]
+        if len(mine) < len(contacts):
+            others = [contact for contact in contacts if not isinstance(claims[contact.index], Mine)]
+            await self.follow(others, claims, group)
+        return mine
+
+    async def follow(
+        self, contacts: list[Prepared], claims: dict[int, Claim] | None, group: TaskGroup
+    ) -> None:
+        """Start to follow contacts that are not ours; without *claims*, those that we lost."""
+        await self._room.acquire()
+        self._followed.update((contact.index, contact) for contact in contacts)
+        group.start_soon(self._follow, contacts, claims)
+
+    async def _follow(self, contacts: list[Prepared], claims: dict[int, Claim] | None) -> None:
+        if self._purchases is None:
+            raise AssertionError
+        try:
+            if claims is None:
+                claims = await self._purchases.claim(contacts, self._wanted)
+            await self._purchases.follow(
+                contacts, claims, self._wanted, self._fetcher, put=self._put_once, buy=self._buy_once
+            )
+        except StoreError as error:
+            self._fail(error)
+        finally:
+            self._room.release()
+
+    def _put_once(self, contact: Prepared, result: EnrichmentResult) -> None:
+        del self._followed[contact.index]
+        self._put(contact, result)
+
+    async def _buy_once(self, contacts: list[Prepared]) -> None:
+        for contact in contacts:
+            del self._followed[contact.index]
+        await self._buy(contacts)
+
+    def unsent(self, contacts: Iterable[Prepared]) -> None:
+        """Note contacts that were ours, and were not sent after all."""
+        if self._purchases is not None:
+            self._unsent += contacts
+
+    def left(self) -> list[Prepared]:
+        """Return what has no result when the run ends, and is no chunk's."""
+        return [*self._gathered, *self._followed.values()]
+
+    async def aclose(self) -> None:
+        """Give back what was claimed and not sent."""
+        if self._purchases is None or not self._unsent:
+            return
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._purchases.release(self._unsent, self._wanted.enrichment_type)
+            except StoreError as error:  # its claims end with the client's lease
+                log.warning("claims could not be given back to the store: %s", error)

@@ -1,0 +1,303 @@
+"""What is done to a store, each operation one transaction. They yield statements, and do no I/O themselves.
+
+So the rules stand once, however a database is driven: SQLite in a thread, PostgreSQL over the network.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.storage.store import statements as sql
+from cleanlist_async.storage.store.audit import AuditLine
+from cleanlist_async.storage.store.records import PurchaseRow, SubmitState, UnfinishedSubmit, cost_of
+from cleanlist_async.storage.store.statements import Answer, Statement
+
+T = TypeVar("T")
+Operation: TypeAlias = Generator[Statement, Answer, T]
+"""One transaction: it is given the answer of each statement that it yields, and returns a value."""
+Door: TypeAlias = Literal["enrich", "enrich_one", "job"]
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """Who buys: the client, and the organization it buys for."""
+
+    owner: str
+    organization: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitIntent:
+    """A submit that is about to be sent, by the digests of its contacts.
+
+    `is_unclaimed` where the caller buys knowingly what may be bought already: then it takes what it sends.
+    """
+
+    submission: str
+    enrichment_type: EnrichmentType
+    door: Door
+    digests: tuple[str, ...]
+    is_unclaimed: bool = False
+
+
+# -- the store itself -----------------------------------------------------------------------------------
+
+
+def create(version: int, secret: bytes, *, is_outside: bool) -> Operation[Answer]:
+    """Make what is not there, and return the version, secret and origin of the store as it is."""
+    for text in sql.TABLES.split(";"):
+        if text.strip():
+            yield Statement(text)
+    values = {"version": version, "secret": secret, "is_outside": int(is_outside)}
+    yield Statement(sql.CREATE_STORE, values)
+    return (yield Statement(sql.READ_STORE))
+
+
+def find_organization(name: str) -> Operation[str | None]:
+    """Return the organization that goes by *name*; None if that is not known."""
+    found: str | None = (yield Statement(sql.FIND_ORGANIZATION, {"name": name})).one
+    return found
+
+
+def name_organization(name: str, organization: str) -> Operation[None]:
+    """Note that *name* is *organization*, and give it what was bought under that name."""
+    values = {"name": name, "organization": organization}
+    yield Statement(sql.NAME_ORGANIZATION, values)
+    yield Statement(sql.MOVE_PURCHASES, values)
+
+
+# -- owners ---------------------------------------------------------------------------------------------
+
+
+def renew(owner: str, place: str, pid: int, lease_s: float) -> Operation[None]:
+    """Begin or prolong the lease of an owner."""
+    yield Statement(sql.RENEW, {"owner": owner, "place": place, "pid": pid, "lease_s": lease_s})
+
+
+def neighbours(owner: str, place: str) -> Operation[list[tuple[str, int]]]:
+    """Return the names and process numbers of other owners on this machine whose lease has not run out."""
+    answer = yield Statement(sql.NEIGHBOURS, {"owner": owner, "place": place})
+    return [(str(name), int(pid)) for name, pid in answer.rows]
+
+
+def end_leases(owners: Sequence[str]) -> Operation[None]:
+    """End the leases of owners that are gone."""
+    yield Statement(sql.END_LEASES, {"owners": list(owners)})
+    yield Statement(sql.FORGET_OWNERS)
+
+
+# -- purchases ------------------------------------------------------------------------------------------
+
+
+def look(
+    organization: str, digests: Collection[str], types: Sequence[EnrichmentType]
+) -> Operation[dict[str, list[PurchaseRow]]]:
+    """Return the rows of each digest, of all *types*."""
+    values = {"organization": organization, "digests": list(digests), "types": list(types)}
+    found: defaultdict[str, list[PurchaseRow]] = defaultdict(list)
+    for row in (yield Statement(sql.LOOK, values)).rows:
+        digest, kind, owner, lease_until, submission, state, workflow_id, task_id, key_name, *rest = row
+        result, settled_at, now = rest
+        found[digest].append(
+            PurchaseRow(
+                digest=digest,
+                enrichment_type=kind,
+                owner=owner,
+                owner_lives=lease_until is not None and lease_until > now,
+                submission=submission,
+                state=state,
+                workflow_id=workflow_id,
+                task_id=task_id,
+                key_name=key_name,
+                result=result,
+                settled_at=settled_at,
+                now=now,
+            )
+        )
+    return dict(found)
+
+
+def take(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
+    """Claim purchases that nobody has. Only after a `look` in the same transaction."""
+    if digests:
+        yield Statement(sql.TAKE, _of(buyer, digests, enrichment_type))
+
+
+def release(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
+    """Give up claims of which nothing was sent."""
+    values = _of(buyer, digests, enrichment_type)
+    yield Statement(sql.RELEASE_KNOWN, values)
+    yield Statement(sql.RELEASE_NEW, values)
+
+
+def adopt(
+    buyer: Buyer, submission: str, digests: Collection[str], enrichment_type: EnrichmentType
+) -> Operation[None]:
+    """Take over purchases of an accepted submit whose owner is gone. Only after a `look`, as `take`."""
+    yield Statement(sql.ADOPT, {**_of(buyer, digests, enrichment_type), "submission": submission})
+
+
+def _of(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> dict[str, Any]:
+    return {
+        "organization": buyer.organization,
+        "owner": buyer.owner,
+        "type": enrichment_type,
+        "digests": list(digests),
+    }
+
+
+# -- submits --------------------------------------------------------------------------------------------
+
+
+def intend(buyer: Buyer, intent: SubmitIntent) -> Operation[bool]:
+    """Record that claimed contacts are about to be sent; return False if a claim is no longer *buyer*'s.
+
+    The transaction of a False must not be committed.
+    """
+    values = {
+        **_of(buyer, intent.digests, intent.enrichment_type),
+        "submission": intent.submission,
+        "door": intent.door,
+        "contacts": len(intent.digests),
+    }
+    yield Statement(sql.INTEND, values)
+    if intent.is_unclaimed:
+        yield Statement(sql.TAKE, values)
+    if (yield Statement(sql.SEND, values)).changed != len(set(intent.digests)):
+        return False
+    yield _note("submit", buyer, submission=intent.submission, door=intent.door, contacts=len(intent.digests))
+    return True
+
+
+def accept(
+    buyer: Buyer,
+    submission: str,
+    enrichment_type: EnrichmentType,
+    workflow_id: str,
+    task_ids: Mapping[str, str],
+    *,
+    key_name: str | None,
+) -> Operation[bool]:
+    """Record the workflow of a submit, and the task of each digest; return False if it is another's."""
+    values = {"submission": submission, "workflow_id": workflow_id}
+    if (yield Statement(sql.IS_ANOTHERS, values)).rows:
+        return False
+    yield Statement(sql.ACCEPT, {**values, "key_name": key_name})
+    if task_ids:
+        yield Statement(sql.NAME_TASKS, _given(buyer, submission, enrichment_type, task_ids))
+    yield _note("accepted", buyer, submission=submission, workflow_id=workflow_id)
+    return True
+
+
+def close(buyer: Buyer, submission: str, state: SubmitState, reason: str) -> Operation[None]:
+    """Record that a submit was refused, that its outcome is unknown, or that its workflow is lost."""
+    values = {"submission": submission, "state": state, "reason": reason}
+    yield Statement(sql.CLOSE, values)
+    if state == "refused":
+        yield Statement(sql.TAKE_BACK, values)
+    else:
+        yield Statement(sql.ABANDON, {**values, "owner": buyer.owner})
+    yield _note(state, buyer, submission=submission, reason=reason)
+
+
+def settle(
+    buyer: Buyer,
+    submission: str,
+    enrichment_type: EnrichmentType,
+    results: Mapping[str, str],
+    unpaid: Collection[str] = (),
+) -> Operation[None]:
+    """Record results by digest, and what cost nothing; the rest is left to whoever asks for it next."""
+    if results:
+        yield Statement(sql.SETTLE, _given(buyer, submission, enrichment_type, results))
+        credits_ = sum(cost_of(text) for text in results.values())
+        yield _note("settled", buyer, submission=submission, contacts=len(results), credits_=credits_)
+    if unpaid:
+        yield Statement(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
+    yield Statement(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
+
+
+def _given(
+    buyer: Buyer, submission: str, enrichment_type: EnrichmentType, pairs: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "organization": buyer.organization,
+        "type": enrichment_type,
+        "submission": submission,
+        "pairs": dict(pairs),
+    }
+
+
+def unfinished() -> Operation[list[UnfinishedSubmit]]:
+    """Return the submits of owners that are gone whose results nobody has taken."""
+    return [UnfinishedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
+
+
+def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[UnfinishedSubmit | None]:
+    """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted."""
+    found = (yield Statement(sql.FIND_SUBMIT, {"submission": submission})).rows
+    if not found:
+        return None
+    submit = UnfinishedSubmit(*found[0])
+    buyer = Buyer("", submit.organization)
+    if workflow_id is not None:
+        values = {"submission": submission, "workflow_id": workflow_id}
+        yield Statement(sql.ACCEPT, {**values, "key_name": None})
+        yield _note("decided", buyer, submission=submission, workflow_id=workflow_id, actor=actor)
+        return submit
+    yield Statement(sql.CLOSE, {"submission": submission, "state": "refused", "reason": None})
+    yield Statement(sql.TAKE_BACK, {"submission": submission})
+    yield _note("decided", buyer, submission=submission, actor=actor, reason="not accepted")
+    return submit
+
+
+# -- purging and the audit trail ------------------------------------------------------------------------
+
+
+def purge(older_than_s: float) -> Operation[int]:
+    """Forget results that are older; return how many."""
+    return (yield Statement(sql.PURGE, {"older_than_s": older_than_s})).changed
+
+
+def count() -> Operation[tuple[int, int, int]]:
+    """Return how many results, purchases under way, and lines of the audit trail there are."""
+    results, under_way, lines = (yield Statement(sql.COUNT)).rows[0]
+    return results, under_way, lines
+
+
+def audit(since: float, after: int) -> Operation[list[AuditLine]]:
+    """Return up to 1,000 lines of the audit trail, from a time on and after a number."""
+    answer = yield Statement(sql.AUDIT, {"since": since, "after": after})
+    return [AuditLine.of(row) for row in answer.rows]
+
+
+def _note(
+    event: str,
+    buyer: Buyer,
+    *,
+    submission: str | None = None,
+    workflow_id: str | None = None,
+    door: Door | None = None,
+    actor: str | None = None,
+    contacts: int | None = None,
+    credits_: float | None = None,
+    reason: str | None = None,
+) -> Statement:
+    return Statement(
+        sql.NOTE,
+        {
+            "event": event,
+            "organization": buyer.organization,
+            "door": door,
+            "actor": actor,
+            "submission": submission,
+            "workflow_id": workflow_id,
+            "contacts": contacts,
+            "credits": credits_,
+            "reason": reason,
+        },
+    )

@@ -1,0 +1,267 @@
+"""What a store holds, as the program sees it, and the rules of what may be reused. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from pydantic_core import from_json, to_json
+
+from cleanlist_async import facts
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.types import JSON
+
+SubmitState: TypeAlias = Literal["sending", "accepted", "unknown", "refused", "lost"]
+"""Where a submit is: on its way, accepted, perhaps accepted, certainly not, or forgotten by the server."""
+
+REMEMBERED: Final[frozenset[EnrichmentType]] = frozenset({"partial", "phone_only", "full"})
+"""Types whose results are reused. ``none`` is free, and ``prospecting_only`` discovers others each time."""
+_SERVED_BY: Final[Mapping[EnrichmentType, tuple[EnrichmentType, ...]]] = {
+    "partial": ("partial", "full"),
+    "phone_only": ("phone_only", "full"),
+    "full": ("full",),
+}
+"""For each type, those whose results answer it: ``full`` looks for the e-mail address and the phone."""
+_MAX_RAW_BYTES: Final = 256_000
+_KEPT: Final = ("status", "email", "email_status", "phones", "task_id", "workflow_id", "error")
+
+
+def serving(enrichment_type: EnrichmentType) -> tuple[EnrichmentType, ...]:
+    """Return the types whose results answer *enrichment_type*, itself first."""
+    return _SERVED_BY[enrichment_type]
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old a result may be to be reused, in seconds; None: as old as it is."""
+
+    found_s: float | None = None
+    not_found_s: float | None = facts.NOT_FOUND_TTL_S
+    buy_anew: bool = False
+    """Whether a result that is there is not reused. One that is on its way is: it is as new as any."""
+
+    @classmethod
+    def of(cls, max_age_s: float | None, *, fresh: bool) -> Freshness:
+        """Return the rule of a call: *max_age_s* bounds both, and the defaults hold without it."""
+        if max_age_s is None:
+            return cls(buy_anew=fresh)
+        return cls(max_age_s, min(max_age_s, facts.NOT_FOUND_TTL_S), buy_anew=fresh)
+
+    def allows(self, status: str, age_s: float) -> bool:
+        """Whether a result of this status and age may be reused."""
+        if self.buy_anew:
+            return False
+        limit_s = self.found_s if status == "found" else self.not_found_s
+        return limit_s is None or age_s < limit_s
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseRow:
+    """One contact and type, as the store has it at the time `now` of its own clock.
+
+    Attributes
+    ----------
+    digest, enrichment_type
+        What was bought, of whom.
+    owner, owner_lives
+        The client that buys it now, None for nobody; whether its lease has not run out.
+    submission, state, workflow_id, task_id, key_name
+        The submit that it is in, as far as that got, and the name of the key it was made with.
+    result, settled_at
+        The latest result, and when it came.
+
+    """
+
+    digest: str
+    enrichment_type: EnrichmentType
+    owner: str | None
+    owner_lives: bool
+    submission: str | None
+    state: SubmitState | None
+    workflow_id: str | None
+    task_id: str | None
+    key_name: str | None
+    result: str | None
+    settled_at: float | None
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedSubmit:
+    """A submit whose results nobody waits for any more.
+
+    Attributes
+    ----------
+    submission
+        Our name for it, by which it is decided.
+    organization, enrichment_type, door
+        Whose credits it may cost, what it asked for, and by which call.
+    state
+        ``accepted``: the results are fetched for free when a contact of it is asked for again. ``sending``
+        or ``unknown``: it may have been processed. ``lost``: the server no longer knows its workflow.
+    contacts
+        Contacts in it without a result.
+    workflow_id, reason
+        The server's name for it, and what went wrong.
+    at
+        When it was sent, in seconds since the epoch.
+
+    """
+
+    submission: str
+    organization: str
+    enrichment_type: EnrichmentType
+    door: str
+    state: SubmitState
+    contacts: int
+    workflow_id: str | None
+    reason: str | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCounts:
+    """How much a store holds.
+
+    Attributes
+    ----------
+    results
+        Contacts with a result, one for each enrichment type.
+    under_way
+        Contacts in a submit that is not settled.
+    audit_lines
+        Lines of the audit trail.
+
+    """
+
+    results: int
+    under_way: int
+    audit_lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """It was bought, and this is its result, which costs nothing now."""
+
+    result: EnrichmentResult
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Somebody else buys it now: wait for that."""
+
+    workflow_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """It was bought in a workflow that nobody waits for any more: its result can be fetched for free."""
+
+    submission: str
+    workflow_id: str
+    task_id: str | None
+    key_name: str | None
+    enrichment_type: EnrichmentType
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """It may have been paid for: its submit has an unknown outcome, or the server forgot the workflow."""
+
+    submission: str
+    workflow_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """Nobody has it: the claim is ours, and it may be bought."""
+
+
+Claim: TypeAlias = Known | Elsewhere | Orphan | Doubtful | Mine
+
+
+def judge(
+    rows: Sequence[PurchaseRow], contact: Prepared, enrichment_type: EnrichmentType, freshness: Freshness
+) -> Claim:
+    """Say what is to be done for a contact, by its rows of all types that answer *enrichment_type*.
+
+    A purchase under way comes before a result, and is as new as any. Only a doubtful one is bought anew by
+    ``fresh``, knowingly.
+    """
+    for row in rows:
+        under_way = _under_way(row)
+        if under_way is not None and not (isinstance(under_way, Doubtful) and freshness.buy_anew):
+            return under_way
+    for row in sorted(rows, key=lambda row: row.enrichment_type != enrichment_type):
+        if row.result is not None and row.settled_at is not None:
+            result = restored(row, contact, enrichment_type)
+            if freshness.allows(result.status, row.now - row.settled_at):
+                return Known(result)
+    return Mine()
+
+
+def _under_way(row: PurchaseRow) -> Claim | None:
+    if row.submission is None or row.state == "refused":
+        return Elsewhere() if row.owner is not None and row.owner_lives else None
+    if row.state == "accepted" and row.workflow_id is not None:
+        if row.owner_lives:
+            return Elsewhere(row.workflow_id)
+        return Orphan(row.submission, row.workflow_id, row.task_id, row.key_name, row.enrichment_type)
+    if row.state == "sending" and row.owner_lives:
+        return Elsewhere()
+    return Doubtful(row.submission, row.workflow_id)
+
+
+# -- results as they lie in a row ----------------------------------------------------------------------
+
+
+def as_text(result: EnrichmentResult) -> str:
+    """Lay a result into a row: what the server found, not what the caller had given."""
+    kept = {name: value for name in _KEPT if (value := getattr(result, name))}
+    kept["credits"] = result.credits
+    kept["charged"] = result.credits_charged is not None
+    raw = to_json(dict(result.raw)) if result.raw else b""
+    if 0 < len(raw) <= _MAX_RAW_BYTES:
+        kept["raw"] = json.loads(raw)
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+
+
+def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentType) -> EnrichmentResult:
+    """Read the result of a row as that of *contact*, which costs nothing now."""
+    kept = cast("dict[str, Any]", from_json(row.result or "{}"))
+    kept.pop("credits", None)
+    kept.pop("charged", None)
+    raw = cast("dict[str, JSON] | None", kept.pop("raw", None))
+    phones = tuple(str(phone) for phone in kept.pop("phones", ()))
+    result = EnrichmentResult(
+        index=contact.index,
+        contact=contact.contact,
+        key=contact.contact.key,
+        enrichment_type=enrichment_type,
+        phones=phones,
+        credits_charged=0.0,
+        raw=raw,
+        bought_at=None if row.settled_at is None else datetime.fromtimestamp(row.settled_at, UTC),
+        **kept,
+    )
+    return restored_as(replace(result, enrichment_type=row.enrichment_type), enrichment_type)
+
+
+def restored_as(result: EnrichmentResult, wanted: EnrichmentType) -> EnrichmentResult:
+    """Return a result as one of type *wanted*: of ``full``, the half that was asked for."""
+    if result.enrichment_type == wanted or result.status not in {"found", "not_found"}:
+        return result
+    result = replace(result, enrichment_type=wanted)
+    if wanted == "partial":
+        return replace(result, phones=(), status="found" if result.email else "not_found")
+    return replace(result, email=None, email_status=None, status="found" if result.phones else "not_found")
+
+
+def cost_of(text: str) -> float:
+    """Return the credits that a result cost when it was bought."""
+    return float(cast("dict[str, Any]", from_json(text)).get("credits", 0.0))

@@ -1,0 +1,128 @@
+"""A store in a SQLite file, driven in a thread of its own: a slow disk stops no event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import anyio
+
+from cleanlist_async.errors import StoreError, StoreUnavailableError
+from cleanlist_async.storage.filesystem import refuse_network
+from cleanlist_async.storage.sqlite_file import FileKind, SharedFile
+from cleanlist_async.storage.store.operations import Operation
+from cleanlist_async.storage.store.statements import TABLES, Answer, Dialect, Statement
+
+T = TypeVar("T")
+
+DIALECT: Final = Dialect(
+    now="(julianday('now') - 2440587.5) * 86400.0",
+    each="json_each(:{name})",
+    pairs="(SELECT key AS name, value FROM json_each(:{name})) AS given",
+    real="REAL",
+    blob="BLOB",
+    identity="INTEGER PRIMARY KEY AUTOINCREMENT",
+)
+_KIND: Final = FileKind(
+    noun="store",
+    application_id=0x434C5354,  # "CLST"
+    version=1,
+    tables=DIALECT.render(TABLES),
+    if_damaged="If it is damaged, bring back a copy: without it, what was bought is bought again.",
+    error=StoreError,
+)
+_PASSING: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+
+
+class SQLiteDatabase:
+    """A store in a file, on a disk of this machine, for its owner alone."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._file: SharedFile | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._pid = 0
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._path.name
+
+    async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
+        """Run an operation as one exclusive transaction."""
+        work = partial(self._run, operation, commit_unless)
+        # Not abandoned on cancellation: nobody would know whether it was done.
+        with anyio.CancelScope(shield=True):
+            value: T = await asyncio.get_running_loop().run_in_executor(self._executor(), work)
+        return value
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        with anyio.CancelScope(shield=True):
+            await asyncio.get_running_loop().run_in_executor(self._executor(), self._close)
+
+    def _executor(self) -> ThreadPoolExecutor:
+        if self._thread is None or self._pid != os.getpid():  # a fork brings no threads along
+            self._thread, self._pid = ThreadPoolExecutor(1, thread_name_prefix="cleanlist-store"), os.getpid()
+        return self._thread
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _run(self, operation: Operation[T], commit_unless: T | None) -> T:
+        try:
+            with self._opened().transaction() as connection:
+                value = _carry_out(connection, operation)
+                if commit_unless is not None and value == commit_unless:
+                    connection.execute("ROLLBACK")
+                    connection.execute("BEGIN")  # which the block commits
+        except StoreError as error:
+            if _may_pass(error.__cause__):
+                raise StoreUnavailableError(error.problem, fix=error.fix) from error.__cause__
+            raise
+        return value
+
+    def _opened(self) -> SharedFile:
+        if self._file is None:
+            refuse_network(self._path, "store", StoreError)
+            self._file = SharedFile(self._path, holds_contacts=True, kind=_KIND)
+        return self._file
+
+
+def _carry_out(connection: sqlite3.Connection, operation: Operation[T]) -> T:
+    answer = Answer()
+    try:
+        statement = next(operation)
+        while True:
+            answer = _execute(connection, statement)
+            statement = operation.send(answer)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    finally:
+        operation.close()
+
+
+def _execute(connection: sqlite3.Connection, statement: Statement) -> Answer:
+    cursor = connection.execute(DIALECT.render(statement.text), _parameters(statement))
+    rows = cursor.fetchall()
+    return Answer(rows, cursor.rowcount)
+
+
+def _parameters(statement: Statement) -> dict[str, Any]:
+    return {
+        name: json.dumps(value) if isinstance(value, list | dict) else value
+        for name, value in statement.values.items()
+    }
+
+
+def _may_pass(cause: BaseException | None) -> bool:
+    name = getattr(cause, "sqlite_errorname", "") or ""
+    return name.startswith(_PASSING)

@@ -1,0 +1,203 @@
+"""The store: what was bought, remembered behind all doors."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from cleanlist_async.checks import check_instance, check_seconds, check_text, checked_path, optional
+from cleanlist_async.errors import ConfigurationError, StoreError
+from cleanlist_async.redact import Secret
+from cleanlist_async.storage.store import operations
+from cleanlist_async.storage.store.audit import AuditLine
+from cleanlist_async.storage.store.database import Database
+from cleanlist_async.storage.store.operations import Operation
+from cleanlist_async.storage.store.postgres import PostgresDatabase
+from cleanlist_async.storage.store.records import StoreCounts, UnfinishedSubmit
+from cleanlist_async.storage.store.sqlite import SQLiteDatabase
+from cleanlist_async.storage.store.statements import VERSION
+
+T = TypeVar("T")
+
+SECRET_VARIABLE: Final = "CLEANLIST_STORE_SECRET"  # noqa: S105  # the name of a variable
+_SHORTEST_SECRET: Final = 16
+
+
+class Store:
+    """Everything that was bought, in a SQLite file or a PostgreSQL database.
+
+    Contacts are not in it: they are found again by digests, keyed with the store's secret. Results are, so a
+    file is for its owner alone.
+
+    Parameters
+    ----------
+    url
+        ``sqlite:///relative/path``, ``sqlite:////absolute/path``, the path of a file, or
+        ``postgresql://user@host/name`` (extra ``postgres``).
+    secret
+        Keys the digests; by default ``$CLEANLIST_STORE_SECRET``, else one is made with the store and lies in
+        it. Who holds it can test guesses of contacts against the digests, also of purged ones.
+    keep_s
+        Seconds for which results are kept; None for ever. Older ones are removed when the store is opened.
+
+    Raises ConfigurationError for an address that is none.
+
+    """
+
+    def __init__(
+        self, url: str | os.PathLike[str], *, secret: str | None = None, keep_s: float | None = None
+    ) -> None:
+        try:
+            self._outside = _checked_secret(secret)
+            self._database = _database(url)
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # its frames hold the secret and the address
+        finally:
+            del url, secret
+        optional(check_seconds, "keep_s", keep_s)
+        self._keep_s = keep_s
+        self._key: Secret | None = None
+
+    @property
+    def name(self) -> str:
+        """The file, or the database and its host, without a user or password."""
+        return self._database.name
+
+    def __repr__(self) -> str:
+        return f"<Store {self.name}>"
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def open(self) -> None:
+        """Make what is not there, and check that the store is one of ours. May be called again.
+
+        Raises StoreError for a store of a newer version, with another secret, or that cannot be used.
+        """
+        if self._key is not None:
+            return
+        made = secrets.token_hex(32) if self._outside is None else self._check_value()
+        is_outside = self._outside is not None
+        answer = await self.run(operations.create(VERSION, made.encode(), is_outside=is_outside))
+        version, kept, was_outside = answer.rows[0]
+        if version > VERSION:
+            raise StoreError(
+                f"The store {self.name} was made by a newer version of this package.", fix="Upgrade it."
+            )
+        if bool(was_outside) != is_outside or (is_outside and bytes(kept) != made.encode()):
+            raise StoreError(
+                f"The store {self.name} was made with another secret.",
+                fix=f"Give the secret it was made with: secret=, or ${SECRET_VARIABLE}.",
+            )
+        self._key = self._outside or Secret(bytes(kept).decode())
+        if self._keep_s is not None:
+            await self.run(operations.purge(self._keep_s))
+
+    async def aclose(self) -> None:
+        """Close the file, or the connections. A closed store opens again when it is used."""
+        self._key = None
+        await self._database.aclose()
+
+    async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
+        """Run one operation as a transaction. For the parts of this package."""
+        return await self._database.run(operation, commit_unless=commit_unless)
+
+    def digest(self, data: bytes) -> str:
+        """Return the keyed digest of *data*, once the store is open. For the parts of this package."""
+        if self._key is None:
+            raise StoreError("The store is not open.")
+        return hmac.digest(self._key.reveal().encode(), data, sha256)[:16].hex()
+
+    # -- for people --------------------------------------------------------------------------------
+
+    async def unfinished(self) -> list[UnfinishedSubmit]:
+        """Return the submits whose process is gone, and whose results nobody has taken yet.
+
+        Ask for their contacts again, and those that were accepted are fetched for free. One that is
+        ``sending`` or ``unknown`` may have been processed, and holds its contacts until `resolve`.
+        """
+        await self.open()
+        return await self.run(operations.unfinished())
+
+    async def resolve(
+        self, submission: str, *, workflow_id: str | None = None, absent: bool = False, actor: str = ""
+    ) -> None:
+        """Decide what became of a submit of unknown outcome, after a look into the portal.
+
+        Give the `workflow_id` that it became, or `absent` if the server never took it: then its contacts may
+        be bought again. `actor` is who decides, for the audit trail. Raises ConfigurationError unless exactly
+        one of the two is given, and the submit is known.
+        """
+        check_text("submission", submission)
+        optional(check_text, "workflow_id", workflow_id)
+        if (workflow_id is not None) == absent:
+            raise ConfigurationError("Give either workflow_id or absent=True.")
+        await self.open()
+        if await self.run(operations.decide(submission, actor, workflow_id=workflow_id)) is None:
+            raise ConfigurationError("The store knows no such submit.", fix="See Store.unfinished().")
+
+    async def purge(self, older_than_s: float = 0.0) -> int:
+        """Remove results older than so many seconds; return how many. They will be bought again."""
+        check_seconds("older_than_s", older_than_s)
+        await self.open()
+        return await self.run(operations.purge(older_than_s))
+
+    async def audit(self, since: datetime | None = None) -> AsyncIterator[AuditLine]:
+        """Yield what happened to money, from *since* on, oldest first. No contact is in it."""
+        optional(check_instance, "since", since, datetime)
+        start = 0.0 if since is None else since.astimezone(UTC).timestamp()
+        await self.open()
+        after = 0
+        while lines := await self.run(operations.audit(start, after)):
+            for line in lines:
+                yield line
+            after = lines[-1].number
+
+    async def counts(self) -> StoreCounts:
+        """Return how much is in it."""
+        await self.open()
+        return StoreCounts(*await self.run(operations.count()))
+
+    def _check_value(self) -> str:
+        """Return what shows, without showing it, that a secret from outside is the one it was made with."""
+        if self._outside is None:
+            raise AssertionError
+        return hmac.digest(self._outside.reveal().encode(), b"cleanlist_async store", sha256).hex()
+
+
+def _checked_secret(secret: str | None) -> Secret | None:
+    optional(check_text, "secret", secret)
+    given = os.environ.get(SECRET_VARIABLE) if secret is None else secret
+    if given is not None and len(given) < _SHORTEST_SECRET:
+        raise ConfigurationError(f"secret must have at least {_SHORTEST_SECRET} characters.")
+    return None if given is None else Secret(given)
+
+
+def _database(url: str | os.PathLike[str]) -> Database:
+    """Return the database of an address. Raises ConfigurationError for what is none."""
+    if isinstance(url, os.PathLike):
+        return SQLiteDatabase(checked_path("store", url))
+    check_text("store", url)
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return SQLiteDatabase(checked_path("store", url))
+    if scheme == "sqlite" and rest.startswith("/"):
+        return SQLiteDatabase(checked_path("store", rest[1:]))
+    if scheme in {"postgresql", "postgres"}:
+        return PostgresDatabase(url)
+    raise ConfigurationError(  # without the address, which may hold a password
+        "store must be a path, sqlite:///path or postgresql://host/name.",
+        fix="sqlite:///name is a file in the current folder, sqlite:////folder/name anywhere.",
+    )
