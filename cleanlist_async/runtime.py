@@ -24,7 +24,7 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import ApiVersion
-from cleanlist_async.http.credentials import find_credentials
+from cleanlist_async.http.credentials import find_credentials, route_of
 from cleanlist_async.http.options import CallOptions, checked_options
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.root_task import RootTask
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from cleanlist_async.batcher.tally import Tally
     from cleanlist_async.enrich.purchases import Purchases
     from cleanlist_async.enrich.service import BulkService
+    from cleanlist_async.enrich.store_session import StoreSession
     from cleanlist_async.events import Listener, Statistics
     from cleanlist_async.polling.scheduler import PollScheduler
     from cleanlist_async.storage.store.store import Store
@@ -66,6 +67,7 @@ class Runtime:
     ) -> None:
         self.store = store
         self._owns_store = owns_store
+        self._session: StoreSession | None = None
         self.transport = transport
         self.root = RootTask(at_end=self._ended)
         self.pipeline = Pipeline(
@@ -103,8 +105,10 @@ class Runtime:
         if self.store is None:
             return None
         from cleanlist_async.enrich.purchases import Purchases
+        from cleanlist_async.enrich.store_session import StoreSession
 
-        return Purchases(self.store, self.pipeline)
+        self._session = StoreSession(self.store, self.pipeline)
+        return Purchases(self._session)
 
     @cached_property
     def batcher(self) -> Batcher:
@@ -148,8 +152,8 @@ class Runtime:
     async def _ended(self) -> None:
         self._detach()
         await self.transport.aclose()
-        if "purchases" in vars(self) and self.purchases is not None:
-            await self.purchases.aclose()
+        if self._session is not None:
+            await self._session.aclose()
         if self.store is not None and self._owns_store:
             await self.store.aclose()
 
@@ -255,7 +259,7 @@ class BaseClient:
         self._options = checked_options(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
         check_whole("max_queued", max_queued, "a number of contacts", at_least=1)
         self._base_url = home
-        keys, route = _route(secrets, organization, home)
+        keys, route = route_of(secrets, organization, home)
         limiter = limiter or shared_limiter(home, rate_limits or RateLimits(), route)
         self._runtime = Runtime(
             keys,
@@ -381,16 +385,3 @@ def _check_receiver(name: str, webhooks: object) -> None:
     from cleanlist_async.webhooks.receiver import WebhookReceiver
 
     check_instance(name, webhooks, WebhookReceiver)
-
-
-def _route(
-    secrets: Sequence[Secret], organization: str | None, base_url: str
-) -> tuple[dict[str, Secret], Route]:
-    """Name the keys, and the buckets that their requests pass; a JWT passes the organization's alone."""
-    # Names hold the origin: a sandbox and the real API share no limit, whatever key they are used with.
-    origin = base_url.partition("://")[2]
-    home = f"{organization or 'organization of ' + repr(secrets[0])}@{origin}"
-    if secrets[0].is_jwt:
-        return {"": secrets[0]}, Route((), home)
-    names = {f"{secret!r}@{origin}": secret for secret in secrets}
-    return names, Route(tuple(names), home)

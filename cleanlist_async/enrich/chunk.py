@@ -21,9 +21,9 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.budget import Budget
 from cleanlist_async.enrich.dedupe import Dedupe
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
-from cleanlist_async.enrich.purchases import Submit, Wanted
 from cleanlist_async.enrich.report import Progress
 from cleanlist_async.enrich.row_results import without_row
+from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
@@ -92,7 +92,7 @@ class Chunk:
     reserved: int = 0
     in_line: bool = False
     submission: Submission | None = None
-    record: Submit | None = None
+    record: SubmitRecord | None = None
     workflow: AcceptedWorkflow | None = None
     doubt: CleanlistError | None = None
     refusal: CleanlistError | None = None

@@ -13,7 +13,8 @@ from cleanlist_async.contacts.chunking import bulk_body
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
-from cleanlist_async.enrich.purchases import Purchases, Submit
+from cleanlist_async.enrich.purchases import Purchases
+from cleanlist_async.enrich.submit_record import SubmitRecord
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.webhooks.submissions import Submissions
@@ -84,7 +85,7 @@ class ChunkSubmitter:
             return AcceptedWorkflow.of(reply, contacts, self._pipeline.limiter.clock(), submission.signal)
         return None
 
-    def _record(self, contacts: tuple[Prepared, ...]) -> Submit | None:
+    def _record(self, contacts: tuple[Prepared, ...]) -> SubmitRecord | None:
         if self._purchases is None:
             return None
         return self._purchases.submit(contacts, self._spec.wanted, is_unclaimed=self._spec.is_unclaimed)

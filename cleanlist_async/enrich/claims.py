@@ -12,7 +12,8 @@ from anyio.abc import TaskGroup
 from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import Fetcher
-from cleanlist_async.enrich.purchases import Purchases, Wanted
+from cleanlist_async.enrich.purchases import Purchases
+from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.errors import StoreError
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.records import Claim, Mine

@@ -21,7 +21,7 @@ from cleanlist_async.enrich.dedupe import Duplicates, repeated_identities
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
 from cleanlist_async.enrich.plan import ContactSource
 from cleanlist_async.enrich.progress import ProgressReporter, report_end
-from cleanlist_async.enrich.purchases import ClaimLostError, Purchases
+from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import RunOutcome
 from cleanlist_async.enrich.result_sink import ResultSink
 from cleanlist_async.enrich.row_results import skipped
@@ -37,6 +37,7 @@ from cleanlist_async.enrich.submit_outcome import (
     Unknown,
     judge,
 )
+from cleanlist_async.enrich.submit_record import ClaimLostError
 from cleanlist_async.errors import (
     APIConnectionError,
     CleanlistError,

@@ -8,6 +8,7 @@ from typing import cast
 from cleanlist_async.checks import a_type
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import API_KEY_VARIABLE
+from cleanlist_async.ratelimit import Route
 from cleanlist_async.redact import Secret
 
 
@@ -57,3 +58,16 @@ def _missing(source: str) -> ConfigurationError:
         f"There is no API key in {source}.",
         fix=f"Set {API_KEY_VARIABLE}, or pass api_key=. Make a key in the portal under Settings, API Keys.",
     )
+
+
+def route_of(
+    secrets: Sequence[Secret], organization: str | None, base_url: str
+) -> tuple[dict[str, Secret], Route]:
+    """Name the keys, and the buckets that their requests pass; a JWT passes the organization's alone."""
+    # Names hold the origin: a sandbox and the real API share no limit, whatever key they are used with.
+    origin = base_url.partition("://")[2]
+    home = f"{organization or 'organization of ' + repr(secrets[0])}@{origin}"
+    if secrets[0].is_jwt:
+        return {"": secrets[0]}, Route((), home)
+    names = {f"{secret!r}@{origin}": secret for secret in secrets}
+    return names, Route(tuple(names), home)

@@ -1,0 +1,97 @@
+"""A client's session with its store: its lease there, and whose purchases it makes."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import anyio
+
+from cleanlist_async import facts
+from cleanlist_async.api.public import VALIDATE_KEY
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.errors import CleanlistError, StoreError
+from cleanlist_async.http.calls import Call
+from cleanlist_async.http.options import CallOptions
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.ratelimit.shared.process import Process, has_ended, this_process
+from cleanlist_async.storage.store import operations
+from cleanlist_async.storage.store.operations import Buyer
+from cleanlist_async.storage.store.store import Store
+
+log: Final = logging.getLogger("cleanlist_async")
+
+_IDENTIFY_S: Final = 10.0
+"""Seconds that the question for the organization may take. Without an answer the key stands for it."""
+
+
+class StoreSession:
+    """Opens the store when it is first needed, and keeps a lease in it until the client is closed."""
+
+    def __init__(self, store: Store, pipeline: Pipeline) -> None:
+        self.store = store
+        self.pipeline = pipeline
+        self._process: Process = this_process()
+        self._opening = anyio.Lock()
+        self._buyer: Buyer | None = None
+
+    async def opened(self) -> Buyer:
+        """Open the store, begin the client's lease, and return the name it buys under."""
+        async with self._opening:
+            if self._buyer is None:
+                await self.store.open()
+                await self._renew()
+                self._buyer = Buyer(self._process.id, await self._organization())
+                self.pipeline.root.spawn(self._keep_lease)
+            return self._buyer
+
+    async def aclose(self) -> None:
+        """End the lease: whoever wants what is still under way may take it over at once."""
+        if self._buyer is not None:
+            try:
+                await self.store.run(operations.end_leases([self._process.id]))
+            except StoreError as error:
+                log.warning("the store could not be told that this client is closed: %s", error)
+
+    def digest(self, contact: Prepared) -> str:
+        """Return by what a contact is found again, once the session is open."""
+        return self.store.digest(contact.identity)
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await anyio.sleep(facts.STORE_LEASE_S / 3)
+            try:
+                await self._renew()
+            except StoreError as error:  # what is claimed stays ours until another takes it
+                log.warning("the lease in the store could not be prolonged: %s", error)
+
+    async def _renew(self) -> None:
+        process = self._process
+        await self.store.run(operations.renew(process.id, process.place, process.pid, facts.STORE_LEASE_S))
+
+    async def end_leases_of_the_dead(self) -> bool:
+        """End the leases of processes of this machine that have ended; return whether there were any."""
+        process = self._process
+        others = await self.store.run(operations.neighbours(process.id, process.place))
+        dead = [name for name, pid in others if has_ended(Process(name, pid, process.place))]
+        if dead:
+            await self.store.run(operations.end_leases(dead))
+        return bool(dead)
+
+    async def _organization(self) -> str:
+        """Return whose purchases these are: the organization's id; the key's digest while nobody tells it."""
+        origin = self.pipeline.route.organization.rpartition("@")[2]
+        name = self.store.digest(f"{self.pipeline.secret.reveal()}@{origin}".encode())
+        if (known := await self.store.run(operations.find_organization(name))) is not None:
+            return known
+        try:
+            options = CallOptions(deadline_s=_IDENTIFY_S, max_retries=1)
+            answer = (await self.pipeline.call(Call(VALIDATE_KEY), options)).value
+        except CleanlistError as error:  # the submit itself will show what is wrong
+            log.info("the organization of the key is not known yet: %s", type(error).__name__)
+            return name
+        if not answer.organization_id:
+            return name
+        organization = f"{answer.organization_id}@{origin}"
+        await self.store.run(operations.name_organization(name, organization))
+        return organization

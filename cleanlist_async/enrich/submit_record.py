@@ -1,0 +1,162 @@
+"""One submit in the store: what was about to be sent, and what became of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+import anyio
+
+from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.enrich.store_session import StoreSession
+from cleanlist_async.enrich.submit_outcome import Accepted, SubmitOutcome, Unknown
+from cleanlist_async.errors import CleanlistError, StoreError
+from cleanlist_async.events import identifier
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.storage.store import operations
+from cleanlist_async.storage.store.operations import Door, SubmitIntent
+from cleanlist_async.storage.store.records import Freshness, SubmitState, as_text
+
+log: Final = logging.getLogger("cleanlist_async")
+
+
+class ClaimLostError(StoreError):
+    """Contacts that were to be sent are no longer this client's: it paused for longer than its lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a call wants of contacts: which type, how new, and through which door."""
+
+    enrichment_type: EnrichmentType
+    freshness: Freshness
+    door: Door
+
+
+class SubmitRecord:
+    """One submit, recorded at each step.
+
+    Attributes
+    ----------
+    submission
+        Our name for it.
+    is_written
+        Whether its intent is in the store: then it may have been sent.
+
+    """
+
+    def __init__(
+        self,
+        session: StoreSession,
+        contacts: Sequence[Prepared],
+        wanted: Wanted,
+        *,
+        is_unclaimed: bool,
+    ) -> None:
+        self.submission = uuid4().hex
+        self.is_written = False
+        self._session = session
+        self._store = session.store
+        self._contacts = tuple(contacts)
+        self._wanted = wanted
+        self._is_unclaimed = is_unclaimed
+
+    async def intend(self) -> None:
+        """Record that it is about to be sent. Raises StoreError, and then nothing is to be sent."""
+        buyer = await self._session.opened()
+        intent = SubmitIntent(
+            self.submission,
+            self._wanted.enrichment_type,
+            self._wanted.door,
+            tuple({self._session.digest(contact) for contact in self._contacts}),
+            self._is_unclaimed,
+        )
+        if not await self._store.run(operations.intend(buyer, intent), commit_unless=False):
+            raise ClaimLostError("Contacts of this submit were taken over by another process.")
+        self.is_written = True
+
+    async def accepted(self, workflow: AcceptedWorkflow) -> None:
+        """Record the workflow, before anything else is done with it.
+
+        One that is another submit's is not ours: then the outcome of this one is unknown.
+        """
+        ids = {
+            self._session.digest(contact): task_id
+            for contact, task_id in zip(workflow.contacts, workflow.task_ids, strict=True)
+            if task_id is not None
+        }
+        try:
+            buyer = await self._session.opened()
+            is_ours = await self._store.run(
+                operations.accept(
+                    buyer,
+                    self.submission,
+                    self._wanted.enrichment_type,
+                    workflow.workflow_id,
+                    ids,
+                    key_name=workflow.key,
+                )
+            )
+            if not is_ours:
+                await self.unknown("answered with the workflow of another submit")
+        except StoreError:
+            workflow_id = identifier(workflow.workflow_id)
+            log.error("workflow %s was accepted, and the store cannot be written", workflow_id)  # noqa: TRY400
+            raise
+
+    async def ended(self, outcome: SubmitOutcome, error: CleanlistError) -> None:
+        """Record the outcome of a submit that was not plainly accepted."""
+        if not self.is_written or isinstance(outcome, Accepted):
+            return
+        try:
+            if isinstance(outcome, Unknown):
+                await self.unknown(type(error).__name__)
+            else:
+                await self.refused(type(error).__name__)
+        except StoreError as problem:  # it stays on its way there, and is doubtful once this client is gone
+            log.warning("the outcome of a submit could not be recorded in the store: %s", problem)
+
+    async def leave(self) -> None:
+        """Leave what is accepted and not settled to whoever asks for it next. Raises nothing."""
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.settle(())
+            except StoreError as error:  # it is left when the client's lease ends
+                log.warning("a workflow could not be handed over in the store: %s", error)
+
+    async def refused(self, reason: str) -> None:
+        """Record that the server did not take it: its contacts are claimed as before."""
+        await self._close("refused", reason)
+        self.is_written = False
+
+    async def unknown(self, reason: str) -> None:
+        """Record that it may have been accepted."""
+        await self._close("unknown", reason)
+
+    async def lost(self, reason: str) -> None:
+        """Record that the server no longer knows its workflow."""
+        await self._close("lost", reason)
+
+    async def settle(self, results: Sequence[EnrichmentResult]) -> None:
+        """Record what was found. What is still pending is left to whoever asks for it next."""
+        digests = [self._session.digest(contact) for contact in self._contacts]
+        settled: dict[str, str] = {}
+        unpaid: list[str] = []
+        for digest, result in zip(digests, results, strict=False):
+            if result.status in {"found", "not_found"}:
+                settled[digest] = as_text(result)
+            elif result.status == "failed":  # the server ended the workflow unfinished, which costs nothing
+                unpaid.append(digest)
+        buyer = await self._session.opened()
+        await self._store.run(
+            operations.settle(buyer, self.submission, self._wanted.enrichment_type, settled, unpaid)
+        )
+
+    async def _close(self, state: SubmitState, reason: str) -> None:
+        buyer = await self._session.opened()
+        await self._store.run(operations.close(buyer, self.submission, state, reason))
