@@ -46,6 +46,7 @@ __all__ = [
     "AsyncCleanlist",
     "AuthenticationError",
     "BadRequestError",
+    "Budget",
     "BudgetExceededError",
     "CleanlistError",
     "CohortId",
@@ -103,6 +104,8 @@ __all__ = [
     "ServiceUnavailableError",
     "SmartAgentTaskId",
     "SpendCapExceededError",
+    "SpendVetoedError",
+    "SpendingPausedError",
     "Statistics",
     "Store",
     "StoreError",
@@ -179,6 +182,8 @@ if TYPE_CHECKING:
         RequestValidationError,
         ServiceUnavailableError,
         SpendCapExceededError,
+        SpendingPausedError,
+        SpendVetoedError,
         StoreError,
         StoreUnavailableError,
         TaskNotFoundError,
@@ -195,6 +200,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.unknown import UnknownChunk
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
     from cleanlist_async.results import EnrichmentResult
+    from cleanlist_async.storage.store.budget import Budget
     from cleanlist_async.storage.store.store import Store
     from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
     from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
@@ -220,6 +226,7 @@ else:
             "job.status": ("JobReport", "JobStatus"),
             "job.unknown": ("UnknownChunk",),
             "ratelimit": ("RateLimiter", "RateLimits"),
+            "storage.store.budget": ("Budget",),
             "storage.store.store": ("Store",),
             "webhooks.mailbox": ("FileMailbox", "RedisMailbox"),
             "webhooks.receiver": ("WebhookAnswer", "WebhookReceiver"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cleanlist_async.api.smart_agents import SmartAgents
     from cleanlist_async.api.workspace import Workspace
     from cleanlist_async.contacts.identity import ContactLike
+    from cleanlist_async.enrich.budget_control import BudgetControl
     from cleanlist_async.enrich.chunk import RunSpec
     from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.plan import ContactSource, Plan
@@ -51,6 +52,14 @@ class AsyncCleanlist(BaseClient):
     def store(self) -> Store | None:
         """Where what is bought is remembered, if anywhere."""
         return self._runtime.store
+
+    @property
+    def budget(self) -> BudgetControl:
+        """What the organization may spend in a day and a month, for all processes that share the `store`.
+
+        Raises ConfigurationError for a client without a store.
+        """
+        return self._runtime.budget
 
     # -- the modern operations -----------------------------------------------------------------
 

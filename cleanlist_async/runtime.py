@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Never, Self
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
+    check_callable,
     check_choice,
     check_function,
     check_instance,
@@ -28,6 +29,7 @@ from cleanlist_async.http.credentials import find_credentials, route_of
 from cleanlist_async.http.options import CallOptions, checked_options
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.root_task import RootTask
+from cleanlist_async.http.spending import BeforeSpend
 from cleanlist_async.http.transport import HTTPClient, Transport, check_base_url, checked_proxy
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.batcher.tally import Tally
+    from cleanlist_async.enrich.budget_control import BudgetControl
     from cleanlist_async.enrich.purchases import Purchases
     from cleanlist_async.enrich.service import BulkService
+    from cleanlist_async.enrich.spend_guard import ClientSpendGuard
     from cleanlist_async.enrich.store_session import StoreSession
     from cleanlist_async.events import Listener, Statistics
     from cleanlist_async.polling.scheduler import PollScheduler
@@ -64,14 +68,21 @@ class Runtime:
         on_event: Listener | None,
         store: Store | None,
         owns_store: bool,
+        before_spend: BeforeSpend | None,
     ) -> None:
         self.store = store
         self._owns_store = owns_store
-        self._session: StoreSession | None = None
+        self._before_spend = before_spend
         self.transport = transport
         self.root = RootTask(at_end=self._ended)
         self.pipeline = Pipeline(
-            keys=keys, route=route, limiter=limiter, transport=transport, root=self.root, on_event=on_event
+            keys=keys,
+            route=route,
+            limiter=limiter,
+            transport=transport,
+            root=self.root,
+            on_event=on_event,
+            guard=None if store is None and before_spend is None else lambda: self.guard,
         )
         self.webhooks = webhooks
         self._max_queued = max_queued
@@ -102,13 +113,38 @@ class Runtime:
     @cached_property
     def purchases(self) -> Purchases | None:
         """What is bought, recorded in the store, if there is one."""
-        if self.store is None:
+        if self.session is None:
             return None
         from cleanlist_async.enrich.purchases import Purchases
+
+        return Purchases(self.session)
+
+    @cached_property
+    def session(self) -> StoreSession | None:
+        """The client's session with its store, if it has one."""
+        if self.store is None:
+            return None
         from cleanlist_async.enrich.store_session import StoreSession
 
-        self._session = StoreSession(self.store, self.pipeline)
-        return Purchases(self._session)
+        return StoreSession(self.store, self.pipeline)
+
+    @cached_property
+    def guard(self) -> ClientSpendGuard:
+        """Is asked before a paid call."""
+        from cleanlist_async.enrich.spend_guard import ClientSpendGuard
+
+        return ClientSpendGuard(self._before_spend, self.session)
+
+    @cached_property
+    def budget(self) -> BudgetControl:
+        """What the organization may spend. Raises ConfigurationError without a store."""
+        from cleanlist_async.enrich.budget_control import BudgetControl
+
+        if self.session is None:
+            raise ConfigurationError(
+                "A budget lies in a store, and this client has none.", fix="Give the client a store=."
+            )
+        return BudgetControl(self.session)
 
     @cached_property
     def batcher(self) -> Batcher:
@@ -152,8 +188,8 @@ class Runtime:
     async def _ended(self) -> None:
         self._detach()
         await self.transport.aclose()
-        if self._session is not None:
-            await self._session.aclose()
+        if (session := self.__dict__.get("session")) is not None:  # only if it was used
+            await session.aclose()
         if self.store is not None and self._owns_store:
             await self.store.aclose()
 
@@ -185,6 +221,7 @@ class BaseClient:
         webhooks: WebhookReceiver | None = None,
         on_event: Listener | None = None,
         store: Store | str | PathLike[str] | None = None,
+        before_spend: BeforeSpend | None = None,
     ) -> None:
         """Make a client. Nothing is sent, and nothing opened, before its first call.
 
@@ -232,6 +269,11 @@ class BaseClient:
             an address (``sqlite:///path``, ``postgresql://host/name``); by default ``$CLEANLIST_STORE``, else
             nothing is remembered. A `Store` that is given stays open when the client is closed.
 
+        before_spend
+            A function, async or not, that is called with a `Spend` before the first byte of each paid
+            request. It refuses the call by returning False or raising CleanlistError: SpendVetoedError. It is
+            asked again before another attempt if the server did not take the first, after a 429 for instance.
+
         Raises ConfigurationError for options that cannot work.
 
         """
@@ -254,6 +296,7 @@ class BaseClient:
         optional(check_instance, "limiter", limiter, RateLimiter)
         optional(check_text, "organization", organization)
         optional(check_function, "on_event", on_event)
+        optional(check_callable, "before_spend", before_spend)
         optional(_check_receiver, "webhooks", webhooks)
         self._api_version: ApiVersion = api_version
         self._options = checked_options(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
@@ -271,6 +314,7 @@ class BaseClient:
             on_event=on_event,
             store=opened_store,
             owns_store=owns_store,
+            before_spend=before_spend,
         )
 
     def _open_transport(
@@ -317,13 +361,15 @@ class BaseClient:
         params: Mapping[str, str | Sequence[str]] | None = None,
         json: JSON = None,
         idempotent: bool | None = None,
+        max_credits: float | None = None,
     ) -> JSON:
         """Call an operation that has no method here, through the same limits, retries and errors.
 
         *path* is the whole path (``/api/v2/folders``); it goes to no other host. Unless the call is
         `idempotent`, which by default only GET and HEAD are, it is taken for a paid one: it is sent again
         only on proof that the server did not accept it, and an unclear end is UnknownOutcomeError.
-        Returns the decoded JSON, None for an empty answer.
+        `max_credits` is what such a call can cost at most, in credits, for the budget of a store and for
+        `before_spend`: 0 where it spends nothing. Returns the decoded JSON, None for an empty answer.
         """
         from cleanlist_async.api.raw import raw_call
 
@@ -331,7 +377,9 @@ class BaseClient:
         # Work that belongs to a user is only visible to the key of that user, so calls by path use the first.
         params = {} if params is None else params
         key = pipeline.home_key
-        call = raw_call(method, path, params=params, body=json, idempotent=idempotent, key=key)
+        call = raw_call(
+            method, path, params=params, body=json, idempotent=idempotent, max_credits=max_credits, key=key
+        )
         return (await pipeline.call(call, self._options)).value
 
     async def __aenter__(self) -> Self:

@@ -23,6 +23,7 @@ from cleanlist_async.http.calls import Call, Operation, Reply
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import JSON
 
@@ -136,7 +137,11 @@ class PublicAPI:
         check_enrichment_type(enrichment_type)
         check_webhook_url(webhook_url)
         # The body is built once the call is admitted: queued calls would hold 250 contacts each twice.
-        call = Call(SUBMIT_BULK, content=lambda: bulk_body(prepared, enrichment_type, webhook_url))
+        call = Call(
+            SUBMIT_BULK,
+            content=lambda: bulk_body(prepared, enrichment_type, webhook_url),
+            spend=lambda: Spend.of_contacts("submit_bulk", enrichment_type, len(prepared)),
+        )
         return (await self._call(call)).value
 
     async def bulk_status(
@@ -164,10 +169,11 @@ def submit_call(
     shield_answer: bool = False,
     before: Callable[[], Awaitable[None]] | None = None,
     before_retry: Callable[[], Awaitable[None]] | None = None,
+    spend: Callable[[], Spend] | None = None,
 ) -> Call[BulkSubmission]:
     """Describe a submit whose results are joined to its contacts; *content* builds the body once admitted.
 
-    An answer that names the workflow of other contacts is rejected.
+    An answer that names the workflow of other contacts is rejected. *before* reserves what it may cost.
     """
     return Call(
         SUBMIT_BULK,
@@ -177,6 +183,8 @@ def submit_call(
         shield_answer=shield_answer,
         before=before,
         before_retry=before_retry,
+        spend=spend,
+        is_recorded=before is not None,
     )
 
 

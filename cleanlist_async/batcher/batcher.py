@@ -204,7 +204,9 @@ class Batcher:
     async def _buy(self, batch: Batch, submission: Submission) -> None:
         """Submit a batch, in as many attempts as it takes, and give each caller its own result."""
         call = submit_call(
-            partial(self._body, batch, submission.webhook_url), before_retry=batch.reopen_later
+            partial(self._body, batch, submission.webhook_url),
+            before_retry=batch.reopen_later,
+            spend=batch.spend,
         )
         is_done = False
         while not is_done and (batch.is_open or batch.purchases):

@@ -22,7 +22,7 @@ from cleanlist_async.errors import NotFoundError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import operations
-from cleanlist_async.storage.store.operations import Buyer, Operation
+from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.records import (
     Claim,
     Doubtful,
@@ -34,6 +34,7 @@ from cleanlist_async.storage.store.records import (
     restored_as,
     serving,
 )
+from cleanlist_async.storage.store.statements import Operation
 
 log: Final = logging.getLogger("cleanlist_async")
 

@@ -13,6 +13,7 @@ import anyio.lowlevel
 
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.enrich.budget import contacts_within
 from cleanlist_async.enrich.change_signal import ChangeSignal
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
@@ -40,6 +41,7 @@ from cleanlist_async.enrich.submit_outcome import (
 from cleanlist_async.enrich.submit_record import ClaimLostError
 from cleanlist_async.errors import (
     APIConnectionError,
+    BudgetExceededError,
     CleanlistError,
     ConfigurationError,
     DeadlineExceededError,
@@ -262,8 +264,12 @@ class BulkRun:
                 try:
                     if (workflow := await self._submitter.submit(chunk, contacts)) is not None:
                         await self._accept(chunk, workflow)
+                except BudgetExceededError as error:
+                    self._shrink(chunk, error)
                 except CleanlistError as error:
                     await self._apply(error, chunk, contacts)
+            if chunk.budget_end is not None:
+                self._stop(chunk.budget_end)
         finally:
             # A chunk that was cancelled in the line has not built its body, which gives up its place.
             self._submitter.leave_line(chunk)
@@ -323,6 +329,17 @@ class BulkRun:
             self._end(half)
             raise
         self._start_chunk(half)
+
+    def _shrink(self, chunk: Chunk, error: BudgetExceededError) -> None:
+        """Keep of a chunk what the budget of the store still covers, and end the rest."""
+        fitting = contacts_within(error, self._spec.enrichment_type)
+        chunk.budget_end = error
+        if not fitting:
+            chunk.refusal = error
+            return
+        rest = chunk.split(fitting)
+        rest.refusal = error
+        self._end(rest)
 
     async def _find_lost(self, chunk: Chunk, submission: Submission) -> None:
         """Take the results of a chunk whose submit was not answered, if its webhook names the workflow."""

@@ -67,14 +67,19 @@ class SubmitRecord:
         self._is_unclaimed = is_unclaimed
 
     async def intend(self) -> None:
-        """Record that it is about to be sent. Raises StoreError, and then nothing is to be sent."""
+        """Record that it is about to be sent, and reserve what it can cost.
+
+        Raises StoreError or BudgetExceededError, and then nothing is to be sent.
+        """
         buyer = await self._session.opened()
+        digests = {self._session.digest(contact) for contact in self._contacts}
         intent = SubmitIntent(
             self.submission,
             self._wanted.enrichment_type,
             self._wanted.door,
-            tuple({self._session.digest(contact) for contact in self._contacts}),
+            tuple(digests),
             self._is_unclaimed,
+            repeated=len(self._contacts) - len(digests),
         )
         if not await self._store.run(operations.intend(buyer, intent), commit_unless=False):
             raise ClaimLostError("Contacts of this submit were taken over by another process.")
@@ -147,14 +152,27 @@ class SubmitRecord:
         digests = [self._session.digest(contact) for contact in self._contacts]
         settled: dict[str, str] = {}
         unpaid: list[str] = []
+        repeated: list[float] = []
         for digest, result in zip(digests, results, strict=False):
-            if result.status in {"found", "not_found"}:
+            if result.status == "pending":
+                continue
+            if digest in settled or digest in unpaid:
+                repeated.append(result.credits)
+            elif result.status in {"found", "not_found"}:
                 settled[digest] = as_text(result)
             elif result.status == "failed":  # the server ended the workflow unfinished, which costs nothing
                 unpaid.append(digest)
         buyer = await self._session.opened()
         await self._store.run(
-            operations.settle(buyer, self.submission, self._wanted.enrichment_type, settled, unpaid)
+            operations.settle(
+                buyer,
+                self.submission,
+                self._wanted.enrichment_type,
+                settled,
+                unpaid,
+                repeated=repeated,
+                is_unclaimed=self._is_unclaimed,
+            )
         )
 
     async def _close(self, state: SubmitState, reason: str) -> None:

@@ -16,6 +16,7 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, Attempt, ChunkRow
 from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
@@ -121,6 +122,7 @@ class PlainSubmitter:
             content=lambda: bulk_body(contacts, self._enrichment_type, webhook_url),
             shield_answer=True,
             before=intent.write,
+            spend=lambda: Spend.of_contacts("job", self._enrichment_type, len(contacts)),
             single_attempt=True,
         )
         reply = await self._pipeline.call(call, self._options)

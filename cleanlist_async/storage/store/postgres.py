@@ -18,8 +18,7 @@ import anyio
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError, StoreError, StoreUnavailableError
 from cleanlist_async.redact import Secret
-from cleanlist_async.storage.store.operations import Operation
-from cleanlist_async.storage.store.statements import Answer, Dialect, Statement
+from cleanlist_async.storage.store.statements import Answer, Dialect, Operation, Statement
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
