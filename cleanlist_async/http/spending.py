@@ -43,7 +43,7 @@ class Spend:
         return cls(door, enrichment_type, contacts, None if price is None else float(price * contacts))
 
 
-BeforeSpend: TypeAlias = Callable[[Spend], "bool | None | Awaitable[bool | None]"]
+BeforeSpend: TypeAlias = Callable[[Spend], "bool | Awaitable[bool | None] | None"]
 """Is called before a paid request is sent, and refuses it by returning False or raising CleanlistError."""
 
 
