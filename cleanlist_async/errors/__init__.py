@@ -51,7 +51,8 @@
     │   ├── JournalLockedError              another process uses it
     │   └── InputChangedError               the input differs from what the job was started with
     ├── StoreError                          the store cannot be used; nothing is sent without it
-    │   └── StoreUnavailableError           it cannot be reached now
+    │   ├── StoreUnavailableError           it cannot be reached now
+    │   └── ClaimLostError                  another process has taken over what was to be bought
     └── ConfigurationError                  the call or its options cannot work; nothing was sent
         └── WrongEventLoopError             the client belongs to another event loop or process
 
@@ -358,6 +359,10 @@ class StoreUnavailableError(StoreError):
     """The store cannot be reached now, or is busy: a database that restarts, a full disk, a held lock."""
 
     retryable = True
+
+
+class ClaimLostError(StoreError):
+    """Contacts that were to be sent are no longer this client's: it paused for longer than its lease."""
 
 
 class ConfigurationError(CleanlistError):
