@@ -119,7 +119,7 @@ class ChunkRunner:
     async def _apply(self, error: CleanlistError, chunk: Chunk, contacts: tuple[Prepared, ...]) -> None:
         """Act on the outcome of a submit that was not plainly accepted."""
         if isinstance(error, ClaimLostError):
-            await self._parts.claims.follow(self._parts.sink.withdraw(chunk), None, self._group)
+            self._parts.claims.follow(self._parts.sink.withdraw(chunk), None, self._group)
             return
         outcome = judge(error, contacts, sent=True)
         if chunk.record is not None:

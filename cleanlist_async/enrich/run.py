@@ -183,6 +183,11 @@ class BulkRun:
                     await self._start(chunk)
         finally:
             self._parts.end(Chunk.of(rest))
+        if self._parts.claims.is_full:
+            # Others may wait for what is in the chunk that is being filled, as we wait for theirs.
+            await self._start(chunker.flush() or [])
+            while self._parts.claims.is_full:
+                await self._change.wait()
 
     async def _start(self, contacts: list[Prepared]) -> None:
         """Start as many chunks as the budget needs for these contacts; usually one."""
