@@ -95,16 +95,20 @@ class Envelopes:
         """Return the answer."""
         headers = dict(refusal.headers)
         if refusal.status == HTTPStatus.UNAUTHORIZED:
+            # RFC 9110 requires it with a 401.
             headers["WWW-Authenticate"] = "Bearer"
         if self._envelope_of(refusal) == "detail":
+            # This form has no request id, and no header names the wait.
             return json_response({"detail": refusal.detail}, refusal.status, headers)
         if refusal.wait_s is not None:
+            # Whole seconds, rounded up, beside the milliseconds of the body.
             headers["Retry-After"] = str(math.ceil(refusal.wait_s))
         status = refusal.standard.status_with_code or refusal.status
         return json_response({"error": _error(refusal, next(self._request_ids))}, status, headers)
 
     def _envelope_of(self, refusal: RefusedError) -> Envelope:
         if refusal.status == HTTPStatus.TOO_MANY_REQUESTS:
+            # Apart from the others: the two pages describe it in different forms for the same prefix.
             return self._limit_429
         return self._validation if isinstance(refusal.detail, list) else self._envelope
 

@@ -1,4 +1,4 @@
-"""What is to happen at a moment of the sandbox's clock; done when somebody looks."""
+"""Actions for later moments of the sandbox's clock; carried out when somebody looks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ Action: TypeAlias = Callable[[], None]
 @dataclass(order=True, slots=True)
 class _Due:
     at: float
+    # Keeps the order in which actions for the same moment were added.
     number: int
     action: Action = field(compare=False)
 

@@ -25,6 +25,8 @@ class DefaultList:
     def fill(self) -> None:
         """Add the contacts whose enrichment has finished since the last time."""
         contacts = self._services.ledger.contacts
+        # Only what came since the last look, so a look stays cheap however long the ledger grows.
+        # The ledger also holds leads of modern runs, which go into lists of their own.
         new = [one for one in contacts[self._seen :] if one.workflow_id.startswith("public_bulk_")]
         self._seen = len(contacts)
         if new:
@@ -37,6 +39,7 @@ class DefaultList:
     def _lead(self, accepted: AcceptedContact) -> Lead:
         known = cast("dict[str, str | None]", accepted.contact)
         lead = Lead(
+            # The id by which nested rows of the Public API name this lead.
             f"lead_{accepted.task_id}",
             first_name=known.get("first_name"),
             last_name=known.get("last_name"),

@@ -53,7 +53,7 @@ class PersonRequest(RequestModel):
     quote_id: str | None = None
 
     @model_validator(mode="after")
-    def _says_who(self) -> Self:
+    def _is_identified(self) -> Self:
         named = self.first_name and self.last_name and (self.company_name or self.domain)
         if not (self.email or self.linkedin_url or self.person_id or named):
             raise ValueError(WHO)
@@ -61,7 +61,7 @@ class PersonRequest(RequestModel):
 
     @property
     def wanted(self) -> EnrichmentType:
-        """What to find; ``include_phone``, where it still counts, means the phone alone."""
+        """What to find; ``include_phone`` alone means the phone without the e-mail."""
         return self.enrichment_type or ("phone_only" if self.include_phone else "partial")
 
 
@@ -75,7 +75,7 @@ class CompanyRequest(RequestModel):
     quote_id: str | None = None
 
     @model_validator(mode="after")
-    def _says_which(self) -> Self:
+    def _is_identified(self) -> Self:
         if not (self.domain or self.company_name or self.company_ticker or self.company_id):
             raise ValueError("Provide domain, company_id, company_name or company_ticker.")
         return self
@@ -112,6 +112,7 @@ class EnrichmentOperations:
         """Look for one person, who is put into a list."""
         caller: Caller = request.state.caller
         asked = await read_body(request, PersonRequest)
+        # Refuses a list that the caller may not see before anything is paid.
         self._services.lists.get(asked.lead_list_id, caller)
         run = self._services.runs.start(
             caller,
@@ -145,6 +146,7 @@ class EnrichmentOperations:
             company_id=asked.company_id,
             name=asked.company_name or asked.company_ticker,
         )
+        # Charged at once: the look-up of a company has no workflow.
         reservation.settle(purchase.cost if company else 0)
         if company is None:
             raise refused("not_found", "There is no such company.")
@@ -174,6 +176,7 @@ class EnrichmentOperations:
             quote_id=asked.quote_id,
             needs_quote=True,
         )
+        # A handle for what was just dispatched; the status operation takes it as well.
         task_id = services.cohorts.new("person", [lead.lead_id for lead in leads], asked.list_id)
         services.cohorts.bind_workflow(task_id, run.workflow_id)
         body = {
@@ -213,6 +216,7 @@ class EnrichmentOperations:
         return lead
 
     def _poll_url(self, workflow_id: str) -> str:
+        # Absolute and under v1, as in the examples of the v2 specification.
         return f"{self._services.base_url()}{PUBLIC_PREFIX}/enrichment/status/{workflow_id}"
 
     def _answer(self, body: Mapping[str, object], task_id: str | None = None) -> Response:

@@ -65,6 +65,7 @@ class ExportOperations:
         list_id = self._services.lists.get(body.list_id, request.state.caller).list_id
         leads = self._services.lists.leads(list_id)
         agents = agent_columns(leads) if body.include_smart_agents else []
+        # A caller may name the columns of agents too, which are added anyway.
         columns = list(dict.fromkeys([*(body.columns or DEFAULT_COLUMNS), *agents]))
         content = csv_of(leads, columns)
         file = self._files.keep(content)

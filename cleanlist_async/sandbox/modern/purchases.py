@@ -75,9 +75,10 @@ def agent_run(list_id: str, agent_type: str, rows: int) -> Purchase:
 def cohort_entities(
     kind: str, task_id: str, data_points: Collection[str], entity_ids: Collection[str] | None, rows: int
 ) -> Purchase:
-    """Return the enrichment of a cohort, ``POST /enrichment/by-task``; in whatever order it is asked for."""
+    """Return the enrichment of a cohort, ``POST /enrichment/by-task``."""
     binding = {
         "task_id": task_id,
+        # Sorted: the order of a call need not be that of its estimate.
         "data_points": sorted(set(data_points)),
         "entity_ids": None if entity_ids is None else sorted(set(entity_ids)),
     }

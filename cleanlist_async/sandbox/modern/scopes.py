@@ -12,6 +12,7 @@ from .refusals import refused
 if TYPE_CHECKING:
     from cleanlist_async.sandbox.auth import Caller
 
+# As the documentation names them; examples of the specification spell some differently.
 ALL_SCOPES: Final = (
     "people:read",
     "companies:read",

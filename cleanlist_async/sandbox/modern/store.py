@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FOLDERS: Final = ("folder_inbound", "folder_outbound")
 """The folders there are; folders have no operations of their own here."""
-PROTECTED_NAME: Final = "Extension Leads"
+PROTECTED_NAME: Final = "Extension Leads"  # older pages call it DEFAULT
 
 
 class Known(TypedDict, total=False):
@@ -95,7 +95,7 @@ class LeadList:
     """An ordered set."""
 
     def readable_by(self, caller: Caller) -> bool:
-        """Tell whether a caller may see it."""
+        """Return whether a caller may see it."""
         return self.visibility != "private" or self.owner == caller.user_id
 
 
@@ -119,6 +119,7 @@ class LeadLists:
         Raises RefusedError 404 folder_not_found.
         """
         for lead_list in self._lists.values():
+            # Other users' lists of that name are never reused, even where the caller may see them.
             if lead_list.owner == owner and lead_list.name.casefold() == name.casefold():
                 return lead_list, True
         check_folder(folder_id)
@@ -160,6 +161,7 @@ class LeadLists:
 
         """
         lead_list = self.get(list_id, caller)
+        # 403 here, because everybody can see this list; 404 hides the lists of others.
         if lead_list.is_protected:
             raise refused("list_protected")
         if lead_list.owner != caller.user_id:
@@ -214,6 +216,7 @@ class LeadLists:
     def remove(self, list_id: str, lead_ids: Iterable[str]) -> int:
         """Take leads out of a list; returns how many were there."""
         members = self._lists[list_id].lead_ids
+        # An id that is named twice is removed, and counted, once.
         present = [lead_id for lead_id in dict.fromkeys(lead_ids) if lead_id in members]
         for lead_id in present:
             del members[lead_id]

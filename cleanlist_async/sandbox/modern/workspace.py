@@ -56,6 +56,7 @@ class WorkspaceOperations:
         caller: Caller = request.state.caller
         options = self._services.options
         name = caller.user_id.removeprefix("user_")
+        # An API key sees its user's address masked; a session token sees all of it.
         shown = f"{name[0]}***" if caller.has_key_limit else name
         return self._answer(
             {
@@ -83,6 +84,7 @@ class WorkspaceOperations:
     async def list_api_keys(self, request: Request) -> Response:
         """List the caller's own keys, in the documented time format without a zone."""
         caller: Caller = request.state.caller
+        # The other keys of the organization are not shown.
         own = [key for key in self._services.options.api_keys if key_id_of(key) == caller.key_id]
         return json_response({"keys": [self._key(caller, key) for key in own]})
 
@@ -117,6 +119,7 @@ class WorkspaceOperations:
             "name": "Sandbox key",
             "scopes": list(self._services.scopes.granted(caller)),
             "created_at": self._created_at,
+            # There is always one: this request.
             "last_used_at": f"{self._services.moments.utc(used[-1]):%Y-%m-%d %H:%M:%S}",
             "is_active": True,
         }
