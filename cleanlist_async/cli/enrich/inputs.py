@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.options import FileLayout
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.enrich.plan import Plan, Planner
 from cleanlist_async.errors import ConfigurationError
@@ -31,12 +32,10 @@ class TableOptions:
     has_header: bool = True
 
     @classmethod
-    def parse(
-        cls, mapping: Sequence[str], encoding: str | None, delimiter: str | None, *, no_header: bool
-    ) -> TableOptions:
+    def parse(cls, mapping: Sequence[str] | None, layout: FileLayout) -> TableOptions:
         """Take the options as they were typed. Raises CommandError for a ``--map`` without ``=``."""
         pairs: dict[str, str] = {}
-        for text in mapping:
+        for text in mapping or ():
             name, equals, header = text.partition("=")
             if not equals:
                 raise CommandError(
@@ -44,7 +43,7 @@ class TableOptions:
                     ExitCode.USAGE,
                 )
             pairs[name.strip()] = header.strip()
-        return cls(pairs, encoding, delimiter, not no_header)
+        return cls(pairs, layout.encoding, layout.delimiter, not layout.no_header)
 
     def open(self, path: str) -> ContactTable:
         """Open the table at *path*. Raises TableError."""

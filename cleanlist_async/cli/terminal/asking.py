@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for
+from cleanlist_async.cli.terminal.options import MaxCredits, Yes
 from cleanlist_async.cli.terminal.render import credits_range, number, plural, say
 from cleanlist_async.errors import (
     AuthenticationError,
@@ -31,8 +32,8 @@ _SPENDING_OPTIONS: Final = "--yes, or --max-credits with a limit"
 class Consent:
     """What was said beforehand about spending."""
 
-    yes: bool = False
-    max_credits: float | None = None
+    max_credits: MaxCredits = None
+    yes: Yes = False
 
 
 def fetch_balance(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.options import BaseURL, WindowS
 from cleanlist_async.cli.terminal.progress import warnings_shown
 from cleanlist_async.cli.terminal.render import say
 from cleanlist_async.cli.terminal.stopping import StopSignals
@@ -30,8 +31,8 @@ _STOPPED = "stopped; the server may have done what was asked."
 class Connection:
     """Which server, under which limits. The key comes from the environment."""
 
-    base_url: str | None = None
-    window_s: float | None = None
+    base_url: BaseURL = None
+    window_s: WindowS = None
     max_retries: int = MAX_RETRIES
 
     @property
