@@ -1,4 +1,4 @@
-"""``agents``: a smart agent over a list, bought at a price that was seen."""
+"""``agents``: runs a smart agent over a list, at a price that the user has agreed to."""
 
 from __future__ import annotations
 
@@ -129,6 +129,7 @@ class Run:
             column_name=self.column,
             lead_scope="subset" if self.max_rows else "all",
             max_rows=self.max_rows,
+            # A placeholder: the client fetches the quote when it buys.
             quote_id="checked before anything is sent",
             overwrite=self.overwrite,
         )
@@ -165,6 +166,7 @@ class Run:
             lead_scope="subset" if self.max_rows else "all",
             max_rows=self.max_rows,
             overwrite=self.overwrite,
+            # The client asks for a quote of its own, and refuses one above this.
             max_credits=budget,
         )
         if wait_s is None:

@@ -1,4 +1,4 @@
-"""``enrich-person`` and ``enrich-company``: one of each, bought and shown."""
+"""``enrich-person`` and ``enrich-company``: buy one enrichment, and show it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class PersonPurchase:
     def parse(
         cls, person: Person, list_id: str | None, create_list: str | None, kind: str, consent: Consent
     ) -> PersonPurchase:
-        """Take it as it was typed. Raises CommandError, RequestValidationError for too little of a person."""
+        """Take it as it was typed. Raises CommandError, or RequestValidationError if too little is known."""
         from cleanlist_async.api.request_models import EnrichPerson
 
         if (list_id is None) == (create_list is None):
@@ -77,7 +77,7 @@ class PersonPurchase:
             )
         if kind not in facts.PERSON_TYPES:
             raise CommandError(f"--type must be one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
-        # Too little of a person is reported here, before a yes is asked for and a list is created.
+        # Too little about a person is reported here, before a yes is asked for and a list is created.
         EnrichPerson.checked(lead_list_id="checked before anything is sent", **person)
         return cls(person, list_id, create_list, kind, consent)
 
@@ -93,6 +93,7 @@ class PersonPurchase:
         )
         if as_json:
             status = None if waited.answer is None else dumped(waited.answer)
+            # Apart from the status: a workflow that has completed may have found nothing.
             found = waited.answer.found if waited.answer else None
             print_json(
                 {

@@ -1,4 +1,4 @@
-"""What the server says when asked the few things that a check needs."""
+"""The few questions that the checks need answered by the server, and its answers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Evidence:
 
 
 async def gather(client: WatchedCleanlist) -> Evidence:
-    """Ask four times, one after another; less where the first answer makes the others pointless."""
+    """Ask four times, one after another; only once where the first error would meet the others too."""
     evidence = Evidence(client.base_url, seen=client.seen)
     async with client:
         evidence.key = await _reply(client.public.validate_key())

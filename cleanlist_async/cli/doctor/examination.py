@@ -93,6 +93,7 @@ def _other_keys(connection: Connection, secrets: Sequence[Secret], evidence: Evi
     async def ask() -> list[str | None]:
         found: list[str | None] = []
         for secret in secrets:
+            # A client for each key: one client of several keys chooses itself which one it sends.
             async with WatchedCleanlist(secret.reveal(), connection) as client:
                 found.append((await client.public.validate_key()).organization_id)
         return found

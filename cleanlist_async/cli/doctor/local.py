@@ -55,7 +55,7 @@ def extras() -> Finding:
 
 
 def key(environment: Mapping[str, str]) -> tuple[Finding, Sequence[Secret]]:
-    """Return what there is to say of the keys without showing them, and the keys."""
+    """Return the finding about the keys, which shows none of them, and the keys."""
     try:
         keys = find_credentials(None, environment)
     except ConfigurationError as error:

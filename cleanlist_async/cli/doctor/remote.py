@@ -1,4 +1,4 @@
-"""The checks of what the server said. Pure: each takes the evidence, and returns what it came to."""
+"""The checks of what the server said. Pure: each takes the evidence, and returns a finding."""
 
 from __future__ import annotations
 
@@ -229,6 +229,7 @@ def _skew(evidence: Evidence) -> _Skew | None:
             and me.timestamp is not None
             and one.path.endswith(f"{facts.MODERN_PREFIXES['v2']}/whoami")
         ):
+            # The time of an answer is in whole milliseconds.
             return _Skew(middle - me.timestamp.timestamp(), half + 0.001)
     for one in evidence.seen:
         try:
@@ -262,4 +263,5 @@ def _limit_headers(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _short(operations: tuple[str, ...]) -> list[str]:
+    # Only sync:write has no operation here.
     return [name.partition(".")[2] for name in operations] or ["syncs, which have no command here"]

@@ -23,7 +23,7 @@ _NEEDED: Final = frozenset({"cleanlist_status", "cleanlist_workflow_id"})
 
 @dataclass(frozen=True, slots=True)
 class EnrichedTable:
-    """`table` lacks the enrichment: written again with `columns`, none of them is doubled."""
+    """`table` is the file without its enrichment, so writing it with `columns` again doubles none of them."""
 
     table: ContactTable
     whole: CsvSource | JsonlSource
@@ -62,6 +62,7 @@ class _CsvBefore(CsvSource):
     """The rows of a CSV file without some of its columns."""
 
     def __init__(self, whole: CsvSource, without: Sequence[int]) -> None:
+        # Without super(): the whole file was opened and checked already.
         self._whole, self._without = whole, frozenset(without)
         self.file, self.dialect, self.has_header = whole.file, whole.dialect, whole.has_header
         self.raw_headers = self._kept(whole.raw_headers)
@@ -86,6 +87,7 @@ class _JsonlBefore(JsonlSource):
     """The objects of a JSON lines file without some of their members."""
 
     def __init__(self, whole: JsonlSource, without: Sequence[int]) -> None:
+        # Without super(): the whole file was opened and checked already.
         self._whole = whole
         self._names = [whole.headers[position] for position in without]
         self.file = whole.file

@@ -98,7 +98,7 @@ def survey(
 def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Sequence[Path] = ()) -> None:
     """Raise TableError before anything is asked or spent, if *path* cannot become the output of *table*.
 
-    *kept*: files that must not be overwritten, asked for or not.
+    *kept*: files that must not be overwritten, even with ``--overwrite``.
     """
     target = Path(path)
     problem, fix = "", ""
@@ -108,6 +108,7 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
         problem, fix = "is a folder", "name a file"
     elif not target.absolute().parent.is_dir():
         problem, fix = "cannot be written: its folder does not exist", "create it first"
+    # By the file and not by its name: a link to the input is the input.
     elif target.exists() and target.samefile(table.source.file.path):
         problem, fix = "is the input itself", "write to another file"
     elif any(target.resolve() == file.resolve() for file in kept):

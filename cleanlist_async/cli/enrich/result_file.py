@@ -1,4 +1,4 @@
-"""Running an enrichment into a file. Whatever happens, what was bought is written before we leave."""
+"""Runs an enrichment into a file. Whatever happens, what was bought is written before the command ends."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ class ResultFile:
     def take(self, result: EnrichmentResult) -> None:
         """Write a result, in whatever order they come."""
         self.tally.count(result)
+        # Before it is written, since the write may fail half-way.
         self._unsaved.append(result)
         if self.problem is not None:  # the rescue file will have it
             return

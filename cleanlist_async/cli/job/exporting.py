@@ -29,6 +29,7 @@ def export(journal: Path, table: ContactTable, output: str, *, overwrite: bool) 
     with reading(journal) as reader:
         numbers = array("I", (row.number for row in table.rows()))
         source, tally = Source(table), Tally()
+        # Before a file is created: the input may have changed.
         reader.check(source, len(numbers))
         reader.refuse_purged()
         writer = EnrichedWriter(output, table, overwrite=overwrite)

@@ -24,6 +24,7 @@ def parse_address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
         raise CommandError("--listen takes HOST:PORT, for example 127.0.0.1:8788.", ExitCode.USAGE)
+    # An IPv6 address stands in brackets.
     return host.strip("[]"), int(port)
 
 
@@ -70,6 +71,7 @@ async def listening(
             try:
                 yield
             finally:
+                # Not cancelled, so that a webhook which is being received is still answered.
                 server.should_exit = True
 
 

@@ -42,12 +42,12 @@ class Scene:
 
     @property
     def done(self) -> int:
-        """Contacts of these that have it."""
+        """How many of these contacts have their result."""
         return self.status.settled if self.pilot is None else self.status.settled - self.status.invalid
 
     @property
     def open_workflows(self) -> int:
-        """Chunks that the server works on."""
+        """Chunks that the server is working on."""
         return sum(self.status.chunks.get(state, 0) for state in _OPEN)
 
     def credits(self) -> str:
@@ -137,6 +137,7 @@ class Panel:
     def show(self, scene: Scene) -> None:
         """Show this, as long as there is a terminal."""
         if self._terminal.is_gone:
+            # Rich would go on drawing on a terminal that is gone.
             self._live.stop()
         else:
             self._live.update(self._lines(scene))

@@ -126,6 +126,7 @@ class Look:
             for receipt in reader.receipts(source):
                 writer.put(receipt.place, _receipt_cells(receipt))
             writer.close()
+        # As for an export: no file is better than half of one.
         except BaseException:
             writer.discard()
             raise

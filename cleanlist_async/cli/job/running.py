@@ -132,6 +132,7 @@ class Run:
             yield
         except BaseException:  # Ctrl-C at the question too
             if self.is_new and self.order.journal.exists():
+                # The error that is being raised matters more than one of tidying up.
                 with suppress(CleanlistError):
                     discard_unsent(self.order.journal)
             raise

@@ -73,6 +73,7 @@ class Overview:
 
     def _invalid_rows(self, table: ContactTable) -> Iterator[tuple[int, str]]:
         reasons = dict(self.plan.invalid_contacts[:FEW])
+        # The plan knows indexes only; the table is read again, and no further than needed, for their numbers.
         rows = (row for row in table.rows() if row.index in reasons) if reasons else iter(())
         return ((row.number, reasons[row.index]) for row in rows)
 
@@ -167,6 +168,7 @@ def cost_rows(costs: Sequence[RuleTotal], status: JobStatus) -> list[tuple[str, 
 def _finite(value: float | tuple[float, float]) -> JSON:
     if isinstance(value, tuple):
         return [_finite(end) for end in value]
+    # JSON has no infinity.
     return value if math.isfinite(value) else None
 
 

@@ -23,6 +23,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self.is_gone = False
+        # A redirected stream outlives the terminal, and keeps receiving its lines.
         self._of_terminal = [descriptor for descriptor in _STANDARD if os.isatty(descriptor)]
         self._streams = sys.stdout, sys.stderr
         self._before: object = None

@@ -87,6 +87,7 @@ def delete(
 @app.command(name="import")
 @with_groups
 def import_(
+    # One argument of one or two words, since the first of two arguments cannot be left out.
     list_and_file: Annotated[list[str], _IMPORT_ARGS],
     *,
     create: Annotated[

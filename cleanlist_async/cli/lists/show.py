@@ -121,6 +121,7 @@ async def _first(items: AsyncIterable[T], limit: int) -> list[T]:
     found: list[T] = []
     async for item in items:
         found.append(item)
+        # Breaking off also ends the paging, and each page is a request.
         if len(found) == limit:
             break
     return found

@@ -30,7 +30,7 @@ _SPENDING_OPTIONS: Final = "--yes, or --max-credits with a limit"
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What was said beforehand about spending."""
+    """What the options say about spending."""
 
     max_credits: MaxCredits = None
     yes: Yes = False

@@ -56,7 +56,7 @@ class Connection:
         )
 
     def limiter(self) -> RateLimiter | None:
-        """Return the limiter that runs on this machine share; None where each keeps the limits alone."""
+        """Return the limiter that runs on this machine share; None where each run has its own."""
         from cleanlist_async.cli.terminal.limits_file import limiter_of
         from cleanlist_async.http.transport import is_loopback
 

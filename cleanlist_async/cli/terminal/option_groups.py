@@ -23,6 +23,7 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(**values: object) -> None:
+        # First: what this leaves in *values* belongs to the command itself.
         built = {name: _taken(group, values) for name, group in groups.items()}
         command(**values, **built)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WIDE: Final = 10_000
 """Columns outside a terminal: nothing is folded there."""
 _LONGEST_VALUE: Final = 500
-_BESIDE: Final = ("task_id", "timestamp_ms", "agent_instructions", "usage", "message", "poll_url")
+_LEFT_OUT: Final = ("task_id", "timestamp_ms", "agent_instructions", "usage", "message", "poll_url")
 """Fields of answers that only help a program to follow up; ``--json`` leaves them out."""
 
 
@@ -37,7 +37,7 @@ def as_json(model: BaseModel) -> dict[str, JSON]:
     return {
         name: value
         for name, value in model.model_dump(mode="json", warnings=False).items()
-        if name not in _BESIDE
+        if name not in _LEFT_OUT
     }
 
 

@@ -22,7 +22,7 @@ _MINUTE_S: Final = 60.0
 
 
 class LineTimer:
-    """Paces the plain lines that stand for a live view where there is no terminal."""
+    """Paces the plain lines that replace a live view where there is no terminal."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

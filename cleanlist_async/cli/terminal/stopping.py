@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 STOPPING: Final = "Stopping: waiting for the answers to requests already sent, which may be paid for."
-"""What to say when a command stops that spends credits."""
+"""What a command that spends credits prints when it is stopped."""
 
 
 class StopSignals:

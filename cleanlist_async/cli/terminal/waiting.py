@@ -35,12 +35,12 @@ class Waited(Generic[S]):
         """What the command ends with."""
         return self.stop if self.stopped_by is None else code_for(self.stopped_by)
 
-    def report(self, console: Console, how_to_go_on: str) -> None:
+    def report(self, console: Console, next_step: str) -> None:
         """Report what ended the wait, and how to come back."""
         if self.stopped_by is not None:
             complain(self.stopped_by)
         if self.stop or self.stopped_by is not None:
-            say(console, how_to_go_on)
+            say(console, next_step)
 
     def as_json(self) -> JSON:
         """Return what ended the wait for ``--json``."""
@@ -55,13 +55,13 @@ async def wait_for(
     ask: Callable[[Callable[[S], None]], Awaitable[S]],
     describe: Callable[[S], str],
 ) -> Waited[S]:
-    """Return what *ask* brings; it is given a callback for its answers. A signal ends the wait alone."""
+    """Return the answer of *ask*, which receives a callback for progress. A signal ends only the wait."""
     import anyio
 
     scope = anyio.CancelScope()
     with _showing(console) as show:
         try:
-            # A signal ends the wait alone: what was bought continues on the server.
+            # Only the wait ends: what was bought continues on the server.
             with signals.stopping(scope), scope:
                 return Waited(await ask(lambda answer: show(describe(answer))))
         except CleanlistError as error:
