@@ -46,6 +46,7 @@ class VirtualCleanlist(AsyncCleanlist):
         optional(check_instance, "rate_limits", rate_limits, RateLimits)
         if limiter is None:
             limiter = RateLimiter(rate_limits, clock=asyncio.get_running_loop().time)
+            # The limiter has them now, and the client refuses both together.
             rate_limits = None
         self._network = network
         super().__init__(
