@@ -104,7 +104,7 @@ class Run:
     def carry_out(
         self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
     ) -> ExitCode:
-        """Ask for the price, ask for a yes, run, wait, show."""
+        """Fetch the price, ask for a yes, run, wait, show."""
         self._check()  # before a quote is asked for, which is a request
         # --max-credits is agreement enough: the client compares its own quote with it before it buys.
         limit = self.consent.max_credits
@@ -177,7 +177,7 @@ class Run:
 def _show_run(
     console: Console, connection: Connection, run_id: str, wait_s: float | None, *, as_json: bool
 ) -> ExitCode:
-    """Show a run, once it is finished if it is to be waited for."""
+    """Show a run; with *wait_s*, once it is finished or so many seconds have passed."""
     id_ = cast("SmartAgentTaskId", run_id)
 
     async def ask(client: AsyncCleanlist, signals: StopSignals) -> Waited[SmartAgentResults]:

@@ -62,6 +62,7 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+# Eager, so that it is answered before a missing command is reported.
 _VERSION: Final = typer.Option(
     "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
 )

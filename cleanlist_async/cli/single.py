@@ -68,7 +68,7 @@ class PersonPurchase:
     def parse(
         cls, person: Person, list_id: str | None, create_list: str | None, kind: str, consent: Consent
     ) -> PersonPurchase:
-        """Take it as it was typed. Raises CommandError, or RequestValidationError if too little is known."""
+        """Take it as it was typed. Raises CommandError; RequestValidationError if too little is known."""
         from cleanlist_async.api.request_models import EnrichPerson
 
         if (list_id is None) == (create_list is None):

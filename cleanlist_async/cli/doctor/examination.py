@@ -87,7 +87,7 @@ def _unasked(finding: Finding) -> Finding:
 
 
 def _other_keys(connection: Connection, secrets: Sequence[Secret], evidence: Evidence) -> Finding:
-    """Return whether the keys after the first are good, and of the same organization."""
+    """Check that the keys after the first are good, and belong to the same organization."""
     ours = evidence.key.value.organization_id if evidence.key.value else None
 
     async def ask() -> list[str | None]:

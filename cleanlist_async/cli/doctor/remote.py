@@ -49,7 +49,7 @@ def connection(evidence: Evidence) -> Finding:
 
 
 def key_good(evidence: Evidence) -> Finding:
-    """Whether the server takes the key."""
+    """Whether the server accepts the key."""
     answer, error = evidence.key.value, evidence.key.error
     if answer is not None and answer.valid:
         return Finding("key good", "ok", "the server accepts it.")
@@ -153,7 +153,7 @@ def clock(evidence: Evidence) -> Finding:
 
 
 def limits(evidence: Evidence) -> Finding:
-    """Whether others use up the rate limit."""
+    """Whether other programs use up the rate limit."""
     statistics = evidence.statistics
     if statistics is None:
         return Finding("limits", "unknown", evidence.key.why_not)

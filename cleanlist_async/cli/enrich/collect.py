@@ -1,4 +1,4 @@
-"""Fetching, for free, what an earlier run submitted and did not see finished."""
+"""Fetches, for free, the results of workflows that an earlier run submitted and did not see finished."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Collection:
                     group.start_soon(fetch, workflow)
 
     def write(self, output: str | None) -> None:
-        """Write the file again, in place or to *output*, with what was fetched in its old columns."""
+        """Write the file again, in place or to *output*, with the fetched results in its existing columns."""
         path = Path(self.enriched.table.name)
         # Beside the old file, so that replacing it is atomic; a leftover of a crash holds nothing new.
         target = output or f"{path}.collected"
@@ -124,5 +124,5 @@ class Collection:
 
 
 def _ends_all(error: CleanlistError) -> bool:
-    """Whether the other workflows would meet the same error; a workflow that is gone is its own matter."""
+    """Whether the other workflows would meet the same error; a workflow that is gone does not affect them."""
     return code_for(error) in {ExitCode.API, ExitCode.CONNECTION} and not isinstance(error, NotFoundError)

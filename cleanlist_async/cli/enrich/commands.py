@@ -63,6 +63,7 @@ def collect(
         typer.Option("-o", "--output", metavar="NEW", help="Write to this file instead of in place."),
     ] = None,
     mapping: Map = None,
+    # The file does not say which type was bought, and the price of a result depends on it.
     enrichment_type: Kind = "partial",
     layout: FileLayout,
     as_json: AsJSON = False,

@@ -1,4 +1,4 @@
-"""The file of contacts that a command is given: opened, counted, and handed to the client."""
+"""The input of a command, a file of contacts: opened, counted, and passed to the client."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TableOptions:
         )
 
     def as_typed(self) -> str:
-        """Return the options as they would be typed again, with a blank before each."""
+        """Return the options as they would be typed again, with a space before each."""
         parts = [part for name, header in self.mapping.items() for part in ("--map", f"{name}={header}")]
         parts += ["--encoding", self.encoding] if self.encoding else []
         parts += ["--delimiter", self.delimiter] if self.delimiter else []
@@ -120,7 +120,7 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
 
 
 def _keys() -> int:
-    """Return how many keys there are to send with: 0 for a JWT, 1 where there are none yet."""
+    """Return the number of keys to send with: 0 for a JWT, 1 where there are none yet."""
     try:
         keys = find_credentials(None, os.environ)
     except ConfigurationError:

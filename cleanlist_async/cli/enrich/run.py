@@ -195,7 +195,7 @@ def show_outcome(console: Console, outcome: Outcome, output: str, more: render.F
 
 
 def report_pending(console: Console, pending: dict[str, int], command: str) -> None:
-    """Say what was submitted and is not here, and how to get it."""
+    """Report the contacts that are pending, and the command that fetches them."""
     contacts, workflows = sum(pending.values()), len(pending)
     are = "is" if contacts == 1 else "are"
     render.say(

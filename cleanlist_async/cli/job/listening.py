@@ -20,7 +20,7 @@ _HIGHEST_PORT: Final = 65_535
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port. Raises CommandError for anything else than HOST:PORT."""
+    """Return host and port. Raises CommandError for anything but HOST:PORT."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
         raise CommandError("--listen takes HOST:PORT, for example 127.0.0.1:8788.", ExitCode.USAGE)
@@ -32,7 +32,7 @@ def parse_address(text: str) -> tuple[str, int]:
 async def listening(
     receiver: WebhookReceiver | None, address: tuple[str, int] | None
 ) -> AsyncGenerator[None]:
-    """Pass what is posted to ``/.../<token>`` to the receiver. An address of None listens nowhere."""
+    """Pass what is posted to ``/.../<token>`` to the receiver. Without an address it does not listen."""
     if address is None:
         yield
         return

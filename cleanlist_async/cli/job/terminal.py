@@ -56,7 +56,7 @@ class Terminal:
 
 
 class _Guarded:
-    """A stream that swallows its errors."""
+    """A stream that gives up at its first error instead of raising it."""
 
     def __init__(self, stream: TextIO, give_up: Callable[[int], None]) -> None:
         self._stream = stream

@@ -39,7 +39,7 @@ class Consent:
 def fetch_balance(
     connect: Callable[[], AsyncCleanlist], console: Console, *, must_connect: bool
 ) -> float | None:
-    """Return the credits left, or None with a note where they cannot be had.
+    """Return the credits left, or None with a note where they cannot be read.
 
     Raises what shows that a run would fail too: a bad key, and no connection if that is needed.
     """

@@ -1,4 +1,4 @@
-"""Which server a command talks to, and one conversation with it."""
+"""The server that a command talks to, and the opening of a client for it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Connection:
         return limiter_of(self.limits, on_loopback=is_loopback(base_url))
 
     def as_typed(self) -> str:
-        """Return the options as they would be typed again, with a blank before each."""
+        """Return the options as they would be typed again, with a space before each."""
         parts = ["--base-url", self.base_url] if self.base_url else []
         parts += ["--window-s", f"{self.window_s:g}"] if self.window_s else []
         return "".join(f" {shlex.quote(part)}" for part in parts)
@@ -85,7 +85,7 @@ class Connection:
                 raise CommandError(_STOPPED, ExitCode.INTERRUPTED) from None
 
     def run(self, console: Console, work: Callable[[AsyncCleanlist, StopSignals], Awaitable[T]]) -> T:
-        """Open a client, do *work*, which is to end at a signal, and close the client."""
+        """Open a client, do *work*, which has to end at a signal, and close the client."""
         import anyio
 
         async def run() -> T:

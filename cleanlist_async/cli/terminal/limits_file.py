@@ -1,4 +1,4 @@
-"""Which file the command line shares its rate limits through."""
+"""The file through which all runs of the command line share the rate limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that belong together: a command takes one dataclass, the user an option for each of its fields."""
+"""Options that belong together: a command takes a dataclass, and has an option for each of its fields."""
 
 from __future__ import annotations
 

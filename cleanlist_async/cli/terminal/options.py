@@ -31,7 +31,7 @@ NoHeader = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class FileLayout:
-    """How a file of contacts is written, where that is not to be found out from the file itself."""
+    """How to read a file of contacts, where that cannot be detected from the file itself."""
 
     encoding: Encoding = None
     delimiter: Delimiter = None

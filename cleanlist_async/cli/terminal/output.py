@@ -22,7 +22,7 @@ _LEFT_OUT: Final = ("task_id", "timestamp_ms", "agent_instructions", "usage", "m
 
 
 def print_line(line: str = "") -> None:
-    """Print one line on standard output, which is for the data that a command is asked for."""
+    """Print one line on standard output, which is for the data that a command returns."""
     # Flushed, since a program may wait for this line at the other end of a pipe.
     print(line, flush=True)
 
@@ -33,7 +33,7 @@ def print_json(answer: Mapping[str, JSON]) -> None:
 
 
 def as_json(model: BaseModel) -> dict[str, JSON]:
-    """Return an answer of the API for ``--json``, with the fields we do not know."""
+    """Return an answer of the API for ``--json``, including fields that we do not know."""
     return {
         name: value
         for name, value in model.model_dump(mode="json", warnings=False).items()

@@ -122,7 +122,7 @@ class WarningLines(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one."""
+        """Show one warning."""
         say(self._console, f"note: {record.getMessage()}")
 
 

@@ -1,4 +1,4 @@
-"""Waiting for something that was bought: with progress, and so that a stop loses nothing."""
+"""Waits for what was bought, with progress, and so that a stop loses nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Waited(Generic[S]):
         return self.stop if self.stopped_by is None else code_for(self.stopped_by)
 
     def report(self, console: Console, next_step: str) -> None:
-        """Report what ended the wait, and how to come back."""
+        """Report what ended the wait, and *next_step*."""
         if self.stopped_by is not None:
             complain(self.stopped_by)
         if self.stop or self.stopped_by is not None:
@@ -71,7 +71,7 @@ async def wait_for(
 
 @contextmanager
 def _showing(console: Console) -> Generator[Show]:
-    """Show a line that changes on a terminal, and one now and then elsewhere."""
+    """Show a changing line in a terminal, and a new line now and then elsewhere."""
     if console.is_terminal:
         with console.status("waiting") as status:
             yield status.update
