@@ -1,4 +1,4 @@
-"""The ASGI application: notes each arrival, finds the operation, notes the answer."""
+"""The ASGI application: records each arrival, finds the operation, records the answer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class App:
         scope["state"]["record"] = record
         connection: Connection = scope["state"]["connection"]
 
-        async def noted_send(message: Message) -> None:
+        async def recorded_send(message: Message) -> None:
             # An answer to a closed connection reaches nobody, so the ledger counts it as none.
             if message["type"] == "http.response.start" and not connection.transport.is_closing():
                 record.status = message["status"]
@@ -70,7 +70,7 @@ class App:
         with anyio.CancelScope() as request:
             self._open.add(request)
             try:
-                await self._starlette(scope, receive, noted_send)
+                await self._starlette(scope, receive, recorded_send)
             finally:
                 self._open.discard(request)
 

@@ -1,4 +1,4 @@
-"""Who is calling: Bearer credentials only (docs.cleanlist.ai/api-reference/authentication)."""
+"""The caller of a request: Bearer credentials only (docs.cleanlist.ai/api-reference/authentication)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Keyring:
             401 for a missing, malformed, unknown or revoked credential; 403 for a plan without API access.
 
         """
-        # X-API-Key and basic auth are refused as well; the word Bearer and one blank are required.
+        # X-API-Key and basic auth are refused as well; the word Bearer and one space are required.
         if authorization is None or not authorization.startswith(SCHEME):
             raise RefusedError(401)
         credential = authorization[len(SCHEME) :]

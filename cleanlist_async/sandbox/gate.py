@@ -40,7 +40,7 @@ class Gate:
         self._random = seeded(options.seed, "latency_s")
 
     def guard(self, operation: Operation, envelopes: Envelopes) -> Operation:
-        """Return the operation with everything in front of it; refusals go in its envelopes."""
+        """Return the operation behind all checks; refusals are rendered in *envelopes*."""
 
         async def guarded(request: Request) -> Response:
             try:

@@ -22,7 +22,7 @@ def identity_of(contact: ContactLike) -> Identity:
 
 
 def key_id_of(credential: str) -> str:
-    """Return a stable name for an API key or JWT that does not give it away."""
+    """Return a stable name for an API key or JWT that does not reveal it."""
     return "key_" + hashlib.sha256(credential.encode()).hexdigest()[:12]
 
 

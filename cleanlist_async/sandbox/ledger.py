@@ -109,7 +109,7 @@ class Ledger:
         return sum(charge.credits for charge in self.charges)
 
     def charge(self, tool: str, credits_: float) -> None:
-        """Note credits that were taken."""
+        """Record credits that were taken."""
         # A purchase that found nothing costs nothing, and is no charge.
         if credits_:
             self.charges.append(ChargeRecord(tool, credits_))

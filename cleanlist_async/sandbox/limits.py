@@ -51,7 +51,7 @@ class SlidingLog:
 
 
 class FixedWindow:
-    """A counter set back to zero at ``phase_s``, ``phase_s + window_s`` and so on."""
+    """A counter that is reset to zero at ``phase_s``, ``phase_s + window_s`` and so on."""
 
     def __init__(self, limit: int, window_s: float, phase_s: float = 0.0) -> None:
         self._limit = limit
@@ -157,7 +157,7 @@ class WeightedWindows:
 
 
 def make_limit(kind: LimitKind, limit: int, window_s: float, phase_s: float = 0.0) -> ArrivalLimit:
-    """Make a fresh limit; ``phase_s`` shifts the windows of the kinds that have fixed ones."""
+    """Return a new limit; ``phase_s`` shifts the windows of the kinds that have fixed ones."""
     match kind:
         case "sliding":
             return SlidingLog(limit, window_s)

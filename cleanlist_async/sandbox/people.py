@@ -27,7 +27,7 @@ _NOT_IN_DOMAIN: Final = re.compile(r"[^a-z0-9.-]+")
 
 
 class Person(NamedTuple):
-    """Name, profile and employer of a contact; what it did not say itself is invented."""
+    """Name, profile and employer of a contact; what the contact lacks is invented."""
 
     first_name: str
     last_name: str

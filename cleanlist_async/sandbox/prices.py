@@ -53,7 +53,7 @@ class Account:
         return True
 
     def charge(self, credits_: float, *, reserved: float, tool: str = "enrich_bulk") -> None:
-        """Take credits for a purchase and let go of what was held for it."""
+        """Take credits for a purchase, and release what was held for it."""
         self.balance -= credits_
         self._reserved -= reserved
         self._ledger.charge(tool, credits_)

@@ -54,13 +54,13 @@ class PublicApi:
         ]
 
     async def validate_key(self, request: Request) -> Response:
-        """Say whose key it is."""
+        """Return the user and organization of the key."""
         caller: Caller = request.state.caller
         organization_id = self._options.organization_id
         return json_response({"valid": True, "user_id": caller.user_id, "organization_id": organization_id})
 
     async def credits_balance(self, request: Request) -> Response:
-        """Say how many credits there are; what running workflows hold still counts."""
+        """Return the balance; what running workflows hold still counts."""
         _ = request
         self._now()
         balance = self._account.balance
@@ -80,7 +80,7 @@ class PublicApi:
         return json_response(answers.submitted(workflow, self._options.shape))
 
     async def enrich_status(self, request: Request) -> Response:
-        """Say how far a workflow or a task is."""
+        """Return the status of a workflow or of a task."""
         workflow_id = request.query_params.get("workflow_id")
         task_id = request.query_params.get("task_id")
         # An empty id counts as none.

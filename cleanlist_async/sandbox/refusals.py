@@ -25,7 +25,7 @@ PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Standard(NamedTuple):
-    """What is said with an HTTP status of the ``detail`` envelope, and its counterpart in the other."""
+    """The text of an HTTP status in the ``detail`` envelope, and its counterpart in the other."""
 
     detail: str
     code: str
@@ -38,6 +38,7 @@ class Standard(NamedTuple):
 STANDARDS: Final[dict[int, Standard]] = {
     400: Standard("Bad Request", "validation_error"),
     401: Standard("Not authenticated", "invalid_token", fix="Send Authorization: Bearer with an active key."),
+    # The one failure whose status differs between the two pages, apart from validation.
     402: Standard("Insufficient credits", "insufficient_credits", status_with_code=400, fix="Top up."),
     403: Standard("Your plan does not include API access.", "feature_gated", fix="Upgrade the plan."),
     404: Standard("Not Found", "not_found"),

@@ -55,6 +55,7 @@ class Sandbox(Options):
         super().__post_init__()
         self.base_url = ""
         self._ledger = Ledger(on_read=self._advance)
+        # One for both surfaces, which spend the same credits.
         self._account = Account(self.credits, self._ledger)
         self._workflows = Workflows(self, self._account, self._ledger)
         self._modern = Modern(

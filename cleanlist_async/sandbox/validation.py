@@ -58,6 +58,7 @@ def parse_submission(body: bytes) -> Submission:
         raise RefusedError(422, errors)
     contacts = cast("list[Mapping[str, object]]", document["contacts"])
     if not contacts:
+        # 400 and not 422: the documentation keeps counts apart from fields.
         raise RefusedError(400, EMPTY)
     if len(contacts) > MAX_CONTACTS:
         raise RefusedError(400, TOO_MANY)

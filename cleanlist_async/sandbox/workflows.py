@@ -60,7 +60,7 @@ class Workflow:
     """The last encoded status answer and the number of finished rows it was made of."""
 
     def state(self, now: float) -> State:
-        """Return where it stands."""
+        """Return its state."""
         if now < self.completes_at:
             return "processing"
         return "failed" if self.will_fail else "completed"

@@ -31,7 +31,7 @@ class Agenda:
         return not self._due
 
     def at(self, moment: float, action: Action) -> None:
-        """Have something happen at a moment (seconds on the sandbox's clock)."""
+        """Schedule an action for a moment (seconds on the sandbox's clock)."""
         self._added += 1
         heapq.heappush(self._due, _Due(moment, self._added, action))
 

@@ -43,7 +43,7 @@ class AgentRun:
     will_fail: bool
 
     def state(self, now: float) -> str:
-        """Return where it stands."""
+        """Return its state."""
         if now >= self.completes_at:
             return "failed" if self.will_fail else "completed"
         return "pending" if self.share_done(now) < PENDING_SHARE else "processing"
@@ -108,7 +108,7 @@ class AgentRuns:
         return run
 
     def get(self, smart_agent_task_id: str, caller: Caller) -> AgentRun:
-        """Return a run. Raises RefusedError 404 task_not_found, also for somebody else's."""
+        """Return a run. Raises RefusedError 404 task_not_found, also for another user's."""
         run = self._runs.get(smart_agent_task_id)
         # 404 for another user's run too: the API does not show that it exists.
         if run is None or run.owner != caller.user_id:

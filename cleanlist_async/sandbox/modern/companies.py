@@ -47,12 +47,12 @@ class Company:
 
     @property
     def employee_count_range(self) -> str:
-        """The range of its head count, as in ``51-200``."""
+        """The range of its headcount, as in ``51-200``."""
         return f"{self.headcount[0]}-{self.headcount[1]}"
 
     @property
     def location(self) -> str:
-        """Where its head office is."""
+        """Where its headquarters are."""
         return ", ".join(self.place)
 
     def record(self) -> dict[str, object]:

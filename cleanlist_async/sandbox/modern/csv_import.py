@@ -1,4 +1,4 @@
-"""CSV import: a whole file in one request, enriched at once unless told not to.
+"""CSV import: a whole file in one request, enriched at once unless that is switched off.
 
 docs.cleanlist.ai/mcp-api/lead-lists.
 """

@@ -48,7 +48,7 @@ class CsvRows:
     """Numbers of the first ten skipped rows; the header is row 1."""
 
     def skip(self, number: int, reason: str) -> None:
-        """Note a row that is left out."""
+        """Record a row that is left out."""
         self.skip_reasons[reason] += 1
         if len(self.sample_skip_rows) < SAMPLE:
             self.sample_skip_rows.append(number)

@@ -25,7 +25,7 @@ COMPANY_WORDS: Final = (
 
 
 class Post(NamedTuple):
-    """A position that people have."""
+    """A job that people have."""
 
     title: str
     seniority: str

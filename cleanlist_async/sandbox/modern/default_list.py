@@ -30,6 +30,7 @@ class DefaultList:
         new = [one for one in contacts[self._seen :] if one.workflow_id.startswith("public_bulk_")]
         self._seen = len(contacts)
         if new:
+            # The API makes the list on demand, not with the account.
             self._services.lists.protected(self._list_id)
         finished = [one for one in self._unfinished + new if one.charged_at is not None]
         self._unfinished = [one for one in self._unfinished + new if one.charged_at is None]

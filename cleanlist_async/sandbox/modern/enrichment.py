@@ -33,6 +33,7 @@ COHORT_PREFIX: Final = "cl-task_"
 WHO: Final = "Provide email, linkedin_url or person_id, or first_name + last_name + (company_name or domain)."
 
 EnrichmentType = Literal["partial", "phone_only", "full"]
+# With a hyphen, unlike the enrichment type.
 Scope = Literal["partial", "full", "phone-only"]
 
 
@@ -42,6 +43,7 @@ class PersonRequest(RequestModel):
     lead_list_id: str
     email: str | None = None
     linkedin_url: str | None = None
+    # Only a hint: no person is identified by it.
     phone: str | None = None
     first_name: str | None = None
     last_name: str | None = None
@@ -109,7 +111,7 @@ class EnrichmentOperations:
         ]
 
     async def enrich_person(self, request: Request) -> Response:
-        """Look for one person, who is put into a list."""
+        """Enrich one person, who is put into a list."""
         caller: Caller = request.state.caller
         asked = await read_body(request, PersonRequest)
         # Refuses a list that the caller may not see before anything is paid.
@@ -134,7 +136,7 @@ class EnrichmentOperations:
         )
 
     async def enrich_company(self, request: Request) -> Response:
-        """Look a company up, at once."""
+        """Look up a company, at once."""
         asked = await read_body(request, CompanyRequest)
         purchase = purchases.company()
         reservation = self._services.funds.hold(
@@ -153,12 +155,12 @@ class EnrichmentOperations:
         return self._answer({"company": company.record(), "credits_charged": reservation.charged})
 
     async def enrich_by_task(self, request: Request) -> Response:
-        """Look for entities of a cohort: people in a workflow, companies at once."""
+        """Enrich entities of a cohort: people in a workflow, companies at once."""
         asked = await read_body(request, TaskRequest)
         return self._answer(self._by_task.enrich(request.state.caller, asked), task_id=asked.task_id)
 
     async def enrich_list(self, request: Request) -> Response:
-        """Look for everybody in a list."""
+        """Enrich everybody in a list."""
         caller: Caller = request.state.caller
         services = self._services
         asked = await read_body(request, ListRequest)
@@ -190,7 +192,7 @@ class EnrichmentOperations:
         return self._answer(body, task_id=task_id)
 
     async def enrichment_status(self, request: Request) -> Response:
-        """Say how far a workflow is; its cohort's id will do as well."""
+        """Return the progress of a workflow, by its id or its cohort's."""
         services = self._services
         asked: str = request.path_params["workflow_id"]
         workflow_id = services.cohorts.workflow_of(asked) if asked.startswith(COHORT_PREFIX) else asked

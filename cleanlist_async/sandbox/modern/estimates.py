@@ -84,7 +84,7 @@ class EstimateOperation:
         return [ModernOperation("credits_estimate", "POST", "/credits/estimate", self.credits_estimate)]
 
     async def credits_estimate(self, request: Request) -> Response:
-        """Say what a call would cost at most, and sign it."""
+        """Return what a call would cost at most, as a signed quote."""
         caller: Caller = request.state.caller
         asked = await read_body(request, EstimateRequest)
         if asked.tool not in self._tools:

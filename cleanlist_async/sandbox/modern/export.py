@@ -42,7 +42,7 @@ class ExportQuery(RequestModel):
 
 
 class ExportOperations:
-    """The operations on exports, and the download that is none of the API's."""
+    """The operations on exports, and the download, which is not part of the API."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -60,7 +60,7 @@ class ExportOperations:
         return [("GET", FILE_PATH, self._files.download)]
 
     async def export_csv(self, request: Request) -> Response:
-        """Write the list as it is now into a file, and say where to fetch it."""
+        """Write the list as it is now into a file, and return its address."""
         body = await read_body(request, ExportCsv)
         list_id = self._services.lists.get(body.list_id, request.state.caller).list_id
         leads = self._services.lists.leads(list_id)

@@ -77,7 +77,7 @@ class Finding:
 
 
 def find(lead: Lead, contact: Contact, enrichment_type: str, options: Options) -> Finding:
-    """Look somebody up; ``contact`` is who the lead was when it was first bought."""
+    """Return the finding about a lead; ``contact`` is its identity when it was first bought."""
     outcome = expected(
         contact,
         enrichment_type,

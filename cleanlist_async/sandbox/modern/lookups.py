@@ -1,4 +1,4 @@
-"""Companies looked up: any that is asked for by name, and ``hit_rate`` of a cohort's."""
+"""Look-ups of companies: one by name is always found, of a cohort's only the share ``hit_rate``."""
 
 from __future__ import annotations
 

@@ -95,12 +95,12 @@ def sync(tool: str, list_id: str, provider: str | None, sub_action: str | None, 
 
 
 def credits_for_companies(count: int) -> int:
-    """Return what so many companies of a cohort cost."""
+    """Return the credits that *count* companies of a cohort cost."""
     return math.ceil(count / COMPANIES_PER_CREDIT)
 
 
 def type_of_data_points(data_points: Collection[str]) -> str:
-    """Return the enrichment type that the data points of people come to."""
+    """Return the enrichment type that covers the data points of people."""
     if "Phone" not in data_points:
         return "partial"
     return "full" if "Email" in data_points else "phone_only"

@@ -22,6 +22,7 @@ QUOTE_TTL_S: Final = 300.0
 _CLAIMS: Final = Struct(">IQI16s")
 """Serial number, credits, rows, and what the quote is for."""
 _SIGNATURE_BYTES: Final = hashlib.sha256().digest_size
+# The documented form: key id, time of issue in epoch seconds, and the signed part.
 _FORM: Final = re.compile(r"qte_(?P<key_id>[a-z0-9]+)_(?P<issued>\d{1,12})_(?P<hex>(?:[0-9a-f]{2})+)")
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = Mapping[str, object]
 
-REPLAY_TTL_S: Final = 86_400.0
+REPLAY_TTL_S: Final = 86_400.0  # 24 hours, as documented
 
 
 class Replays:

@@ -52,7 +52,7 @@ class Run:
     """What was found for each lead, once it has finished; nothing if it failed."""
 
     def state(self, now: float) -> str:
-        """Return where it stands."""
+        """Return its state."""
         if now >= self.completes_at:
             # Known from the start, so that the state needs nothing but the clock.
             return "failed" if self.will_fail else "completed"
@@ -129,7 +129,7 @@ class Runs:
         return run
 
     def get(self, workflow_id: str, caller: Caller) -> Run:
-        """Return a workflow. Raises RefusedError 404 not_found for an unknown one or somebody else's."""
+        """Return a workflow. Raises RefusedError 404 not_found for an unknown one or another user's."""
         run = self._runs.get(workflow_id)
         # 404 for another user's run too: the API does not show that it exists.
         if run is None or run.owner != caller.user_id:

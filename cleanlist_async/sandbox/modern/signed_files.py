@@ -47,7 +47,7 @@ class SignedFiles:
         return SignedFile(f"{address}?se={expires_at}&sig={signature}", until)
 
     async def download(self, request: Request) -> Response:
-        """Answer a file: 400 if a credential comes with it, 403 for a false or stale signature."""
+        """Return a file: 400 if a credential comes with it, 403 for a false or stale signature."""
         # A blob storage does the same, so a client that sends its key here fails its tests.
         if "authorization" in request.headers:
             return PlainTextResponse("This address is signed: send no Authorization header.", 400)

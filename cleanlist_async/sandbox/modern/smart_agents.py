@@ -71,6 +71,7 @@ class SmartAgentOperations:
         caller: Caller = request.state.caller
         body = await read_body(request, RunSmartAgent)
         list_id = self._services.lists.get(body.list_id, caller).list_id
+        # The other agents ignore the prompt.
         if body.agent_type == "custom_ai" and not (body.prompt or "").strip():
             raise refused("validation_error", "custom_ai needs a prompt.")
         leads = _chosen(self._services.lists.leads(list_id), body)

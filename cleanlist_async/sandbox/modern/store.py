@@ -61,7 +61,7 @@ class Lead:
         return " ".join(part for part in (self.first_name, self.last_name) if part) or None
 
     def contact(self) -> dict[str, object]:
-        """Return who it is, in the fields of :class:`~cleanlist_async.contacts.contact.Contact`.
+        """Return its identity, in the fields of :class:`~cleanlist_async.contacts.contact.Contact`.
 
         The e-mail counts for somebody without a name or profile only: what an enrichment finds does not
         make a lead another person.
@@ -145,7 +145,7 @@ class LeadLists:
         )
 
     def get(self, list_id: str, caller: Caller) -> LeadList:
-        """Return a list. Raises RefusedError 404 list_not_found for one the caller may not see, too."""
+        """Return a list. Raises RefusedError 404 list_not_found, also where the caller may not see it."""
         lead_list = self._lists.get(list_id)
         if lead_list is None or not lead_list.readable_by(caller):
             raise refused("list_not_found")
@@ -177,7 +177,7 @@ class LeadLists:
         ]
 
     def delete(self, list_id: str) -> None:
-        """Remove a list; its leads live on."""
+        """Remove a list; its leads are kept."""
         self._lists.pop(list_id, None)
 
     # -- leads -----------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ class LeadLists:
         return self.keep(lead)
 
     def keep(self, lead: Lead) -> Lead:
-        """Return the lead of that id that there is, or else keep this one."""
+        """Return the existing lead of that id, or else keep this one."""
         return self._leads.setdefault(lead.lead_id, lead)
 
     def lead(self, lead_id: str) -> Lead | None:
@@ -224,6 +224,6 @@ class LeadLists:
 
 
 def check_folder(folder_id: str | None) -> None:
-    """Raise RefusedError 404 folder_not_found for a folder that there is not."""
+    """Raise RefusedError 404 folder_not_found for a folder that does not exist."""
     if folder_id is not None and folder_id not in FOLDERS:
         raise refused("folder_not_found", f"There is no such folder; the sandbox has {', '.join(FOLDERS)}.")

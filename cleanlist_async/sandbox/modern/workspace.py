@@ -1,4 +1,4 @@
-"""Who is calling, and what there is to spend: the workspace operations but the estimate."""
+"""The caller, the balance, keys and usage: the workspace operations except the estimate."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class WorkspaceOperations:
         ]
 
     async def whoami(self, request: Request) -> Response:
-        """Say whose key it is and what it may do."""
+        """Return the user of the key, and its scopes."""
         caller: Caller = request.state.caller
         options = self._services.options
         name = caller.user_id.removeprefix("user_")
@@ -74,7 +74,7 @@ class WorkspaceOperations:
         )
 
     async def credits_balance(self, request: Request) -> Response:
-        """Say how many credits there are, in whole ones."""
+        """Return the balance, in whole credits."""
         caller: Caller = request.state.caller
         balance = self._services.credits.balance
         body = {"organization_id": caller.organization_id, "credits": balance}
