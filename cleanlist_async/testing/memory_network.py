@@ -184,7 +184,7 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
 
 
 async def _next_request(connection: h11.Connection, incoming: Pipe) -> ServerRequest | None:
-    """Read one whole request, None when the client has hung up."""
+    """Read one whole request, None when the client has closed the connection."""
     if connection.our_state is h11.DONE:
         # h11 reads the next request of a connection only after this.
         connection.start_next_cycle()

@@ -54,7 +54,7 @@ class Pipe:
         return self._was_reset
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
-        """Return what has arrived, waiting for it if need be; empty at the end.
+        """Return what has arrived, waiting if nothing has; empty at the end.
 
         Raises
         ------
@@ -62,6 +62,7 @@ class Pipe:
             The other side reset the connection.
         """
         while not self.readable:
+            # Cleared only while nothing is readable, so no arrival is missed.
             self._something_arrived.clear()
             await self._something_arrived.wait()
         # What arrived before the reset can still be read.

@@ -121,6 +121,7 @@ class StrictServer:
         return [
             request.arrived_at
             for request in self.requests
+            # Every other answer means that the request was let through.
             if request.status not in {401, 429} and (key is None or request.key == key)
         ]
 

@@ -16,6 +16,7 @@ from cleanlist_async.redact import Secret
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 
+# Loopback, where alone a client accepts an address without TLS.
 BASE_URL = "http://localhost"
 
 

@@ -81,7 +81,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         func: Callable[[*Ts], T],
         *args: *Ts,
     ) -> asyncio.Future[T]:
-        """Call ``func(*args)`` now, and return what came of it."""
+        """Call ``func(*args)`` now, and return its outcome as a future."""
         done = self.create_future()
         try:
             done.set_result(func(*args))
@@ -153,6 +153,7 @@ class _JumpingSelector(selectors.SelectSelector):
 
 
 def _describe_deadlock(loop: asyncio.AbstractEventLoop) -> str:
+    # In the same order in every run, unlike the set of tasks.
     tasks = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
     lines = [f"  {task.get_name()} at {_place(task)}" for task in tasks[:_TASKS_SHOWN]]
     if len(tasks) > _TASKS_SHOWN:
