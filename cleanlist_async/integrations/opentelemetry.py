@@ -59,7 +59,7 @@ class OpenTelemetry:
         self._spans: dict[int, Span] = {}
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
+        """Record one event."""
         match event:
             case CallStarted():
                 self._start(event)

@@ -133,7 +133,7 @@ class Problem(BaseModel):
 
 
 def problem_of(error: CleanlistError) -> Problem:
-    """Return what your application's caller may know of *error*: no contact data, no text of the server."""
+    """Return what a caller of your application may know about *error*: no contact, no text of the server."""
     check_instance("error", error, CleanlistError)
     answer = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     # A failure that passes is not enough: a retry must not pay twice.
@@ -248,7 +248,7 @@ def _field_problems(error: CleanlistError) -> list[FieldProblem]:
 
 
 def _in_our_words(found: FieldError) -> FieldProblem:
-    """Leave out the server's, which may quote the value, perhaps that of another caller's contact."""
+    """Replace the server's message, which may quote a value, perhaps from another caller's contact."""
     return FieldProblem(
         loc=[part if isinstance(part, int) else _plain_id(part) or "?" for part in found.loc],
         msg=_FIELD_MESSAGES.get(found.type, "This field is not valid."),
