@@ -49,7 +49,7 @@ class PartFile:
             raise self._unwritable(error) from error
 
     def flush(self, provisional: Iterable[str] = ()) -> None:
-        """Bring everything to the disk, and after it some lines that the next write replaces."""
+        """Write everything to the disk, and after it some lines that the next write replaces."""
         with self._explained():
             self._drop_provisional()
             end = self._file.tell()
@@ -61,7 +61,7 @@ class PartFile:
             os.fsync(self._file.fileno())
 
     def finish(self, *, overwrite: bool) -> None:
-        """Bring everything to the disk and rename the part to the target."""
+        """Write everything to the disk and rename the part to the target."""
         # On the disk before the rename: a crash must not leave an empty file under the target's name.
         self.flush()
         with self._explained():

@@ -89,7 +89,7 @@ class ContactTable:
         or ``-`` for CSV on standard input. *mapping* goes from contact field to column and wins over
         guesses; an empty string leaves a field out. Reads the whole file once, to verify its encoding.
 
-        Raises :class:`TableError` if the file cannot be read, holds no header, or nothing that is known.
+        Raises :class:`TableError` if the file cannot be read, holds no header, or no column that is known.
         """
         file = InputFile(path, encoding=encoding)
         table_format = format or known_format(path)

@@ -91,7 +91,7 @@ class EnrichedWriter:
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of how the output was written."""
+        """What the user should know about how the output was written."""
         return list(self._part.notes)
 
     @property
@@ -117,7 +117,7 @@ class EnrichedWriter:
                 return
 
     def flush_partial(self) -> None:
-        """Bring all that is known to ``path.part``, so that a crash loses nothing.
+        """Write all that is known to ``path.part``, so that a crash loses nothing.
 
         Results that wait for rows before them are written too, those rows with blank cells until they are
         known. That reads the input again: call it now and then, not for each row.
