@@ -7,20 +7,15 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from cleanlist_async import facts
+from cleanlist_async.api.modern_operations import ModernOperations
 from cleanlist_async.checks import checked_path
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import checked_deadline
 from cleanlist_async.runtime import BaseClient
 
 if TYPE_CHECKING:
-    from cleanlist_async.api.enrichment import Enrichment
-    from cleanlist_async.api.export import Export
-    from cleanlist_async.api.groups import ModernAPI
-    from cleanlist_async.api.lead_lists import LeadLists
+    from cleanlist_async.api.modern import Session
     from cleanlist_async.api.public import PublicAPI
-    from cleanlist_async.api.search import SearchAPI
-    from cleanlist_async.api.smart_agents import SmartAgents
-    from cleanlist_async.api.workspace import Workspace
     from cleanlist_async.contacts.identity import ContactLike
     from cleanlist_async.enrich.chunk import RunSpec
     from cleanlist_async.enrich.dedupe import Dedupe
@@ -36,7 +31,7 @@ if TYPE_CHECKING:
     from cleanlist_async.storage.store.store import Store
 
 
-class AsyncCleanlist(BaseClient):
+class AsyncCleanlist(ModernOperations, BaseClient):
     """The Cleanlist API at its full rate, without a 429, and without a credit spent twice.
 
     No method raises anything but the errors of :mod:`cleanlist_async.errors`.
@@ -52,42 +47,9 @@ class AsyncCleanlist(BaseClient):
         """Where what is bought is remembered, if anywhere."""
         return self._runtime.store
 
-    # -- the modern operations -----------------------------------------------------------------
-
-    @property
-    def workspace(self) -> Workspace:
-        """The owner of the key, credits and prices, keys, usage."""
-        return self._modern.workspace
-
-    @property
-    def lead_lists(self) -> LeadLists:
-        """Lists, the leads in them, and imports."""
-        return self._modern.lead_lists
-
-    @property
-    def enrichment(self) -> Enrichment:
-        """Enrichment of persons, companies, cohorts and lists."""
-        return self._modern.enrichment
-
-    @property
-    def smart_agents(self) -> SmartAgents:
-        """Agents that fill a column of a list."""
-        return self._modern.smart_agents
-
-    @property
-    def export(self) -> Export:
-        """Lists as CSV files and as JSON."""
-        return self._modern.export
-
-    @property
-    def search(self) -> SearchAPI:
-        """Searches of people and companies. Provisional."""
-        return self._modern.search
-
-    @property
-    def _modern(self) -> ModernAPI:
-        # Not cached: `with_options` copies attributes, and the groups hold the options.
-        return self._runtime.modern(self._options, self._api_version)
+    def _session(self) -> Session:
+        # Not cached: `with_options` copies attributes, and a session holds the options.
+        return self._runtime.session(self._options, self._api_version)
 
     # -- one contact ---------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ from cleanlist_async.redact import Secret
 from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
-    from cleanlist_async.api.groups import ModernAPI
+    from cleanlist_async.api.modern import Session
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.batcher.tally import Tally
@@ -130,12 +130,11 @@ class Runtime:
 
         return PublicAPI(self.pipeline, options)
 
-    def modern(self, options: CallOptions, api_version: ApiVersion) -> ModernAPI:
-        """Return the groups of modern operations."""
-        from cleanlist_async.api.groups import ModernAPI
+    def session(self, options: CallOptions, api_version: ApiVersion) -> Session:
+        """Return what the groups of modern operations work with."""
         from cleanlist_async.api.modern import Session
 
-        return ModernAPI(Session(self.pipeline, lambda: self.polls, options, api_version))
+        return Session(self.pipeline, lambda: self.polls, options, api_version)
 
     def statistics(self) -> Statistics:
         """Return what the client has done so far."""
