@@ -77,7 +77,7 @@ def _milestone_line(event: Event) -> str:
 
 def _request_line(event: Event) -> str:
     match event:
-        case LimitsAway():  # the store logs this and the next itself, at WARNING and INFO
+        case LimitsAway():  # the store itself logs this and the next at WARNING, once for all clients
             line = "the shared limits cannot be reached"
         case LimitsBack():
             line = "the shared limits can be reached again"

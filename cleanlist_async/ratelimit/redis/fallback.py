@@ -1,13 +1,13 @@
 """What one process may send while Redis is away: its own tokens, up to an equal share of the limits.
 
-A token that this process took returns to it, and no other process can take it while Redis is away for all.
-So it goes on with those, up to its share: the limits divided by the processes that were there of late, at
-least one. If its share is larger than what it had, the rest is there a lease and a window later, when
-whatever others took from the pool is back. So all shares together never exceed the limits.
+A token that this process took returns to it, and while no process reaches Redis, no other can take it. So it
+goes on with those, up to its share: the limits divided by the number of processes that were there recently,
+but at least one request. If its share is larger than what it had, the rest is free a lease and a window
+later, when whatever others took from the pool has returned. So all shares together never exceed the limits.
 
-When Redis returns, each process first reports its tokens that are out; nothing is given out for a few polls,
-until all have. Where Redis is away for some only, the others go on with all of the limits: that alone can
-lead to a 429.
+When Redis is back, each process first reports its tokens that are out; no token is granted for a few polls,
+until all have. If Redis is away only for some, the others go on with the full limits: only that can lead to a
+429.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LocalTokens:
 
 
 class LocalFallback:
-    """A Redis, and in its place this process's own share while it is away."""
+    """A Redis, replaced by this process's own share of the limits while it is away."""
 
     def __init__(self, backend: RedisLimits, clock: Callable[[], float]) -> None:
         self.limits = backend.limits
@@ -50,7 +50,7 @@ class LocalFallback:
         backend.without = _WITHOUT
 
     async def sync(self, request: SyncRequest) -> SyncAnswer:
-        """Apply a sync to the pool, or to what this process has of it."""
+        """Apply a sync to the pool, or to this process's share of it."""
         if request.process.id != self._process:  # forked: the tokens are the parent's
             self._process, self._local_tokens = request.process.id, {}
         local = self._local_tokens.setdefault(request.organization, LocalTokens(Pool(self.limits)))
@@ -61,7 +61,7 @@ class LocalFallback:
         except BackendUnavailableError:
             processes = self._backend.memory.processes(request.organization)
             if processes is None:
-                raise  # never reached: what others have sent is unknown
+                raise  # never reached, so what others have sent is unknown
             return self._alone(local, request, processes)
         self._come_back(local)
         self._note(local, request, answer)
@@ -113,6 +113,7 @@ class LocalFallback:
         local.pool.advance_to(now, None)
         if local.away_since is None:
             local.away_since = now
+            # Free for us may only mean that another process has it: those tokens wait until it is back.
             _divide(local.pool, _share(self.limits, processes))
             local.pool.organization.window.hold_back(now, self._others_are_back(local))
             for bucket in local.pool.keys.values():
@@ -124,7 +125,7 @@ class LocalFallback:
             local.borrowed[request.lease] = answer.granted.key
         local.unreported |= {report.lease: (now - report.age_s, report) for report in request.reports}
         self._forget_what_is_back(local, now)
-        return replace(answer, come_again=True)
+        return replace(answer, come_again=True)  # to look whether Redis is back, also with nothing to ask
 
     def _others_are_back(self, local: LocalTokens) -> float:
         return (local.away_since or 0.0) + self._backend.caution_s + self.limits.margin_s

@@ -1,7 +1,7 @@
 """The two scripts that Redis runs: LOOK reads the pool, SAVE writes it unless another process was faster.
 
 `{...}` in a key keeps all of a namespace in one slot of a cluster, so that either can touch several pools.
-A name leads to the number of a pool; a pool that became one with another leads on to it.
+A name leads to the number of a pool; a pool that was merged into another leads on to it.
 """
 
 from __future__ import annotations

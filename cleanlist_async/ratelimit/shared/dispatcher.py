@@ -20,7 +20,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class SharedDispatcher(Dispatcher):
-    """Hands out the leases that were delivered, and requests tokens for the heads of its queues."""
+    """Hands out delivered leases, and requests tokens for the heads of its queues."""
 
     def __init__(
         self,
@@ -34,11 +34,13 @@ class SharedDispatcher(Dispatcher):
         self._worker = worker
         self._delivered: list[SharedLease] = []
         self._requested: dict[str, list[RankedRequest]] = {}
+        # Organizations whose request was granted: the worker has dropped it, and must learn of the next.
         self._asked_about: set[str] = set()
 
     def dispatch(self, organization: str) -> None:
-        """Hand out what was delivered, give back what no request waits for, and request what is missing."""
+        """Hand out delivered leases, return those that no request waits for, and request missing tokens."""
         super().dispatch(organization)
+        # Left over where the request that a token was granted to was cancelled meanwhile.
         left, self._delivered = self._delivered, []
         for lease in left:
             self._store.settle(lease, "unsent", self._clock())
@@ -55,7 +57,7 @@ class SharedDispatcher(Dispatcher):
         for lease in self._delivered:
             fits = lease.key is None if not waiter.route.keys else lease.key in waiter.route.keys
             fits &= lease.organization == self._store.names_of(waiter.route.organization)[0]
-            fits &= not keep or lease.kind is RequestClass.STATUS
+            fits &= not keep or lease.kind is RequestClass.STATUS  # one granted to a submit stays for submits
             if fits and lease.buckets[0].name not in busy:
                 self._delivered.remove(lease)
                 return lease
@@ -85,10 +87,10 @@ class SharedDispatcher(Dispatcher):
         )
         return RankedRequest(wanted, waiter.rank)
 
-    # -- what the sync worker calls- ---------------------------------------------------------------
+    # -- what the sync worker calls ----------------------------------------------------------------
 
     def deliver(self, lease: SharedLease) -> None:
-        """Take a lease. Any thread may call; raises RuntimeError when the loop is closed."""
+        """Accept a lease. Any thread may call; raises RuntimeError when the loop is closed."""
         self._call(self._take_delivery, lease)
 
     def refuse(self, organization: str, error: CleanlistError) -> None:
@@ -108,7 +110,7 @@ class SharedDispatcher(Dispatcher):
     def _refuse(self, organization: str, error: CleanlistError) -> None:
         for waiter in self.queues.heads(self._store.names_of(organization)):
             for refused in self.queues.leave_all(waiter):
-                refused.future.set_exception(copy.copy(error))
+                refused.future.set_exception(copy.copy(error))  # each with a traceback of its own
         self.dispatch(organization)
 
     def _call(self, callback: Callable[[*Ts], None], *args: *Ts) -> None:
