@@ -34,12 +34,14 @@ def write(event: Event) -> None:
     """Log *event* at its level, on one line."""
     level = _level(event)
     if log.isEnabledFor(level):
+        # Ids and codes are checked already, but the name of an organization is the caller's.
         line = _request_line(event) if level == logging.DEBUG else _milestone_line(event)
         log.log(level, "%s", one_line(line, _LONGEST_LINE))
 
 
 def _level(event: Event) -> int:
     match event:
+        # Credits may be spent unseen, or another program shares the limit.
         case RateLimited() | CallDetached() | CallFinished(error="UnknownOutcomeError"):
             return logging.WARNING
         case RunFinished():
