@@ -109,7 +109,7 @@ def split_for_import(table: ImportTable, purchase: Purchase | None) -> CsvParts:
         cost = split.rows * facts.WORST_CASE_CREDITS[purchase.enrichment_type]
         if not cost <= purchase.max_credits:
             error = BudgetExceededError(
-                f"Enriching {split.rows:,} rows can cost {cost:,} credits, and max_credits is "
+                f"Enriching {split.rows:,} rows can cost {cost:,} credits, but max_credits is "
                 f"{purchase.max_credits:,g}.",
                 fix="Nothing was imported.",
             )
@@ -128,7 +128,7 @@ def part_keys(split: CsvParts, list_id: str, purchase: Purchase | None, base: st
     kind = purchase.enrichment_type if purchase else ""
 
     def key(part: CsvPart) -> str:
-        if base is None:
+        if base is None:  # unique to this call, which may then be repeated after a lost answer
             return uuid4().hex
         # The mapping need not be part of it: the header of the content names the fields.
         parts = (base, list_id, kind)
@@ -151,5 +151,5 @@ def purchase_of(
             )
         return None
     if enrichment_type is None or max_credits is None:
-        raise ConfigurationError("dispatch_enrichment needs an enrichment_type, and max_credits.")
+        raise ConfigurationError("dispatch_enrichment needs an enrichment_type and max_credits.")
     return Purchase(enrichment_type, max_credits)

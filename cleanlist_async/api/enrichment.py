@@ -43,6 +43,7 @@ ENRICH_PERSON: Final = modern(
     paid=True,
     started=lambda id_: PersonEnrichment(workflow_id=WorkflowId(id_)),
 )
+# Without `started`: the result is in the answer itself, and there is no workflow to collect it from.
 ENRICH_COMPANY: Final = modern("enrich_company", "POST", "/enrichment/company", CompanyEnrichment, paid=True)
 ENRICH_BY_TASK: Final = modern(
     "enrich_by_task",
@@ -190,6 +191,7 @@ class Enrichment(ModernGroup):
         tool = "add_person_enrichments" if persons else "add_company_enrichments"
         return await buy(
             lambda: self._prices.credits_estimate(tool, task_id=task_id, data_points=points, entity_ids=ids),
+            # The server redeems a quote once, so the call may be repeated after a lost answer.
             lambda quote_id: self._ask(ENRICH_BY_TASK, request(quote_id), idempotent=True),
             quote_id=quote_id,
             max_credits=max_credits,

@@ -14,6 +14,7 @@ from cleanlist_async.api.request_models import ExportCsv, ExportJson
 from cleanlist_async.checks import check_whole, checked_path
 from cleanlist_async.http.transport import Download
 
+# May be repeated, though a POST: a second export only makes another file.
 EXPORT_CSV: Final = modern("export_csv", "POST", "/export/csv/signed-url", CsvExport)
 EXPORT_JSON: Final = modern(
     "export_json", "GET", "/export/json", JsonExportPage, max_answer_bytes=facts.MAX_ANSWER_BYTES
@@ -58,6 +59,7 @@ class Export(ModernGroup):
         target = checked_path("path", path)  # before the export, which takes a request
         made = await self.export_csv(list_id, columns=columns, include_smart_agents=include_smart_agents)
         options = self._session.options
+        # A size of 0 is what the model has where the server did not say.
         await self._session.pipeline.download(
             Download(
                 made.download_url, target, made.file_size_bytes or None, max_bytes, options.request_timeout_s

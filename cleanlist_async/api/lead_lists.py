@@ -157,7 +157,7 @@ class LeadLists(ModernGroup):
         )
 
     async def delete_list(self, list_id: str) -> DeletedList:
-        """Delete a list for good; its leads are kept.
+        """Delete a list permanently; its leads are kept.
 
         Needs the scope ``lists:write``, and to be the owner. Raises ListNotFoundError, PermissionDeniedError
         (``list_protected``).
@@ -304,7 +304,7 @@ class LeadLists(ModernGroup):
         purchase = purchase_of(enrichment_type, max_credits, dispatch_enrichment=dispatch_enrichment)
         optional(check_mapping, "column_mapping", column_mapping)
         optional(check_text, "encoding", encoding)
-        optional(check_instance, "delimiter", delimiter, str)
+        optional(check_instance, "delimiter", delimiter, str)  # not check_text: a tab is blank
         check_flag("has_header", has_header)
         given = source if isinstance(source, bytes) else checked_path("source", source)
 

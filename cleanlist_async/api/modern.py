@@ -64,6 +64,7 @@ class ModernGroup:
         return (await self._session.pipeline.call(call, self._session.options)).value
 
     def _call(self, operation: Operation[A], request: RequestModel | None = None, **ids: str) -> Call[A]:
+        # Lists and runs belong to a user, so all calls use the same key.
         return Call(
             operation,
             path=self._path(operation, **ids),
@@ -105,7 +106,7 @@ class ModernGroup:
                 question(origin.key),
                 submitted_at=origin.at,
                 options=self._session.options,
-                is_new=known is not None,
+                is_new=known is not None,  # otherwise its age is not known
                 until=lambda: now + timeout_s,
                 on_answer=progress or (lambda _answer: None),
             )

@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from cleanlist_async.errors import MalformedResponseError
 
+# Bounds for servers whose cursors lead nowhere, and for lists that keep changing.
 MOST_PAGES_WITHOUT_NEWS: Final = 10
 MOST_WALKS_WITHOUT_NEWS: Final = 3
 

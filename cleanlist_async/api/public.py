@@ -132,6 +132,7 @@ class PublicAPI:
         by ``contact_index``. A lost answer is UnknownOutcomeError, never a second submit: this endpoint
         has no idempotency key (docs.cleanlist.ai/api-reference/enrichment).
         """
+        # One invalid contact makes the server refuse all of them, so it is found here.
         prepared = _all_valid(contacts)
         check_enrichment_type(enrichment_type)
         check_webhook_url(webhook_url)

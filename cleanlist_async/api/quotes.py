@@ -97,7 +97,7 @@ def affordable(quote: Quote, max_credits: float) -> str:
 def _over_budget(cost: Number | None, max_credits: float, what: str = "quote is for") -> BudgetExceededError:
     subject = "quote has no price" if cost is None else f"{what} {cost:g} credits"
     error = BudgetExceededError(
-        f"The {subject}, and max_credits is {max_credits:g}.", fix="Nothing was bought."
+        f"The {subject}, but max_credits is {max_credits:g}.", fix="Nothing was bought."
     )
     error.max_credits, error.committed_credits = max_credits, 0
     return error

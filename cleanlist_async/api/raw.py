@@ -44,7 +44,7 @@ def raw_call(
     steps = unquote(path).split("/")
     if not _PATH.fullmatch(path) or ".." in steps or "." in steps:
         raise ConfigurationError(
-            f"path must be that of an operation, not {shown(path)}.",
+            f"path must be the path of an operation, not {shown(path)}.",
             fix="It begins with a slash, like /api/v2/folders; a query goes into params.",
         )
     safe = method in _READS if idempotent is None else idempotent

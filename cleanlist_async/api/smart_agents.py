@@ -125,7 +125,7 @@ class SmartAgents(ModernGroup):
             smart_agent_task_id = smart_agent_task_id.smart_agent_task_id
         question = self._question(smart_agent_task_id, RequestClass.STATUS)
         results = await self._finished(question, smart_agent_task_id, timeout_s, progress)
-        if results.ended_badly:
+        if results.ended_badly:  # the API does not say what a failed run cost
             raise failed_workflow(smart_agent_task_id, results.status, results.message, billed="unknown")
         return results
 

@@ -14,6 +14,7 @@ from cleanlist_async.types import JSON
 
 WHOAMI: Final = modern("whoami", "GET", "/whoami", Whoami)
 CREDITS_BALANCE: Final = modern("credits_balance", "GET", "/credits/balance", CreditsBalance)
+# May be repeated, though a POST: a quote costs nothing until it is redeemed.
 CREDITS_ESTIMATE: Final = modern("credits_estimate", "POST", "/credits/estimate", Quote)
 LIST_API_KEYS: Final = modern(
     "list_api_keys", "GET", "/api-keys", ApiKeys, max_answer_bytes=facts.MAX_ANSWER_BYTES

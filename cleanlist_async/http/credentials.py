@@ -30,7 +30,9 @@ def find_credentials(given: str | Sequence[str] | None, environment: Mapping[str
     if not secrets:
         raise _missing(source)
     if len(secrets) > 1 and any(secret.is_jwt for secret in secrets):
-        raise ConfigurationError("A JWT cannot be mixed with other keys.", fix="Give keys, or one JWT.")
+        raise ConfigurationError(
+            "A JWT cannot be mixed with other keys.", fix="Give several keys, or one JWT."
+        )
     return secrets
 
 
@@ -57,5 +59,5 @@ def _secret(text: object, source: str) -> Secret:
 def _missing(source: str) -> ConfigurationError:
     return ConfigurationError(
         f"There is no API key in {source}.",
-        fix=f"Set {API_KEY_VARIABLE}, or pass api_key=. Make a key in the portal under Settings, API Keys.",
+        fix=f"Set {API_KEY_VARIABLE}, or pass api_key=. Create a key in the portal under Settings, API Keys.",
     )

@@ -99,7 +99,7 @@ _FIXES: Final[dict[str, str]] = {
     "insufficient_scope": "Use a key of a user who has the scope that this call needs.",
 }
 
-# What to do, by code, whatever the body says: the API's own "estimate again" could buy twice.
+# What to do, by code, even if the body has a fix: the API's own "estimate again" could buy twice.
 _WARNINGS: Final[dict[str, str]] = {
     "quote_already_redeemed": "An earlier call may have bought with it: look before you estimate again.",
 }

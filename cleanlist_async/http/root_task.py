@@ -139,5 +139,5 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     except RuntimeError:
         raise ConfigurationError(
             "cleanlist_async runs on asyncio only, and no asyncio event loop is running here.",
-            fix="Under trio, use anyio's asyncio backend; aiolimiter knows no other event loop.",
+            fix="Under trio, use anyio's asyncio backend; aiolimiter supports no other event loop.",
         ) from None

@@ -30,7 +30,7 @@ class Status(Protocol):
 
     @property
     def status(self) -> str:
-        """The server's own word for it."""
+        """The server's own status word."""
         ...
 
 
@@ -99,7 +99,7 @@ class OpenWorkflow(Generic[S]):
             return
         if answer.is_final:
             self.finish(answer)
-        if not self.is_new:  # its age says nothing of how long it took
+        if not self.is_new:  # its age does not show how long it took
             return
         if answer.is_final:
             self.estimator.was_finished(age_s)

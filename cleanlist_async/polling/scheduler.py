@@ -82,7 +82,7 @@ class PollScheduler:
         if signal is not None:
             signal.wake = self._wake
         # The caller's task waits, and a task of the client asks: cancelling the wait must end the question
-        # too, or it would spend a token for nobody.
+        # too, or it would spend a token in vain.
         try:
             self._start()
             await workflow.done.wait()

@@ -37,6 +37,7 @@ class ModernAnswer(Answer):
     None, since 0 would be a statement. ``model_fields_set`` names the fields that were understood.
     """
 
+    # Some ids come as numbers, for example those of the search database.
     model_config = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)
 
     known_by: ClassVar[tuple[str, ...]] = ()

@@ -30,7 +30,7 @@ def check_base_url(base_url: str) -> str:
         raise ConfigurationError("base_url must not hold a user, a query or a fragment.")
     if url.scheme == "http" and not _is_loopback(url.host):
         raise ConfigurationError(
-            f"base_url must be https: a key sent to http://{url.host} can be read on the way.",
+            f"base_url must be https: a key sent to http://{url.host} can be read in transit.",
             fix="Use https, or a loopback address for a sandbox.",
         )
     # An empty query or fragment passed the check above, and would end up between the address and a path.

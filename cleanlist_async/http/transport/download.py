@@ -154,7 +154,7 @@ def _check_head(response: httpx.Response, wanted: Download) -> None:
 
 def _created(part: Path, target: Path) -> BufferedWriter:
     """Create the file. Not in a thread: if the caller were cancelled meanwhile, it would never be closed."""
-    with _explained(target):  # "x": never through a link that somebody put there
+    with _explained(target):  # "x" never follows a link that was put there
         return open(part, "xb", opener=opener_for(target))
 
 

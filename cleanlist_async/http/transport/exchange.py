@@ -76,5 +76,5 @@ class Exchange:
 
     @property
     def ok(self) -> bool:
-        """Whether the status says that all went well."""
+        """Whether the status is one of success (2xx)."""
         return 200 <= self.status < 300

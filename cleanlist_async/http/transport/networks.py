@@ -51,7 +51,7 @@ async def networks_of(url: httpx.URL, *, resolves: bool) -> set[Network]:
     try:
         found = await anyio.getaddrinfo(url.raw_host, url.port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return set()  # to connect will fail as well, with an error that says so
+        return set()  # connecting will fail as well, with an error of its own
     return {network_of(str(sockaddr[0])) for *_, sockaddr in found}
 
 

@@ -58,7 +58,7 @@ class Transport:
         if self.base_url.startswith("http:") and (proxy or has_proxy(http_client, self.base_url)):
             raise ConfigurationError(
                 "A proxy could read the key, which is sent in clear where base_url is http.",
-                fix="Leave the proxy out: http is for a server on this machine.",
+                fix="Leave out the proxy: http is meant for a server on this machine.",
             )
         # Most addresses come again, and parsing one costs as much as the whole pipeline. They hold ids and
         # perhaps personal data, so they are kept no longer than the client.
@@ -78,7 +78,7 @@ class Transport:
         except Exception as problem:  # noqa: BLE001  # whatever it is, no caller may wait for ever
             exchange.failure, exchange.reason = "connection", _describe(problem)
         finally:
-            _hide(key, exchange)
+            _mask_key(key, exchange)
 
     async def _send_on_pool(
         self, request: Request, key: Secret, timeout_s: float, exchange: Exchange
@@ -285,7 +285,7 @@ def _is_to_proxy(info: Mapping[str, Any]) -> bool:
     return getattr(info.get("request"), "method", None) == b"CONNECT"
 
 
-def _hide(key: Secret, exchange: Exchange) -> None:
+def _mask_key(key: Secret, exchange: Exchange) -> None:
     """Mask the key in an answer that echoes it: models keep every field, and their reprs show them."""
     secret = key.reveal()
     if len(secret) >= _SHORTEST_SECRET:
