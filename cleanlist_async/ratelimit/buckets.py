@@ -75,7 +75,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """What a 429 says: the seconds it asks for, the bucket it names; `rng` is the source of the jitter."""
+    """A 429: the seconds it asks for, the bucket it names; `rng` is the source of the jitter."""
 
     asked_s: float | None
     named: str | None
@@ -166,12 +166,12 @@ class Buckets(ABC):
     def settle(
         self, lease: Lease, outcome: Outcome, at: float, *, rejection: Rejection | None = None
     ) -> None:
-        """Record the outcome of *lease* at *at*; *rejection* is what a 429 says."""
+        """Record the outcome of *lease* at *at*; *rejection* is the 429, if it was one."""
 
     def _reject(self, lease: Lease, at: float, rejection: Rejection) -> dict[BucketKind, float]:
         """Pause the buckets of a lease answered 429, and use less of their limits; return the pauses."""
         pauses: dict[BucketKind, float] = {}
-        for bucket in self._hit(lease, rejection.named):
+        for bucket in self._rejected_buckets(lease, rejection.named):
             in_a_row = bucket.count_rejection(at)
             bucket.window.pause(at + pause_s(in_a_row, rejection.rng, rejection.asked_s))
             pauses[self._kind(bucket)] = bucket.window.paused_until - at
@@ -179,7 +179,7 @@ class Buckets(ABC):
             self._disturbed_until = max(self._disturbed_until, until)
         return pauses
 
-    def _hit(self, lease: Lease, named: str | None) -> Sequence[NamedBucket]:
+    def _rejected_buckets(self, lease: Lease, named: str | None) -> Sequence[NamedBucket]:
         """Return the buckets of a lease that a 429 concerns: the one it names, or all."""
         # All too where it names a key and the lease is a session token's, which has no such bucket.
         return [one for one in lease.buckets if named in (None, self._kind(one))] or lease.buckets

@@ -45,7 +45,7 @@ class Dispatcher(ABC):
         while True:
             if self.queues.is_head(waiter):  # behind others, it cannot be served before they are
                 self.dispatch(route.organization)
-            lease = await self._turn(waiter)
+            lease = await self._granted(waiter)
             if waiter.shaped:
                 await self._pass_shapers(lease)
             elif kind is RequestClass.INTERACTIVE:
@@ -56,7 +56,7 @@ class Dispatcher(ABC):
             waiter.future = asyncio.get_running_loop().create_future()
             self.queues.rejoin(waiter)
 
-    async def _turn(self, waiter: Waiter) -> Lease:
+    async def _granted(self, waiter: Waiter) -> Lease:
         try:
             return await waiter.future
         except BaseException:
@@ -84,7 +84,7 @@ class Dispatcher(ABC):
     def _serve(self, organization: str, now: float) -> None:
         names = self._store.names_of(organization)
         if self._store.is_disturbed(now):
-            self._refuse_hopeless(names, now)
+            self._refuse_paused(names, now)
         opens = 0.0
         while opens <= now:
             opens = self._hand_over_one(names, now)
@@ -97,7 +97,7 @@ class Dispatcher(ABC):
         for waiter in heads:
             shaped = self._is_shaped(waiter, now)
             busy = self._in_shaper if shaped else ()
-            keep = _kept_from(waiter, heads) if waiter.kind is RequestClass.STATUS else 0
+            keep = _tokens_kept_from(waiter, heads) if waiter.kind is RequestClass.STATUS else 0
             taken = self._take(waiter, now, keep, busy)
             if isinstance(taken, Lease):
                 self.queues.leave(waiter)
@@ -113,15 +113,15 @@ class Dispatcher(ABC):
     def _take(self, waiter: Waiter, now: float, keep: int, busy: Container[str]) -> Lease | float:
         """Take the tokens of *waiter*, or return when to try again: infinity when only an answer decides."""
 
-    def _refuse_hopeless(self, names: Sequence[str], now: float) -> None:
+    def _refuse_paused(self, names: Sequence[str], now: float) -> None:
         for waiter in self.queues.heads(names):
             if waiter.kind is not RequestClass.INTERACTIVE:
                 continue
             # Only the server's own pause counts, not the length of the queue.
             pause = self._store.paused_for_s(waiter.route, now)
             if pause > facts.LONGEST_INTERACTIVE_PAUSE_S:
-                for hopeless in self.queues.leave_all(waiter):
-                    hopeless.future.set_exception(_paused(pause))
+                for refused in self.queues.leave_all(waiter):
+                    refused.future.set_exception(_paused(pause))
 
     # -- the one timer -------------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ class Store(Buckets):
         """Open the wait queues of the running event loop."""
 
 
-def _kept_from(status: Waiter, heads: Sequence[Waiter]) -> int:
+def _tokens_kept_from(status: Waiter, heads: Sequence[Waiter]) -> int:
     """Return the number of key tokens that *status* leaves to submits, until it has aged past them."""
     rivals = (
         head

@@ -102,7 +102,7 @@ class RateLimiter:
     rng
         Source of jitter; replaced in tests.
     store
-        Where the tokens are; by default in the memory of this process. It brings its own limits.
+        Where the tokens are; by default in the memory of this process. It has its own limits.
 
     """
 

@@ -94,7 +94,7 @@ class MemoryStore(Store):
     def settle(
         self, lease: Lease, outcome: Outcome, at: float, *, rejection: Rejection | None = None
     ) -> None:
-        """Record the outcome of *lease* at *at*; *rejection* is what a 429 says."""
+        """Record the outcome of *lease* at *at*; *rejection* is the 429, if it was one."""
         with self._lock:
             for bucket, probe in zip(lease.buckets, lease.probes, strict=True):
                 bucket.settle(outcome, at, probe=probe)

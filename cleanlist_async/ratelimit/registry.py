@@ -13,7 +13,7 @@ from cleanlist_async.ratelimit.limits import RateLimits
 
 _lock: Final = threading.Lock()
 _shared: Final[dict[tuple[str, RateLimits], RateLimiter]] = {}
-# Weak: a client that is dropped without being closed stops nobody from using its key.
+# Weak: a client that is dropped without being closed must not block its key.
 _users: Final[weakref.WeakKeyDictionary[object, tuple[RateLimiter, Route]]] = weakref.WeakKeyDictionary()
 
 

@@ -38,7 +38,7 @@ class Shaper:
         try:
             await asyncio.sleep(turn - now)
         except BaseException:
-            if self._free_at == following:  # nobody has taken a later turn since
+            if self._free_at == following:  # no call has taken a later turn since
                 self._free_at = turn
             raise
         await self._limiter.acquire()

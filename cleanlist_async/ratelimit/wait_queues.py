@@ -101,9 +101,8 @@ class WaitQueues:
         """Return the first of each queue of the organization with these *names*, best rank first."""
         firsts: list[Waiter] = []
         for name in names:
-            for queue in list(
-                self._queues.get(name, _NO_QUEUES).values()
-            ):  # a copy: `leave` closes empty ones
+            # A copy, since `leave` closes queues that become empty.
+            for queue in list(self._queues.get(name, _NO_QUEUES).values()):
                 first = next(iter(queue), None)
                 while first is not None and first.future.done():
                     self.leave(first)  # it was cancelled, and its own task has not run yet

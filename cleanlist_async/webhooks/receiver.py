@@ -154,31 +154,31 @@ class WebhookReceiver:
         self, token: str, content_type: str | None, body: bytes | AsyncIterable[bytes]
     ) -> None:
         # Cheap checks first: a forged post is refused before its body is read.
-        give = self._recipient_of(token)
+        deliver = self._recipient_of(token)
         check_content_type(content_type)
         raw = await self._bodies.read(token, body)
         if is_large(raw, of_models=False):
             event = await asyncio.get_running_loop().run_in_executor(None, Event.read, raw)
         else:
             event = Event.read(raw)
-        await give(event, raw)
+        await deliver(event, raw)
         self._statistics.received += 1
 
     def _recipient_of(self, token: str) -> Callable[[Event, bytes], Awaitable[None]]:
         """Return the function that accepts events of a token. Raises RefusedEventError if there is none."""
         # The proof in the token comes first: it needs no lookup, which forged posts could exploit.
         if (submission_id := submission_of(token, self._secret)) is not None:
-            return partial(self._hand_over, submission_id)
+            return partial(self._deliver, submission_id)
         owner, is_certain = self._owner_of(token)
         if owner is not None:
-            return partial(self._commit, owner, token)
+            return partial(self._deliver_to_owner, owner, token)
         if self.store is not None and (submission_id := self.mail_id(token)) is not None:
-            return partial(self._leave, self.store, submission_id)
+            return partial(self._store_event, self.store, submission_id)
         if is_certain:
             raise RefusedEventError(404, "unknown")
         raise RefusedEventError(503, "cannot be looked up now")
 
-    async def _hand_over(self, submission_id: str, event: Event, raw: bytes) -> None:
+    async def _deliver(self, submission_id: str, event: Event, raw: bytes) -> None:
         """Pass an event to its submission, in this worker or another."""
         if (submission := self._open.get(submission_id)) is not None:
             submission.receive(event)
@@ -186,9 +186,9 @@ class WebhookReceiver:
         elif self.store is None or submission_id in self._closed:
             self._statistics.dropped += 1
         else:
-            await self._leave(self.store, submission_id, event, raw)
+            await self._store_event(self.store, submission_id, event, raw)
 
-    async def _leave(self, store: EventStore, submission_id: str, _event: Event, raw: bytes) -> None:
+    async def _store_event(self, store: EventStore, submission_id: str, _event: Event, raw: bytes) -> None:
         """Store an event for another worker."""
         try:
             is_kept = await store.put(submission_id, raw)
@@ -274,7 +274,7 @@ class WebhookReceiver:
             self._failures.clear("looking up a webhook's token")
         return None, is_certain
 
-    async def _commit(self, owner: TokenOwner, token: str, _event: Event, raw: bytes) -> None:
+    async def _deliver_to_owner(self, owner: TokenOwner, token: str, _event: Event, raw: bytes) -> None:
         try:
             owner.receive(token, raw)
         except Exception as problem:  # noqa: BLE001  # the event was not stored, for whatever reason
@@ -292,5 +292,5 @@ def _checked_url(public_url: str) -> str:
     check_webhook_url(public_url, "public_url")
     parts = urlsplit(public_url)
     if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ConfigurationError("public_url is an address without a query, fragment, or password.")
+        raise ConfigurationError("public_url must not hold a user, a query or a fragment.")
     return public_url.rstrip("/")

@@ -101,6 +101,6 @@ async def _put_back(store: EventStore, mail: Sequence[tuple[str, bytes]]) -> Non
     try:
         for id_, event in mail:
             if await store.put(id_, event) is False:
-                log.warning("an event that could not be taken was not kept: too many wait")
+                log.warning("an event that could not be processed was dropped: too many are waiting")
     except Exception as problem:  # noqa: BLE001  # see above
         report_failure("storing an event again", problem)

@@ -158,7 +158,7 @@ class RedisLimits:
             server, lookup = looked
             pool, kept = self._read(organization, lookup, server)
             answer = apply(pool, kept, server.now)
-            kept["pool"] = _without_untouched(pool, answer)
+            kept["pool"] = _without_unused_keys(pool, answer)
             if await self._save(lookup, kept, me):
                 self.memory.note(organization, kept)
                 return answer
@@ -279,7 +279,7 @@ class RedisLimits:
         return self._aliases.get(organization, {organization})
 
 
-def _without_untouched(pool: Pool, answer: SyncAnswer) -> Any:
+def _without_unused_keys(pool: Pool, answer: SyncAnswer) -> Any:
     """Return the state to store: a key whose tokens have all returned is as good as one never seen."""
     new = SharedBucket(pool.limits.key_window()).state()
     for bucket in pool.keys.values():

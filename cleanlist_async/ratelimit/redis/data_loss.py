@@ -46,12 +46,12 @@ class ClockWatch:
     def __init__(self, tolerance_s: float) -> None:
         self.jumped_at = -math.inf
         self._tolerance_s = tolerance_s
-        self._ahead_s = math.inf  # at most; so the first note is no jump
+        self._ahead_s = math.inf  # the most that the server can be ahead; the first look is no jump
         self._looked_at = 0.0
 
     def note(self, server_now: float, sent: float, answered: float) -> None:
         """Note what the server's clock read while ours went from *sent* to *answered*."""
-        # At least, by the latest of our moments; compared with at most, by the earliest one of the last time.
+        # The least that the server can be ahead now, beside the most that it was ahead at the last look.
         jump_s = server_now - answered - self._ahead_s
         if jump_s > self._tolerance_s + _RATE * (answered - self._looked_at):
             self.jumped_at = server_now

@@ -62,8 +62,8 @@ class LocalFallback:
             processes = self._backend.memory.processes(request.organization)
             if processes is None:
                 raise  # never reached, so what others have sent is unknown
-            return self._alone(local, request, processes)
-        self._come_back(local)
+            return self._sync_locally(local, request, processes)
+        self._reconnected(local)
         self._note(local, request, answer)
         return answer
 
@@ -99,38 +99,38 @@ class LocalFallback:
             request, borrowed=dict(local.borrowed), reports=(*reports, *request.reports), was_away=True
         )
 
-    def _come_back(self, local: LocalTokens) -> None:
+    def _reconnected(self, local: LocalTokens) -> None:
         if local.away_since is not None:
             local.away_since = None
             local.borrowed.clear()
             local.unreported.clear()
-            _divide(local.pool, self.limits)
+            _set_limits(local.pool, self.limits)
 
     # -- while it is away ----------------------------------------------------------------------
 
-    def _alone(self, local: LocalTokens, request: SyncRequest, processes: int) -> SyncAnswer:
+    def _sync_locally(self, local: LocalTokens, request: SyncRequest, processes: int) -> SyncAnswer:
         now = self._clock()
         local.pool.advance_to(now, None)
         if local.away_since is None:
             local.away_since = now
             # Free for us may only mean that another process has it: those tokens wait until it is back.
-            _divide(local.pool, _share(self.limits, processes))
-            local.pool.organization.window.hold_back(now, self._others_are_back(local))
+            _set_limits(local.pool, _share(self.limits, processes))
+            local.pool.organization.window.hold_back(now, self._others_returned_at(local))
             for bucket in local.pool.keys.values():
-                bucket.window.hold_back(now, self._others_are_back(local))
+                bucket.window.hold_back(now, self._others_returned_at(local))
         for key in {key for one in request.wanted for key in one.keys} - set(local.pool.keys):
-            local.pool.key(key).window.hold_back(now, self._others_are_back(local))
+            local.pool.key(key).window.hold_back(now, self._others_returned_at(local))
         answer = local.pool.sync(request, now, is_dead=has_ended)
         if answer.granted is not None:
             local.borrowed[request.lease] = answer.granted.key
         local.unreported |= {report.lease: (now - report.age_s, report) for report in request.reports}
-        self._forget_what_is_back(local, now)
+        self._forget_returned(local, now)
         return replace(answer, come_again=True)  # to look whether Redis is back, also with nothing to ask
 
-    def _others_are_back(self, local: LocalTokens) -> float:
+    def _others_returned_at(self, local: LocalTokens) -> float:
         return (local.away_since or 0.0) + self._backend.caution_s + self.limits.margin_s
 
-    def _forget_what_is_back(self, local: LocalTokens, now: float) -> None:
+    def _forget_returned(self, local: LocalTokens, now: float) -> None:
         for lease, (at, _) in list(local.unreported.items()):
             if now - at > self._backend.caution_s:
                 del local.unreported[lease]
@@ -141,7 +141,7 @@ def _share(limits: RateLimits, processes: int) -> RateLimits:
     return replace(limits, org=max(1, limits.org // processes), key=max(1, limits.key // processes))
 
 
-def _divide(pool: Pool, limits: RateLimits) -> None:
+def _set_limits(pool: Pool, limits: RateLimits) -> None:
     pool.limits = limits
     pool.organization.window.limit = limits.org
     for bucket in pool.keys.values():

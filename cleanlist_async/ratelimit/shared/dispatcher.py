@@ -35,7 +35,7 @@ class SharedDispatcher(Dispatcher):
         self._delivered: list[SharedLease] = []
         self._requested: dict[str, list[RankedRequest]] = {}
         # Organizations whose request was granted: the worker has dropped it, and must learn of the next.
-        self._asked_about: set[str] = set()
+        self._served: set[str] = set()
 
     def dispatch(self, organization: str) -> None:
         """Hand out delivered leases, return those that no request waits for, and request missing tokens."""
@@ -68,12 +68,12 @@ class SharedDispatcher(Dispatcher):
     def _report_requests(self, organization: str, now: float) -> None:
         names = self._store.names_of(organization)
         ranked = [self._ranked_request(waiter, names[0], now) for waiter in self.queues.heads(names)]
-        asked_about, self._asked_about = self._asked_about, set()
+        served, self._served = self._served, set()
         for name in names:
             new, known = ranked if name == names[0] else [], self._requested.pop(name, [])
             if new:
                 self._requested[name] = new
-            if new != known or name in asked_about:
+            if new != known or name in served:
                 self._worker.request_tokens(self, name, new)
 
     def _ranked_request(self, waiter: Waiter, organization: str, now: float) -> RankedRequest:
@@ -103,7 +103,7 @@ class SharedDispatcher(Dispatcher):
 
     def _take_delivery(self, lease: SharedLease) -> None:
         lease.delivered = True
-        self._asked_about.add(lease.organization)
+        self._served.add(lease.organization)
         self._delivered.append(lease)
         self.dispatch(lease.organization)
 

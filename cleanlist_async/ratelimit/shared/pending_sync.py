@@ -25,7 +25,7 @@ class Head(NamedTuple):
 class PendingSync:
     """The reports, leases and token requests of one organization. Guarded by its worker's lock.
 
-    `asked` are the queues that the backend knows of from the last sync.
+    `asked` are the queues that the backend knows from the last sync.
     """
 
     organization: str
@@ -89,7 +89,7 @@ class PendingSync:
     def accept(self, lease: SharedLease, head: Head) -> None:
         """Hold *lease*, which was granted to *head*."""
         if head.ranked in (waiting := self.requests.get(head.queue, [])):
-            waiting.remove(head.ranked)  # until its event loop says which request is next
+            waiting.remove(head.ranked)  # until its event loop reports which request is next
         self.held[lease.id] = lease
         self.asked -= {_queue_key(head.ranked.request)}
 
