@@ -137,7 +137,7 @@ def check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise wrong(name, "text", value)
     if not value.strip() or "\0" in value or not is_encodable(value):
-        raise ConfigurationError(f"{name} must be text that is not blank, and that can be encoded.")
+        raise ConfigurationError(f"{name} must be text that is not blank and can be encoded.")
 
 
 def check_route(name: str, value: object) -> None:

@@ -178,7 +178,7 @@ class BaseClient:
             Clients that name the same organization share its rate limit even before an answer shows that
             they belong together.
         rate_limits
-            The limits to keep to, when they are not the published ones. `limiter` brings its own instead.
+            The limits to keep to, where they are not the published ones. A `limiter` has its own.
         limiter
             A limiter to share; by default all clients of this process share one per `base_url`.
         pace
@@ -218,7 +218,7 @@ class BaseClient:
             del api_key, proxy, base_url  # a traceback that shows local variables must not show them
         # From here on, no frame holds a key as text, so errors may be raised with their frames.
         if limiter is not None and rate_limits is not None:
-            raise ConfigurationError("limiter brings its own rate limits: give it or rate_limits, not both.")
+            raise ConfigurationError("limiter has its own rate limits: give it or rate_limits, not both.")
         check_choice("api_version", api_version, facts.MODERN_PREFIXES)
         optional(check_instance, "rate_limits", rate_limits, RateLimits)
         optional(check_instance, "limiter", limiter, RateLimiter)

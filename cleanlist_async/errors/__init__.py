@@ -122,7 +122,7 @@ class QuoteError(BadRequestError):
 
 
 class QuoteExpiredError(QuoteError):
-    """The quote is older than its five minutes."""
+    """The quote is more than five minutes old."""
 
 
 class QuoteInvalidError(QuoteError):
