@@ -216,7 +216,7 @@ class BaseClient:
             raise refusal.with_traceback(None) from None  # its frames hold the key and passwords
         finally:
             del api_key, proxy, base_url  # a traceback that shows local variables must not show them
-        # From here on, no frame holds a key as text, so errors may be raised with their frames.
+        # From here on, no frame holds a key as text: what is raised may show its local variables.
         if limiter is not None and rate_limits is not None:
             raise ConfigurationError("limiter has its own rate limits: give it or rate_limits, not both.")
         check_choice("api_version", api_version, facts.MODERN_PREFIXES)
@@ -349,7 +349,7 @@ def _check_receiver(name: str, webhooks: object) -> None:
 def _route(
     secrets: Sequence[Secret], organization: str | None, base_url: str
 ) -> tuple[dict[str, Secret], Route]:
-    """Name the keys, and the buckets that their requests pass; a JWT passes only the organization's."""
+    """Name the keys, and the buckets that their requests pass; a JWT passes the organization's alone."""
     # Names hold the origin: a sandbox and the real API share no limit, whatever key they are used with.
     origin = base_url.partition("://")[2]
     home = f"{organization or 'organization of ' + repr(secrets[0])}@{origin}"

@@ -67,7 +67,7 @@ class Call(Generic[T]):
     own_workflow: bool = False
     """Whether an answer must name a new workflow: that of an earlier call of this client is not ours."""
     shield_answer: bool = False
-    """Whether a cancelled caller still waits for the answer of a paid request in flight."""
+    """Whether a cancelled caller waits for the answer of a paid request that is on its way."""
     before: Callable[[], None] | None = None
     """Called before the first byte of an attempt leaves; a CleanlistError from it stops the attempt."""
     before_retry: Callable[[], None] | None = None

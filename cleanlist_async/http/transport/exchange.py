@@ -32,9 +32,9 @@ class Request:
     own_connection: bool = False
     """Whether it needs one too, because nothing in its answer shows whose it is; see `Transport`."""
     doubted: bytes | None = None
-    """The last attempt's answer if it was not believed; the same answer again is believed."""
+    """The answer to the last attempt, where it was not believed: the same answer again is."""
     before: Callable[[], None] | None = None
-    """Called once a connection is open, before the first byte leaves; an exception from it stops the send."""
+    """Called once a connection is there, before the first byte leaves; what it raises stops that."""
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES
 
 

@@ -87,7 +87,7 @@ class Transport:
         # `before` records the intent: it must run before the first byte leaves, which nothing shows here.
         if request.before is not None and not pool.shows_trace:
             exchange.halted = ConfigurationError(
-                "A durable job needs to see when its requests leave, and this transport does not show it."
+                "A durable job needs to see its requests leave, and this transport does not show it."
             )
             return
         pool.users += 1
@@ -212,7 +212,7 @@ async def _exchange(sender: Sender, wire: httpx.Request, request: Request, trace
             exchange.failure = "incomplete" if exchange.status else "connection"
             exchange.reason = _describe(problem)
         if not (trace.seen or sender.happens_unsent(problem)):
-            trace.leave()  # a mock or a wrapper raised it, and does not show what it did before
+            trace.leave()  # a mock or a wrapper raised it, and shows nothing of what it did before
     return False
 
 
