@@ -28,8 +28,8 @@ from cleanlist_async import facts
 from cleanlist_async.errors import APIError, Envelope
 
 RetrySafety: TypeAlias = Literal["safe", "conditional", "never"]
-"""``safe``: reads, and free changes that come to the same when repeated. ``conditional``: may carry a quote
-or an idempotency key, and is safe when it does. ``never``: paid, no key."""
+"""``safe``: reads, and free changes that have the same effect when repeated. ``conditional``: may carry a
+quote or an idempotency key, and is safe when it does. ``never``: paid, no key."""
 
 _TOO_MANY_REQUESTS: Final = 429
 _UNCLEAR_CODES: Final = frozenset({"internal_error", "workflow_timeout", "filters_unavailable"})

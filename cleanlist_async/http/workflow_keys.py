@@ -1,4 +1,4 @@
-"""Which key started which workflow, and when: another key of the client may not see its results."""
+"""Remembers which key started which workflow: other keys of the client may not see its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a 429 stops a bucket."""
+"""How long a 429 pauses a bucket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cleanlist_async import facts
 
 
 def pause_s(rejections: int, rng: Random, asked_s: float | None) -> float:
-    """Return for how many seconds a 429 stops a bucket; *rejections* counts those in a row, from 1.
+    """Return for how many seconds a 429 pauses a bucket; *rejections* counts those in a row, from 1.
 
     Without a time from the server (the ``detail`` form of the 429): 2^n seconds
     (docs.cleanlist.ai/api-reference/errors, "Recommended retry strategy").

@@ -51,7 +51,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Vantage:
-    """Where a request for a file starts from: the address of the API, and whether it goes through a proxy."""
+    """The starting point of a download: the address of the API, and whether a proxy is in between."""
 
     base_url: str
     is_proxied: bool = False
