@@ -117,7 +117,7 @@ def test_a_client_that_is_closed_in_the_middle_leaves_its_workflows_to_the_next(
         return here.submits()
 
     async def next_process(here):
-        return here.submits(), await here.client.store.unfinished()
+        return here.submits(), await here.client.store.orphans()
 
     assert with_store(main, path, workflow_s=20.0) == 3
     # Another sandbox does not know these workflows; the store does.
@@ -188,7 +188,7 @@ def test_what_may_have_been_bought_is_held_until_it_is_decided(path):
         here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
         first = await here.client.enrich(contacts)
         second = await here.client.enrich(contacts)
-        (doubt,) = await here.client.store.unfinished()
+        (doubt,) = await here.client.store.orphans()
         await here.client.store.resolve(doubt.submission, absent=True, actor="ada")
         third = await here.client.enrich(contacts)
         return here, first, second, doubt, third
