@@ -1,6 +1,6 @@
 """Base of `AsyncCleanlist`: its options and life cycle, and the parts that one open client owns.
 
-What needs the models is imported when it is first used: pydantic takes as long to import as httpx.
+Modules that need the models are imported on first use: pydantic takes as long to import as httpx.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from cleanlist_async.redact import Secret
 from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
-    from cleanlist_async.api.groups import ModernAPI
+    from cleanlist_async.api.modern import Session
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.batcher.tally import Tally
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 
 class Runtime:
-    """The parts of one open client, which the clients of its `with_options` share."""
+    """The parts of one open client, shared with the clients that `with_options` returns."""
 
     def __init__(
         self,
@@ -86,12 +86,12 @@ class Runtime:
         )
         self.webhooks = webhooks
         self._max_queued = max_queued
-        # Raises if another limiter guards one of the keys: neither would then keep the limit.
+        # Raises if another limiter guards one of the keys, for then neither could keep the limit.
         attach(limiter, self.pipeline, route)
 
     @cached_property
     def polls(self) -> PollScheduler:
-        """Asks for the status of all workflows that are waited for."""
+        """Asks for the status of all workflows that callers wait for."""
         from cleanlist_async.polling.scheduler import PollScheduler
 
         return PollScheduler(self.pipeline)
@@ -113,14 +113,14 @@ class Runtime:
     @cached_property
     def purchases(self) -> Purchases | None:
         """What is bought, recorded in the store, if there is one."""
-        if self.session is None:
+        if self.store_session is None:
             return None
         from cleanlist_async.enrich.purchases import Purchases
 
-        return Purchases(self.session)
+        return Purchases(self.store_session)
 
     @cached_property
-    def session(self) -> StoreSession | None:
+    def store_session(self) -> StoreSession | None:
         """The client's session with its store, if it has one."""
         if self.store is None:
             return None
@@ -133,18 +133,18 @@ class Runtime:
         """Is asked before a paid call."""
         from cleanlist_async.enrich.spend_guard import ClientSpendGuard
 
-        return ClientSpendGuard(self._before_spend, self.session)
+        return ClientSpendGuard(self._before_spend, self.store_session)
 
     @cached_property
     def budget(self) -> BudgetControl:
         """What the organization may spend. Raises ConfigurationError without a store."""
         from cleanlist_async.enrich.budget_control import BudgetControl
 
-        if self.session is None:
+        if self.store_session is None:
             raise ConfigurationError(
                 "A budget lies in a store, and this client has none.", fix="Give the client a store=."
             )
-        return BudgetControl(self.session)
+        return BudgetControl(self.store_session)
 
     @cached_property
     def batcher(self) -> Batcher:
@@ -166,12 +166,11 @@ class Runtime:
 
         return PublicAPI(self.pipeline, options)
 
-    def modern(self, options: CallOptions, api_version: ApiVersion) -> ModernAPI:
-        """Return the groups of modern operations."""
-        from cleanlist_async.api.groups import ModernAPI
+    def session(self, options: CallOptions, api_version: ApiVersion) -> Session:
+        """Return what the groups of modern operations work with."""
         from cleanlist_async.api.modern import Session
 
-        return ModernAPI(Session(self.pipeline, lambda: self.polls, options, api_version))
+        return Session(self.pipeline, lambda: self.polls, options, api_version)
 
     def statistics(self) -> Statistics:
         """Return what the client has done so far."""
@@ -188,7 +187,7 @@ class Runtime:
     async def _ended(self) -> None:
         self._detach()
         await self.transport.aclose()
-        if (session := self.__dict__.get("session")) is not None:  # only if it was used
+        if (session := self.__dict__.get("store_session")) is not None:  # only if it was used
             await session.aclose()
         if self.store is not None and self._owns_store:
             await self.store.aclose()
@@ -240,7 +239,7 @@ class BaseClient:
             Clients that name the same organization share its rate limit even before an answer shows that
             they belong together.
         rate_limits
-            The limits to keep to, when they are not the published ones. `limiter` brings its own instead.
+            The limits to keep to, where they are not the published ones. A `limiter` has its own.
         limiter
             A limiter to share; by default all clients of this process share one per `base_url`.
         pace
@@ -290,7 +289,7 @@ class BaseClient:
             del api_key, proxy, base_url, store  # a traceback that shows local variables must not show them
         # From here on, no frame holds a key as text: what is raised may show its local variables.
         if limiter is not None and rate_limits is not None:
-            raise ConfigurationError("limiter brings its own rate limits: give it or rate_limits, not both.")
+            raise ConfigurationError("limiter has its own rate limits: give it or rate_limits, not both.")
         check_choice("api_version", api_version, facts.MODERN_PREFIXES)
         optional(check_instance, "rate_limits", rate_limits, RateLimits)
         optional(check_instance, "limiter", limiter, RateLimiter)
@@ -365,16 +364,16 @@ class BaseClient:
     ) -> JSON:
         """Call an operation that has no method here, through the same limits, retries and errors.
 
-        *path* is the whole path (``/api/v2/folders``); it goes to no other host. Unless the call is
-        `idempotent`, which by default only GET and HEAD are, it is taken for a paid one: it is sent again
-        only on proof that the server did not accept it, and an unclear end is UnknownOutcomeError.
-        `max_credits` is what such a call can cost at most, in credits, for the budget of a store and for
-        `before_spend`: 0 where it spends nothing. Returns the decoded JSON, None for an empty answer.
+        *path* is the whole path (``/api/v2/folders``); it leads to no other host. Unless the call is
+        `idempotent`, as by default only GET and HEAD are, it counts as paid: it is sent again only on proof
+        that the server did not accept it, and an unclear end raises UnknownOutcomeError. `max_credits` is
+        what such a call can cost at most, for `before_spend` and the budget of the store; 0 if it is free.
+        Returns the decoded JSON, None for an empty answer.
         """
         from cleanlist_async.api.raw import raw_call
 
         pipeline = self._runtime.pipeline
-        # Work that belongs to a user is only visible to the key of that user, so calls by path use the first.
+        # Lists and runs are only visible to keys of their user, so calls by path always use the first key.
         params = {} if params is None else params
         key = pipeline.home_key
         call = raw_call(
@@ -396,18 +395,18 @@ class BaseClient:
         await self.aclose()
 
     async def drain(self) -> None:
-        """Take no more calls of `enrich_one`, and wait until those that are here have ended.
+        """Accept no more calls of `enrich_one`, and wait until those in progress have ended.
 
-        Takes as long as their deadlines at most. Call it before `aclose` where a server shuts down.
+        Takes no longer than their deadlines. Call it before `aclose` when a server shuts down.
         """
         await self._runtime.batcher.drain()
 
     async def aclose(self) -> None:
         """Close the client; may be called from any task, and repeatedly.
 
-        Waits for paid requests that are on their way, each within its timeout; calls that wait for their
-        turn or a result end with ConfigurationError; those of `enrich_one` are answered if `drain` is awaited
-        before. Raises WrongEventLoopError in another event loop or process.
+        Waits for paid requests in flight, each within its timeout. Calls that wait for their turn or a result
+        end with ConfigurationError; calls of `enrich_one` are answered if `drain` is awaited first. Raises
+        WrongEventLoopError in another event loop or process.
         """
         await self._runtime.aclose()
 

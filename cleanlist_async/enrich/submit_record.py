@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-import anyio
-
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.enrich.submit_outcome import Accepted, SubmitOutcome, Unknown
-from cleanlist_async.errors import CleanlistError, StoreError
+from cleanlist_async.errors import BudgetExceededError, ClaimLostError, CleanlistError, StoreError
 from cleanlist_async.events import identifier
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
@@ -23,10 +21,6 @@ from cleanlist_async.storage.store.operations import Door, SubmitIntent
 from cleanlist_async.storage.store.records import Freshness, SubmitState, as_text
 
 log: Final = logging.getLogger("cleanlist_async")
-
-
-class ClaimLostError(StoreError):
-    """Contacts that were to be sent are no longer this client's: it paused for longer than its lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +39,6 @@ class SubmitRecord:
     ----------
     submission
         Our name for it.
-    is_written
-        Whether its intent is in the store: then it may have been sent.
 
     """
 
@@ -59,7 +51,7 @@ class SubmitRecord:
         is_unclaimed: bool,
     ) -> None:
         self.submission = uuid4().hex
-        self.is_written = False
+        self._may_be_written = False
         self._session = session
         self._store = session.store
         self._contacts = tuple(contacts)
@@ -73,6 +65,7 @@ class SubmitRecord:
         """
         buyer = await self._session.opened()
         digests = {self._session.digest(contact) for contact in self._contacts}
+        self._may_be_written = True  # also where the answer of the database is lost
         intent = SubmitIntent(
             self.submission,
             self._wanted.enrichment_type,
@@ -81,9 +74,14 @@ class SubmitRecord:
             self._is_unclaimed,
             repeated=len(self._contacts) - len(digests),
         )
-        if not await self._store.run(operations.intend(buyer, intent), commit_unless=False):
+        try:
+            is_ours = await self._store.run(operations.intend(buyer, intent), commit_unless=False)
+        except BudgetExceededError:
+            self._may_be_written = False
+            raise
+        if not is_ours:
+            self._may_be_written = False
             raise ClaimLostError("Contacts of this submit were taken over by another process.")
-        self.is_written = True
 
     async def accepted(self, workflow: AcceptedWorkflow) -> None:
         """Record the workflow, before anything else is done with it.
@@ -116,7 +114,7 @@ class SubmitRecord:
 
     async def ended(self, outcome: SubmitOutcome, error: CleanlistError) -> None:
         """Record the outcome of a submit that was not plainly accepted."""
-        if not self.is_written or isinstance(outcome, Accepted):
+        if not self._may_be_written or isinstance(outcome, Accepted):
             return
         try:
             if isinstance(outcome, Unknown):
@@ -128,16 +126,15 @@ class SubmitRecord:
 
     async def leave(self) -> None:
         """Leave what is accepted and not settled to whoever asks for it next. Raises nothing."""
-        with anyio.CancelScope(shield=True):
-            try:
-                await self.settle(())
-            except StoreError as error:  # it is left when the client's lease ends
-                log.warning("a workflow could not be handed over in the store: %s", error)
+        try:
+            await self.settle(())
+        except StoreError as error:  # it is left when the client's lease ends
+            log.warning("a workflow could not be handed over in the store: %s", error)
 
     async def refused(self, reason: str) -> None:
         """Record that the server did not take it: its contacts are claimed as before."""
         await self._close("refused", reason)
-        self.is_written = False
+        self._may_be_written = False
 
     async def unknown(self, reason: str) -> None:
         """Record that it may have been accepted."""

@@ -13,7 +13,7 @@ from cleanlist_async.errors import BudgetExceededError, ConfigurationError, Spen
 PeriodName: TypeAlias = Literal["day", "month"]
 
 QUARTER_S: Final = 900
-"""Seconds. Every time zone is a number of quarter hours from UTC, so a day in any of them is made of these."""
+"""Seconds. All time zones are whole quarter hours apart, so a day in any of them consists of these."""
 _ROUNDING: Final = 1e-6
 """Credits by which a sum of fractions may be off."""
 

@@ -15,7 +15,7 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import spending
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import AuditLine, note
-from cleanlist_async.storage.store.records import PurchaseRow, SubmitState, UnfinishedSubmit, cost_of
+from cleanlist_async.storage.store.records import OrphanedSubmit, PurchaseRow, SubmitState, cost_of
 from cleanlist_async.storage.store.statements import Answer, Operation, Statement
 
 Door: TypeAlias = Literal["enrich", "enrich_one", "job"]
@@ -323,17 +323,17 @@ def _given(
     }
 
 
-def unfinished() -> Operation[list[UnfinishedSubmit]]:
+def orphans() -> Operation[list[OrphanedSubmit]]:
     """Return the submits of owners that are gone whose results nobody has taken."""
-    return [UnfinishedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
+    return [OrphanedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
 
 
-def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[UnfinishedSubmit | None]:
+def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[OrphanedSubmit | None]:
     """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted."""
     found = (yield Statement(sql.FIND_SUBMIT, {"submission": submission})).rows
     if not found:
         return None
-    submit = UnfinishedSubmit(*found[0])
+    submit = OrphanedSubmit(*found[0])
     buyer = Buyer("", submit.organization)
     if workflow_id is not None:
         values = {"submission": submission, "workflow_id": workflow_id}

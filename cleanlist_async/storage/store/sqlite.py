@@ -65,6 +65,9 @@ class SQLiteDatabase:
         """Close the file."""
         with anyio.CancelScope(shield=True):
             await asyncio.get_running_loop().run_in_executor(self._executor(), self._close)
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+            self._thread = None
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._thread is None or self._pid != os.getpid():  # a fork brings no threads along
