@@ -54,7 +54,7 @@ class AsyncCleanlist(ModernOperations, BaseClient):
 
         Raises ConfigurationError for a client without a store.
         """
-        return self._runtime.budget
+        return self._runtime.spending.budget
 
     def _session(self) -> Session:
         # Not cached: `with_options` copies attributes, and a session holds the options.

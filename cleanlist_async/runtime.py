@@ -34,6 +34,7 @@ from cleanlist_async.http.transport import HTTPClient, Transport, check_base_url
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
 from cleanlist_async.redact import Secret
+from cleanlist_async.storage.store.chosen import chosen_store
 from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
@@ -41,11 +42,9 @@ if TYPE_CHECKING:
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.batcher.tally import Tally
-    from cleanlist_async.enrich.budget_control import BudgetControl
+    from cleanlist_async.enrich.client_spending import ClientSpending
     from cleanlist_async.enrich.purchases import Purchases
     from cleanlist_async.enrich.service import BulkService
-    from cleanlist_async.enrich.spend_guard import ClientSpendGuard
-    from cleanlist_async.enrich.store_session import StoreSession
     from cleanlist_async.events import Listener, Statistics
     from cleanlist_async.polling.scheduler import PollScheduler
     from cleanlist_async.storage.store.store import Store
@@ -82,7 +81,7 @@ class Runtime:
             transport=transport,
             root=self.root,
             on_event=on_event,
-            guard=None if store is None and before_spend is None else lambda: self.guard,
+            guard=None if store is None and before_spend is None else lambda: self.spending.guard,
         )
         self.webhooks = webhooks
         self._max_queued = max_queued
@@ -110,41 +109,17 @@ class Runtime:
 
         return BulkService(self.pipeline, self.polls, self.submissions, self.purchases)
 
-    @cached_property
+    @property
     def purchases(self) -> Purchases | None:
         """What is bought, recorded in the store, if there is one."""
-        if self.store_session is None:
-            return None
-        from cleanlist_async.enrich.purchases import Purchases
-
-        return Purchases(self.store_session)
+        return None if self.store is None else self.spending.purchases
 
     @cached_property
-    def store_session(self) -> StoreSession | None:
-        """The client's session with its store, if it has one."""
-        if self.store is None:
-            return None
-        from cleanlist_async.enrich.store_session import StoreSession
+    def spending(self) -> ClientSpending:
+        """What the client has to do with money."""
+        from cleanlist_async.enrich.client_spending import ClientSpending
 
-        return StoreSession(self.store, self.pipeline)
-
-    @cached_property
-    def guard(self) -> ClientSpendGuard:
-        """Is asked before a paid call."""
-        from cleanlist_async.enrich.spend_guard import ClientSpendGuard
-
-        return ClientSpendGuard(self._before_spend, self.store_session)
-
-    @cached_property
-    def budget(self) -> BudgetControl:
-        """What the organization may spend. Raises ConfigurationError without a store."""
-        from cleanlist_async.enrich.budget_control import BudgetControl
-
-        if self.store_session is None:
-            raise ConfigurationError(
-                "A budget lies in a store, and this client has none.", fix="Give the client a store=."
-            )
-        return BudgetControl(self.store_session)
+        return ClientSpending(self.store, self._before_spend, self.pipeline)
 
     @cached_property
     def batcher(self) -> Batcher:
@@ -187,8 +162,8 @@ class Runtime:
     async def _ended(self) -> None:
         self._detach()
         await self.transport.aclose()
-        if (session := self.__dict__.get("store_session")) is not None:  # only if it was used
-            await session.aclose()
+        if "spending" in self.__dict__:  # only if it was used
+            await self.spending.aclose()
         if self.store is not None and self._owns_store:
             await self.store.aclose()
 
@@ -267,7 +242,6 @@ class BaseClient:
             Where purchases are remembered, so that nothing is bought twice: a `Store`, the path of a file, or
             an address (``sqlite:///path``, ``postgresql://host/name``); by default ``$CLEANLIST_STORE``, else
             nothing is remembered. A `Store` that is given stays open when the client is closed.
-
         before_spend
             A function, async or not, that is called with a `Spend` before the first byte of each paid
             request. It refuses the call by returning False or raising CleanlistError: SpendVetoedError. It is
@@ -282,7 +256,7 @@ class BaseClient:
             if base_url is None:  # an empty one is a mistake, not the default
                 base_url = os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
             home = check_base_url(base_url)
-            opened_store, owns_store = _store(store)
+            opened_store, owns_store = chosen_store(store)
         except ConfigurationError as refusal:
             raise refusal.with_traceback(None) from None  # its frames hold the key and passwords
         finally:
@@ -417,15 +391,6 @@ class BaseClient:
         raise TypeError(
             "a client cannot be pickled or copied: open one where it is needed, or use with_options"
         )
-
-
-def _store(store: Store | str | PathLike[str] | None) -> tuple[Store | None, bool]:
-    """Return the store to use, and whether it is the client's own, to be closed with it."""
-    if store is None and not (store := os.environ.get(facts.STORE_VARIABLE)):
-        return None, False
-    from cleanlist_async.storage.store.store import Store
-
-    return (store, False) if isinstance(store, Store) else (Store(store), True)
 
 
 def _check_receiver(name: str, webhooks: object) -> None:

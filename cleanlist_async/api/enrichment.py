@@ -265,7 +265,7 @@ class Enrichment(ModernGroup):
             workflow_id = _id_of(workflow_id)
         question = self._question(workflow_id, RequestClass.STATUS)
         status = await self._finished(question, workflow_id, timeout_s, progress)
-        await self._session.pipeline.settle(status.workflow_id, status.credits_charged)
+        await self._session.pipeline.spending.settle(status.workflow_id, status.credits_charged)
         if status.ended_badly:
             raise failed_workflow(workflow_id, status.status, status.refund_message, billed=_billed(status))
         return status

@@ -1,12 +1,33 @@
-"""A paid call on its way, as the guard of its client sees it."""
+"""Paid calls on their way, as the guard of their client sees them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.http.calls import Call, Reply
 from cleanlist_async.http.spending import Reservation, Spend, SpendGuard
+
+
+class Spending:
+    """Asks the guard of a client, if it has one, which is made when the first paid call needs it."""
+
+    def __init__(self, guard: Callable[[], SpendGuard] | None) -> None:
+        self._guard = guard
+
+    async def begin(self, call: Call[Any]) -> GuardedCall | None:
+        """Prepare a call for its guard; None for one that needs none."""
+        if self._guard is None or not call.operation.paid:
+            return None
+        guard = self._guard()
+        await guard.prepare()
+        return GuardedCall(guard, call)
+
+    async def settle(self, workflow_id: str, spent: float | None) -> None:
+        """Note what the workflow of a paid call did cost in the end, in credits, if that is known."""
+        if self._guard is not None and spent is not None:
+            await self._guard().settle(workflow_id, spent)
 
 
 class GuardedCall:

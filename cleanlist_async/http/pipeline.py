@@ -25,7 +25,7 @@ from cleanlist_async.events.statistics import Counters
 from cleanlist_async.http.admission import Admission, Slot, shielded
 from cleanlist_async.http.calls import Call, Operation, Reply
 from cleanlist_async.http.decode import is_large, request_id_of
-from cleanlist_async.http.guarded_call import GuardedCall
+from cleanlist_async.http.guarded_call import GuardedCall, Spending
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.outcome import malformed, no_answer, read_value, unknown_outcome
 from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
@@ -63,6 +63,7 @@ class Pipeline:
         self.route = route
         self.root = root
         self.counters = Counters()
+        self.spending = Spending(guard)
         self._keys = keys
         self._transport = transport
         self._admission = Admission(
@@ -73,7 +74,6 @@ class Pipeline:
         self._large_answer = anyio.Lock(fast_acquire=True)
         """Large answers are read one at a time: several threads would leave the event loop no turn."""
         self._on_event = on_event
-        self._guard = guard
         limiter.watch(self)
 
     @property
@@ -104,7 +104,7 @@ class Pipeline:
         await self.root.ensure()
         so_far = _Attempts()
         with self._trace(call) as trace, _deadline(options.deadline_s, lambda: so_far.may_be_billed):
-            so_far.guarded = await self._guarded(call)
+            so_far.guarded = await self.spending.begin(call)
             while True:
                 outcome = await self._attempt(call, options, trace, so_far)
                 if isinstance(outcome, Reply):
@@ -143,18 +143,6 @@ class Pipeline:
         so_far.doubted, so_far.sent = slot.exchange.doubted, slot.exchange.sent
         slot.exchange.body = b""  # it is read; the traceback of an error would keep it in memory
         return outcome
-
-    async def _guarded(self, call: Call[Any]) -> GuardedCall | None:
-        if self._guard is None or not call.operation.paid:
-            return None
-        guard = self._guard()
-        await guard.prepare()
-        return GuardedCall(guard, call)
-
-    async def settle(self, workflow_id: str, spent: float | None) -> None:
-        """Note what the workflow of a paid call did cost in the end, in credits, if that is known."""
-        if self._guard is not None and spent is not None:
-            await self._guard().settle(workflow_id, spent)
 
     async def download(self, wanted: Download, options: CallOptions) -> int:
         """Fetch a file from a signed address, without a key, and return its size in bytes.

@@ -40,7 +40,7 @@ class ChunkCollector:
             self._settle(chunk, results)
             if chunk.row.workflow_id and not any(result.status == "pending" for result in results):
                 spent = sum(result.credits for result in results)
-                await self._run.pipeline.settle(chunk.row.workflow_id, spent)
+                await self._run.pipeline.spending.settle(chunk.row.workflow_id, spent)
         except JournalError:
             raise  # the disk fails: the other workflows are not waited for either
         except NotFoundError as error:

@@ -28,8 +28,9 @@ class AuditLine:
     submission, workflow_id
         The submit it is about, by our name for it and by the server's.
     contacts, credits
-        How many contacts. What they can cost at most in credits, where it was ``reserved``; what they did
-        cost, where it is ``settled``: as the server says, else by the price list.
+        How many contacts, and what they cost in credits: as the server says, else by the price list.
+    reserved
+        The credits that they can cost at most, where these were ``reserved``.
     reason
         Why, where it is not plain.
 
@@ -45,6 +46,7 @@ class AuditLine:
     workflow_id: str | None
     contacts: int | None
     credits: float | None
+    reserved: float | None
     reason: str | None
 
     @classmethod
@@ -64,6 +66,7 @@ def note(
     actor: str | None = None,
     contacts: int | None = None,
     credits_: float | None = None,
+    reserved: float | None = None,
     reason: str | None = None,
 ) -> Statement:
     """Return the statement that writes a line."""
@@ -78,6 +81,7 @@ def note(
             "workflow_id": workflow_id,
             "contacts": contacts,
             "credits": credits_,
+            "reserved": reserved,
             "reason": reason,
         },
     )

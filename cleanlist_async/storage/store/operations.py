@@ -212,14 +212,14 @@ def _intend(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[None]:
         "quarter": quarter,
     }
     yield Statement(sql.INTEND, values)
-    for event, amount in (("reserved", credits_), ("submit", None)):
+    for event, reserved in (("reserved", credits_), ("submit", None)):
         yield note(
             event,
             buyer.organization,
             submission=intent.submission,
             door=intent.door,
             contacts=intent.contacts,
-            credits_=amount,
+            reserved=reserved,
         )
 
 

@@ -146,6 +146,7 @@ CREATE TABLE IF NOT EXISTS cleanlist_audit (
     workflow_id TEXT,
     contacts INTEGER,
     credits {real},
+    reserved {real},
     reason TEXT
 );
 """
@@ -342,10 +343,13 @@ SELECT (SELECT count(*) FROM cleanlist_purchases WHERE result IS NOT NULL),
 """
 NOTE: Final = """
 INSERT INTO cleanlist_audit
-    (at, event, organization, door, actor, submission, workflow_id, contacts, credits, reason)
-VALUES ({now}, :event, :organization, :door, :actor, :submission, :workflow_id, :contacts, :credits, :reason)
+    (at, event, organization, door, actor, submission, workflow_id, contacts, credits, reserved,
+    reason)
+VALUES ({now}, :event, :organization, :door, :actor, :submission, :workflow_id, :contacts, :credits, :reserved,
+    :reason)
 """
 AUDIT: Final = """
-SELECT number, at, event, organization, door, actor, submission, workflow_id, contacts, credits, reason
+SELECT number, at, event, organization, door, actor, submission, workflow_id, contacts, credits, reserved,
+    reason
 FROM cleanlist_audit WHERE at >= :since AND number > :after ORDER BY number LIMIT 1000
 """
