@@ -52,7 +52,7 @@ class AsyncCleanlist(ModernOperations, BaseClient):
     def budget(self) -> BudgetControl:
         """What the organization may spend in a day and a month, for all processes that share the `store`.
 
-        Raises ConfigurationError for a client without a store.
+        Its methods raise ConfigurationError for a client without a store.
         """
         return self._runtime.spending.budget
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from cleanlist_async.enrich.budget_control import BudgetControl
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.spend_guard import ClientSpendGuard
 from cleanlist_async.enrich.store_session import StoreSession
-from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.spending import BeforeSpend
 from cleanlist_async.storage.store.store import Store
@@ -21,15 +18,7 @@ class ClientSpending:
         self.session = None if store is None else StoreSession(store, pipeline)
         self.purchases = None if self.session is None else Purchases(self.session)
         self.guard = ClientSpendGuard(before_spend, self.session)
-
-    @cached_property
-    def budget(self) -> BudgetControl:
-        """What the organization may spend. Raises ConfigurationError without a store."""
-        if self.session is None:
-            raise ConfigurationError(
-                "A budget lies in a store, and this client has none.", fix="Give the client a store=."
-            )
-        return BudgetControl(self.session)
+        self.budget = BudgetControl(self.session)
 
     async def aclose(self) -> None:
         """End the session."""

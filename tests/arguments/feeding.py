@@ -18,6 +18,7 @@ import cleanlist_async
 from cleanlist_async import (
     AsyncCleanlist,
     BadRequestError,
+    Budget,
     CleanlistError,
     ConfigurationError,
     Contact,
@@ -63,6 +64,7 @@ INTERNAL = {
             "watch",
         ),
     },
+    "Store": {"digest", "resolve", "run"},  # the submit that is resolved must be there
     "Sandbox": {"add_fault", "expected", "revoke", "serve_forever", "set_credits"},
 }
 """Methods that one part of the package has for another, and those of the sandbox for tests."""
@@ -203,12 +205,15 @@ class Here:
             "SmartAgents.run_smart_agent.max_credits": lambda: 100,
             "SmartAgents.run_smart_agent.prompt": lambda: "a prompt",
             "VirtualCleanlist.rate_limits": lambda: FAST,
+            "Store.url": self.new_path,
             "app": FastAPI,
             "body": lambda: b"{}",
+            "budget": Budget,
             "client": lambda: self.client,
             "error": ConfigurationError,
             "request": lambda: Request({"type": "http", "headers": []}, anyio.sleep_forever),
             "work": Done,
+            "reason": lambda: "a reason",
             "receiver": lambda: WebhookReceiver("https://app.example/hooks"),
             "cleanlist_client.name": lambda: "cleanlist",
             "chunk": lambda: 0,
@@ -269,7 +274,7 @@ async def opened(**options: Any) -> AsyncIterator[Here]:
         with chdir(folder):
             async with (
                 MemoryNetwork(server) as network,
-                VirtualCleanlist(network, rate_limits=FAST, **options) as client,
+                VirtualCleanlist(network, rate_limits=FAST, store=folder / "store.db", **options) as client,
             ):
                 here = Here(network, server, client, folder)
                 async with await client.job(here.new_path(), [ADA, GRACE]) as here.job:

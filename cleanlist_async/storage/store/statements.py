@@ -343,13 +343,13 @@ SELECT (SELECT count(*) FROM cleanlist_purchases WHERE result IS NOT NULL),
 """
 NOTE: Final = """
 INSERT INTO cleanlist_audit
-    (at, event, organization, door, actor, submission, workflow_id, contacts, credits, reserved,
-    reason)
-VALUES ({now}, :event, :organization, :door, :actor, :submission, :workflow_id, :contacts, :credits, :reserved,
-    :reason)
+    (at, event, organization, door, actor, submission, workflow_id, contacts, credits,
+    reserved, reason)
+VALUES ({now}, :event, :organization, :door, :actor, :submission, :workflow_id, :contacts, :credits,
+    :reserved, :reason)
 """
 AUDIT: Final = """
-SELECT number, at, event, organization, door, actor, submission, workflow_id, contacts, credits, reserved,
-    reason
+SELECT number, at, event, organization, door, actor, submission, workflow_id, contacts, credits,
+    reserved, reason
 FROM cleanlist_audit WHERE at >= :since AND number > :after ORDER BY number LIMIT 1000
 """
