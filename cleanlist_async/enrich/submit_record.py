@@ -154,7 +154,9 @@ class SubmitRecord:
             if result.status == "pending":
                 continue
             if digest in settled or digest in unpaid:
-                repeated.append(result.credits)
+                # Contacts that share a row may be billed apart: what looks free stays reserved.
+                if result.credits or result.status != "found":
+                    repeated.append(result.credits)
             elif result.status in {"found", "not_found"}:
                 settled[digest] = as_text(result)
             elif result.status == "failed":  # the server ended the workflow unfinished, which costs nothing
