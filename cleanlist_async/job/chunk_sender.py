@@ -52,7 +52,7 @@ class ChunkSender:
         while not self._run.state.is_stopping and (contacts := self._to_send(chunk)):
             if not await self._afford(chunk, contacts):
                 return None
-            # The chunk may have been cut, and while it waited another run may have filled the cache.
+            # Again: the chunk may have been cut, and while it waited another job may have filled the cache.
             if not (contacts := self._to_send(chunk)):
                 return None
             await self._attempt(chunk, contacts)

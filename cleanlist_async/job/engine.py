@@ -98,7 +98,7 @@ class Engine:
             with self._scope:
                 await self._run()
         except CleanlistError as error:
-            # From the journal itself, outside a pass: it counts for more than what stopped the run before.
+            # Raised outside a pass, by the journal or the source: it counts for more than an earlier stop.
             self.outcome.stopped_by = error
         except Exception as problem:  # noqa: BLE001  # raised again where the job is awaited
             self.outcome.failure = _unwrapped(problem)

@@ -15,7 +15,7 @@ class JobWebhooks:
     Attributes
     ----------
     expected
-        By chunk, the submission whose results are being waited for.
+        For each chunk whose results are awaited, its submission.
 
     """
 

@@ -215,10 +215,10 @@ class Journal(JournalPlan):
                 and state in {ChunkState.UNKNOWN, ChunkState.PLANNED}
                 and not self.is_of_another(workflow_id, chunk)
             ):
-                self._found(chunk, state, workflow_id)
+                self._accept_late(chunk, state, workflow_id)
             return self.chunk(chunk)
 
-    def _found(self, number: int, state: ChunkState, workflow_id: str) -> None:
+    def _accept_late(self, number: int, state: ChunkState, workflow_id: str) -> None:
         """Record that an earlier submit of a chunk was accepted after all."""
         columns: dict[str, object] = {"workflow_id": workflow_id, "reason": None}
         # The decision to send it again moved its contacts from `held` to `doubtful`: this moves them back.
