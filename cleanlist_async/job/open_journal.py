@@ -34,7 +34,7 @@ class OpenJournal:
         Raises JournalError for a journal that is not the latest of its job; see :class:`Fence`.
         """
         refuse_network(path, "journal", JournalError)
-        # First of all: two processes must not both find no journal, and both plan one.
+        # Before any look at the journal: two processes must not both find none, and both plan one.
         lock = JournalLock(path).take()
         fence = Fence(path, adopt=spec.adopt)
         journal: Journal | None = None

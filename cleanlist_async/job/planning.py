@@ -204,7 +204,7 @@ class Walk:
                 yield self._checked(chunk)
         if count < len(self._kinds):
             raise self._input_changed(count, "there are fewer contacts now")
-        # Duplicates are in no chunk, and their keys still decide whose result is handed out.
+        # Duplicates are in no chunk, so no fingerprint covers their keys, which come back with results.
         if digest.digest()[:16] != self._header.duplicates_digest:
             raise self._input_changed(0, "one of the duplicates differs")
 

@@ -124,8 +124,7 @@ async def resumed(
     journal: Journal, header: Header, source: Source, spec: JobSpec, pipeline: Pipeline
 ) -> Header:
     """Check that this is the same job; only the budget may differ."""
-    # Other options would send what is left under another price, or lose what can be learned of an unknown
-    # chunk.
+    # Other options would change the price of what is left, or lose the evidence on unknown chunks.
     # A client that has got a receiver since must not turn an old job into a tracked one.
     by_default = spec.submit_mode == "auto" and spec.address != spec.webhook and header.submit_mode != "exact"
     asked: dict[str, tuple[Any, Any]] = {
