@@ -1,4 +1,4 @@
-"""Text and LinkedIn addresses reduced to what stays the same however they are written. Pure."""
+"""One canonical form for all spellings of a text or of a LinkedIn address. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ _INVISIBLE: Final = re.compile(
     "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u180e\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
 )
-"""Control and format characters that no reader sees. Joiners (U+200C, U+200D) are letters to some scripts."""
+"""Control and format characters that no reader sees. Joiners (U+200C, U+200D) are not among them."""
+# Some scripts need joiners to be spelled right: they are sent, and ignored only in comparisons.
 _JOINERS: Final = re.compile("[\u200c\u200d]")
 _PROFILE: Final = re.compile(r"(?:^|/)(?:in|pub)/+([^/?#\s]+)", re.IGNORECASE)
 _LINKEDIN: Final = re.compile(
@@ -20,7 +21,7 @@ _LINKEDIN: Final = re.compile(
 
 
 def visible(text: str) -> str:
-    """Return *text* without characters that nobody sees."""
+    """Return *text* without invisible characters."""
     # Almost all text is plain, and the check is a tenth of the cost of the substitution.
     if text.isascii() and text.isprintable():
         return text
@@ -30,6 +31,7 @@ def visible(text: str) -> str:
 def folded(text: str) -> str:
     """Return *text* in one spelling: composed letters, no case, no invisible characters, single spaces."""
     if not text.isascii():
+        # casefold, not lower: "Strauß" and "STRAUSS" are one name.
         # NFC again after folding: the lower case of a composed letter may be a sequence.
         composed = unicodedata.normalize("NFC", _JOINERS.sub("", visible(text)))
         return " ".join(unicodedata.normalize("NFC", composed.casefold()).split())
@@ -44,5 +46,7 @@ def profile(url: str) -> str:
     """
     address = folded(url)
     if _LINKEDIN.match(address) and (found := _PROFILE.search(address)):
+        # Decoded only now, so that an encoded slash does not end the name.
         return "in/" + folded(unquote(found[1]))
+    # Elsewhere the query may name the person; a fragment never reaches a server.
     return address.partition("#")[0].rstrip("/")
