@@ -102,7 +102,8 @@ class Chunk:
     ) -> list[tuple[Prepared, EnrichmentResult]]:
         """Close all that are open, each with the status that is true of it."""
         status, reason, workflow_id = self._state(stopped_by)
-        contacts, ids = (self.workflow.contacts, self.workflow.task_ids) if self.workflow else ((), ())
+        workflow = self.workflow
+        contacts, ids = (workflow.contacts, workflow.ids_before_the_end) if workflow else ((), ())
         id_of = {contact.index: task_id for contact, task_id in zip(contacts, ids, strict=True)}
         ended = [
             (
