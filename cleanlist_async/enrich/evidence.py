@@ -48,14 +48,15 @@ in a proven order
     There are as many ids as contacts, no row contradicts their order, and either the rows of all others are
     in their places, or of so many that luck would have it less than once in a million times. In the second
     case no e-mail address among the rows that are left may spell the name of another contact that is left,
-    or have its employer's domain instead of the own.
+    or have its employer's domain instead of the own; and of namesakes that are left no row is given, unless
+    theirs are all alike.
 
 What remains, since the API documents neither that ids follow the order of contacts nor anything else that a
 row must carry:
 
 - A few ids are exchanged among themselves, all other rows are in their places, and the rows of those few
   name nobody, nor do their addresses. The same answer comes, letter by letter, where ids follow the order,
-  so no rule can leave the one pending and join the other. With one such row there is no doubt left.
+  so no rule can leave the one pending and join the other. One such row alone leaves no doubt.
 - A workflow that nobody waits for to its end is collected later, contact by contact. An id that is not the
   contact's own leads to the row of a namesake at the same employer, the namesake is known by profile alone
   (a name in words or in an address would have taken the id away), the row shows no profile, and the

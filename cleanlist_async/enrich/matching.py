@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -41,9 +41,8 @@ def ids_before_the_end(contacts: Sequence[Contact], task_ids: Sequence[str | Non
     without ids no order could be proven when all are asked for together.
     """
     people = People(contacts, whole=True)
-    doubtful = people.that_may_share_a_name(list(people), hidden=False)
-    places = {position for person in doubtful for position in person.positions}
-    return tuple(None if position in places else task_id for position, task_id in enumerate(task_ids))
+    doubtful = people.namesakes(list(people), hidden=False)
+    return tuple(None if position in doubtful else task_id for position, task_id in enumerate(task_ids))
 
 
 class Match:
@@ -212,8 +211,14 @@ class Match:
             row for row in self._rows if row.position in lacking and self._may_be_in_place(row, row.position)
         ]
         # If just two ids are exchanged, the other rows do not show it, but an address may.
-        if not self._people.are_addressed_to_others(left, lacking):
-            for row in left:
+        if self._people.are_addressed_to_others(left, lacking):
+            return
+        people = [person for person in self._people if not lacking.isdisjoint(person.positions)]
+        namesakes = self._people.namesakes(people, hidden=False)
+        row_at = {row.position: row.row for row in left}
+        for row in left:
+            rivals = [row_at.get(position) for position in namesakes.get(row.position or 0, ())]
+            if not rivals or (None not in rivals and _all_alike(filter(None, [row.row, *rivals]))):
                 self.given.setdefault(row.position or 0, row.row)
 
     def _may_be_in_place(self, row: PlacedRow, position: int) -> bool:
@@ -260,12 +265,12 @@ class Match:
         row of a namesake that has its id. And where one row contradicts the order, the rows of a part must
         not prove it.
         """
-        if not self._whole or self._order_is_proven:
+        if not self._whole:
             return tuple(self._task_ids)
         left = [person for person in self._people if self._may_have_more(person)]
-        doubtful = set(range(len(self._task_ids))) if self._is_order_contradicted else set[int]()
-        for person in self._people.that_may_share_a_name(left, hidden=True):
-            doubtful.update(person.positions)
+        doubtful: Collection[int] = self._people.namesakes(left, hidden=not self._order_is_proven)
+        if self._is_order_contradicted:
+            doubtful = range(len(self._task_ids))
         return tuple(
             None if position in doubtful and position not in self.given else task_id
             for position, task_id in enumerate(self._task_ids)

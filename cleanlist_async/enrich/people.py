@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -45,8 +45,6 @@ class PlacedRow:
     name: Name
     echo: Input
     slugs: Sequence[str]
-    company_name: str | None
-    company_domain: str | None
     owners: Sequence[int] = ()
     certain: bool = False
 
@@ -55,8 +53,7 @@ class PlacedRow:
         """Read a row."""
         echo = input_in(row)
         slugs = (linkedin_slug(dict(echo).get("linkedin_url")), linkedin_slug(row.linkedin_url))
-        known = [slug for slug in slugs if slug]
-        return cls(row, position, name_in(row), echo, known, row.company_name, row.company_domain)
+        return cls(row, position, name_in(row), echo, [slug for slug in slugs if slug])
 
     @property
     def in_place(self) -> bool:
@@ -155,7 +152,7 @@ class People:
             profile=agreement(slug in row.slugs if slug and row.slugs else None),
             name=agreement(same_name),
             # An employer counts beside a name only: colleagues share it.
-            employer=agreement(same_employer(contact, row)) if same_name else Said.OPEN,
+            employer=agreement(same_employer(contact, row.row)) if same_name else Said.OPEN,
         )
 
     def _is_made_for(self, position: int, row: PlacedRow) -> bool | None:
@@ -170,7 +167,7 @@ class People:
 
     def same_employer(self, person: Person, row: PlacedRow) -> bool:
         """Whether a row names the employer of this person."""
-        return any(same_employer(self._contacts[position], row) for position in person.positions)
+        return any(same_employer(self._contacts[position], row.row) for position in person.positions)
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -225,31 +222,36 @@ class People:
     def _slug_words(self, person: Person) -> set[str]:
         return set(slug_words(self._slugs[person.positions[0]] or ""))
 
-    def that_may_share_a_name(self, people: Sequence[Person], *, hidden: bool) -> Iterable[Person]:
-        """Return those of *people* whose row by name may be that of another of them.
+    def namesakes(self, people: Sequence[Person], *, hidden: bool) -> Mapping[int, set[int]]:
+        """Return the positions of the others of *people* whose row may be taken for that of a position.
 
         *hidden*: the name of a person that is known by profile alone may be any name. Else only one that
         its address spells counts.
         """
         named = [(person, form) for person in people for form in self._name_forms(person)]
-        nameless = [person for person in people if not person.keys]
-        found: dict[int, Person] = {}
-        if hidden and nameless:
-            found = {id(one): one for one, _ in named if one.keys or len(nameless) > 1}
         by_word: dict[str, list[tuple[Person, Name]]] = defaultdict(list)
         for person, form in named:
             for word in form:
                 by_word[word].append((person, form))
+        nameless = [person for person in people if hidden and not person.keys]
+        found: dict[int, set[int]] = defaultdict(set)
         for person, form in named:
             # Names of which one is in the other, or that have two words in common, have more in common than
             # the commonest word of one of them: not all are compared with all.
             *near, commonest = sorted((by_word[word] for word in form), key=len)
-            for other, theirs in chain.from_iterable(near or [commonest]):
-                if other is person or (id(person) in found and id(other) in found):
-                    continue
-                if _may_be_one_name(person, form, other, theirs):
-                    found |= {id(person): person, id(other): other}
-        return found.values()
+            alike = {
+                position
+                for other, theirs in chain.from_iterable(near or [commonest])
+                if _may_be_one_name(person, form, other, theirs)
+                for position in other.positions
+            }
+            for position in alike:
+                found[position].update(person.positions)
+            for position in person.positions:
+                found[position].update(alike, *(other.positions for other in nameless))
+        for position, others in found.items():
+            others.difference_update(self.at[position].positions)
+        return {position: others for position, others in found.items() if others}
 
     def _name_forms(self, person: Person) -> Collection[Name]:
         """Return the keys of a person's names, else the words of its address, if they may spell a name."""
@@ -260,13 +262,13 @@ class People:
 
     def are_addressed_to_others(self, rows: Sequence[PlacedRow], lacking: Collection[int]) -> bool:
         """Whether an e-mail address in one of *rows* is that of another of the contacts *lacking* a row."""
-        names = {name for position in lacking if len(name := self._names[position]) > 1}
+        names = {name_key(name) for position in lacking if len(name := self._names[position]) > 1}
         employers = {domain(at) for position in lacking if (at := self._contacts[position].company_domain)}
         for row in rows:
             local, _, host = (row.row.email or "").casefold().rpartition("@")
-            position, spelled = row.position or 0, set(words(local))
+            position, spelled = row.position or 0, name_key(frozenset(words(local)))
             own = self._names[position]
-            if own and own <= spelled:
+            if own and name_key(own) <= spelled:
                 continue
             if any(name <= spelled for name in names):
                 return True

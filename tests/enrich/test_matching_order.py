@@ -62,6 +62,21 @@ def test_addresses_that_are_nobody_elses_leave_the_order_proven(eighth, ninth):
     assert len(emails(contacts, [f"t{i}" for i in range(10)], rows)) == 10
 
 
+def test_two_exchanged_ids_of_namesakes_show_in_nothing_so_that_both_stay_pending():
+    contacts = [named(f"F{i}", f"L{i}") for i in range(8)] + [
+        named("Wei", "Wang"),
+        named("Wei", "Wang", "b.io"),
+    ]
+    rows = [row(f"t{i}", str(i), f"F{i} L{i}") for i in range(8)]
+    silent, told = [row("t8", "1"), row("t9", "2")], [row("t8", "1", "Wei Wang"), row("t9", "2", "Wei Wang")]
+    alike = [row("t8", "same", "Wei Wang"), row("t9", "same", "Wei Wang")]
+    ids = [f"t{i}" for i in range(10)]
+    assert set(emails(contacts, ids, rows + silent)) == set(range(8))
+    assert set(emails(contacts, ids, rows + told)) == set(range(8))
+    assert set(emails(contacts, ids, rows + alike)) == set(range(10))
+    assert Match(contacts, ids, rows, whole=True).trusted_ids[8:] == (None, None)
+
+
 def test_one_row_that_belongs_elsewhere_disproves_the_order():
     contacts = [named(f"F{i}", f"L{i}") for i in range(11)]
     rows = [row(f"t{i}", str(i), f"F{i} L{i}") for i in range(8)]

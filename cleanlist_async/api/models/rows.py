@@ -120,11 +120,13 @@ class EnrichmentRow(Row):
     *fields* is what the properties read, if that is not the server's row itself.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_prospect", "_result")
 
     def __init__(self, fields: Mapping[str, JSON], raw: Mapping[str, JSON] | None = None) -> None:
         super().__init__(fields if raw is None else raw)
         self._fields = fields
+        self._result = _mapping(fields, "result") or fields
+        self._prospect = _mapping(self._result, "prospect") or _mapping(fields, "prospect") or self._result
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EnrichmentRow):
@@ -224,14 +226,6 @@ class EnrichmentRow(Row):
     def has_findings(self) -> bool:
         """Whether there is an e-mail address or a phone number."""
         return bool(self.email or self.phones)
-
-    @property
-    def _result(self) -> Mapping[str, JSON]:
-        return _mapping(self._fields, "result") or self._fields
-
-    @property
-    def _prospect(self) -> Mapping[str, JSON]:
-        return _mapping(self._result, "prospect") or _mapping(self._fields, "prospect") or self._result
 
     @property
     def _company(self) -> Mapping[str, JSON]:
