@@ -240,8 +240,10 @@ class Match:
         return self._namesakes_are_elsewhere or any(self._belongs_elsewhere(row) for row in self._rows)
 
     def _belongs_elsewhere(self, row: PlacedRow) -> bool:
-        if row.position is None or not row.owners or row.in_place:
+        if row.position is None or row.in_place:
             return False
+        if not row.owners:
+            return self._people.has_name_of_another(row.position, row)
         return row.certain or not any(other.position in row.owners and other.in_place for other in self._rows)
 
     def _give_misses(self) -> None:

@@ -141,7 +141,14 @@ def linkedin_slug(url: str | None) -> str | None:
     A company's page or a search (``/profile/view?id=1``) names no person. An id keeps its letter case,
     which distinguishes two people.
     """
-    if not url or len(url) > _LONGEST_TEXT or (found := _PROFILE.search(url)) is None:
+    return _slug(url) if url and len(url) <= _LONGEST_TEXT else None
+
+
+# These are asked of a contact and of its row, and again of a workflow that is read again. What is remembered
+# is short, whatever an answer holds.
+@lru_cache(maxsize=4_096)
+def _slug(url: str) -> str | None:
+    if (found := _PROFILE.search(url)) is None:
         return None
     kind, path = found.groups()
     # Old public addresses go on: /pub/ada-lovelace/7/b1/a is one person, /pub/ada-lovelace many.
@@ -158,8 +165,11 @@ def slug_words(slug: str) -> tuple[str, ...]:
 
 def words(text: str | None) -> tuple[str, ...]:
     """Return the words of *text* without case and accents."""
-    if not text or len(text) > _LONGEST_NAME:
-        return ()
+    return _words(text) if text and len(text) <= _LONGEST_NAME else ()
+
+
+@lru_cache(maxsize=4_096)
+def _words(text: str) -> tuple[str, ...]:
     if text.isascii():  # nearly always, and many times faster
         return tuple(_WORD.findall(text.lower().replace("'", "")))
     plain = unicodedata.normalize("NFKD", text.casefold())
@@ -248,7 +258,6 @@ def same_employer(contact: Employed, row: Employed) -> bool | None:
     return our_words == their_words if our_words and their_words else None
 
 
-@lru_cache(maxsize=4_096)
 def company_words(name: str | None) -> Name:
     """Return the words of a company's name without its legal form, unless that is all there is."""
     found = frozenset(words(name))

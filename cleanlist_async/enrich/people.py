@@ -86,6 +86,7 @@ class People:
 
     def __init__(self, contacts: Sequence[Contact], *, whole: bool) -> None:
         self.at: list[Person] = []
+        self._people: list[Person] = []
         self._contacts = contacts
         self._whole = whole
         self._names = [name_of(contact) for contact in contacts]
@@ -97,6 +98,8 @@ class People:
         for position, (name, slug) in enumerate(zip(self._names, self._slugs, strict=True)):
             known = self._by_slug.get(slug) if slug else self._same(position, bare[name])
             person = known or Person()
+            if known is None:
+                self._people.append(person)
             person.positions.append(position)
             self.at.append(person)
             if name:
@@ -107,7 +110,7 @@ class People:
                 bare[name].append(person)
 
     def __iter__(self) -> Iterator[Person]:
-        return iter({id(person): person for person in self.at}.values())
+        return iter(self._people)
 
     def _same(self, position: int, namesakes: Iterable[Person]) -> Person | None:
         """Return the one of *namesakes* that a contact is, word for word."""
@@ -187,13 +190,22 @@ class People:
         """Return the people known to have such a name, and lacking a row."""
         return self._by_key.get(key, ())
 
+    def has_name_of_another(self, position: int, row: PlacedRow) -> bool:
+        """Whether a row has the name of others, lacking a row or not, and not one that a contact has."""
+        key = name_key(row.name)
+        return key in self._keys and key not in self.at[position].keys
+
+    @cached_property
+    def _keys(self) -> set[Name]:
+        return {key for person in self for key in person.keys}
+
     def with_more_or_less_of(self, key: Name) -> Iterable[Person]:
         """Return those who lack a row, and have such a name with more words, or fewer: a middle name, say."""
         near = _NO_NAMES.union(*(self._keys_with.get(word, _NO_NAMES) for word in key))
         others = (other for other in near if other < key or key < other)
         return {id(person): person for other in others for person in self._by_key[other]}.values()
 
-    @property
+    @cached_property
     def has_nameless(self) -> bool:
         """Whether a person without a known name lacks a row: any row may be theirs."""
         return any(person.lacking and not person.keys for person in self)

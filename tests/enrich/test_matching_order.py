@@ -77,6 +77,13 @@ def test_two_exchanged_ids_of_namesakes_show_in_nothing_so_that_both_stay_pendin
     assert Match(contacts, ids, rows, whole=True).trusted_ids[8:] == (None, None)
 
 
+def test_a_row_with_the_name_of_another_contact_disproves_the_order_of_a_part():
+    contacts = [named(f"F{i}", f"L{i}") for i in range(10)]
+    ids = [f"t{i}" for i in range(10)]
+    rows = [row(f"t{i}", str(i), f"F{i} L{i}") for i in range(8)] + [row("t8", "9", "F9 L9"), row("t9", "8")]
+    assert set(emails(contacts, ids, rows, whole=False)) == set(range(8))
+
+
 def test_one_row_that_belongs_elsewhere_disproves_the_order():
     contacts = [named(f"F{i}", f"L{i}") for i in range(11)]
     rows = [row(f"t{i}", str(i), f"F{i} L{i}") for i in range(8)]

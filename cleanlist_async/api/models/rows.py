@@ -251,9 +251,10 @@ def text_of(holder: Mapping[str, JSON], *names: str) -> str | None:
     """Return the first of these fields that holds a text, or a number that stands for one."""
     for name in names:
         value = holder.get(name)
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, int) and not isinstance(value, bool):
+        if type(value) is str:  # nearly always
+            if value:
+                return value
+        elif isinstance(value, int) and not isinstance(value, bool):
             return str(value)
     return None
 
