@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cleanlist_async import facts
 from cleanlist_async.checks import checked_path
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import checked_deadline
 from cleanlist_async.runtime import BaseClient
@@ -133,13 +134,18 @@ class AsyncCleanlist(BaseClient):
         which is then always returned. A call that is cancelled leaves what it had in
         :attr:`abandoned`.
         """
-        spec = self._spec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook_url=webhook_url,
-            dedupe=dedupe,
-            progress=progress,
-        )
+        try:
+            spec = self._spec(
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook_url=webhook_url,
+                dedupe=dedupe,
+                progress=progress,
+            )
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # its frames hold the address of the webhook
+        finally:
+            del webhook_url  # a traceback that shows local variables must not show the token in it
         return await self._runtime.bulk.enrich(contacts, spec)
 
     def stream(
@@ -164,14 +170,19 @@ class AsyncCleanlist(BaseClient):
         # "all" reads the source twice, which an iterator does not survive.
         if dedupe is None:
             dedupe = "all" if isinstance(contacts, Sized) else "window"
-        spec = self._spec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook_url=webhook_url,
-            dedupe=dedupe,
-            progress=progress,
-            max_open_workflows=max_open_workflows,
-        )
+        try:
+            spec = self._spec(
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook_url=webhook_url,
+                dedupe=dedupe,
+                progress=progress,
+                max_open_workflows=max_open_workflows,
+            )
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # as in `enrich`
+        finally:
+            del webhook_url
         return self._runtime.bulk.stream(contacts, spec)
 
     async def collect(self, pending: Iterable[EnrichmentResult]) -> EnrichmentReport:
@@ -225,21 +236,26 @@ class AsyncCleanlist(BaseClient):
         from cleanlist_async.job.spec import JobSpec
         from cleanlist_async.job.unknown import UnknownPolicy
 
-        spec = JobSpec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook=webhook,
-            submit_mode=submit_mode,
-            policy=UnknownPolicy(on_unknown, max_duplicate_credits),
-            options=self._options,
-            cache=None if cache is None else checked_path("cache", cache),
-            cache_ttl_s=cache_ttl_s,
-            half_full_price=half_full_price,
-            max_open_workflows=max_open_workflows,
-            adopt=adopt,
-            api_version=self._api_version,
-            receiver=self.webhooks,
-        )
+        try:
+            spec = JobSpec(
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook=webhook,
+                submit_mode=submit_mode,
+                policy=UnknownPolicy(on_unknown, max_duplicate_credits),
+                options=self._options,
+                cache=None if cache is None else checked_path("cache", cache),
+                cache_ttl_s=cache_ttl_s,
+                half_full_price=half_full_price,
+                max_open_workflows=max_open_workflows,
+                adopt=adopt,
+                api_version=self._api_version,
+                receiver=self.webhooks,
+            ).checked()
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # as in `enrich`
+        finally:
+            del webhook
         return await Job.open(
             self._runtime.pipeline, self._runtime.polls, checked_path("journal", journal), source, spec
         )
@@ -267,4 +283,4 @@ class AsyncCleanlist(BaseClient):
 
         return RunSpec(
             enrichment_type, self._options, max_credits, webhook_url, dedupe, progress, max_open_workflows
-        )
+        ).checked()

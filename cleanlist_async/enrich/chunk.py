@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import get_args
+from typing import Self, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
@@ -40,14 +40,15 @@ class RunSpec:
     progress: Callable[[Progress], None] | None = None
     max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
 
-    def check(self) -> None:
-        """Raise ConfigurationError for what cannot work."""
+    def checked(self) -> Self:
+        """Return it. Raises ConfigurationError for what cannot work."""
         check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook_url)
         check_choice("dedupe", self.dedupe, get_args(Dedupe))
         check_whole("max_open_workflows", self.max_open_workflows, at_least=1)
         optional(check_function, "progress", self.progress)
         Budget(self.max_credits, self.enrichment_type)
+        return self
 
 
 @dataclass(eq=False, slots=True)

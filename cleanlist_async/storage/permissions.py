@@ -34,7 +34,7 @@ def opener_for(target: Path, source: Path | int | None = None) -> Callable[[str,
 
 
 def _mode_of(file: Path | int, target: Path) -> int:
-    status = os.stat(file)
+    status = file.stat() if isinstance(file, Path) else os.fstat(file)
     mode = stat.S_IMODE(status.st_mode)
     if hasattr(os, "getegid") and status.st_gid != _new_group(target.parent):
         mode &= ~_GROUP | (mode << 3)  # the new group gets what the others of the old file had

@@ -60,9 +60,9 @@ def test_a_file_on_standard_input_counts_as_one_that_is_named(
 @needs_permissions
 def test_a_pipe_on_standard_input_has_no_permissions_to_go_by(tmp_path, open_umask, monkeypatch):
     reading, writing = os.pipe()
-    with open(writing, "w") as pipe:
+    with os.fdopen(writing, "w") as pipe:
         pipe.write("Email\na@b.co\n")
-    with open(reading) as stream:
+    with os.fdopen(reading) as stream:
         monkeypatch.setattr("sys.stdin", stream)
         EnrichedWriter(tmp_path / "out.csv", ContactTable.open("-")).close()
     assert mode_of(tmp_path / "out.csv") == 0o666
