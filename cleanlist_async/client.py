@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cleanlist_async import facts
 from cleanlist_async.api.modern_operations import ModernOperations
 from cleanlist_async.checks import checked_path
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import checked_deadline
 from cleanlist_async.runtime import BaseClient
@@ -107,15 +108,20 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         default found ones of any age, ``not_found`` of 30 days), or one that another call or process is
         buying. `fresh` and ``dedupe="off"`` buy it again, knowingly.
         """
-        spec = self._spec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook_url=webhook_url,
-            dedupe=dedupe,
-            fresh=fresh,
-            max_age_s=max_age_s,
-            progress=progress,
-        )
+        try:
+            spec = self._spec(
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook_url=webhook_url,
+                dedupe=dedupe,
+                fresh=fresh,
+                max_age_s=max_age_s,
+                progress=progress,
+            )
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # its frames hold the address of the webhook
+        finally:
+            del webhook_url  # a traceback that shows local variables must not show the token in it
         return await self._runtime.bulk.enrich(contacts, spec)
 
     def stream(
@@ -142,16 +148,21 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         # "all" reads the source twice, which an iterator does not survive.
         if dedupe is None:
             dedupe = "all" if isinstance(contacts, Sized) else "window"
-        spec = self._spec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook_url=webhook_url,
-            dedupe=dedupe,
-            fresh=fresh,
-            max_age_s=max_age_s,
-            progress=progress,
-            max_open_workflows=max_open_workflows,
-        )
+        try:
+            spec = self._spec(
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook_url=webhook_url,
+                dedupe=dedupe,
+                fresh=fresh,
+                max_age_s=max_age_s,
+                progress=progress,
+                max_open_workflows=max_open_workflows,
+            )
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # as in `enrich`
+        finally:
+            del webhook_url
         return self._runtime.bulk.stream(contacts, spec)
 
     async def collect(self, pending: Iterable[EnrichmentResult]) -> EnrichmentReport:
@@ -204,21 +215,26 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         from cleanlist_async.job.spec import JobSpec
         from cleanlist_async.job.unknown import UnknownPolicy
 
-        spec = JobSpec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook=webhook,
-            submit_mode=submit_mode,
-            policy=UnknownPolicy(on_unknown, max_duplicate_credits),
-            options=self._options,
-            cache=None if cache is None else checked_path("cache", cache),
-            cache_ttl_s=cache_ttl_s,
-            half_full_price=half_full_price,
-            max_open_workflows=max_open_workflows,
-            adopt=adopt,
-            api_version=self._api_version,
-            receiver=self.webhooks,
-        )
+        try:
+            spec = JobSpec(
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook=webhook,
+                submit_mode=submit_mode,
+                policy=UnknownPolicy(on_unknown, max_duplicate_credits),
+                options=self._options,
+                cache=None if cache is None else checked_path("cache", cache),
+                cache_ttl_s=cache_ttl_s,
+                half_full_price=half_full_price,
+                max_open_workflows=max_open_workflows,
+                adopt=adopt,
+                api_version=self._api_version,
+                receiver=self.webhooks,
+            ).checked()
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # as in `enrich`
+        finally:
+            del webhook
         return await Job.open(
             self._runtime.pipeline, self._runtime.polls, checked_path("journal", journal), source, spec
         )
@@ -256,4 +272,4 @@ class AsyncCleanlist(ModernOperations, BaseClient):
             max_open_workflows,
             fresh,
             max_age_s,
-        )
+        ).checked()

@@ -264,7 +264,7 @@ class Batcher:
         """Wait for the workflow of a batch that was accepted."""
         submission.accepted(workflow.workflow_id, workflow.task_ids)
         now = self._clock()
-        for purchase, task_id in zip(batch.purchases, workflow.task_ids, strict=True):
+        for purchase, task_id in zip(batch.purchases, workflow.ids_before_the_end, strict=True):
             purchase.accepted(workflow.workflow_id, task_id)
         self._tally.accepted(len(batch.purchases), (now - caller.since for caller in batch.callers))
         try:

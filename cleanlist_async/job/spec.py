@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
@@ -67,8 +67,8 @@ class JobSpec:
             return self.webhook
         return self.receiver.public_url
 
-    def check(self) -> None:
-        """Raise ConfigurationError for options that cannot work."""
+    def checked(self) -> Self:
+        """Return it. Raises ConfigurationError for what cannot work."""
         check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook, "webhook")
         Budget(self.max_credits, self.enrichment_type)  # for its checks alone
@@ -91,6 +91,7 @@ class JobSpec:
             raise ConfigurationError(
                 f"submit_mode='exact' takes an enrichment_type of {', '.join(facts.PERSON_TYPES)}."
             )
+        return self
 
 
 async def begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipeline) -> Header:
