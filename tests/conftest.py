@@ -13,8 +13,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-settings.register_profile("tests", deadline=None)
-settings.load_profile("tests")
+settings.register_profile("part", deadline=None, max_examples=20)
+settings.register_profile("whole", deadline=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try a part of the examples of each property by default, and all of them where slow tests run."""
+    settings.load_profile("whole" if _runs_slow_tests(config) else "part")
+
+
+def _runs_slow_tests(config: pytest.Config) -> bool:
+    return "not slow" not in config.option.markexpr
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -35,13 +44,18 @@ PATIENCE_S = 600
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     root = Path(__file__).parent
+    whole = _runs_slow_tests(config)
     for item in items:
         folder = item.path.relative_to(root).parts[0] if item.path.is_relative_to(root) else ""
         if folder in REAL_SERVERS:
             item.add_marker(pytest.mark.sockets)
-        is_slow = folder in SLOW or COMMAND_LINE in getattr(item, "fixturenames", ())
+        is_slow = (
+            folder in SLOW
+            or COMMAND_LINE in getattr(item, "fixturenames", ())
+            or (whole and hasattr(getattr(item, "obj", None), "hypothesis"))
+        )
         if is_slow and item.get_closest_marker("smoke") is None:
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("slow") is not None:

@@ -250,6 +250,6 @@ class Sandbox(Options):
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
-    # Inherited by its connections, where asyncio does not set it: a body would wait 40 ms for the header's ACK.
+    # Connections inherit it; asyncio does not set it here, and a body would wait 40 ms for its header's ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

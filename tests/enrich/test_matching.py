@@ -13,6 +13,7 @@ from cleanlist_async.api.models.rows import EnrichmentRow
 from cleanlist_async.enrich.matching import Match, match_rows
 from cleanlist_async.enrich.normalize import domain, linkedin_slug, name_in, name_of, names_differ, words
 from tests.support.cases import each_case
+from tests.support.examples import examples
 
 
 def saying(**fields):
@@ -359,7 +360,7 @@ def carried(contact, what):
     return {**names, **employer, **linkedin, **echo}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(
     st.lists(people, min_size=1, max_size=12, unique=True),
     st.lists(st.sets(st.sampled_from(["name", "employer", "linkedin", "input"])), min_size=12, max_size=12),
@@ -386,7 +387,7 @@ def test_no_truthful_row_ever_goes_to_another(contacts, says, ids_are_off, lost,
         assert found.email == str(at), (at, found)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(st.lists(people, min_size=1, max_size=12, unique=True), st.randoms(use_true_random=False))
 def test_rows_that_echo_their_input_are_all_given_in_any_order(contacts, rng):
     rows = [row(f"t{n}", str(n), **carried(contacts[n], {"input"})) for n in range(len(contacts))]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cleanlist_async import WebhookReceiver
 from cleanlist_async.sandbox import Fault, Shape
 from cleanlist_async.webhooks.store import MemoryEventStore
+from tests.support.examples import examples
 from tests.support.virtual_sandbox import (
     check_against_ledger,
     check_one_result_each,
@@ -322,7 +323,7 @@ def told(results):
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(
     shape=SHAPES,
     seed=st.integers(0, 2**32),

@@ -99,7 +99,6 @@ BAD = {
     "short": (answer(200, FILE[:-1]), APIConnectionError, 5),
     "long": (answer(200, FILE + b"x"), APIConnectionError, 5),
     "empty": (answer(200, b""), APIConnectionError, 5),
-    "silent": (GOOD.cut(1_000, "hang"), APITimeoutError, 5),
 }
 
 
@@ -108,10 +107,20 @@ def test_what_is_not_the_file_leaves_the_target_as_it_was(tmp_path, case):
     script, kind, attempts = BAD[case]
     target = tmp_path / "out.csv"
     target.write_text("what was there")
-    error, requests = outcome(always(script), target, request_timeout_s=1.0)
+    error, requests = outcome(always(script), target)
     assert type(error) is kind
     assert error.billed == "no"
     assert len(requests) == attempts
+    assert target.read_text() == "what was there"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_that_stops_coming_leaves_the_target_as_it_was(tmp_path):
+    target = tmp_path / "out.csv"
+    target.write_text("what was there")
+    silent = always(GOOD.cut(1_000, "hang"))
+    error, _ = outcome(silent, target, request_timeout_s=0.3, max_retries=1)
+    assert (type(error), error.billed) == (APITimeoutError, "no")
     assert target.read_text() == "what was there"
     assert len(list(tmp_path.iterdir())) == 1
 
