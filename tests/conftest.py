@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,11 @@ from hypothesis import settings
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; processes inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+MEMORY, ROOM = Path("/dev/shm"), 2**30
+"""A file system in memory, and the bytes it must have free to hold what tests write."""
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+    os.environ.setdefault("TMPDIR", str(MEMORY))  # journals wait for the disk at each step
 
 settings.register_profile("part", deadline=None, max_examples=20)
 settings.register_profile("whole", deadline=None)
