@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
 
 MEMORY, ROOM = Path("/dev/shm"), 2**30
 """A file system in memory, and the bytes it must have free to hold what tests write."""
-if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
-    os.environ.setdefault("TMPDIR", str(MEMORY))  # journals wait for the disk at each step
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+    # Journals wait for the disk at each step. pytest has asked for the folder before, which is remembered.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 settings.register_profile("part", deadline=None, max_examples=20)
 settings.register_profile("whole", deadline=None)
