@@ -27,8 +27,15 @@ settings.register_profile("whole", deadline=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Try a part of the examples of each property by default, and all of them where slow tests run."""
+    """Try a part of the examples of each property by default, and all of them where slow tests run.
+
+    Properties and what is marked `scaled` count as slow there, so that all of them is run by `-m slow` too.
+    """
     settings.load_profile("whole" if _runs_slow_tests(config) else "part")
+
+
+def _is_property(item: pytest.Item) -> bool:
+    return hasattr(getattr(item, "obj", None), "hypothesis")
 
 
 def _runs_slow_tests(config: pytest.Config) -> bool:
@@ -63,7 +70,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         is_slow = (
             folder in SLOW
             or COMMAND_LINE in getattr(item, "fixturenames", ())
-            or (whole and hasattr(getattr(item, "obj", None), "hypothesis"))
+            or (whole and (_is_property(item) or item.get_closest_marker("scaled") is not None))
         )
         if is_slow and item.get_closest_marker("smoke") is None:
             item.add_marker(pytest.mark.slow)

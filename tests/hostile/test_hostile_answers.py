@@ -31,6 +31,7 @@ WORST = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.sockets
 @pytest.mark.parametrize("pairs", [EACH_ENTRY, WORST], ids=["each entry", "the worst"])
 def test_no_answer_stops_the_event_loop_and_each_is_a_value_or_a_typed_error(pairs):
@@ -39,12 +40,14 @@ def test_no_answer_stops_the_event_loop_and_each_is_a_value_or_a_typed_error(pai
     assert [one for one in measured if one.block_s > LONGEST_BLOCK_S or not one.is_typed] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["empty objects", "new names in one object", "1,000 rows of strangers"])
 def test_no_webhook_stops_the_event_loop(case):
     measured = asyncio.run(measure_webhook(case))
     assert measured.block_s < LONGEST_BLOCK_S
 
 
+@pytest.mark.slow
 @pytest.mark.sockets
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell a peak that can be reset")
 def test_no_answer_takes_more_than_64_mib():

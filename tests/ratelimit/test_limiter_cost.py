@@ -64,6 +64,7 @@ def test_a_grant_costs_no_more_beside_200_organizations() -> None:
     assert cost(200) <= cost(10) * 1.05
 
 
+@pytest.mark.slow
 def test_a_grant_costs_no_more_with_320_keys_of_one_organization() -> None:
     def cost(keys: int) -> float:
         route = Route(tuple(f"key {n}" for n in range(keys)), "organization")
