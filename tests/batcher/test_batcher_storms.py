@@ -21,7 +21,7 @@ from tests.support.virtual_sandbox import in_world, people
 SUBMIT, STATUS = "/enrich/bulk", "/enrich/status"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_thousand_callers_cancelled_at_random_instants_affect_no_other(seed):
     async def main(here):
         contacts, got, cancelled = await come_and_go(here, seed)
