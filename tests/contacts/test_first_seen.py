@@ -18,7 +18,7 @@ any_identity = st.binary(min_size=16, max_size=16)
 
 @settings(max_examples=examples(150))
 @given(st.lists(few | colliding | any_identity, max_size=1_500))
-def test_it_answers_as_a_dict_does(identities: list[bytes]) -> None:
+def test_the_first_index_of_an_identity_is_what_a_dict_says(identities: list[bytes]) -> None:
     seen, model = FirstSeen(), dict[bytes, int]()
     for index, identity in enumerate(identities):
         assert seen.setdefault(identity, index) == model.setdefault(identity, index)
@@ -26,7 +26,7 @@ def test_it_answers_as_a_dict_does(identities: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(("order", "count"), [("little", 20_000), ("big", 700)], ids=["spread", "colliding"])
-def test_it_grows_and_forgets_no_identity(order: Literal["little", "big"], count: int) -> None:
+def test_no_identity_is_forgotten_as_the_table_grows(order: Literal["little", "big"], count: int) -> None:
     seen = FirstSeen()
     identities = [number.to_bytes(16, order) for number in range(count)]
     for _ in range(2):

@@ -19,7 +19,7 @@ ROUTE = Route(KEYS, "organization")
 
 @pytest.mark.scaled
 @pytest.mark.parametrize("limit", [1, 2, 30])
-def test_it_finds_whom_asking_all_would_find(limit: int) -> None:
+def test_the_index_finds_the_key_that_a_scan_finds(limit: int) -> None:
     for seed in range(examples(50)):
         rng = random.Random(seed)
         limits = RateLimits(org=1_000, key=limit)

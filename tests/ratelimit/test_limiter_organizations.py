@@ -167,7 +167,7 @@ def test_everybody_is_served_as_if_all_lines_and_all_keys_were_looked_at(
 
 @pytest.mark.scaled
 @both_limits
-def test_who_stands_first_is_served_first(limits: RateLimits) -> None:
+def test_the_first_in_line_is_served_first(limits: RateLimits) -> None:
     for seed in range(examples(40)):
         calls = calls_of(seed, limits)
         granted = [call for call in calls if call.granted]
