@@ -1,4 +1,4 @@
-"""AsyncCleanlist: every operation of a client, each handed to the part of the runtime that does it."""
+"""AsyncCleanlist: every operation of a client, each passed to the part of the runtime that performs it."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class AsyncCleanlist(BaseClient):
     # -- bulk ----------------------------------------------------------------------------------
 
     async def plan(self, contacts: ContactSource, *, enrichment_type: EnrichmentType = "partial") -> Plan:
-        """Say what enriching *contacts* would take: requests, minutes, credits. Free; sends nothing."""
+        """Return what enriching *contacts* would take: requests, minutes, credits. Free; sends nothing."""
         return await self._runtime.bulk.plan(contacts, enrichment_type)
 
     async def enrich(
@@ -153,13 +153,13 @@ class AsyncCleanlist(BaseClient):
         progress: Callable[[Progress], None] | None = None,
         max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
     ) -> ResultStream:
-        """Enrich *contacts* in flat memory, yielding each result as its workflow finishes. Spends credits.
+        """Enrich *contacts* in bounded memory, yielding each result as its workflow finishes. Spends credits.
 
         *contacts* may be any sync or async iterable, also an endless one: it is read at most 4,000
-        contacts ahead of what was submitted, and at most `max_open_workflows` workflows are open (and, of a
-        source without a length, 50,000 duplicates of contacts that are on their way).
-        `dedupe` is ``"all"`` by default for a source with a length, which is read twice, and ``"window"``
-        (its last 50,000 identities) for any other.
+        contacts ahead of the last submit, and at most `max_open_workflows` workflows are open. From a source
+        without a length, at most 50,000 duplicates of contacts in flight are held. `dedupe` is ``"all"`` by
+        default for a source with a length, which is read twice, and ``"window"`` (its last 50,000 identities)
+        for any other.
         """
         # "all" reads the source twice, which an iterator does not survive.
         if dedupe is None:
@@ -177,7 +177,7 @@ class AsyncCleanlist(BaseClient):
     async def collect(self, pending: Iterable[EnrichmentResult]) -> EnrichmentReport:
         """Fetch results that were pending, for free: they were submitted before.
 
-        Returns them in the order given; what is still not there stays pending.
+        Returns them in the order given; those that are still not there stay pending.
         """
         return await self._runtime.bulk.collect(pending, self._options)
 
@@ -200,26 +200,25 @@ class AsyncCleanlist(BaseClient):
     ) -> Job:
         """Begin a durable bulk job, or resume it: the same call does both. Sends nothing yet.
 
-        *journal* is the file that survives; *source* a CSV, TSV or JSON Lines file, or an iterable that can
-        be read again. `max_credits` is a budget in credits, and may be another one, or none, on resume.
-        `webhook` is the public address of your receiver, for `Job.receive`; by default that of `webhooks`,
-        which needs no such call. `submit_mode` says how a submit whose answer was lost is found again; see
-        `Job.promise`. `on_unknown` holds such a submit, or sends it again at the cost of at most
+        *journal* is the file that survives a crash; *source* a CSV, TSV or JSON Lines file, or an iterable
+        that can be read again. `max_credits` is a budget in credits, and may be another one, or none, on
+        resume. `webhook` is the public address of your receiver, for `Job.receive`; by default that of
+        `webhooks`, which needs no such call. `submit_mode` says how a submit whose answer was lost is found
+        again; see `Job.promise`. `on_unknown` holds such a submit, or sends it again at the cost of at most
         `max_duplicate_credits`, or asks a function of yours. `cache` is a file of results that were bought
-        before, found again with the same API key (of several, the first) and good for `cache_ttl_s` seconds.
-        `half_full_price` is the reading of what
-        ``full`` costs where one half was found, which is documented nowhere: ``"full"`` 11 credits,
-        ``"each"`` those of the half; the server's own word, where it gives one, counts before it.
+        before with the same API key (of several, the first), and are reused for `cache_ttl_s` seconds.
+        `half_full_price` says what ``full`` costs where only one half was found, which is not documented:
+        ``"full"`` 11 credits, ``"each"`` those of the half. If the server reports a price, that counts.
 
-        A journal that is older than the last run of its job, a copy of one that is still there, or a new one
+        A journal that is older than the last run of its job, a copy of one that still exists, or a new one
         where another had sent contacts, is refused, for it would buy them again; so is one with a hard link.
-        What the last run was is recorded in ``$XDG_STATE_HOME/cleanlist-async`` (``~/.local/state``); without
-        a record a warning is logged. `adopt` takes such a journal: look at what was bought first, with
+        The last run is recorded in ``$XDG_STATE_HOME/cleanlist-async`` (``~/.local/state``); without a
+        record, a warning is logged. `adopt` accepts such a journal: look at what was bought first, with
         ``cleanlist-async usage``. Other copies are refused from then on.
 
         Raises JournalLockedError when another process works on the journal, InputChangedError when the source
-        or what was asked for is not what the job was begun with, JournalError for a journal that is refused
-        or damaged.
+        or the options differ from those that the job was started with, JournalError for a journal that is
+        refused or damaged.
         """
         from cleanlist_async.job.job import Job
         from cleanlist_async.job.spec import JobSpec
@@ -248,8 +247,8 @@ class AsyncCleanlist(BaseClient):
     def abandoned(self) -> list[EnrichmentResult]:
         """Results of `enrich` calls that were cancelled: found ones, and pending ones for `collect`.
 
-        All of the latest such call, and of those before it the latest, 10,000 in all. Clear the list when you
-        have what you need.
+        All results of the latest such call, and the latest 10,000 of the calls before it. Clear the list when
+        you have what you need.
         """
         return self._runtime.bulk.abandoned
 
