@@ -8,8 +8,10 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import settings
 
@@ -50,6 +52,14 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def certificates_read_once() -> Iterator[None]:
+    """Share what clients know of certificates: reading them takes 20 ms, more than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx, "create_ssl_context", lru_cache(httpx.create_ssl_context))
+        yield
 
 
 @pytest.hookimpl(trylast=True)

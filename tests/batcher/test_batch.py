@@ -81,6 +81,7 @@ def test_full_batches_go_at_once_while_there_are_tokens_for_all_of_them():
     in_world(main)
 
 
+@pytest.mark.slow
 def test_a_burst_leaves_tokens_for_later_callers():
     async def main(here):
         crowd = start(here, people(4_000))

@@ -14,6 +14,7 @@ from tests.hostile.answers import CASES, COUNTED, LISTINGS, hostile_server, list
 from tests.hostile.entries import ENTRIES
 from tests.hostile.watching import measure_all, measure_webhook, peak_mib
 from tests.support.clients import against, always, json_answer, outcome_of
+from tests.support.examples import some
 
 LONGEST_BLOCK_S = 0.25
 """CPU seconds. Five times what the scorecard allows: a busy machine makes everything take longer."""
@@ -61,7 +62,8 @@ def test_no_answer_takes_more_than_64_mib():
     assert in_new_process(peak_mib, pairs) < MOST_MIB
 
 
-@pytest.mark.parametrize("case", LISTINGS)
+@pytest.mark.scaled
+@pytest.mark.parametrize("case", some(LISTINGS))
 def test_hostile_answers_are_as_large_as_may_be_and_no_larger(case):
     body = listing(case, "results", facts.MAX_STATUS_BYTES)
     assert len(body) <= facts.MAX_STATUS_BYTES

@@ -178,6 +178,7 @@ def test_it_is_waited_for_again_once_an_event_came():
     with_webhooks(main, workflow_s=lambda _: seconds, disturb=disturb)
 
 
+@pytest.mark.slow
 def test_a_few_lost_events_hold_up_nobody_for_long():
     rng = random.Random(5)
 
