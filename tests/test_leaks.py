@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import pickle
+from itertools import product
 
 import httpx
 import pytest
@@ -33,6 +34,7 @@ from tests.support.clients import (
     json_answer,
     outcome_of,
 )
+from tests.support.examples import some
 from tests.support.faulty_server import FIN, NEVER, RESET, FaultyServer, answer, garbage
 from tests.support.leaks import assert_hidden, deep_text, shown
 
@@ -271,7 +273,7 @@ def test_no_failure_of_a_proxy_shows_its_password(said, debug_log):
             proxy = server.base_url.replace("//", f"//user:{PASSWORD}@")
             options = {"proxy": proxy, "request_timeout_s": 0.2, "max_retries": 0}
             async with client_of("https://api.invalid", **options) as client:
-                outcomes = [await outcome_of(call(client)) for call in CALLS.values()]
+                outcomes = await asyncio.gather(*(outcome_of(call(client)) for call in CALLS.values()))
                 assert_hidden(deep_text(client, 3), PASSWORD)  # deeper are httpcore's own headers
                 return outcomes, server.requests
 
@@ -324,8 +326,8 @@ ECHOES = {
 
 
 @pytest.mark.sockets
-@pytest.mark.parametrize("form", ECHOES)
-@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.scaled
+@pytest.mark.parametrize(("kind", "form"), some(product(KEYS, ECHOES)))
 def test_a_server_that_echoes_the_key_gets_it_into_nothing(kind, form, debug_log):
     key = KEYS[kind]
 

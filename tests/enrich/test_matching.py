@@ -12,6 +12,7 @@ from cleanlist_async import Contact
 from cleanlist_async.enrich.matching import Match, match_rows
 from tests.enrich.rows import ADA, BOB, CY, IDS, emails, named, row, saying
 from tests.support.cases import each_case
+from tests.support.examples import examples
 
 
 def test_rows_in_place_that_agree():
@@ -268,7 +269,7 @@ def carried(contact, what):
     return {**names, **employer, **linkedin, **echo}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(
     st.lists(people, min_size=1, max_size=12, unique=True),
     st.lists(st.sets(st.sampled_from(["name", "employer", "linkedin", "input"])), min_size=12, max_size=12),
@@ -295,7 +296,7 @@ def test_no_truthful_row_ever_goes_to_another(contacts, says, ids_are_off, lost,
         assert found.email == str(at), (at, found)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(st.lists(people, min_size=1, max_size=12, unique=True), st.randoms(use_true_random=False))
 def test_rows_that_echo_their_input_are_all_given_in_any_order(contacts, rng):
     rows = [row(f"t{n}", str(n), **carried(contacts[n], {"input"})) for n in range(len(contacts))]
