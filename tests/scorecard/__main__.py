@@ -24,6 +24,7 @@ TOPICS = (
     "foreign_exceptions",
     "secrets",
     "crashes",
+    "store",
 )
 
 
