@@ -60,6 +60,8 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         *,
         enrichment_type: EnrichmentType = "partial",
         deadline_s: float = facts.ENRICH_ONE_DEADLINE_S,
+        fresh: bool = False,
+        max_age_s: float | None = None,
     ) -> EnrichmentResult:
         """Enrich one contact, batched with concurrent callers into one request. Spends credits.
 
@@ -74,10 +76,17 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         contact was accepted by then (if it was not sent, it is not bought later); OverloadedError when too
         many contacts wait for its turn to come in time; UnknownOutcomeError when it is not known whether the
         request was processed; the server's refusal. Cancelling a call before its contact is sent buys
-        nothing; cancelling it later never affects other callers.
+        nothing; cancelling it later never affects other callers, and the result is there for a later call.
+
+        With a `store`, what was bought before costs nothing, as in `enrich`, where `fresh` and `max_age_s`
+        (seconds) are explained. Only a workflow that cannot be fetched now is ``pending`` besides. StoreError
+        when the store cannot be used: then nothing was sent. Without a store, the client remembers what
+        callers left before they had it, up to 10,000 results.
         """
         deadline_s = checked_deadline(deadline_s, self._options.deadline_s)
-        return await self._runtime.batcher.enrich_one(contact, enrichment_type, self._options, deadline_s)
+        return await self._runtime.batcher.enrich_one(
+            contact, enrichment_type, self._options, deadline_s, fresh=fresh, max_age_s=max_age_s
+        )
 
     # -- bulk ----------------------------------------------------------------------------------
 

@@ -116,7 +116,14 @@ class Runtime:
         """Joins concurrent calls of `enrich_one` into requests."""
         from cleanlist_async.batcher.batcher import Batcher
 
-        return Batcher(self.pipeline, self.polls, self.submissions, self.tally, self._max_queued)
+        return Batcher(
+            self.pipeline,
+            self.polls,
+            self.submissions,
+            self.purchases,
+            tally=self.tally,
+            max_queued=self._max_queued,
+        )
 
     @cached_property
     def tally(self) -> Tally:

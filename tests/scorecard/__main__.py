@@ -26,6 +26,7 @@ TOPICS = (
     "foreign_exceptions",
     "secrets",
     "crashes",
+    "store",
 )
 
 

@@ -196,7 +196,8 @@ def accept(
 def close(buyer: Buyer, submission: str, state: SubmitState, reason: str) -> Operation[None]:
     """Record that a submit was refused, that its outcome is unknown, or that its workflow is lost."""
     values = {"submission": submission, "state": state, "reason": reason}
-    yield Statement(sql.CLOSE, values)
+    if not (yield Statement(sql.CLOSE, values)).changed:
+        return  # it was never written, or is closed already
     if state == "refused":
         yield Statement(sql.TAKE_BACK, values)
     else:
