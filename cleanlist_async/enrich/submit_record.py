@@ -96,7 +96,6 @@ class SubmitRecord:
                 operations.accept(
                     buyer,
                     self.submission,
-                    self._wanted.enrichment_type,
                     workflow.workflow_id,
                     ids,
                     key_name=workflow.key,
@@ -153,9 +152,7 @@ class SubmitRecord:
             elif result.status == "failed":  # the server ended the workflow unfinished, which costs nothing
                 unpaid.append(digest)
         buyer = await self._session.opened()
-        await self._store.run(
-            operations.settle(buyer, self.submission, self._wanted.enrichment_type, settled, unpaid)
-        )
+        await self._store.run(operations.settle(buyer, self.submission, settled, unpaid))
 
     async def _close(self, state: SubmitState, reason: str) -> None:
         buyer = await self._session.opened()
