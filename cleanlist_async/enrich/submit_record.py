@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-import anyio
-
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.enrich.submit_outcome import Accepted, SubmitOutcome, Unknown
-from cleanlist_async.errors import CleanlistError, StoreError
+from cleanlist_async.errors import ClaimLostError, CleanlistError, StoreError
 from cleanlist_async.events import identifier
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
@@ -23,10 +21,6 @@ from cleanlist_async.storage.store.operations import Door, SubmitIntent
 from cleanlist_async.storage.store.records import Freshness, SubmitState, as_text
 
 log: Final = logging.getLogger("cleanlist_async")
-
-
-class ClaimLostError(StoreError):
-    """Contacts that were to be sent are no longer this client's: it paused for longer than its lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +39,6 @@ class SubmitRecord:
     ----------
     submission
         Our name for it.
-    is_written
-        Whether its intent is in the store: then it may have been sent.
 
     """
 
@@ -59,7 +51,7 @@ class SubmitRecord:
         is_unclaimed: bool,
     ) -> None:
         self.submission = uuid4().hex
-        self.is_written = False
+        self._may_be_written = False
         self._session = session
         self._store = session.store
         self._contacts = tuple(contacts)
@@ -69,6 +61,7 @@ class SubmitRecord:
     async def intend(self) -> None:
         """Record that it is about to be sent. Raises StoreError, and then nothing is to be sent."""
         buyer = await self._session.opened()
+        self._may_be_written = True  # also where the answer of the database is lost
         intent = SubmitIntent(
             self.submission,
             self._wanted.enrichment_type,
@@ -77,8 +70,8 @@ class SubmitRecord:
             self._is_unclaimed,
         )
         if not await self._store.run(operations.intend(buyer, intent), commit_unless=False):
+            self._may_be_written = False
             raise ClaimLostError("Contacts of this submit were taken over by another process.")
-        self.is_written = True
 
     async def accepted(self, workflow: AcceptedWorkflow) -> None:
         """Record the workflow, before anything else is done with it.
@@ -110,7 +103,7 @@ class SubmitRecord:
 
     async def ended(self, outcome: SubmitOutcome, error: CleanlistError) -> None:
         """Record the outcome of a submit that was not plainly accepted."""
-        if not self.is_written or isinstance(outcome, Accepted):
+        if not self._may_be_written or isinstance(outcome, Accepted):
             return
         try:
             if isinstance(outcome, Unknown):
@@ -122,16 +115,15 @@ class SubmitRecord:
 
     async def leave(self) -> None:
         """Leave what is accepted and not settled to whoever asks for it next. Raises nothing."""
-        with anyio.CancelScope(shield=True):
-            try:
-                await self.settle(())
-            except StoreError as error:  # it is left when the client's lease ends
-                log.warning("a workflow could not be handed over in the store: %s", error)
+        try:
+            await self.settle(())
+        except StoreError as error:  # it is left when the client's lease ends
+            log.warning("a workflow could not be handed over in the store: %s", error)
 
     async def refused(self, reason: str) -> None:
         """Record that the server did not take it: its contacts are claimed as before."""
         await self._close("refused", reason)
-        self.is_written = False
+        self._may_be_written = False
 
     async def unknown(self, reason: str) -> None:
         """Record that it may have been accepted."""

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from cleanlist_async.types import JSON, Billed
 
 _FACE: Final = "cleanlist_async.errors"
-"""Where tracebacks and pickles name these classes: their own place may change."""
+"""The module that tracebacks and pickles name for these classes: this one may move."""
 
 Envelope: TypeAlias = Literal["error", "detail", "none"]
 
@@ -46,7 +46,7 @@ class CleanlistError(Exception):
         self.problem = problem
         self.fix = fix
         self.request_id = request_id
-        # Set on the instance only where given: the class attributes are the defaults of each kind.
+        # Set on the instance only where given: the class attributes are the defaults of each class.
         if retryable is not None:
             self.retryable = retryable
         if billed is not None:
@@ -54,7 +54,7 @@ class CleanlistError(Exception):
 
     @property
     def safe_to_retry(self) -> bool:
-        """Whether repeating the call cannot spend a credit twice (it may still fail again)."""
+        """Whether repeating the call cannot spend a credit twice (it may fail again)."""
         return self.billed == "no"
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import AuditLine
-from cleanlist_async.storage.store.records import PurchaseRow, SubmitState, UnfinishedSubmit, cost_of
+from cleanlist_async.storage.store.records import OrphanedSubmit, PurchaseRow, SubmitState, cost_of
 from cleanlist_async.storage.store.statements import Answer, Statement
 
 T = TypeVar("T")
@@ -223,12 +223,12 @@ def settle(
     yield Statement(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
 
 
-def unfinished() -> Operation[list[UnfinishedSubmit]]:
+def orphans() -> Operation[list[OrphanedSubmit]]:
     """Return the submits of owners that are gone whose results nobody has taken."""
-    return [UnfinishedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
+    return [OrphanedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
 
 
-def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[UnfinishedSubmit | None]:
+def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[OrphanedSubmit | None]:
     """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted.
 
     None where there is nothing to decide: it is unknown to the store, accepted, refused, or on its way.
@@ -237,7 +237,7 @@ def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation
     found = (yield Statement(sql.FIND_SUBMIT, {"submission": submission})).rows
     if not found:
         return None
-    submit = UnfinishedSubmit(*found[0])
+    submit = OrphanedSubmit(*found[0])
     buyer = Buyer("", submit.organization)
     if workflow_id is not None:
         values = {"submission": submission, "workflow_id": workflow_id}

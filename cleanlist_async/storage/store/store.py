@@ -19,7 +19,7 @@ from cleanlist_async.storage.store.audit import AuditLine
 from cleanlist_async.storage.store.database import Database
 from cleanlist_async.storage.store.operations import Operation
 from cleanlist_async.storage.store.postgres import PostgresDatabase
-from cleanlist_async.storage.store.records import StoreCounts, UnfinishedSubmit
+from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts
 from cleanlist_async.storage.store.sqlite import SQLiteDatabase
 from cleanlist_async.storage.store.statements import VERSION
 
@@ -123,14 +123,14 @@ class Store:
 
     # -- for people --------------------------------------------------------------------------------
 
-    async def unfinished(self) -> list[UnfinishedSubmit]:
+    async def orphans(self) -> list[OrphanedSubmit]:
         """Return the submits whose process is gone, and whose results nobody has taken yet.
 
         Ask for their contacts again, and those that were accepted are fetched for free. One that is
         ``sending`` or ``unknown`` may have been processed, and holds its contacts until `resolve`.
         """
         await self.open()
-        return await self.run(operations.unfinished())
+        return await self.run(operations.orphans())
 
     async def resolve(
         self, submission: str, *, workflow_id: str | None = None, absent: bool = False, actor: str = ""
@@ -147,7 +147,7 @@ class Store:
             raise ConfigurationError("Give either workflow_id or absent=True.")
         await self.open()
         if await self.run(operations.decide(submission, actor, workflow_id=workflow_id)) is None:
-            raise ConfigurationError("The store knows no such submit.", fix="See Store.unfinished().")
+            raise ConfigurationError("The store knows no such submit.", fix="See Store.orphans().")
 
     async def purge(self, older_than_s: float = 0.0) -> int:
         """Remove results older than so many seconds; return how many. They will be bought again."""
