@@ -109,10 +109,8 @@ CREATE TABLE IF NOT EXISTS cleanlist_purchases (
     settled_at {real},
     PRIMARY KEY (organization, digest, type)
 );
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_submission ON cleanlist_purchases (submission)
+CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_submission ON cleanlist_purchases (submission, digest)
     WHERE submission IS NOT NULL;
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_owner ON cleanlist_purchases (owner)
-    WHERE owner IS NOT NULL;
 CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_age ON cleanlist_purchases (coalesce(settled_at, 0));
 CREATE TABLE IF NOT EXISTS cleanlist_audit (
     number {identity},
@@ -162,10 +160,7 @@ SELECT id, pid FROM cleanlist_owners WHERE place = :place AND id <> :owner AND l
 END_LEASES: Final = (
     "UPDATE cleanlist_owners SET lease_until = 0 WHERE id IN (SELECT value FROM {each owners})"
 )
-FORGET_OWNERS: Final = """
-DELETE FROM cleanlist_owners WHERE lease_until < {now} - 86400
-AND NOT EXISTS (SELECT 1 FROM cleanlist_purchases WHERE owner = cleanlist_owners.id)
-"""
+FORGET_OWNERS: Final = "DELETE FROM cleanlist_owners WHERE lease_until < {now} - 86400"
 
 # -- purchases ------------------------------------------------------------------------------------------
 
