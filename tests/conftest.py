@@ -40,15 +40,31 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.sockets)])
+@pytest.fixture(scope="session")
+def pgbouncer_port(postgres: PostgresServer) -> Iterator[int]:
+    """The port of a PgBouncer before the PostgreSQL of the tests."""
+    from tests.support.postgres_server import pgbouncer
+
+    with pgbouncer(postgres) as port:
+        yield port
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgres", marks=pytest.mark.sockets),
+        pytest.param("pgbouncer", marks=[pytest.mark.sockets, pytest.mark.slow]),
+    ]
+)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty store, in each database in turn."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'store.db'}"
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    with server.database() as url:
-        yield url
+    port = request.getfixturevalue("pgbouncer_port") if request.param == "pgbouncer" else server.port
+    with server.database() as name:
+        yield server.url(name, port)
 
 
 REAL_SERVERS = {"sandbox", "cli", "live"}

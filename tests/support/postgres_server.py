@@ -91,11 +91,11 @@ class PostgresServer:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """Make a database, and give its address."""
+        """Make a database, and give its name."""
         name = f"t{uuid4().hex}"
         self.execute(f"CREATE DATABASE {name}")
         try:
-            yield self.url(name)
+            yield name
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

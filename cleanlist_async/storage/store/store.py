@@ -71,7 +71,8 @@ class Store:
         return self._database.name
 
     def __repr__(self) -> str:
-        return f"<Store {self.name}>"
+        database: Database | None = getattr(self, "_database", None)  # a debugger may ask for it too early
+        return f"<Store {database.name if database else 'without an address'}>"
 
     async def __aenter__(self) -> Self:
         await self.open()

@@ -200,6 +200,15 @@ async def test_a_result_that_was_found_costs_nothing_for_the_next(ann, bob):
     assert claim.result.bought_at is not None
 
 
+async def test_a_result_comes_back_as_it_was_whatever_characters_it_holds(ann, bob):
+    result = found(EVE[0])
+    result.email = "Ångström\0'\"\\:digests %s {pairs} \U0001f469\u200d\U0001f52c"
+    result.raw = {result.email: [None, 1.5, True]}
+    await (await ann.buy(EVE, "wf-1")).settle([result])
+    (claim,) = await bob.claim(EVE)
+    assert (claim.result.email, claim.result.raw) == (result.email, result.raw)
+
+
 async def test_what_the_server_did_not_finish_may_be_bought_again(ann, bob):
     failed = found(EVE[0])
     failed.status = "failed"
