@@ -28,7 +28,7 @@ def people(numbers: Iterable[int]) -> list[Prepared]:
     ]
 
 
-def found(contact: Prepared, credits: float = 1.0) -> EnrichmentResult:
+def found(contact: Prepared, price: float = 1.0) -> EnrichmentResult:
     """A result as the server would give it."""
     return EnrichmentResult(
         contact.index,
@@ -36,7 +36,7 @@ def found(contact: Prepared, credits: float = 1.0) -> EnrichmentResult:
         "found",
         email=f"ada{contact.index}@a.example",
         enrichment_type="partial",
-        credits_charged=credits,
+        credits_charged=price,
         raw={"primary_email": f"ada{contact.index}@a.example"},
     )
 
@@ -94,9 +94,7 @@ class Owner:
         await record.intend()
         return record
 
-    async def buy(
-        self, contacts: list[Prepared], workflow_id: str, wanted: Wanted = PARTIAL
-    ) -> SubmitRecord:
+    async def buy(self, contacts: list[Prepared], workflow_id: str, wanted: Wanted = PARTIAL) -> SubmitRecord:
         """Do all until a submit is accepted."""
         record = await self.send(contacts, wanted)
         await record.accepted(workflow(workflow_id, contacts))

@@ -187,7 +187,8 @@ def accept(
     values = {"submission": submission, "workflow_id": workflow_id}
     if (yield Statement(sql.IS_ANOTHERS, values)).rows:
         return False
-    yield Statement(sql.ACCEPT, {**values, "key_name": key_name})
+    if not (yield Statement(sql.ACCEPT, {**values, "key_name": key_name})).changed:
+        return True  # it is recorded already
     if task_ids:
         yield Statement(sql.NAME_TASKS, {"submission": submission, "pairs": dict(task_ids)})
     yield _note("accepted", buyer, submission=submission, workflow_id=workflow_id)

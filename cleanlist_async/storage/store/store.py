@@ -11,7 +11,14 @@ from hashlib import sha256
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from cleanlist_async.checks import check_instance, check_number, check_seconds, check_text, checked_path, optional
+from cleanlist_async.checks import (
+    check_instance,
+    check_number,
+    check_seconds,
+    check_text,
+    checked_path,
+    optional,
+)
 from cleanlist_async.errors import ConfigurationError, StoreError
 from cleanlist_async.redact import Secret
 from cleanlist_async.storage.store import operations

@@ -9,7 +9,14 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from cleanlist_async import Store
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
@@ -53,7 +60,12 @@ class ManyOwners(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.do(self.store.aclose())
 
-    @rule(target=claimed, name=st.sampled_from(NAMES), numbers=numbers, fresh=st.sampled_from([False] * 9 + [True]))
+    @rule(
+        target=claimed,
+        name=st.sampled_from(NAMES),
+        numbers=numbers,
+        fresh=st.sampled_from([False] * 9 + [True]),
+    )
     def claim(self, name, numbers, fresh):
         owner, contacts = self.owners[name], people(numbers)
         claims = self.do(owner.claim(contacts, FRESH if fresh else PARTIAL))

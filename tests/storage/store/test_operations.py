@@ -140,7 +140,7 @@ async def test_what_is_bought_fresh_is_taken_from_whoever_has_it(ann, bob, store
     record = bob.purchases.submit(EVE, FRESH, is_unclaimed=True)
     await record.intend()
     await record.accepted(workflow("wf-2", EVE))
-    await record.settle([found(EVE[0], credits=2.0)])
+    await record.settle([found(EVE[0], price=2.0)])
     assert [line.credits async for line in store.audit() if line.event == "settled"] == [1.0, 2.0]
 
 
@@ -163,6 +163,14 @@ async def test_an_acceptance_that_comes_after_the_outcome_was_unknown_counts(ann
     await record.accepted(workflow("wf-1", EVE))
     (claim,) = await bob.claim(EVE)
     assert claim == Orphan(record.submission, "wf-1", "wf-1-0", None, "partial")
+
+
+async def test_an_acceptance_is_recorded_once(ann, bob, store):
+    record = await ann.buy(EVE, "wf-1")
+    for workflow_id in ("wf-1", "wf-2"):
+        await record.accepted(workflow(workflow_id, EVE))
+    assert await bob.claim(EVE) == [Elsewhere("wf-1")]
+    assert [line.workflow_id async for line in store.audit() if line.event == "accepted"] == ["wf-1"]
 
 
 async def test_an_outcome_that_is_unknown_does_not_undo_an_acceptance(ann, bob, store):
@@ -194,7 +202,7 @@ async def test_results_that_come_from_two_owners_are_counted_once(ann, bob, stor
 
 
 async def test_a_result_that_was_found_costs_nothing_for_the_next(ann, bob):
-    await (await ann.buy(EVE, "wf-1")).settle([found(EVE[0], credits=3.0)])
+    await (await ann.buy(EVE, "wf-1")).settle([found(EVE[0], price=3.0)])
     (claim,) = await bob.claim(EVE)
     assert (claim.result.email, claim.result.credits) == ("ada0@a.example", 0.0)
     assert claim.result.bought_at is not None
@@ -319,7 +327,7 @@ async def test_the_sums_of_the_audit_trail_are_what_was_bought(ann, bob, store):
     for number, owner in enumerate([ann, bob] * 3):
         contacts = people(range(number * 10, number * 10 + 10))
         record = await owner.buy(contacts, f"wf-{number}")
-        await record.settle([found(contact, credits=number + 0.5) for contact in contacts])
+        await record.settle([found(contact, price=number + 0.5) for contact in contacts])
     lines = [line async for line in store.audit()]
     assert sum(line.credits or 0.0 for line in lines) == sum(10 * (number + 0.5) for number in range(6))
     assert sum(line.contacts or 0 for line in lines if line.event == "submit") == 60
@@ -328,11 +336,10 @@ async def test_the_sums_of_the_audit_trail_are_what_was_bought(ann, bob, store):
 
 async def test_a_trail_longer_than_a_page_is_read_whole_and_from_a_time_on(store):
     buyer = Buyer("ann", "org-1@api.example")
-    lines = [operations._note("submit", buyer, contacts=number) for number in range(2_345)]
 
     def written():
-        for line in lines:
-            yield line
+        for number in range(2_345):
+            yield operations._note("submit", buyer, contacts=number)
 
     await store.run(written())
     read = [line async for line in store.audit()]

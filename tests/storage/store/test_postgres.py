@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 
 import pytest
@@ -81,7 +81,7 @@ def assert_secret(error: BaseException) -> None:
 async def fails_at_each_statement(
     owner: Owner, strike: Callable[[], object], check: Callable[[], object], recover: Callable[[], object]
 ) -> int:
-    """Do all that is done for a purchase, and let each of its statements and commits fail; return how many."""
+    """Do all that a purchase needs, and let each statement and commit fail; return how many there are."""
     store, record = owner.store, owner.submit(EVE)
     steps: list[Callable[[], Awaitable[object]]] = [
         owner.renew,
@@ -126,9 +126,7 @@ async def test_a_server_that_restarts_at_a_statement_undoes_its_transaction(post
         postgres.stop()
         postgres.start()
 
-    failures = await fails_at_each_statement(
-        ann, restart, lambda: contents(postgres, database), lambda: None
-    )
+    failures = await fails_at_each_statement(ann, restart, lambda: contents(postgres, database), lambda: None)
     assert failures == 24
 
 
@@ -242,10 +240,8 @@ def stopped(server: PostgresServer) -> Iterator[None]:
 
 
 def signal_if_there(pid: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):  # the connection that asked for the list
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass  # the connection that asked for the list
 
 
 async def test_a_process_that_pauses_in_its_transaction_loses_it_and_holds_up_nobody(
@@ -353,8 +349,7 @@ def test_connections_of_a_loop_in_another_thread_are_closed(postgres, database, 
     async def use_and_wait():
         await store.open()
         opened.set()
-        while not closed.is_set():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(closed.wait, 30)
 
     other = threading.Thread(target=asyncio.run, args=(use_and_wait(),))
     other.start()
@@ -369,19 +364,19 @@ def test_connections_of_a_loop_in_another_thread_are_closed(postgres, database, 
 
 async def test_a_forked_process_leaves_the_connection_of_its_parent_alone(postgres, database, ann, store):
     before = postgres.backends(database)
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            thread = threading.Thread(target=lambda: asyncio.run(store.counts()))
-            thread.start()
-            thread.join()
-            status = 0
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
+    assert status_of_a_fork(lambda: asyncio.run(store.counts())) == 0
     assert await ann.claims_all(EVE)
     assert set(before) <= set(postgres.backends(database))
+
+
+def status_of_a_fork(work: Callable[[], object]) -> int:
+    child = os.fork()
+    if child == 0:
+        thread = threading.Thread(target=lambda: (work(), os._exit(0)))  # no event loop runs there
+        thread.start()
+        thread.join()
+        os._exit(1)
+    return os.waitpid(child, 0)[1]
 
 
 async def test_a_store_that_is_dropped_while_it_is_open_says_nothing(store_url, recwarn):
