@@ -62,9 +62,12 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'store.db'}"
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    port = request.getfixturevalue("pgbouncer_port") if request.param == "pgbouncer" else server.port
-    with server.database() as name:
-        yield server.url(name, port)
+    if request.param == "postgres":
+        with server.schema() as url:
+            yield url
+        return
+    with server.database() as name:  # PgBouncer passes no search path on
+        yield server.url(name, request.getfixturevalue("pgbouncer_port"))
 
 
 REAL_SERVERS = {"sandbox", "cli", "live"}

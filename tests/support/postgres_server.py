@@ -99,6 +99,16 @@ class PostgresServer:
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @contextmanager
+    def schema(self) -> Iterator[str]:
+        """Make a schema, which is faster than a database, and give an address where it is the only one."""
+        name = f"t{uuid4().hex}"
+        self.execute(f"CREATE SCHEMA {name}")
+        try:
+            yield f"{self.url()}?options=-csearch_path%3D{name}"
+        finally:
+            self.execute(f"DROP SCHEMA {name} CASCADE")
+
     def backends(self, database: str) -> list[int]:
         """The server's processes that serve clients of a database."""
         rows = self.execute(f"SELECT pid FROM pg_stat_activity WHERE datname = '{database}'")

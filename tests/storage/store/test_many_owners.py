@@ -136,7 +136,7 @@ class ManyOwners(RuleBasedStateMachine):
             assert len(workflows) <= 1 or number in self.fresh
 
 
-@pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [15, pytest.param(100, marks=pytest.mark.slow)])
 def test_whatever_owners_do_nobody_is_paid_for_twice_unless_asked_for(store_url, examples):
     limits = settings(
         max_examples=examples,
