@@ -21,6 +21,7 @@ from cleanlist_async.checks import (
     check_text,
     check_whole,
     optional,
+    wrong,
 )
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import ApiVersion
@@ -377,7 +378,11 @@ def _store(store: Store | str | PathLike[str] | None) -> tuple[Store | None, boo
         return None, False
     from cleanlist_async.storage.store.store import Store
 
-    return (store, False) if isinstance(store, Store) else (Store(store), True)
+    if isinstance(store, Store):
+        return store, False
+    if not isinstance(store, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise wrong("store", "a Store, a path or an address", store)
+    return Store(store), True
 
 
 def _check_receiver(name: str, webhooks: object) -> None:

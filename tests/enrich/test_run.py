@@ -126,7 +126,7 @@ def test_the_callers_key_is_never_sent_and_comes_back():
 def test_the_webhook_address_and_the_type_are_passed_through():
     async def main(here):
         url = "https://example.com/hook"
-        here.sandbox._courier.schedule = lambda workflow: urls.append(workflow.webhook_url)
+        here.sandbox._webhooks.schedule = lambda workflow: urls.append(workflow.webhook_url)
         await here.client.enrich(people(2), enrichment_type="none", webhook_url=url)
         assert json.loads(here.bodies[0])["webhook_url"] == url
         assert json.loads(here.bodies[0])["enrichment_type"] == "none"

@@ -107,6 +107,6 @@ def _checked(url: str) -> str:
         parts = conninfo_to_dict(url)
         return f"{parts.get('dbname') or 'postgres'} at {parts.get('host') or 'localhost'}"
     raise ConfigurationError(
-        "store is not the address of a PostgreSQL database.",
+        "The url of the store is not the address of a PostgreSQL database.",
         fix="Give one such as postgresql://user@host:5432/name.",
     )

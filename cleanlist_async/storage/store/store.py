@@ -204,16 +204,16 @@ def _checked_secret(secret: str | None) -> Secret | None:
 def _database(url: str | os.PathLike[str]) -> Database:
     """Return the database of an address. Raises ConfigurationError for what is none."""
     if isinstance(url, os.PathLike):
-        return SQLiteDatabase(checked_path("store", url))
-    check_text("store", url)
+        return SQLiteDatabase(checked_path("url", url))
+    check_text("url", url)
     scheme, separator, rest = url.partition("://")
     if not separator:
-        return SQLiteDatabase(checked_path("store", url))
+        return SQLiteDatabase(checked_path("url", url))
     if scheme == "sqlite" and rest.startswith("/"):
-        return SQLiteDatabase(checked_path("store", rest[1:]))
+        return SQLiteDatabase(checked_path("url", rest[1:]))
     if scheme in {"postgresql", "postgres"}:
         return PostgresDatabase(url)
     raise ConfigurationError(  # without the address, which may hold a password
-        "store must be a path, sqlite:///path or postgresql://host/name.",
+        "The url of a store must be a path, sqlite:///path or postgresql://host/name.",
         fix="sqlite:///name is a file in the current folder, sqlite:////folder/name anywhere.",
     )
