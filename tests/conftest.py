@@ -10,10 +10,14 @@ import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.support.postgres_server import PostgresServer
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; processes inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -67,6 +71,46 @@ def pytest_collection_finish() -> None:
     """Leave what was imported and collected, most of the heap, out of each later search for garbage."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL that tests share. They are skipped where there is none, and fail where CI runs."""
+    from tests.support.postgres_server import postgres_server, skip_without_postgres
+
+    skip_without_postgres()
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_port(postgres: PostgresServer) -> Iterator[int]:
+    """The port of a PgBouncer before the PostgreSQL of the tests."""
+    from tests.support.postgres_server import pgbouncer
+
+    with pgbouncer(postgres) as port:
+        yield port
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgres", marks=pytest.mark.sockets),
+        pytest.param("pgbouncer", marks=[pytest.mark.sockets, pytest.mark.slow]),
+    ]
+)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty store, in each database in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'store.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    if request.param == "postgres":
+        with server.schema() as url:
+            yield url
+        return
+    with server.database() as name:  # PgBouncer passes no search path on
+        yield server.url(name, request.getfixturevalue("pgbouncer_port"))
 
 
 REAL_SERVERS = {"sandbox", "cli", "live"}

@@ -103,7 +103,6 @@ class SubmitRecord:
             operations.accept(
                 buyer,
                 self.submission,
-                self._wanted.enrichment_type,
                 workflow.workflow_id,
                 ids,
                 key_name=workflow.key,
@@ -162,9 +161,7 @@ class SubmitRecord:
 
     async def _settle(self, settled: dict[str, str], unpaid: list[str]) -> None:
         buyer = await self._session.opened()
-        await self._store.run(
-            operations.settle(buyer, self.submission, self._wanted.enrichment_type, settled, unpaid)
-        )
+        await self._store.run(operations.settle(buyer, self.submission, settled, unpaid))
 
     async def _end(self, state: SubmitState, reason: str) -> None:
         await self._session.owed.make(partial(self._close, state, reason))
