@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cleanlist_async import facts
 from cleanlist_async.api.modern_operations import ModernOperations
 from cleanlist_async.checks import checked_path
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import checked_deadline
 from cleanlist_async.runtime import BaseClient
@@ -68,6 +69,8 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         *,
         enrichment_type: EnrichmentType = "partial",
         deadline_s: float = facts.ENRICH_ONE_DEADLINE_S,
+        fresh: bool = False,
+        max_age_s: float | None = None,
     ) -> EnrichmentResult:
         """Enrich one contact, batched with concurrent callers into one request. Spends credits.
 
@@ -82,10 +85,17 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         contact was accepted by then (if it was not sent, it is not bought later); OverloadedError when too
         many contacts wait for its turn to come in time; UnknownOutcomeError when it is not known whether the
         request was processed; the server's refusal. Cancelling a call before its contact is sent buys
-        nothing; cancelling it later never affects other callers.
+        nothing; cancelling it later never affects other callers, and the result is there for a later call.
+
+        With a `store`, what was bought before costs nothing, as in `enrich`, where `fresh` and `max_age_s`
+        (seconds) are explained. Only a workflow that cannot be fetched now is ``pending`` besides. StoreError
+        when the store cannot be used: then nothing was sent. Without a store, the client remembers what
+        callers left before they had it, up to 10,000 results.
         """
         deadline_s = checked_deadline(deadline_s, self._options.deadline_s)
-        return await self._runtime.batcher.enrich_one(contact, enrichment_type, self._options, deadline_s)
+        return await self._runtime.batcher.enrich_one(
+            contact, enrichment_type, self._options, deadline_s, fresh=fresh, max_age_s=max_age_s
+        )
 
     # -- bulk ----------------------------------------------------------------------------------
 
@@ -116,15 +126,20 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         default found ones of any age, ``not_found`` of 30 days), or one that another call or process is
         buying. `fresh` and ``dedupe="off"`` buy it again, knowingly.
         """
-        spec = self._spec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook_url=webhook_url,
-            dedupe=dedupe,
-            fresh=fresh,
-            max_age_s=max_age_s,
-            progress=progress,
-        )
+        try:
+            spec = self._spec(
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook_url=webhook_url,
+                dedupe=dedupe,
+                fresh=fresh,
+                max_age_s=max_age_s,
+                progress=progress,
+            )
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # its frames hold the address of the webhook
+        finally:
+            del webhook_url  # a traceback that shows local variables must not show the token in it
         return await self._runtime.bulk.enrich(contacts, spec)
 
     def stream(
@@ -151,16 +166,21 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         # "all" reads the source twice, which an iterator does not survive.
         if dedupe is None:
             dedupe = "all" if isinstance(contacts, Sized) else "window"
-        spec = self._spec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook_url=webhook_url,
-            dedupe=dedupe,
-            fresh=fresh,
-            max_age_s=max_age_s,
-            progress=progress,
-            max_open_workflows=max_open_workflows,
-        )
+        try:
+            spec = self._spec(
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook_url=webhook_url,
+                dedupe=dedupe,
+                fresh=fresh,
+                max_age_s=max_age_s,
+                progress=progress,
+                max_open_workflows=max_open_workflows,
+            )
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # as in `enrich`
+        finally:
+            del webhook_url
         return self._runtime.bulk.stream(contacts, spec)
 
     async def collect(self, pending: Iterable[EnrichmentResult]) -> EnrichmentReport:
@@ -213,21 +233,26 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         from cleanlist_async.job.spec import JobSpec
         from cleanlist_async.job.unknown import UnknownPolicy
 
-        spec = JobSpec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook=webhook,
-            submit_mode=submit_mode,
-            policy=UnknownPolicy(on_unknown, max_duplicate_credits),
-            options=self._options,
-            cache=None if cache is None else checked_path("cache", cache),
-            cache_ttl_s=cache_ttl_s,
-            half_full_price=half_full_price,
-            max_open_workflows=max_open_workflows,
-            adopt=adopt,
-            api_version=self._api_version,
-            receiver=self.webhooks,
-        )
+        try:
+            spec = JobSpec(
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook=webhook,
+                submit_mode=submit_mode,
+                policy=UnknownPolicy(on_unknown, max_duplicate_credits),
+                options=self._options,
+                cache=None if cache is None else checked_path("cache", cache),
+                cache_ttl_s=cache_ttl_s,
+                half_full_price=half_full_price,
+                max_open_workflows=max_open_workflows,
+                adopt=adopt,
+                api_version=self._api_version,
+                receiver=self.webhooks,
+            ).checked()
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # as in `enrich`
+        finally:
+            del webhook
         return await Job.open(
             self._runtime.pipeline, self._runtime.polls, checked_path("journal", journal), source, spec
         )
@@ -265,4 +290,4 @@ class AsyncCleanlist(ModernOperations, BaseClient):
             max_open_workflows,
             fresh,
             max_age_s,
-        )
+        ).checked()

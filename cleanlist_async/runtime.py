@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.batcher.tally import Tally
     from cleanlist_async.enrich.client_spending import ClientSpending
-    from cleanlist_async.enrich.purchases import Purchases
     from cleanlist_async.enrich.service import BulkService
     from cleanlist_async.events import Listener, Statistics
     from cleanlist_async.polling.scheduler import PollScheduler
@@ -107,12 +106,7 @@ class Runtime:
         """Plans, runs and collects."""
         from cleanlist_async.enrich.service import BulkService
 
-        return BulkService(self.pipeline, self.polls, self.submissions, self.purchases)
-
-    @property
-    def purchases(self) -> Purchases | None:
-        """What is bought, recorded in the store, if there is one."""
-        return None if self.store is None else self.spending.purchases
+        return BulkService(self.pipeline, self.polls, self.submissions, self.spending.purchases)
 
     @cached_property
     def spending(self) -> ClientSpending:
@@ -126,7 +120,14 @@ class Runtime:
         """Joins concurrent calls of `enrich_one` into requests."""
         from cleanlist_async.batcher.batcher import Batcher
 
-        return Batcher(self.pipeline, self.polls, self.submissions, self.tally, self._max_queued)
+        return Batcher(
+            self.pipeline,
+            self.polls,
+            self.submissions,
+            self.spending.purchases,
+            tally=self.tally,
+            max_queued=self._max_queued,
+        )
 
     @cached_property
     def tally(self) -> Tally:

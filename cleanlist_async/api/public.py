@@ -133,10 +133,14 @@ class PublicAPI:
         by ``contact_index``. A lost answer is UnknownOutcomeError, never a second submit: this endpoint
         has no idempotency key (docs.cleanlist.ai/api-reference/enrichment).
         """
-        # One invalid contact makes the server refuse all of them, so it is found here.
-        prepared = _all_valid(contacts)
-        check_enrichment_type(enrichment_type)
-        check_webhook_url(webhook_url)
+        try:
+            # One invalid contact makes the server refuse all of them, so it is found here.
+            prepared = _all_valid(contacts)
+            check_enrichment_type(enrichment_type)
+            check_webhook_url(webhook_url)
+        except ConfigurationError as refusal:
+            del webhook_url  # it may hold a token, as may the frames below
+            raise refusal.with_traceback(None) from None
         # The body is built when the call is admitted: queued calls would hold each of their contacts twice.
         call = Call(
             SUBMIT_BULK,

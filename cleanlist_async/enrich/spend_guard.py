@@ -70,7 +70,12 @@ class CallRecord:
             spend.contacts,
             spend.worst_case_credits,
         )
-        await self._session.store.run(operations.intend_call(await self._session.opened(), intent))
+        buyer = await self._session.opened()
+        try:
+            await self._session.store.run(operations.intend_call(buyer, intent))
+        except StoreError:  # it may have been recorded all the same
+            await self.refused("the store did not confirm it")
+            raise
 
     async def accepted(self, workflow_id: str | None, spent: float | None) -> None:
         """Record that the server took it; without *spent* its worst case counts until that is known."""

@@ -285,6 +285,9 @@ class UnknownOutcomeError(CleanlistError):
     * 400, 401, 402, 403, 404 or 422 in the ``detail`` envelope (docs.cleanlist.ai/api-reference/errors),
       unless it says that it is ``retryable``.
 
+    An answer that broke off, or was larger than 256 kB, proves something only by a code that refuses and was
+    read.
+
     After any other answer, and after none, a paid call that carries no quote or idempotency key ends with
     this error.
     """

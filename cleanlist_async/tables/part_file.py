@@ -27,7 +27,7 @@ class PartFile:
     free name (``.part2``) is taken. Raises :class:`TableError` where the file system refuses.
     """
 
-    def __init__(self, target: Path, name: str, encoding: Encoding, source: Path | None = None) -> None:
+    def __init__(self, target: Path, name: str, encoding: Encoding, source: Path | int | None) -> None:
         self.target = target
         self.source = source
         self.name = name
@@ -124,7 +124,7 @@ class PartFile:
         )
 
 
-def _create_beside(target: Path, source: Path | None) -> tuple[Path, BinaryIO]:
+def _create_beside(target: Path, source: Path | int | None) -> tuple[Path, BinaryIO]:
     opener = opener_for(target, source)
     for number in count(1):  # "x" claims a name atomically, against another run
         path = target.with_name(f"{target.name}.part{number if number > 1 else ''}")

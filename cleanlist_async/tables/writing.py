@@ -71,7 +71,7 @@ class EnrichedWriter:
         self._waiting: dict[int, str] = {}
         self._next = 0
         self._records = table.source.records()
-        self._part = PartFile(target, self.name, self._rendering.encoding, table.source.file.given_path)
+        self._part = PartFile(target, self.name, self._rendering.encoding, table.source.file.given)
         self._is_open = True
         self._broken = False
         self._part.write(self._rendering.head())

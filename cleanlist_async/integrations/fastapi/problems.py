@@ -94,6 +94,9 @@ ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
     errors.InputChangedError: Answer(
         HTTPStatus.CONFLICT, "The contacts differ from those that this was started with."
     ),
+    errors.StoreError: _NOT_SET_UP,
+    errors.StoreUnavailableError: _AWAY,
+    errors.ClaimLostError: _AWAY,
     errors.ConfigurationError: _NOT_SET_UP,
     TableError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, "The table of contacts cannot be read."),
 }

@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from cleanlist_async import facts
+from cleanlist_async.checks import wrong
 
 if TYPE_CHECKING:
     from cleanlist_async.storage.store.store import Store
@@ -18,4 +19,8 @@ def chosen_store(store: Store | str | PathLike[str] | None) -> tuple[Store | Non
         return None, False
     from cleanlist_async.storage.store.store import Store  # noqa: PLC0415
 
-    return (store, False) if isinstance(store, Store) else (Store(store), True)
+    if isinstance(store, Store):
+        return store, False
+    if not isinstance(store, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise wrong("store", "a Store, a path or an address", store)
+    return Store(store), True

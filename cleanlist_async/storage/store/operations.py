@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from cleanlist_async import facts
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import spending
 from cleanlist_async.storage.store import statements as sql
@@ -75,9 +76,10 @@ class CallIntent:
 
 def create(version: int, secret: bytes, *, is_outside: bool) -> Operation[Answer]:
     """Make what is not there, and return the version, secret and origin of the store as it is."""
-    for text in sql.TABLES.split(";"):
-        if text.strip():
-            yield Statement(text)
+    if (yield Statement(sql.HAS_STORE)).one is None:
+        for text in sql.TABLES.split(";"):
+            if text.strip():
+                yield Statement(text)
     values = {"version": version, "secret": secret, "is_outside": int(is_outside)}
     yield Statement(sql.CREATE_STORE, values)
     return (yield Statement(sql.READ_STORE))
@@ -226,7 +228,6 @@ def _intend(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[None]:
 def accept(
     buyer: Buyer,
     submission: str,
-    enrichment_type: EnrichmentType,
     workflow_id: str | None,
     task_ids: Mapping[str, str],
     *,
@@ -236,9 +237,10 @@ def accept(
     values = {"submission": submission, "workflow_id": workflow_id}
     if (yield Statement(sql.IS_ANOTHERS, values)).rows:
         return False
-    yield Statement(sql.ACCEPT, {**values, "key_name": key_name})
+    if not (yield Statement(sql.ACCEPT, {**values, "key_name": key_name})).changed:
+        return True  # it is recorded already
     if task_ids:
-        yield Statement(sql.NAME_TASKS, _given(buyer, submission, enrichment_type, task_ids))
+        yield Statement(sql.NAME_TASKS, {"submission": submission, "pairs": dict(task_ids)})
     yield note("accepted", buyer.organization, submission=submission, workflow_id=workflow_id)
     return True
 
@@ -246,11 +248,11 @@ def accept(
 def close(buyer: Buyer, submission: str, state: SubmitState, reason: str) -> Operation[None]:
     """Record that a submit was refused, that its outcome is unknown, or that its workflow is lost."""
     values = {"submission": submission, "state": state, "reason": reason}
-    is_open = (yield Statement(sql.CLOSE, values)).changed
+    if not (yield Statement(sql.CLOSE, values)).changed:
+        return  # it was never recorded, or is closed or accepted already
     if state == "refused":
         yield Statement(sql.TAKE_BACK, values)
-        if is_open:
-            yield from spending.settle_all(submission, spent=0.0)
+        yield from spending.settle_all(submission, spent=0.0)
     else:  # what it may have cost stays reserved
         yield Statement(sql.ABANDON, {**values, "owner": buyer.owner})
     yield note(state, buyer.organization, submission=submission, reason=reason)
@@ -259,7 +261,6 @@ def close(buyer: Buyer, submission: str, state: SubmitState, reason: str) -> Ope
 def settle(
     buyer: Buyer,
     submission: str,
-    enrichment_type: EnrichmentType,
     results: Mapping[str, str],
     unpaid: Collection[str] = (),
     *,
@@ -269,21 +270,20 @@ def settle(
     """Record results by digest, and what cost nothing; the rest is left to whoever asks for it next.
 
     `repeated` has the credits of contacts beyond the first of each digest. What another has settled meanwhile
-    is not counted again; of an unclaimed submit, whose contacts another may have taken, all is counted.
+    stays as it is, and is not counted twice. Contacts of an unclaimed submit may be in another since: they
+    are counted as long as the submit has credits reserved for them.
     """
-    new, free = set(results), len(unpaid)
-    if results:
-        answer = yield Statement(sql.SETTLE, _given(buyer, submission, enrichment_type, results))
-        if not is_unclaimed:
-            new = {digest for (digest,) in answer.rows}
+    unsettled = {digest for (digest,) in (yield Statement(sql.UNSETTLED, {"submission": submission})).rows}
+    if settled := {digest: text for digest, text in results.items() if digest in unsettled}:
+        yield Statement(sql.SETTLE, {"submission": submission, "pairs": settled})
     if unpaid:
-        answer = yield Statement(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
-        free = free if is_unclaimed else answer.changed
+        yield Statement(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
     yield Statement(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
-    if contacts := len(new) + free + len(repeated):
-        spent = sum(repeated) + sum(cost_of(results[digest]) for digest in new)
-        price = facts.WORST_CASE_CREDITS.get(enrichment_type) or 0
-        yield from spending.settle(submission, released=float(price * contacts), spent=spent)
+    counted = results if is_unclaimed else settled
+    free = len(unpaid) if is_unclaimed else len(unsettled.intersection(unpaid))
+    contacts = len(counted) + free + len(repeated)
+    spent = sum(map(cost_of, counted.values())) + sum(repeated)
+    if contacts and (yield from spending.settle(submission, contacts, spent, only_reserved=is_unclaimed)):
         yield note("settled", buyer.organization, submission=submission, contacts=contacts, credits_=spent)
 
 
@@ -291,7 +291,7 @@ def accept_call(
     buyer: Buyer, submission: str, workflow_id: str | None, spent: float | None
 ) -> Operation[None]:
     """Record that the server took a paid call, and what it cost, if that is known already."""
-    is_ours = yield from accept(buyer, submission, "none", workflow_id, {}, key_name=None)
+    is_ours = yield from accept(buyer, submission, workflow_id, {}, key_name=None)
     if not is_ours:
         yield from close(buyer, submission, "unknown", "answered with the workflow of another call")
     elif spent is not None:
@@ -312,24 +312,17 @@ def settle_workflow(buyer: Buyer, workflow_id: str, spent: float) -> Operation[N
         yield from settle_call(buyer, submission, spent)
 
 
-def _given(
-    buyer: Buyer, submission: str, enrichment_type: EnrichmentType, pairs: Mapping[str, str]
-) -> dict[str, Any]:
-    return {
-        "organization": buyer.organization,
-        "type": enrichment_type,
-        "submission": submission,
-        "pairs": dict(pairs),
-    }
-
-
 def orphans() -> Operation[list[OrphanedSubmit]]:
     """Return the submits of owners that are gone whose results nobody has taken."""
     return [OrphanedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
 
 
 def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[OrphanedSubmit | None]:
-    """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted."""
+    """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted.
+
+    None where there is nothing to decide: it is unknown to the store, accepted, refused, or on its way.
+    Raises ConfigurationError for a workflow that is another submit's.
+    """
     found = (yield Statement(sql.FIND_SUBMIT, {"submission": submission})).rows
     if not found:
         return None
@@ -337,6 +330,8 @@ def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation
     buyer = Buyer("", submit.organization)
     if workflow_id is not None:
         values = {"submission": submission, "workflow_id": workflow_id}
+        if (yield Statement(sql.IS_ANOTHERS, values)).rows:
+            raise ConfigurationError("That workflow is another submit's.", fix="See Store.audit().")
         yield Statement(sql.ACCEPT, {**values, "key_name": None})
         yield note("decided", buyer.organization, submission=submission, workflow_id=workflow_id, actor=actor)
         return submit
@@ -350,9 +345,11 @@ def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation
 # -- purging and the audit trail ------------------------------------------------------------------------
 
 
-def purge(older_than_s: float) -> Operation[int]:
-    """Forget results that are older; return how many."""
-    return (yield Statement(sql.PURGE, {"older_than_s": older_than_s})).changed
+def purge(older_than_s: float, most: int) -> Operation[int]:
+    """Forget up to *most* results that are older, and what nobody is buying; return how many results."""
+    forgotten = yield Statement(sql.FORGET_RESULTS, {"older_than_s": older_than_s, "most": most})
+    yield Statement(sql.FORGET_PURCHASES, {"most": most})
+    return forgotten.changed
 
 
 def count() -> Operation[tuple[int, int, int]]:

@@ -6,9 +6,11 @@ rows at most, however many calls were made.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from math import inf
+from typing import Any
 
+from cleanlist_async import facts
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.budget import (
@@ -44,17 +46,29 @@ def reserve(organization: str, credits_: float | None) -> Operation[int]:
     return quarter
 
 
-def settle(submission: str, *, released: float, spent: float) -> Operation[None]:
-    """Replace credits that a submit has reserved by what it cost; these count when they were reserved."""
-    for organization, quarter, reserved in (yield Statement(sql.RESERVED, {"submission": submission})).rows:
-        given_back = min(released, reserved)
-        yield Statement(sql.RELEASE, {"submission": submission, "released": given_back})
-        yield _commit(organization, quarter, spent - given_back)
+def settle(submission: str, contacts: int, spent: float, *, only_reserved: bool = False) -> Operation[bool]:
+    """Replace the worst case of contacts of a submit by what they cost; it counts when it was reserved.
+
+    With *only_reserved*, nothing is done and False is returned where so much is not reserved any more.
+    """
+    for *place, reserved, kind in (yield Statement(sql.RESERVED, {"submission": submission})).rows:
+        worst_case = float(facts.WORST_CASE_CREDITS.get(kind, 0) * contacts)
+        if only_reserved and worst_case > reserved:
+            return False
+        yield from _replace(submission, place, min(worst_case, reserved), spent)
+    return True
 
 
 def settle_all(submission: str, *, spent: float) -> Operation[None]:
     """Replace all that a submit has still reserved by what it cost."""
-    yield from settle(submission, released=inf, spent=spent)
+    for *place, reserved, _ in (yield Statement(sql.RESERVED, {"submission": submission})).rows:
+        yield from _replace(submission, place, reserved, spent)
+
+
+def _replace(submission: str, place: Sequence[Any], released: float, spent: float) -> Operation[None]:
+    organization, quarter = place
+    yield Statement(sql.RELEASE, {"submission": submission, "released": released})
+    yield _commit(organization, quarter, spent - released)
 
 
 def status(organization: str) -> Operation[BudgetStatus]:
