@@ -32,7 +32,7 @@ class BudgetControl:
     async def set(self, budget: Budget, *, actor: str = "") -> None:
         """Replace the limits; ``Budget()`` removes them. `actor` is who does it, for the audit trail."""
         check_instance("budget", budget, Budget)
-        check_instance("actor", actor, str)
+        _check_actor(actor)
         await self._run(lambda organization: spending.set_budget(organization, budget, actor))
 
     async def pause(self, reason: str, *, actor: str = "") -> None:
@@ -41,12 +41,12 @@ class BudgetControl:
         What is on its way to the server is not called back.
         """
         check_text("reason", reason)
-        check_instance("actor", actor, str)
+        _check_actor(actor)
         await self._run(lambda organization: spending.pause(organization, reason, actor))
 
     async def resume(self, *, actor: str = "") -> None:
         """Let spending go on. Does nothing if it is not paused."""
-        check_instance("actor", actor, str)
+        _check_actor(actor)
         await self._run(lambda organization: spending.resume(organization, actor))
 
     async def _run(self, operation: Callable[[str], Operation[T]]) -> T:
@@ -56,3 +56,9 @@ class BudgetControl:
             )
         buyer = await self._session.opened()
         return await self._session.store.run(operation(buyer.organization))
+
+
+def _check_actor(actor: str) -> None:
+    check_instance("actor", actor, str)
+    if actor:
+        check_text("actor", actor)
