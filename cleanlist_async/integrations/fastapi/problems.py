@@ -89,6 +89,8 @@ ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
     errors.DeadlineExceededError: _NOT_YET,
     errors.OverloadedError: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "Too many contacts are queued."),
     errors.BudgetExceededError: Answer(HTTPStatus.PAYMENT_REQUIRED, "The credits for this are used up."),
+    errors.SpendingPausedError: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "Purchases are paused for now."),
+    errors.SpendVetoedError: Answer(HTTPStatus.FORBIDDEN, "The application does not allow this purchase."),
     errors.JournalError: _NOT_SET_UP,
     errors.JournalLockedError: Answer(HTTPStatus.CONFLICT, "Another process is working on this."),
     errors.InputChangedError: Answer(
