@@ -279,6 +279,23 @@ def test_an_import_reserves_a_row_for_each_line(path):
     assert (reserved.door, reserved.contacts, reserved.reserved) == ("csv_import", 2, 20)
 
 
+def test_a_refusal_after_a_lost_attempt_gives_nothing_back(path):
+    async def main(here):
+        made = await here.client.lead_lists.create_list("a list")
+        await here.client.lead_lists.import_csv(made.list_id, b"email\na@a.example\nb@a.example\n")
+        with pytest.raises(UnknownOutcomeError):
+            await here.client.enrichment.enrich_list(made.list_id, max_credits=2)
+        events = [line.event async for line in here.client.store.audit()]
+        return events, await committed(here.client)
+
+    faults = [
+        Fault("*/enrichment/bulk", when="after", status=500),
+        Fault("*/enrichment/bulk", nth=2, status=404),
+    ]
+
+    assert with_store(main, path, faults=faults) == (["reserved", "submit", "unknown"], 2)
+
+
 # -- the pause ---------------------------------------------------------------------------------------
 
 

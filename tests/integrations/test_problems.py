@@ -71,7 +71,7 @@ STATUSES = {
     "DeadlineExceededError": 504,
     "OverloadedError": 503,
     "BudgetExceededError": 402,
-    "SpendingPausedError": 503,
+    "SpendingPausedError": 403,
     "SpendVetoedError": 403,
     "JournalError": 500,
     "JournalLockedError": 409,
