@@ -160,8 +160,8 @@ def problem_of(error: CleanlistError) -> Problem:
 def install_error_handlers(app: FastAPI, *, invalid_requests: bool = False) -> None:
     """Answer every CleanlistError that leaves an endpoint of *app* with its `Problem`.
 
-    The status shows whose fault it is: the caller's (400, 402, 403, 404, 409, 413, 422, 429), your application's
-    (500; an invalid key is one, and never 401), or Cleanlist's (501 to 504). 429 and 503 carry
+    The status shows whose fault it is: the caller's (400, 402, 403, 404, 409, 413, 422, 429), your
+    application's (500; an invalid key is one, and never 401), or Cleanlist's (501 to 504). 429 and 503 carry
     ``Retry-After`` in whole seconds where a retry is safe; the request id is in ``Cleanlist-Request-Id``
     as well. Each is logged, without contact data.
 
