@@ -118,9 +118,20 @@ class AsyncCleanlist(BaseClient):
 
     # -- bulk ----------------------------------------------------------------------------------
 
-    async def plan(self, contacts: ContactSource, *, enrichment_type: EnrichmentType = "partial") -> Plan:
-        """Say what enriching *contacts* would take: requests, minutes, credits. Free; sends nothing."""
-        return await self._runtime.bulk.plan(contacts, enrichment_type)
+    async def plan(
+        self,
+        contacts: ContactSource,
+        *,
+        enrichment_type: EnrichmentType = "partial",
+        fresh: bool = False,
+        max_age_s: float | None = None,
+    ) -> Plan:
+        """Say what enriching *contacts* would take: requests, minutes, credits. Free; sends no contact.
+
+        With a `store`, what `enrich` with the same `fresh` and `max_age_s` would find there costs nothing.
+        """
+        spec = self._spec(enrichment_type=enrichment_type, fresh=fresh, max_age_s=max_age_s)
+        return await self._runtime.bulk.plan(contacts, spec)
 
     async def enrich(
         self,
@@ -275,12 +286,12 @@ class AsyncCleanlist(BaseClient):
         self,
         *,
         enrichment_type: EnrichmentType,
-        max_credits: float | None,
-        webhook_url: str | None,
-        dedupe: Dedupe,
+        max_credits: float | None = None,
+        webhook_url: str | None = None,
+        dedupe: Dedupe = "all",
         fresh: bool,
         max_age_s: float | None,
-        progress: Callable[[Progress], None] | None,
+        progress: Callable[[Progress], None] | None = None,
         max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
     ) -> RunSpec:
         from cleanlist_async.enrich.chunk import RunSpec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -12,14 +12,14 @@ import anyio
 import anyio.lowlevel
 
 from cleanlist_async.contacts.chunking import Chunker
-from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich.change_signal import ChangeSignal
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
 from cleanlist_async.enrich.claims import Claims
 from cleanlist_async.enrich.dedupe import Duplicates, repeated_identities
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
-from cleanlist_async.enrich.plan import ContactSource
+from cleanlist_async.enrich.plan import ContactSource, each
 from cleanlist_async.enrich.progress import ProgressReporter, report_end
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import RunOutcome
@@ -145,7 +145,7 @@ class BulkRun:
         chunker, index = Chunker(), 0
         try:
             with self._reading:
-                async with aclosing(_each(self._source)) as contacts:
+                async with aclosing(each(self._source)) as contacts:
                     async for given in contacts:
                         await self._take(prepare(index, given), chunker)
                         index += 1
@@ -355,17 +355,6 @@ class BulkRun:
         ends_run = isinstance(outcome, Stop) or isinstance(error, APIConnectionError)
         if is_first or ends_run or self._failures >= FAILURES_IN_A_ROW:
             self._stop(error)
-
-
-async def _each(source: ContactSource) -> AsyncGenerator[ContactLike, None]:
-    if isinstance(source, AsyncIterable):
-        async for contact in source:
-            yield contact
-        return
-    for count, contact in enumerate(source):
-        yield contact
-        if count % 250 == 0:
-            await anyio.lowlevel.checkpoint()
 
 
 def _deadline_error(deadline_s: float | None, *, accepted: bool) -> DeadlineExceededError:

@@ -89,7 +89,8 @@ def survey(
     planner, contacts = Planner(enrichment_type), TableContacts(table)
     # Numbers of four bytes each, since a file may have millions of rows.
     for row in table.rows():
-        planner.add(row.contact)
+        if (contact := planner.add(row.contact)) is not None:
+            planner.buy(contact)
         contacts.numbers.append(row.number)
     if not contacts:
         raise TableError(path=table.name, problem="has no contacts", fix="there is nothing below its header")

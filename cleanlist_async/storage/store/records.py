@@ -234,7 +234,7 @@ def as_text(result: EnrichmentResult) -> str:
 def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentType) -> EnrichmentResult:
     """Read the result of a row as that of *contact*, which costs nothing now."""
     kept = cast("dict[str, Any]", from_json(row.result or "{}"))
-    kept.pop("credits", None)
+    bought_for = float(kept.pop("credits", 0.0))
     kept.pop("charged", None)
     raw = cast("dict[str, JSON] | None", kept.pop("raw", None))
     phones = tuple(str(phone) for phone in kept.pop("phones", ()))
@@ -247,6 +247,7 @@ def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentTyp
         credits_charged=0.0,
         raw=raw,
         bought_at=None if row.settled_at is None else datetime.fromtimestamp(row.settled_at, UTC),
+        bought_for=bought_for,
         **kept,
     )
     return restored_as(replace(result, enrichment_type=row.enrichment_type), enrichment_type)
