@@ -57,15 +57,23 @@ class InputFile:
     """A readable file, checked from end to end.
 
     ``damage`` is what is wrong with its characters, if anything: only a reader, which knows rows and columns,
-    can name the place. Standard input is copied to a private temporary file first, because a table is read
-    more than once.
+    can name the place. A *snapshot* is read from a private temporary copy: what happens to the file later
+    changes nothing. Standard input always is, because a table is read more than once.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, encoding: str | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, encoding: str | None = None, snapshot: bool = False
+    ) -> None:
         given = os.fspath(path)
-        self._is_spooled = given == STDIN
-        self.name = "standard input" if self._is_spooled else given
-        self.path = _spool_stdin(self) if self._is_spooled else Path(given)
+        self._is_stdin = given == STDIN
+        self.name = "standard input" if self._is_stdin else given
+        self.path = Path(given)
+        if self._is_stdin:
+            self.path = self._copy(sys.stdin.buffer)
+        elif snapshot:
+            with self._open() as stream:
+                self.path = self._copy(stream)
+        self._given = Path(given)
         self.notes: list[str] = []
         self.damage: str | None = None
         self._start = self._first_bytes()
@@ -87,8 +95,13 @@ class InputFile:
 
     @property
     def given_path(self) -> Path | None:
-        """The file that was given; None for standard input."""
-        return None if self._is_spooled else self.path
+        """The file that was given, which may be gone by now; None for standard input."""
+        return None if self._is_stdin else self._given
+
+    def is_at(self, path: Path) -> bool:
+        """Whether *path* is the file that was given."""
+        given = self.given_path
+        return given is not None and given.exists() and path.exists() and path.samefile(given)
 
     def is_unchanged(self) -> bool:
         """Whether the file still holds the bytes that were checked."""
@@ -123,6 +136,17 @@ class InputFile:
             return self.path.open("rb")
         except OSError as error:
             raise self._unreadable(error) from error
+
+    def _copy(self, stream: BinaryIO) -> Path:
+        try:
+            descriptor, name = tempfile.mkstemp(prefix="cleanlist-")
+            weakref.finalize(self, Path(name).unlink, missing_ok=True)  # it holds contacts
+            with os.fdopen(descriptor, "wb") as copy:
+                shutil.copyfileobj(stream, copy)
+        except OSError as error:
+            problem = f"cannot be copied to {tempfile.gettempdir()} ({error.strerror or error})"
+            raise self.error(problem, "free some space there, or name another folder in TMPDIR") from error
+        return Path(name)
 
     def _unreadable(self, error: OSError) -> TableError:
         return self.error(f"cannot be read ({error.strerror or error})", "check the path and its permissions")
@@ -209,12 +233,3 @@ class _LineLengths:
         if self._run > LONGEST_LINE:
             problem = f"line {self._lines} is longer than {LONGEST_LINE >> 20} MiB"
             raise self._file.error(problem, "pass a table with one contact per line")
-
-
-def _spool_stdin(owner: object) -> Path:
-    descriptor, name = tempfile.mkstemp(prefix="cleanlist-", suffix=".csv")
-    path = Path(name)
-    weakref.finalize(owner, path.unlink, missing_ok=True)  # it holds contacts
-    with os.fdopen(descriptor, "wb") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-    return path

@@ -82,20 +82,35 @@ class ContactTable:
         encoding: str | None = None,
         delimiter: str | None = None,
         has_header: bool = True,
+        snapshot: bool = False,
     ) -> Self:
         """Open a table and resolve its columns.
 
         *path* is a ``.csv``, ``.tsv``, ``.tab``, ``.jsonl`` or ``.ndjson`` file (or any, with *format*),
         or ``-`` for CSV on standard input. *mapping* goes from contact field to column and wins over
-        guesses; an empty string leaves a field out. Reads the whole file once, to verify its encoding.
+        guesses; an empty string leaves a field out. Reads the whole file once, to verify its encoding; of a
+        *snapshot* it makes a private copy, which is what is read from then on.
 
         Raises :class:`TableError` if the file cannot be read, holds no header, or nothing that is known.
         """
-        file = InputFile(path, encoding=encoding)
+        file = InputFile(path, encoding=encoding, snapshot=snapshot)
         table_format = format or known_format(path)
         if table_format is None:
             raise _no_format(path)
         source = open_source(file, table_format, delimiter=delimiter, has_header=has_header)
+        return cls.of(source, table_format, mapping, has_header=has_header)
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        table_format: TableFormat,
+        mapping: Mapping[str, str] | None = None,
+        *,
+        has_header: bool = True,
+    ) -> Self:
+        """Resolve the columns of a source as `open` does."""
+        file = source.file
         mapper = Mapper(file, source.headers, survey_of(source))
         columns = mapper.columns(mapping or {})
         if not set(mapping or {}) - {"key"}:  # a caller who maps columns has seen the header

@@ -200,7 +200,7 @@ class EnrichedWriter:
         if not target.parent.is_dir():
             raise self._error("cannot be written: its folder does not exist", "create it first")
         if target.exists():
-            if target.samefile(self._table.source.file.path):
+            if self._table.source.file.is_at(target):
                 raise self._error("is the input itself", "write to another file")
             if not self._overwrite:
                 raise self._error("exists already", "name another file, or pass --overwrite")

@@ -34,6 +34,8 @@ DIALECT: Final = Dialect(
     real="DOUBLE PRECISION",
     blob="BYTEA",
     identity="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    size="(SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class"
+    " WHERE relkind = 'r' AND starts_with(relname, 'cleanlist_') AND pg_table_is_visible(oid))",
 )
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('cleanlist_store'))"
 """One transaction at a time claims and sends: what it looked at is still so when it writes. Held for some

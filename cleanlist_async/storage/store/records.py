@@ -136,12 +136,15 @@ class StoreCounts:
         Contacts in a submit that is not settled.
     audit_lines
         Lines of the audit trail.
+    size_bytes
+        What it takes on the disk, in bytes.
 
     """
 
     results: int
     under_way: int
     audit_lines: int
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ class Dialect:
         A table `given` of two columns `name` and `value`, of the mapping parameter ``{name}``.
     real, blob, identity
         Types of columns: a float, bytes, a number that counts up.
+    size
+        Bytes that the store takes on the disk.
 
     """
 
@@ -32,10 +34,17 @@ class Dialect:
     real: str
     blob: str
     identity: str
+    size: str
 
     def render(self, text: str) -> str:
         """Return a statement as this database takes it; parameters stay as ``:name``."""
-        words = {"now": self.now, "real": self.real, "blob": self.blob, "identity": self.identity}
+        words = {
+            "now": self.now,
+            "real": self.real,
+            "blob": self.blob,
+            "identity": self.identity,
+            "size": self.size,
+        }
         for word, means in words.items():
             text = text.replace("{" + word + "}", means)
         for name in ("digests", "types", "owners"):
@@ -261,7 +270,7 @@ WHERE owner IS NULL AND submission IS NULL AND coalesce(settled_at, 0) < {now} -
 COUNT: Final = """
 SELECT (SELECT count(*) FROM cleanlist_purchases WHERE result IS NOT NULL),
     (SELECT count(*) FROM cleanlist_purchases WHERE submission IS NOT NULL),
-    (SELECT count(*) FROM cleanlist_audit)
+    (SELECT count(*) FROM cleanlist_audit), {size}
 """
 NOTE: Final = """
 INSERT INTO cleanlist_audit
