@@ -8,8 +8,12 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.tally import Tally
+from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.enrich.plan import Plan, Planner
 from cleanlist_async.errors import ConfigurationError
@@ -19,6 +23,9 @@ from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.tables import ContactTable, TableError
 from cleanlist_async.tables.input import STDIN
 from cleanlist_async.tables.reading import known_format
+
+EXISTS: Final = "already exists"
+IF_EXISTS: Final = "name another file, or pass --overwrite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class TableOptions:
             pairs[name.strip()] = header.strip()
         return cls(pairs, encoding, delimiter, not no_header)
 
-    def open(self, path: str) -> ContactTable:
+    def open(self, path: str, *, snapshot: bool = False) -> ContactTable:
         """Open the table at *path*. Raises TableError."""
         return ContactTable.open(
             path,
@@ -54,6 +61,7 @@ class TableOptions:
             encoding=self.encoding,
             delimiter=self.delimiter,
             has_header=self.has_header,
+            snapshot=snapshot,
         )
 
     def as_typed(self) -> str:
@@ -72,11 +80,46 @@ class TableContacts:
     table: ContactTable
     numbers: array[int] = field(default_factory=lambda: array("I"))
 
+    @classmethod
+    def read(cls, table: ContactTable) -> TableContacts:
+        """Read the whole table once. Raises TableError at a row that cannot be read, or without a contact."""
+        contacts = cls(table)
+        for row in table.rows():
+            contacts.numbers.append(row.number)
+        contacts.refuse_none()
+        return contacts
+
+    def refuse_none(self) -> None:
+        """Raise TableError if there is no contact at all."""
+        if not self.numbers:
+            raise TableError(
+                path=self.table.name, problem="has no contacts", fix="there is nothing below its header"
+            )
+
     def __len__(self) -> int:
         return len(self.numbers)
 
     def __iter__(self) -> Iterator[Contact]:
         return self.table.contacts()
+
+    def place(self, index: int) -> int:
+        """Return the index of the row that the contact at *index* comes from."""
+        return index
+
+    def kept(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """Yield rows that are not among the contacts, by index, and the enrichment that they keep."""
+        yield from ()
+
+    @property
+    def settled(self) -> int:
+        """How many rows keep a final result."""
+        return 0
+
+    async def fetch(self, client: AsyncCleanlist, signals: StopSignals) -> None:
+        """Fetch for free what an earlier run submitted. Raises CleanlistError if the key is bad."""
+
+    def count_kept(self, tally: Tally) -> None:
+        """Count those of the kept rows that have no final result."""
 
 
 def survey(
@@ -92,9 +135,8 @@ def survey(
         if (contact := planner.add(row.contact)) is not None:
             planner.buy(contact)
         contacts.numbers.append(row.number)
-    if not contacts:
-        raise TableError(path=table.name, problem="has no contacts", fix="there is nothing below its header")
-    return planner.finish(limits, _keys()), contacts
+    contacts.refuse_none()
+    return planner.finish(limits, keys_given()), contacts
 
 
 def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Sequence[Path] = ()) -> None:
@@ -110,17 +152,17 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
         problem, fix = "is a folder", "name a file"
     elif not target.absolute().parent.is_dir():
         problem, fix = "cannot be written: its folder does not exist", "create it first"
-    elif target.exists() and target.samefile(table.source.file.path):
+    elif table.source.file.is_at(target):
         problem, fix = "is the input itself", "write to another file"
     elif any(target.resolve() == file.resolve() for file in kept):
         problem, fix = "belongs to the job", "write to another file"
     elif target.exists() and not overwrite:
-        problem, fix = "already exists", "name another file, or pass --overwrite"
+        problem, fix = EXISTS, IF_EXISTS
     if problem:
         raise TableError(path=path, problem=problem, fix=fix)
 
 
-def _keys() -> int:
+def keys_given() -> int:
     """Return how many keys there are to send with: 0 for a JWT, 1 where there are none yet."""
     try:
         keys = find_credentials(None, os.environ)
