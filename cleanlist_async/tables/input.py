@@ -5,10 +5,8 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
-import shutil
 import sys
 import tempfile
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
@@ -17,6 +15,7 @@ from typing import BinaryIO, Final
 
 from cleanlist_async.tables.encoding import UTF_8, WINDOWS_1252, Encoding, chosen_encoding, declared_encoding
 from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.snapshot import Snapshot
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 << 20
@@ -68,12 +67,12 @@ class InputFile:
         self._is_stdin = given == STDIN
         self.name = "standard input" if self._is_stdin else given
         self.path = Path(given)
+        self._snapshot: Snapshot | None = None
         if self._is_stdin:
-            self.path = self._copy(sys.stdin.buffer)
+            self._snapshot = self._copied(sys.stdin.buffer)
         elif snapshot:
             with self._open() as stream:
-                self.path = self._copy(stream)
-        self._given = Path(given)
+                self._snapshot = self._copied(stream)
         self.notes: list[str] = []
         self.damage: str | None = None
         self._start = self._first_bytes()
@@ -93,10 +92,15 @@ class InputFile:
         errors = _MARK_DAMAGE if self.damage else "strict"
         return TextIOWrapper(stream, encoding=self.encoding.name, errors=errors, newline=newline)
 
+    def read(self) -> bytes:
+        """Return all its bytes."""
+        with self._open() as stream:
+            return stream.read()
+
     @property
     def given_path(self) -> Path | None:
         """The file that was given, which may be gone by now; None for standard input."""
-        return None if self._is_stdin else self._given
+        return None if self._is_stdin else self.path
 
     def is_at(self, path: Path) -> bool:
         """Whether *path* is the file that was given."""
@@ -105,6 +109,8 @@ class InputFile:
 
     def is_unchanged(self) -> bool:
         """Whether the file still holds the bytes that were checked."""
+        if self._snapshot is not None:
+            return True
         checked = self.fingerprint
         try:
             status = self.path.stat()
@@ -132,21 +138,19 @@ class InputFile:
         return "save the file again as UTF-8, or pass --encoding"
 
     def _open(self) -> BinaryIO:
+        if self._snapshot is not None:
+            return self._snapshot.open()
         try:
             return self.path.open("rb")
         except OSError as error:
             raise self._unreadable(error) from error
 
-    def _copy(self, stream: BinaryIO) -> Path:
+    def _copied(self, stream: BinaryIO) -> Snapshot:
         try:
-            descriptor, name = tempfile.mkstemp(prefix="cleanlist-")
-            weakref.finalize(self, Path(name).unlink, missing_ok=True)  # it holds contacts
-            with os.fdopen(descriptor, "wb") as copy:
-                shutil.copyfileobj(stream, copy)
+            return Snapshot(stream)
         except OSError as error:
             problem = f"cannot be copied to {tempfile.gettempdir()} ({error.strerror or error})"
             raise self.error(problem, "free some space there, or name another folder in TMPDIR") from error
-        return Path(name)
 
     def _unreadable(self, error: OSError) -> TableError:
         return self.error(f"cannot be read ({error.strerror or error})", "check the path and its permissions")

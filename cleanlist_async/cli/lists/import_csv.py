@@ -87,7 +87,7 @@ class Import:
             list_id = self.list_id or (await client.lead_lists.create_list(self.create or "")).list_id
             return await client.lead_lists.import_csv(
                 list_id,
-                file.path,
+                file.given_path or file.read(),
                 column_mapping=table.mapping,
                 encoding=options.encoding,
                 delimiter=options.delimiter,
