@@ -149,8 +149,12 @@ class Store:
             raise ConfigurationError("The store knows no such submit.", fix="See Store.unfinished().")
 
     async def purge(self, older_than_s: float = 0.0) -> int:
-        """Remove results older than so many seconds; return how many. They will be bought again."""
-        check_seconds("older_than_s", older_than_s)
+        """Remove results older than so many seconds, by default all; return how many.
+
+        They are bought again when they are asked for.
+        """
+        if older_than_s != 0:
+            check_seconds("older_than_s", older_than_s)
         await self.open()
         return await self.run(operations.purge(older_than_s))
 
