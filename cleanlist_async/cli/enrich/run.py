@@ -41,6 +41,7 @@ from cleanlist_async.errors import (
     ConfigurationError,
     InsufficientCreditsError,
     PermissionDeniedError,
+    StoreError,
 )
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.file_lock import FileLock, FileLockedError
@@ -82,12 +83,12 @@ class Enrichment:
             check_output(self.output, table, overwrite=self.overwrite or earlier is not None)
             contacts = self._contacts(table, enriched)
             render.show_columns(console, table)
-            store = self.store.open()
-            plan, balance = anyio.run(self._prepare, console, contacts, store if has_key else None)
+            store = self.store.open() if has_key else None
+            plan, balance = anyio.run(self._prepare, console, contacts, store)
             if not self.overwrite and (earlier or 0) > plan.known + contacts.settled:
                 raise TableError(path=self.output, problem=EXISTS, fix=IF_EXISTS)
             self._show_plan(console, plan, contacts, balance)
-            if self.dry_run:
+            if self.dry_run or store is None:
                 render.say(console, "Dry run: nothing was sent for enrichment, and nothing was spent.")
                 return self._print({"plan": plan_as_json(plan), "balance": balance}, ExitCode.DONE)
             job = Job(
@@ -101,8 +102,8 @@ class Enrichment:
                 is_in_store=self.enrichment_type in REMEMBERED,
             )
             with StopSignals(lambda: render.say(console, STOPPING)) as signals:
-                outcome, kept = anyio.run(self._run, console, job, store, signals)
-            return self._report(console, outcome, signals, summary(self.store.shown(store), kept))
+                outcome, counts = anyio.run(self._run, console, job, store, signals)
+            return self._report(console, job, outcome, signals, summary(self.store.shown(store), counts))
 
     # -- before anything is spent ------------------------------------------------------------------
 
@@ -194,24 +195,34 @@ class Enrichment:
 
     async def _run(
         self, console: Console, job: Job, store: Store, signals: StopSignals
-    ) -> tuple[Outcome, StoreCounts]:
+    ) -> tuple[Outcome, StoreCounts | None]:
         window_s = self.connection.limits.window_s
         async with store:
             async with self.connection.open(store=store) as client:
                 with showing(console, len(job.contacts), window_s) as display:
                     outcome = await run(client, job, display, signals)
-            return outcome, await store.counts()
+            try:
+                return outcome, await store.counts()
+            except StoreError:  # what stopped the run says why
+                return outcome, None
 
-    def _report(self, console: Console, outcome: Outcome, signals: StopSignals, kept: str) -> ExitCode:
+    def _report(
+        self, console: Console, job: Job, outcome: Outcome, signals: StopSignals, store: str
+    ) -> ExitCode:
         show_outcome(console, outcome, self.output)
-        render.say(console, f"Store: {kept}")
+        render.say(console, f"Store: {store}")
         if outcome.tally.pending:
             report_pending(console, outcome.tally.pending, self._collect_command())
+        if outcome.tally.statuses["unknown"]:
+            render.say(console, "What is unknown may have been paid for, and is not sent again. Decide:")
+            render.show_command(console, f"cleanlist-async store show{self.store.as_typed()}")
         code = exit_code(outcome, signals)
-        if code and (outcome.stopped_by or outcome.file_error or signals.received):
+        is_cut_short = outcome.stopped_by or outcome.file_error or signals.received
+        if code and (is_cut_short or outcome.tally.statuses["failed"]):
             self._report_how_to_go_on(console, outcome)
         answer: dict[str, JSON] = {
             **outcome.tally.as_json(),
+            "kept": job.contacts.settled,
             "workflows": outcome.summary.workflows,
             "requests": outcome.summary.requests,
             "elapsed_s": round(outcome.summary.elapsed_s, 3),
@@ -278,7 +289,8 @@ def collect(
         async with connection.open() as client:
             await collection.fetch(client, signals)
 
-    with warnings_shown(console), StopSignals(lambda: render.say(console, "Stopping.")) as signals:
+    stopping = StopSignals(lambda: render.say(console, "Stopping."))
+    with Terminal(), warnings_shown(console), stopping as signals:
         anyio.run(fetch)
         collection.write(output)
     tally, stopped_by = collection.tally, collection.stopped_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,7 @@ KEEP_DAYS: Final = 90
 class StoreLocation:
     """Where the store is: what ``--store`` names, else ``$CLEANLIST_STORE``, else the user's own file."""
 
-    asked: str | None = None
+    asked: str | None = field(default=None, repr=False)  # it may hold a password
 
     @property
     def address(self) -> str | Path:
@@ -52,8 +52,11 @@ class StoreLocation:
         return store.name if "://" in address else address
 
     def as_typed(self) -> str:
-        """Return the option as it would be typed again, with a blank before it."""
-        return f" --store {shlex.quote(self.asked)}" if self.asked else ""
+        """Return the option as it would be typed again, with a blank before it; a password is not shown."""
+        if not self.asked:
+            return ""
+        is_file = "://" not in self.asked or self.asked.startswith("sqlite:")
+        return f" --store {shlex.quote(self.asked) if is_file else 'URL'}"
 
 
 def _own_file() -> Path:

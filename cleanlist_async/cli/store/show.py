@@ -126,6 +126,8 @@ class AuditSums:
         }
 
 
-def summary(name: str, counts: StoreCounts) -> str:
-    """Return one line on a store for the end of a run."""
+def summary(name: str, counts: StoreCounts | None) -> str:
+    """Return one line on a store for the end of a run; None stands for one that cannot be read."""
+    if counts is None:
+        return f"{name}, which cannot be read now"
     return f"{name}: {plural(counts.results, 'result')}, {size(counts.size_bytes)}"
