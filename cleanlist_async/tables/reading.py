@@ -98,26 +98,7 @@ class ContactTable:
         if table_format is None:
             raise _no_format(path)
         source = open_source(file, table_format, delimiter=delimiter, has_header=has_header)
-        return cls.of(source, table_format, mapping, has_header=has_header)
-
-    @classmethod
-    def of(
-        cls,
-        source: Source,
-        table_format: TableFormat,
-        mapping: Mapping[str, str] | None = None,
-        *,
-        has_header: bool = True,
-    ) -> Self:
-        """Resolve the columns of a source as `open` does."""
-        file = source.file
-        mapper = Mapper(file, source.headers, survey_of(source))
-        columns = mapper.columns(mapping or {})
-        if not set(mapping or {}) - {"key"}:  # a caller who maps columns has seen the header
-            refuse_data_as_header(source)
-        if not columns.keys() - {"key"}:
-            raise no_columns_error(file, source.headers, has_header=has_header)
-        return cls(source, table_format, columns, [*mapper.notes(columns), *_header_notes(source)])
+        return cls(source, table_format, *resolve(source, mapping or {}, has_header=has_header))
 
     @property
     def notes(self) -> list[str]:
@@ -150,6 +131,22 @@ class ContactTable:
 
     def _texts(self, record: Record) -> dict[int, str]:
         return dict(zip(self._positions, self.source.texts(record, self._positions), strict=True))
+
+
+def resolve(
+    source: Source, mapping: Mapping[str, str], *, has_header: bool
+) -> tuple[Mapping[str, Guess], Sequence[str]]:
+    """Return the column of each contact field, and what the user should know of how they were found.
+
+    Raises :class:`TableError` as :meth:`ContactTable.open` does.
+    """
+    mapper = Mapper(source.file, source.headers, survey_of(source))
+    columns = mapper.columns(mapping)
+    if not set(mapping) - {"key"}:  # a caller who maps columns has seen the header
+        refuse_data_as_header(source)
+    if not columns.keys() - {"key"}:
+        raise no_columns_error(source.file, source.headers, has_header=has_header)
+    return columns, [*mapper.notes(columns), *_header_notes(source)]
 
 
 def known_format(path: str | os.PathLike[str]) -> TableFormat | None:

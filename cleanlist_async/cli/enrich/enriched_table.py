@@ -17,7 +17,7 @@ from cleanlist_async.tables.headers import addressable
 from cleanlist_async.tables.input import STDIN, InputFile
 from cleanlist_async.tables.jsonl_source import JsonlSource, json_source
 from cleanlist_async.tables.mapping import Mapper
-from cleanlist_async.tables.reading import known_format, open_source, survey_of
+from cleanlist_async.tables.reading import known_format, open_source, resolve, survey_of
 from cleanlist_async.tables.records import Record, Source
 
 _SAMPLE_ROWS: Final = 100
@@ -57,10 +57,10 @@ class EnrichedTable:
         found = _enrichment_positions(whole)
         if not found.keys() >= _NEEDED or not _has_statuses(whole, found["cleanlist_status"]):
             return None
-        before = ContactTable.of(
-            _before(whole, found), table.format, options.mapping, has_header=options.has_header
-        )
-        return cls(before, whole, tuple(found), tuple(found.values()))
+        before = _before(whole, found)
+        resolved = resolve(before, options.mapping, has_header=options.has_header)
+        without = ContactTable(before, table.format, *resolved)
+        return cls(without, whole, tuple(found), tuple(found.values()))
 
     def rows(self) -> Iterator[tuple[Row, dict[str, str]]]:
         """Read each row as it was before, and its enrichment."""
