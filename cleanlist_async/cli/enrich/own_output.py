@@ -86,6 +86,15 @@ class OpenContacts(TableContacts):
         tally.count_undecided(self.undecided)
 
 
+def contacts_of(
+    table: ContactTable, enriched: EnrichedTable | None, enrichment_type: EnrichmentType
+) -> TableContacts:
+    """Read the whole table once, and return the contacts that are to be enriched. Raises TableError."""
+    if enriched is None:
+        return TableContacts.read(table)
+    return OpenContacts.find(enriched, enrichment_type)
+
+
 def settled_in(path: str, table: ContactTable, options: TableOptions) -> int | None:
     """Return how many contacts of *table* have an outcome in an output that holds its rows and no others.
 

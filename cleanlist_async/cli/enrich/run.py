@@ -22,7 +22,7 @@ from cleanlist_async.cli.enrich.inputs import (
     check_output,
     keys_given,
 )
-from cleanlist_async.cli.enrich.own_output import OpenContacts, settled_in
+from cleanlist_async.cli.enrich.own_output import contacts_of, settled_in
 from cleanlist_async.cli.enrich.result_file import Job, Outcome, run
 from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.store.show import summary
@@ -81,7 +81,7 @@ class Enrichment:
             # Before the input is read to its end, which takes a while for a large file.
             earlier = self._earlier_outcomes(table)
             check_output(self.output, table, overwrite=self.overwrite or earlier is not None)
-            contacts = self._contacts(table, enriched)
+            contacts = contacts_of(table, None if self.fresh else enriched, self.enrichment_type)
             render.show_columns(console, table)
             store = self.store.open() if has_key else None
             plan, balance = anyio.run(self._prepare, console, contacts, store)
@@ -149,11 +149,6 @@ class Enrichment:
         """Return how many outcomes of this very input the output has; None if it is no such file."""
         return settled_in(self.output, table, self.table) if Path(self.output).is_file() else None
 
-    def _contacts(self, table: ContactTable, enriched: EnrichedTable | None) -> TableContacts:
-        if enriched is None or self.fresh:
-            return TableContacts.read(table)
-        return OpenContacts.find(enriched, self.enrichment_type)
-
     async def _prepare(
         self, console: Console, contacts: TableContacts, store: Store | None
     ) -> tuple[Plan, float | None]:
@@ -171,12 +166,6 @@ class Enrichment:
         self, console: Console, plan: Plan, contacts: TableContacts, balance: float | None
     ) -> None:
         show_file_plan(console, plan, contacts, balance)
-        if contacts.settled:
-            render.say(
-                console,
-                f"{render.plural(contacts.settled, 'row')} of an earlier run have an outcome and keep it"
-                " (--fresh buys anew).",
-            )
         if plan.known:
             render.say(
                 console,
@@ -355,10 +344,16 @@ def report_pending(console: Console, pending: dict[str, int], command: str) -> N
 
 
 def show_file_plan(console: Console, plan: Plan, contacts: TableContacts, balance: float | None) -> None:
-    """Show what enriching a file would take, with the first invalid rows."""
+    """Show what enriching a file would take, with the first invalid rows, and what an earlier run left."""
     requests = plan.requests, f"{render.plural(plan.chunks, 'submit')} and as many status requests"
     invalid = ((contacts.numbers[index], reason) for index, reason in plan.invalid_contacts)
     render.show_plan(console, plan, requests, invalid, balance=balance)
+    if contacts.settled:
+        render.say(
+            console,
+            f"{render.plural(contacts.settled, 'row')} of an earlier run have an outcome and keep it"
+            " (--fresh buys anew).",
+        )
 
 
 def plan_as_json(plan: Plan) -> dict[str, JSON]:

@@ -37,13 +37,20 @@ class StoreLocation:
         return "://" in address or Path(address).exists()
 
     def open(self) -> Store:
-        """Return the store. Raises ConfigurationError for an address that is none, OSError for a folder."""
+        """Return the store. Raises ConfigurationError for a wrong address, CommandError for no folder."""
         from cleanlist_async.storage.store.store import Store
 
         address = self.address
         if not isinstance(address, Path):
             return Store(address)
-        address.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in it is of real people
+        try:
+            address.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in it is of real people
+        except OSError as error:
+            raise CommandError(
+                f"the store of what was bought cannot be made in {address.parent}"
+                f" ({error.strerror or error}); pass --store PATH.",
+                ExitCode.REFUSED,
+            ) from error
         return Store(address, keep_s=KEEP_DAYS * DAY_S)
 
     def shown(self, store: Store) -> str:

@@ -160,6 +160,7 @@ def test_of_its_own_output_only_rows_without_an_outcome_are_sent(cli, serve, peo
         sandbox.set_credits(1_000.0)
         if store == "another":
             cli.env["CLEANLIST_STORE"] = str(cli.folder / "other.db")
+        assert cli.json("plan", "first.csv")["plan"]["contacts"] == 250
         again = cli("enrich", "first.csv", "-o", "out.csv", "-y", *FAST)
         assert again.code == 0, again.err
         assert "250 rows of an earlier run have an outcome and keep it" in again.err
@@ -264,6 +265,27 @@ def test_a_store_that_cannot_be_used_sends_nothing(cli, serve, people):
         assert "store" in done.error
         assert sandbox.ledger.contacts == []
     assert not (cli.folder / "out.csv").exists()
+
+
+def test_a_key_that_is_revoked_meanwhile_is_named_in_how_to_go_on(cli, serve, people):
+    given = cli.write(people(500))
+    with serve() as sandbox:
+        sandbox.add_fault(Fault("/enrich/bulk", nth=2, status=401))
+        first = cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST)
+        assert first.code == 4
+        assert "Set a key that may do this, then go on with the same command" in first.err
+        assert cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST).code == 0
+        check_all_bought_once(cli, sandbox, given)
+
+
+def test_a_home_that_cannot_be_written_is_one_clear_line(cli, serve, people):
+    cli.write(people(3))
+    cli.env["XDG_DATA_HOME"] = "/proc/nowhere"
+    with serve() as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST)
+        assert sandbox.ledger.contacts == []
+    assert done.code == 1
+    assert "pass --store PATH" in done.error
 
 
 def test_an_outage_says_how_to_go_on(cli, serve, people):
