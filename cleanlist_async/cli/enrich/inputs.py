@@ -8,7 +8,6 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.stopping import StopSignals
@@ -23,9 +22,6 @@ from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.tables import ContactTable, TableError
 from cleanlist_async.tables.input import STDIN
 from cleanlist_async.tables.reading import known_format
-
-EXISTS: Final = "already exists"
-IF_EXISTS: Final = "name another file, or pass --overwrite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +153,7 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
     elif any(target.resolve() == file.resolve() for file in kept):
         problem, fix = "belongs to the job", "write to another file"
     elif target.exists() and not overwrite:
-        problem, fix = EXISTS, IF_EXISTS
+        problem, fix = "already exists", "name another file, or pass --overwrite"
     if problem:
         raise TableError(path=path, problem=problem, fix=fix)
 

@@ -15,8 +15,6 @@ from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli.enrich.collect import Collection
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import (
-    EXISTS,
-    IF_EXISTS,
     TableContacts,
     TableOptions,
     check_output,
@@ -86,7 +84,11 @@ class Enrichment:
             store = self.store.open() if has_key else None
             plan, balance = anyio.run(self._prepare, console, contacts, store)
             if not self.overwrite and (earlier or 0) > plan.known + contacts.settled:
-                raise TableError(path=self.output, problem=EXISTS, fix=IF_EXISTS)
+                raise TableError(
+                    path=self.output,
+                    problem="already exists, with results that the store does not have",
+                    fix="name another file, or enrich this one, which keeps them",
+                )
             self._show_plan(console, plan, contacts, balance)
             if self.dry_run or store is None:
                 render.say(console, "Dry run: nothing was sent for enrichment, and nothing was spent.")

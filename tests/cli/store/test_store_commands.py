@@ -84,7 +84,10 @@ def test_purge_removes_results_after_asking(cli, serve, people, keyless):
         assert refused.code == 2
         assert "--yes" in refused.error
         assert keyless.json("store", "purge", "--older-than", "1", "--yes") == {"removed": 0}
+        file = cli.data / "cleanlist-async" / "store.db"
+        assert b"@engine.example" in file.read_bytes()
         assert keyless.json("store", "purge", "--yes") == {"removed": 5}
+        assert b"@engine.example" not in file.read_bytes()
         assert keyless.json("store", "show")["results"] == 0
         assert cli("enrich", "in.csv", "-o", "again.csv", "-y", *FAST).code == 0
         assert len(sandbox.ledger.contacts) == 10
