@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cleanlist_async.api.modern import Session
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.contacts.identity import ContactLike
-    from cleanlist_async.enrich.chunk import RunSpec
     from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.plan import ContactSource, Plan
     from cleanlist_async.enrich.report import EnrichmentReport, Progress
@@ -90,9 +89,22 @@ class AsyncCleanlist(ModernOperations, BaseClient):
 
     # -- bulk ----------------------------------------------------------------------------------
 
-    async def plan(self, contacts: ContactSource, *, enrichment_type: EnrichmentType = "partial") -> Plan:
-        """Return what enriching *contacts* would take: requests, minutes, credits. Free; sends nothing."""
-        return await self._runtime.bulk.plan(contacts, enrichment_type)
+    async def plan(
+        self,
+        contacts: ContactSource,
+        *,
+        enrichment_type: EnrichmentType = "partial",
+        fresh: bool = False,
+        max_age_s: float | None = None,
+    ) -> Plan:
+        """Say what enriching *contacts* would take: requests, minutes, credits. Free; sends no contact.
+
+        With a `store`, what `enrich` with the same `fresh` and `max_age_s` would find there costs nothing.
+        """
+        from cleanlist_async.enrich.chunk import RunSpec
+
+        spec = RunSpec(enrichment_type, self._options, fresh=fresh, max_age_s=max_age_s).checked()
+        return await self._runtime.bulk.plan(contacts, spec)
 
     async def enrich(
         self,
@@ -117,16 +129,19 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         default found ones of any age, ``not_found`` of 30 days), or one that another call or process is
         buying. `fresh` and ``dedupe="off"`` buy it again, knowingly.
         """
+        from cleanlist_async.enrich.chunk import RunSpec
+
         try:
-            spec = self._spec(
-                enrichment_type=enrichment_type,
+            spec = RunSpec(
+                enrichment_type,
+                self._options,
                 max_credits=max_credits,
                 webhook_url=webhook_url,
                 dedupe=dedupe,
                 fresh=fresh,
                 max_age_s=max_age_s,
                 progress=progress,
-            )
+            ).checked()
         except ConfigurationError as refusal:
             raise refusal.with_traceback(None) from None  # its frames hold the address of the webhook
         finally:
@@ -157,9 +172,12 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         # "all" reads the source twice, which an iterator does not survive.
         if dedupe is None:
             dedupe = "all" if isinstance(contacts, Sized) else "window"
+        from cleanlist_async.enrich.chunk import RunSpec
+
         try:
-            spec = self._spec(
-                enrichment_type=enrichment_type,
+            spec = RunSpec(
+                enrichment_type,
+                self._options,
                 max_credits=max_credits,
                 webhook_url=webhook_url,
                 dedupe=dedupe,
@@ -167,7 +185,7 @@ class AsyncCleanlist(ModernOperations, BaseClient):
                 max_age_s=max_age_s,
                 progress=progress,
                 max_open_workflows=max_open_workflows,
-            )
+            ).checked()
         except ConfigurationError as refusal:
             raise refusal.with_traceback(None) from None  # as in `enrich`
         finally:
@@ -256,29 +274,3 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         you have what you need.
         """
         return self._runtime.bulk.abandoned
-
-    def _spec(
-        self,
-        *,
-        enrichment_type: EnrichmentType,
-        max_credits: float | None,
-        webhook_url: str | None,
-        dedupe: Dedupe,
-        fresh: bool,
-        max_age_s: float | None,
-        progress: Callable[[Progress], None] | None,
-        max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
-    ) -> RunSpec:
-        from cleanlist_async.enrich.chunk import RunSpec
-
-        return RunSpec(
-            enrichment_type,
-            self._options,
-            max_credits,
-            webhook_url,
-            dedupe,
-            progress,
-            max_open_workflows,
-            fresh,
-            max_age_s,
-        ).checked()

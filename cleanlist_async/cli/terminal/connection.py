@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
+    from cleanlist_async.storage.store.store import Store
     from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class Connection:
 
         return RateLimits() if self.window_s is None else RateLimits(window_s=self.window_s)
 
-    def open(self, webhooks: WebhookReceiver | None = None) -> AsyncCleanlist:
+    def open(self, webhooks: WebhookReceiver | None = None, store: Store | None = None) -> AsyncCleanlist:
         """Return a client. Raises ConfigurationError, for instance where there is no key."""
         from cleanlist_async.client import AsyncCleanlist
 
@@ -53,6 +54,7 @@ class Connection:
             limiter=limiter,
             max_retries=self.max_retries,
             webhooks=webhooks,
+            store=store,
         )
 
     def limiter(self) -> RateLimiter | None:

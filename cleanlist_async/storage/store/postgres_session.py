@@ -32,6 +32,8 @@ DIALECT: Final = Dialect(
     real="DOUBLE PRECISION",
     blob="BYTEA",
     identity="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    size="(SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class"
+    " WHERE relkind = 'r' AND starts_with(relname, 'cleanlist_') AND pg_table_is_visible(oid))",
 )
 _PAUSED_S: Final = 3.0
 """Seconds that a process may stand still in its transaction before it loses it: the others wait for it."""

@@ -144,12 +144,15 @@ class StoreCounts:
         Contacts in a submit that is not settled.
     audit_lines
         Lines of the audit trail.
+    size_bytes
+        What it takes on the disk, in bytes.
 
     """
 
     results: int
     under_way: int
     audit_lines: int
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +245,7 @@ def as_text(result: EnrichmentResult) -> str:
 def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentType) -> EnrichmentResult:
     """Read the result of a row as that of *contact*, which costs nothing now."""
     kept = cast("dict[str, Any]", from_json(row.result or "{}"))
-    kept.pop("credits", None)
+    bought_for = float(kept.pop("credits", 0.0))
     kept.pop("charged", None)
     raw = cast("dict[str, JSON] | None", kept.pop("raw", None))
     phones = tuple(str(phone) for phone in kept.pop("phones", ()))
@@ -255,6 +258,7 @@ def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentTyp
         credits_charged=0.0,
         raw=raw,
         bought_at=None if row.settled_at is None else datetime.fromtimestamp(row.settled_at, UTC),
+        bought_for=bought_for,
         **kept,
     )
     return restored_as(replace(result, enrichment_type=row.enrichment_type), enrichment_type)

@@ -29,6 +29,7 @@ DIALECT: Final = Dialect(
     real="REAL",
     blob="BLOB",
     identity="INTEGER PRIMARY KEY AUTOINCREMENT",
+    size="(SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size())",
 )
 _KIND: Final = FileKind(
     noun="store",

@@ -25,6 +25,8 @@ class Dialect:
         A table of one column `name`, of the tables that there are.
     real, blob, identity
         Types of columns: a float, bytes, a number that counts up.
+    size
+        Bytes that the store takes on the disk.
 
     """
 
@@ -35,10 +37,11 @@ class Dialect:
     real: str
     blob: str
     identity: str
+    size: str
 
     def render(self, text: str) -> str:
         """Return a statement as this database takes it; parameters stay as ``:name``."""
-        for word in ("now", "table_names", "real", "blob", "identity"):
+        for word in ("now", "table_names", "real", "blob", "identity", "size"):
             text = text.replace("{" + word + "}", getattr(self, word))
         for name in ("digests", "types", "owners"):
             text = text.replace("{each " + name + "}", self.each.replace("{name}", name))
@@ -271,7 +274,7 @@ WHERE (organization, digest, type) IN (
 COUNT: Final = """
 SELECT (SELECT count(*) FROM cleanlist_purchases WHERE coalesce(settled_at, 0) > 0),
     (SELECT count(*) FROM cleanlist_purchases WHERE submission IS NOT NULL),
-    (SELECT count(*) FROM cleanlist_audit)
+    (SELECT count(*) FROM cleanlist_audit), {size}
 """
 NOTE: Final = """
 INSERT INTO cleanlist_audit
