@@ -56,7 +56,7 @@ def test_a_killed_run_is_gone_on_with(cli, serve, people, bought):
 def resolve_by_the_ledger(cli, sandbox):
     known = {line["workflow_id"] for line in cli.json("audit")["lines"]}
     lost = {contact.workflow_id for contact in sandbox.ledger.contacts} - known
-    for submit in cli.json("store", "show")["unfinished"]:
+    for submit in cli.json("store", "show")["orphans"]:
         how = ("--workflow", lost.pop()) if lost else ("--absent",)
         assert cli("store", "resolve", submit["submission"], *how).code == 0
 
@@ -295,7 +295,7 @@ def test_an_outage_says_how_to_go_on(cli, serve, people):
         first = cli("enrich", "in.csv", "-o", "out.csv", "-y", "--max-retries", "0", *FAST)
         assert first.code != 0
         sandbox.clear_faults()
-        for submit in cli.json("store", "show")["unfinished"]:
+        for submit in cli.json("store", "show")["orphans"]:
             assert cli("store", "resolve", submit["submission"], "--absent").code == 0
         assert cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST).code == 0
         check_all_bought_once(cli, sandbox, given)
