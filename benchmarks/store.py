@@ -22,6 +22,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from benchmarks import report
@@ -142,19 +143,28 @@ def stopped(server: PostgresServer) -> Iterator[None]:
 # -- what is measured ------------------------------------------------------------------------------
 
 
-async def steps_of_submits(owner: Owner, rounds: int, times: Times, first: int) -> None:
-    """Buy so many chunks of contacts that nobody has."""
-    for number in range(rounds):
-        start = first + number * CHUNK
-        contacts = people(range(start, start + CHUNK))
-        results = [found(contact) for contact in contacts]
-        record = owner.submit(contacts)
-        reply = workflow(f"public_bulk_{start:08x}-0000-4000-8000-000000000000", contacts)
+class Submit:
+    """A chunk of contacts that nobody has, and what the server will answer."""
+
+    def __init__(self, first: int) -> None:
+        self.contacts = people(range(first, first + CHUNK))
+        self.results = [found(contact) for contact in self.contacts]
+        self.reply = workflow(f"public_bulk_{first:08x}-0000-4000-8000-000000000000", self.contacts)
+
+
+def submits(count: int, first: int) -> list[Submit]:
+    return [Submit(first + number * CHUNK) for number in range(count)]
+
+
+async def buy(owner: Owner, submits: list[Submit], times: Times) -> None:
+    """Go through all steps of one submit after the other."""
+    for submit in submits:
+        record = owner.submit(submit.contacts)
         acts: list[Callable[[], Awaitable[object]]] = [
-            lambda contacts=contacts: owner.claim(contacts),
+            partial(owner.claim, submit.contacts),
             record.intend,
-            lambda record=record, reply=reply: record.accepted(reply),
-            lambda record=record, results=results: record.settle(results),
+            partial(record.accepted, submit.reply),
+            partial(record.settle, submit.results),
         ]
         for step, act in zip(STEPS, acts, strict=True):
             began = time.perf_counter()
@@ -223,9 +233,9 @@ class Gaps:
 
 async def busy(owner: Owner, first: int) -> Gaps:
     gaps, times = Gaps(), defaultdict[str, list[float]](list)
+    all_chunks = [submits(5, first + task * 10 * CHUNK) for task in range(4)]
     async with gaps.noted():
-        tasks = (steps_of_submits(owner, 5, times, first + task * 10 * CHUNK) for task in range(4))
-        await asyncio.gather(*tasks)
+        await asyncio.gather(*(buy(owner, chunks, times) for chunks in all_chunks))
     return gaps
 
 
@@ -260,8 +270,8 @@ async def measure_one(database: Database, rounds: int, sizes: list[int]) -> Figu
     figures, there = Figures(database.name), 0
     async with Store(database.url) as store:
         owner = await Owner.begin(store, "benchmark")
-        await steps_of_submits(owner, 3, defaultdict(list), 10**7)
-        await steps_of_submits(owner, rounds, figures.steps, 2 * 10**7)
+        await buy(owner, submits(3, 10**7), defaultdict(list))
+        await buy(owner, submits(rounds, 2 * 10**7), figures.steps)
         for size in sizes:
             await asyncio.to_thread(database.fill, there + 1, size)
             there = size
