@@ -27,6 +27,8 @@ T = TypeVar("T")
 DIALECT: Final = Dialect(
     now="extract(epoch FROM clock_timestamp())::float8",
     each="unnest(:{name}::text[]) AS {name}_(value)",
+    # A subquery would let PostgreSQL read the whole table as long as it has no statistics of it.
+    is_in="= ANY (:{name}::text[])",
     pairs="unnest(:{name}_names::text[], :{name}_values::text[]) AS given(name, value)",
     table_names="(SELECT relname AS name FROM pg_class WHERE pg_table_is_visible(oid)) AS tables",
     real="DOUBLE PRECISION",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -236,10 +235,11 @@ def as_text(result: EnrichmentResult) -> str:
     kept = {name: value for name in _KEPT if (value := getattr(result, name))}
     kept["credits"] = result.credits
     kept["charged"] = result.credits_charged is not None
+    text = to_json(kept)
     raw = to_json(dict(result.raw)) if result.raw else b""
     if 0 < len(raw) <= _MAX_RAW_BYTES:
-        kept["raw"] = json.loads(raw)
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+        text = text[:-1] + b',"raw":' + raw + b"}"
+    return text.decode()
 
 
 def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentType) -> EnrichmentResult:

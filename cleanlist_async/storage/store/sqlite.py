@@ -23,6 +23,7 @@ T = TypeVar("T")
 DIALECT: Final = Dialect(
     now="(julianday('now') - 2440587.5) * 86400.0",
     each="json_each(:{name})",
+    is_in="IN (SELECT value FROM json_each(:{name}))",
     # The limit keeps SQLite from reading all pairs anew for each row.
     pairs="(SELECT key AS name, value FROM json_each(:{name}) LIMIT -1) AS given",
     table_names="(SELECT name FROM sqlite_master WHERE type = 'table') AS tables",
