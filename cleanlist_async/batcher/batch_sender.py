@@ -26,8 +26,7 @@ from cleanlist_async.enrich.submit_outcome import (
     Unknown,
     judge,
 )
-from cleanlist_async.enrich.submit_record import ClaimLostError
-from cleanlist_async.errors import CleanlistError
+from cleanlist_async.errors import ClaimLostError, CleanlistError
 from cleanlist_async.events import report_failure
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.results import EnrichmentResult
@@ -161,7 +160,7 @@ class BatchSender:
         """Wait for the workflow of a batch that was accepted."""
         submission.accepted(workflow.workflow_id, workflow.task_ids)
         now = self._clock()
-        for purchase, task_id in zip(batch.purchases, workflow.task_ids, strict=True):
+        for purchase, task_id in zip(batch.purchases, workflow.ids_before_the_end, strict=True):
             purchase.accepted(workflow.workflow_id, task_id)
         self._tally.accepted(len(batch.purchases), (now - caller.since for caller in batch.callers))
         await batch.accepted(workflow)

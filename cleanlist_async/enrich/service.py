@@ -52,7 +52,6 @@ class BulkService:
 
     async def enrich(self, contacts: ContactSource, spec: RunSpec) -> EnrichmentReport:
         """Run *contacts* to the end, and return a result for each in their order."""
-        spec.check()
         source = _checked_source(contacts)
         given = [c async for c in source] if isinstance(source, AsyncIterable) else list(source)
         stream = self._start(given, spec, find_repeated=False)
@@ -86,7 +85,6 @@ class BulkService:
 
     def stream(self, contacts: ContactSource, spec: RunSpec) -> ResultStream:
         """Run *contacts* as they are read, yielding results as they come."""
-        spec.check()
         source = _checked_source(contacts)
         return self._start(source, spec, find_repeated=isinstance(source, Sized) and spec.dedupe == "all")
 

@@ -15,6 +15,7 @@ from cleanlist_async.errors import CleanlistError, StoreError
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.ratelimit.shared.process import Process, has_ended, this_process
 from cleanlist_async.storage.store import operations
 from cleanlist_async.storage.store.operations import Buyer
@@ -22,8 +23,9 @@ from cleanlist_async.storage.store.store import Store
 
 log: Final = logging.getLogger("cleanlist_async")
 
-_IDENTIFY_S: Final = 10.0
-"""Seconds that the question for the organization may take. Without an answer the key stands for it."""
+_IDENTIFY_S: Final = 90.0
+"""Seconds that the question for the organization may take, with its wait for a token. Without an answer the
+key stands for the organization."""
 
 
 class StoreSession:
@@ -39,6 +41,8 @@ class StoreSession:
 
     async def opened(self) -> Buyer:
         """Open the store, begin the client's lease, and return the name it buys under."""
+        if self._buyer is not None:  # without a checkpoint: what was paid is recorded whoever is cancelled
+            return self._buyer
         async with self._opening:
             if self._buyer is None:
                 await self.store.open()
@@ -90,7 +94,9 @@ class StoreSession:
             return known
         try:
             options = CallOptions(deadline_s=_IDENTIFY_S, max_retries=1)
-            answer = (await self.pipeline.call(Call(VALIDATE_KEY), options)).value
+            # Not as an interactive call: beside those the limiter spreads bulk requests over the minute.
+            call = Call(VALIDATE_KEY, RequestClass.SUBMIT)
+            answer = (await self.pipeline.call(call, options)).value
         except CleanlistError as error:  # the submit itself will show what is wrong
             log.info("the organization of the key is not known yet: %s", type(error).__name__)
             return name

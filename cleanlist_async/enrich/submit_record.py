@@ -15,7 +15,7 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.enrich.submit_outcome import Accepted, SubmitOutcome, Unknown
-from cleanlist_async.errors import CleanlistError, StoreError
+from cleanlist_async.errors import ClaimLostError, CleanlistError, StoreError
 from cleanlist_async.events import identifier
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
@@ -24,10 +24,6 @@ from cleanlist_async.storage.store.operations import Door, SubmitIntent
 from cleanlist_async.storage.store.records import Freshness, SubmitState, as_text
 
 log: Final = logging.getLogger("cleanlist_async")
-
-
-class ClaimLostError(StoreError):
-    """Contacts that were to be sent are no longer this client's: it paused for longer than its lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +95,7 @@ class SubmitRecord:
     async def _accept(self, workflow: AcceptedWorkflow) -> None:
         ids = {
             self._session.digest(contact): task_id
-            for contact, task_id in zip(workflow.contacts, workflow.task_ids, strict=True)
+            for contact, task_id in zip(workflow.contacts, workflow.ids_before_the_end, strict=True)
             if task_id is not None
         }
         buyer = await self._session.opened()
@@ -107,7 +103,6 @@ class SubmitRecord:
             operations.accept(
                 buyer,
                 self.submission,
-                self._wanted.enrichment_type,
                 workflow.workflow_id,
                 ids,
                 key_name=workflow.key,
@@ -166,9 +161,7 @@ class SubmitRecord:
 
     async def _settle(self, settled: dict[str, str], unpaid: list[str]) -> None:
         buyer = await self._session.opened()
-        await self._store.run(
-            operations.settle(buyer, self.submission, self._wanted.enrichment_type, settled, unpaid)
-        )
+        await self._store.run(operations.settle(buyer, self.submission, settled, unpaid))
 
     async def _end(self, state: SubmitState, reason: str) -> None:
         await self._session.owed.make(partial(self._close, state, reason))

@@ -6,6 +6,7 @@ import codecs
 import hashlib
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import weakref
@@ -86,9 +87,9 @@ class InputFile:
         return TextIOWrapper(stream, encoding=self.encoding.name, errors=errors, newline=newline)
 
     @property
-    def given_path(self) -> Path | None:
-        """The file that was given; None for standard input."""
-        return None if self._is_spooled else self.path
+    def given(self) -> Path | int | None:
+        """The file that was given: its path, or the descriptor of standard input; None for a pipe."""
+        return _descriptor_of_stdin() if self._is_spooled else self.path
 
     def is_unchanged(self) -> bool:
         """Whether the file still holds the bytes that were checked."""
@@ -209,6 +210,15 @@ class _LineLengths:
         if self._run > LONGEST_LINE:
             problem = f"line {self._lines} is longer than {LONGEST_LINE >> 20} MiB"
             raise self._file.error(problem, "pass a table with one contact per line")
+
+
+def _descriptor_of_stdin() -> int | None:
+    try:
+        descriptor = sys.stdin.fileno()
+        # A pipe has a mode, too, which says nothing of the file that feeds it.
+        return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    except (OSError, ValueError):  # closed, or replaced by something without a descriptor
+        return None
 
 
 def _spool_stdin(owner: object) -> Path:

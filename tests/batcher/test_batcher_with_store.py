@@ -302,7 +302,7 @@ def test_an_unknown_outcome_is_never_bought_again_until_it_is_decided(path):
             with pytest.raises(UnknownOutcomeError):
                 await here.client.enrich_one(ONE)
         assert here.submits() == 1
-        (doubtful,) = await here.client.store.unfinished()
+        (doubtful,) = await here.client.store.orphans()
         await here.client.store.resolve(
             doubtful.submission, workflow_id=here.ledger.contacts[0].workflow_id, actor="Ada"
         )

@@ -23,6 +23,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self.is_gone = False
+        # A redirected stream outlives the terminal, and keeps receiving its lines.
         self._of_terminal = [descriptor for descriptor in _STANDARD if os.isatty(descriptor)]
         self._streams = sys.stdout, sys.stderr
         self._before: object = None
@@ -55,7 +56,7 @@ class Terminal:
 
 
 class _Guarded:
-    """A stream that swallows its errors."""
+    """A stream that gives up at its first error instead of raising it."""
 
     def __init__(self, stream: TextIO, give_up: Callable[[int], None]) -> None:
         self._stream = stream

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 STOPPING: Final = "Stopping: waiting for the answers to requests already sent, which may be paid for."
-"""What to say when a command stops that spends credits."""
+"""What a command that spends credits prints when it is stopped."""
 
 
 class StopSignals:
@@ -41,7 +41,7 @@ class StopSignals:
 
     @contextmanager
     def stopping(self, scope: anyio.CancelScope) -> Generator[None]:
-        """Cancel *scope* at a signal, also at one that came before."""
+        """Cancel *scope* at a signal, even if it came earlier."""
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -56,7 +56,7 @@ class StopSignals:
 
     @property
     def name(self) -> str:
-        """What stopped us, in the words of a user."""
+        """What stopped the command, as a user would say it."""
         return "SIGTERM" if self.received is signal.SIGTERM else "Ctrl-C"
 
     @property

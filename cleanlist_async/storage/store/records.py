@@ -100,7 +100,7 @@ class PurchaseRow:
 
 
 @dataclass(frozen=True, slots=True)
-class UnfinishedSubmit:
+class OrphanedSubmit:
     """A submit whose results nobody waits for any more.
 
     Attributes
