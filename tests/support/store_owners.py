@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from cleanlist_async import Contact, EnrichmentResult
 from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.enrich.owed_writes import OwedWrites
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
 from cleanlist_async.facts import EnrichmentType
@@ -50,6 +51,7 @@ class Owner:
         session = SimpleNamespace(
             store=store,
             pipeline=None,
+            owed=OwedWrites(),
             opened=self._opened,
             digest=lambda contact: store.digest(contact.identity),
             end_leases_of_the_dead=self._nobody_is_dead,
