@@ -6,7 +6,7 @@
         report = await client.enrich(contacts, enrichment_type="partial", max_credits=5_000)
 
 Each public name is imported on first use. The names here and in ``.errors``, ``.types``,
-``.events``, ``.sandbox``, ``.testing`` and ``.integrations`` are stable. Other modules may move.
+``.events``, ``.sandbox``, ``.testing`` and ``.integrations`` are stable; other modules may move.
 """
 
 import sys
@@ -22,7 +22,7 @@ def lazy_exports(
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` for a *module* that imports its names on first use.
 
-    *homes* has the names of each module, which is named relative to this package.
+    *homes* maps modules, named relative to this package, to the names that each of them defines.
     """
     home_of = {name: home for home, names in homes.items() for name in names}
 
@@ -30,7 +30,7 @@ def lazy_exports(
         if name not in home_of:
             raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
         value: object = getattr(import_module(f"{__name__}.{home_of[name]}"), name)
-        # The next access finds a plain attribute, and does not come here.
+        # The next access finds a plain attribute, and does not come here again.
         setattr(sys.modules[module], name, value)
         return value
 
@@ -47,6 +47,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BudgetExceededError",
+    "ClaimLostError",
     "CleanlistError",
     "CohortId",
     "ConfigurationError",
@@ -142,6 +143,7 @@ if TYPE_CHECKING:
         AuthenticationError,
         BadRequestError,
         BudgetExceededError,
+        ClaimLostError,
         CleanlistError,
         ConfigurationError,
         ConflictError,

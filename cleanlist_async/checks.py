@@ -1,4 +1,4 @@
-"""Checks of arguments. All raise ConfigurationError, which says what was expected and what was given."""
+"""Checks of arguments. All raise ConfigurationError, which names what was expected and what was given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST: Final = sys.maxsize
 _MOST_SHOWN: Final = 10**15
 _BLANK: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _NOT_IN_IDS: Final = re.compile(r'[\s\x00-\x1f\x7f"\\<>{}|^`]')
-"""What no address holds as it is; all else is encoded on the way."""
+"""Characters that no id may have, since no address can hold them as they are."""
 _LONGEST_ID: Final = 256
 _NOT_PLAIN: Final = (iscoroutinefunction, isasyncgenfunction, isgeneratorfunction)
 
@@ -92,7 +92,7 @@ def check_number(
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(name, f"{what} {bound}", value)
     # Written as a positive condition, which NaN does not meet.
-    if not (value >= at_least and value > above):  # as NaN is not
+    if not (value >= at_least and value > above):
         raise wrong(name, f"{what} {bound}", value)
     if value > _MOST and not (may_be_infinite and value == math.inf):
         raise wrong(name, f"{what} of at most {_MOST:g}", value)
@@ -137,7 +137,7 @@ def check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise wrong(name, "text", value)
     if not value.strip() or "\0" in value or not is_encodable(value):
-        raise ConfigurationError(f"{name} must be text that is not blank, and that can be encoded.")
+        raise ConfigurationError(f"{name} must be text that is not blank and can be encoded.")
 
 
 def check_route(name: str, value: object) -> None:
@@ -212,7 +212,7 @@ def check_webhook_url(webhook_url: object, name: str = "webhook_url") -> None:
 
 
 def _is_public(address: str) -> bool:
-    """Whether the server could post there; a loopback address is good for a sandbox."""
+    """Whether the server could post there; a loopback address is allowed for a sandbox."""
     if _BLANK.search(address) or not is_encodable(address):
         return False
     try:

@@ -1,4 +1,4 @@
-"""AsyncCleanlist: every operation of a client, each handed to the part of the runtime that does it."""
+"""AsyncCleanlist: every operation of a client, each passed to the part of the runtime that performs it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,23 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from cleanlist_async import facts
+from cleanlist_async.api.modern_operations import ModernOperations
 from cleanlist_async.checks import checked_path
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import checked_deadline
 from cleanlist_async.runtime import BaseClient
 
 if TYPE_CHECKING:
-    from cleanlist_async.api.enrichment import Enrichment
-    from cleanlist_async.api.export import Export
-    from cleanlist_async.api.groups import ModernAPI
-    from cleanlist_async.api.lead_lists import LeadLists
+    from cleanlist_async.api.modern import Session
     from cleanlist_async.api.public import PublicAPI
-    from cleanlist_async.api.search import SearchAPI
-    from cleanlist_async.api.smart_agents import SmartAgents
-    from cleanlist_async.api.workspace import Workspace
     from cleanlist_async.contacts.identity import ContactLike
     from cleanlist_async.enrich.chunk import RunSpec
     from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.plan import ContactSource, Plan
     from cleanlist_async.enrich.report import EnrichmentReport, Progress
     from cleanlist_async.enrich.stream import ResultStream
+    from cleanlist_async.http.options import CallOptions
     from cleanlist_async.job.job import Job
     from cleanlist_async.job.journal.records import HalfFullPrice
     from cleanlist_async.job.source import JobSource
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
     from cleanlist_async.storage.store.store import Store
 
 
-class AsyncCleanlist(BaseClient):
+class AsyncCleanlist(ModernOperations, BaseClient):
     """The Cleanlist API at its full rate, without a 429, and without a credit spent twice.
 
     No method raises anything but the errors of :mod:`cleanlist_async.errors`.
@@ -52,42 +49,9 @@ class AsyncCleanlist(BaseClient):
         """Where what is bought is remembered, if anywhere."""
         return self._runtime.store
 
-    # -- the modern operations -----------------------------------------------------------------
-
-    @property
-    def workspace(self) -> Workspace:
-        """The owner of the key, credits and prices, keys, usage."""
-        return self._modern.workspace
-
-    @property
-    def lead_lists(self) -> LeadLists:
-        """Lists, the leads in them, and imports."""
-        return self._modern.lead_lists
-
-    @property
-    def enrichment(self) -> Enrichment:
-        """Enrichment of persons, companies, cohorts and lists."""
-        return self._modern.enrichment
-
-    @property
-    def smart_agents(self) -> SmartAgents:
-        """Agents that fill a column of a list."""
-        return self._modern.smart_agents
-
-    @property
-    def export(self) -> Export:
-        """Lists as CSV files and as JSON."""
-        return self._modern.export
-
-    @property
-    def search(self) -> SearchAPI:
-        """Searches of people and companies. Provisional."""
-        return self._modern.search
-
-    @property
-    def _modern(self) -> ModernAPI:
-        # Not cached: `with_options` copies attributes, and the groups hold the options.
-        return self._runtime.modern(self._options, self._api_version)
+    def _session(self) -> Session:
+        # Not cached: `with_options` copies attributes, and a session holds the options.
+        return self._runtime.session(self._options, self._api_version)
 
     # -- one contact ---------------------------------------------------------------------------
 
@@ -97,6 +61,8 @@ class AsyncCleanlist(BaseClient):
         *,
         enrichment_type: EnrichmentType = "partial",
         deadline_s: float = facts.ENRICH_ONE_DEADLINE_S,
+        fresh: bool = False,
+        max_age_s: float | None = None,
     ) -> EnrichmentResult:
         """Enrich one contact, batched with concurrent callers into one request. Spends credits.
 
@@ -111,10 +77,17 @@ class AsyncCleanlist(BaseClient):
         contact was accepted by then (if it was not sent, it is not bought later); OverloadedError when too
         many contacts wait for its turn to come in time; UnknownOutcomeError when it is not known whether the
         request was processed; the server's refusal. Cancelling a call before its contact is sent buys
-        nothing; cancelling it later never affects other callers.
+        nothing; cancelling it later never affects other callers, and the result is there for a later call.
+
+        With a `store`, what was bought before costs nothing, as in `enrich`, where `fresh` and `max_age_s`
+        (seconds) are explained. Only a workflow that cannot be fetched now is ``pending`` besides. StoreError
+        when the store cannot be used: then nothing was sent. Without a store, the client remembers what
+        callers left before they had it, up to 10,000 results.
         """
         deadline_s = checked_deadline(deadline_s, self._options.deadline_s)
-        return await self._runtime.batcher.enrich_one(contact, enrichment_type, self._options, deadline_s)
+        return await self._runtime.batcher.enrich_one(
+            contact, enrichment_type, self._options, deadline_s, fresh=fresh, max_age_s=max_age_s
+        )
 
     # -- bulk ----------------------------------------------------------------------------------
 
@@ -126,11 +99,11 @@ class AsyncCleanlist(BaseClient):
         fresh: bool = False,
         max_age_s: float | None = None,
     ) -> Plan:
-        """Say what enriching *contacts* would take: requests, minutes, credits. Free; sends no contact.
+        """Return what enriching *contacts* would take: requests, minutes, credits. Free; sends no contact.
 
         With a `store`, what `enrich` with the same `fresh` and `max_age_s` would find there costs nothing.
         """
-        spec = self._spec(enrichment_type=enrichment_type, fresh=fresh, max_age_s=max_age_s)
+        spec = _spec(self._options, enrichment_type=enrichment_type, fresh=fresh, max_age_s=max_age_s)
         return await self._runtime.bulk.plan(contacts, spec)
 
     async def enrich(
@@ -156,15 +129,21 @@ class AsyncCleanlist(BaseClient):
         default found ones of any age, ``not_found`` of 30 days), or one that another call or process is
         buying. `fresh` and ``dedupe="off"`` buy it again, knowingly.
         """
-        spec = self._spec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook_url=webhook_url,
-            dedupe=dedupe,
-            fresh=fresh,
-            max_age_s=max_age_s,
-            progress=progress,
-        )
+        try:
+            spec = _spec(
+                self._options,
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook_url=webhook_url,
+                dedupe=dedupe,
+                fresh=fresh,
+                max_age_s=max_age_s,
+                progress=progress,
+            )
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # its frames hold the address of the webhook
+        finally:
+            del webhook_url  # a traceback that shows local variables must not show the token in it
         return await self._runtime.bulk.enrich(contacts, spec)
 
     def stream(
@@ -180,33 +159,39 @@ class AsyncCleanlist(BaseClient):
         progress: Callable[[Progress], None] | None = None,
         max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
     ) -> ResultStream:
-        """Enrich *contacts* in flat memory, yielding each result as its workflow finishes. Spends credits.
+        """Enrich *contacts* in bounded memory, yielding each result as its workflow finishes. Spends credits.
 
         *contacts* may be any sync or async iterable, also an endless one: it is read at most 4,000
-        contacts ahead of what was submitted, and at most `max_open_workflows` workflows are open (and, of a
-        source without a length, 50,000 duplicates of contacts that are on their way).
-        `dedupe` is ``"all"`` by default for a source with a length, which is read twice, and ``"window"``
-        (its last 50,000 identities) for any other.
+        contacts ahead of the last submit, and at most `max_open_workflows` workflows are open. From a source
+        without a length, at most 50,000 duplicates of contacts in flight are held. `dedupe` is ``"all"`` by
+        default for a source with a length, which is read twice, and ``"window"`` (its last 50,000 identities)
+        for any other.
         """
         # "all" reads the source twice, which an iterator does not survive.
         if dedupe is None:
             dedupe = "all" if isinstance(contacts, Sized) else "window"
-        spec = self._spec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook_url=webhook_url,
-            dedupe=dedupe,
-            fresh=fresh,
-            max_age_s=max_age_s,
-            progress=progress,
-            max_open_workflows=max_open_workflows,
-        )
+        try:
+            spec = _spec(
+                self._options,
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook_url=webhook_url,
+                dedupe=dedupe,
+                fresh=fresh,
+                max_age_s=max_age_s,
+                progress=progress,
+                max_open_workflows=max_open_workflows,
+            )
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # as in `enrich`
+        finally:
+            del webhook_url
         return self._runtime.bulk.stream(contacts, spec)
 
     async def collect(self, pending: Iterable[EnrichmentResult]) -> EnrichmentReport:
         """Fetch results that were pending, for free: they were submitted before.
 
-        Returns them in the order given; what is still not there stays pending.
+        Returns them in the order given; those that are still not there stay pending.
         """
         return await self._runtime.bulk.collect(pending, self._options)
 
@@ -229,46 +214,50 @@ class AsyncCleanlist(BaseClient):
     ) -> Job:
         """Begin a durable bulk job, or resume it: the same call does both. Sends nothing yet.
 
-        *journal* is the file that survives; *source* a CSV, TSV or JSON Lines file, or an iterable that can
-        be read again. `max_credits` is a budget in credits, and may be another one, or none, on resume.
-        `webhook` is the public address of your receiver, for `Job.receive`; by default that of `webhooks`,
-        which needs no such call. `submit_mode` says how a submit whose answer was lost is found again; see
-        `Job.promise`. `on_unknown` holds such a submit, or sends it again at the cost of at most
+        *journal* is the file that survives a crash; *source* a CSV, TSV or JSON Lines file, or an iterable
+        that can be read again. `max_credits` is a budget in credits, and may be another one, or none, on
+        resume. `webhook` is the public address of your receiver, for `Job.receive`; by default that of
+        `webhooks`, which needs no such call. `submit_mode` says how a submit whose answer was lost is found
+        again; see `Job.promise`. `on_unknown` holds such a submit, or sends it again at the cost of at most
         `max_duplicate_credits`, or asks a function of yours. `cache` is a file of results that were bought
-        before, found again with the same API key (of several, the first) and good for `cache_ttl_s` seconds.
-        `half_full_price` is the reading of what
-        ``full`` costs where one half was found, which is documented nowhere: ``"full"`` 11 credits,
-        ``"each"`` those of the half; the server's own word, where it gives one, counts before it.
+        before with the same API key (of several, the first), and are reused for `cache_ttl_s` seconds.
+        `half_full_price` says what ``full`` costs where only one half was found, which is not documented:
+        ``"full"`` 11 credits, ``"each"`` those of the half. If the server reports a price, that counts.
 
-        A journal that is older than the last run of its job, a copy of one that is still there, or a new one
+        A journal that is older than the last run of its job, a copy of one that still exists, or a new one
         where another had sent contacts, is refused, for it would buy them again; so is one with a hard link.
-        What the last run was is recorded in ``$XDG_STATE_HOME/cleanlist-async`` (``~/.local/state``); without
-        a record a warning is logged. `adopt` takes such a journal: look at what was bought first, with
+        The last run is recorded in ``$XDG_STATE_HOME/cleanlist-async`` (``~/.local/state``); without a
+        record, a warning is logged. `adopt` accepts such a journal: look at what was bought first, with
         ``cleanlist-async usage``. Other copies are refused from then on.
 
         Raises JournalLockedError when another process works on the journal, InputChangedError when the source
-        or what was asked for is not what the job was begun with, JournalError for a journal that is refused
-        or damaged.
+        or the options differ from those that the job was started with, JournalError for a journal that is
+        refused or damaged.
         """
         from cleanlist_async.job.job import Job
         from cleanlist_async.job.spec import JobSpec
         from cleanlist_async.job.unknown import UnknownPolicy
 
-        spec = JobSpec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook=webhook,
-            submit_mode=submit_mode,
-            policy=UnknownPolicy(on_unknown, max_duplicate_credits),
-            options=self._options,
-            cache=None if cache is None else checked_path("cache", cache),
-            cache_ttl_s=cache_ttl_s,
-            half_full_price=half_full_price,
-            max_open_workflows=max_open_workflows,
-            adopt=adopt,
-            api_version=self._api_version,
-            receiver=self.webhooks,
-        )
+        try:
+            spec = JobSpec(
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook=webhook,
+                submit_mode=submit_mode,
+                policy=UnknownPolicy(on_unknown, max_duplicate_credits),
+                options=self._options,
+                cache=None if cache is None else checked_path("cache", cache),
+                cache_ttl_s=cache_ttl_s,
+                half_full_price=half_full_price,
+                max_open_workflows=max_open_workflows,
+                adopt=adopt,
+                api_version=self._api_version,
+                receiver=self.webhooks,
+            ).checked()
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # as in `enrich`
+        finally:
+            del webhook
         return await Job.open(
             self._runtime.pipeline, self._runtime.polls, checked_path("journal", journal), source, spec
         )
@@ -277,33 +266,34 @@ class AsyncCleanlist(BaseClient):
     def abandoned(self) -> list[EnrichmentResult]:
         """Results of `enrich` calls that were cancelled: found ones, and pending ones for `collect`.
 
-        All of the latest such call, and of those before it the latest, 10,000 in all. Clear the list when you
-        have what you need.
+        All results of the latest such call, and the latest 10,000 of the calls before it. Clear the list when
+        you have what you need.
         """
         return self._runtime.bulk.abandoned
 
-    def _spec(
-        self,
-        *,
-        enrichment_type: EnrichmentType,
-        max_credits: float | None = None,
-        webhook_url: str | None = None,
-        dedupe: Dedupe = "all",
-        fresh: bool,
-        max_age_s: float | None,
-        progress: Callable[[Progress], None] | None = None,
-        max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
-    ) -> RunSpec:
-        from cleanlist_async.enrich.chunk import RunSpec
 
-        return RunSpec(
-            enrichment_type,
-            self._options,
-            max_credits,
-            webhook_url,
-            dedupe,
-            progress,
-            max_open_workflows,
-            fresh,
-            max_age_s,
-        )
+def _spec(
+    options: CallOptions,
+    *,
+    enrichment_type: EnrichmentType,
+    max_credits: float | None = None,
+    webhook_url: str | None = None,
+    dedupe: Dedupe = "all",
+    fresh: bool,
+    max_age_s: float | None,
+    progress: Callable[[Progress], None] | None = None,
+    max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
+) -> RunSpec:
+    from cleanlist_async.enrich.chunk import RunSpec
+
+    return RunSpec(
+        enrichment_type,
+        options,
+        max_credits,
+        webhook_url,
+        dedupe,
+        progress,
+        max_open_workflows,
+        fresh,
+        max_age_s,
+    ).checked()

@@ -1,7 +1,7 @@
-"""Every number of the API and of our own policy, with its unit and its source.
+"""Every number of the API, and of this package's own policy, with its unit and source.
 
 ``PUBLIC`` is docs.cleanlist.ai/api-reference (the Public API), ``MCP`` docs.cleanlist.ai/mcp-api.
-Where a number is our own choice, the reason stands beside it.
+Where a number is our own choice, its reason is given.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ MAX_WEBHOOK_BYTES: Final = 1024 * 1024
 MAX_WEBHOOK_VALUES: Final = 25_000
 """JSON values of one webhook: 250 rows of 100. A million empty objects would stop the loop for a second."""
 MAX_WEBHOOKS_READ_AT_ONCE: Final = 4
-"""Bodies read at once for one address: it gets one event, so more are from a sender who guesses."""
+"""Bodies read at once for one address: it gets one event, so more come from a sender that guesses."""
 
 MAX_WAITING_EVENTS: Final = 4
 """Events that wait in a mailbox for one recipient, for the same reason."""
@@ -67,7 +67,7 @@ MAX_MAILBOX_EVENTS: Final = 10_000
 MAX_MAILBOX_BYTES: Final = 512 * 1024 * 1024
 """Bytes of these events together: an hour of 60 submits a minute, at 130 kB each."""
 MAILBOX_KEPT_S: Final = 3_600.0
-"""Seconds that an event waits for its recipient, which has asked the server by then."""
+"""Seconds that an event waits for its recipient, which has asked the server by that time."""
 
 MAX_IN_FLIGHT: Final = 16
 """Requests of one kind on the wire at once: interactive reads, status requests, paid calls of either class.
@@ -137,11 +137,11 @@ TOKENS_KEPT_FROM_STATUS: Final = 3
 """Key tokens that status requests leave alone while submits wait."""
 
 LEASE_S: Final = 60.0
-"""Seconds that a process may keep a shared token without a word: as long as a request takes at most."""
+"""Seconds that a process may hold a shared token without a sync: as long as a request takes at most."""
 LOOK_S: Final = 1.0
-"""Seconds between two looks at a shared store, where nothing tells when a token returns."""
+"""Seconds between two looks at a shared store, where nothing shows when a token returns."""
 LONGEST_FLUSH_S: Final = 2.0
-"""Seconds that the end of a process waits for the last word to its shared store."""
+"""Seconds that a process waits at its end for the last report to its shared store."""
 
 # -- credits (PUBLIC/enrichment-types, PUBLIC/credits) -------------------------------------------
 
@@ -155,7 +155,7 @@ PERSON_TYPES: Final[tuple[PersonType, ...]] = get_args(PersonType)
 EMAIL_CREDITS: Final = 1
 PHONE_CREDITS: Final = 10
 FULL_CREDITS: Final = 11
-"""Of a full result. A full enrichment that found only one half has no documented price: 11 are set aside."""
+"""Price of a full result. If only one half is found, there is no documented price: 11 are reserved."""
 COMPANY_CREDITS: Final = 1
 
 WORST_CASE_CREDITS: Final[dict[EnrichmentType, int]] = {
@@ -164,8 +164,8 @@ WORST_CASE_CREDITS: Final[dict[EnrichmentType, int]] = {
     "phone_only": PHONE_CREDITS,
     "full": FULL_CREDITS,
 }
-"""Credits one contact can cost at most. ``prospecting_only`` is missing: it costs one credit for each
-contact that it *discovers*, which nothing bounds."""
+"""Credits that one contact can cost at most. ``prospecting_only`` is missing: it costs one credit for each
+contact that it *discovers*, without a bound."""
 
 # -- retries (the numbers of the standard mode of the AWS SDKs) ------------------------------------
 
@@ -184,8 +184,8 @@ LONGEST_429_BACKOFF_S: Final = 64.0
 FINAL_STATUSES: Final = frozenset(
     {"completed", "failed", "cancelled", "canceled", "terminated", "timed_out", "success", "error"}
 )
-"""Status words after which a workflow no longer changes. The full set is not documented: anything
-beginning ``completed_`` is final too; every other word means that it goes on."""
+"""Status words after which a workflow no longer changes. The full set is not documented: any word that
+begins with ``completed_`` is final too; any other means that the workflow is still running."""
 FAILED_STATUSES: Final = frozenset({"failed", "cancelled", "canceled", "terminated", "timed_out", "error"})
 
 MAX_OPEN_WORKFLOWS: Final = 512
@@ -208,15 +208,15 @@ ENRICH_ONE_DEADLINE_S: Final = 60.0
 """Seconds that a call of `enrich_one` takes at most by default: what web servers and proxies wait for."""
 
 MAX_QUEUED_CONTACTS: Final = 20_000
-"""Contacts that wait for a shared request at once: at 30 requests of 250 a minute, almost three minutes."""
+"""Contacts that may wait for a shared request: almost three minutes of 30 requests of 250 contacts."""
 
 MAX_UNTAKEN_RESULTS: Final = 10_000
 """Results kept for callers of `enrich_one` that were cancelled: 20 MB at most, at 2 kB each."""
 
 MAX_ABANDONED_RESULTS: Final = 10_000
-"""Results kept of cancelled runs, 20 MB at most as well; those of the latest run are all kept."""
+"""Results kept of cancelled runs before the latest, also 20 MB at most; those of the latest are all kept."""
 MAX_DETACHED_WORKFLOWS: Final = 1_000
-"""Workflows kept whose submit was cancelled: of 17 minutes of 60 submits, had all of them been cancelled."""
+"""Workflows kept whose submit was cancelled: those of 17 minutes, if all 60 submits a minute were."""
 
 WEBHOOK_RETRIES_S: Final = 31.0
 """Seconds over which a webhook is sent again: after 1, 2, 4, 8 and 16 s (guides/receiving-webhooks)."""

@@ -1,4 +1,4 @@
-"""Keeping secrets out of everything that can be printed, logged or pickled."""
+"""Keeps secrets out of everything that can be printed, logged or pickled."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _TOKEN: Final = re.compile(
     r"(?:cl(?:api|ext)_|sk_live_|(?i:bearer)\s+)[^\s\"',;<>\\]+"
     r"|(?<![\w-])(?>[\w-]*?eyJ)[\w-]++(?:\.[\w-]*+){2,}+"
 )
-"""Takes linear time: a session token is searched once in each run of its letters, from the first ``eyJ`` on,
-without backtracking. All parts that follow are of it: an encrypted one has five, some of them empty, and
-another token may stand before."""
+"""Takes linear time: a session token is searched once in each run of word characters, from the first ``eyJ``
+on, without backtracking. All parts that follow belong to it: an encrypted token has five, some of them empty,
+and it may follow another token."""
 _MASK: Final = "***"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _JWT: Final = re.compile(r"eyJ[\w-]*\.[\w-]+\.[\w-]+", re.ASCII)
@@ -31,15 +31,15 @@ _in_use: Final[weakref.WeakValueDictionary[int, Secret]] = weakref.WeakValueDict
 
 
 class Secret:
-    """An API key or JWT that is only shown by `reveal`."""
+    """An API key or JWT, which only `reveal` shows."""
 
     __slots__ = ("__weakref__", "_value", "fingerprint")
 
     def __init__(self, value: str) -> None:
         self._value = value
-        # Keys in use are masked whatever they look like: not all have a documented prefix.
+        # Keys in use are masked by their text: not all have a documented prefix.
         if len(value) >= _SHORTEST_SECRET:
-            _in_use[id(self)] = self  # a key may look like anything, so the ones in use are remembered
+            _in_use[id(self)] = self
         self.fingerprint = hashlib.blake2b(value.encode(errors="surrogatepass"), digest_size=6).hexdigest()
 
     @property
@@ -85,7 +85,7 @@ def one_line(text: str, limit: int = _LONGEST_LINE) -> str:
     start = scrub(text[:_LONGEST_TEXT_READ])
     is_cut = len(text) > _LONGEST_TEXT_READ
     if is_cut:
-        start = start[:-_LONGEST_SECRET]  # a secret that was cut off would not be known for one
+        start = start[:-_LONGEST_SECRET]  # a secret that was cut in two would not be recognised
     line = _CONTROL.sub(" ", start).strip()
     return line if len(line) <= limit and not is_cut else line[: limit - 1] + "…"
 

@@ -23,16 +23,17 @@ class EnrichmentResult:
     index
         Its 0-based position in the input.
     status
-        ``found``; ``not_found`` (the server is done and has nothing); ``invalid`` (not sent, reason in
-        ``error``); ``pending`` (accepted, perhaps paid, not finished or not certainly this person's;
-        fetched for free by ``client.collect``); ``unknown`` (the submit may or may not have
-        been processed); ``failed`` (never accepted, or the server ended its workflow, which costs nothing).
+        ``found``; ``not_found`` (the server is done and has nothing); ``invalid`` (not sent, or refused by
+        the server, with the reason in ``error``); ``pending`` (accepted, perhaps paid, but not finished or
+        not certainly this person's; fetched for free by ``client.collect``); ``unknown`` (the submit may or
+        may not have been processed); ``failed`` (never accepted, or the server ended its workflow, which
+        costs nothing).
     task_id, workflow_id
         The server's ids, as far as known.
     duplicate_of
         The index of the first contact with the same data, bought once for both.
     credits_charged, credits_estimated
-        Credits as the server says, where it does; else by the price list. 0 for duplicates.
+        Credits as the server reports them, None where it does not; and by the price list. 0 for duplicates.
     raw
         The server's row, whole.
     bought_at
@@ -62,18 +63,20 @@ class EnrichmentResult:
 
     @property
     def credits(self) -> float:
-        """Credits charged where the server says so, else estimated."""
+        """Credits charged where the server reports them, else estimated."""
+        # Not `or`: 0 credits charged is a statement of the server.
         return self.credits_estimated if self.credits_charged is None else self.credits_charged
 
     @property
     def billed(self) -> Billed:
         """Whether this contact was paid for: ``"no"``, ``"yes"`` or ``"unknown"``.
 
-        By the server's word where it gave one, else by the price list, on which nothing found costs nothing
-        (docs.cleanlist.ai/api-reference/enrichment-types). So ``invalid``, ``failed`` and ``not_found`` are
-        ``"no"``, as is a duplicate: its first has paid. ``unknown`` is ``"unknown"``, and so is ``pending``
-        unless its type is ``none``, which is free. So is ``prospecting_only`` with nothing of the contact
-        itself: it is billed by the contacts that it discovered, and the API does not say how many.
+        By the server's word where it gave one, else by the price list, in which a contact without findings
+        costs nothing (docs.cleanlist.ai/api-reference/enrichment-types). So ``invalid``, ``failed`` and
+        ``not_found`` are ``"no"``, as is a duplicate: the first of them was paid for. ``unknown`` is
+        ``"unknown"``, and so is ``pending``, unless its type is ``none``, which is free. ``prospecting_only``
+        without findings about the contact itself is ``"unknown"`` too: it is billed by the contacts that it
+        discovered, and the API does not say how many.
         """
         if self.status == "unknown":
             return "unknown"

@@ -1,6 +1,6 @@
 """Base of `AsyncCleanlist`: its options and life cycle, and the parts that one open client owns.
 
-What needs the models is imported when it is first used: pydantic takes as long to import as httpx.
+Modules that need the models are imported on first use: pydantic takes as long to import as httpx.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from cleanlist_async.checks import (
     check_text,
     check_whole,
     optional,
+    wrong,
 )
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import ApiVersion
@@ -35,7 +36,7 @@ from cleanlist_async.redact import Secret
 from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
-    from cleanlist_async.api.groups import ModernAPI
+    from cleanlist_async.api.modern import Session
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.batcher.tally import Tally
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 
 class Runtime:
-    """The parts of one open client, which the clients of its `with_options` share."""
+    """The parts of one open client, shared with the clients that `with_options` returns."""
 
     def __init__(
         self,
@@ -75,12 +76,12 @@ class Runtime:
         )
         self.webhooks = webhooks
         self._max_queued = max_queued
-        # Raises if another limiter guards one of the keys: neither would then keep the limit.
+        # Raises if another limiter guards one of the keys, for then neither could keep the limit.
         attach(limiter, self.pipeline, route)
 
     @cached_property
     def polls(self) -> PollScheduler:
-        """Asks for the status of all workflows that are waited for."""
+        """Asks for the status of all workflows that callers wait for."""
         from cleanlist_async.polling.scheduler import PollScheduler
 
         return PollScheduler(self.pipeline)
@@ -115,7 +116,14 @@ class Runtime:
         """Joins concurrent calls of `enrich_one` into requests."""
         from cleanlist_async.batcher.batcher import Batcher
 
-        return Batcher(self.pipeline, self.polls, self.submissions, self.tally, self._max_queued)
+        return Batcher(
+            self.pipeline,
+            self.polls,
+            self.submissions,
+            self.purchases,
+            tally=self.tally,
+            max_queued=self._max_queued,
+        )
 
     @cached_property
     def tally(self) -> Tally:
@@ -130,12 +138,11 @@ class Runtime:
 
         return PublicAPI(self.pipeline, options)
 
-    def modern(self, options: CallOptions, api_version: ApiVersion) -> ModernAPI:
-        """Return the groups of modern operations."""
-        from cleanlist_async.api.groups import ModernAPI
+    def session(self, options: CallOptions, api_version: ApiVersion) -> Session:
+        """Return what the groups of modern operations work with."""
         from cleanlist_async.api.modern import Session
 
-        return ModernAPI(Session(self.pipeline, lambda: self.polls, options, api_version))
+        return Session(self.pipeline, lambda: self.polls, options, api_version)
 
     def statistics(self) -> Statistics:
         """Return what the client has done so far."""
@@ -203,7 +210,7 @@ class BaseClient:
             Clients that name the same organization share its rate limit even before an answer shows that
             they belong together.
         rate_limits
-            The limits to keep to, when they are not the published ones. `limiter` brings its own instead.
+            The limits to keep to, where they are not the published ones. A `limiter` has its own.
         limiter
             A limiter to share; by default all clients of this process share one per `base_url`.
         pace
@@ -248,7 +255,7 @@ class BaseClient:
             del api_key, proxy, base_url, store  # a traceback that shows local variables must not show them
         # From here on, no frame holds a key as text: what is raised may show its local variables.
         if limiter is not None and rate_limits is not None:
-            raise ConfigurationError("limiter brings its own rate limits: give it or rate_limits, not both.")
+            raise ConfigurationError("limiter has its own rate limits: give it or rate_limits, not both.")
         check_choice("api_version", api_version, facts.MODERN_PREFIXES)
         optional(check_instance, "rate_limits", rate_limits, RateLimits)
         optional(check_instance, "limiter", limiter, RateLimiter)
@@ -320,15 +327,15 @@ class BaseClient:
     ) -> JSON:
         """Call an operation that has no method here, through the same limits, retries and errors.
 
-        *path* is the whole path (``/api/v2/folders``); it goes to no other host. Unless the call is
-        `idempotent`, which by default only GET and HEAD are, it is taken for a paid one: it is sent again
-        only on proof that the server did not accept it, and an unclear end is UnknownOutcomeError.
-        Returns the decoded JSON, None for an empty answer.
+        *path* is the whole path (``/api/v2/folders``); it leads to no other host. Unless the call is
+        `idempotent`, as by default only GET and HEAD are, it counts as paid: it is sent again only on proof
+        that the server did not accept it, and an unclear end raises UnknownOutcomeError. Returns the decoded
+        JSON, None for an empty answer.
         """
         from cleanlist_async.api.raw import raw_call
 
         pipeline = self._runtime.pipeline
-        # Work that belongs to a user is only visible to the key of that user, so calls by path use the first.
+        # Lists and runs are only visible to keys of their user, so calls by path always use the first key.
         params = {} if params is None else params
         key = pipeline.home_key
         call = raw_call(method, path, params=params, body=json, idempotent=idempotent, key=key)
@@ -348,18 +355,18 @@ class BaseClient:
         await self.aclose()
 
     async def drain(self) -> None:
-        """Take no more calls of `enrich_one`, and wait until those that are here have ended.
+        """Accept no more calls of `enrich_one`, and wait until those in progress have ended.
 
-        Takes as long as their deadlines at most. Call it before `aclose` where a server shuts down.
+        Takes no longer than their deadlines. Call it before `aclose` when a server shuts down.
         """
         await self._runtime.batcher.drain()
 
     async def aclose(self) -> None:
         """Close the client; may be called from any task, and repeatedly.
 
-        Waits for paid requests that are on their way, each within its timeout; calls that wait for their
-        turn or a result end with ConfigurationError; those of `enrich_one` are answered if `drain` is awaited
-        before. Raises WrongEventLoopError in another event loop or process.
+        Waits for paid requests in flight, each within its timeout. Calls that wait for their turn or a result
+        end with ConfigurationError; calls of `enrich_one` are answered if `drain` is awaited first. Raises
+        WrongEventLoopError in another event loop or process.
         """
         await self._runtime.aclose()
 
@@ -378,7 +385,11 @@ def _store(store: Store | str | PathLike[str] | None) -> tuple[Store | None, boo
         return None, False
     from cleanlist_async.storage.store.store import Store
 
-    return (store, False) if isinstance(store, Store) else (Store(store), True)
+    if isinstance(store, Store):
+        return store, False
+    if not isinstance(store, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise wrong("store", "a Store, a path or an address", store)
+    return Store(store), True
 
 
 def _check_receiver(name: str, webhooks: object) -> None:

@@ -66,6 +66,7 @@ __all__ = [
     "ListEnrichment",
     "ListScope",
     "OnUnknown",
+    "OrphanedSubmit",
     "Pace",
     "PeoplePage",
     "PersonEnrichment",
@@ -93,7 +94,6 @@ __all__ = [
     "TableError",
     "TableFormat",
     "TaskEnrichment",
-    "UnfinishedSubmit",
     "Unset",
     "UsageGroup",
     "UsageGrouping",
@@ -180,7 +180,7 @@ if TYPE_CHECKING:
     from cleanlist_async.results import ResultStatus
     from cleanlist_async.storage.redis_connection import RedisUnavailableError
     from cleanlist_async.storage.store.audit import AuditLine
-    from cleanlist_async.storage.store.records import StoreCounts, SubmitState, UnfinishedSubmit
+    from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts, SubmitState
     from cleanlist_async.tables import ContactTable, Guess, Row, TableError, TableFormat
     from cleanlist_async.webhooks.receiver import Confirm
     from cleanlist_async.webhooks.store import EventStore
@@ -261,7 +261,7 @@ else:
             "ratelimit.limiter": ("WhenAway",),
             "storage.redis_connection": ("RedisUnavailableError",),
             "storage.store.audit": ("AuditLine",),
-            "storage.store.records": ("StoreCounts", "SubmitState", "UnfinishedSubmit"),
+            "storage.store.records": ("StoreCounts", "SubmitState", "OrphanedSubmit"),
             "tables": ("ContactTable", "Guess", "Row", "TableError", "TableFormat"),
             "webhooks.receiver": ("Confirm",),
             "webhooks.store": ("EventStore",),

@@ -151,6 +151,7 @@ RETRYABLE = {
     "DeadlineExceededError",
     "JournalLockedError",
     "OverloadedError",
+    "StoreUnavailableError",
 }
 
 

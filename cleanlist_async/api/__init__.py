@@ -1,1 +1,1 @@
-"""The API's operations, one file per group: thin, typed, no policy."""
+"""The operations of the API, one file per group: thin and typed, without policy."""

@@ -25,7 +25,7 @@ from cleanlist_async.tables.import_table import ImportTable
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What to buy for each imported row. `max_credits` is in credits, for all parts together."""
+    """The enrichment to buy for each imported row. `max_credits` is in credits, for all parts together."""
 
     enrichment_type: PersonType
     max_credits: float
@@ -51,7 +51,7 @@ class ImportReport:
 
     @property
     def rows_skipped(self) -> int:
-        """How many rows were not imported, and are not of a part that was not sent."""
+        """Number of rows that were skipped. Rows of parts that were not sent do not count."""
         return self.rows_parsed - self.rows_imported
 
     def raise_for_error(self) -> None:
@@ -60,7 +60,7 @@ class ImportReport:
             raise self.stopped_by
 
     def leave_out(self, left_out: Mapping[str, list[int]]) -> None:
-        """Count rows that were not sent: they repeat others, or hold nothing."""
+        """Count rows that were not sent because they repeat others or are empty."""
         for reason, rows in left_out.items():
             self._skip(reason, len(rows))
             self.rows_parsed += len(rows)
@@ -74,7 +74,7 @@ class ImportReport:
         self.rows_imported += done.rows_imported
         for reason, rows in done.skip_reasons.items():
             self._skip(reason, rows)
-        # A number beyond the part is the server's mistake, and not worth losing the report for.
+        # A number beyond the part is the server's mistake, and no reason to lose the report.
         in_part = (row - 2 for row in done.sample_skip_rows)  # row 1 is the header
         self.skipped_rows += [part.rows[index] for index in in_part if 0 <= index < len(part.rows)]
         self.skipped_rows.sort()
@@ -89,7 +89,7 @@ def check_mapping(name: str, mapping: Mapping[CsvField, str]) -> None:
     """Check that *mapping* goes from fields of an import to headers. Raises ConfigurationError."""
     check_instance(name, mapping, Mapping)
     if not mapping:
-        raise ConfigurationError(f"{name} is empty.", fix="Leave it out to go by the headers.")
+        raise ConfigurationError(f"{name} is empty.", fix="Leave it out to map columns by their headers.")
     for field_, header in mapping.items():
         check_choice(f"a field of {name}", field_, facts.CSV_FIELDS)
         check_text(f"{name}[{field_!r}]", header)
@@ -99,17 +99,17 @@ def split_for_import(table: ImportTable, purchase: Purchase | None) -> CsvParts:
     """Split a table, and compare its price with the budget.
 
     Raises TableError for a table without rows, or with one that cannot be imported, and BudgetExceededError
-    when all rows at their dearest cost more than `max_credits`.
+    when the worst case of all rows exceeds `max_credits`.
     """
     split = split_table(table)
     if not split.parts:
         raise table.source.file.error("has no contacts", "there is nothing below its header")
     if purchase is not None:
-        # Every row at its dearest: what is found, and so the price, is known only afterwards.
+        # The worst case for every row: what is found, and so the price, is known only afterwards.
         cost = split.rows * facts.WORST_CASE_CREDITS[purchase.enrichment_type]
         if not cost <= purchase.max_credits:
             error = BudgetExceededError(
-                f"Enriching {split.rows:,} rows can cost {cost:,} credits, and max_credits is "
+                f"Enriching {split.rows:,} rows can cost {cost:,} credits, but max_credits is "
                 f"{purchase.max_credits:,g}.",
                 fix="Nothing was imported.",
             )
@@ -121,16 +121,17 @@ def split_for_import(table: ImportTable, purchase: Purchase | None) -> CsvParts:
 def part_keys(split: CsvParts, list_id: str, purchase: Purchase | None, base: str | None) -> list[str]:
     """Return an idempotency key for each part.
 
-    Keys count for the whole organization, and the first list seen with one wins: so one of the caller's is
-    mixed with all that makes the part what it is.
+    A key holds for the whole organization, and the first list seen with it wins. So a key of the caller is
+    combined with the list, the kind of import and the content of the part.
     """
     # The type is part of the key: an import that enriches is not a repetition of one that does not.
     kind = purchase.enrichment_type if purchase else ""
 
     def key(part: CsvPart) -> str:
-        if base is None:
+        if base is None:  # unique to this call, which may then be repeated after a lost answer
             return uuid4().hex
-        parts = (base, list_id, kind)  # the content names its fields itself
+        # The mapping need not be part of it: the header of the content names the fields.
+        parts = (base, list_id, kind)
         return sha256("\0".join(parts).encode() + b"\0" + part.content).hexdigest()
 
     return [key(part) for part in split.parts]
@@ -146,9 +147,9 @@ def purchase_of(
     if not dispatch_enrichment:
         if enrichment_type is not None or max_credits is not None:
             raise ConfigurationError(
-                "enrichment_type and max_credits go with dispatch_enrichment=True only; nothing was imported."
+                "enrichment_type and max_credits need dispatch_enrichment=True; nothing was imported."
             )
         return None
     if enrichment_type is None or max_credits is None:
-        raise ConfigurationError("dispatch_enrichment needs an enrichment_type, and max_credits.")
+        raise ConfigurationError("dispatch_enrichment needs an enrichment_type and max_credits.")
     return Purchase(enrichment_type, max_credits)

@@ -43,6 +43,7 @@ ENRICH_PERSON: Final = modern(
     paid=True,
     started=lambda id_: PersonEnrichment(workflow_id=WorkflowId(id_)),
 )
+# Without `started`: the result is in the answer itself, and there is no workflow to collect it from.
 ENRICH_COMPANY: Final = modern("enrich_company", "POST", "/enrichment/company", CompanyEnrichment, paid=True)
 ENRICH_BY_TASK: Final = modern(
     "enrich_by_task",
@@ -99,7 +100,7 @@ class Enrichment(ModernGroup):
         hint. `enrichment_type` is ``partial`` (e-mail, 1 credit; the default), ``phone_only`` (10) or
         ``full`` (11); `max_credits` refuses what could cost more (BudgetExceededError). `include_phone` is
         the API's older way to say ``phone_only`` (True) or ``partial`` (False), which is what is sent. With
-        a `quote_id` (of the tool ``enrich_person``) a lost answer may be asked for again.
+        a `quote_id` (of the tool ``enrich_person``) the call is repeated if its answer is lost.
 
         Needs the scope ``enrich:write``. Raises InsufficientCreditsError, UnknownOutcomeError.
         """
@@ -116,6 +117,7 @@ class Enrichment(ModernGroup):
             enrichment_type=(wanted := _type_of(enrichment_type, include_phone=include_phone)),
             quote_id=quote_id,
         )
+        # Without a quote: the price of one person is documented, so no estimate is needed.
         check_price(facts.WORST_CASE_CREDITS.get(wanted), max_credits)
         return await self._ask(ENRICH_PERSON, request, idempotent=quote_id is not None)
 
@@ -160,9 +162,9 @@ class Enrichment(ModernGroup):
         ``Employees``, ``Revenue``, ``Funding``, ``TechStack``, ``Domain``). Persons are enriched into
         `lead_list_id` by a workflow; companies come back at once.
 
-        `quote_id` or `max_credits` is needed: with the latter the price is asked for, and bought at up to so
-        many credits. Raises BudgetExceededError, InsufficientCreditsError, TaskNotFoundError when the cohort
-        has expired.
+        `quote_id` or `max_credits` is needed: with the latter, the price is requested first, and paid if it
+        is at most so many credits. Raises BudgetExceededError, InsufficientCreditsError, TaskNotFoundError
+        when the cohort has expired.
         """
         check_price_is_known(quote_id, max_credits)
         wanted = EnrichByTask.checked(
@@ -172,7 +174,7 @@ class Enrichment(ModernGroup):
             lead_list_id=lead_list_id,
             quote_id="placeholder: the fields are checked before a price is requested",
         )
-        # Taken from the checked request: an iterator of the caller's is used up by now.
+        # From the checked request: an iterator of the caller is exhausted by now.
         points, ids = wanted.data_points, wanted.entity_ids
 
         def request(quote_id: str) -> EnrichByTask:
@@ -184,10 +186,12 @@ class Enrichment(ModernGroup):
                 quote_id=quote_id,
             )
 
+        # The price depends on the tool, and the API has one for each kind of cohort.
         persons = set[str](points) <= PERSON_DATA_POINTS
         tool = "add_person_enrichments" if persons else "add_company_enrichments"
         return await buy(
             lambda: self._prices.credits_estimate(tool, task_id=task_id, data_points=points, entity_ids=ids),
+            # The server redeems a quote once, so the call may be repeated after a lost answer.
             lambda quote_id: self._ask(ENRICH_BY_TASK, request(quote_id), idempotent=True),
             quote_id=quote_id,
             max_credits=max_credits,
@@ -203,10 +207,10 @@ class Enrichment(ModernGroup):
     ) -> ListEnrichment:
         """Start the enrichment of a whole list. Spends credits; results are read from the list afterwards.
 
-        `quote_id` or `max_credits` is needed: with the latter the price is asked for, and bought at up to so
-        many credits; a price that went stale meanwhile is asked for once more. Needs the scopes
+        `quote_id` or `max_credits` is needed: with the latter, the price is requested first, and paid if it
+        is at most so many credits; a price that went stale meanwhile is requested once more. Needs the scopes
         ``enrich:write`` and ``credits:read``. Raises BudgetExceededError, InsufficientCreditsError,
-        ListNotFoundError, and QuoteError for a `quote_id` that is not good for this.
+        ListNotFoundError, and QuoteError for a `quote_id` that is not valid for this call.
         """
 
         def request(quote_id: str) -> EnrichList:
@@ -222,7 +226,7 @@ class Enrichment(ModernGroup):
         )
 
     async def enrichment_status(self, workflow_id: WorkflowId | CohortId | str) -> WorkflowStatus:
-        """Return the state of an enrichment, by its workflow or by the cohort it was started with. Free."""
+        """Return the state of an enrichment, by its workflow or the cohort it was started with. Free."""
         return await self._once(self._question(workflow_id, RequestClass.INTERACTIVE), workflow_id)
 
     async def wait(
@@ -234,10 +238,11 @@ class Enrichment(ModernGroup):
     ) -> WorkflowStatus:
         """Wait until an enrichment is finished, and return its last status. Free.
 
-        `workflow_id` may be what started it, whole. `progress` is called with each answer; what it raises
-        ends the wait. For one person, ``person`` is what was found, or None; the rows of a list are read with
-        `client.lead_lists.list_leads_in_list`. Raises WorkflowFailedError when the server ended it
-        unfinished, and WaitTimeoutError after `timeout_s` seconds: it goes on, and can be waited for again.
+        `workflow_id` may also be the answer that started the enrichment. `progress` is called with each
+        status; an exception from it ends the wait. For one person, ``person`` is what was found, or None; the
+        rows of a list are read with `client.lead_lists.list_leads_in_list`. Raises WorkflowFailedError when
+        the server ended the enrichment unfinished, and WaitTimeoutError after `timeout_s` seconds: it goes
+        on, and can be waited for again.
         """
         if isinstance(workflow_id, PersonEnrichment | ListEnrichment | TaskEnrichment):
             workflow_id = _id_of(workflow_id)
@@ -280,7 +285,7 @@ def _type_of(enrichment_type: PersonType | None, *, include_phone: bool | None) 
 
 
 def _billed(status: WorkflowStatus) -> Billed:
-    """Return whether a failed workflow cost something: one that was paid in advance may have."""
+    """Return whether a failed workflow cost something: credits may have been charged in advance."""
     if status.credits_charged or status.refund_status == "pending_review":
         return "yes"
     return "no" if status.credits_charged == 0 or status.refund_status == "not_applicable" else "unknown"

@@ -14,6 +14,7 @@ from cleanlist_async.api.request_models import ExportCsv, ExportJson
 from cleanlist_async.checks import check_whole, checked_path
 from cleanlist_async.http.transport import Download
 
+# May be repeated, though a POST: a second export only makes another file.
 EXPORT_CSV: Final = modern("export_csv", "POST", "/export/csv/signed-url", CsvExport)
 EXPORT_JSON: Final = modern(
     "export_json", "GET", "/export/json", JsonExportPage, max_answer_bytes=facts.MAX_ANSWER_BYTES
@@ -23,12 +24,12 @@ OPERATIONS: Final = (EXPORT_CSV, EXPORT_JSON)
 
 
 class Export(ModernGroup):
-    """Exports of lists. All of it is free, and needs the scope ``export:read``."""
+    """Exports of lists. All calls are free, and need the scope ``export:read``."""
 
     async def export_csv(
         self, list_id: str, *, columns: Iterable[str] | None = None, include_smart_agents: bool = True
     ) -> CsvExport:
-        """Have a CSV file made, and return where it is for a day; `download_csv` fetches it too.
+        """Have a CSV file made, and return its address, which is valid for a day; `download_csv` fetches it.
 
         `columns` are by default lead_id, first_name, last_name, email, title, company, domain, linkedin_url,
         phone and location. Raises ListNotFoundError.
@@ -55,9 +56,10 @@ class Export(ModernGroup):
         *path* cannot be written.
         """
         check_whole("max_bytes", max_bytes, "a number of bytes", at_least=1)
-        target = checked_path("path", path)
+        target = checked_path("path", path)  # before the export, which takes a request
         made = await self.export_csv(list_id, columns=columns, include_smart_agents=include_smart_agents)
         options = self._session.options
+        # A size of 0 is what the model has where the server did not say.
         await self._session.pipeline.download(
             Download(
                 made.download_url, target, made.file_size_bytes or None, max_bytes, options.request_timeout_s
@@ -78,7 +80,7 @@ class Export(ModernGroup):
 
         `limit` is 1 to 500 leads per page (100). Raises ListNotFoundError, InvalidCursorError.
         """
-        # A single column as text is a common slip; iterated, it would be one column per letter.
+        # A single column given as text is a common slip; iterated, it would be one column per letter.
         columns = [columns] if isinstance(columns, str) else columns
         wanted = ExportJson.checked(list_id=list_id, limit=limit, cursor=cursor, columns=columns).columns
 

@@ -49,7 +49,7 @@ from cleanlist_async.tables.import_table import ImportTable
 
 
 class Unset(Enum):
-    """Means "leave it as it is", where None is a command."""
+    """The default of an argument for which None is a command: leave the field as it is."""
 
     UNSET = "unset"
 
@@ -69,7 +69,7 @@ LIST_LEADS_IN_LIST: Final = modern(
     "/lead-lists/{list_id}/leads",
     LeadsPage,
     max_answer_bytes=facts.MAX_ANSWER_BYTES,
-    of_models=False,
+    of_models=False,  # leads are rows, made without pydantic
 )
 ADD_LEADS_TO_LIST: Final = modern("add_leads_to_list", "POST", "/lead-lists/{list_id}/leads", AddedLeads)
 REMOVE_LEADS_FROM_LIST: Final = modern(
@@ -98,7 +98,7 @@ OPERATIONS: Final = (
 
 
 class LeadLists(ModernGroup):
-    """Lists and the leads in them. Only an import that is told to enrich spends credits."""
+    """Lists and the leads in them. Only an import with `dispatch_enrichment` spends credits."""
 
     def list_lists(
         self, *, folder_id: str | None = None, limit: int | None = None, cursor: str | None = None
@@ -107,7 +107,7 @@ class LeadLists(ModernGroup):
 
         `limit` is 1 to 100 lists per page (50). Needs the scope ``lists:read``.
         """
-        ListLists.checked(folder_id=folder_id, limit=limit, cursor=cursor)
+        ListLists.checked(folder_id=folder_id, limit=limit, cursor=cursor)  # raises here, not in the loop
 
         async def fetch(cursor: str | None) -> LeadListsPage:
             return await self._ask(
@@ -129,7 +129,10 @@ class LeadLists(ModernGroup):
         )
 
     async def get_list(self, list_id: str) -> LeadList:
-        """Return one list. Needs the scope ``lists:read``. Raises ListNotFoundError, for a stranger's too."""
+        """Return one list. Needs the scope ``lists:read``.
+
+        Raises ListNotFoundError, also for a list of another organization.
+        """
         return await self._ask(
             GET_LIST, belongs=lambda found: same_id(found.list_id, list_id), list_id=list_id
         )
@@ -154,12 +157,13 @@ class LeadLists(ModernGroup):
         )
 
     async def delete_list(self, list_id: str) -> DeletedList:
-        """Delete a list for good; its leads are kept.
+        """Delete a list permanently; its leads are kept.
 
         Needs the scope ``lists:write``, and to be the owner. Raises ListNotFoundError, PermissionDeniedError
         (``list_protected``).
         """
 
+        # After a lost answer, "not found" means that the first attempt has deleted it.
         def gone(error: CleanlistError) -> DeletedList | None:
             found = isinstance(error, NotFoundError)
             return DeletedList(list_id=list_id, deleted=True) if found else None
@@ -219,7 +223,7 @@ class LeadLists(ModernGroup):
         )
 
     async def remove_leads_from_list(self, list_id: str, *, lead_ids: Iterable[str]) -> RemovedLeads:
-        """Take 1 to 100 leads off a list; unknown ids are ignored. Needs the scope ``lists:write``."""
+        """Remove 1 to 100 leads from a list; unknown ids are ignored. Needs the scope ``lists:write``."""
         return await self._ask(
             REMOVE_LEADS_FROM_LIST,
             RemoveLeads.checked(lead_ids=lead_ids),
@@ -242,11 +246,11 @@ class LeadLists(ModernGroup):
     ) -> CsvImport:
         """Import one CSV file of at most 150 KB and about 600 rows; `import_csv` takes any file.
 
-        Credits are spent only with `dispatch_enrichment`: the server's own default is to spend them, so it is
-        always said. `column_mapping` maps fields to headers. Each call has an `idempotency_key` of its own; a
-        key of yours is good for 24 hours and one list: the server would answer for the first list it saw it
-        with, which is raised as ConflictError. Raises MissingColumnError, PayloadTooLargeError,
-        NotEnabledError. Needs the scope ``lists:write``, and ``enrich:write`` to enrich.
+        Credits are spent only with `dispatch_enrichment`: the server's own default is to spend them, so the
+        flag is always sent. `column_mapping` maps fields to headers. Each call has an `idempotency_key` of
+        its own; a key of yours is valid for 24 hours and one list: for another list, the server would repeat
+        its answer for the first one, which is raised as ConflictError. Raises MissingColumnError,
+        PayloadTooLargeError, NotEnabledError. Needs the scope ``lists:write``; to enrich, ``enrich:write``.
         """
         request = ImportCsv.checked(
             csv_content_base64=csv_content_base64,
@@ -280,27 +284,27 @@ class LeadLists(ModernGroup):
         max_credits: float | None = None,
         idempotency_key: str | None = None,
     ) -> ImportReport:
-        """Import a CSV file of any size (a path, or its bytes), in as many parts as the API wants.
+        """Import a CSV file of any size (a path, or its bytes), in as many parts as the API requires.
 
         It is read as `client.job` reads one: `encoding`, `delimiter` and columns are detected unless given;
-        without a header row (`has_header`) columns are called by their number, from "1". `column_mapping`, if
-        given, names every column to send; others are not sent, as the server would drop them. Rows that
+        without a header row (`has_header`) columns are named by their number, from "1". `column_mapping`, if
+        given, names every column to send; others are not sent, since the server would drop them. Rows that
         repeat an e-mail or LinkedIn address of the file are left out, as the server does within one part.
 
         Credits are spent only with `dispatch_enrichment`, which needs an `enrichment_type` and `max_credits`:
         before anything is sent, the most that all rows could cost must be within it (BudgetExceededError).
 
         With an `idempotency_key` of yours, importing the same file into the same list again within 24 hours
-        repeats nothing; otherwise each call imports anew. Raises TableError, with row and column, for a file
-        that cannot be read or imported. An error of the first part is raised; once a part was imported the
-        report comes back, with the error in ``stopped_by``.
+        repeats nothing; otherwise each call imports it again. Raises TableError, with row and column, for a
+        file that cannot be read or imported. An error of the first part is raised; once a part was imported,
+        the report is returned, with the error in ``stopped_by``.
         """
         checked_id("list_id", list_id)
         optional(check_text, "idempotency_key", idempotency_key)
         purchase = purchase_of(enrichment_type, max_credits, dispatch_enrichment=dispatch_enrichment)
         optional(check_mapping, "column_mapping", column_mapping)
         optional(check_text, "encoding", encoding)
-        optional(check_instance, "delimiter", delimiter, str)
+        optional(check_instance, "delimiter", delimiter, str)  # not check_text: a tab is blank
         check_flag("has_header", has_header)
         given = source if isinstance(source, bytes) else checked_path("source", source)
 
@@ -318,6 +322,7 @@ class LeadLists(ModernGroup):
         split = await asyncio.get_running_loop().run_in_executor(None, read)  # seconds, for a large file
         report = ImportReport(list_id)
         report.leave_out(split.left_out)
+        # One after the other: after an error, it is clear which parts were imported.
         for part, key in zip(split.parts, part_keys(split, list_id, purchase, idempotency_key), strict=True):
             try:
                 done = await self.csv_import(

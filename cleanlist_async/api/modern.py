@@ -1,4 +1,4 @@
-"""Base of the groups of modern operations: the prefix of the version, ids in paths, waiting for work."""
+"""Base of the groups of modern operations: version prefixes, ids in paths, waiting for work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ S = TypeVar("S", bound=Status)
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One client, as its groups of operations see it."""
+    """The parts of one client that its groups of operations use."""
 
     pipeline: Pipeline
     polls: Callable[[], PollScheduler]
@@ -64,6 +64,7 @@ class ModernGroup:
         return (await self._session.pipeline.call(call, self._session.options)).value
 
     def _call(self, operation: Operation[A], request: RequestModel | None = None, **ids: str) -> Call[A]:
+        # Lists and runs belong to a user, so all calls use the same key.
         return Call(
             operation,
             path=self._path(operation, **ids),
@@ -73,13 +74,14 @@ class ModernGroup:
         )
 
     def _path(self, operation: Operation[A], **ids: str) -> str:
+        # safe="": a slash in an id must not lead to another operation.
         checked = {name: quote(checked_id(name, value), safe="") for name, value in ids.items()}
         return MODERN_PREFIXES[self._session.api_version] + operation.path.format(**checked)
 
     async def _once(self, question: Callable[[str | None], Call[S]], id_: str) -> S:
         """Return the answer to *question*, asked with the key that started the work."""
         pipeline = self._session.pipeline
-        # Another key's user may not see the work: 404 would look like a workflow that does not exist.
+        # The user of another key may not see the work, and a 404 would look as if it did not exist.
         key = origin.key if (origin := pipeline.origin(id_)) else pipeline.home_key
         return (await pipeline.call(question(key), self._session.options)).value
 
@@ -98,19 +100,19 @@ class ModernGroup:
         now = pipeline.limiter.clock()
         origin = known or Origin(pipeline.home_key, now)
         with anyio.move_on_after(timeout_s):
-            # Within the timeout: opening the client may wait as well.
+            # Within the timeout, since opening the client may wait as well.
             await pipeline.root.ensure()
             return await self._session.polls().finished(
                 question(origin.key),
                 submitted_at=origin.at,
                 options=self._session.options,
-                is_new=known is not None,
+                is_new=known is not None,  # otherwise its age is not known
                 until=lambda: now + timeout_s,
                 on_answer=progress or (lambda _answer: None),
             )
         error = WaitTimeoutError(
             f"{id_} was not finished within {timeout_s:g} s.",
-            fix="It goes on: wait again with the same id, for free.",
+            fix="The work continues: wait again with the same id, for free.",
         )
         error.workflow_id = id_
         raise error
@@ -127,10 +129,10 @@ def modern(
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES,
     of_models: bool = True,
 ) -> Operation[A]:
-    """Describe a modern operation; *started* makes the answer where only the id of the work was readable.
+    """Describe a modern operation; *started* makes the answer where only the id of the work can be read.
 
     Operations that are not *paid* may be repeated: a list is created once per name, leads are added once per
-    idempotency key, which every call carries.
+    idempotency key, which every call has.
     """
 
     def salvage(body: bytes) -> A | None:
@@ -141,7 +143,9 @@ def modern(
         name,
         method,
         path,
-        "conditional" if paid else "safe",
+        "conditional"
+        if paid
+        else "safe",  # no modern operation is "never": all paid ones take a quote or key
         answer.read,
         parse_bytes=answer.read_json,
         salvage=salvage,
@@ -157,7 +161,7 @@ def same_id(found: str, asked: str) -> bool:
 
 
 def failed_workflow(id_: str, status: str, message: str | None, *, billed: Billed) -> WorkflowFailedError:
-    """Return the error for work that the server ended; *message* is its own message on a refund, if any."""
+    """Return the error for work that the server ended; *message* is its own text on a refund, if any."""
     error = WorkflowFailedError(
         f"{id_} ended as {one_line(status, 40)}.", fix=one_line(message) if message else None, billed=billed
     )

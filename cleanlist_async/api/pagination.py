@@ -7,12 +7,13 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from cleanlist_async.errors import MalformedResponseError
 
+# Bounds for servers whose cursors lead nowhere, and for lists that keep changing.
 MOST_PAGES_WITHOUT_NEWS: Final = 10
 MOST_WALKS_WITHOUT_NEWS: Final = 3
 
 
 class Page(Protocol):
-    """One page of anything."""
+    """One page of items."""
 
     @property
     def cursor(self) -> str | None:
@@ -21,7 +22,7 @@ class Page(Protocol):
 
     @property
     def total(self) -> int:
-        """How many items there are on all pages."""
+        """Number of items on all pages."""
         ...
 
 
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 
 class Pages(Generic[P, T]):
-    """What an operation that answers in pages returns.
+    """The pages of an operation: await it for the first page, iterate over it for all items.
 
     ::
 
@@ -68,7 +69,7 @@ class Pages(Generic[P, T]):
         """Yield one page after another. Ends at the last, and at a cursor that was seen before."""
         cursor, seen = self._cursor, {self._cursor}
         while True:
-            page = await self._fetch(cursor)
+            page = await self._fetch(cursor)  # one at a time: the cursor is only known from the page before
             yield page
             # An empty cursor ends the pages as null does.
             cursor = page.cursor or None
@@ -87,6 +88,7 @@ class Pages(Generic[P, T]):
                     if not (identity and identity in given):
                         given.add(identity)
                         yield item
+            # From a cursor of the caller's, `total` counts items that this walk cannot see.
             if self._cursor is not None or walk.saw_all:
                 return
             walks_without_news = walks_without_news + 1 if len(given) == before else 0
@@ -106,9 +108,10 @@ class _Walk(Generic[T]):
     @property
     def saw_all(self) -> bool:
         """Whether no item seems to have been missed, or another walk could not show it."""
-        # A constant total means that nothing was added or removed; without ids a second walk repeats all.
+        # A constant total means that nothing was added or removed; without ids, a second walk repeats all.
         if len(set(self._totals)) <= 1 or not self._has_ids:
             return True
+        # Items that are only added move others to later pages, where they are seen again and not missed.
         return self._totals == sorted(self._totals) and len(self._seen) >= self._totals[-1]
 
     def new_in(self, items: Sequence[T], total: int) -> list[T]:
@@ -118,7 +121,7 @@ class _Walk(Generic[T]):
         """
         self._totals.append(total)
         new = [item for item in items if self._is_new(item)]
-        # Items without ids always seem new: a page equal to the one before it is taken for a repetition.
+        # Items without ids always seem new, so a page equal to the one before it counts as a repetition.
         repeats = not new or (not self._has_ids and list(items) == list(self._last))
         self._last = items
         self._without_news = self._without_news + 1 if repeats else 0

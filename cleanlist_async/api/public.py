@@ -50,7 +50,7 @@ def _read_submission(answer: JSON) -> BulkSubmission:
 def _read_status(answer: JSON) -> BulkStatus:
     status = _reader(BulkStatus)(answer)
     if not (status.status or status.rows or status.summary or status.workflow_id or status.task_id):
-        raise ValueError("nothing in it is a status: it answers another call")
+        raise ValueError("nothing in it is a status: it is the answer to another call")
     return status
 
 
@@ -81,11 +81,11 @@ BULK_STATUS: Final = Operation(
     "safe",
     _read_status,
     max_answer_bytes=facts.MAX_STATUS_BYTES,
-    own_connection=True,  # it is not documented to name its workflow
+    own_connection=True,  # it is not documented that the answer names its workflow
     of_models=False,
 )
 TASK_STATUS: Final = replace(BULK_STATUS, max_answer_bytes=facts.MAX_SMALL_ANSWER_BYTES)
-"""The same for one task, which has one row."""
+"""The same operation for one task, whose answer has one row."""
 WEBHOOK_DELIVERIES: Final = Operation(
     "webhook_deliveries",
     "GET",
@@ -132,10 +132,15 @@ class PublicAPI:
         by ``contact_index``. A lost answer is UnknownOutcomeError, never a second submit: this endpoint
         has no idempotency key (docs.cleanlist.ai/api-reference/enrichment).
         """
-        prepared = _all_valid(contacts)
-        check_enrichment_type(enrichment_type)
-        check_webhook_url(webhook_url)
-        # The body is built once the call is admitted: queued calls would hold 250 contacts each twice.
+        try:
+            # One invalid contact makes the server refuse all of them, so it is found here.
+            prepared = _all_valid(contacts)
+            check_enrichment_type(enrichment_type)
+            check_webhook_url(webhook_url)
+        except ConfigurationError as refusal:
+            del webhook_url  # it may hold a token, as may the frames below
+            raise refusal.with_traceback(None) from None
+        # The body is built when the call is admitted: queued calls would hold each of their contacts twice.
         call = Call(SUBMIT_BULK, content=lambda: bulk_body(prepared, enrichment_type, webhook_url))
         return (await self._call(call)).value
 
@@ -195,6 +200,7 @@ def status_call(
     else:
         operation, params = TASK_STATUS, {"task_id": checked_id("task_id", task_id)}
 
+    # An answer that names none is believed: it came on a connection of its own.
     def belongs(status: BulkStatus) -> bool:
         if workflow_id is not None:
             return status.workflow_id in {None, workflow_id}

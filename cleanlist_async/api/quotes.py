@@ -22,7 +22,7 @@ from cleanlist_async.errors import (
 T = TypeVar("T")
 
 STALE: Final = (QuoteExpiredError, QuoteMismatchError, EstimateTokenMismatchError, SpendCapExceededError)
-"""Refusals that cost nothing: the price, or the list that it is for, has changed."""
+"""Refusals that cost nothing: the price changed, or the list that it is for."""
 
 
 async def buy(
@@ -34,9 +34,9 @@ async def buy(
 ) -> T:
     """Redeem *quote_id*, or else a fresh quote of at most *max_credits* credits.
 
-    A Quote object is first compared with the balance.
+    A Quote object is first compared with the balance. A fresh quote that goes stale before it is redeemed is
+    replaced once, within the same `max_credits`.
 
-    A fresh quote that went stale before it was redeemed is replaced once, within the same `max_credits`.
     Raises ConfigurationError without either, or with both; InsufficientCreditsError when the balance does not
     cover the price; BudgetExceededError when `max_credits` does not. Nothing was bought then.
     """
@@ -46,7 +46,7 @@ async def buy(
     if quote_id is not None:
         return await redeem(quote_id)
     assert max_credits is not None  # noqa: S101  # see check_price_is_known
-    # One retry only: a list that changes all the time would be estimated for ever.
+    # Only once more: a list that keeps changing would be estimated for ever.
     try:
         return await redeem(affordable(await estimate(), max_credits))
     except STALE:
@@ -58,7 +58,7 @@ def check_price_is_known(quote_id: str | Quote | None, max_credits: float | None
     if (quote_id is None) == (max_credits is None):
         raise ConfigurationError(
             "This spends credits: give quote_id or max_credits, and not both.",
-            fix="With max_credits the client asks for the price, and buys if it is within them.",
+            fix="With max_credits, the client requests the price, and buys if it is within that budget.",
         )
     optional(check_credits, "max_credits", max_credits)
 
@@ -68,7 +68,7 @@ def check_price(cost: float | None, max_credits: float | None) -> None:
     if max_credits is None:
         return
     check_credits("max_credits", max_credits)
-    if cost is None or not cost <= max_credits:
+    if cost is None or not cost <= max_credits:  # without a known price, no budget can hold
         raise _over_budget(cost, max_credits, "call can cost")
 
 
@@ -81,7 +81,8 @@ def affordable(quote: Quote, max_credits: float) -> str:
     cost, available = quote.estimated_cost, quote.available_credits
     if cost is None or not cost <= max_credits:
         raise _over_budget(cost, max_credits)
-    if quote.sufficient is False:  # None: the server did not say, and will check when it is redeemed
+    # None means that the server did not say; it checks when the quote is redeemed.
+    if quote.sufficient is False:
         error = InsufficientCreditsError(
             f"The call would cost {cost:g} credits, which the balance does not cover.",
             code="insufficient_credits",
@@ -96,7 +97,7 @@ def affordable(quote: Quote, max_credits: float) -> str:
 def _over_budget(cost: Number | None, max_credits: float, what: str = "quote is for") -> BudgetExceededError:
     subject = "quote has no price" if cost is None else f"{what} {cost:g} credits"
     error = BudgetExceededError(
-        f"The {subject}, and max_credits is {max_credits:g}.", fix="Nothing was bought."
+        f"The {subject}, but max_credits is {max_credits:g}.", fix="Nothing was bought."
     )
     error.max_credits, error.committed_credits = max_credits, 0
     return error

@@ -28,25 +28,27 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _READS: Final = frozenset({"GET", "HEAD"})
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~%:@!$&'()*+,;=-]+)+/?", re.ASCII)
 _WORD: Final = re.compile(r"[a-z_-]*|v\d+")
-"""A step of a path that is surely no id, nor anything else that is somebody's."""
+"""A step of a path that is certainly no id, nor other personal data."""
 
 
 def raw_call(
     method: str, path: str, *, params: Params, body: JSON, idempotent: bool | None, key: str | None = None
 ) -> Call[JSON]:
-    """Describe the call. Raises ConfigurationError for what could lead elsewhere than to the API."""
+    """Describe the call. Raises ConfigurationError for a path that could lead outside the API."""
     method = method.upper() if isinstance(method, str) else method  # pyright: ignore[reportUnnecessaryIsInstance]
     check_choice("method", method, _METHODS)
     check_text("path", path)
     _check_params(params)
     optional(check_flag, "idempotent", idempotent)
+    # Decoded first: "%2e%2e" is ".." to many servers.
     steps = unquote(path).split("/")
     if not _PATH.fullmatch(path) or ".." in steps or "." in steps:
         raise ConfigurationError(
-            f"path must be that of an operation, not {shown(path)}.",
+            f"path must be the path of an operation, not {shown(path)}.",
             fix="It begins with a slash, like /api/v2/folders; a query goes into params.",
         )
     safe = method in _READS if idempotent is None else idempotent
+    # Names of operations go into logs and events, which hold no ids.
     template = "/".join(step if _WORD.fullmatch(step) else "{}" for step in path.split("/"))
     operation: Operation[JSON] = Operation(
         f"{method} {template}",
@@ -78,6 +80,7 @@ def _encoder(body: JSON) -> Callable[[], bytes] | None:
     if body is None:
         return None
     try:
+        # Encoded at once: the caller may change the object while the call waits.
         content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as problem:
         raise ConfigurationError(f"json is not JSON: {one_line(str(problem))}.") from None

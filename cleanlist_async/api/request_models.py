@@ -1,7 +1,7 @@
 """Bodies and queries of the modern operations, validated before anything is sent.
 
 Limits and words are those of the published specification (docs.cleanlist.ai/openapi-public-v2.json). The
-server refuses unknown keys, so only what was given is sent.
+server refuses unknown keys, and fields that were not given are not sent.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ COMPANY_DATA_POINTS: Final = frozenset[str](get_args(CompanyDataPoint))
 
 
 def _listed(value: object) -> object:
-    """Convert any iterable of texts, but not a single text, to a list."""
+    """Convert any iterable to a list, except a single text or mapping."""
     return list(cast("Iterable[object]", value)) if _is_plural(value) else value
 
 
 def _is_plural(value: object) -> bool:
-    # A text or mapping is iterable too, but its letters or keys are not what was meant.
+    # These are iterable too, but their letters, keys or columns are not what was meant.
     is_one = isinstance(value, str | bytes | Mapping) or isclass(value) or is_frame(value)
     return isinstance(value, Iterable) and not is_one
 
@@ -80,7 +80,7 @@ Column: TypeAlias = Annotated[Plain, Field(min_length=1, max_length=facts.MAX_CO
 IdempotencyKey: TypeAlias = Annotated[Plain, Field(min_length=1, max_length=facts.MAX_IDEMPOTENCY_KEY_CHARS)]
 JsonObject: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_encodable)]
 PersonTypeWord: TypeAlias = Annotated[PersonType, BeforeValidator(_underscored)]
-"""``phone_only`` here, ``phone-only`` as the scope of a list: either spelling is corrected."""
+"""``phone_only`` here, ``phone-only`` as the scope of a list: the other spelling is corrected."""
 ListScopeWord: TypeAlias = Annotated[ListScope, BeforeValidator(_hyphenated)]
 
 
@@ -91,7 +91,7 @@ class RequestModel(BaseModel):
 
     @classmethod
     def checked(cls, **fields: object) -> Self:
-        """Build from keyword arguments; those that are None were not given.
+        """Build from keyword arguments; None means that an argument was not given.
 
         Raises RequestValidationError, whose ``field_errors`` name each field.
         """
@@ -108,6 +108,7 @@ class RequestModel(BaseModel):
 
     def body(self) -> bytes:
         """Return the JSON body."""
+        # Only what was set: null can be a command, as in `UpdateList`.
         return self.model_dump_json(exclude_unset=True).encode()
 
 
@@ -116,7 +117,7 @@ class Query(RequestModel):
 
     def params(self) -> dict[str, str | list[str]]:
         """Return the parameters; a list stands for a key that is repeated."""
-        # Unset fields are left out, so that the server's defaults apply.
+        # Fields that were not given are left out, so that the server's defaults apply.
         given = self.model_dump(exclude_unset=True)
         return {name: value if isinstance(value, list) else str(value) for name, value in given.items()}
 
@@ -166,7 +167,7 @@ class CreateList(RequestModel):
 class UpdateList(RequestModel):
     """Changes to a list: null is a command here (clear, unfile), and a name cannot be cleared."""
 
-    name: Name = ""
+    name: Name = ""  # never sent: unset fields are left out
     description: Plain | None = None
     folder_id: Text | None = None
 
@@ -190,18 +191,18 @@ class AddLeads(RequestModel):
         if (self.lead_ids is None) == (self.task_id is None):
             raise ValueError("give exactly one of lead_ids and task_id")
         if self.lead_ids is not None and self.entity_ids is not None:
-            raise ValueError("entity_ids go with task_id, not with lead_ids")
+            raise ValueError("entity_ids need task_id, and cannot be combined with lead_ids")
         return self
 
 
 class RemoveLeads(RequestModel):
-    """Leads to take off a list."""
+    """Leads to remove from a list."""
 
     lead_ids: Annotated[Texts, Field(max_length=facts.MAX_LEADS_PER_REMOVAL)]
 
 
 class ImportCsv(RequestModel):
-    """A CSV file. The server's own default is to enrich what it imports; here nothing is left to defaults."""
+    """A CSV file. The server's own default is to enrich what it imports, so the flag is always sent."""
 
     csv_content_base64: Text
     column_mapping: Annotated[dict[facts.CsvField, Text], Field(min_length=1)]
@@ -275,7 +276,7 @@ class EnrichByTask(RequestModel):
     def _one_kind(self) -> Self:
         asked = set[str](self.data_points)
         if asked & PERSON_DATA_POINTS and asked & COMPANY_DATA_POINTS:
-            raise ValueError("data_points of persons and of companies do not go together")
+            raise ValueError("data_points of persons and of companies cannot be combined")
         return self
 
 
@@ -334,9 +335,9 @@ class ExportJson(Query):
 
 
 class Estimate(RequestModel):
-    """A price to ask for. What a tool needs differs by tool."""
+    """A price to request. The fields needed differ by tool, and the server checks them."""
 
-    tool: Text
+    tool: Text  # open: the API may price tools that are not known here
     list_id: Text | None = None
     filters: JsonObject | None = None
     row_count: int | None = Field(None, ge=0)
@@ -353,7 +354,7 @@ class Estimate(RequestModel):
 
 
 class UsageQuery(Query):
-    """What to report."""
+    """The period and grouping of a usage report."""
 
     days: int | None = Field(None, ge=1, le=facts.MAX_USAGE_DAYS)
     group_by: UsageGrouping | None = None

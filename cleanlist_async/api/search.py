@@ -109,6 +109,7 @@ class SearchAPI(ModernGroup):
 def _given(
     filters: Mapping[str, Iterable[str] | None], limit: int, cursor: str | None
 ) -> dict[str, list[str]]:
-    """Return the filters that were given. Raises RequestValidationError where they cannot be."""
+    """Return the filters that were given. Raises RequestValidationError if they are invalid."""
+    # Read here once: each page sends the filters again, and an iterator can only be read once.
     given = {name: texts for name, texts in filters.items() if texts is not None}
     return Search.checked(filters=given, limit=limit, cursor=cursor).filters

@@ -69,10 +69,10 @@ class SmartAgents(ModernGroup):
         to 10,000 leads (100), or ``all``. `column_name` has 1 to 100 characters; a column of that name is
         appended to, unless `overwrite`.
 
-        `quote_id` or `max_credits` is needed: with the latter the price is asked for, and bought at up to so
-        many credits. The server prices the whole list, also for a subset. Raises ApprovalRequiredError for
-        ``all`` of more than 500 leads, BudgetExceededError, InsufficientCreditsError. Needs the scope
-        ``smart_agents:write``.
+        `quote_id` or `max_credits` is needed: with the latter, the price is requested first, and paid if it
+        is at most so many credits. The server prices the whole list, also for a subset. Raises
+        ApprovalRequiredError for ``all`` of more than 500 leads, BudgetExceededError,
+        InsufficientCreditsError. Needs the scope ``smart_agents:write``.
         """
 
         def request(quote_id: str) -> RunSmartAgent:
@@ -116,15 +116,16 @@ class SmartAgents(ModernGroup):
     ) -> SmartAgentResults:
         """Wait until a run is finished, and return its results. Free.
 
-        `smart_agent_task_id` may be what started the run, whole. `progress` is called with each answer and
-        the results so far; what it raises ends the wait. Raises WorkflowFailedError when the run ended as
-        failed, and WaitTimeoutError after `timeout_s` seconds: it goes on, and can be waited for again.
+        `smart_agent_task_id` may also be the answer that started the run. `progress` is called with each
+        answer, which has the results so far; an exception from it ends the wait. Raises WorkflowFailedError
+        when the run failed, and WaitTimeoutError after `timeout_s` seconds: it goes on, and can be waited for
+        again.
         """
         if isinstance(smart_agent_task_id, StartedSmartAgent):
             smart_agent_task_id = smart_agent_task_id.smart_agent_task_id
         question = self._question(smart_agent_task_id, RequestClass.STATUS)
         results = await self._finished(question, smart_agent_task_id, timeout_s, progress)
-        if results.ended_badly:
+        if results.ended_badly:  # the API does not say what a failed run cost
             raise failed_workflow(smart_agent_task_id, results.status, results.message, billed="unknown")
         return results
 

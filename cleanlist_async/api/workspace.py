@@ -14,6 +14,7 @@ from cleanlist_async.types import JSON
 
 WHOAMI: Final = modern("whoami", "GET", "/whoami", Whoami)
 CREDITS_BALANCE: Final = modern("credits_balance", "GET", "/credits/balance", CreditsBalance)
+# May be repeated, though a POST: a quote costs nothing until it is redeemed.
 CREDITS_ESTIMATE: Final = modern("credits_estimate", "POST", "/credits/estimate", Quote)
 LIST_API_KEYS: Final = modern(
     "list_api_keys", "GET", "/api-keys", ApiKeys, max_answer_bytes=facts.MAX_ANSWER_BYTES
@@ -54,15 +55,15 @@ class Workspace(ModernGroup):
         entity_ids: Iterable[str] | None = None,
         extra: Mapping[str, JSON] | None = None,
     ) -> Quote:
-        """Ask for the price of a call, and for the quote that buys at this price within five minutes.
+        """Return the price of a call, as a quote that buys at this price within five minutes.
 
         *tool* is ``enrich_list``, ``enrich_person``, ``run_smart_agent``, ``sync_to_crm``,
         ``sync_to_sequencer``, ``add_person_enrichments``, ``add_company_enrichments`` or
         ``bulk_import_csv``. With a list or a cohort the server counts the rows itself, whatever `row_count`
         says. `include_phone` prices a phone number *only*. `enrich_list`, `run_smart_agent` and
-        `enrich_by_task` ask by themselves when they are given ``max_credits``.
+        `enrich_by_task` request the price themselves when they are given ``max_credits``.
 
-        Needs the scope ``credits:read``. Raises RequestValidationError for fields that cannot be.
+        Needs the scope ``credits:read``. Raises RequestValidationError for invalid fields.
         """
         request = Estimate.checked(
             tool=tool,

@@ -8,7 +8,8 @@ import typer
 
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.options import AsJSON, BaseURL, WindowS
+from cleanlist_async.cli.terminal.option_groups import with_groups
+from cleanlist_async.cli.terminal.options import AsJSON
 from cleanlist_async.cli.terminal.output import as_json as dumped
 from cleanlist_async.cli.terminal.output import print_fields, print_json, print_line, print_table
 from cleanlist_async.cli.terminal.render import number, open_console, say
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from cleanlist_async.api.request_models import UsageGrouping
 
 
-def whoami(*, as_json: AsJSON = False, base_url: BaseURL = None, window_s: WindowS = None) -> None:
+@with_groups
+def whoami(*, as_json: AsJSON = False, connection: Connection) -> None:
     """Show whose key this is, with its organization, plan and scopes."""
-    me = Connection(base_url, window_s).ask(open_console(), lambda client: client.workspace.whoami())
+    me = connection.ask(open_console(), lambda client: client.workspace.whoami())
     if as_json:
         print_json(dumped(me))
         return
@@ -38,9 +40,9 @@ def whoami(*, as_json: AsJSON = False, base_url: BaseURL = None, window_s: Windo
     )
 
 
-def balance(*, as_json: AsJSON = False, base_url: BaseURL = None, window_s: WindowS = None) -> None:
+@with_groups
+def balance(*, as_json: AsJSON = False, connection: Connection) -> None:
     """Show how many credits are left."""
-    connection = Connection(base_url, window_s)
     left = connection.ask(open_console(), lambda client: client.public.credits_balance()).credits
     if left is None:  # a 0 would be taken for an empty account
         raise CommandError("the server's answer contains no balance.", ExitCode.API)
@@ -50,17 +52,17 @@ def balance(*, as_json: AsJSON = False, base_url: BaseURL = None, window_s: Wind
         print_line(number(left))
 
 
+@with_groups
 def usage(
     *,
     days: Annotated[int, typer.Option(help="Days to look back, 1 to 365.")] = 7,
     by: Annotated[str, typer.Option("--by", metavar="BY", help="tool, key, day or error.")] = "tool",
     as_json: AsJSON = False,
-    base_url: BaseURL = None,
-    window_s: WindowS = None,
+    connection: Connection,
 ) -> None:
     """Show the organization's calls and errors of the last days."""
     console, grouping = open_console(), cast("UsageGrouping", by)  # checked by the client
-    report = Connection(base_url, window_s).ask(
+    report = connection.ask(
         console, lambda client: client.workspace.usage_report(days=days, group_by=grouping)
     )
     if as_json:

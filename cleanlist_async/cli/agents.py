@@ -1,4 +1,4 @@
-"""``agents``: a smart agent over a list, bought at a price that was seen."""
+"""``agents``: runs a smart agent over a list, at a price that the user has agreed to."""
 
 from __future__ import annotations
 
@@ -11,16 +11,8 @@ import typer
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
-from cleanlist_async.cli.terminal.options import (
-    AsJSON,
-    BaseURL,
-    ListId,
-    MaxCredits,
-    NoWait,
-    TimeoutS,
-    WindowS,
-    Yes,
-)
+from cleanlist_async.cli.terminal.option_groups import with_groups
+from cleanlist_async.cli.terminal.options import AsJSON, ListId, NoWait, TimeoutS
 from cleanlist_async.cli.terminal.output import as_json as dumped
 from cleanlist_async.cli.terminal.output import moment, print_fields, print_json, print_line, print_table
 from cleanlist_async.cli.terminal.render import clean, number, open_console, plural, say
@@ -45,6 +37,7 @@ _TYPES: Final = "custom_ai, cold_intro_email, title_normalizer, company_intel, p
 
 
 @app.command()
+@with_groups
 def run(
     list_id: ListId,
     *,
@@ -56,13 +49,11 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the column's values instead of adding to them.")
     ] = False,
-    max_credits: MaxCredits = None,
-    yes: Yes = False,
+    consent: Consent,
     no_wait: NoWait = False,
     timeout_s: TimeoutS = WAIT_TIMEOUT_S,
     as_json: AsJSON = False,
-    base_url: BaseURL = None,
-    window_s: WindowS = None,
+    connection: Connection,
 ) -> None:
     """Run an agent over a list after you agree to its price, and show what it wrote."""
     wanted = Run(
@@ -72,13 +63,14 @@ def run(
         prompt,
         None if all_rows else max_rows,
         overwrite,
-        Consent(yes, max_credits),
+        consent,
     )
     wait_s = None if no_wait else timeout_s
-    end(wanted.carry_out(open_console(), Connection(base_url, window_s), wait_s, as_json=as_json))
+    end(wanted.carry_out(open_console(), connection, wait_s, as_json=as_json))
 
 
 @app.command()
+@with_groups
 def show(
     run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of a run.")] = None,
     *,
@@ -86,11 +78,10 @@ def show(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the run is finished.")] = False,
     timeout_s: TimeoutS = WAIT_TIMEOUT_S,
     as_json: AsJSON = False,
-    base_url: BaseURL = None,
-    window_s: WindowS = None,
+    connection: Connection,
 ) -> None:
     """Show a run and what it wrote so far; without an id, the latest runs."""
-    console, connection = open_console(), Connection(base_url, window_s)
+    console = open_console()
     if run_id is None:
         _show_runs(console, connection, list_id, as_json=as_json)
     else:
@@ -113,7 +104,7 @@ class Run:
     def carry_out(
         self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
     ) -> ExitCode:
-        """Ask for the price, ask for a yes, run, wait, show."""
+        """Fetch the price, ask for a yes, run, wait, show."""
         self._check()  # before a quote is asked for, which is a request
         # --max-credits is agreement enough: the client compares its own quote with it before it buys.
         limit = self.consent.max_credits
@@ -138,6 +129,7 @@ class Run:
             column_name=self.column,
             lead_scope="subset" if self.max_rows else "all",
             max_rows=self.max_rows,
+            # A placeholder: the client fetches the quote when it buys.
             quote_id="checked before anything is sent",
             overwrite=self.overwrite,
         )
@@ -174,6 +166,7 @@ class Run:
             lead_scope="subset" if self.max_rows else "all",
             max_rows=self.max_rows,
             overwrite=self.overwrite,
+            # The client asks for a quote of its own, and refuses one above this.
             max_credits=budget,
         )
         if wait_s is None:
@@ -184,7 +177,7 @@ class Run:
 def _show_run(
     console: Console, connection: Connection, run_id: str, wait_s: float | None, *, as_json: bool
 ) -> ExitCode:
-    """Show a run, once it is finished if it is to be waited for."""
+    """Show a run; with *wait_s*, once it is finished or so many seconds have passed."""
     id_ = cast("SmartAgentTaskId", run_id)
 
     async def ask(client: AsyncCleanlist, signals: StopSignals) -> Waited[SmartAgentResults]:

@@ -26,6 +26,7 @@ _EPILOG: Final = "Exit codes: " + "; ".join(f"{code:d} {meaning}" for code, mean
 class Panels(TyperGroup):
     """A group whose help lists its commands by panel; Typer itself does so only with rich, which is slow."""
 
+    # Any, because Typer takes these from click or has its own, depending on its version.
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands, panel by panel."""
         panels: dict[str, list[tuple[str, Any]]] = {}
@@ -36,8 +37,10 @@ class Panels(TyperGroup):
         width = max((len(name) for rows in panels.values() for name, _ in rows), default=0)
         for panel, rows in panels.items():
             with formatter.section(panel):
+                # As click computes it: the indent, and the gap between name and help.
                 limit = formatter.width - 6 - width
                 formatter.write_dl(
+                    # Padded, so that the panels have their help in one column.
                     [(name.ljust(width), command.get_short_help_str(limit)) for name, command in rows]
                 )
 
@@ -60,6 +63,7 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+# Eager, so that it is answered before a missing command is reported.
 _VERSION: Final = typer.Option(
     "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
 )

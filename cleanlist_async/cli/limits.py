@@ -137,6 +137,7 @@ def _buckets(named: NamedPool, pool: Pool) -> Iterable[Bucket]:
 def _bucket(name: str, bucket: SharedBucket, now: float) -> Bucket:
     window = bucket.window
     free = max(0, window.available(now))
+    # The token after those that are free now.
     opens_in_s = window.opens_at(now, ahead=free) - now
     return Bucket(
         name,

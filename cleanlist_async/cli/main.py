@@ -1,4 +1,4 @@
-"""Running the command line: no error gets past here as a traceback."""
+"""Runs the command line: no error leaves it as a traceback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run_guarded(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
         return ExitCode.DONE
-    except (Exception, KeyboardInterrupt) as error:  # the last floor: nothing falls through
+    except (Exception, KeyboardInterrupt) as error:  # whatever it is, the user sees one line
         if DEBUG_FLAG in arguments:
             raise
         return report(error)

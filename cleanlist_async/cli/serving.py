@@ -80,6 +80,7 @@ def _serve(console: Console, sandbox: Sandbox) -> ExitCode:
             # Reported only once it listens: the next command of a script may come at once.
             await sandbox.serve_forever(report)
 
+    # Ctrl-C is how the command is meant to end, so there is nothing to say.
     with StopSignals(lambda: None) as signals:
         try:
             anyio.run(run)

@@ -1,4 +1,4 @@
-"""``enrich-person`` and ``enrich-company``: one of each, bought and shown."""
+"""``enrich-person`` and ``enrich-company``: buy one enrichment, and show it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,8 @@ from cleanlist_async import facts
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
-from cleanlist_async.cli.terminal.options import (
-    AsJSON,
-    BaseURL,
-    MaxCredits,
-    NoWait,
-    PersonKind,
-    TimeoutS,
-    WindowS,
-    Yes,
-)
+from cleanlist_async.cli.terminal.option_groups import with_groups
+from cleanlist_async.cli.terminal.options import AsJSON, NoWait, PersonKind, TimeoutS
 from cleanlist_async.cli.terminal.output import as_json as dumped
 from cleanlist_async.cli.terminal.output import print_fields, print_json
 from cleanlist_async.cli.terminal.render import clean, number, open_console
@@ -76,7 +68,7 @@ class PersonPurchase:
     def parse(
         cls, person: Person, list_id: str | None, create_list: str | None, kind: str, consent: Consent
     ) -> PersonPurchase:
-        """Take it as it was typed. Raises CommandError, RequestValidationError for too little of a person."""
+        """Take it as it was typed. Raises CommandError; RequestValidationError if too little is known."""
         from cleanlist_async.api.request_models import EnrichPerson
 
         if (list_id is None) == (create_list is None):
@@ -85,7 +77,7 @@ class PersonPurchase:
             )
         if kind not in facts.PERSON_TYPES:
             raise CommandError(f"--type must be one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
-        # Too little of a person is reported here, before a yes is asked for and a list is created.
+        # Too little about a person is reported here, before a yes is asked for and a list is created.
         EnrichPerson.checked(lead_list_id="checked before anything is sent", **person)
         return cls(person, list_id, create_list, kind, consent)
 
@@ -101,6 +93,7 @@ class PersonPurchase:
         )
         if as_json:
             status = None if waited.answer is None else dumped(waited.answer)
+            # Apart from the status: a workflow that has completed may have found nothing.
             found = waited.answer.found if waited.answer else None
             print_json(
                 {
@@ -144,6 +137,7 @@ class PersonPurchase:
         return (await client.lead_lists.create_list(self.create_list or "")).list_id
 
 
+@with_groups
 def enrich_person(
     *,
     list_id: Annotated[
@@ -162,13 +156,11 @@ def enrich_person(
     phone: Annotated[str | None, typer.Option(help="Only a hint.")] = None,
     person_id: Annotated[str | None, typer.Option(help="Id of a person that a search found.")] = None,
     enrichment_type: PersonKind = "partial",
-    max_credits: MaxCredits = None,
-    yes: Yes = False,
+    consent: Consent,
     no_wait: NoWait = False,
     timeout_s: TimeoutS = WAIT_TIMEOUT_S,
     as_json: AsJSON = False,
-    base_url: BaseURL = None,
-    window_s: WindowS = None,
+    connection: Connection,
 ) -> None:
     """Enrich one person into a list: partial costs 1 credit, phone_only 10, full 11; a miss is free."""
     person = Person(
@@ -181,22 +173,21 @@ def enrich_person(
         domain=domain,
         person_id=person_id,
     )
-    wanted = PersonPurchase.parse(person, list_id, create_list, enrichment_type, Consent(yes, max_credits))
+    wanted = PersonPurchase.parse(person, list_id, create_list, enrichment_type, consent)
     wait_s = None if no_wait else timeout_s
-    end(wanted.carry_out(open_console(), Connection(base_url, window_s), wait_s, as_json=as_json))
+    end(wanted.carry_out(open_console(), connection, wait_s, as_json=as_json))
 
 
+@with_groups
 def enrich_company(
     *,
     domain: Annotated[str | None, typer.Option(help="Matches best.")] = None,
     company_name: Annotated[str | None, typer.Option()] = None,
     company_ticker: Annotated[str | None, typer.Option(help="Stock ticker symbol.")] = None,
     company_id: Annotated[str | None, typer.Option()] = None,
-    max_credits: MaxCredits = None,
-    yes: Yes = False,
+    consent: Consent,
     as_json: AsJSON = False,
-    base_url: BaseURL = None,
-    window_s: WindowS = None,
+    connection: Connection,
 ) -> None:
     """Look up one company by domain, name, ticker or id. Costs 1 credit."""
     from cleanlist_async.api.request_models import EnrichCompany
@@ -205,9 +196,8 @@ def enrich_company(
         domain=domain, company_name=company_name, company_ticker=company_ticker, company_id=company_id
     )
     EnrichCompany.checked(**company)
-    connection = Connection(base_url, window_s)
     connection.open()  # a missing key is reported before anybody is asked for a yes
-    agree_to_spend("Looking up this company", COMPANY_CREDITS, Consent(yes, max_credits))
+    agree_to_spend("Looking up this company", COMPANY_CREDITS, consent)
     done = connection.ask(open_console(), lambda client: client.enrichment.enrich_company(**company))
     if as_json:
         print_json(dumped(done))

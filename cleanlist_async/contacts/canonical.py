@@ -1,4 +1,4 @@
-"""Text and LinkedIn addresses reduced to what stays the same however they are written. Pure."""
+"""One canonical form for all spellings of a text or of a LinkedIn address. Pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ _INVISIBLE: Final = re.compile(
     "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u180e\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
 )
-"""Control and format characters that no reader sees. Joiners (U+200C, U+200D) are letters to some scripts."""
+"""Control and format characters that no reader sees. Joiners (U+200C, U+200D) are not among them."""
+# Some scripts need joiners to be spelled right: they are sent, and ignored only in comparisons.
 _JOINERS: Final = re.compile("[\u200c\u200d]")
-_PROFILE: Final = re.compile(r"(?:^|/)(?:in|pub)/+([^/?#\s]+)", re.IGNORECASE)
+_PROFILE: Final = re.compile(r"(?:^|/)in/+([^/?#\s]+)", re.IGNORECASE)
+_MEMBER_ID: Final = re.compile(r"ac[a-z]aa[\w-]+", re.IGNORECASE)
+"""An id of a profile, in which letter case counts; chosen names of profiles have none."""
 _LINKEDIN: Final = re.compile(
     r"(?:[a-z][a-z0-9+.-]*:)?/*(?:[a-z0-9-]+\.)*linkedin\.[a-z.]+/", re.IGNORECASE
 )  # any country's host, with or without a scheme
 
 
 def visible(text: str) -> str:
-    """Return *text* without characters that nobody sees."""
+    """Return *text* without invisible characters."""
     # Almost all text is plain, and the check is a tenth of the cost of the substitution.
     if text.isascii() and text.isprintable():
         return text
@@ -30,6 +33,7 @@ def visible(text: str) -> str:
 def folded(text: str) -> str:
     """Return *text* in one spelling: composed letters, no case, no invisible characters, single spaces."""
     if not text.isascii():
+        # casefold, not lower: "Strauß" and "STRAUSS" are one name.
         # NFC again after folding: the lower case of a composed letter may be a sequence.
         composed = unicodedata.normalize("NFC", _JOINERS.sub("", visible(text)))
         return " ".join(unicodedata.normalize("NFC", composed.casefold()).split())
@@ -42,7 +46,9 @@ def profile(url: str) -> str:
     Scheme, host, country, locale, query, fragment and trailing slash do not: ``linkedin.com/in/ada-l?trk=x``
     and ``https://de.linkedin.com/in/Ada-L/`` are one profile.
     """
-    address = folded(url)
+    address = visible(url).strip()
     if _LINKEDIN.match(address) and (found := _PROFILE.search(address)):
-        return "in/" + folded(unquote(found[1]))
-    return address.partition("#")[0].rstrip("/")
+        name = unquote(found[1])  # only now, so that an encoded slash does not end the name
+        return "in/" + (name if _MEMBER_ID.fullmatch(name) else folded(name))
+    # Elsewhere the query may name the person; a fragment never reaches a server.
+    return folded(address).partition("#")[0].rstrip("/")

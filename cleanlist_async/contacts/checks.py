@@ -4,31 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import isclass
+from typing import Final
 
 from cleanlist_async.checks import is_any, wrong
 from cleanlist_async.contacts.contact import Contact
 
+_EXPORTS: Final = ("iterrows", "iter_rows", "to_dict", "to_dicts", "to_pydict", "to_pylist", "to_pandas")
+"""Methods of tables that hand out their rows or columns."""
+
 
 def check_contact(contact: object) -> None:
-    """Check that this is one contact. Whether its fields will do is a result."""
+    """Check that this is one contact. Fields that are insufficient end in a result, not in an error."""
     if not isinstance(contact, Contact | Mapping):
         raise wrong("contact", "a Contact or a mapping", contact)
 
 
 def check_contacts(contacts: object, *kinds: type, name: str = "contacts") -> None:
-    """Check that these are several contacts, of one of *kinds*, in an order."""
+    """Check that this is an ordered collection of contacts, of one of *kinds*."""
     expected = "an iterable of Contact or mappings"
     if is_frame(contacts):
         fix = 'Pass df.to_dict("records") of a pandas DataFrame, df.to_dicts() of a polars one.'
         raise wrong(name, expected, contacts, fix=fix)
     if is_any(contacts, set, frozenset):  # results are matched to contacts by position
         raise wrong(name, "in an order, which their results keep", contacts, fix="Pass a list.")
+    # A text or a mapping is iterable too: its letters or keys would be read as contacts.
     is_one = is_any(contacts, Contact, Mapping, str, bytes, bytearray, memoryview)
     if is_one or isclass(contacts) or not is_any(contacts, *kinds):
         raise wrong(name, expected, contacts, fix="For one contact, pass a list of one.")
 
 
 def is_frame(value: object) -> bool:
-    """Whether this is a table of pandas, polars or their kind: iterating over one gives its columns."""
-    is_table = hasattr(value, "columns") and any(hasattr(value, name) for name in ("iterrows", "iter_rows"))
-    return not isclass(value) and (is_table or hasattr(value, "__dataframe__"))
+    """Whether this is a table of pandas, polars, Arrow or their kind, which may iterate over its columns."""
+    if isclass(value):  # its own methods would pass for those of an instance
+        return False
+    has_columns = _has_any(value, "columns", "column_names") and _has_any(value, *_EXPORTS)
+    # A column exports itself as a stream, too, but iterates over its values.
+    is_stream = hasattr(value, "__arrow_c_stream__") and not _has_any(value, "dtype", "type")
+    return has_columns or is_stream or hasattr(value, "__dataframe__")
+
+
+def _has_any(value: object, *names: str) -> bool:
+    return any(hasattr(value, name) for name in names)

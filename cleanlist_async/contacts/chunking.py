@@ -29,7 +29,7 @@ class Chunker:
     ) -> None:
         self.max_contacts = max_contacts
         self.max_bytes = max_bytes
-        self._overhead = overhead
+        self._overhead = overhead  # for the other fields of a request, such as a long webhook address
         self._chunk: list[Prepared] = []
         self._bytes = overhead
 
@@ -39,6 +39,7 @@ class Chunker:
     def add(self, contact: Prepared) -> list[Prepared] | None:
         """Add one contact; return the chunk that it completed or did not fit into, if there is one."""
         size = len(contact.payload) + 1  # and a comma
+        # An empty chunk takes any contact: its fields are limited far below the cap.
         full = self.flush() if self._chunk and self._bytes + size > self.max_bytes else None
         self._chunk.append(contact)
         self._bytes += size

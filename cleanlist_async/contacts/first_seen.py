@@ -6,10 +6,10 @@ from array import array
 
 
 class FirstSeen:
-    """For each identity the index at which it was first seen: 33 to 67 bytes an entry, for millions of them.
+    """The index at which each identity was first seen: 33 to 67 bytes an entry, for millions of them.
 
-    Open addressing over flat arrays of 20 bytes a slot, at most three fifths of them taken. A dict of the
-    same takes about 200 bytes an entry. While it grows it holds both tables.
+    Open addressing over flat arrays of 20 bytes a slot, at most three fifths of them taken. The same in a
+    dict takes about 200 bytes an entry. While it grows it holds both tables.
     """
 
     __slots__ = ("_count", "_high", "_index", "_low", "_mask")
@@ -30,6 +30,7 @@ class FirstSeen:
             return found - 1
         self._low[slot], self._high[slot], self._index[slot] = low, high, index + 1
         self._count += 1
+        # Beyond three fifths, the runs of taken slots that a lookup walks through grow fast.
         if self._count * 5 > (self._mask + 1) * 3:
             self._grow()
         return index

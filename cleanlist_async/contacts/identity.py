@@ -1,4 +1,4 @@
-"""What is sent of a contact, and what makes two contacts one person. Pure."""
+"""What is sent of a contact, and when two contacts are the same person. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact
 ContactLike: TypeAlias = Contact | Mapping[str, object]
 
 LONGEST_VALUE: Final = 2_000
-"""Characters of one field. Longer ones are an accident of the input, not a name."""
+"""Characters of one field. Longer values are an accident of the input, not a name."""
 
 RULE: Final = "needs linkedin_url, or first_name + last_name + (company_domain or company_name)"
 
 _FIELD_NAMES: Final = frozenset(CONTACT_FIELDS)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True)  # not frozen: that costs 1 µs for each contact
 class Prepared:
     """A contact that may be sent: `payload` is its JSON."""
 
@@ -36,6 +36,7 @@ class Prepared:
     @property
     def identity(self) -> bytes:
         """16 bytes that are the same for all spellings of one contact. Computed on first use."""
+        # A job compares payloads instead, and does not pay for this.
         if self._identity is None:
             self._identity = _digest(to_json(_canonical(self.contact)))
         return self._identity
@@ -58,9 +59,10 @@ class Invalid:
 def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     """Check a contact by the documented rule, and reduce it to what is sent.
 
-    A contact is sent as given, less surrounding white space and characters that nobody sees. The rule:
+    A contact is sent as given, without surrounding white space and invisible characters. The rule:
     docs.cleanlist.ai/api-reference/errors, 422.
     """
+    # One invalid contact would make the server refuse all 250 of its request, so it is found here.
     # The common case first: a Contact cannot have an unknown field.
     contact, problem = (given, None) if isinstance(given, Contact) else _from_mapping(given)
     if problem is not None:
@@ -70,12 +72,13 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
         value: object = getattr(contact, name)
         if value is None:
             continue
-        if not isinstance(value, str):
+        if not isinstance(value, str):  # a mapping may hold anything
             return Invalid(index, contact, f"{name} must be text, not {a_type(value)}")
         if len(value) > LONGEST_VALUE:
             return Invalid(
                 index, contact, f"{name} has {len(value):,} characters, more than {LONGEST_VALUE:,}"
             )
+        # Stripped last: an invisible character at the end would protect the space before it.
         if text := visible(value).strip():
             fields[name] = text
     if not is_sufficient(fields):
@@ -88,7 +91,7 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
 
 
 def _canonical(contact: Contact) -> dict[str, str]:
-    """Return the fields of a contact in the one form that all their spellings have."""
+    """Return the fields of a contact in canonical form, the same for all spellings."""
     fields: dict[str, str] = {}
     for name in API_FIELDS:
         if value := getattr(contact, name):
@@ -111,7 +114,8 @@ def is_sufficient(fields: Mapping[str, str]) -> bool:
 
 
 def _from_mapping(given: object) -> tuple[Contact, str | None]:
-    """Read a mapping; of one that cannot be read, keep what can, so that the caller's ``key`` comes back."""
+    """Read a mapping; keep the known fields of an invalid one, so that the caller's ``key`` comes back."""
+    # The type itself: a subclass of dict may do anything when it is read.
     if type(given) is dict and given.keys() <= _FIELD_NAMES:
         return Contact(**cast("dict[str, Any]", given)), None
     if not isinstance(given, Mapping):
@@ -119,7 +123,7 @@ def _from_mapping(given: object) -> tuple[Contact, str | None]:
     fields = cast("Mapping[object, Any]", given)
     known = {str(name): fields[name] for name in fields if name in CONTACT_FIELDS}
     unknown = next((str(name) for name in fields if name not in CONTACT_FIELDS), None)
-    return Contact(**known), None if unknown is None else _unknown_field(unknown)  # values: see the caller
+    return Contact(**known), None if unknown is None else _unknown_field(unknown)
 
 
 def _unknown_field(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import get_args
+from typing import Self, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
@@ -57,8 +57,8 @@ class RunSpec:
         """Whether it buys what may be bought already: each contact of its own, or what no store remembers."""
         return self.dedupe == "off" or self.enrichment_type not in REMEMBERED
 
-    def check(self) -> None:
-        """Raise ConfigurationError for what cannot work."""
+    def checked(self) -> Self:
+        """Return it. Raises ConfigurationError for what cannot work."""
         check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook_url)
         check_choice("dedupe", self.dedupe, get_args(Dedupe))
@@ -67,6 +67,7 @@ class RunSpec:
         check_flag("fresh", self.fresh)
         optional(check_seconds, "max_age_s", self.max_age_s)
         Budget(self.max_credits, self.enrichment_type)
+        return self
 
 
 @dataclass(eq=False, slots=True)
@@ -122,7 +123,8 @@ class Chunk:
     ) -> list[tuple[Prepared, EnrichmentResult]]:
         """Close all that are open, each with the status that is true of it."""
         status, reason, workflow_id = self._state(stopped_by)
-        contacts, ids = (self.workflow.contacts, self.workflow.task_ids) if self.workflow else ((), ())
+        workflow = self.workflow
+        contacts, ids = (workflow.contacts, workflow.ids_before_the_end) if workflow else ((), ())
         id_of = {contact.index: task_id for contact, task_id in zip(contacts, ids, strict=True)}
         ended = [
             (

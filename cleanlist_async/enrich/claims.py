@@ -20,8 +20,8 @@ from cleanlist_async.storage.store.records import Claim, Mine
 
 log: Final = logging.getLogger("cleanlist_async")
 
-_FOLLOWED_AT_ONCE: Final = 64
-"""Groups of contacts that are waited for: 16,000 contacts, before more are read."""
+_FOLLOWED_AT_ONCE: Final = 16_000
+"""Contacts that others buy, and that are waited for before more are read."""
 
 
 class Claims:
@@ -50,7 +50,6 @@ class Claims:
         self._gathered: list[Prepared] = []
         self._followed: dict[int, Prepared] = {}
         self._unsent: list[Prepared] = []
-        self._room = anyio.Semaphore(_FOLLOWED_AT_ONCE)
 
     async def add(self, contact: Prepared, group: TaskGroup) -> list[Prepared]:
         """Take a contact; return those that are ours, once as many are gathered as a request holds."""
@@ -68,14 +67,16 @@ class Claims:
         mine = [contact for contact in contacts if isinstance(claims[contact.index], Mine)]
         if len(mine) < len(contacts):
             others = [contact for contact in contacts if not isinstance(claims[contact.index], Mine)]
-            await self.follow(others, claims, group)
+            self.follow(others, claims, group)
         return mine
 
-    async def follow(
-        self, contacts: list[Prepared], claims: dict[int, Claim] | None, group: TaskGroup
-    ) -> None:
+    @property
+    def is_full(self) -> bool:
+        """Whether so many contacts are waited for that no more should be read."""
+        return len(self._followed) >= _FOLLOWED_AT_ONCE
+
+    def follow(self, contacts: list[Prepared], claims: dict[int, Claim] | None, group: TaskGroup) -> None:
         """Start to follow contacts that are not ours; without *claims*, those that we lost."""
-        await self._room.acquire()
         self._followed.update((contact.index, contact) for contact in contacts)
         group.start_soon(self._follow, contacts, claims)
 
@@ -83,15 +84,14 @@ class Claims:
         if self._purchases is None:
             raise AssertionError
         try:
-            if claims is None:
+            if claims is None:  # of those that are still ours, nobody else would take any
+                await self._purchases.release(contacts, self._wanted.enrichment_type)
                 claims = await self._purchases.claim(contacts, self._wanted)
             await self._purchases.follow(
                 contacts, claims, self._wanted, self._fetcher, put=self._put_once, buy=self._buy_once
             )
         except StoreError as error:
             self._fail(error)
-        finally:
-            self._room.release()
 
     def _put_once(self, contact: Prepared, result: EnrichmentResult) -> None:
         del self._followed[contact.index]
@@ -118,5 +118,5 @@ class Claims:
         with anyio.CancelScope(shield=True):
             try:
                 await self._purchases.release(self._unsent, self._wanted.enrichment_type)
-            except StoreError as error:  # its claims end with the client's lease
+            except StoreError as error:  # they are given back later
                 log.warning("claims could not be given back to the store: %s", error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -15,31 +15,18 @@ from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich.change_signal import ChangeSignal
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
+from cleanlist_async.enrich.chunk_runner import ChunkRunner, RunParts
 from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
 from cleanlist_async.enrich.claims import Claims
 from cleanlist_async.enrich.dedupe import Duplicates, repeated_identities
-from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
+from cleanlist_async.enrich.fetch import Fetcher
 from cleanlist_async.enrich.plan import ContactSource, each
 from cleanlist_async.enrich.progress import ProgressReporter, report_end
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import RunOutcome
 from cleanlist_async.enrich.result_sink import ResultSink
 from cleanlist_async.enrich.row_results import skipped
-from cleanlist_async.enrich.submit_outcome import (
-    ENDS_EVERY_SUBMIT,
-    FAILURES_IN_A_ROW,
-    Accepted,
-    Refused,
-    Retry,
-    SetAside,
-    Split,
-    Stop,
-    Unknown,
-    judge,
-)
-from cleanlist_async.enrich.submit_record import ClaimLostError
 from cleanlist_async.errors import (
-    APIConnectionError,
     CleanlistError,
     ConfigurationError,
     DeadlineExceededError,
@@ -48,8 +35,6 @@ from cleanlist_async.errors import (
 from cleanlist_async.events import RunStarted, report_failure
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
-from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.webhooks.submission import Submission
 from cleanlist_async.webhooks.submissions import Submissions
 
 _DUPLICATES_AHEAD: Final = 50_000
@@ -84,11 +69,11 @@ class BulkRun:
         self.results = self._sink.queue
         self._submitter = ChunkSubmitter(pipeline, submissions, purchases, spec)
         options = replace(spec.options, deadline_s=None)
-        self._fetcher = Fetcher(pipeline, polls, options, self._progress.report_lookups)
-        self._claims = Claims(
+        fetcher = Fetcher(pipeline, polls, options, self._progress.report_lookups)
+        claims = Claims(
             None if spec.is_unclaimed else purchases,
             spec.wanted,
-            self._fetcher,
+            fetcher,
             put=self._sink.put_to_all,
             buy=self._start,
             fail=self._stop,
@@ -97,8 +82,18 @@ class BulkRun:
         self._scope = anyio.CancelScope()
         self._reading = anyio.CancelScope()
         self._change = ChangeSignal(pipeline.limiter)
-        self._failures = 0
-        self._tried_one = False
+        self._parts = RunParts(
+            spec,
+            self.outcome,
+            self._progress,
+            self._sink,
+            self._submitter,
+            fetcher,
+            claims,
+            self._change,
+            stop=self._stop,
+            start=self._start_chunk,
+        )
 
     def cancel(self) -> None:
         """Stop: nothing more is submitted; what was accepted becomes pending."""
@@ -131,10 +126,11 @@ class BulkRun:
                 self._sink.duplicates = Duplicates("all", await repeated_identities(self._source))
             try:
                 async with anyio.create_task_group() as self._group:
+                    self._runner = ChunkRunner(self._parts, self._group)
                     await self._feed()
             finally:
-                self._end(Chunk.of(self._claims.left()))
-                await self._claims.aclose()
+                self._parts.end(Chunk.of(self._parts.claims.left()))
+                await self._parts.claims.aclose()
         if deadline.cancelled_caught:
             self._stop(_deadline_error(deadline_s, accepted=self.outcome.accepted))
 
@@ -149,7 +145,7 @@ class BulkRun:
                     async for given in contacts:
                         await self._take(prepare(index, given), chunker)
                         index += 1
-                await self._queue(await self._claims.flush(self._group), chunker)
+                await self._queue(await self._parts.claims.flush(self._group), chunker)
                 if rest := chunker.flush():
                     await self._start(rest)
         except StoreError as error:
@@ -159,7 +155,7 @@ class BulkRun:
             report_failure("the source of contacts", problem)
         finally:
             # These were read and are in no chunk: they get a result all the same.
-            self._end(Chunk.of(chunker.flush() or ()))
+            self._parts.end(Chunk.of(chunker.flush() or ()))
 
     async def _take(self, contact: Prepared | Invalid, chunker: Chunker) -> None:
         """Put a contact into the next chunk, or hand out what is known of it already."""
@@ -167,7 +163,7 @@ class BulkRun:
         if isinstance(contact, Invalid):
             self._sink.put(skipped(contact))
         elif (known := duplicates.follow(contact)) is False:
-            await self._queue(await self._claims.add(contact, self._group), chunker)
+            await self._queue(await self._parts.claims.add(contact, self._group), chunker)
         elif known is not True:
             self._sink.put(known)
         elif self._total is None and duplicates.waiting >= _DUPLICATES_AHEAD:
@@ -186,7 +182,12 @@ class BulkRun:
                 if chunk := chunker.add(rest.popleft()):
                     await self._start(chunk)
         finally:
-            self._end(Chunk.of(rest))
+            self._parts.end(Chunk.of(rest))
+        if self._parts.claims.is_full:
+            # Others may wait for what is in the chunk that is being filled, as we wait for theirs.
+            await self._start(chunker.flush() or [])
+            while self._parts.claims.is_full:
+                await self._change.wait()
 
     async def _start(self, contacts: list[Prepared]) -> None:
         """Start as many chunks as the budget needs for these contacts; usually one."""
@@ -201,19 +202,19 @@ class BulkRun:
                 chunk.reserved = count
                 self._start_chunk(chunk)
         finally:
-            self._end(Chunk.of(rest))
+            self._parts.end(Chunk.of(rest))
 
     def _start_chunk(self, chunk: Chunk) -> None:
         """Start the task of a chunk that has a place in the line."""
         chunk.in_line = True
         self._progress.open_workflows += 1
-        self._group.start_soon(self._carry, chunk)
+        self._group.start_soon(self._runner.run, chunk)
 
     async def _room(self) -> None:
         """Wait until another workflow may be opened. The first goes alone: it shows if the key is good."""
         while (
             self._progress.open_workflows >= self._spec.max_open_workflows
-            or (self._progress.open_workflows and not self._tried_one)
+            or (self._progress.open_workflows and not self._parts.tried_one)
             or self._polls.overdue >= self._pipeline.limiter.limits.key
         ):
             await self._change.wait()
@@ -228,116 +229,6 @@ class BulkRun:
             await anyio.lowlevel.checkpoint()  # which ends the reading
         return count
 
-    # -- one chunk -----------------------------------------------------------------------------
-
-    async def _carry(self, chunk: Chunk) -> None:
-        """Submit a chunk, wait for its workflow, and hand out its results."""
-        try:
-            await self._submit(chunk)
-            if chunk.workflow is not None:
-                self._progress.report()
-                fetched = await self._fetcher.fetch(chunk.workflow, self._spec.enrichment_type)
-                await self._settle(chunk, fetched)
-            elif chunk.doubt is not None and chunk.submission is not None:
-                await self._find_lost(chunk, chunk.submission)
-        except CleanlistError as error:
-            chunk.refusal = error
-            # A status request that is refused for the key says as much about the next submit.
-            if isinstance(error, (*ENDS_EVERY_SUBMIT, APIConnectionError)):
-                self._stop(error)
-        finally:
-            self._submitter.close(chunk)
-            if chunk.workflow is not None and chunk.open and chunk.record is not None:
-                await chunk.record.leave()
-            self._end(chunk)
-            self._progress.open_workflows -= 1
-            self._change.set()
-        self._progress.report()
-
-    async def _submit(self, chunk: Chunk) -> None:
-        """Submit the chunk, in as many attempts as it takes; its state says how that ended."""
-        try:
-            while chunk.to_submit and self.outcome.stopped_by is None:
-                contacts = tuple(chunk.open.values())
-                try:
-                    if (workflow := await self._submitter.submit(chunk, contacts)) is not None:
-                        await self._accept(chunk, workflow)
-                except CleanlistError as error:
-                    await self._apply(error, chunk, contacts)
-        finally:
-            # A chunk that was cancelled in the line has not built its body, which gives up its place.
-            self._submitter.leave_line(chunk)
-            self._tried_one = True
-            self._change.set()
-
-    async def _apply(self, error: CleanlistError, chunk: Chunk, contacts: tuple[Prepared, ...]) -> None:
-        """Act on the outcome of a submit that was not plainly accepted."""
-        if isinstance(error, ClaimLostError):
-            await self._claims.follow(self._sink.withdraw(chunk), None, self._group)
-            return
-        outcome = judge(error, contacts, sent=True)
-        if chunk.record is not None:
-            await chunk.record.ended(outcome, error)
-        match outcome:
-            case Accepted(workflow_id):
-                await self._accept(chunk, self._submitter.salvage(chunk, contacts, workflow_id))
-            case SetAside(invalid):
-                self._claims.unsent(contacts[position] for position in invalid)
-                self._sink.set_aside(chunk, invalid.values())
-            case Split():
-                await self._split(chunk)
-            case Unknown():
-                chunk.doubt = error
-                self._count_failure(error, outcome)
-            case Retry() | Refused() | Stop():  # the pipeline has tried as often as it may
-                chunk.refusal = error
-                self._count_failure(error, outcome)
-
-    async def _accept(self, chunk: Chunk, workflow: AcceptedWorkflow) -> None:
-        self.outcome.accepted = True
-        self._failures = 0
-        self.summary.workflows += 1
-        self._submitter.accepted(chunk, workflow)
-        if chunk.record is not None:
-            try:
-                await chunk.record.accepted(workflow)
-            except StoreError as error:  # its results are still fetched; nothing more is sent
-                self._stop(error)
-
-    async def _settle(self, chunk: Chunk, results: Sequence[EnrichmentResult]) -> None:
-        """Record the results of a chunk, then hand them out."""
-        if chunk.record is not None:
-            try:
-                await chunk.record.settle(results)
-            except StoreError as error:
-                self._stop(error)
-        self._sink.settle(chunk, results)
-
-    async def _split(self, chunk: Chunk) -> None:
-        """Start half of a chunk that is too large as a chunk of its own."""
-        # From here on the half has no task of its own: if this one is cancelled, it must be ended here.
-        half = chunk.split()
-        try:
-            await self._submitter.enter_line()
-        except BaseException:
-            self._end(half)
-            raise
-        self._start_chunk(half)
-
-    async def _find_lost(self, chunk: Chunk, submission: Submission) -> None:
-        """Take the results of a chunk whose submit was not answered, if its webhook names the workflow."""
-        contacts = tuple(chunk.open.values())
-        results = await self._fetcher.fetch_lost(submission, contacts, self._spec.enrichment_type)
-        if results is not None:
-            self.outcome.accepted = True
-            self.summary.workflows += 1
-            await self._settle(chunk, results)
-
-    def _end(self, chunk: Chunk) -> None:
-        if chunk.workflow is None and chunk.doubt is None:
-            self._claims.unsent(chunk.open.values())
-        self._sink.end(chunk, self.outcome.stopped_by)
-
     # -- stopping ------------------------------------------------------------------------------
 
     def _stop(self, error: CleanlistError) -> None:
@@ -346,15 +237,6 @@ class BulkRun:
             self.outcome.stopped_by = error
         self._reading.cancel()
         self._submitter.stop()
-
-    def _count_failure(self, error: CleanlistError, outcome: Retry | Refused | Stop | Unknown) -> None:
-        """Stop if the next chunk would only end the same way."""
-        self._failures += 1
-        # The first chunk goes alone, so its refusal stands for all.
-        is_first = isinstance(outcome, Refused | Retry) and not self.outcome.accepted
-        ends_run = isinstance(outcome, Stop) or isinstance(error, APIConnectionError)
-        if is_first or ends_run or self._failures >= FAILURES_IN_A_ROW:
-            self._stop(error)
 
 
 def _deadline_error(deadline_s: float | None, *, accepted: bool) -> DeadlineExceededError:

@@ -46,7 +46,6 @@ class BulkService:
 
     async def plan(self, contacts: ContactSource, spec: RunSpec) -> Plan:
         """Say what enriching *contacts* would take."""
-        spec.check()
         source, purchases = _checked_source(contacts), self._purchases
         look: Look | None = None
         if purchases is not None and not spec.is_unclaimed:
@@ -57,7 +56,6 @@ class BulkService:
 
     async def enrich(self, contacts: ContactSource, spec: RunSpec) -> EnrichmentReport:
         """Run *contacts* to the end, and return a result for each in their order."""
-        spec.check()
         source = _checked_source(contacts)
         given = [c async for c in source] if isinstance(source, AsyncIterable) else list(source)
         stream = self._start(given, spec, find_repeated=False)
@@ -91,7 +89,6 @@ class BulkService:
 
     def stream(self, contacts: ContactSource, spec: RunSpec) -> ResultStream:
         """Run *contacts* as they are read, yielding results as they come."""
-        spec.check()
         source = _checked_source(contacts)
         return self._start(source, spec, find_repeated=isinstance(source, Sized) and spec.dedupe == "all")
 

@@ -10,10 +10,12 @@ import anyio
 from cleanlist_async import facts
 from cleanlist_async.api.public import VALIDATE_KEY
 from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.owed_writes import OwedWrites
 from cleanlist_async.errors import CleanlistError, StoreError
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.ratelimit.shared.process import Process, has_ended, this_process
 from cleanlist_async.storage.store import operations
 from cleanlist_async.storage.store.operations import Buyer
@@ -21,8 +23,9 @@ from cleanlist_async.storage.store.store import Store
 
 log: Final = logging.getLogger("cleanlist_async")
 
-_IDENTIFY_S: Final = 10.0
-"""Seconds that the question for the organization may take. Without an answer the key stands for it."""
+_IDENTIFY_S: Final = 90.0
+"""Seconds that the question for the organization may take, with its wait for a token. Without an answer the
+key stands for the organization."""
 
 
 class StoreSession:
@@ -31,16 +34,14 @@ class StoreSession:
     def __init__(self, store: Store, pipeline: Pipeline) -> None:
         self.store = store
         self.pipeline = pipeline
+        self.owed = OwedWrites()
         self._process: Process = this_process()
         self._opening = anyio.Lock()
         self._buyer: Buyer | None = None
 
     async def opened(self) -> Buyer:
-        """Open the store, begin the client's lease, and return the name it buys under.
-
-        No checkpoint once it is open: a caller that was cancelled still records what was accepted.
-        """
-        if self._buyer is not None:
+        """Open the store, begin the client's lease, and return the name it buys under."""
+        if self._buyer is not None:  # without a checkpoint: what was paid is recorded whoever is cancelled
             return self._buyer
         async with self._opening:
             if self._buyer is None:
@@ -54,6 +55,7 @@ class StoreSession:
         """End the lease: whoever wants what is still under way may take it over at once."""
         if self._buyer is not None:
             try:
+                await self.owed.repay()
                 await self.store.run(operations.end_leases([self._process.id]))
             except StoreError as error:
                 log.warning("the store could not be told that this client is closed: %s", error)
@@ -67,6 +69,7 @@ class StoreSession:
             await anyio.sleep(facts.STORE_LEASE_S / 3)
             try:
                 await self._renew()
+                await self.owed.repay()
             except StoreError as error:  # what is claimed stays ours until another takes it
                 log.warning("the lease in the store could not be prolonged: %s", error)
 
@@ -91,7 +94,9 @@ class StoreSession:
             return known
         try:
             options = CallOptions(deadline_s=_IDENTIFY_S, max_retries=1)
-            answer = (await self.pipeline.call(Call(VALIDATE_KEY), options)).value
+            # Not as an interactive call: beside those the limiter spreads bulk requests over the minute.
+            call = Call(VALIDATE_KEY, RequestClass.SUBMIT)
+            answer = (await self.pipeline.call(call, options)).value
         except CleanlistError as error:  # the submit itself will show what is wrong
             log.info("the organization of the key is not known yet: %s", type(error).__name__)
             return name

@@ -39,7 +39,7 @@
     │       │   └── NotEnabledError         503 not_enabled (never retryable)
     │       └── WorkflowTimeoutError        504
     ├── APIConnectionError                  no answer: refused, reset, TLS, DNS
-    │   └── APITimeoutError                 no answer in time
+    │   └── APITimeoutError                 no answer within request_timeout_s
     ├── MalformedResponseError              the answer could not be read
     ├── UnknownOutcomeError                 a paid call may or may not have been processed
     ├── WorkflowFailedError                 the server ended a workflow unfinished
@@ -51,7 +51,8 @@
     │   ├── JournalLockedError              another process uses it
     │   └── InputChangedError               the input differs from what the job was started with
     ├── StoreError                          the store cannot be used; nothing is sent without it
-    │   └── StoreUnavailableError           it cannot be reached now
+    │   ├── StoreUnavailableError           it cannot be reached now
+    │   └── ClaimLostError                  another process has taken over what was to be bought
     └── ConfigurationError                  the call or its options cannot work; nothing was sent
         └── WrongEventLoopError             the client belongs to another event loop or process
 
@@ -92,11 +93,11 @@ class RequestValidationError(BadRequestError):
 
 
 class SpendCapExceededError(BadRequestError):
-    """The call would cost more than its quote allows. Estimate again."""
+    """The call would cost more than its quote allows. Request a new quote."""
 
 
 class ApprovalRequiredError(BadRequestError):
-    """The call is too large to run without approval. Make its scope smaller."""
+    """The call is too large to run without approval. Reduce its scope."""
 
 
 class InvalidFilterError(BadRequestError):
@@ -120,11 +121,11 @@ class ProviderNotConnectedError(BadRequestError):
 
 
 class QuoteError(BadRequestError):
-    """The quote cannot be used for this call. Estimate again."""
+    """The quote cannot be used for this call. Request a new one."""
 
 
 class QuoteExpiredError(QuoteError):
-    """The quote is older than its five minutes."""
+    """The quote is more than five minutes old."""
 
 
 class QuoteInvalidError(QuoteError):
@@ -142,7 +143,7 @@ class EstimateTokenMismatchError(QuoteError):
 class QuoteAlreadyRedeemedError(QuoteError):
     """The quote was used before: an earlier call may have bought with it. This one did not.
 
-    After a lost attempt of the same call, which may be the one that bought, it is an UnknownOutcomeError.
+    After a lost attempt of the same call, which may have bought, UnknownOutcomeError is raised instead.
     """
 
 
@@ -205,7 +206,7 @@ class PayloadTooLargeError(APIError):
 class RateLimitError(APIError):
     """The rate limit is reached (429); ``retry_after_s`` is the pause in seconds, where known."""
 
-    retryable = True
+    retryable = True  # the default of the class; the server's own flag wins, here and below
 
 
 class InternalServerError(APIError):
@@ -232,6 +233,7 @@ class ServiceUnavailableError(InternalServerError):
 class NotEnabledError(ServiceUnavailableError):
     """The feature is switched off on the server (503 ``not_enabled``)."""
 
+    # Switched off on purpose, unlike other 503s: the docs say not to retry.
     retryable = False
 
 
@@ -243,7 +245,7 @@ class WorkflowTimeoutError(InternalServerError):
 
 
 class APIConnectionError(CleanlistError):
-    """No answer came: refused, reset, DNS, TLS. Nothing was billed, or it would be an UnknownOutcomeError."""
+    """No answer came: refused, reset, DNS, TLS. Nothing was billed, else it would be UnknownOutcomeError."""
 
     retryable = True
 
@@ -264,7 +266,7 @@ class MalformedResponseError(CleanlistError):
 
 
 class UnknownOutcomeError(CleanlistError):
-    """A paid call was sent, and it is not known whether it was processed. It is never sent again for you.
+    """A paid call was sent, and it is not known whether it was processed. It is never repeated automatically.
 
     If the server did answer (such as with a 500 on a submit), ``status``, ``code`` and ``request_id`` are
     those of the answer, and ``answer`` is the decoded error, whose ``retryable`` is the server's own.
@@ -279,6 +281,9 @@ class UnknownOutcomeError(CleanlistError):
       with 503, and those of quotes with 409;
     * 400, 401, 402, 403, 404 or 422 in the ``detail`` envelope (docs.cleanlist.ai/api-reference/errors),
       unless it says that it is ``retryable``.
+
+    An answer that broke off, or was larger than 256 kB, proves something only by a code that refuses and was
+    read.
 
     After any other answer, and after none, a paid call that carries no quote or idempotency key ends with
     this error.
@@ -302,7 +307,7 @@ class WorkflowFailedError(CleanlistError):
 
 
 class WaitTimeoutError(CleanlistError):
-    """The wait ended; a workflow that was accepted goes on, and can be collected for free.
+    """The wait ended; a workflow that was accepted continues, and can be collected for free.
 
     ``workflow_id`` is None if none was accepted; ``billed`` then says whether one may have been. From
     ``enrich_one``, ``pending`` is the result to give to ``client.collect``.
@@ -358,6 +363,10 @@ class StoreUnavailableError(StoreError):
     """The store cannot be reached now, or is busy: a database that restarts, a full disk, a held lock."""
 
     retryable = True
+
+
+class ClaimLostError(StoreError):
+    """Contacts that were to be sent are no longer this client's: it paused for longer than its lease."""
 
 
 class ConfigurationError(CleanlistError):

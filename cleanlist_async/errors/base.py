@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from cleanlist_async.types import JSON, Billed
 
 _FACE: Final = "cleanlist_async.errors"
-"""Where tracebacks and pickles name these classes: their own place may change."""
+"""The module that tracebacks and pickles name for these classes: this one may move."""
 
 Envelope: TypeAlias = Literal["error", "detail", "none"]
 
@@ -46,7 +46,7 @@ class CleanlistError(Exception):
         self.problem = problem
         self.fix = fix
         self.request_id = request_id
-        # Set on the instance only where given: the class attributes are the defaults of each kind.
+        # Set on the instance only where given: the class attributes are the defaults of each class.
         if retryable is not None:
             self.retryable = retryable
         if billed is not None:
@@ -54,7 +54,7 @@ class CleanlistError(Exception):
 
     @property
     def safe_to_retry(self) -> bool:
-        """Whether repeating the call cannot spend a credit twice (it may still fail again)."""
+        """Whether repeating the call cannot spend a credit twice (it may fail again)."""
         return self.billed == "no"
 
     def __str__(self) -> str:
@@ -83,6 +83,8 @@ class APIError(CleanlistError):
         The decoded body: JSON, or text (cut) where it was not JSON. May echo the contacts you sent.
     envelope
         Which of the two documented forms the body had: ``"error"``, ``"detail"`` or ``"none"``.
+    is_cut
+        Whether the body broke off or was too large, so that the rest of what the server said is unknown.
 
     """
 
@@ -105,6 +107,7 @@ class APIError(CleanlistError):
         suggested_actions: JSON = None,
         body: JSON = None,
         envelope: Envelope = "none",
+        is_cut: bool = False,
         method: str = "",
         path: str = "",
     ) -> None:
@@ -118,6 +121,7 @@ class APIError(CleanlistError):
         self.suggested_actions = suggested_actions
         self.body = body
         self.envelope: Envelope = envelope
+        self.is_cut = is_cut
         self.method = method
         self.path = path
 

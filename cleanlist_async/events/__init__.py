@@ -1,4 +1,4 @@
-"""Typed events of a client, passed one by one to the function given as ``AsyncCleanlist(on_event=...)``.
+"""Typed events of a client, passed one at a time to the function given as ``AsyncCleanlist(on_event=...)``.
 
 ::
 
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from cleanlist_async.events.statistics import BatchStatistics, Statistics
     from cleanlist_async.ratelimit import BucketState
 else:
+    # On first use: the types of a listener must not load httpx.
     _ELSEWHERE = {
         "events.delivery": ("Events", "Listener", "OpenFailures", "report_failure"),
         "events.statistics": ("BatchStatistics", "Statistics"),

@@ -12,7 +12,7 @@ from cleanlist_async.types import Billed, Failure
 
 RunKind: TypeAlias = Literal["enrich", "job"]
 AttemptOutcome: TypeAlias = Literal["answered", "lost", "unsent"]
-"""``answered``, with any status; ``lost``: bytes were sent, and no complete answer came; ``unsent``."""
+"""``answered``, with any status; ``lost``: bytes were sent, but no complete answer came; ``unsent``."""
 
 _IDENTIFIER: Final = re.compile(r"[\w.:;=,~-]{1,200}", re.ASCII)
 _NO_IDENTIFIER: Final = "***"
@@ -23,7 +23,7 @@ def identifier(text: str) -> str:
 
     A sentence, an e-mail address or the address of a profile never passes, nor does a key.
     """
-    # Checked for keys too: the server may echo one that it was sent as an id.
+    # Checked for keys too: the server may echo one that was sent to it as an id.
     return text if _IDENTIFIER.fullmatch(text) and scrub(text) == text else _NO_IDENTIFIER
 
 
@@ -93,8 +93,8 @@ class AttemptFinished:
 class RateLimited:
     """The server answered 429.
 
-    `asked_s` is the pause it asked for, `named` the limit it named, each None where it did not. `buckets` are
-    those that are paused now, with `paused_for_s`, and the `capacity` we keep to from here.
+    `asked_s` is the pause it asked for in seconds, `named` the limit it named, each None where it did not.
+    `buckets` are those that are paused now, with `paused_for_s`, and the `capacity` that is used afterwards.
     """
 
     call: int
@@ -159,9 +159,9 @@ class CallFinished:
 
 @dataclass(frozen=True, slots=True)
 class CallDetached:
-    """The caller of a paid request was cancelled after it was sent; the answer was still awaited.
+    """The caller of a paid request was cancelled after it was sent; its answer was still awaited.
 
-    `workflow_id` is what it started, to be collected for free; None where its outcome is not known.
+    `workflow_id` is the workflow that it started, to be collected for free; None if the outcome is unknown.
     """
 
     call: int
@@ -184,10 +184,10 @@ class WorkflowAccepted:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowFinished:
-    """A workflow that was waited for is over, after `asked` status requests.
+    """A workflow that a caller waited for has ended, after `asked` status requests.
 
-    `after_s` counts from its submit, or from when it was first asked about if this client did not submit it.
-    `status` is the server's word for how it ended.
+    `after_s` counts from its submit, or from the start of the wait if this client did not submit it. `status`
+    is the server's word for how it ended.
     """
 
     workflow_id: str | None

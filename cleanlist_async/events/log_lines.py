@@ -34,12 +34,14 @@ def write(event: Event) -> None:
     """Log *event* at its level, on one line."""
     level = _level(event)
     if log.isEnabledFor(level):
+        # Ids and codes are checked already, but the name of an organization is the caller's.
         line = _request_line(event) if level == logging.DEBUG else _milestone_line(event)
         log.log(level, "%s", one_line(line, _LONGEST_LINE))
 
 
 def _level(event: Event) -> int:
     match event:
+        # Credits may be spent unseen, or another program shares the limit.
         case RateLimited() | CallDetached() | CallFinished(error="UnknownOutcomeError"):
             return logging.WARNING
         case RunFinished():
@@ -77,7 +79,7 @@ def _milestone_line(event: Event) -> str:
 
 def _request_line(event: Event) -> str:
     match event:
-        case LimitsAway():  # the store logs this and the next itself, at WARNING and INFO
+        case LimitsAway():  # the store itself logs this and the next at WARNING, once for all clients
             line = "the shared limits cannot be reached"
         case LimitsBack():
             line = "the shared limits can be reached again"

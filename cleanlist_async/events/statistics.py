@@ -22,6 +22,7 @@ class Counters:
     waiting: int = 0
     credits_charged: float = 0.0
     credits_estimated: float = 0.0
+    # Bounded: a server whose callers are often cancelled may never look at it.
     detached_workflows: deque[str] = field(
         default_factory=lambda: deque[str](maxlen=facts.MAX_DETACHED_WORKFLOWS)
     )

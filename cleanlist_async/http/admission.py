@@ -1,7 +1,7 @@
-"""Admits requests, and sends what was admitted.
+"""Admits requests, and sends those that were admitted.
 
 A request waits for its tokens and for a place on the wire. It is then sent in a task that the client owns,
-which the cancellation of its caller does not reach.
+so cancelling its caller does not cancel the request.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from cleanlist_async.types import JSON
 if TYPE_CHECKING:
     from cleanlist_async.http.call_trace import CallTrace
 
-# Stands for the key name where there is none to choose.
+# The name of a session token: its permits name no key.
 _JWT: Final = ""
 
 
 class Admission:
-    """Admits the requests of a client: within its rate limits, and at most 16 of a kind on their way."""
+    """Admits the requests of a client: within its rate limits, and at most 16 of a kind in flight."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class Admission:
         self.root = root
         self.counters = counters
         self.workflow_keys = WorkflowKeys()
-        # Each class has places of its own, and so have paid calls: a kind of request to which no answers come
-        # stops no other.
+        # Each class has its own places, and so have paid calls: requests that get no answers hold up only
+        # their own kind.
         self._places: defaultdict[tuple[RequestClass, bool], anyio.Semaphore] = defaultdict(_new_places)
 
     async def admit(self, call: Call[Any], options: CallOptions, trace: CallTrace) -> Slot:
@@ -71,8 +71,9 @@ class Admission:
             try:
                 places.acquire_nowait()
             except anyio.WouldBlock:
-                permit.unsent()  # what waits for a place holds no token, which others can use meanwhile
+                permit.unsent()  # others can use the token while this call waits for a place
                 await self.root.unless_closed(places.acquire())
+                # Token last: the place is kept meanwhile, so the request leaves as soon as it has its token.
                 with _released_on_failure(places.release):
                     permit = await self._permit(call, options)
         finally:
@@ -87,15 +88,15 @@ class Admission:
 
     @property
     def submits_in_line(self) -> int:
-        """Bulk submits that wait for a place on the wire, and will take a token each."""
+        """Number of bulk submits that wait for a place on the wire; each will need a token."""
         return self._places[RequestClass.SUBMIT, True].statistics().tasks_waiting
 
 
 class Slot:
     """Permission to send one request: its tokens, and a place on the wire.
 
-    Use it as ``with slot:``; the end gives back what was not used. `exchange` is what came of the request,
-    `refusal` the error that its answer says, if it says one.
+    Use it as ``with slot:``; leaving the block returns what was not used. `exchange` is the outcome of the
+    request, `refusal` the error that its answer states, if any.
     """
 
     __slots__ = (
@@ -140,28 +141,28 @@ class Slot:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._is_spawned:
+        if not self._is_spawned:  # otherwise `_send` returns both, whatever happens to the caller
             self._places.release()
             self.permit.unsent()
 
     @property
     def may_be_billed(self) -> bool:
-        """Whether it holds a paid request that is on its way: it goes on without its caller."""
+        """Whether a paid request is in flight; it continues without its caller."""
         return self._is_started and self.request is not None and self.request.paid
 
     @property
     def origin(self) -> Origin:
-        """Where the workflow comes from that the request started."""
+        """The origin of the workflow that the request started."""
         return Origin(self.permit.key, self.exchange.answered_at or 0.0)
 
     async def send(self, request: Request, *, shield_answer: bool) -> None:
-        """Send *request* in a task of the client's, and wait for its answer.
+        """Send *request* in a task of the client, and wait for its answer.
 
-        A caller that is cancelled meanwhile leaves it on its way, or waits for the answer all the same if
-        *shield_answer*.
+        If the caller is cancelled meanwhile, the request continues; with *shield_answer*, the caller still
+        waits for the answer.
         """
         self.request = request
-        if request.paid:  # nothing is bought for a caller whose cancellation is on its way already
+        if request.paid:  # a full checkpoint: nothing is bought for a caller that is about to be cancelled
             await anyio.lowlevel.checkpoint()
         else:
             await anyio.lowlevel.checkpoint_if_cancelled()
@@ -180,9 +181,9 @@ class Slot:
         client, exchange = self._admission, self.exchange
         try:
             with shielded(when=request.paid):  # closing the client waits for a paid request's answer
-                if self._is_abandoned or client.root.closed:
+                if self._is_abandoned or client.root.closed:  # since it was spawned; nothing has left
                     return
-                if self.permit.is_overdue:  # not a byte has left, so it is tried again with another
+                if self.permit.is_overdue:  # not a byte has left, so it is tried again with another permit
                     exchange.failure, exchange.reason = "connection", "its rate-limit lease ran out"
                     return
                 self._is_started = True
@@ -192,6 +193,7 @@ class Slot:
                 await client.transport.send(request, key, self._timeout_s, exchange)
         finally:
             self._places.release()
+            # The caller wakes whatever `_settle` raises: it has no timeout of its own here.
             try:
                 self._settle(request)
                 if self._is_started:
@@ -208,10 +210,10 @@ class Slot:
             permit.unsent()
             return
         if exchange.answered_at is None:
-            permit.lost()
+            permit.lost()  # it may still reach the server, so the token returns later than after an answer
             return
         counters.answered += 1
-        rejected = exchange.status == 429
+        rejected = exchange.status == 429  # the status alone: a 429 pauses its buckets whatever its body says
         counters.rejected_429 += rejected
         if exchange.status and not exchange.ok:
             self.refusal = refusal(request, exchange)
@@ -223,7 +225,7 @@ class Slot:
             self._trace.rejected(self.refusal, named, buckets)
 
     def note_detached(self) -> None:
-        """Keep the workflow of a paid request whose caller has gone: it can be collected for free."""
+        """Record the workflow of a paid request whose caller was cancelled: it can be collected for free."""
         if not self.may_be_billed:
             return
         client, exchange = self._admission, self.exchange
@@ -249,12 +251,12 @@ def _released_on_failure(release: Callable[[], None]) -> Generator[None]:
 
 
 def shielded(*, when: bool) -> AbstractContextManager[object]:
-    """Keep cancellation out of the block, if *when* is true."""
+    """Shield the block from cancellation if *when* is true."""
     return anyio.CancelScope(shield=True) if when else nullcontext()
 
 
 def _named_bucket(details: JSON) -> str | None:
-    """Find which limit a 429 names. The shape of ``details`` is not documented, so any word will do."""
+    """Find which limit a 429 names. The shape of ``details`` is not documented, so all its texts are read."""
     if not isinstance(details, dict):
         return None
     words = " ".join(value.lower() for value in details.values() if isinstance(value, str))

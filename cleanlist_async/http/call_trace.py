@@ -71,7 +71,7 @@ class CallTrace:
         self.request_id: str | None = None
         self._events = events
         self._clock = clock
-        self._reports_all = events.are_all_wanted
+        self._reports_all = events.are_all_wanted  # asked once: all events of a call are reported, or none
         self._paid = call.operation.paid
         self._in_doubt = False
         self._reply: Reply[Any] | None = None
@@ -99,7 +99,7 @@ class CallTrace:
         """Report that a request is being sent."""
         self.attempts += 1
         self.waited_s += permit.waited_s
-        self._in_doubt = self._paid  # until an answer, or the lack of one, says more
+        self._in_doubt = self._paid  # until the attempt is finished
         if self._reports_all:
             self._attempt_at = self._clock()
             self._events.emit(
@@ -107,7 +107,7 @@ class CallTrace:
             )
 
     def attempt_finished(self, request: Request, exchange: Exchange, error: APIError | None) -> None:
-        """Report how the attempt ended; *error* is the one that its answer says."""
+        """Report how the attempt ended; *error* is the one that its answer states, if any."""
         self._in_doubt = False
         if not self._reports_all:
             return
@@ -133,7 +133,7 @@ class CallTrace:
         )
 
     def rejected(self, error: APIError | None, named: str | None, buckets: Sequence[BucketState]) -> None:
-        """Report a 429; *buckets* are all of the client's."""
+        """Report a 429; *buckets* are all those of the client."""
         paused = tuple(bucket for bucket in buckets if bucket.paused_for_s)
         asked_s = error.retry_after_s if error else None
         request_id = _identified(error.request_id if error else None)
@@ -153,6 +153,7 @@ class CallTrace:
     def replied(self, reply: Reply[T]) -> Reply[T]:
         """Report the workflow that a paid call has started, and return its reply."""
         self._reply = reply
+        # By attribute: the models of the answers are above this layer.
         workflow_id = getattr(reply.value, "workflow_id", None)
         if self._paid and isinstance(workflow_id, str) and workflow_id:
             contacts = getattr(reply.value, "total_contacts", None)
@@ -162,8 +163,8 @@ class CallTrace:
         return reply
 
     def detached(self, workflow_id: str | None) -> None:
-        """Report that the caller had gone when the answer of a paid request came, or failed to come."""
-        self._in_doubt = True
+        """Report that the caller was cancelled before the answer to a paid request came or failed to come."""
+        self._in_doubt = True  # the caller sees CancelledError, which cannot say whether credits were spent
         self._events.emit(CallDetached(self.number, self.operation.name, _identified(workflow_id)))
 
     def _billed(self, error: BaseException | None) -> Billed:

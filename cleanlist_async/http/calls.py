@@ -1,4 +1,4 @@
-"""What a request is: an operation of the API, one call of it, and its reply."""
+"""An operation of the API, one call of it, and its reply."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[T]):
-    """One operation of the API: where it is, what repeating it would mean, and how its answer reads.
+    """One operation of the API: its address, whether it may be repeated, and how its answer is read.
 
-    The path of a modern operation is a template, below the prefix of the version; its calls bring the whole.
+    The path of a modern operation is a template below the prefix of the version; a call has the whole path.
     """
 
     name: str
@@ -29,18 +29,19 @@ class Operation(Generic[T]):
     retry: RetrySafety
     parse: Callable[[JSON], T]
     parse_bytes: Callable[[bytes], T | None] = lambda _body: None
-    """Reads an answer that is as it should be without a detour over `parse`; None for any other.
+    """Reads a well-formed answer faster than `parse` does; returns None for any other.
 
-    It takes several times the memory that `parse` does, and is not asked for large ones."""
+    It takes several times the memory of `parse`, and is not used for large answers."""
     salvage: Callable[[bytes], T | None] = lambda _body: None
+    """Reads what was paid for from an answer that `parse` cannot read; None if there is nothing."""
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES
-    """What is longer is refused unread: by what the operation can return."""
+    """The longest answer that is read, by what the operation can return. Longer ones are refused unread."""
     of_models: bool = True
-    """Whether a model is made for each item of its answer, which takes far longer than to decode it."""
+    """Whether a model is made for each item of its answer, which takes far longer than decoding it."""
     may_be_empty: bool = False
-    """Whether an answer without a body is one: it reads as null."""
+    """Whether an answer without a body is valid; it reads as null."""
     own_connection: bool = False
-    """Whether each read gets a connection of its own, because its answer does not say what it answers."""
+    """Whether each read gets its own connection, because nothing in its answer shows whose it is."""
 
     @property
     def paid(self) -> bool:
@@ -58,13 +59,13 @@ class Call(Generic[T]):
     """The path, where it is not the operation's own."""
     params: Params = field(default_factory=dict[str, str])
     content: Callable[[], bytes] | None = field(default=None, repr=False)
-    """Builds the body at the moment the request is admitted."""
+    """Builds the body when the request is admitted."""
     key: str | None = None
-    """The key to use; None for any."""
+    """The name of the key to use; None for any."""
     belongs: Callable[[T], bool] = lambda _answer: True
-    """Whether an answer is for this call: httpx can hand one request's answer to the next."""
+    """Whether an answer is for this call: httpx can give one request's answer to the next."""
     own_workflow: bool = False
-    """Whether an answer that names the workflow of an earlier call of this client is not for this call."""
+    """Whether an answer must name a new workflow: that of an earlier call of this client is not ours."""
     shield_answer: bool = False
     """Whether a cancelled caller waits for the answer of a paid request that is on its way."""
     before: Callable[[], Awaitable[None]] | None = None
@@ -72,16 +73,16 @@ class Call(Generic[T]):
     before_retry: Callable[[], Awaitable[None]] | None = None
     """Awaited after an attempt that the server did not accept, before the wait for another."""
     single_attempt: bool = False
-    """Whether there is one attempt only: its owner decides on others, a 429 included."""
+    """Whether there is only one attempt: the caller decides about others, after a 429 too."""
     idempotent: bool = False
-    """Whether it carries a quote or an idempotency key: then the server takes it once, however often sent."""
+    """Whether it carries a quote or an idempotency key: the server then accepts it only once."""
     already_done: Callable[[CleanlistError], T | None] = lambda _error: None
-    """Reads a refusal that only says that an earlier attempt, whose answer was lost, was processed."""
+    """Reads a refusal which only means that an earlier attempt, whose answer was lost, was processed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
-    """The answer to a call, the name of the key that it was asked with, and the server's id for support."""
+    """The answer to a call, the name of the key that it was sent with, and the server's id for support."""
 
     value: T
     key: str | None

@@ -1,4 +1,4 @@
-"""Which keys to send with: given, or from the environment. Pure."""
+"""Finds the keys to send with: those given, or those of the environment. Pure."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ def find_credentials(given: str | Sequence[str] | None, environment: Mapping[str
     """
     if given is None:
         source = f"${API_KEY_VARIABLE}"
+        # A trailing comma is no mistake here; within a given sequence, an empty key is one.
         texts: list[object] = [
             text for text in environment.get(API_KEY_VARIABLE, "").split(",") if text.strip()
         ]
     else:
         source = "api_key"
         texts = _listed(given)
-    secrets = tuple(dict.fromkeys(_secret(text, source) for text in texts))
+    secrets = tuple(dict.fromkeys(_secret(text, source) for text in texts))  # one key has one bucket
     if not secrets:
         raise _missing(source)
     if len(secrets) > 1 and any(secret.is_jwt for secret in secrets):
-        raise ConfigurationError("A JWT cannot be mixed with other keys.", fix="Give keys, or one JWT.")
+        raise ConfigurationError(
+            "A JWT cannot be mixed with other keys.", fix="Give several keys, or one JWT."
+        )
     return secrets
 
 
@@ -45,9 +48,10 @@ def _secret(text: object, source: str) -> Secret:
         raise ConfigurationError(f"{source} must be text, not {a_type(text)}.")
     if not text.strip():
         raise _missing(source)
+    # httpx would quote the whole header, key included, in its own error about such a character.
     if not all("!" <= character <= "~" for character in text):
         raise ConfigurationError(
-            f"{source} holds a character that no key has: white space, a newline, or one beyond ASCII.",
+            f"{source} contains a character that no key has: white space, a newline, or one beyond ASCII.",
             fix="A key read from a file often ends in a newline: strip it.",
         )
     return Secret(text)
@@ -56,7 +60,7 @@ def _secret(text: object, source: str) -> Secret:
 def _missing(source: str) -> ConfigurationError:
     return ConfigurationError(
         f"There is no API key in {source}.",
-        fix=f"Set {API_KEY_VARIABLE}, or pass api_key=. Make a key in the portal under Settings, API Keys.",
+        fix=f"Set {API_KEY_VARIABLE}, or pass api_key=. Create a key in the portal under Settings, API Keys.",
     )
 
 

@@ -1,8 +1,8 @@
-"""From the bytes of an answer to a value or a typed error. Pure: no I/O, and `now` is an argument.
+"""Decodes the bytes of an answer to a value or a typed error. Pure: no I/O, and `now` is an argument.
 
 The body decides, never the path: both documented envelopes occur under one prefix
 (docs.cleanlist.ai/api-reference/errors and docs.cleanlist.ai/mcp-api/errors), as do FastAPI's lists,
-a gateway's HTML and nothing at all.
+the HTML of a gateway and empty bodies.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ _REQUEST_ID_HEADERS: Final = (
     re.compile(r"(?:^|-)(?:request|correlation)-?id$", re.IGNORECASE),
     re.compile(r"(?:^|-)trace-?id$|^cf-ray$", re.IGNORECASE),  # a gateway's own, if there is no better
 )
+# Bounded, as everything that is searched here: the text comes from the network.
 _ID: Final = rb"([A-Za-z0-9_.:-]{1,128})"
 _WORKFLOW_ID: Final = re.compile(
     rb'"(?:workflow_id|smart_agent_task_id)"\s*:\s*"%b"|/enrichment/status/%b["?#/]' % (_ID, _ID)
 )
+# Not float(), which also reads "inf", "nan", "1_000" and digits of other scripts.
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,3})?", re.ASCII)
 _LONGEST_BODY_TEXT: Final = 2_000
 _LONGEST_DATE: Final = 100
@@ -97,23 +99,23 @@ _FIXES: Final[dict[str, str]] = {
     "insufficient_scope": "Use a key of a user who has the scope that this call needs.",
 }
 
-# What to do, by code, whatever the body says: "estimate again" alone could buy twice.
+# What to do, by code, even if the body has a fix: the API's own "estimate again" could buy twice.
 _WARNINGS: Final[dict[str, str]] = {
     "quote_already_redeemed": "An earlier call may have bought with it: look before you estimate again.",
 }
 
 
 def parse_json(body: bytes, *, is_cut: bool = False) -> JSON:
-    """Decode *body*, which may not contain NaN, an endless nesting or too many values. Raises ValueError.
+    """Decode *body*. Raises ValueError if it is not JSON, or holds NaN, endless nesting or too many values.
 
-    Of one that *is_cut*, what came whole is returned.
+    If it *is_cut*, the values that arrived whole are returned.
     """
     from pydantic_core import from_json
 
     if has_too_many_values(body):
         raise ValueError("more values than an answer has")
-    # The names of a few fields that come again and again are made once. To look for a hundred thousand
-    # different ones takes longer than to make them.
+    # A few names that recur are worth caching. For a hundred thousand different ones, the lookups take longer
+    # than making the strings.
     cached: Literal["keys", "none"] = "keys" if len(body) <= facts.LARGE_ANSWER_BYTES else "none"
     return cast("JSON", from_json(body, allow_inf_nan=False, cache_strings=cached, allow_partial=is_cut))
 
@@ -121,18 +123,18 @@ def parse_json(body: bytes, *, is_cut: bool = False) -> JSON:
 def most_values(body: bytes) -> int:
     """Return how many JSON values *body* can hold at most, an object or list counted as two more.
 
-    They take more memory and time than a text does. A comma in a text counts as if it parted two values.
+    They take more memory and time than a text does. A comma within a text counts as one between values.
     """
     return 1 + body.count(b",") + 2 * (body.count(b"{") + body.count(b"["))
 
 
 def has_too_many_values(body: bytes) -> bool:
-    """Whether *body* would take too much memory. To count takes a quarter of the time that decoding does."""
+    """Whether *body* would take too much memory. Counting takes a quarter of the time of decoding."""
     return len(body) > facts.LARGE_ANSWER_BYTES and most_values(body) > facts.MAX_ANSWER_VALUES
 
 
 def is_large(body: bytes, *, of_models: bool) -> bool:
-    """Whether to read *body* would keep an event loop from its other work, most of all one *of_models*."""
+    """Whether reading *body* would block the event loop for too long; *of_models* takes far longer."""
     if len(body) > facts.LARGE_ANSWER_BYTES:
         return True
     return of_models and len(body) > facts.LARGE_ANSWER_VALUES < most_values(body)
@@ -141,14 +143,14 @@ def is_large(body: bytes, *, of_models: bool) -> bool:
 def salvage_workflow_id(body: bytes) -> str | None:
     """Find a workflow id in a body that cannot be read otherwise: it may have been paid for.
 
-    The run of a smart agent is one too; and the address to poll ends in the id.
+    The id of a smart agent's run counts too, and so does an id at the end of the address to poll.
     """
     found = _WORKFLOW_ID.search(body, 0, facts.MAX_SUBMIT_ANSWER_BYTES)
     return (found.group(1) or found.group(2)).decode() if found else None
 
 
 def retry_after_s(headers: Mapping[str, str], retry_after_ms: JSON, now: datetime) -> float | None:
-    """Return the seconds the server asks us to wait: the larger of header and body, or None.
+    """Return the seconds that the server asks us to wait: the larger of header and body, or None.
 
     The header holds whole seconds or an HTTP date, the body milliseconds (docs.cleanlist.ai/mcp-api/errors);
     *headers* has its names in lower case. Anything else counts as silence, as does a wait that is not
@@ -169,7 +171,7 @@ def _header_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)
-    # Against the server's own clock where it says it: ours may be off by more than the wait.
+    # Relative to the server's own clock where it sent one: ours may be off by more than the wait.
     until, sent = _http_date(text[:_LONGEST_DATE]), _http_date(headers.get("date", "")[:_LONGEST_DATE])
     return (until - (sent or now)).total_seconds() if until else None
 
@@ -183,9 +185,9 @@ def _http_date(text: str) -> datetime | None:
 
 
 def holds_error(answer: JSON) -> bool:
-    """Whether an answer with a 2xx status is an ``error`` envelope all the same.
+    """Whether an answer with a 2xx status is nevertheless an ``error`` envelope.
 
-    A task that failed may carry an ``error`` of its own: that is a row, and says whose it is.
+    A task that failed may carry an ``error`` of its own: that is a row, and has the id of its task.
     """
     if not isinstance(answer, dict) or "task_id" in answer or "workflow_id" in answer:
         return False
@@ -202,11 +204,11 @@ def decode_error(
     now: datetime,
     is_cut: bool = False,
 ) -> APIError:
-    """Turn an error answer of any shape into the typed error it means, as far as it *is_cut* or whole."""
+    """Turn an error answer of any shape, whole or cut, into the typed error it means."""
     content = _content(body, is_cut=is_cut)
     envelope, said = _envelope(content)
     error_class, code = _class_of(_text(said.get("code")), status)
-    flag = _flag(said.get("retryable"))
+    flag = _flag(said.get("retryable"))  # the server's own word wins over the class
     found = _field_errors(content, said)
     error = error_class(
         _problem(said, content, found, status),
@@ -222,6 +224,7 @@ def decode_error(
         suggested_actions=said.get("suggested_actions"),
         body=content,
         envelope=envelope,
+        is_cut=is_cut,
         method=method,
         path=path,
     )
@@ -237,17 +240,17 @@ def decode_error(
 def _content(body: bytes, *, is_cut: bool) -> JSON:
     text = body.decode("utf-8-sig", "replace")  # a gateway may send a byte order mark, or Latin-1
     try:
-        # scrubbed after decoding: an escape could hide a key
+        # Scrubbed after decoding: an escape could hide a key.
         return scrub_json(parse_json(text.encode(), is_cut=is_cut))
     except ValueError:
         return scrub(text[:_LONGEST_TEXT_READ])[:_LONGEST_BODY_TEXT] or None
 
 
 def _envelope(content: JSON) -> tuple[errors.Envelope, dict[str, JSON]]:
-    """Find what the server said, and in which of the two documented forms, if in either.
+    """Find the server's fields, and which of the two documented forms they have, if either.
 
-    Money hangs on it: the API itself says ``detail``, or an ``error`` with a code; JSON of any other
-    form may be a gateway's, which knows nothing of what the API did.
+    Money depends on it: the API itself sends ``detail``, or an ``error`` with a code. JSON of any other
+    form may come from a gateway, which knows nothing about what the API did.
     """
     if not isinstance(content, dict):
         return "none", {}
@@ -259,7 +262,7 @@ def _envelope(content: JSON) -> tuple[errors.Envelope, dict[str, JSON]]:
         return "detail", detail
     if detail is not None:
         return "detail", content
-    if isinstance(content.get("error"), str):
+    if isinstance(content.get("error"), str):  # as gateways send it: {"error": "upstream timed out"}
         return "none", {"problem": content["error"], **content}
     return "none", content
 
@@ -270,6 +273,7 @@ def _is_error(error: JSON) -> bool:
 
 def _class_of(code: str | None, status: int) -> tuple[type[APIError], str]:
     """Return the error class and its code: by the code where there is one, else by the status."""
+    # An unknown code keeps the class of its status: new codes must not become unexpected errors.
     by_status, derived = _BY_STATUS.get(status, (_class_of_range(status), f"http_{status}"))
     return (_BY_CODE.get(code, by_status), code) if code else (by_status, derived)
 
@@ -288,6 +292,7 @@ def _problem(said: Mapping[str, JSON], content: JSON, found: _FieldErrors, statu
         first, more = found.errors[0], len(found.errors) - 1 + found.more
         where = ".".join(str(part) for part in first.loc) or "request"
         return one_line(f"{where}: {first.msg}" + (f" (and {more} more)" if more else ""))
+    # Plain text is shown, a page of HTML is not.
     if isinstance(content, str) and "<" not in content and (line := one_line(content)):
         return line
     return f"The server answered {status} without saying why."
@@ -327,6 +332,7 @@ def _field_error(item: dict[str, JSON]) -> FieldError:
 
 
 def _contact(loc: tuple[str | int, ...]) -> int | None:
+    # Wherever "contacts" stands: not every such list begins with "body".
     for name, index in pairwise(loc):
         if name == "contacts" and isinstance(index, int) and index >= 0:
             return index
@@ -334,7 +340,7 @@ def _contact(loc: tuple[str | int, ...]) -> int | None:
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """Find the server's id of a request in the headers of its answer, whatever it is called; else None."""
+    """Find the server's id of a request in the headers of its answer, whatever its name; else None."""
     for pattern in _REQUEST_ID_HEADERS:
         for name, value in headers.items():
             if pattern.search(name) and (line := one_line(value, 128)):
@@ -347,9 +353,10 @@ def _text(value: JSON) -> str | None:
 
 
 def _flag(value: JSON) -> bool | None:
-    """Read a flag, also one that came as text or number: money hangs on it."""
+    """Read a flag, also one that came as text or a number: money depends on it."""
     return _FLAGS.get(str(value).strip().casefold()) if isinstance(value, str | int) else None
 
 
 def _number(value: JSON) -> float | None:
+    # A bool is an int in Python, but no number of the API.
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None

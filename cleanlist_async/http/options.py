@@ -22,7 +22,7 @@ class CallOptions:
     max_retries
         Attempts after the first.
     pace
-        Whether tokens are spent as they are there or evenly; see `AsyncCleanlist`.
+        Whether tokens are spent at once or evenly; see `AsyncCleanlist`.
 
     """
 

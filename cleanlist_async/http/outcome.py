@@ -33,7 +33,7 @@ log: Final = logging.getLogger("cleanlist_async")
 
 
 def refusal(request: Request, exchange: Exchange) -> APIError:
-    """Return the error that an answer with a status of refusal or failure means."""
+    """Return the error that an answer without a 2xx status means."""
     return decode_error(
         exchange.status,
         exchange.headers,
@@ -41,14 +41,14 @@ def refusal(request: Request, exchange: Exchange) -> APIError:
         method=request.method,
         path=request.path,
         now=datetime.now(UTC),
-        is_cut=exchange.failure == "too_large",
+        is_cut=exchange.failure is not None,
     )
 
 
 def no_answer(exchange: Exchange) -> CleanlistError:
     """Return the error of an attempt that got no answer."""
     if exchange.failure is None:
-        return client_is_closed()  # only closing ends an attempt without a failure
+        return client_is_closed()  # nothing else ends an attempt without a failure
     kind = APITimeoutError if exchange.failure == "timeout" else APIConnectionError
     return kind(f"No answer from the server: {exchange.reason}.")
 
@@ -56,6 +56,7 @@ def no_answer(exchange: Exchange) -> CleanlistError:
 def read_value(call: Call[T], exchange: Exchange, *, is_large: bool = False) -> T | CleanlistError:
     """Read a 2xx answer; an answer that cannot be read is returned as an error."""
     operation = call.operation
+    # Before any decoding: the three bytes of an empty object can take a hundred in memory.
     if exchange.failure is None and has_too_many_values(exchange.body):
         exchange.failure = "too_large"
         exchange.reason = f"the answer holds more than {facts.MAX_ANSWER_VALUES:,} values"
@@ -65,11 +66,12 @@ def read_value(call: Call[T], exchange: Exchange, *, is_large: bool = False) -> 
                 return value
             empty = operation.may_be_empty and not exchange.body
             answer = None if empty else parse_json(exchange.body)
-            if holds_error(answer):
+            if holds_error(answer):  # the `error` envelope counts, whatever the status
                 return refusal(Request(operation.method, operation.path), exchange)
             return operation.parse(answer)
         except Exception as problem:  # noqa: BLE001  # no surprise in an answer may lose what it paid for
             log.debug("%s: unreadable answer (%s)", operation.name, type(problem).__name__)
+    # A torn or unexpected answer may still name what was paid for: that is worth more than an error.
     if (salvaged := operation.salvage(exchange.body)) is not None:
         return salvaged
     return malformed(exchange.reason or "it is not the JSON it should be", exchange)
@@ -79,7 +81,7 @@ def malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
     """Return the error of an answer that cannot be read."""
     error = MalformedResponseError(
         f"Unreadable answer: {one_line(problem)}.",
-        retryable=exchange.failure not in {"too_large", "encoding"},  # those would only come again
+        retryable=exchange.failure not in {"too_large", "encoding"},  # a repeat would end the same way
     )
     error.status = exchange.status
     error.workflow_id = salvage_workflow_id(exchange.body)
@@ -91,10 +93,11 @@ def unknown_outcome(operation: str, error: CleanlistError, exchange: Exchange) -
     error.billed = "unknown"
     unknown = UnknownOutcomeError(
         f"{operation} was sent, and may have been processed: {error.problem}",
-        fix="It is not sent again for you. Check the portal before you repeat it.",
+        fix="It is not sent again automatically. Check the portal before you repeat it.",
         request_id=error.request_id,
         billed="unknown",
     )
+    # The doubt is about this call; `answer` keeps the server's own words, its `retryable` included.
     unknown.answer = unknown.__cause__ = error
     unknown.status = exchange.status or None
     unknown.code = error.code if isinstance(error, APIError) else None

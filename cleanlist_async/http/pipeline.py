@@ -44,7 +44,7 @@ _DOWNLOAD: Final[Call[None]] = Call(Operation("download", "GET", "", "safe", lam
 
 
 class Pipeline:
-    """Sends every request of a client, within its limits."""
+    """Sends every request of a client within its limits."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Pipeline:
         self._workflow_keys = self._admission.workflow_keys
         self._quota = RetryQuota()
         self._large_answer = anyio.Lock(fast_acquire=True)
-        """Large answers are read one by one: several threads would leave the loop no turn between."""
+        """Large answers are read one at a time: several threads would leave the event loop no turn."""
         self._on_event = on_event
         limiter.watch(self)
 
@@ -79,20 +79,20 @@ class Pipeline:
 
     @property
     def home_key(self) -> str | None:
-        """The name of the key for what belongs to a user, whose other lists and runs another cannot see."""
+        """The name of the key for lists and runs: they belong to its user, and no other key may see them."""
         return next(iter(self.route.keys), None)
 
     @property
     def submits_in_line(self) -> int:
-        """Bulk submits that wait for a place on the wire, and will take a token each."""
+        """Number of bulk submits that wait for a place on the wire; each will need a token."""
         return self._admission.submits_in_line
 
     def origin(self, id_: str) -> Origin | None:
-        """Return where a workflow of this client came from; None if it is not, or long ago."""
+        """Return the origin of a workflow; None if this client did not start it, or started it long ago."""
         return self._workflow_keys.origin(id_)
 
     async def call(self, call: Call[T], options: CallOptions) -> Reply[T]:
-        """Make one call, with as many attempts as it may and needs to take.
+        """Make one call, in as many attempts as it needs and is allowed.
 
         Raises the typed error of the last attempt; DeadlineExceededError after ``deadline_s``;
         UnknownOutcomeError for a paid call that may have been processed.
@@ -104,14 +104,14 @@ class Pipeline:
                 outcome = await self._attempt(call, options, trace, so_far)
                 if isinstance(outcome, Reply):
                     return trace.replied(outcome)
-                # After a lost attempt, a refusal may only mean that it had been processed.
+                # After a lost attempt, a refusal may only mean that the lost one was processed.
                 if so_far.lost and (value := call.already_done(outcome)) is not None:
                     return trace.replied(Reply(value, call.key))
                 so_far.note(outcome)
                 wait_s = self._wait_before_retry(call, outcome, so_far.failures, options)
                 if wait_s is None:
-                    raise so_far.doubt or outcome  # a later refusal says nothing of the attempt that was lost
-                # A bulk request that meets a 429 waits in line once more, which uses up no retry.
+                    raise so_far.doubt or outcome  # a later refusal says nothing about the lost attempt
+                # A bulk request that meets a 429 waits in line again, which uses up no retry.
                 if not (_is_429(outcome) and call.kind is not RequestClass.INTERACTIVE):
                     so_far.failures += 1
                 self.counters.retries += 1
@@ -123,22 +123,22 @@ class Pipeline:
     async def _attempt(
         self, call: Call[T], options: CallOptions, trace: CallTrace, so_far: _Attempts
     ) -> Reply[T] | CleanlistError:
-        """Admit the call, send its request, and judge what came of it."""
+        """Admit the call, send its request, and judge the outcome."""
         with await self._admission.admit(call, options, trace) as slot:
-            # Built after the wait, so that `enrich_one` can put in every contact that waits by now.
+            # Built after the wait, so that `enrich_one` can include every contact that is queued by now.
             request = _request(call, so_far.doubted)
             so_far.slot = slot
             await slot.send(request, shield_answer=call.shield_answer)
             outcome = await self._judge(call, slot, lost=so_far.lost)
         so_far.slot = None
         so_far.doubted, so_far.sent = slot.exchange.doubted, slot.exchange.sent
-        slot.exchange.body = b""  # read; the traceback of an error would keep it
+        slot.exchange.body = b""  # it is read; the traceback of an error would keep it in memory
         return outcome
 
     async def download(self, wanted: Download, options: CallOptions) -> int:
         """Fetch a file from a signed address, without a key, and return its size in bytes.
 
-        At the API's own address it counts as a request like any other.
+        A download from the API's own address counts against the rate limit like any other request.
         """
         await self.root.ensure()
         with self._trace(_DOWNLOAD) as trace, _deadline(options.deadline_s, lambda: False):
@@ -162,19 +162,19 @@ class Pipeline:
             return await self._transport.download(wanted)
         permit = await self.limiter.acquire(self.route, RequestClass.INTERACTIVE, options.pace)
 
-        def answered() -> None:  # by the head of the answer: the file itself may take much longer
+        def answered() -> None:  # at the head of the answer: the file itself may take much longer
             permit.answered(self.limiter.clock())
 
         try:
             return await self._transport.download(replace(wanted, answered=answered))
         finally:
-            permit.lost()  # which does nothing once it was answered
+            permit.lost()  # does nothing after `answered`
 
     # -- reading the answer --------------------------------------------------------------------
 
     async def _judge(self, call: Call[T], slot: Slot, *, lost: bool) -> Reply[T] | CleanlistError:
         exchange = slot.exchange
-        if exchange.halted is not None:
+        if exchange.halted is not None:  # by `before`: not a byte left
             return exchange.halted
         if slot.refusal is not None:
             return self._failed(call, slot, slot.refusal, lost=lost)
@@ -185,7 +185,7 @@ class Pipeline:
             return self._failed(call, slot, value, lost=lost)
         self._quota.refund()
         self._learn_organization(value)
-        # Other keys may not see what this one started, so the key is kept for all questions about it.
+        # Other keys may not see what this one started, so later questions about it use the same key.
         if call.operation.paid:
             for name in ("workflow_id", "smart_agent_task_id"):
                 self._workflow_keys.remember(getattr(value, name, None), slot.origin)
@@ -194,6 +194,7 @@ class Pipeline:
     async def _read(self, call: Call[T], slot: Slot) -> T | CleanlistError:
         exchange = slot.exchange
         if is_large(exchange.body, of_models=call.operation.of_models):
+            # In a thread, so that the loop goes on. Cancellation may come here too, after the answer.
             try:
                 with shielded(when=call.shield_answer):
                     async with self._large_answer:
@@ -210,21 +211,22 @@ class Pipeline:
         if call.belongs(value) and not self._is_of_another(call, getattr(value, "workflow_id", None)):
             return value
         if call.operation.retry == "safe":
-            self._transport.renew()  # its connection is one answer behind, and would stay so
+            self._transport.renew()  # the connection is one answer behind, and would stay so
         error = malformed("the answer belongs to another call", exchange)
-        error.workflow_id = None  # it is not ours
+        error.workflow_id = None  # it is another call's
         return error
 
     def _failed(self, call: Call[T], slot: Slot, error: CleanlistError, *, lost: bool) -> CleanlistError:
         if not call.operation.paid:
             return error
+        # A paid call's failure is only what it seems if the server provably did not accept the call.
         said = error if isinstance(error, APIError) else None
         if proof_of(sent=slot.exchange.sent, error=said, lost=lost) is not Proof.NONE:
             return error
         unknown = unknown_outcome(call.operation.name, error, slot.exchange)
         if self._is_of_another(call, unknown.workflow_id):
             unknown.workflow_id = None
-        elif unknown.workflow_id not in self._workflow_keys:
+        elif unknown.workflow_id not in self._workflow_keys:  # the first to name it is its origin
             self._workflow_keys.remember(unknown.workflow_id, slot.origin)
         return unknown
 
@@ -234,6 +236,7 @@ class Pipeline:
     def _learn_organization(self, value: object) -> None:
         organization = getattr(value, "organization_id", None)
         if isinstance(organization, str) and organization:
+            # From here on, clients of the same organization share one bucket, whatever their keys.
             origin = self.route.organization.rpartition("@")[2]
             self.limiter.join(self.route.organization, f"{organization}@{origin}")
 
@@ -241,14 +244,14 @@ class Pipeline:
 
     @cached_property
     def events(self) -> Events:
-        """Where the events of this client go."""
-        # Loaded with the first call, like all that a client does not need to be made.
+        """Delivers the events of this client."""
+        # Imported with the first call, like everything that is not needed to make a client.
         from cleanlist_async.events import Events
 
         return Events(self._on_event)
 
     def on_store_reachability(self, state: StoreState, /) -> None:
-        """Report, in the client's event loop, that the shared limits were lost or found again."""
+        """Report, in the client's event loop, that the store of the limits was lost or found again."""
         from cleanlist_async.events import LimitsAway, LimitsBack
 
         self.root.call_soon(self.events.emit, LimitsBack() if state == "found" else LimitsAway())
@@ -265,6 +268,7 @@ class Pipeline:
     ) -> float | None:
         """Return the seconds to wait before another attempt, or None to give up."""
         safe = error.safe_to_retry
+        # With a quote or an idempotency key the same call cannot buy twice: the first answer's words decide.
         if isinstance(error, UnknownOutcomeError) and call.idempotent and error.answer is not None:
             error, safe = error.answer, True
         can_change = error.retryable and not isinstance(error, QuoteAlreadyRedeemedError)
@@ -273,22 +277,23 @@ class Pipeline:
         interactive = call.kind is RequestClass.INTERACTIVE
         asked_s = error.retry_after_s if isinstance(error, APIError) else None
         if interactive and (asked_s or 0) > facts.LONGEST_INTERACTIVE_PAUSE_S:
-            return None
+            return None  # the error says when to come back
         if _is_429(error) and not interactive:
             return 0.0  # the bucket is paused: the next attempt waits there
         if failures >= options.max_retries or not self._quota.spend():
             return None
         if _is_429(error):
-            return 0.0
+            return 0.0  # as above: the limiter waits, not the retry
         return backoff_s(failures, self.limiter.rng, asked_s)
 
 
 @dataclass(slots=True)
 class _Attempts:
-    """What the attempts of a call have come to so far.
+    """Outcome of a call's attempts so far.
 
-    `sent` is of the last one; `lost` says whether one may have been processed without a usable answer, and
-    `doubt` is the error of such a paid one. `doubted` is an answer that was not believed; the same again is.
+    `sent` is about the last one; `lost` says whether any may have been processed without a usable answer, and
+    `doubt` is the error of the last such paid one. `doubted` is an answer that was not believed; if the same
+    answer comes again, it is.
     """
 
     slot: Slot | None = None
@@ -310,7 +315,7 @@ class _Attempts:
 
 
 def _is_429(error: CleanlistError) -> bool:
-    """Whether an answer has paused its bucket. The code alone, with another status, has not."""
+    """Whether an answer has paused its bucket: only the status 429 does, not the code with another status."""
     return isinstance(error, RateLimitError) and error.status == 429
 
 

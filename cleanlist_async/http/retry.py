@@ -1,4 +1,4 @@
-"""What an attempt proves, whether to try again, and how long to wait. Pure: `rng` is an argument.
+"""What a failed attempt proves, and how long to wait before another. Pure: `rng` is an argument.
 
 The money rule: a paid call that has no key of its own is sent again only on proof that the server did
 not accept it. These answers are such a refusal; any other, and none at all, proves nothing:
@@ -13,8 +13,9 @@ detail    not unclear, nor ``retryable: true``   400, 401, 402, 403, 404, 413, 4
 none      not unclear, nor ``retryable: true``   413
 ========  =====================================  =====================================================
 
-Unclear are ``internal_error``, ``workflow_timeout`` and ``filters_unavailable``: the API says them at any
-point of its work. ``quote_already_redeemed`` is a refusal unless an earlier attempt of the call was lost.
+Unclear are ``internal_error``, ``workflow_timeout`` and ``filters_unavailable``: the API can give them at any
+point of its work. ``quote_already_redeemed`` is a refusal unless an earlier attempt of the call was lost. Of
+a body that broke off or was too large only a refusing code counts: the rest may say ``retryable: true``.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from cleanlist_async import facts
 from cleanlist_async.errors import APIError, Envelope
 
 RetrySafety: TypeAlias = Literal["safe", "conditional", "never"]
-"""``safe``: reads, and free changes that come to the same when repeated. ``conditional``: may carry a quote
-or an idempotency key, and is safe when it does. ``never``: paid, no key."""
+"""``safe``: reads, and free changes that have the same effect when repeated. ``conditional``: may carry a
+quote or an idempotency key, and is safe when it does. ``never``: paid, no key."""
 
 _TOO_MANY_REQUESTS: Final = 429
 _UNCLEAR_CODES: Final = frozenset({"internal_error", "workflow_timeout", "filters_unavailable"})
@@ -76,7 +77,8 @@ REFUSING_CODES: Final[Mapping[str, frozenset[int]]] = {
 
 Each with the statuses that fit it beside those of every refusal: a stale quote is "400 or 409".
 """
-# For ``detail`` those of docs.cleanlist.ai/api-reference/errors; 413 is a refusal whoever sends it.
+# For ``detail`` those of docs.cleanlist.ai/api-reference/errors. 413 is a refusal also from a gateway: a body
+# that was too large for it never reached the API.
 _REFUSING_STATUSES: Final[Mapping[Envelope, frozenset[int]]] = {
     "error": frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422}),
     "detail": frozenset({400, 401, 402, 403, 404, 413, 422}),
@@ -85,7 +87,7 @@ _REFUSING_STATUSES: Final[Mapping[Envelope, frozenset[int]]] = {
 
 
 class Proof(Enum):
-    """What is known of a call that got no usable answer."""
+    """What is known about a call that got no usable answer."""
 
     NOT_SENT = "not a byte left"
     REFUSED = "the server said that it did not accept"
@@ -93,36 +95,39 @@ class Proof(Enum):
 
 
 def proof_of(*, sent: bool, error: APIError | None, lost: bool = False) -> Proof:
-    """Classify a failed attempt by what left and by what the server answered, if it did.
+    """Classify a failed attempt by whether it was sent and by the server's answer, if any.
 
-    *lost*: an earlier attempt of the same call may have been processed, and so have redeemed its quote.
+    *lost*: an earlier attempt of the same call may have been processed, and may have redeemed its quote.
     """
     if not sent:
         return Proof.NOT_SENT
-    # A quote that is redeemed already may have been redeemed by our own lost attempt.
+    # The quote may have been redeemed by our own lost attempt.
     if error is None or (lost and error.code == _REDEEMED):
         return Proof.NONE
     return Proof.REFUSED if _is_refusal(error) else Proof.NONE
 
 
 def _is_refusal(error: APIError) -> bool:
-    if error.code.casefold() in _UNCLEAR_CODES:
+    if error.code.casefold() in _UNCLEAR_CODES:  # before the status: not even a 429 with such a code is proof
+        return False
+    statuses = _REFUSING_STATUSES[error.envelope]
+    if error.envelope == "error" and (own := REFUSING_CODES.get(error.code)) is not None:
+        return error.status in statuses | own | {_TOO_MANY_REQUESTS}
+    if error.is_cut:
         return False
     if error.status == _TOO_MANY_REQUESTS:
         return True
-    statuses = _REFUSING_STATUSES[error.envelope]
-    if error.envelope == "error" and (own := REFUSING_CODES.get(error.code)) is not None:
-        return error.status in statuses | own
+    # A code that we do not know, or none: a server that calls it retryable does not say that it refused.
     return error.status in statuses and not error.retryable
 
 
 def backoff_s(attempt: int, rng: Random, asked_s: float | None = None) -> float:
-    """Return the seconds before attempt number *attempt* + 1, counted from 0.
+    """Return the seconds to wait before attempt number *attempt* + 1, counted from 0.
 
-    Exponential with full jitter. Where the server asked for a wait, the jitter is added to it, so that
-    we never come early and never all at once.
+    Exponential with jitter. Where the server asked for a wait, the jitter is added to it, so that
+    no client comes early, and not all come at once.
     """
-    # The exponent is held, since 2.0 ** 1024 overflows; the longest step is reached long before.
+    # The exponent is bounded, since 2.0 ** 1024 overflows; the longest step is reached long before.
     step = min(facts.LONGEST_BACKOFF_S, facts.FIRST_BACKOFF_S * 2.0 ** min(attempt, 16))
     if asked_s is None:
         return rng.uniform(step / 4, step)

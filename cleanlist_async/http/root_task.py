@@ -1,4 +1,4 @@
-"""The one root task of a client. It owns the client's only task group; nothing else is ever orphaned."""
+"""The one root task of a client. It owns the client's only task group, so no task is ever orphaned."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ async def _nothing() -> None:
 class RootTask:
     """Runs a client's work apart from its callers, in the event loop that first used it.
 
-    A caller's cancellation detaches from the work here instead of reaching into the connection pool,
-    which httpx 0.28 does not survive. *at_end* runs once all work is over, however that came about.
+    Cancelling a caller detaches it from the work here, and does not reach the connection pool: cancelled
+    requests can block the pool of httpx 0.28 for good. *at_end* runs once all work has ended.
     """
 
     def __init__(self, at_end: Callable[[], Awaitable[None]] = _nothing) -> None:
@@ -50,7 +50,7 @@ class RootTask:
             raise client_is_closed()
         if self._group is not None:
             return
-        if self._task is None:  # made by the first of several calls; the others wait for it below
+        if self._task is None:  # made by the first of several concurrent calls; the others wait below
             self._loop, self._pid = loop, os.getpid()
             self._task = loop.create_task(self._run(), name="cleanlist_async")
         await self._started.wait()
@@ -62,7 +62,8 @@ class RootTask:
         self._group.start_soon(work, *args)
 
     async def unless_closed(self, wait: Coroutine[Any, Any, T]) -> T:
-        """Await *wait*, which ends with ConfigurationError when the client is closed meanwhile."""
+        """Await *wait*; raises ConfigurationError if the client is closed meanwhile."""
+        # A scope of its own: the wait runs in the caller's task, which closing the client must not cancel.
         with anyio.CancelScope() as scope:
             self._waits.add(scope)
             try:
@@ -72,16 +73,16 @@ class RootTask:
         raise client_is_closed()
 
     def call_soon(self, function: Callable[[*Ts], object], *args: *Ts) -> None:
-        """Call `function(*args)` in the client's event loop, from any thread; not at all where none runs."""
+        """Call `function(*args)` in the client's event loop, from any thread; do nothing if none runs."""
         if self._loop is not None and self._pid == os.getpid():
-            with suppress(RuntimeError):  # it was closed
+            with suppress(RuntimeError):  # the loop was closed
                 self._loop.call_soon_threadsafe(function, *args)
 
     async def aclose(self) -> None:
         """Cancel what can be cancelled, wait for what cannot, and end the root task.
 
         May be called from any task, and again. Raises WrongEventLoopError from another loop or process,
-        unless all is over already.
+        unless all work has ended already.
         """
         task = self._task
         if task is None or task.done():
@@ -99,22 +100,22 @@ class RootTask:
                 self._group = group
                 self._started.set()
                 await self._closing.wait()
-                group.cancel_scope.cancel()
+                group.cancel_scope.cancel()  # paid requests are shielded: the group waits for them
         finally:
-            self._close()  # the loop may have ended us, as asyncio.run does with whatever is left
+            self._close()  # the loop may have cancelled this task, as asyncio.run does at its end
             await self._at_end()
 
     def _close(self) -> None:
         self.closed = True
         self._closing.set()
-        for scope in tuple(self._waits):
+        for scope in tuple(self._waits):  # a copy: a wait that ends removes itself
             scope.cancel()
 
     def _checked_loop(self) -> asyncio.AbstractEventLoop:
         loop = _running_loop()
         if self._loop is None:
             return loop
-        if self._pid != os.getpid():
+        if self._pid != os.getpid():  # a fork copies the client with the sockets of its parent
             raise WrongEventLoopError(
                 "This client was opened before a fork, in the parent process.",
                 fix="Open one client in each process.",
@@ -138,5 +139,5 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     except RuntimeError:
         raise ConfigurationError(
             "cleanlist_async runs on asyncio only, and no asyncio event loop is running here.",
-            fix="Under trio, use anyio's asyncio backend; aiolimiter knows no other event loop.",
+            fix="Under trio, use anyio's asyncio backend; aiolimiter supports no other event loop.",
         ) from None

@@ -1,4 +1,4 @@
-"""Which key started which workflow, and when: another key of the client may not see its results."""
+"""Remembers which key started which workflow: other keys of the client may not see its results."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ class WorkflowKeys:
         return id_ in self._origins
 
     def remember(self, id_: object, origin: Origin) -> None:
-        """Note the origin of a workflow; anything but a non-empty text is no id."""
+        """Record the origin of a workflow; anything but non-empty text is not an id."""
         if isinstance(id_, str) and id_:
             self._origins[id_] = origin
+            # Ten thousand are almost three hours of submits at 60 a minute; the oldest goes first.
             if len(self._origins) > _KEPT:
                 del self._origins[next(iter(self._origins))]
 
     def origin(self, id_: str) -> Origin | None:
-        """Return the origin of a workflow; None where it is not known any more, or never was."""
+        """Return the origin of a workflow; None where it is no longer known, or never was."""
         return self._origins.get(id_)

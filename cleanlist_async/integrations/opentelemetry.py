@@ -25,6 +25,7 @@ from cleanlist_async.events import (
 try:
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer
 except ModuleNotFoundError as missing:
+    # A package that is missing inside OpenTelemetry is another problem.
     if (missing.name or "").partition(".")[0] != "opentelemetry":
         raise
     raise ModuleNotFoundError(
@@ -54,10 +55,11 @@ class OpenTelemetry:
     def __init__(self, tracer_provider: TracerProvider | None = None) -> None:
         optional(check_methods, "tracer_provider", tracer_provider, "get_tracer")
         self._tracer = get_tracer("cleanlist_async", tracer_provider=tracer_provider)
+        # By call, since the events of concurrent calls are interleaved.
         self._spans: dict[int, Span] = {}
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
+        """Record one event."""
         match event:
             case CallStarted():
                 self._start(event)
@@ -99,6 +101,7 @@ class OpenTelemetry:
             return
         span.set_attributes(_of_call(event))
         if event.error is not None:
+            # The code and not the message, which may quote a contact.
             span.set_status(Status(StatusCode.ERROR, event.code))
         span.end()
 
@@ -109,6 +112,7 @@ def _of_call(event: CallFinished) -> _Attributes:
             "http.response.status_code": event.status,
             "http.request.body.size": event.sent_bytes,
             "http.response.body.size": event.received_bytes,
+            # Left out where nothing was sent again, as the conventions want it.
             "http.request.resend_count": max(0, event.attempts - 1) or None,
             "error.type": event.error,
             "cleanlist.attempts": event.attempts,

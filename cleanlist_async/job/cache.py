@@ -1,4 +1,4 @@
-"""Results that were bought before: a local file, so that they are never bought again."""
+"""A local file of results that were bought before, so that no job buys them again."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ WITHOUT ROWID, STRICT
 """
 _CHECKSUM: Final = 8
 """Digits before the JSON of a result."""
-_KEPT: Final = ("status", "email", "email_status", "phones", "task_id", "workflow_id")
+_STORED_FIELDS: Final = ("status", "email", "email_status", "phones", "task_id", "workflow_id")
 
 
 class ResultCache:
     """Found and not found results by contact and enrichment type, for `ttl_s` seconds.
 
-    Contacts are not in it, only keyed digests of them, which cannot be guessed without the API key; the
-    results themselves are contact data, so the file is for its owner alone.
+    It holds no contacts, only keyed digests of them, which cannot be guessed without the API key; the
+    results themselves are contact data, so only its owner can read the file.
     """
 
     def __init__(self, path: str | Path, secret: Secret, *, ttl_s: float) -> None:
@@ -42,6 +42,7 @@ class ResultCache:
         self._key = hmac.digest(secret.reveal().encode(), b"cleanlist_async result cache", sha256)
         self._ttl_s = ttl_s
         with explained(self._path):
+            # Created by us, not by SQLite: with 0600 from its first byte on.
             if not self._path.exists():
                 create_private(self._path)
             self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=10)
@@ -49,10 +50,11 @@ class ResultCache:
             self._connection.execute(_TABLE)
 
     def find(self, contacts: Sequence[Prepared], enrichment_type: EnrichmentType) -> list[EnrichmentResult]:
-        """Return the results that are there for these contacts. They cost nothing now."""
+        """Return the stored results of these contacts, which cost nothing now."""
         newest = time.time() - self._ttl_s
         found: list[EnrichmentResult] = []
         with explained(self._path):
+            # One look-up each by primary key: at most 250, and without a limit on SQL variables.
             for contact in contacts:
                 row = self._connection.execute(
                     "SELECT result FROM results WHERE identity = ? AND bought_at >= ?",
@@ -70,12 +72,14 @@ class ResultCache:
     ) -> None:
         """Remember results that the server is done with."""
         identities = {c.index: self._identity(c, enrichment_type) for c in contacts}
+        # What failed is not kept: the next attempt may find it.
         rows = [
-            (identities[result.index], time.time(), _written({n: getattr(result, n) for n in _KEPT}))
+            (identities[result.index], time.time(), _serialized(result))
             for result in results
             if result.status in {"found", "not_found"}
         ]
         with explained(self._path):
+            # One transaction, so one fsync; its lock at once, since other jobs may share the file.
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
             self._connection.execute("COMMIT")
@@ -83,32 +87,32 @@ class ResultCache:
     def purge(self) -> None:
         """Forget everything."""
         with explained(self._path):
-            _empty(self._connection)
+            _delete_all(self._connection)
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
     def _read(self, text: str) -> dict[str, object]:
-        """Read what `_written` wrote, or an earlier version, which wrote no checksum. Raises JournalError."""
+        """Read what `_serialized` made, or an earlier version, without a checksum. Raises JournalError."""
         kept = text if text.startswith("{") else text[_CHECKSUM:]
         with suppress(ValueError):
-            if text in {kept, _sealed(kept)}:
+            if text in {kept, _with_checksum(kept)}:
                 return cast("dict[str, object]", json.loads(kept))
         raise JournalError(
             f"The cache {self._path.name} is damaged: a result is not as it was written.",
-            fix="Bring back a copy, or remove it: what it held is bought again where it is needed.",
+            fix="Restore a copy, or remove it: what it held is bought again where it is needed.",
         )
 
     def _identity(self, contact: Prepared, enrichment_type: EnrichmentType) -> bytes:
         return hmac.digest(self._key, enrichment_type.encode() + b"\0" + contact.payload, sha256)
 
 
-def _written(kept: dict[str, object]) -> str:
-    return _sealed(json.dumps(kept))
+def _serialized(result: EnrichmentResult) -> str:
+    return _with_checksum(json.dumps({name: getattr(result, name) for name in _STORED_FIELDS}))
 
 
-def _sealed(text: str) -> str:
+def _with_checksum(text: str) -> str:
     return f"{crc32(text.encode()):0{_CHECKSUM}x}{text}"
 
 
@@ -127,19 +131,19 @@ def _restored(
 
 
 def forget_all(path: Path) -> None:
-    """Remove all results from the cache at *path*, which needs no key."""
+    """Remove all results from the cache at *path*. Needs no API key."""
     with explained(path), closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
         _refuse_journal(connection, path)
-        _empty(connection)
+        _delete_all(connection)
 
 
 def _refuse_journal(connection: sqlite3.Connection, path: Path) -> None:
     """Raise ConfigurationError for the journal of a job, which has results of its own."""
     if connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
         connection.close()
-        raise ConfigurationError(f"{path.name} is the journal of a job, and no cache of results.")
+        raise ConfigurationError(f"{path.name} is the journal of a job, no cache of results.")
 
 
-def _empty(connection: sqlite3.Connection) -> None:
+def _delete_all(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM results")
-    connection.execute("VACUUM")
+    connection.execute("VACUUM")  # else the free pages still hold the results

@@ -1,4 +1,4 @@
-"""Waiting for the workflows of a job, and bringing their results to the disk before anybody sees them."""
+"""Waiting for the workflows of a job, and writing their results to disk before anyone sees them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ChunkCollector:
 
     def __init__(self, run: RunContext) -> None:
         self.settled = Summary()
-        """Counts of the results that came in this run."""
+        """Counts of the results that arrived in this run."""
         self._run = run
 
     def start(self, group: anyio.abc.TaskGroup, chunk: PlannedChunk, submitted_at: float | None) -> None:
@@ -33,6 +33,7 @@ class ChunkCollector:
         group.start_soon(self._collect, chunk, submitted_at)
 
     async def _collect(self, chunk: PlannedChunk, submitted_at: float | None) -> None:
+        # Task ids follow the positions of what was sent, so what was left out there is left out here.
         left_out = self._run.journal.not_sent(chunk.row.number)
         contacts = [contact for contact in chunk.contacts if contact.index not in left_out]
         try:
@@ -41,18 +42,20 @@ class ChunkCollector:
         except JournalError:
             raise  # the disk fails: the other workflows are not waited for either
         except NotFoundError as error:
+            # It was paid for, so it is never planned again: each resume asks once more.
             self._run.journal.expired(chunk.row.number, reason_of(error))
         except CleanlistError as error:
-            self._run.state.stop(error)
+            self._run.state.stop(error)  # the chunk stays accepted, and is asked for again on resume
         finally:
             self._run.state.open_workflows -= 1
-            self._run.state.change.set()
+            self._run.state.change.set()  # its place and its unspent credits are free again
             self._run.report()
 
     async def _results(
         self, row: ChunkRow, contacts: Sequence[Prepared], submitted_at: float | None
     ) -> list[EnrichmentResult]:
         """Ask for results; within ten minutes of the submit a 404 only means that a replica lags."""
+        # By the time on disk: the submit may be that of a process that crashed a moment ago.
         clock, attempts = self._run.pipeline.limiter.clock, self._run.journal.attempts(row.number)
         began, age_s = clock(), age_of(attempts[-1].started_at) if attempts else 0.0
         while True:
@@ -66,7 +69,7 @@ class ChunkCollector:
             await anyio.sleep(self._run.pipeline.limiter.limits.window_s / 2)
 
     def _settle(self, chunk: PlannedChunk, results: Sequence[EnrichmentResult]) -> None:
-        # A partial chunk is fetched again on resume: its certain results stay as they are on the disk.
+        # A partial chunk is fetched again on resume: its certain results stay as they are on disk.
         before = {
             result.index
             for result in self._run.journal.results_of(chunk.row, chunk.by_place())
@@ -75,6 +78,7 @@ class ChunkCollector:
         fresh = [result for result in results if result.index not in before]
         if self._run.header.half_full_price == "each":
             fresh = [priced_by_halves(result) for result in fresh]
+        # Disk, cache, caller, in this order: a crash in between repeats a result, and loses none.
         chunk.row = self._run.journal.settled(chunk.row.number, fresh, chunk.row.request_id)
         certain = [result for result in fresh if result.status != "pending"]
         if self._run.cache is not None:

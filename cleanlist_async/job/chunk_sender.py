@@ -1,4 +1,4 @@
-"""Submitting the chunks of a job, with each step on the disk before what follows it."""
+"""Submitting the chunks of a job. Each step is on disk before the next one is taken."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ class ChunkSender:
     def __init__(self, run: RunContext) -> None:
         self.budget = Budget(run.header.max_credits, run.header.enrichment_type)
         self._run = run
-        self._failures = 0
+        self._failures = 0  # in a row, over all chunks
 
     async def send(self, chunk: PlannedChunk) -> float | None:
         """Submit a planned chunk, in as many attempts as it takes.
 
-        Return the time at which it was accepted, by the limiter's clock; None if it was not.
+        Return the time of its acceptance by the limiter's clock, or None if it was not accepted.
         """
         await self._run.state.room()
         failures = 0
         while not self._run.state.is_stopping and (contacts := self._to_send(chunk)):
             if not await self._afford(chunk, contacts):
                 return None
-            # The chunk may have been cut, and while it waited another run may have filled the cache.
+            # Again: the chunk may have been cut, and while it waited another job may have filled the cache.
             if not (contacts := self._to_send(chunk)):
                 return None
             await self._attempt(chunk, contacts)
@@ -66,13 +66,15 @@ class ChunkSender:
         return None
 
     def _to_send(self, chunk: PlannedChunk) -> list[Prepared]:
-        """Return the contacts of a chunk that have no result, after a look into the cache."""
-        # Refused by name in an earlier attempt, or settled before a decision to send the chunk again.
+        """Return the contacts of a chunk that have no result, neither of its own nor in the cache."""
+        # Results of its own: contacts refused by name in an earlier attempt, or settled before a decision to
+        # send the chunk again.
         done = self._run.journal.has_result(chunk.row.number)
         contacts = [contact for contact in chunk.contacts if contact.index not in done]
         if self._run.cache is not None and contacts:
             hits = self._run.cache.find(contacts, self._run.header.enrichment_type)
             if hits:
+                # On disk first: the cache may be purged, or its file be gone, before the job is resumed.
                 self._run.journal.known_already(chunk.row.number, hits, cached=True)
                 for result in hits:
                     self._run.handout.give(result)
@@ -88,10 +90,11 @@ class ChunkSender:
     async def _afford(self, chunk: PlannedChunk, contacts: Sequence[Prepared]) -> bool:
         """Wait for credits that may come back; cut the chunk to what is covered, or stop the job."""
         wanted, state = len(contacts), self._run.state
+        # The worst case is held for each open workflow; most settle below it and give credits back.
         with state.waiting_for("credits"):
             while (count := self._affordable(wanted)) < wanted:
                 if not state.open_workflows or state.is_stopping:
-                    break
+                    break  # nothing is left that could give credits back
                 await state.change.wait()
         if count == wanted:
             return True
@@ -104,6 +107,7 @@ class ChunkSender:
 
     def _affordable(self, contacts: int) -> int:
         # Read from the journal each time: webhooks and decisions change what is held as well.
+        # An unknown chunk stays held, so a budget is kept even if it was bought.
         spent, held = self._run.journal.committed()
         self.budget.spent, self.budget.reserved = spent, held * self.budget.per_contact
         return self.budget.affordable(contacts)
@@ -112,6 +116,7 @@ class ChunkSender:
         """Keep the contacts of a planned chunk up to *last*; the others become a chunk of their own."""
         count = sum(contact.index <= last.index for contact in chunk.contacts)
         halves = [chunk.contacts[:count], chunk.contacts[count:]]
+        # With a fingerprint each: on resume the halves are compared with the source one by one.
         chunk.row, _ = self._run.journal.split(
             chunk.row,
             [
@@ -127,11 +132,13 @@ class ChunkSender:
         """Submit once, and record the outcome."""
         intent: Intent | None = None
         try:
+            # Outside the window of doubt: what prepares a submit is free, so a crash in it leaves PLANNED.
             attempt = await self._run.submitter.prepare(chunk.row, contacts)
             intent = Intent(self._run.journal, attempt, len(contacts))
             self.accept(chunk, intent, await self._run.submitter.submit(intent, chunk.row, contacts))
         except JournalError:
-            # A webhook of an earlier attempt may have come first: then nothing is to be sent any more.
+            # While this attempt waited for a token, a webhook of an earlier one may have proved that the
+            # chunk was bought: then the intent is refused, and nothing more is to be sent.
             latest = self._run.journal.chunk(chunk.row.number)
             was_sent = intent is not None and intent.written
             if was_sent or latest.state is not ChunkState.ACCEPTED:
@@ -148,6 +155,7 @@ class ChunkSender:
         try:
             chunk.row = self._run.journal.accepted(intent.attempt, acceptance)
         except JournalError:
+            # Paid for, and the disk fails: the log is the last place for the id.
             workflow_id = identifier(acceptance.workflow_id)
             log.error("workflow %s was accepted, and the journal cannot be written", workflow_id)  # noqa: TRY400
             raise
@@ -162,14 +170,16 @@ class ChunkSender:
         if isinstance(outcome, Accepted) and self._run.journal.is_of_another(
             outcome.workflow_id, chunk.row.number
         ):
-            outcome = Unknown()
+            outcome = Unknown()  # the answer to another request, so nothing is known of this one
         if isinstance(outcome, Split) and chunk.row.is_pilot:
             outcome = Refused()  # half a sample would not be the sample that was asked for
+        # An attempt that is not on disk was not sent: the chunk is still PLANNED, and stays so.
         if intent is not None and was_sent:
             self._record(outcome, error, intent, chunk, contacts)
         # A 429 says nothing about the state of the server, and the limiter waits it out.
         if isinstance(outcome, Accepted | SetAside | Split) or isinstance(error, RateLimitError):
             return
+        # An outage must not turn chunk after chunk into unknown ones.
         self._failures += 1
         if isinstance(outcome, Stop) or self._failures >= FAILURES_IN_A_ROW:
             self._run.state.stop(error)
@@ -182,12 +192,13 @@ class ChunkSender:
         chunk: PlannedChunk,
         contacts: Sequence[Prepared],
     ) -> None:
-        state = ChunkState.PLANNED
+        state = ChunkState.PLANNED  # the only state in which a chunk is sent again without a decision
         match outcome:
             case Accepted(workflow_id):
                 self.accept(chunk, intent, Acceptance(workflow_id, request_id=error.request_id))
                 return
             case SetAside(invalid):
+                # They count as done from here on, so the next attempt goes without them.
                 self._run.journal.known_already(chunk.row.number, list(invalid.values()), cached=False)
                 for result in invalid.values():
                     self._run.handout.give(result)
@@ -200,5 +211,6 @@ class ChunkSender:
         # After the results, so that a crash in between leaves the attempt open and the chunk unknown.
         answer = AttemptOutcome.of(error, "ambiguous" if state is ChunkState.UNKNOWN else "rejected")
         chunk.row = self._run.journal.not_accepted(intent.attempt, answer, state, reason_of(error))
+        # Only a chunk that is PLANNED again can be split.
         if isinstance(outcome, Split):
             self._split(chunk, contacts[len(contacts) // 2 - 1])

@@ -1,4 +1,4 @@
-"""Runs a job from its journal to the end, or to where it has to stop."""
+"""Runs a job from the state in its journal to the end, or until it has to stop."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ class Engine:
         return self._state.waits_for
 
     def cancel(self) -> None:
-        """Stop. A submit that is on its way is awaited; workflows go on, and stay in the journal."""
+        """Stop. A submit in flight is awaited; workflows continue at the server and stay in the journal."""
         self._scope.cancel()
 
     def wake(self) -> None:
-        """Look again: something changed."""
+        """Make the run look at the journal again."""
         self._state.change.set()
 
     async def main(self) -> None:
@@ -98,33 +98,37 @@ class Engine:
             with self._scope:
                 await self._run()
         except CleanlistError as error:
+            # Raised outside a pass, by the journal or the source: it counts for more than an earlier stop.
             self.outcome.stopped_by = error
         except Exception as problem:  # noqa: BLE001  # raised again where the job is awaited
-            self.outcome.failure = _alone(problem)
+            self.outcome.failure = _unwrapped(problem)
             report_failure("a job", problem)
-        except BaseException:
+        except BaseException:  # the client's task group was cancelled, not this run
             self._state.stop(ConfigurationError("The client was closed before the job was over."))
             raise
         finally:
-            self.results.close()
+            self.results.close()  # else a reader of the results would wait for ever
             report_end(events, "job", self._collector.settled, clock() - began, self.outcome.error)
             self.finished.set()
             self._report()
 
     async def _run(self) -> None:
-        # The journal may be left as a cancelled run of this very job left it.
+        # Opening the journal did this too, but a cancelled run of this very object may have come since.
         self._journal.recover()
         self._journal.try_again()
-        self._journal.pause(None)
+        self._journal.pause(None)  # what paused the last run may be gone
         while True:
             try:
+                # The inbox is read before the source: its events may prove that a chunk must not be sent
+                # again. It is closed after the collectors, which its events wake.
                 async with self._receiving_webhooks(), anyio.create_task_group() as group:
                     await self._pass(group)
             except* CleanlistError as stopped:
                 self._state.stop(_first_of(stopped))
             # A chunk that was proven or decided after its turn is planned or accepted again.
-            if self._state.is_stopping or not self._something_left():
+            if self._state.is_stopping or not self._has_work_left():
                 break
+        # For whoever looks at the status; what is left to do is decided by the states of the chunks alone.
         if self.outcome.stopped_by is not None:
             self._journal.pause(*_pause_note(self.outcome.stopped_by))
         if self.wants_results:
@@ -133,48 +137,52 @@ class Engine:
     def _receiving_webhooks(self) -> AbstractAsyncContextManager[None]:
         return nullcontext() if self._inbox is None else self._inbox.receiving()
 
-    def _something_left(self) -> bool:
-        """Whether another reading of the source would find something to do."""
+    def _has_work_left(self) -> bool:
+        """Whether another pass over the source would find something to do."""
         if self._only_pilot:
             return False
         return bool(self._journal.counts().keys() & {ChunkState.PLANNED, ChunkState.ACCEPTED})
 
-    # -- one reading of the source -------------------------------------------------------------
+    # -- one pass over the source --------------------------------------------------------------
 
     async def _pass(self, group: anyio.abc.TaskGroup) -> None:
         for count, step in enumerate(Walk(self._journal, self._header, self._source)):
             if count % STEPS_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
             if self._state.is_stopping:
-                return
+                return  # the task group still waits for the workflows that were accepted
             if isinstance(step, PlannedChunk):
                 if step.row.is_pilot or not self._only_pilot:
-                    await self._take(step, group)
+                    await self._advance(step, group)
             elif isinstance(step, Invalid):
                 self._handout.skip(step)
             else:
                 self._handout.follow(step)
             await self._handout.room()
+            # In every step: news of a chunk in doubt is acted upon at once, not at the end of the source.
             await self._reconsider(group)
         while self._in_doubt and not self._state.is_stopping:
             with self._state.waiting_for("evidence"):
                 await self._state.change.wait()
             await self._reconsider(group)
 
-    async def _take(self, chunk: PlannedChunk, group: anyio.abc.TaskGroup) -> None:
-        """Do what the state of a chunk asks for."""
+    async def _advance(self, chunk: PlannedChunk, group: anyio.abc.TaskGroup) -> None:
+        """Take the step that the state of a chunk calls for."""
         await anyio.lowlevel.checkpoint()
-        # Since it was read, a webhook or a decision of the owner may have moved it.
+        # A webhook or a decision of the owner may have moved it since it was read.
         chunk.row = self._journal.chunk(chunk.row.number)
         if chunk.row.state is ChunkState.UNKNOWN:
             await self._examine(chunk)
         if chunk.row.state is ChunkState.PLANNED:
+            # Awaited, not started in a task: one chunk at a time is being sent, so a crash leaves at most
+            # one unknown. At one request every two seconds this costs no throughput.
             if (submitted_at := await self._sender.send(chunk)) is not None:
                 self._collector.start(group, chunk, submitted_at)
             self._note_doubt(chunk)
         elif chunk.row.state is ChunkState.UNKNOWN and self._submitter.may_learn(chunk.row):
             self._in_doubt.append(chunk)
         elif chunk.row.state in {ChunkState.ACCEPTED, ChunkState.PARTIAL}:
+            # Workflows of earlier runs take places too: a resumed job must not poll thousands at once.
             await self._state.room()
             self._collector.start(group, chunk, None)
         elif chunk.row.state in SETTLED:
@@ -183,34 +191,35 @@ class Engine:
     # -- unknown outcomes ----------------------------------------------------------------------
 
     async def _examine(self, chunk: PlannedChunk) -> None:
-        """Look for evidence on a chunk whose outcome is unknown, and ask the policy where there is none."""
+        """Look for evidence on a chunk whose outcome is unknown; without any, ask the policy."""
         number = chunk.row.number
         try:
             found = await self._submitter.look(chunk.row, chunk.contacts)
         except APIConnectionError:
-            found = None
+            found = None  # not reached: that is evidence of nothing
         if isinstance(found, Acceptance):
-            if found.attempt is not None:
+            if found.attempt is not None:  # the answer to a repeated import, which is an attempt of its own
                 self._sender.accept(chunk, Intent(self._journal, found.attempt, chunk.row.held), found)
             else:
                 chunk.row = self._journal.prove(number, "evidence", found.workflow_id)
         elif found is False:
             chunk.row = self._journal.prove(number, "replay", None)
-        elif not self._submitter.may_learn(chunk.row):
+        elif not self._submitter.may_learn(chunk.row):  # free evidence first, then what may cost twice
             at_risk = chunk.row.held * self._sender.budget.per_contact
             decision = self._policy.decide(chunk.row, at_risk, self._journal.resubmitted_credits())
             if decision is not None:
                 chunk.row = self._journal.decide(number, decision, "policy", at_risk)
 
     def _note_doubt(self, chunk: PlannedChunk) -> None:
+        # Whatever may still be learned of it: the policy has not been asked yet.
         if chunk.row.state is ChunkState.UNKNOWN:
             self._in_doubt.append(chunk)
 
     async def _reconsider(self, group: anyio.abc.TaskGroup) -> None:
-        """Look again at chunks whose outcome is unknown, and go on with those of which it no longer is."""
-        waiting, self._in_doubt = self._in_doubt, []
+        """Look again at chunks whose outcome is unknown, and advance those whose outcome is known now."""
+        waiting, self._in_doubt = self._in_doubt, []  # `_advance` puts back what stays unknown
         for chunk in waiting:
-            await self._take(chunk, group)
+            await self._advance(chunk, group)
 
 
 def _first_of(group: BaseExceptionGroup[CleanlistError]) -> CleanlistError:
@@ -218,8 +227,8 @@ def _first_of(group: BaseExceptionGroup[CleanlistError]) -> CleanlistError:
     return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _alone(problem: Exception) -> Exception:
-    """Return the one error in the group of a task group: callers never see groups."""
+def _unwrapped(problem: Exception) -> Exception:
+    """Return the first error of an exception group: callers never see groups."""
     while isinstance(problem, ExceptionGroup):
         group = cast("ExceptionGroup[Exception]", problem)
         problem = group.exceptions[0]

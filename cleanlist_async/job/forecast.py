@@ -1,4 +1,4 @@
-"""What a job takes, before any of it is sent."""
+"""What a job takes: requests, time and credits, before any of it is sent."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Header, SubmitMode
 
-_LISTED: Final = 1_000
+_MAX_LISTED: Final = 1_000
 """Invalid and duplicate contacts that a plan lists one by one; it counts them all."""
-_REQUESTS: Final[dict[SubmitMode, int]] = {"plain": 2, "tracked": 2, "exact": 5}
-"""Requests for each chunk, where nothing goes wrong: in mode exact, the list, the price, the import, the
+_REQUESTS_PER_CHUNK: Final[dict[SubmitMode, int]] = {"plain": 2, "tracked": 2, "exact": 5}
+"""Requests for each chunk if nothing goes wrong: in mode exact these are the list, the price, the import, the
 status and the leads."""
 
 
 def requests_of(journal: Journal, header: Header) -> int:
-    """Return how many requests the whole job takes, where nothing goes wrong."""
+    """Return how many requests the whole job takes if nothing goes wrong."""
     chunks = sum(chunks for chunks, _ in journal.counts().values())
-    return _REQUESTS[header.submit_mode] * chunks
+    return _REQUESTS_PER_CHUNK[header.submit_mode] * chunks
 
 
 def plan_of(journal: Journal, header: Header, pipeline: Pipeline) -> Plan:
     """Return what the whole job takes: requests, minutes, and credits at most."""
     invalid, duplicates = journal.set_aside()
-    counts = journal.counts().values()
+    counts = journal.counts().values()  # chunks hold neither duplicates nor invalid contacts
     unique = sum(contacts for _, contacts in counts)
     worst = facts.WORST_CASE_CREDITS.get(header.enrichment_type)
     limits, keys = pipeline.limiter.limits, len(pipeline.route.keys)
@@ -40,6 +40,6 @@ def plan_of(journal: Journal, header: Header, pipeline: Pipeline) -> Plan:
         chunks=sum(chunks for chunks, _ in counts),
         minutes=seconds_for(requests_of(journal, header), limits, keys) / 60,
         credits_max=None if worst is None else worst * unique,
-        invalid_contacts=list(islice(journal.invalid(), _LISTED)),
-        duplicate_contacts=list(islice(journal.duplicates(), _LISTED)),
+        invalid_contacts=list(islice(journal.invalid(), _MAX_LISTED)),
+        duplicate_contacts=list(islice(journal.duplicates(), _MAX_LISTED)),
     )

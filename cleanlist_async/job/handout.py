@@ -1,4 +1,4 @@
-"""Handing out the results of a job: each once in a run, with those of its duplicates."""
+"""Handing out the results of a job: each once in a run, together with its duplicates."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from cleanlist_async.job.status import WITHOUT_RESULT
 from cleanlist_async.results import EnrichmentResult
 
 _RESULTS_AHEAD: Final = 2_000
-"""Results that wait for a slow consumer before the source is read on."""
+"""Results that may wait for a slow consumer before reading of the source pauses."""
 
 
 class Handout:
-    """Puts results into a queue, if anybody reads it: *is_wanted*."""
+    """Puts results into a queue; *is_wanted* says whether anyone reads it."""
 
     def __init__(self, journal: Journal, header: Header, source: Source, *, is_wanted: bool) -> None:
         self.queue = ResultQueue(_RESULTS_AHEAD)
@@ -31,7 +31,7 @@ class Handout:
         self._journal = journal
         self._header = header
         self._source = source
-        self._given = bytearray(header.contacts)
+        self._given = bytearray(header.contacts)  # a set would take some sixty times the memory
         self._followers: dict[int, list[Prepared]] = {}
 
     async def room(self) -> None:
@@ -44,7 +44,7 @@ class Handout:
         self._give(skipped(contact))
 
     def follow(self, contact: Prepared) -> None:
-        """Hand out the result of a duplicate's first, now or when it comes."""
+        """Hand out a duplicate's result: that of its first, now or as soon as there is one."""
         if not self.is_wanted or self._given[contact.index]:
             return
         first = self._journal.first_of(contact.index)
@@ -55,7 +55,7 @@ class Handout:
             self._followers.setdefault(first, []).append(contact)
 
     def give_stored(self, chunk: PlannedChunk) -> None:
-        """Hand out the results of a chunk that are on the disk."""
+        """Hand out the results of a chunk that are on disk."""
         if self.is_wanted:
             for result in self._journal.results_of(chunk.row, chunk.by_place()):
                 self.give(result)
@@ -67,13 +67,14 @@ class Handout:
             self._give(copy_for(follower, result))
 
     def _give(self, result: EnrichmentResult) -> None:
-        # A source may be walked through several times in a run, and a stored result met in each.
+        # Each pass over the source meets the stored results again.
         if self.is_wanted and not self._given[result.index]:
             self._given[result.index] = 1
-            self.queue.put(result)
+            self.queue.put(result)  # full or not: a task that settles a chunk must not wait for a slow reader
 
     async def give_leftovers(self) -> None:
         """Hand out what has no final result when the run ends: pending and unknown contacts."""
+        # The usual end: spare it another pass over the source.
         if not self._journal.counts().keys() & WITHOUT_RESULT.keys():
             return
         for step in Walk(self._journal, self._header, self._source):
@@ -85,7 +86,7 @@ class Handout:
                 await self.room()
 
     def _give_leftovers_of(self, planned: PlannedChunk) -> None:
-        row = self._journal.chunk(planned.row.number)
+        row = self._journal.chunk(planned.row.number)  # again: a webhook may have moved it since
         if (status := WITHOUT_RESULT.get(row.state)) is None:
             return
         contacts: dict[int, Contact] = planned.by_place()

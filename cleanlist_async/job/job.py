@@ -48,7 +48,7 @@ class Job:
                 ...
 
     The same call resumes it. Iterating gives every result, also those of earlier runs, at least once in each
-    run, so their handling should be idempotent. `run` does the same without handing them out.
+    run, so handling them should be idempotent. `run` does the same without handing them out.
     """
 
     def __init__(
@@ -82,7 +82,6 @@ class Job:
 
         Raises JournalError for a journal that is not the latest of its job.
         """
-        spec.check()
         await pipeline.root.ensure()
         source = Source(given)
         opened = await OpenJournal.open(path, source, spec, pipeline)
@@ -102,13 +101,14 @@ class Job:
         """Stop, and close the journal. A submit that is on its way is awaited to its answer."""
         if self._opened.is_closed:
             return
+        # The run first: the answer to its last submit still has to reach the journal.
         await self._runs.end("The job was closed while it ran.")
         if self._receiver is not None:
             self._receiver.detach(self)
         self._opened.close()
 
     async def __aiter__(self) -> AsyncIterator[EnrichmentResult]:
-        """Run the job, and yield every result once. Raises the error that stopped it, after the last."""
+        """Run the job and yield every result once; then raise the error that stopped it, if one did."""
         optional(check_function, "on_progress", self.on_progress)
         engine = await self._runs.start(wants_results=True)
         try:
@@ -116,6 +116,7 @@ class Job:
                 yield result
         finally:
             await self._runs.halt(engine)
+        # Last, so that an error hides no result that was bought.
         if engine.outcome.error is not None:
             raise engine.outcome.error
 
@@ -133,6 +134,7 @@ class Job:
             await engine.finished.wait()
         finally:
             await self._runs.halt(engine)
+        # A failure is raised, as it comes from the caller's own code; what the API said is in the report.
         if engine.outcome.failure is not None:
             raise engine.outcome.failure
         return JobReport(self.status(), self.unknown(), engine.outcome.stopped_by)
@@ -149,12 +151,12 @@ class Job:
 
     @property
     def promise(self) -> str:
-        """What the way of submitting can say of a submit whose answer is lost."""
+        """What becomes of a submit whose answer is lost, in this submit mode, in one sentence."""
         return self._runs.submitter().promise
 
     @property
     def submit_mode(self) -> SubmitMode:
-        """The way of submitting that was chosen."""
+        """The submit mode that was chosen."""
         return self._header.submit_mode
 
     @property
@@ -164,7 +166,7 @@ class Job:
 
     @property
     def credits_to_go(self) -> float | None:
-        """What the contacts that are still to be sent cost at most; None where nothing bounds it."""
+        """Most credits that the contacts still to be sent can cost; None where nothing bounds it."""
         worst = facts.WORST_CASE_CREDITS.get(self._header.enrichment_type)
         _, contacts = self._journal.counts().get(ChunkState.PLANNED, (0, 0))
         return None if worst is None else float(worst * contacts)
@@ -176,12 +178,12 @@ class Job:
 
     @property
     def lists_to_create(self) -> int:
-        """How many lead lists the job will make in your workspace: one for each chunk in mode `exact`."""
+        """How many lead lists the job makes in your workspace: one for each chunk in mode `exact`."""
         return sum(1 for _ in self._journal.chunks()) if self._header.submit_mode == "exact" else 0
 
     @property
     def requests(self) -> int:
-        """How many requests the whole job takes, where nothing goes wrong."""
+        """How many requests the whole job takes if nothing goes wrong."""
         return requests_of(self._journal, self._header)
 
     def plan(self) -> Plan:
@@ -190,13 +192,14 @@ class Job:
         return plan_of(self._journal, self._header, self._pipeline)
 
     async def pilot(self, n: int = 15) -> Pilot:
-        """Buy a sample of *n* contacts first, spread over the kinds of contacts there are. Spends credits.
+        """Buy a sample of *n* contacts first, in proportion to the kinds of contacts. Spends credits.
 
-        Returns the hit rate and the cost per contact with 95 % intervals, and what they mean for all, without
-        the contacts that are pending. Raises JournalError once anything else of the job was sent,
+        Returns the hit rate and the cost per contact with 95 % intervals, and what they mean for the whole
+        job; pending contacts are left out. Raises JournalError once anything else of the job was sent,
         UnknownOutcomeError when the sample may or may not have been bought.
         """
         check_whole("n", n, "a number of contacts", at_least=1, at_most=facts.MAX_CONTACTS_PER_REQUEST)
+        # Within the turn, no run can start and send chunks of the plan that is being replaced.
         async with self._runs.turn:
             await self._runs.take_over()
             number = await plan_pilot(self._journal, self._source, self._header, n)
@@ -207,7 +210,7 @@ class Job:
     # -- looking at it -------------------------------------------------------------------------
 
     def status(self) -> JobStatus:
-        """Return where the job stands."""
+        """Return the state of the job."""
         self._opened.check()
         return status_of(self._journal, self._header, running=self._runs.engine is not None)
 
@@ -226,12 +229,12 @@ class Job:
         abandon: bool = False,
         actor: str = "owner",
     ) -> None:
-        """Decide about an unknown chunk, for the record.
+        """Decide about an unknown chunk; the decision is recorded in the journal.
 
-        `accepted` is the workflow id that the portal or the support named, also where an earlier one led
-        nowhere; `absent` says that they know of none, so it is sent again; `resubmit` sends it again at the
-        risk of buying it twice; `abandon` gives it up, also where the server has forgotten its workflow.
-        Exactly one of them. Raises JournalError when the chunk is not unknown.
+        `accepted` is the workflow id that the portal or support named, also to correct an earlier one that
+        was not found; `absent` says that they know of no workflow, so the chunk is sent again; `resubmit`
+        sends it again at the risk of buying it twice; `abandon` gives it up, also where the server has
+        forgotten its workflow. Give exactly one of them. Raises JournalError when the chunk is not unknown.
         """
         self._opened.check()
         check_whole("chunk", chunk, "the number of a chunk")
@@ -242,6 +245,7 @@ class Job:
             accepted=accepted is not None, absent=absent, resubmit=resubmit, abandon=abandon
         )
         decide(self._journal, self._header, chunk, decision, actor=actor, workflow_id=accepted)
+        # A run that waits for evidence acts on the decision at once.
         self._runs.wake()
 
     def knows(self, token: str) -> bool:
@@ -250,11 +254,11 @@ class Job:
         return self._webhooks.chunk_of(token) is not None
 
     def receive(self, token: str, payload: bytes) -> bool:
-        """Take a webhook that was sent to ``<webhook>/<token>``. Returns whether it is for this job.
+        """Process a webhook that was sent to ``<webhook>/<token>``. Return whether it is for this job.
 
-        Answer the sender with 2xx if so, and with 404 if not: it is on the disk when this returns. Webhooks
-        are not signed; the token is the secret that only this job and the server know. A client that has a
-        `WebhookReceiver` needs no call of this.
+        Answer the sender with 2xx if so, and with 404 if not: the event is on disk when this returns.
+        Webhooks are not signed; the token is a secret of this job and the server. A client with a
+        `WebhookReceiver` calls this itself.
         """
         self._opened.check()
         check_instance("payload", payload, bytes)
@@ -264,7 +268,7 @@ class Job:
         return is_ours
 
     def verify(self) -> list[str]:
-        """Check the journal against its own rules, and return what is wrong with it, if anything is."""
+        """Check the journal against its own rules, and return the problems found."""
         self._opened.check()
         return problems_of(self._journal, self._header)
 
@@ -274,10 +278,10 @@ class Job:
         yield from receipts(self._journal, self._header, self._source)
 
     def report(self) -> JobReport:
-        """Return where the job stands, and what is unknown."""
+        """Return the state of the job, and the chunks whose outcome is unknown."""
         return JobReport(self.status(), self.unknown())
 
     def purge(self) -> None:
-        """Remove all contact data from the journal and the result cache. What was bought is gone with it."""
+        """Remove all contact data from the journal and the result cache, including the results bought."""
         self._opened.check()
         self._opened.purge()

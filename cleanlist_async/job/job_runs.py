@@ -29,9 +29,9 @@ class JobRuns:
     Attributes
     ----------
     engine
-        The run of now, or None.
+        The current run, or None.
     turn
-        Held while a run is started, or what it will run is planned.
+        Lock held while a run is started or a pilot is planned.
 
     """
 
@@ -57,12 +57,13 @@ class JobRuns:
         self._report = report
 
     async def start(self, *, wants_results: bool, only_pilot: bool = False) -> Engine:
-        """Start a run. Raises ConfigurationError while another one goes on, or once the job is closed."""
+        """Start a run. Raises ConfigurationError while another run is active, or once the job is closed."""
         async with self.turn:
             await self.take_over()
             await self._pipeline.root.ensure()
-            self._opened.check()
+            self._opened.check()  # again: it may have been closed during the waits above
             engine = self.engine = self._new_engine(wants_results=wants_results, only_pilot=only_pilot)
+            # In the client's task group: cancelling the caller must not cut off a submit on its way.
             self._pipeline.root.spawn(engine.main)
         return engine
 
@@ -84,14 +85,15 @@ class JobRuns:
         )
 
     async def take_over(self) -> None:
-        """End an iteration that was left early, if there is one. Raises ConfigurationError for a run."""
+        """End an iteration that was left early, if there is one. Raises ConfigurationError for a `run`."""
         self._opened.check()
+        # An `async for` that was left early may still be open: only the garbage collector closes it.
         if self.engine is not None and not self.engine.wants_results:
             raise ConfigurationError("This job is running already.")
         await self.end("The job was run again while its results were read.")
 
     async def end(self, reason: str) -> None:
-        """End the run of now from outside; reading its results raises an error with this reason."""
+        """End the current run from outside; reading its results raises an error with this reason."""
         engine = self.engine
         if engine is None:
             return
@@ -109,15 +111,16 @@ class JobRuns:
             self.engine = None
 
     def wake(self) -> None:
-        """Let the run of now look at the journal again."""
+        """Make the current run look at the journal again."""
         if self.engine is not None:
             self.engine.wake()
 
     # -- how chunks are submitted --------------------------------------------------------------
 
     def submitter(self, inbox: WebhookInbox | None = None) -> Submitter:
-        """Make the submitter of the job's mode."""
+        """Make the submitter for the job's mode."""
         header, journal = self._opened.header, self._opened.journal
+        # The deadline of a single call is no deadline of a job, which may take hours.
         options = replace(self._spec.options, deadline_s=None)
         if header.submit_mode == "exact":
             session = Session(self._pipeline, lambda: self._polls, options, self._spec.api_version)

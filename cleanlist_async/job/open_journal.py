@@ -1,4 +1,4 @@
-"""What an open job holds on the disk."""
+"""The files that an open job holds: its journal, their lock and the cache."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class OpenJournal:
         Raises JournalError for a journal that is not the latest of its job; see :class:`Fence`.
         """
         refuse_network(path, "journal", JournalError)
+        # Before any look at the journal: two processes must not both find none, and both plan one.
         lock = JournalLock(path).take()
         fence = Fence(path, adopt=spec.adopt)
         journal: Journal | None = None
@@ -42,6 +43,7 @@ class OpenJournal:
             fence.check_place()  # before a journal is created where one with purchases has been
             if spec.cache is not None:
                 cache = ResultCache(spec.cache, pipeline.secret, ttl_s=spec.cache_ttl_s)
+            # After the cache: options that are refused must leave no journal behind.
             journal = Journal.at(path)
             fence.check(journal)
             header = journal.header
@@ -49,13 +51,13 @@ class OpenJournal:
                 header = await begin(journal, source, spec, pipeline)
             else:
                 header = await resumed(journal, header, source, spec, pipeline)
-                journal.recover()
+                journal.recover()  # with the lock held, nobody else can be sending what is SENDING
             fence.raise_generation(journal)  # last: what was refused above must stay as it was
         except BaseException:
             for opened in (journal, cache):
                 if opened is not None:
                     opened.close()
-            lock.give_back()
+            lock.give_back()  # after the files, as in `close`
             raise
         return cls(journal, header, lock, cache)
 
@@ -71,9 +73,10 @@ class OpenJournal:
             self.cache.purge()
 
     def close(self) -> None:
-        """Close the files, and let other processes have them."""
+        """Close the files, and release them to other processes."""
         self.is_closed = True
         self.journal.close()
         if self.cache is not None:
             self.cache.close()
+        # Last: the next process must find no open transaction of this one.
         self.lock.give_back()

@@ -1,4 +1,4 @@
-"""A sample bought first: what share is found, and what a contact costs, with intervals of confidence."""
+"""A sample bought first: the share found and the cost per contact, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ from cleanlist_async.job.spec import write_chunks
 from cleanlist_async.results import EnrichmentResult
 
 _Z: Final = 1.959964
-"""95 % of a normal distribution lie within so many standard deviations."""
+"""Standard deviations within which 95 % of a normal distribution lie."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What a sample says about all contacts. Intervals cover 95 %; credits are per contact.
+    """What a sample says about all contacts. Intervals cover 95 %.
 
-    ``hit_rate`` is the share found (Wilson interval), ``credits_per_contact`` the mean price (Student would
-    be wider below 15 contacts), ``expected_credits`` both ends of what all contacts will cost at this rate.
+    ``contacts`` and ``found`` count the settled contacts of the sample, and ``credits`` is what they cost.
+    ``hit_rate`` is the share found, with its Wilson interval; ``credits_per_contact`` is the mean price, with
+    a normal interval (Student's would be wider below 15 contacts); ``expected_credits`` is the range of what
+    all contacts will cost at this price.
     """
 
     contacts: int
@@ -47,7 +49,7 @@ class Pilot:
 
     @classmethod
     def of(cls, results: Sequence[EnrichmentResult], contacts: int, dearest: float = math.inf) -> Pilot:
-        """Read the results of a sample out of *contacts* contacts; none costs more than *dearest*."""
+        """Evaluate a sample out of *contacts* contacts, of which none costs more than *dearest* credits."""
         settled = [result for result in results if result.status != "pending"]
         costs = [result.credits for result in settled]
         found = sum(result.status == "found" for result in settled)
@@ -69,11 +71,12 @@ class Pilot:
 
 
 async def plan_pilot(journal: Journal, source: Source, header: Header, n: int) -> int:
-    """Return the number of the pilot's chunk; plan the job again for it where nothing was sent yet."""
+    """Return the number of the pilot's chunk; plan the job again for it if nothing was sent yet."""
     number = _pilot_number(journal)
-    if number is None or not journal.was_sent():  # it may have been too large
-        # A plan of which nothing was sent can be replaced, and with it a pilot of another size.
+    if number is None or not journal.was_sent():
+        # Also where there is a pilot: one that was too large to be sent may be asked for smaller.
         places = await choose(source, n, header.salt)
+        # In one transaction: a crash in between must leave the old plan, not a job without chunks.
         with journal.transaction():
             journal.forget_plan()
             await write_chunks(journal, source, header.salt, header.submit_mode, places)
@@ -84,11 +87,11 @@ async def plan_pilot(journal: Journal, source: Source, header: Header, n: int) -
 
 
 def read_pilot(journal: Journal, number: int, source: Source, header: Header) -> Pilot:
-    """Return the figures of a pilot that was run. Raises UnknownOutcomeError if its outcome is unknown."""
+    """Return the figures of a pilot that has run. Raises UnknownOutcomeError if its outcome is unknown."""
     chunk = journal.chunk(number)
     if chunk.state in {ChunkState.UNKNOWN, ChunkState.ABANDONED}:
         raise UnknownOutcomeError(
-            "The pilot was sent, and nobody can say whether it was accepted.",
+            "The pilot was sent, and it is not known whether it was accepted.",
             fix="Decide about it with resolve, then ask for it again.",
         )
     picked = journal.picked()
@@ -104,6 +107,7 @@ def _pilot_number(journal: Journal) -> int | None:
 
 def wilson(found: int, n: int) -> tuple[float, float]:
     """Return the Wilson interval of a share."""
+    # Not the normal interval, which at 0 or n of n found has no width.
     if n == 0:
         return 0.0, 1.0
     share, z2 = found / n, _Z * _Z
@@ -123,6 +127,7 @@ async def choose(source: Source, n: int, salt: bytes) -> frozenset[int]:
         contact = prepare(place, given)
         if isinstance(contact, Prepared) and seen.setdefault(contact.payload_digest, place) == place:
             total += 1
+            # As good as random, and the same again when a pilot of this size is planned a second time.
             rank = hmac.digest(salt, place.to_bytes(8, "big"), sha256)
             strata[_kind(contact)].add(rank, place)
         if place % 1_000 == 0:
@@ -131,6 +136,7 @@ async def choose(source: Source, n: int, salt: bytes) -> frozenset[int]:
 
 
 def _kind(contact: Prepared) -> str:
+    # By the strongest field it has: a profile matches best, then a name with a domain.
     given = contact.contact
     if given.linkedin_url:
         return "linkedin"

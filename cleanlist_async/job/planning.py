@@ -1,4 +1,4 @@
-"""The plan of a job, on the disk: which contacts go into which chunk. Nothing is sent."""
+"""The plan of a job on disk: which contacts go into which chunk. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ from cleanlist_async.job.journal.records import ChunkRow, Header
 from cleanlist_async.job.source import Source
 
 _WRITTEN_AT_ONCE: Final = 5_000
+"""Duplicates and invalid contacts that wait in memory: a file may consist of nothing else."""
 
 
 def fingerprint(salt: bytes, contacts: Sequence[Prepared]) -> bytes:
     """Return a digest of contacts and their keys, in their order; useless to anyone without the journal."""
+    # Keyed, since names and addresses can be guessed from a plain digest.
     digest = hmac.new(salt, digestmod=sha256)
     for contact in contacts:
         _add_to(digest, contact)
@@ -34,6 +36,7 @@ def fingerprint(salt: bytes, contacts: Sequence[Prepared]) -> bytes:
 def _add_to(digest: hmac.HMAC, contact: Prepared) -> None:
     given: object = contact.contact.key  # text by its type, and often enough a number in a mapping
     # Keys are part of it: a result with the key of another contact is a wrong result.
+    # With their lengths, so that no other row of keys gives the same bytes.
     key = b"" if given is None else str(given).encode("utf-8", "surrogatepass")
     digest.update(contact.payload_digest + len(key).to_bytes(4, "big") + key)
 
@@ -93,6 +96,7 @@ class _Planner:
         if chunk := self._chunker.flush():
             self._write_chunk(chunk)
         self._write_rest()
+        # Known only now, since its contacts lie anywhere in the source.
         if self._pilot:
             number = self._write_chunk(self._pilot, is_pilot=True)
             self._journal.plan_picked((contact.index, number) for contact in self._pilot)
@@ -111,20 +115,21 @@ class _Planner:
 
 
 async def refuse_changed_input(journal: Journal, header: Header, source: Source) -> None:
-    """Raise InputChangedError, which says what changed, unless the source is what the job was begun with.
+    """Raise InputChangedError, which says what changed, unless the source is what the job was started with.
 
     A file must be the same to the byte; of anything else the contacts and their keys are compared.
     """
     if source.digest and source.digest == header.source_digest:
         return
+    # The walk raises at the first contact that differs, which says more than two digests.
     for count, step in enumerate(Walk(journal, header, source)):
         if isinstance(step, PlannedChunk) or count % STEPS_AT_ONCE == 0:
             await anyio.lowlevel.checkpoint()
     if source.digest or header.source_digest:
         raise InputChangedError(
-            f"{source.name} is not the file that the job was begun with ({header.source_name}): its contacts"
-            " are the same, but other columns or the way it is written differ.",
-            fix="Bring the old file back, or begin a new job.",
+            f"{source.name} is not the file that the job was started with ({header.source_name}): its"
+            " contacts are the same, but other columns or its formatting differ.",
+            fix="Restore the old file, or start a new job.",
         )
 
 
@@ -146,13 +151,14 @@ class PlannedChunk:
 
 
 def _planned(journal: Journal) -> Iterator[PlannedChunk]:
-    """Yield the chunks of now, each read when its turn comes: all of them with their ids are not small."""
+    """Yield the chunks, each read when its turn comes: with their ids, all of them take much memory."""
+    # The numbers are read beforehand: a chunk that is split off later is met in the next pass.
     for number in journal.numbers():
         yield PlannedChunk(journal.chunk(number), [])
 
 
 Step: TypeAlias = PlannedChunk | Prepared | Invalid
-"""A chunk, a duplicate, or a contact that is skipped."""
+"""A chunk, a duplicate, or an invalid contact."""
 
 
 class Walk:
@@ -161,7 +167,7 @@ class Walk:
     def __init__(self, journal: Journal, header: Header, source: Source) -> None:
         self._header = header
         self._source = source
-        self._kinds = bytearray(header.contacts)
+        self._kinds = bytearray(header.contacts)  # a byte for each: flat, however large the input
         try:
             for place, _ in journal.duplicates():
                 self._kinds[place] = _DUPLICATE
@@ -172,23 +178,23 @@ class Walk:
         except IndexError:
             raise JournalError("The journal is damaged: it names more contacts than there are.") from None
         self._pilot = next((PlannedChunk(chunk, []) for chunk in journal.chunks("WHERE is_pilot")), None)
-        self._coming = _planned(journal)
-        self._open = next(self._coming, None)
+        self._upcoming = _planned(journal)
+        self._current = next(self._upcoming, None)
 
     def __iter__(self) -> Iterator[Step]:
-        """Yield each chunk as soon as its last contact was read, and what is not sent, as it comes.
+        """Yield each chunk once its last contact was read, and in between the contacts that are not sent.
 
-        Raises InputChangedError at the first thing that is not what it was when the job was planned.
+        Raises InputChangedError at the first difference from the source that the job was planned with.
         """
         count, digest = 0, hmac.new(self._header.salt, digestmod=sha256)
         for place, given in enumerate(self._source):
             if place >= len(self._kinds):
-                raise self._changed(place, "there are more contacts now")
+                raise self._input_changed(place, "there are more contacts now")
             count += 1
             contact = prepare(place, given)
             # The contact was edited, or another version of this package checks it by other rules.
             if isinstance(contact, Invalid) != (self._kinds[place] == _INVALID):
-                raise self._changed(place, "a contact has become valid, or invalid")
+                raise self._input_changed(place, "a contact has become valid, or invalid")
             if isinstance(contact, Invalid):
                 yield contact
             elif self._kinds[place] == _DUPLICATE:
@@ -197,32 +203,34 @@ class Walk:
             elif (chunk := self._add(contact)) is not None:
                 yield self._checked(chunk)
         if count < len(self._kinds):
-            raise self._changed(count, "there are fewer contacts now")
+            raise self._input_changed(count, "there are fewer contacts now")
+        # Duplicates are in no chunk, so no fingerprint covers their keys, which come back with results.
         if digest.digest()[:16] != self._header.duplicates_digest:
-            raise self._changed(0, "one of the duplicates differs")
+            raise self._input_changed(0, "one of the duplicates differs")
 
     def _add(self, contact: Prepared) -> PlannedChunk | None:
-        """Put a contact into its chunk; return the chunk, its reader's from then on, once it is whole."""
+        """Put a contact into its chunk; return the chunk, now its reader's, once it is complete."""
         is_picked = self._kinds[contact.index] == _PICKED
-        chunk = self._pilot if is_picked else self._open
+        chunk = self._pilot if is_picked else self._current
         if chunk is None:
-            raise self._changed(contact.index, "there is no chunk for it")
+            raise self._input_changed(contact.index, "there is no chunk for it")
         chunk.contacts.append(contact)
         if contact.index != chunk.row.last:
             return None
         if not is_picked:  # the pilot is filled beside the chunk that is open
-            self._open = next(self._coming, None)
+            self._current = next(self._upcoming, None)
         return chunk
 
     def _checked(self, chunk: PlannedChunk) -> PlannedChunk:
+        # In every pass, also right before it is sent: the source may change while the job runs.
         if fingerprint(self._header.salt, chunk.contacts) != chunk.row.fingerprint:
             last = f"one of the contacts up to #{chunk.row.last + 1:,} differs"
-            raise self._changed(chunk.row.first, last)
+            raise self._input_changed(chunk.row.first, last)
         return chunk
 
-    def _changed(self, place: int, what: str) -> InputChangedError:
+    def _input_changed(self, place: int, what: str) -> InputChangedError:
         return InputChangedError(
-            f"{self._source.name} is not what the job was begun with: from contact #{place + 1:,} on,"
+            f"{self._source.name} is not what the job was started with: from contact #{place + 1:,} on,"
             f" {what}.",
-            fix="Bring the old input back, or begin a new job.",
+            fix="Restore the old input, or start a new job.",
         )

@@ -26,9 +26,9 @@ from cleanlist_async.job.unknown import UnknownChunk, unknown_chunks
 from cleanlist_async.results import EnrichmentResult
 
 _READ_AT_ONCE: Final = 500
-"""Contacts: a longer look would keep the job from writing."""
-_NEVER_SENT: Final = "never sent: the job has not come to it"
-_LEFT_BY_A_CRASH: Final = "SQLITE_READONLY_ROLLBACK"
+"""Contacts: a read transaction over more of them would keep the job from writing."""
+_NEVER_SENT: Final = "never sent: the job has not reached it"
+_HOT_JOURNAL: Final = "SQLITE_READONLY_ROLLBACK"  # SQLite's name for what a crash left to be undone
 _Opened: TypeAlias = tuple[Journal, Header]
 
 
@@ -42,7 +42,7 @@ class RuleTotal:
 
 
 class JournalReader:
-    """Reads a journal, in looks too short to disturb the job that may be writing it."""
+    """Reads a journal in short queries, so as not to disturb the job that may be writing it."""
 
     def __init__(self, journal: Journal, header: Header) -> None:
         self._journal = journal
@@ -51,7 +51,7 @@ class JournalReader:
 
     @property
     def is_running(self) -> bool:
-        """Whether a process works on the job right now."""
+        """Whether a process is running the job right now."""
         return self._lock.is_taken
 
     @property
@@ -60,7 +60,7 @@ class JournalReader:
         return self._journal.was_sent(but_the_pilot=True)
 
     def status(self) -> JobStatus:
-        """Return where the job stands."""
+        """Return the state of the job."""
         return status_of(self._journal, self.header, running=self.is_running)
 
     def unknown(self) -> list[UnknownChunk]:
@@ -68,20 +68,20 @@ class JournalReader:
         return unknown_chunks(self._journal, self.header)
 
     def costs(self) -> list[RuleTotal]:
-        """Return what was spent, by the rule that says so. Reads every result."""
+        """Return what was spent, by the rule of the receipts. Reads every result."""
         return [RuleTotal(*row) for row in self._journal.costs()]
 
     def check(self, source: Source, contacts: int) -> None:
-        """Raise InputChangedError when a source with so many contacts is not the one of the job."""
+        """Raise InputChangedError unless this is the job's source and has as many contacts."""
         if source.digest != self.header.source_digest or contacts != self.header.contacts:
             raise InputChangedError(
-                f"{source.name} is not the input that the job was begun with ({self.header.source_name}),"
+                f"{source.name} is not the input that the job was started with ({self.header.source_name}),"
                 " or is read in another way.",
-                fix="Name that one, with the options that the job was begun with.",
+                fix="Give that one, with the options that the job was started with.",
             )
 
     def refuse_purged(self) -> None:
-        """Raise JournalError when the results are not there any more."""
+        """Raise JournalError when the results were purged."""
         if self._journal.is_purged():
             raise JournalError(f"The results were purged from {self._journal.path.name}.")
 
@@ -95,28 +95,29 @@ class JournalReader:
         The memory this takes does not grow with the number of contacts.
         """
         contacts = iter(prepare(place, given) for place, given in enumerate(source))
-        look = _Look(self._journal, self.header)
+        reader = _ResultReader(self._journal, self.header)
         while some := list(islice(contacts, _READ_AT_ONCE)):
-            yield from look.at(some)
+            yield from reader.of(some)
 
 
-class _Look:
-    """Reads results, some at a time."""
+class _ResultReader:
+    """Reads the results of some contacts at a time."""
 
     def __init__(self, journal: Journal, header: Header) -> None:
         self._journal = journal
-        self._kind: EnrichmentType = header.enrichment_type
+        self._enrichment_type: EnrichmentType = header.enrichment_type
         self._picked = journal.picked()
         self._chunk: ChunkRow | None = None
 
-    def at(self, contacts: list[Prepared | Invalid]) -> Iterator[EnrichmentResult]:
+    def of(self, contacts: list[Prepared | Invalid]) -> Iterator[EnrichmentResult]:
         given = {contact.index: contact.contact for contact in contacts}
         found = self._journal.results_at(given)
         duplicates, invalid = self._journal.set_aside_between(contacts[0].index, contacts[-1].index)
         for contact in contacts:
             place = contact.index
             if place in found:
-                yield replace(found[place], enrichment_type=self._kind)
+                yield replace(found[place], enrichment_type=self._enrichment_type)
+            # Both: another version of this package may check contacts by other rules than the plan did.
             elif isinstance(contact, Invalid) or place in invalid:
                 yield row_results.skipped(Invalid(place, contact.contact, invalid.get(place, "")))
             elif place in duplicates:
@@ -127,25 +128,27 @@ class _Look:
                 yield self._without(contact)
 
     def _without(self, contact: Prepared) -> EnrichmentResult:
-        """Say what a contact is that has no result."""
+        """Return the result of a contact that has none on disk."""
         chunk = self._chunk_of(contact.index)
         if chunk is not None and chunk.state in SETTLED:  # it was settled since its results were read
             return self._settled(contact)
         if chunk is None or chunk.state is ChunkState.PLANNED:
-            return row_results.without_row(contact, "failed", _NEVER_SENT, enrichment_type=self._kind)
+            return row_results.without_row(
+                contact, "failed", _NEVER_SENT, enrichment_type=self._enrichment_type
+            )
         return row_results.without_row(
             contact,
             WITHOUT_RESULT.get(chunk.state, "failed"),
             chunk.reason,
             workflow_id=chunk.workflow_id,
-            enrichment_type=self._kind,
+            enrichment_type=self._enrichment_type,
         )
 
     def _settled(self, contact: Prepared) -> EnrichmentResult:
         stored = self._journal.result_at(contact.index, contact.contact)
         if stored is None:
             raise self._journal.lost_result(contact.index)
-        return replace(stored, enrichment_type=self._kind, raw=None)
+        return replace(stored, enrichment_type=self._enrichment_type, raw=None)
 
     def _chunk_of(self, place: int) -> ChunkRow | None:
         if place in self._picked:
@@ -159,7 +162,7 @@ class _Look:
 
 @contextmanager
 def reading(path: Path) -> Generator[JournalReader]:
-    """Open a journal for reading. Raises JournalError for what is none, or not planned to its end."""
+    """Open a journal for reading. Raises JournalError for another file, or for an incomplete plan."""
     journal, header = _open(path)
     try:
         yield JournalReader(journal, header)
@@ -171,6 +174,7 @@ def reading(path: Path) -> Generator[JournalReader]:
 def deciding(path: Path) -> Generator[_Opened]:
     """Open a journal for a decision on it. Raises JournalLockedError while its job runs."""
     _check_exists(path)
+    # While the job runs, `Job.resolve` is the way: a second writer would act behind its back.
     with JournalLock(path):
         journal = Journal.open(path)
         try:
@@ -182,13 +186,14 @@ def deciding(path: Path) -> Generator[_Opened]:
 
 
 def discard_unsent(path: Path) -> bool:
-    """Remove a journal of which nothing was ever sent. Returns False for any other, which stays.
+    """Remove a journal of which nothing was ever sent. Return False for any other, which stays.
 
     Raises JournalError when it is no journal, JournalLockedError while its job runs.
     """
     with JournalLock(path):
         with closing(Journal.open(path)) as journal:
             journal_id = journal.id
+            # The record as well: this may be a backup of a job that has sent since.
             if journal.was_sent() or known.was_sent(journal_id):
                 return False
         path.unlink()
@@ -207,7 +212,7 @@ def _open(path: Path) -> _Opened:
             raise JournalLockedError(
                 f"{path.name} is being written.", fix="Look again when its job is planned."
             ) from error
-        if name != _LEFT_BY_A_CRASH:
+        if name != _HOT_JOURNAL:
             raise
     with JournalLock(path):  # the process died while it wrote: only a writer can undo what it left behind
         Journal.open(path).close()
@@ -226,9 +231,7 @@ def _read_only(path: Path) -> _Opened:
 def _planned(journal: Journal) -> Header:
     header = journal.header
     if header is None:
-        raise JournalError(
-            f"The planning of {journal.path.name} has not come to an end.", fix="Start the job again."
-        )
+        raise JournalError(f"The plan of {journal.path.name} is not complete.", fix="Start the job again.")
     return header
 
 

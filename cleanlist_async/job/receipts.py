@@ -17,10 +17,10 @@ _HALVES: Final = (facts.EMAIL_CREDITS, facts.PHONE_CREDITS)
 
 
 def receipts(journal: Journal, header: Header, source: Source) -> Iterator[Receipt]:
-    """Read the source once more beside the journal."""
+    """Yield the receipts of a job; the source is read once more beside its journal."""
     firsts, skipped = dict(journal.duplicates()), dict(journal.invalid())
     for place, given in enumerate(source):
-        key = prepare(place, given).contact.key
+        key = prepare(place, given).contact.key  # the journal holds no keys of the caller
         if place in skipped:
             yield Receipt(place, key, "invalid", 0.0, "none", None, None)
             continue
@@ -28,11 +28,13 @@ def receipts(journal: Journal, header: Header, source: Source) -> Iterator[Recei
         receipt = journal.receipt_at(first)
         if receipt is None:
             state = journal.state_at(first)
+            # A settled chunk has a result for each contact: one that is missing is damage, not "no cost".
             if state in SETTLED:
                 raise journal.lost_result(first)
             yield Receipt(place, key, state, 0.0, "none", None, None)
             continue
         status, charged, estimated, workflow_id, request_id, cached = receipt
+        # The credits are on the receipt of the first, so that the sum is what was charged.
         if first != place:
             yield Receipt(place, key, status, 0.0, "duplicate", workflow_id, request_id)
         elif cached:
@@ -41,6 +43,7 @@ def receipts(journal: Journal, header: Header, source: Source) -> Iterator[Recei
             yield Receipt(place, key, status, charged, "charged", workflow_id, request_id)
         else:
             rule: Rule = "price list" if estimated else "none"
+            # In `full` only a half-found contact can be estimated at the price of one half.
             if header.enrichment_type == "full" and estimated in _HALVES:
                 rule = "price of a half"
             yield Receipt(place, key, status, estimated, rule, workflow_id, request_id)

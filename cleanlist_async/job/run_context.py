@@ -1,4 +1,4 @@
-"""What the parts of one run of a job work with."""
+"""What the parts of one run share."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ class RunContext:
     state: RunState
     handout: Handout
     report: Callable[[], None]
-    """Called whenever the job has moved on."""
+    """Called after each change of the job's state."""

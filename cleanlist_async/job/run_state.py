@@ -12,12 +12,12 @@ from cleanlist_async.errors import CleanlistError
 from cleanlist_async.ratelimit import RateLimiter
 
 WaitsFor: TypeAlias = Literal["workflows", "credits", "connection", "evidence"]
-"""Why nothing is sent right now: as many workflows are open as may be; reserved credits may come back; the
-last attempt failed; nothing is left but chunks whose outcome is unknown."""
+"""Why nothing is sent right now: the limit of open workflows is reached; reserved credits may come back; the
+last attempt failed; only chunks with an unknown outcome are left."""
 
 
 class RunState:
-    """How a run stands: whether it is to stop, why it waits, and how many workflows are open."""
+    """The state of a run: whether it should stop, why it waits, and how many workflows are open."""
 
     def __init__(self, limiter: RateLimiter, max_open: int) -> None:
         self.outcome = RunOutcome()
@@ -28,14 +28,15 @@ class RunState:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether nothing more is to be sent."""
+        """Whether nothing more will be sent."""
         return self.outcome.stopped_by is not None
 
     def stop(self, error: CleanlistError) -> None:
         """Send nothing more. Workflows that were accepted are still waited for."""
+        # The first error is the cause; later ones are often its consequences.
         if self.outcome.stopped_by is None:
             self.outcome.stopped_by = error
-        self.change.set()
+        self.change.set()  # a task that waits for room or credits must see it
 
     @contextmanager
     def waiting_for(self, what: WaitsFor) -> Generator[None]:

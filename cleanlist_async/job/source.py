@@ -1,4 +1,4 @@
-"""Where the contacts of a job come from: a file, or anything that can be read again and gives the same."""
+"""Where the contacts of a job come from: a file, or anything that can be read again with the same result."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ JobSource: TypeAlias = str | os.PathLike[str] | ContactTable | Iterable[ContactL
 
 
 class Source:
-    """Contacts that can be read as often as need be, and always in the same order.
+    """Contacts that can be read any number of times, always in the same order.
 
     Attributes
     ----------
     name
         The file's name, or what kind of object it is.
     digest
-        Of a file: over all its bytes. Else empty: then the contacts themselves are compared.
+        Of a file: over all its bytes. Otherwise empty: then the contacts themselves are compared.
     table
-        The file as a table, where it is one.
+        The table, if the source is a file.
 
     """
 
@@ -47,6 +47,7 @@ class Source:
 
 
 def _checked(given: object) -> Iterable[ContactLike]:
+    # The journal holds no contacts: planning, sending and receipts each read them from the source.
     if is_any(given, Iterator):
         raise ConfigurationError(
             f"source is read more than once, and {a_type(given)} can be read only once.",

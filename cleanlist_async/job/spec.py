@@ -1,4 +1,4 @@
-"""What a job was asked for, and its beginning: a new plan, or the check that it is the same job."""
+"""The options of a job, and how it is opened: a new plan, or a check that it is the same job."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
@@ -35,7 +35,7 @@ _CHUNK_CONTACTS: Final = facts.MAX_CONTACTS_PER_REQUEST
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What the caller of `client.job` asked for. `max_credits` in credits."""
+    """The options given to `client.job`. `max_credits` is in credits, `cache_ttl_s` in seconds."""
 
     enrichment_type: EnrichmentType
     max_credits: float | None
@@ -51,27 +51,27 @@ class JobSpec:
     """Whether to take a journal that is older than its last run, emptied, or a copy."""
     api_version: ApiVersion = "v2"
     receiver: WebhookReceiver | None = None
-    """The client's own, to which `webhook` leads if it is not given."""
+    """The client's own; its address is used where `webhook` is not given."""
 
     @property
     def mode(self) -> SubmitMode:
-        """The way to submit: `auto` is tracked with a webhook, else plain."""
+        """The submit mode: `auto` is tracked with a webhook, else plain."""
         if self.submit_mode == "auto":
             return "tracked" if self.address else "plain"
         return self.submit_mode
 
     @property
     def address(self) -> str | None:
-        """Where the webhooks go: the `webhook` given, or the client's receiver, where the mode has any."""
+        """Where webhooks are sent: the `webhook` given, else the client's receiver if the mode uses it."""
         if self.webhook is not None or self.receiver is None or self.submit_mode in {"plain", "exact"}:
             return self.webhook
         return self.receiver.public_url
 
-    def check(self) -> None:
-        """Raise ConfigurationError for what cannot work."""
+    def checked(self) -> Self:
+        """Return it. Raises ConfigurationError for what cannot work."""
         check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook, "webhook")
-        Budget(self.max_credits, self.enrichment_type)
+        Budget(self.max_credits, self.enrichment_type)  # for its checks alone
         if self.policy.on_unknown == "resubmit" and self.enrichment_type not in facts.WORST_CASE_CREDITS:
             raise ConfigurationError(
                 f"on_unknown='resubmit' has no bound for {self.enrichment_type!r}, which costs a credit per"
@@ -91,11 +91,13 @@ class JobSpec:
             raise ConfigurationError(
                 f"submit_mode='exact' takes an enrichment_type of {', '.join(facts.PERSON_TYPES)}."
             )
+        return self
 
 
 async def begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipeline) -> Header:
     """Plan a new job. The journal holds all of the plan, or none."""
-    salt = secrets.token_bytes(16)
+    salt = secrets.token_bytes(16)  # also what tells copies of this journal from other journals
+    # The header goes last: a journal without one was never planned to its end, and is planned again.
     with journal.transaction():
         contacts, duplicates_digest = await write_chunks(journal, source, salt, spec.mode)
         if contacts == 0:
@@ -123,6 +125,7 @@ async def resumed(
     journal: Journal, header: Header, source: Source, spec: JobSpec, pipeline: Pipeline
 ) -> Header:
     """Check that this is the same job; only the budget may differ."""
+    # Other options would change the price of what is left, or lose the evidence on unknown chunks.
     # A client that has got a receiver since must not turn an old job into a tracked one.
     by_default = spec.submit_mode == "auto" and spec.address != spec.webhook and header.submit_mode != "exact"
     asked: dict[str, tuple[Any, Any]] = {
@@ -135,8 +138,8 @@ async def resumed(
     for name, (old, new) in asked.items():
         if old != new:
             raise InputChangedError(
-                f"The job was begun with {name} = {old!r}, and is now asked for with {new!r}.",
-                fix="Resume it as it was, or begin a new job with another journal.",
+                f"The job was started with {name} = {old!r}, and is now opened with {new!r}.",
+                fix="Resume it with the old value, or start a new job with another journal.",
             )
     await refuse_changed_input(journal, header, source)
     if header.max_credits != spec.max_credits:
@@ -149,11 +152,12 @@ async def resumed(
 async def write_chunks(
     journal: Journal, source: Source, salt: bytes, mode: SubmitMode, picked: Container[int] = ()
 ) -> tuple[int, bytes]:
-    """Record the plan, in chunks as large as the mode takes them; see `write_plan`."""
-    # A contact takes no more bytes as a row of CSV than as JSON.
+    """Record the plan, in chunks as large as the submit mode allows; see `write_plan`."""
+    # Measured as JSON in every mode: as a row of CSV a contact takes no more bytes.
     max_bytes = facts.MAX_IMPORT_BYTES if mode == "exact" else facts.MAX_REQUEST_BYTES
     return await write_plan(journal, source, salt, _CHUNK_CONTACTS, picked, max_bytes=max_bytes)
 
 
 def _origin(pipeline: Pipeline) -> str:
+    # Without the name of the organization: a rotated key must not end a job.
     return pipeline.route.organization.rpartition("@")[2]

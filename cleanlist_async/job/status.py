@@ -1,4 +1,4 @@
-"""What a job is doing, what it cost, and a receipt for every contact."""
+"""The state of a job, its cost, and a receipt for every contact."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ WITHOUT_RESULT: Final[Mapping[ChunkState, ResultStatus]] = {
     ChunkState.ABANDONED: "unknown",
     ChunkState.REFUSED: "failed",
 }
-"""What the contacts of a chunk are as long as they have no result."""
+"""The status of a contact without a result, by the state of its chunk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """Where a job stands. Credits are the server's word where it gave one, else by the price list.
+    """The state of a job. Credits are as the server charged them where it says so, else by the price list.
 
     Attributes
     ----------
     state
         ``"planned"``: nothing was sent yet. ``"running"``: something is left to do, and nothing stops it.
-        ``"paused"``: `paused_by` says why; resume it with the same call. ``"complete_with_unknown"``: nothing
-        is left to do, but some contacts may have been bought without their results being here.
+        ``"paused"``: `paused_by` says why; resume it with the same call. ``"complete"``: nothing is left to
+        do. ``"complete_with_unknown"``: the same, but contacts may have been bought without results.
     contacts, invalid, duplicates
-        Contacts of the input; those skipped; those bought with an earlier one.
+        Contacts of the input; those that are not sent; those that repeat an earlier one.
     chunks
         Number of chunks in each state.
     results
         Number of results of each status, without those of duplicates and invalid contacts.
     credits_spent, credits_held, credits_at_risk
-        Spent; at most to be spent on what was sent and is not settled; and of those, on what is unknown.
+        Credits spent; the most that unsettled submits can still cost; and the unknown ones among them.
     shortfall_credits
-        What the server said is missing, when the job is paused for want of credits.
+        Credits that are missing, as the server says, when the job is paused for lack of credits.
 
     """
 
@@ -75,7 +75,7 @@ class JobStatus:
 
     @property
     def settled(self) -> int:
-        """Contacts of which nothing more is to come: with a result, or skipped; without duplicates."""
+        """Contacts that are finished: with a result, or not sent because invalid; without duplicates."""
         return sum(count for status, count in self.results.items() if status != "pending") + self.invalid
 
 
@@ -83,8 +83,8 @@ class JobStatus:
 class Receipt:
     """What one contact cost, and why. ``place`` is its place in the input, from 0.
 
-    ``rule`` is ``"charged"`` where the server says what it charged, ``"price list"`` where that is estimated
-    (``"price of a half"`` for a ``full`` enrichment with one half found, priced so),
+    ``rule`` is ``"charged"`` where the server says what it charged, ``"price list"`` where that is estimated,
+    ``"price of a half"`` where a ``full`` enrichment found one half and is estimated at the price of that,
     ``"cache"`` and ``"duplicate"`` where nothing was bought, else ``"none"``.
     """
 
@@ -99,7 +99,7 @@ class Receipt:
 
 @dataclass(slots=True)
 class JobReport:
-    """The end of a run: where the job stands, what is unknown, and the error that stopped it, if one did."""
+    """The end of a run: the state of the job, what is unknown, and the error that stopped it, if any."""
 
     status: JobStatus
     unknown: list[UnknownChunk] = field(default_factory=list[UnknownChunk])
@@ -112,11 +112,12 @@ class JobReport:
 
 
 def status_of(journal: Journal, header: Header, *, running: bool) -> JobStatus:
-    """Read where a job stands."""
-    latest = journal.header or header
+    """Read the state of a job."""
+    latest = journal.header or header  # the budget and what paused it may have changed since it was opened
     counts = {state: chunks for state, (chunks, _) in journal.counts().items()}
     per_contact = facts.WORST_CASE_CREDITS.get(header.enrichment_type) or 0
     spent, held = journal.committed()
+    # Unknown now, and sent again by decision before: each of these may have been bought.
     doubtful = sum(
         chunk.held + chunk.doubtful for chunk in journal.chunks("WHERE state = 'unknown' OR doubtful > 0")
     )
@@ -141,6 +142,7 @@ def status_of(journal: Journal, header: Header, *, running: bool) -> JobStatus:
 
 
 def _state(counts: dict[ChunkState, int], header: Header, *, running: bool) -> JobState:
+    # Abandoned chunks are in neither set: somebody has decided about them.
     if counts.keys() & _UNFINISHED:
         if header.paused_by is not None and not running:
             return "paused"

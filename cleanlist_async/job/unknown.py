@@ -1,4 +1,4 @@
-"""What is to be done about submits whose outcome is unknown."""
+"""What to do about submits whose outcome is unknown."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OnUnknown: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class UnknownChunk:
-    """A chunk that was sent, and that the server may have accepted.
+    """A chunk that was sent and may have been accepted.
 
-    ``first`` and ``last`` are places in the input, from 0. ``credits_at_risk`` is what sending it again could
-    cost twice.
+    ``first`` and ``last`` are places in the input, from 0. ``credits_at_risk`` are the credits
+    that sending it again could spend a second time.
     """
 
     number: int
@@ -49,7 +49,7 @@ class UnknownChunk:
 
 @dataclass(frozen=True, slots=True)
 class UnknownPolicy:
-    """Holds them, sends them again up to so many credits at risk, or asks the caller."""
+    """Holds unknown chunks, sends them again within a limit of credits at risk, or asks the caller."""
 
     on_unknown: OnUnknown = "hold"
     max_duplicate_credits: float | None = None
@@ -63,7 +63,7 @@ class UnknownPolicy:
         optional(check_credits, "max_duplicate_credits", self.max_duplicate_credits)
         if (self.on_unknown == "resubmit") != (self.max_duplicate_credits is not None):
             raise ConfigurationError(
-                "on_unknown='resubmit' goes with max_duplicate_credits: what it may cost to buy again."
+                "on_unknown='resubmit' goes with max_duplicate_credits, the most that may be bought twice."
             )
 
     def decide(self, chunk: ChunkRow, at_risk: float, risked: float) -> Decision | None:
@@ -71,9 +71,11 @@ class UnknownPolicy:
         if callable(self.on_unknown):
             per_contact = at_risk / chunk.held if chunk.held else 0.0
             decision = self.on_unknown(UnknownChunk.of(chunk, per_contact))
+            # Checked, since a wrong word must not pass for a decision that spends.
             if decision not in {None, "hold", "resubmit", "abandon"}:
                 raise ConfigurationError(f"on_unknown answers None, resubmit or abandon, not {decision!r}.")
             return None if decision == "hold" else decision
+        # The limit is the job's, over all runs: `risked` is read from the journal.
         if self.on_unknown == "resubmit" and risked + at_risk <= (self.max_duplicate_credits or 0):
             return "resubmit"
         return None
@@ -108,7 +110,8 @@ def decide(
     """
     optional(checked_id, "accepted", workflow_id)
     if workflow_id is not None and journal.is_of_another(workflow_id, chunk):
-        raise JournalError("This workflow is that of another chunk.", fix="Look for the one of this chunk.")
+        raise JournalError("This workflow belongs to another chunk.", fix="Look for the one of this chunk.")
+    # Only `resubmit` risks anything; `absent` states that nothing was bought.
     at_risk = journal.chunk(chunk).held * _per_contact(header) if decision == "resubmit" else 0.0
     journal.decide(chunk, decision, actor, at_risk, workflow_id)
 

@@ -1,1 +1,1 @@
-"""When each open workflow is asked for its results."""
+"""Asks for the results of open workflows, each at the right time."""

@@ -30,7 +30,7 @@ class Status(Protocol):
 
     @property
     def status(self) -> str:
-        """The server's own word for it."""
+        """The server's own status word."""
         ...
 
 
@@ -39,10 +39,10 @@ S = TypeVar("S", bound=Status)
 
 @dataclass(eq=False, slots=True)
 class OpenWorkflow(Generic[S]):
-    """A workflow that is waited for, and what was learned of it. Times in seconds of the limiter's clock.
+    """A workflow that a task waits for, and what is known about it. Times in seconds of the limiter's clock.
 
-    `question` is the call that asks about it, `asked` how often that was done, the last time at the age of
-    `last_age_s`; `asking` ends the question that is on its way. It is `done` with an `answer` or an `error`.
+    `question` is the call that asks about it, `asked` the number of times that was done, `last_age_s` its age
+    at the last one; `asking` cancels the question in flight. It is `done` with an `answer` or an `error`.
     """
 
     question: Call[S]
@@ -54,7 +54,7 @@ class OpenWorkflow(Generic[S]):
     until: Callable[[], float | None]
     signal: WebhookSignal[S] | None
     context: Context = field(default_factory=copy_context)
-    """Of the task that waits: what is sent for it belongs to its trace."""
+    """Context of the task that waits: requests sent for it belong to its trace."""
     done: anyio.Event = field(default_factory=anyio.Event)
     asked: int = 0
     last_age_s: float = 0.0
@@ -64,7 +64,7 @@ class OpenWorkflow(Generic[S]):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no question about it is on its way, and one may be needed."""
+        """Whether no question about it is in flight, and one may be needed."""
         return self.asking is None and not self.done.is_set()
 
     def note_asked(self, now: float) -> float:
@@ -93,13 +93,13 @@ class OpenWorkflow(Generic[S]):
         self.done.set()
 
     def learn(self, answer: S, now: float) -> None:
-        """Take the answer to a question, and teach the estimator by it."""
+        """Process the answer to a question, and update the estimator."""
         age_s = self.note_asked(now)
         if not self.report(answer):
             return
         if answer.is_final:
             self.finish(answer)
-        if not self.is_new:  # its age says nothing of how long it took
+        if not self.is_new:  # its age does not show how long it took
             return
         if answer.is_final:
             self.estimator.was_finished(age_s)
@@ -107,7 +107,7 @@ class OpenWorkflow(Generic[S]):
             self.estimator.was_unfinished(age_s, first=self.asked == 1)
 
     def learn_failure(self, error: CleanlistError, now: float) -> None:
-        """Take the error of a question. A 404 soon after the submit only means that a replica lags."""
+        """Process the error of a question. A 404 soon after the submit only means that a replica lags."""
         age_s = self.note_asked(now)
         if not (isinstance(error, NotFoundError) and self.is_new and age_s < facts.NEW_WORKFLOW_GRACE_S):
             self.fail(error)

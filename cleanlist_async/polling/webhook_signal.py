@@ -1,4 +1,4 @@
-"""What a webhook says of one workflow, on its way to the task that waits for that workflow."""
+"""Passes what a webhook says about one workflow to the task that waits for that workflow."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def _wake_nobody() -> None:
 
 
 class WebhookSignal(Generic[T]):
-    """News of a workflow that come by webhook, as far as they are believed.
+    """News about a workflow that came by webhook, as far as it is trusted.
 
     Attributes
     ----------
     is_expected
-        Whether it is worth waiting for before the workflow is asked about.
+        Whether to wait for a webhook before the workflow is asked about.
     answer
-        What the workflow came to: then no question is needed.
+        The final answer, once it came: then no question is needed.
     is_hint
         Whether something came that a question has to confirm.
     wake
@@ -37,12 +37,12 @@ class WebhookSignal(Generic[T]):
         self.wake: Callable[[], None] = _wake_nobody
 
     def believe(self, answer: T) -> None:
-        """Take *answer* for the end of the workflow."""
+        """Accept *answer* as the end of the workflow."""
         self.answer = answer
         self.wake()
 
     def hint(self) -> None:
-        """Let the workflow be asked about now."""
+        """Have the workflow asked about now."""
         self.is_hint = True
         self.is_expected = False
         self.wake()

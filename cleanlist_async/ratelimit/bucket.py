@@ -1,4 +1,4 @@
-"""One bucket: its window, and what is counted beside it."""
+"""One bucket: its window, and the counts beside it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Bucket:
     interactive_at: float = -math.inf
 
     def settle(self, outcome: Outcome, at: float, *, probe: bool) -> None:
-        """Let a token return according to what became of its request at *at*."""
+        """Let a token return according to the outcome of its request at *at*."""
         self.window.settle(outcome, at, probe=probe)
         if outcome == "answered":
             self.rejections = 0
@@ -30,7 +30,7 @@ class Bucket:
         return self.rejections
 
     def absorb(self, other: Bucket) -> None:
-        """Become one with *other*."""
+        """Take over what *other* counts: two names turned out to be one organization."""
         self.window.absorb(other.window)
         self.rejections = max(self.rejections, other.rejections)
         self.interactive_at = max(self.interactive_at, other.interactive_at)

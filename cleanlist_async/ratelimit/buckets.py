@@ -1,4 +1,4 @@
-"""The buckets of a limiter: their names, which of them are one, and their tokens.
+"""The buckets of a limiter: their names, which names share a bucket, and their tokens.
 
 Plain data under a lock, shared by every client and event loop of the process.
 """
@@ -24,7 +24,7 @@ BucketKind: TypeAlias = Literal["key", "organization"]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The buckets a request must pass: any one of `keys` (none for a JWT), and the organization's.
+    """The buckets that a request must pass: one of `keys` (none for a JWT), and the organization's.
 
     Names, never secrets: a key is known here by its fingerprint.
     """
@@ -47,11 +47,11 @@ class NamedBucket(Bucket):
 
     name: str
     taken: int = 0
-    """Tokens that were taken so far."""
+    """Tokens taken so far."""
     names: tuple[str, ...] = ()
     """All names of an organization, that of its bucket first."""
     merged: list[NamedBucket] = field(default_factory=list["NamedBucket"], repr=False)
-    """Buckets that became this one; leases of that time still hold them."""
+    """Buckets that were merged into this one; leases from before still refer to them."""
 
 
 @dataclass(eq=False, slots=True)
@@ -68,14 +68,14 @@ class Lease:
         return self.buckets[-1].name
 
     def is_overdue(self, now: float) -> bool:
-        """Whether another process may have these tokens by now; never, where none shares them."""
+        """Whether another process may have these tokens by now: never, unless they are shared."""
         del now
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """What a 429 says: the seconds it asks for, the bucket it names; `rng` is the source of the jitter."""
+    """A 429: the seconds it asks for, the bucket it names; `rng` is the source of the jitter."""
 
     asked_s: float | None
     named: str | None
@@ -96,7 +96,7 @@ class BucketState:
 
     @property
     def use(self) -> float:
-        """The share of the limit that is taken, or kept back after a 429: from 0 to 1."""
+        """The share of the limit, from 0 to 1, that is in use or withheld after a 429."""
         return 1 - self.available / self.limit if self.limit else 1.0
 
 
@@ -105,11 +105,12 @@ class Buckets(ABC):
 
     def __init__(self, limits: RateLimits) -> None:
         self.limits = limits
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # reentrant: `attach` calls `join`
         self._keys: dict[str, NamedBucket] = {}
         self._organizations: dict[str, NamedBucket] = {}
         self._organization_of: dict[str, str] = {}
         self._attached: set[Route] = set()
+        # The latest end of any pause or even pacing: before it, each bucket is looked at, after it none.
         self._disturbed_until = -math.inf
 
     # -- what the limiter asks -----------------------------------------------------------------
@@ -128,10 +129,11 @@ class Buckets(ABC):
         with self._lock:
             until = self._organization(route.organization).window.paused_until
             keys = [self._key(name).window.paused_until for name in route.keys]
+            # Any key will do, so the first to open counts; the organization's bucket must open as well.
             return max(0.0, until - now, min(keys, default=until) - now)
 
     def is_disturbed(self, now: float) -> bool:
-        """Whether a 429 of the last minutes is still felt anywhere."""
+        """Whether a recent 429 still affects any bucket."""
         return now < self._disturbed_until
 
     def is_stale(self, lease: Lease, now: float) -> bool:
@@ -149,7 +151,7 @@ class Buckets(ABC):
             return any(now < bucket.window.smooth_until for bucket in buckets)
 
     def note_interactive(self, route: Route, now: float) -> None:
-        """Remember that an interactive call uses this organization's bucket."""
+        """Record that an interactive call uses this organization's bucket."""
         with self._lock:
             self._organization(route.organization).interactive_at = now
 
@@ -158,18 +160,18 @@ class Buckets(ABC):
         with self._lock:
             return now - self._organization(route.organization).interactive_at < 2 * self.limits.window_s
 
-    # -- what became of a lease ----------------------------------------------------------------
+    # -- the outcome of a lease ----------------------------------------------------------------
 
     @abstractmethod
     def settle(
         self, lease: Lease, outcome: Outcome, at: float, *, rejection: Rejection | None = None
     ) -> None:
-        """Record what became of *lease* at *at*; *rejection* is what a 429 says."""
+        """Record the outcome of *lease* at *at*; *rejection* is the 429, if it was one."""
 
     def _reject(self, lease: Lease, at: float, rejection: Rejection) -> dict[BucketKind, float]:
-        """Pause the buckets of a lease answered 429, and keep to less of them; return the seconds."""
+        """Pause the buckets of a lease answered 429, and use less of their limits; return the pauses."""
         pauses: dict[BucketKind, float] = {}
-        for bucket in self._hit(lease, rejection.named):
+        for bucket in self._rejected_buckets(lease, rejection.named):
             in_a_row = bucket.count_rejection(at)
             bucket.window.pause(at + pause_s(in_a_row, rejection.rng, rejection.asked_s))
             pauses[self._kind(bucket)] = bucket.window.paused_until - at
@@ -177,8 +179,9 @@ class Buckets(ABC):
             self._disturbed_until = max(self._disturbed_until, until)
         return pauses
 
-    def _hit(self, lease: Lease, named: str | None) -> Sequence[NamedBucket]:
+    def _rejected_buckets(self, lease: Lease, named: str | None) -> Sequence[NamedBucket]:
         """Return the buckets of a lease that a 429 concerns: the one it names, or all."""
+        # All too where it names a key and the lease is a session token's, which has no such bucket.
         return [one for one in lease.buckets if named in (None, self._kind(one))] or lease.buckets
 
     def _kind(self, bucket: NamedBucket) -> BucketKind:
@@ -199,13 +202,14 @@ class Buckets(ABC):
     def _merge(self, ours: NamedBucket, theirs: NamedBucket) -> None:
         ours.absorb(theirs)
         ours.merged += [theirs, *theirs.merged]
+        # Leases that are out hold the merged buckets: their tokens must return to the one window.
         for bucket in ours.merged:
             bucket.window = ours.window
         ours.names += theirs.names
         self._organizations.update(dict.fromkeys(theirs.names, ours))
 
     def names_of(self, organization: str) -> tuple[str, ...]:
-        """Return all names that were found to be one organization with this one, that of its bucket first."""
+        """Return all names of the organization that has this one, the name of its bucket first."""
         known = self._organizations.get(organization)
         return known.names if known else (organization,)
 
@@ -219,8 +223,8 @@ class Buckets(ABC):
             return tuple(_state(bucket, now) for bucket in buckets)
 
     def attach(self, route: Route) -> None:
-        """Learn which organization the keys of *route* belong to, joining those that turn out to be one."""
-        if route in self._attached:
+        """Record the organization of the keys of *route*, joining organizations that turn out to be one."""
+        if route in self._attached:  # without the lock: this runs for every request
             return
         with self._lock:
             for key in route.keys:
@@ -228,7 +232,7 @@ class Buckets(ABC):
             self._attached.add(route)
 
     def is_touched(self, route: Route, now: float) -> bool:
-        """Whether any key of *route* has tokens out, which another store would know nothing of."""
+        """Whether any key of *route* has tokens out, which another store would not know of."""
         with self._lock:
             known = [self._keys[name] for name in route.keys if name in self._keys]
             return any(not bucket.window.is_untouched(now) for bucket in known)

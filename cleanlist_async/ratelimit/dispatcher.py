@@ -1,8 +1,8 @@
-"""Which request goes next in one event loop: direct hand-off of tokens, one timer, pacing where it helps.
+"""Decides which request goes next in one event loop: direct hand-off, one timer, pacing where it helps.
 
-Organizations do not compete, so only the queues of one are looked at when something happens to its tokens.
-The window guarantees, `aiolimiter` shapes (see `shaper`). A token is charged before its waiter wakes; a
-waiter that was cancelled after that gives it back unsent, and the next one wakes.
+Organizations do not compete, so a change to the tokens of one affects its queues only. The window guarantees
+the limit, `aiolimiter` shapes the traffic (see `shaper`). A token is charged before its waiter wakes; a
+waiter that is cancelled after that returns it unsent, and the next one wakes.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ class Dispatcher(ABC):
         self._clock = clock
         self._wake_all = wake_all
         self._openings: IndexedHeap[str] = IndexedHeap()
-        """When the next waiter of each organization can be served, where time alone brings its tokens."""
+        """When the next waiter of each organization can be served; no entry where only an answer decides."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._shapers: dict[str, Shaper] = {}
+        # Names of buckets, the key's where there is one. One request at a time, so that the rest keep their
+        # ranks in the queues: aiolimiter has no priorities.
         self._in_shaper: set[str] = set()
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace) -> Lease:
@@ -41,9 +43,9 @@ class Dispatcher(ABC):
         waiter = Waiter(asyncio.get_running_loop().create_future(), route, kind, pace)
         self.queues.join(waiter, self._clock())
         while True:
-            if self.queues.is_head(waiter):
+            if self.queues.is_head(waiter):  # behind others, it cannot be served before they are
                 self.dispatch(route.organization)
-            lease = await self._turn(waiter)
+            lease = await self._granted(waiter)
             if waiter.shaped:
                 await self._pass_shapers(lease)
             elif kind is RequestClass.INTERACTIVE:
@@ -54,11 +56,12 @@ class Dispatcher(ABC):
             waiter.future = asyncio.get_running_loop().create_future()
             self.queues.rejoin(waiter)
 
-    async def _turn(self, waiter: Waiter) -> Lease:
+    async def _granted(self, waiter: Waiter) -> Lease:
         try:
             return await waiter.future
         except BaseException:
             self.queues.leave(waiter)
+            # Cancelled between the grant and this moment: a token that is not returned is lost for ever.
             if (lease := waiter.granted()) is not None:
                 if waiter.shaped:
                     self._in_shaper.discard(lease.buckets[0].name)
@@ -69,7 +72,7 @@ class Dispatcher(ABC):
     # -- hand-off ------------------------------------------------------------------------------
 
     def dispatch(self, organization: str) -> None:
-        """Hand out every token of *organization* that can be handed out, then set the timer for the next."""
+        """Hand out all free tokens of *organization*, then set the timer for the next."""
         self._serve(organization, self._clock())
         self._set_timer()
 
@@ -81,20 +84,20 @@ class Dispatcher(ABC):
     def _serve(self, organization: str, now: float) -> None:
         names = self._store.names_of(organization)
         if self._store.is_disturbed(now):
-            self._refuse_hopeless(names, now)
+            self._refuse_paused(names, now)
         opens = 0.0
         while opens <= now:
             opens = self._hand_over_one(names, now)
         self._openings[names[0]] = opens
 
     def _hand_over_one(self, names: Sequence[str], now: float) -> float:
-        """Give the first waiter that can be served its tokens; else return when the next one can be."""
+        """Hand its tokens to the first waiter that can be served; else return when the next one can be."""
         opens = math.inf
-        heads = self.queues.heads(names)
+        heads = self.queues.heads(names)  # within a queue all need the same tokens, so heads are enough
         for waiter in heads:
             shaped = self._is_shaped(waiter, now)
             busy = self._in_shaper if shaped else ()
-            keep = _kept_from(waiter, heads) if waiter.kind is RequestClass.STATUS else 0
+            keep = _tokens_kept_from(waiter, heads) if waiter.kind is RequestClass.STATUS else 0
             taken = self._take(waiter, now, keep, busy)
             if isinstance(taken, Lease):
                 self.queues.leave(waiter)
@@ -108,16 +111,17 @@ class Dispatcher(ABC):
 
     @abstractmethod
     def _take(self, waiter: Waiter, now: float, keep: int, busy: Container[str]) -> Lease | float:
-        """Take the tokens of *waiter*, or return when to try again; infinity when no clock can tell."""
+        """Take the tokens of *waiter*, or return when to try again: infinity when only an answer decides."""
 
-    def _refuse_hopeless(self, names: Sequence[str], now: float) -> None:
+    def _refuse_paused(self, names: Sequence[str], now: float) -> None:
         for waiter in self.queues.heads(names):
             if waiter.kind is not RequestClass.INTERACTIVE:
                 continue
+            # Only the server's own pause counts, not the length of the queue.
             pause = self._store.paused_for_s(waiter.route, now)
             if pause > facts.LONGEST_INTERACTIVE_PAUSE_S:
-                for hopeless in self.queues.leave_all(waiter):
-                    hopeless.future.set_exception(_paused(pause))
+                for refused in self.queues.leave_all(waiter):
+                    refused.future.set_exception(_paused(pause))
 
     # -- the one timer -------------------------------------------------------------------------
 
@@ -134,7 +138,7 @@ class Dispatcher(ABC):
             self._timer = loop.call_later(max(0.0, at - self._clock()), self._on_timer)
 
     def _on_timer(self) -> None:
-        # Loops may fire a little early; by its own target the timer is never early.
+        # Event loops may fire a little early. Compared with its own target, the timer is never early.
         now = max(self._clock(), self._timer_at)
         self._timer, self._timer_at = None, math.inf
         for organization in self._openings.take_until(now):
@@ -144,11 +148,12 @@ class Dispatcher(ABC):
     # -- shaping -------------------------------------------------------------------------------
 
     def _is_shaped(self, waiter: Waiter, now: float) -> bool:
-        """Whether *waiter* goes through the shaper; asked at each hand-off, so a queue learns of a 429."""
+        """Whether *waiter* goes through the shaper: decided at each hand-off, so a 429 counts at once."""
         if waiter.pace != "auto":
             return waiter.pace == "smooth"
         if self._store.must_be_smooth(waiter.route, now):
             return True
+        # Bulk that shares a bucket with interactive calls is spread, so that tokens return evenly for those.
         return waiter.kind is not RequestClass.INTERACTIVE and self._store.has_interactive(waiter.route, now)
 
     async def _pass_shapers(self, lease: Lease) -> None:
@@ -159,28 +164,29 @@ class Dispatcher(ABC):
             passed = True
         finally:
             self._in_shaper.discard(lease.buckets[0].name)
-            if not passed:
+            if not passed:  # cancelled while it waited for its turn
                 self._store.settle(lease, "unsent", self._clock())
             self._wake_all(lease.bucket_name)
 
     def _skip_shapers(self, lease: Lease) -> None:
-        """Let an interactive call take a turn without waiting for it, so that all together stay even."""
+        """Let an interactive call take a turn without waiting, so that the traffic as a whole stays even."""
         for bucket in lease.buckets:
             if (shaper := self._shapers.get(bucket.name)) is not None:
                 shaper.skip()
 
     def _shaper(self, bucket: NamedBucket) -> Shaper:
         if (shaper := self._shapers.get(bucket.name)) is None:
+            # One less than the limit: requests at even intervals then stay below it in any window.
             interval_s = bucket.window.window_s / max(1, bucket.window.limit - 1)
             shaper = self._shapers[bucket.name] = Shaper(interval_s)
         return shaper
 
 
 class Store(Buckets):
-    """Where the tokens of a limiter are.
+    """The place where the tokens of a limiter are.
 
-    How tokens are taken is between a store and its dispatchers: at once out of this process's memory, or
-    by asking a place that others share.
+    How tokens are taken is between a store and its dispatchers: at once from the memory of this process, or
+    by a request to a store that others share.
     """
 
     @abstractmethod
@@ -188,8 +194,8 @@ class Store(Buckets):
         """Open the wait queues of the running event loop."""
 
 
-def _kept_from(status: Waiter, heads: Sequence[Waiter]) -> int:
-    """Return the key tokens that *status* leaves to submits, until it has aged ahead of them."""
+def _tokens_kept_from(status: Waiter, heads: Sequence[Waiter]) -> int:
+    """Return the number of key tokens that *status* leaves to submits, until it has aged past them."""
     rivals = (
         head
         for head in heads

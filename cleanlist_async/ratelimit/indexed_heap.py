@@ -1,4 +1,4 @@
-"""A heap of names, each with a number that may change. No await, no clock."""
+"""A heap of names, each with a number that may change. Pure: no clock, no I/O."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Final, Generic, TypeVar
 Name = TypeVar("Name", int, str)
 
 _SPARE: Final = 16
-"""Outdated entries that are not worth clearing away."""
+"""Outdated entries that are not worth a rebuild."""
 
 
 class IndexedHeap(Generic[Name]):
-    """A number for each name, which may change at any time; a name without one counts as infinite.
+    """Numbers by name, which may change at any time; a name without a number counts as infinite.
 
-    Giving a number takes O(log n), and so does finding the least, on average.
+    Setting a number takes O(log n), and so does finding the least, on average.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[Name, float] = {}
         self._heap: list[tuple[float, Name]] = []
-        """Every number that was given; those that were replaced since are passed over when they come up."""
+        """Every number that was set; those that were replaced since are skipped when they come up."""
 
     def __getitem__(self, name: Name) -> float:
         return self._numbers.get(name, math.inf)
@@ -32,12 +32,13 @@ class IndexedHeap(Generic[Name]):
             self._numbers.pop(name, None)
         elif number != self._numbers.get(name):
             self._numbers[name] = number
+            # The old entry stays, since removing it from the middle takes O(n).
             heapq.heappush(self._heap, (number, name))
             if len(self._heap) > 2 * len(self._numbers) + _SPARE:
-                self._clear_away()
+                self._rebuild()
 
     def first(self, but: Container[Name] = ()) -> tuple[float, Name | None]:
-        """Return the least number and its name; infinity and None when there is none.
+        """Return the least number, and its name, of those not in *but*; infinity and None if there is none.
 
         Where the first is one of *but*, this is a linear scan.
         """
@@ -62,6 +63,6 @@ class IndexedHeap(Generic[Name]):
                 taken.append(name)
         return taken
 
-    def _clear_away(self) -> None:
+    def _rebuild(self) -> None:
         self._heap = [(number, name) for name, number in self._numbers.items()]
         heapq.heapify(self._heap)

@@ -1,4 +1,4 @@
-"""Which of several keys has the most free tokens: by a linear scan, or from an index."""
+"""Finds the key with the most free tokens: by a linear scan, or from an index."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ def scan_keys(
     Buckets in *busy* do not count. Buckets with equally many take turns.
     """
     best: NamedBucket | None = None
-    first = (math.inf, 1, 0)
+    first = (math.inf, 1, 0)  # later than any bucket that opens at all
     for bucket in buckets:
         if bucket.name in busy:
             continue
         tokens = bucket.window.available(now)
+        # The usual case needs no `opens_at`, which does much more.
         bucket_opens = now if tokens and not keep else bucket.window.opens_at(now, keep)
         rank = (bucket_opens, -tokens, bucket.taken)
         if rank < first:
@@ -33,9 +34,9 @@ def scan_keys(
 
 
 class KeyIndex:
-    """Finds the same among many buckets, reading only those that may have changed.
+    """Finds the same among many buckets, and reads only those that may have changed.
 
-    A bucket is read again after its tokens were touched, and when time alone brings it one more.
+    A bucket is read again after its tokens were touched, and when time alone gives it one more.
     """
 
     def __init__(self, buckets: Sequence[NamedBucket]) -> None:
@@ -47,11 +48,11 @@ class KeyIndex:
             self.touch(name)
 
     def touch(self, name: str) -> None:
-        """Note that tokens of this bucket were taken or came back, or that it was paused."""
+        """Note that tokens of this bucket were taken or returned, or that it was paused."""
         self._by_change[self._places[name]] = _AT_ONCE
 
     def find(self, now: float, busy: Container[str]) -> tuple[NamedBucket | None, float]:
-        """Return what `scan_keys` would."""
+        """Return what `scan_keys` would without *keep*."""
         for place in self._by_change.take_until(now):
             self._read(place, now)
         but = {place for name, place in self._places.items() if name in busy} if busy else ()
@@ -65,10 +66,9 @@ class KeyIndex:
         window = bucket.window
         tokens = window.available(now)
         changes = window.opens_at(now, ahead=tokens)
-        if tokens and changes == math.inf:  # while it probes, it does not say when it will have its second
+        if tokens and changes == math.inf:  # a window that probes does not say when it has its second
             changes = min(window.state()["returning"], default=math.inf)
-        turn = bucket.taken / (
-            bucket.taken + 1
-        )  # of equally many tokens, the bucket that gave fewer comes first
+        # A part of one: among equally many tokens, the bucket that gave fewer so far comes first.
+        turn = bucket.taken / (bucket.taken + 1)
         self._by_tokens[place] = turn - tokens if tokens or changes <= now else math.inf
         self._by_change[place] = changes

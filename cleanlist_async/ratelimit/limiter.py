@@ -1,4 +1,4 @@
-"""The limiter of one or more clients: permits to send, and what became of them."""
+"""The limiter of one or more clients: permits to send, and their outcomes."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ WhenAway: TypeAlias = Literal["closed", "local"]
 
 
 class Watcher(Protocol):
-    """A listener for whether the shared store can be reached."""
+    """An object that is notified when the shared store cannot be reached, and when it can again."""
 
     def on_store_reachability(self, state: StoreState, /) -> None:
-        """Note that it was lost, or found again. Called in any thread; must not wait."""
+        """Note that the store was lost or found again. Called in any thread; must not block."""
         ...
 
 
@@ -61,7 +61,7 @@ class Permit:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether it is too late to send: a shared store was not reached for so long that others may."""
+        """Whether it is too late to send: others may have the tokens, since no sync renewed the lease."""
         return self.lease.is_overdue(self._limiter.clock())
 
     def answered(
@@ -79,11 +79,11 @@ class Permit:
         self._settle("lost")
 
     def unsent(self) -> None:
-        """Note that not a byte left."""
+        """Note that no byte left."""
         self._settle("unsent")
 
     def _settle(self, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None) -> None:
-        if not self.settled:
+        if not self.settled:  # the first word counts: callers settle once more in a `finally`
             self.settled = True
             self._settle_lease(self.lease, outcome, at, rejection)
 
@@ -102,7 +102,7 @@ class RateLimiter:
     rng
         Source of jitter; replaced in tests.
     store
-        Where the tokens are; by default in the memory of this process. It brings its own limits.
+        Where the tokens are; by default in the memory of this process. It has its own limits.
 
     """
 
@@ -137,9 +137,9 @@ class RateLimiter:
     ) -> Self:
         """Share the limits with all processes of this machine that open the file at *path*.
 
-        The file is made when it is not there, for its owner alone; it outlives every process, and holds
-        fingerprints of keys, no keys. All that share it must give the same *limits*. It must not be on a
-        network file system. Raises ConfigurationError when it cannot be used.
+        The file is created if it does not exist, readable for its owner alone. It outlives every process, and
+        holds fingerprints of keys, no keys. All that share it must give the same *limits*. It must not be on
+        a network file system. Raises ConfigurationError when it cannot be used.
         """
         from cleanlist_async.ratelimit.shared.process import boot_clock  # noqa: PLC0415  # sqlite3 is not small
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
@@ -163,12 +163,13 @@ class RateLimiter:
     ) -> Self:
         """Share the limits with all processes, on any machine, that use the Redis at *url*.
 
-        While Redis is away, requests wait (*fail* is ``"closed"``), or each process goes on with its own
-        tokens up to an equal share of the limits (``"local"``). A Redis that lost its data costs a pause of a
-        lease and a window, two minutes, and no 429. It holds fingerprints of keys, no keys; every key of
-        it begins with *namespace* and expires. All that share it must give the same *limits*, *fail* and
-        *namespace*. Needs the extra ``redis``. Raises ConfigurationError when that is missing or *url* is no
-        address; a Redis that refuses the user or a command raises it from every call that waits.
+        While Redis cannot be reached, requests wait (*fail* is ``"closed"``), or each process goes on with
+        its own tokens up to an equal share of the limits (``"local"``). If Redis loses its data, requests
+        pause for a lease and a window, two minutes, and draw no 429. It holds fingerprints of API keys, not
+        the keys; every Redis key begins with *namespace* and expires. All that share it must give the same
+        *limits*, *fail* and *namespace*. Needs the extra ``redis``. Raises ConfigurationError when that is
+        missing or *url* is no address; if Redis refuses the user or a command, every call that waits raises
+        it.
         """
         from cleanlist_async.ratelimit.redis.backend import RedisLimits  # noqa: PLC0415  # of the extra
         from cleanlist_async.ratelimit.redis.fallback import LocalFallback  # noqa: PLC0415
@@ -217,7 +218,7 @@ class RateLimiter:
         return self.store.states(self.clock(), route)
 
     def join(self, organization: str, other: str) -> None:
-        """Make two organization names one bucket, as soon as an answer shows that they are one."""
+        """Let two names of one organization share a bucket, as soon as an answer shows that they are one."""
         before = self.store.names_of(organization)
         self.store.join(organization, other)
         if self.store.names_of(organization) != before:
@@ -234,15 +235,16 @@ class RateLimiter:
         for watcher in watchers:
             watcher.on_store_reachability(state)
 
-    # -- what became of a permit ---------------------------------------------------------------
+    # -- the outcome of a permit ---------------------------------------------------------------
 
     def _settle(
         self, lease: Lease, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None
     ) -> None:
-        """Record what became of *lease* at *at* (None for now), and wake the requests that wait."""
+        """Record the outcome of *lease* at *at* (None for now), and wake the requests that wait."""
         self.rejections += outcome == "rejected"
         self.store.settle(lease, outcome, self.clock() if at is None else at, rejection=rejection)
         returns_at = -math.inf
+        # An ordinary answer frees its token only a window later; that of a probe may let others go at once.
         if at is not None and outcome == "answered" and not any(lease.probes):
             returns_at = at + self.limits.window_s
         self.wake_all(lease.bucket_name, returns_at)
@@ -261,7 +263,7 @@ class RateLimiter:
         loop = asyncio.get_running_loop()
         if (dispatcher := self._dispatchers.get(loop)) is None:
             dispatcher = self.store.dispatcher(self.clock, self.wake_all)
-            with self._lock:  # replaced, never changed: other threads may be walking through it
+            with self._lock:  # replaced, never changed: other threads may be iterating over it
                 alive = {known: its for known, its in self._dispatchers.items() if not known.is_closed()}
                 self._dispatchers = {**alive, loop: dispatcher}
         return dispatcher

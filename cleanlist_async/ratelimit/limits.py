@@ -1,4 +1,4 @@
-"""The limits a limiter keeps to."""
+"""The limits that a limiter keeps to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class RateLimits:
 
     The published limits are 60 and 30 a minute (docs.cleanlist.ai/mcp-api/errors, "Rate limits").
     ``margin_s`` is added to each window, ``grace_s`` to that of a request which got no answer; both
-    scale down with a window shorter than a minute, as a sandbox has it. All times are in seconds.
+    scale down with a window shorter than a minute, such as that of a sandbox. All times are in seconds.
     """
 
     org: int = facts.ORGANIZATION_LIMIT

@@ -1,7 +1,7 @@
 """The store behind the limiter of one process: the state of all buckets, in its memory.
 
-Two `asyncio.run` within one minute do not double the rate; a restarted process has forgotten its last
-minute. `cleanlist_async.ratelimit.shared` holds what outlives a process, and what several share.
+Two calls of `asyncio.run` within one minute do not double the rate; a restarted process has forgotten its
+last minute. `cleanlist_async.ratelimit.shared` holds the stores that outlive a process or serve several.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cleanlist_async.ratelimit.window import Outcome
 FEW_KEYS: Final = 16
 """Up to this many keys a linear scan is faster."""
 _INDEXES_PER_KEY: Final = 16
-"""Indexes that one key may be in: each costs its requests a little, whether still in use or not."""
+"""Indexes that one key may be in: each costs its requests a little, whether it is still in use or not."""
 
 
 class MemoryStore(Store):
@@ -40,8 +40,8 @@ class MemoryStore(Store):
     def take(self, route: Route, now: float, *, keep: int = 0, busy: Container[str] = ()) -> Lease | float:
         """Take one token from the key with most tokens and one from the organization, or none from either.
 
-        *keep* key tokens are left alone, as are buckets in *busy*. Instead of tokens that are not there,
-        return when to try again: a time, or infinity when only an answer can bring one.
+        *keep* key tokens are left alone, as are buckets in *busy*. If there are no tokens, return the time to
+        try again, or infinity when only an answer can free one.
         """
         with self._lock:
             organization = self._organization(route.organization)
@@ -68,6 +68,7 @@ class MemoryStore(Store):
 
     def _key_index(self, keys: tuple[str, ...]) -> KeyIndex:
         if (index := self._key_indexes.get(keys)) is None:
+            # Clients with ever new sets of keys would add indexes without end; those in use are made again.
             if any(len(self._watched.get(key, ())) >= _INDEXES_PER_KEY for key in keys):
                 self._key_indexes.clear()
                 self._watched.clear()
@@ -83,17 +84,17 @@ class MemoryStore(Store):
         return Lease(key, buckets, [bucket.window.take(now) for bucket in buckets])
 
     def _touch(self, key: str | None) -> None:
-        """Note in each index of *key* that its tokens are taken or come back."""
+        """Note in each index of *key* that its tokens were taken or returned."""
         if self._watched and key is not None:
             for index in self._watched.get(key, ()):
                 index.touch(key)
 
-    # -- giving them back ----------------------------------------------------------------------
+    # -- returning them ------------------------------------------------------------------------
 
     def settle(
         self, lease: Lease, outcome: Outcome, at: float, *, rejection: Rejection | None = None
     ) -> None:
-        """Record what became of *lease* at *at*; *rejection* is what a 429 says."""
+        """Record the outcome of *lease* at *at*; *rejection* is the 429, if it was one."""
         with self._lock:
             for bucket, probe in zip(lease.buckets, lease.probes, strict=True):
                 bucket.settle(outcome, at, probe=probe)
@@ -103,7 +104,7 @@ class MemoryStore(Store):
 
 
 class MemoryDispatcher(Dispatcher):
-    """Takes tokens out of this process's memory: they are there, or it is known when they will be."""
+    """Takes tokens from the memory of this process: they are free, or it is known when they will be."""
 
     def __init__(
         self, store: MemoryStore, clock: Callable[[], float], wake_all: Callable[[str], None]

@@ -1,4 +1,4 @@
-"""Which limiter guards which key in this process: one, or none of the guarantees would hold."""
+"""Ensures that one limiter guards each key in this process: with two, neither could keep the limit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cleanlist_async.ratelimit.limits import RateLimits
 
 _lock: Final = threading.Lock()
 _shared: Final[dict[tuple[str, RateLimits], RateLimiter]] = {}
+# Weak: a client that is dropped without being closed must not block its key.
 _users: Final[weakref.WeakKeyDictionary[object, tuple[RateLimiter, Route]]] = weakref.WeakKeyDictionary()
 
 
@@ -29,7 +30,7 @@ def shared_limiter(base_url: str, limits: RateLimits, route: Route) -> RateLimit
 
 
 def attach(limiter: RateLimiter, user: object, route: Route) -> None:
-    """Note that *user* sends on *route*.
+    """Record that *user* sends on *route*.
 
     Raises ConfigurationError if another limiter guards one of its keys.
     """

@@ -12,8 +12,8 @@ _LATER: Final = 1 + 1e-6
 class Shaper:
     """Lets one request through every *interval_s* seconds, first come first served.
 
-    It sleeps before aiolimiter would have to: aiolimiter can round a wait to nothing and then never leaves
-    that instant of a virtual clock.
+    It sleeps itself, so that aiolimiter never has to: aiolimiter can round a wait to nothing, and on a
+    virtual clock would then try again for ever at the same instant.
     """
 
     __slots__ = ("_free_at", "_interval_s", "_limiter")
@@ -31,14 +31,14 @@ class Shaper:
         self._free_at = max(self._free_at, asyncio.get_running_loop().time()) + self._interval_s
 
     async def acquire(self) -> None:
-        """Wait for the next turn; that of a cancelled call falls to the next."""
+        """Wait for the next turn; the turn of a cancelled call passes to the next call."""
         now = asyncio.get_running_loop().time()
         turn = max(now, self._free_at)
         following = self._free_at = turn + self._interval_s
         try:
             await asyncio.sleep(turn - now)
         except BaseException:
-            if self._free_at == following:
+            if self._free_at == following:  # no call has taken a later turn since
                 self._free_at = turn
             raise
         await self._limiter.acquire()

@@ -1,11 +1,11 @@
 """A file in which the processes of one machine share their tokens. No server; it survives any process.
 
-Each sync is one transaction: the pool is read, `Pool.sync` is applied, the pool is written. The clock is
-the machine's own, since its start and through any sleep, so it cannot be set back; when it reads less
-than the file has seen, the machine was restarted, and whatever was out was sent before that.
+Each sync is one transaction: the pool is read, `Pool.sync` is applied, the pool is written. The clock counts
+from the start of the machine, also while it sleeps, so it cannot be set back. If it reads less than the file
+has seen, the machine was restarted, and all tokens that are out were sent before that.
 
-A commit is in the hands of the system but not forced to the disk: a process that is killed loses nothing of
-it, and a machine that loses its power has sent nothing since it was restarted.
+A commit reaches the operating system but is not forced to the disk: a killed process loses nothing of it, and
+a machine that loses its power has sent nothing since it was restarted.
 
 It assumes one machine: not a network file system, and no containers whose clocks are offset.
 """
@@ -36,16 +36,16 @@ class NamedPool:
     state: PoolState
 
     def pool(self, now: float) -> Pool:
-        """Return it as it stands at *now*."""
+        """Return the pool as it is at *now*."""
         pool = Pool.of(self.state)
         pool.advance_to(now, clock_began_at=0.0)
         return pool
 
 
 class LimitsFile:
-    """The backend in a file. Open in each process for itself; a fork opens its own connection.
+    """The backend in a file. Each process opens it for itself; a fork opens its own connection.
 
-    Raises ConfigurationError when the file cannot be used, at once when it is made.
+    Making one raises ConfigurationError if the file cannot be used.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class LimitsFile:
         """Close the file; the next call opens it again."""
         self._file.close()
 
-    # -- for people ----------------------------------------------------------------------------
+    # -- for the command line ------------------------------------------------------------------
 
     def pools(self) -> list[NamedPool]:
         """Return all pools, as they were at the last sync to each."""
@@ -97,7 +97,7 @@ class LimitsFile:
             ]
 
     def reset(self) -> None:
-        """Forget all pools: every token is there at once, whatever is on its way to the server."""
+        """Forget all pools: every token is free at once, whatever is on its way to the server."""
         with self._file.transaction() as rows:
             rows.execute("DELETE FROM names")
             rows.execute("DELETE FROM pools")
@@ -106,7 +106,7 @@ class LimitsFile:
     # -- pools and their names -----------------------------------------------------------------
 
     def _find(self, rows: sqlite3.Connection, names: list[str]) -> tuple[int, Pool]:
-        """Return the pool of *names*, made one where they led to several."""
+        """Return the pool of *names*; if they led to several, these are merged into one."""
         known = {name: _pool_of(rows, name) for name in dict.fromkeys(names)}
         numbers = list(dict.fromkeys(number for number in known.values() if number is not None))
         if numbers:
@@ -128,12 +128,13 @@ class LimitsFile:
             pool = Pool.of(_read(state[0]))
         if plain_limits(pool.limits) == plain_limits(self.limits):
             return pool
+        # Other limits may take over as soon as nothing is out under the old ones.
         pool.advance_to(self.clock(), clock_began_at=0.0)
         pool.expire_dead(has_ended)
         if pool.is_untouched():
             return Pool(self.limits)
         _save(rows, number, pool.state())
-        rows.execute("COMMIT")  # expired leases stay expired, and the file is free a window later
+        rows.execute("COMMIT")  # so that expired leases stay expired, and the file is free a window later
         raise ConfigurationError(
             f"{self._file.path.name} is in use under other rate limits.",
             fix="Give all processes that share a file the same rate limits.",

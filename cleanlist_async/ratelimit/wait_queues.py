@@ -1,4 +1,4 @@
-"""The wait queues: one for each route, class and pace, each first come first served. No await, no clock."""
+"""The wait queues: one for each route, class and pace, each first come first served. Pure: no clock."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Pace: TypeAlias = Literal["auto", "burst", "smooth"]
 
 
 class RequestClass(Enum):
-    """What a request is for. The value is its handicap, in windows.
+    """The purpose of a request. The value is its handicap, in windows.
 
-    Rank is the time of arrival plus the handicap, so a waiter's rank ages and nothing starves.
+    The rank is the time of arrival plus the handicap, so later arrivals rank behind and nothing starves.
     """
 
     INTERACTIVE = 0
@@ -47,6 +47,7 @@ class Waiter:
 
     def granted(self) -> Lease | None:
         """Return the tokens that were charged for this waiter, if any were."""
+        # `exception` raises CancelledError on a cancelled future, so that comes first.
         if not self.future.done() or self.future.cancelled() or self.future.exception() is not None:
             return None
         return self.future.result()
@@ -71,17 +72,17 @@ class WaitQueues:
         return sum(self._counts.values()) if kind is None else self._counts[kind]
 
     def join(self, waiter: Waiter, now: float) -> None:
-        """Go to the end of the queue."""
+        """Add *waiter* to the end of its queue."""
         waiter.rank = now + waiter.kind.value * self._window_s
         self._enter(waiter)
 
     def rejoin(self, waiter: Waiter) -> None:
-        """Go back to the front, with the rank of the first arrival."""
+        """Put *waiter* back at the front, with the rank of its first arrival."""
         self._enter(waiter)
         waiter.queue.move_to_end(waiter, last=False)
 
     def leave(self, waiter: Waiter) -> None:
-        """Leave the queue, if *waiter* is in it."""
+        """Remove *waiter* from its queue, if it is in it."""
         if waiter in waiter.queue:
             del waiter.queue[waiter]
             self._counts[waiter.kind] -= 1
@@ -97,13 +98,14 @@ class WaitQueues:
         return [one for one in left if not one.future.done()]
 
     def heads(self, names: Iterable[str]) -> list[Waiter]:
-        """Return the first of each queue of an organization, which has these names: the best rank first."""
+        """Return the first of each queue of the organization with these *names*, best rank first."""
         firsts: list[Waiter] = []
         for name in names:
+            # A copy, since `leave` closes queues that become empty.
             for queue in list(self._queues.get(name, _NO_QUEUES).values()):
                 first = next(iter(queue), None)
                 while first is not None and first.future.done():
-                    self.leave(first)  # a cancelled waiter stays until its task has run
+                    self.leave(first)  # it was cancelled, and its own task has not run yet
                     first = next(iter(queue), None)
                 if first is not None:
                     firsts.append(first)
@@ -126,6 +128,7 @@ class WaitQueues:
         self._counts[waiter.kind] += 1
 
     def _close_queue(self, waiter: Waiter) -> None:
+        # Empty queues go: a process that serves many organizations would look through all of them.
         queues = self._queues[waiter.route.organization]
         del queues[waiter.route.keys, waiter.kind, waiter.pace]
         if not queues:

@@ -21,11 +21,11 @@ _UNTIL_ANSWER: Final = math.inf
 _NEVER: Final = -math.inf
 
 Outcome: TypeAlias = Literal["answered", "rejected", "lost", "unsent"]
-"""What became of a request: an answer other than a 429, a 429, none, or not a byte of it was sent."""
+"""How a request ended: with an answer other than a 429, with a 429, without one, or with no byte sent."""
 
 
 class WindowState(TypedDict):
-    """A window as plain data, for stores that several processes share. A moment that is missing never was."""
+    """A window as plain data, for stores that several processes share. Absent moments never came."""
 
     in_flight: int
     returning: list[float]
@@ -39,7 +39,7 @@ class WindowState(TypedDict):
 
 
 class Window:
-    """Tokens of one bucket: free, in flight, or on their way back."""
+    """Tokens of one bucket: free, in flight, or waiting to return."""
 
     __slots__ = (
         "_burst_spent",
@@ -72,7 +72,7 @@ class Window:
         self._tried = 0
         self._probing = 0
 
-    # -- what is there -------------------------------------------------------------------------
+    # -- what is free --------------------------------------------------------------------------
 
     def available(self, now: float) -> int:
         """Return how many tokens can be taken at *now*."""
@@ -86,7 +86,7 @@ class Window:
     def opens_at(self, now: float, keep: int = 0, ahead: int = 0) -> float:
         """Return when more than *keep* tokens are free, after *ahead* others have taken one each.
 
-        Infinity when only an answer can bring that.
+        Infinity when only an answer can free them.
         """
         needed = 1 + ahead
         if keep:
@@ -96,20 +96,22 @@ class Window:
         if self._must_probe and needed > self._probes_allowed:
             if ahead or self._in_flight:
                 return _UNTIL_ANSWER
-            return max(*self._returning, self.paused_until)  # once all are back, no burst is felt any more
+            return max(*self._returning, self.paused_until)  # once all are back, the burst is over
+        # Two things bring tokens: those that return, and the capacity that grows back after a 429. Any split
+        # between them will do, and the earliest counts.
         missing = needed - self._free(now)
         growable = min(missing, self.limit - int(self.capacity(now)))
         opens = min(self._opens_with(grown, missing, now) for grown in range(max(growable, 0) + 1))
         return max(opens, self.paused_until)
 
     def capacity(self, now: float) -> float:
-        """Return the limit we keep to: less than `limit` for a while after a 429."""
+        """Return the limit in use: less than `limit` for a while after a 429."""
         if self._capacity >= self.limit:
             return float(self.limit)
         return min(float(self.limit), self._capacity + (now - self._shrunk_at) / self.window_s)
 
     def kept(self, keep: int, now: float) -> int:
-        """Return how many of *keep* tokens are really kept: of a small limit, no more than a quarter."""
+        """Return how many of *keep* tokens are kept: of a small limit, no more than a quarter."""
         return min(keep, int(self.capacity(now)) // 4)
 
     @property
@@ -118,17 +120,17 @@ class Window:
         return self._in_flight
 
     def is_untouched(self, now: float) -> bool:
-        """Whether every token is back, so that forgetting this bucket loses nothing."""
+        """Whether every token has returned, so that forgetting this bucket loses nothing."""
         self._collect(now)
         return not self._in_flight and not self._returning and now >= self.paused_until
 
     # -- what happens to a token ---------------------------------------------------------------
 
     def take(self, now: float) -> bool:
-        """Take one token. Return whether its request is a probe, on whose answer others wait.
+        """Take one token. Return whether its request is a probe, whose answer others wait for.
 
-        The tokens that return after a burst go one, then two, and never more than four at a time: a stricter
-        server than the published one then shows itself with a few 429s and not with a whole burst of them.
+        The tokens that return after a burst are spent one, then two, and never more than four at a time: a
+        server that is stricter than published then answers a few 429s, not a whole burst of them.
         """
         is_probe = self._must_probe
         self._in_flight += 1
@@ -138,10 +140,10 @@ class Window:
         return is_probe
 
     def settle(self, outcome: Outcome, at: float, *, probe: bool = False) -> None:
-        """Let a token return according to what became of its request at *at*.
+        """Let a token return according to the outcome of its request at *at*.
 
-        Answered, also with a 429, it returns one window later. Lost, it returns a grace later still: the
-        request was given up, but may yet arrive. Unsent, it is free at once.
+        After an answer, also a 429, it returns one window later. If the request is lost, it returns a grace
+        later still, for the request may yet arrive. If it was not sent, the token is free at once.
         """
         self._in_flight -= 1
         self._probing -= probe
@@ -151,7 +153,7 @@ class Window:
         self._forget_burst()
         if outcome == "unsent" and not probe:
             self._burst_spent = self._tried > 0  # a token is left, so the burst is not spent after all
-        elif outcome not in {"unsent", "lost"}:
+        elif outcome not in {"unsent", "lost"}:  # only an answer shows how strict the server is
             self._tried += probe
 
     # -- what the server says ------------------------------------------------------------------
@@ -161,22 +163,23 @@ class Window:
         self.paused_until = max(self.paused_until, until)
 
     def shrink(self, now: float) -> None:
-        """Keep to less of the limit for a while: a 429 shows that somebody else shares it."""
+        """Use less of the limit for a while: a 429 shows that other programs share it."""
         self.smooth_until = max(self.smooth_until, now + facts.SMOOTH_AFTER_429_S)
-        if now - self._shrunk_at < self.window_s:
+        if now - self._shrunk_at < self.window_s:  # the 429s of one burst have one cause
             return
         smallest = min(facts.SMALLEST_LIMIT, self.limit)
         self._capacity = max(smallest, math.floor(self.capacity(now) * facts.SHRINK_FACTOR))
         self._shrunk_at = now
 
     def hold_back(self, now: float, until: float) -> None:
-        """Keep all tokens that are free at *now* until *until*: others may have used them."""
+        """Withhold all tokens that are free at *now* until *until*: others may have used them."""
         self._collect(now)
         for _ in range(self._free(now)):
             heapq.heappush(self._returning, until)
 
     def absorb(self, other: Window) -> None:
         """Take over the tokens that *other* has out, when two buckets turn out to be one."""
+        # More may be out now than the limit; `available` is 0 until enough have returned.
         self._in_flight += other._in_flight
         self._returning = [*self._returning, *other._returning]
         heapq.heapify(self._returning)
@@ -189,7 +192,7 @@ class Window:
             self._capacity, self._shrunk_at = other._capacity, other._shrunk_at
 
     def shift(self, by_s: float) -> None:
-        """Read every moment by a clock that is *by_s* ahead of the one they were noted by."""
+        """Convert every moment to a clock that is *by_s* ahead of the present one."""
         self.restore(self.state(), by_s)
 
     # -- as plain data -------------------------------------------------------------------------
@@ -213,7 +216,7 @@ class Window:
         return state
 
     def restore(self, state: WindowState, shift_s: float = 0.0) -> None:
-        """Become what *state* says, whose clock is *shift_s* behind ours."""
+        """Take over *state*, whose clock is *shift_s* behind ours."""
         self._in_flight = state["in_flight"]
         self._returning = [at + shift_s for at in state["returning"]]
         self._capacity = state["capacity"]
@@ -248,7 +251,7 @@ class Window:
             self._burst_spent, self._tried = False, 0
 
     def _opens_with(self, grown: int, missing: int, now: float) -> float:
-        """Return when *missing* tokens are there, of which so many have *grown* back after a 429."""
+        """Return when *missing* tokens are free, if *grown* of them come from the capacity growing back."""
         returned = self._nth_return(missing - grown) if missing > grown else now
         if not grown:
             return returned

@@ -27,6 +27,7 @@ def submitted(workflow: Workflow, shape: Shape) -> dict[str, object]:
         "workflow_id": workflow.workflow_id,
         "status": "processing",
         "message": "Bulk enrichment started",
+        # One id too few: a client that joins by position would give results to the wrong contacts.
         "task_ids": task_ids[:-1] if shape.id_count_off else task_ids,
         "total_contacts": workflow.total_contacts,
     }
@@ -36,6 +37,7 @@ def workflow_answer(workflow: Workflow, shape: Shape, now: float) -> bytes:
     """Return the encoded status of a workflow; encoded once for as long as it does not change."""
     if workflow.state(now) == "processing":
         return encode(_workflow_status(workflow, shape, now))
+    # Rows that finish late change the answer of a workflow that is already completed.
     finished = workflow.finished
     if workflow.answer is None or workflow.answer[0] != finished:
         workflow.answer = (finished, encode(_workflow_status(workflow, shape, now)))
@@ -51,6 +53,7 @@ def webhook_payload(workflow: Workflow, shape: Shape, lead_list_id: str, now: fl
     """Return what is pushed when a workflow is done."""
     status = workflow.state(now)
     payload = {
+        # The only event that is documented, so a failed workflow has it too.
         "event": "enrichment.completed",
         "workflow_id": workflow.workflow_id,
         "lead_list_id": lead_list_id,
@@ -79,6 +82,7 @@ def _workflow_status(workflow: Workflow, shape: Shape, now: float) -> dict[str, 
 def _summary(workflow: Workflow, now: float) -> dict[str, int]:
     outcomes = [task.outcome for task in workflow.tasks if task.outcome]
     successful = sum(outcome.successful for outcome in outcomes)
+    # No row of a failed workflow has an outcome, so they are not counted by theirs.
     failed = len(workflow.tasks) if workflow.state(now) == "failed" else len(outcomes) - successful
     return {
         "total": len(workflow.tasks),
@@ -96,6 +100,7 @@ def _results(workflow: Workflow, shape: Shape, now: float) -> dict[str, object]:
     return {
         shape.results_key: [_row(workflow, task, shape, now) for task in shown],
         "results_limit": shape.page or RESULTS_LIMIT,
+        # A count of the rows that are left out, not a flag.
         "results_truncated": len(tasks) - len(shown),
     }
 
@@ -107,6 +112,7 @@ def _row(workflow: Workflow, task: Task, shape: Shape, now: float) -> dict[str, 
         return {"task_id": task.task_id, "status": "failed" if failed else "processing"}
     word = shape.row_success_word if outcome.successful else shape.row_miss_word
     row: dict[str, object] = {"task_id": task.task_id, "status": word}
+    # The documentation shows flat rows; users of the API report nested ones.
     row |= _flat(outcome) if shape.row == "flat" else _nested(task, outcome, shape)
     return row | _identity(task, outcome, shape)
 
@@ -143,7 +149,7 @@ def _nested(task: Task, outcome: Expected, shape: Shape) -> dict[str, object]:
 
 
 def _identity(task: Task, outcome: Expected, shape: Shape) -> dict[str, object]:
-    # Of somebody who was not found, the server knows what it was told.
+    # The server knows no more of a contact that it did not find than what was sent.
     known = outcome.person._asdict() if outcome.successful else task.contact
     prospect: dict[str, object] = {}
     if shape.carry_names:

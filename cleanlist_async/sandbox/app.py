@@ -1,4 +1,4 @@
-"""The ASGI application: notes each arrival, finds the operation, notes the answer."""
+"""The ASGI application: records each arrival, finds the operation, records the answer."""
 
 from __future__ import annotations
 
@@ -33,16 +33,18 @@ class App:
         ledger: Ledger,
         clock: Clock,
     ) -> None:
+        # Starlette's own 404 and 405 too are in the envelope of the surface that the path belongs to.
         async def refuse(request: Request, error: Exception) -> Response:
             refused = cast("HTTPException", error)
             envelopes = envelopes_of(request.scope["path"])
             return envelopes.render(RefusedError(refused.status_code, headers=refused.headers))
 
-        async def nobody_listens(_request: Request, _error: Exception) -> Response:
+        # Without a handler uvicorn logs a traceback for each client that hangs up while it sends.
+        async def answer_nobody(_request: Request, _error: Exception) -> Response:
             return Response()
 
         self._starlette = Starlette(
-            routes=routes, exception_handlers={HTTPException: refuse, ClientDisconnect: nobody_listens}
+            routes=routes, exception_handlers={HTTPException: refuse, ClientDisconnect: answer_nobody}
         )
         self._ledger = ledger
         self._clock = clock
@@ -50,6 +52,7 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        # First of all: the limits count by the time of arrival.
         record = RequestRecord(
             self._clock(), scope["method"], scope["path"], scope["query_string"].decode("latin-1")
         )
@@ -57,15 +60,17 @@ class App:
         scope["state"]["record"] = record
         connection: Connection = scope["state"]["connection"]
 
-        async def noted_send(message: Message) -> None:
+        async def recorded_send(message: Message) -> None:
+            # An answer to a closed connection reaches nobody, so the ledger counts it as none.
             if message["type"] == "http.response.start" and not connection.transport.is_closing():
                 record.status = message["status"]
             await send(message)
 
+        # A scope for each request, so that stop() also ends those that wait in a delay.
         with anyio.CancelScope() as request:
             self._open.add(request)
             try:
-                await self._starlette(scope, receive, noted_send)
+                await self._starlette(scope, receive, recorded_send)
             finally:
                 self._open.discard(request)
 

@@ -1,4 +1,4 @@
-"""Who is calling: Bearer credentials only (docs.cleanlist.ai/api-reference/authentication)."""
+"""The caller of a request: Bearer credentials only (docs.cleanlist.ai/api-reference/authentication)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Caller:
     @property
     def user_id(self) -> str:
         """The user whose credential it is."""
+        # A user for each key, so that tests see lists and runs of one user hidden from another.
         return "user_" + self.key_id.removeprefix("key_")
 
 
@@ -50,7 +51,7 @@ class Keyring:
         self._without_access.discard(credential)
 
     def identify(self, authorization: str | None) -> Caller:
-        """Return who sent this ``Authorization`` header.
+        """Return the sender of this ``Authorization`` header.
 
         Raises
         ------
@@ -58,9 +59,11 @@ class Keyring:
             401 for a missing, malformed, unknown or revoked credential; 403 for a plan without API access.
 
         """
+        # X-API-Key and basic auth are refused as well; the word Bearer and one space are required.
         if authorization is None or not authorization.startswith(SCHEME):
             raise RefusedError(401)
         credential = authorization[len(SCHEME) :]
+        # 403 and not 401: the key is good, but its plan has no API access.
         if credential in self._without_access:
             raise RefusedError(403)
         if credential not in self._callers:

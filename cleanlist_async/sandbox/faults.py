@@ -1,4 +1,4 @@
-"""Faults on demand: what a network, a gateway or a bad day does to an answer."""
+"""Faults on demand: what a network or a gateway can do to an answer."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Fault:
         return self.when == "after" or not self.answers
 
     def matches(self, method: str, path: str) -> bool:
-        """Tell whether a request is meant."""
+        """Return whether the fault applies to a request, whatever its number."""
         return (self.path is None or same_path(path, self.path)) and self.method in {None, method}
 
 
@@ -91,6 +91,7 @@ class FaultPlan:
 
     def take(self, method: str, path: str) -> Fault | None:
         """Count a request, and return the first fault that strikes it."""
+        # Every fault counts the request, even if an earlier one strikes it.
         struck = [armed.fault for armed in self._armed if armed.strikes(method, path)]
         return struck[0] if struck else None
 

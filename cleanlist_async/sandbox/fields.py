@@ -14,6 +14,7 @@ from cleanlist_async.errors import ConfigurationError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+# A deque, which holds the arrivals of a limit, cannot be longer.
 _MOST = 2**63 - 1
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
@@ -29,6 +30,7 @@ def check_fields(options: DataclassInstance) -> None:
     for name, adapter in _adapters(type(options)).items():
         value = getattr(options, name)
         try:
+            # Strict, because pydantic would otherwise take "1" for 1, and True for a number.
             read = adapter.validate_python(value, strict=True)
         except ValidationError as problem:
             reason = problem.errors(include_url=False, include_input=False)[0]["msg"]
@@ -41,6 +43,7 @@ def check_fields(options: DataclassInstance) -> None:
         raise ConfigurationError(f"{name} is {shown(value)}: {reason}.")
 
 
+# Building an adapter takes much longer than using it, and a test may make many faults.
 @cache
 def _adapters(kind: type[DataclassInstance]) -> dict[str, TypeAdapter[Any]]:
     hints = get_type_hints(kind, include_extras=True)

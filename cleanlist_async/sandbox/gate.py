@@ -40,13 +40,14 @@ class Gate:
         self._random = seeded(options.seed, "latency_s")
 
     def guard(self, operation: Operation, envelopes: Envelopes) -> Operation:
-        """Return the operation with everything in front of it; refusals go in its envelopes."""
+        """Return the operation behind all checks; refusals are rendered in *envelopes*."""
 
         async def guarded(request: Request) -> Response:
             try:
                 self._admit(request)
             except RefusedError as refusal:
                 return envelopes.render(refusal)
+            # After admission, so that which request a fault strikes does not depend on the limits.
             fault = self._faults.take(request.method, request.scope["path"])
             await request.body()  # now: a caller who leaves during a delay has still sent it
             await self._wait(drawn(self._options.latency_s, self._random))
@@ -59,8 +60,10 @@ class Gate:
     def _admit(self, request: Request) -> None:
         record: RequestRecord = request.state.record
         caller = self._keyring.identify(request.headers.get("authorization"))
+        # Before the limits: the busiest window of the ledger includes the refused requests.
         record.key_id = caller.key_id
         request.state.caller = caller
+        # By the time of arrival: a busy event loop must not move a request into a later window.
         wait_s = self._limits.admit(caller.key_id if caller.has_key_limit else None, record.at)
         if wait_s > 0:
             raise RefusedError(RATE_LIMITED, wait_s=wait_s)
@@ -71,9 +74,11 @@ class Gate:
     ) -> Response:
         if fault.when == "before":
             await self._wait(fault.delay_s)
+        # A placeholder where nothing is executed: the fault brings its own answer.
         answer = await _perform(operation, request, envelopes) if fault.executes else json_response(b"")
         if fault.when == "after":
             await self._wait(fault.delay_s)
+        # A status alone is answered in the documented words for it.
         if fault.status is not None and fault.body is None and fault.status >= FIRST_ERROR:
             wait_s = RETRY_AFTER_OF_A_FAULT_S if fault.status == RATE_LIMITED else None
             answer = envelopes.render(RefusedError(fault.status, wait_s=wait_s))

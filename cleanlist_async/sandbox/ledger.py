@@ -1,4 +1,4 @@
-"""The truth about a run: each request that arrived, each contact that was accepted, each credit taken."""
+"""The record of a run: each request that arrived, each contact that was accepted, each credit taken."""
 
 from __future__ import annotations
 
@@ -90,6 +90,7 @@ class Ledger:
 
     def accepted_contacts(self) -> list[AcceptedContact]:
         """Return every accepted contact, with its charge as of now."""
+        # Workflows finish when somebody looks, not by a timer.
         self.on_read()
         return list(self.contacts)
 
@@ -108,7 +109,8 @@ class Ledger:
         return sum(charge.credits for charge in self.charges)
 
     def charge(self, tool: str, credits_: float) -> None:
-        """Note credits that were taken."""
+        """Record credits that were taken."""
+        # A purchase that found nothing costs nothing, and is no charge.
         if credits_:
             self.charges.append(ChargeRecord(tool, credits_))
 
@@ -133,6 +135,7 @@ class Ledger:
         arrivals = [r.at for r in self.requests if r.key_id and (wanted is None or r.key_id in wanted)]
         busiest = first = 0
         for last, at in enumerate(arrivals):
+            # Exactly one window apart is far enough, as for the limits themselves.
             while at - arrivals[first] >= window_s:
                 first += 1
             busiest = max(busiest, last - first + 1)
@@ -140,5 +143,5 @@ class Ledger:
 
 
 def same_path(full: str, path: str) -> bool:
-    """Tell whether a request's path is ``path``: in full, without ``/api/v1/public``, or with ``*`` in it."""
+    """Whether a request's path is ``path``: in full, without ``/api/v1/public``, or with ``*`` in it."""
     return full in {path, PUBLIC_PREFIX + path} or ("*" in path and fnmatchcase(full, path))

@@ -36,6 +36,7 @@ class SlidingLog:
 
     def __init__(self, limit: int, window_s: float) -> None:
         self._window_s = window_s
+        # The last `limit` arrivals are enough: the oldest of them decides when the next may come.
         self._arrivals: deque[float] = deque(maxlen=limit)
 
     def wait_s(self, now: float) -> float:
@@ -50,7 +51,7 @@ class SlidingLog:
 
 
 class FixedWindow:
-    """A counter set back to zero at ``phase_s``, ``phase_s + window_s`` and so on."""
+    """A counter that is reset to zero at ``phase_s``, ``phase_s + window_s`` and so on."""
 
     def __init__(self, limit: int, window_s: float, phase_s: float = 0.0) -> None:
         self._limit = limit
@@ -64,6 +65,7 @@ class FixedWindow:
         self._turn_to(now)
         if self._count < self._limit:
             return 0.0
+        # Rounding must not make it 0, which would let the request in.
         return max(SHORTEST_WAIT_S, self._phase_s + (self._window + 1) * self._window_s - now)
 
     def count(self, now: float) -> None:
@@ -87,6 +89,7 @@ class TokenBucket:
         self._limit = limit
         self._tokens_per_s = limit / window_s
         self._tokens = float(limit)
+        # Unknown until the first request: the clock may start anywhere.
         self._filled_at: float | None = None
 
     def wait_s(self, now: float) -> float:
@@ -98,6 +101,7 @@ class TokenBucket:
     def count(self, now: float) -> None:
         """See :class:`ArrivalLimit`."""
         self._fill(now)
+        # A rejected request may count too, but makes no debt.
         self._tokens = max(0.0, self._tokens - 1.0)
 
     def _fill(self, now: float) -> None:
@@ -137,6 +141,8 @@ class WeightedWindows:
 
     def _lets_in_at(self) -> float:
         """Seconds after this window's beginning at which the estimate falls to the limit."""
+        # Solves previous * overlap + current = limit: still in this window, or else in the next one,
+        # where the current count has become the previous one.
         if self._current < self._limit:
             return self._window_s * (1.0 - (self._limit - self._current) / self._previous)
         return self._window_s * (2.0 - self._limit / self._current)
@@ -144,13 +150,14 @@ class WeightedWindows:
     def _turn_to(self, now: float) -> float:
         window = math.floor((now - self._phase_s) / self._window_s)
         if window != self._window:
+            # A window without a request lies between: nothing overlaps any more.
             self._previous = self._current if window == self._window + 1 else 0
             self._window, self._current = window, 0
         return now - self._phase_s - window * self._window_s
 
 
 def make_limit(kind: LimitKind, limit: int, window_s: float, phase_s: float = 0.0) -> ArrivalLimit:
-    """Make a fresh limit; ``phase_s`` shifts the windows of the kinds that have fixed ones."""
+    """Return a new limit; ``phase_s`` shifts the windows of the kinds that have fixed ones."""
     match kind:
         case "sliding":
             return SlidingLog(limit, window_s)
@@ -189,6 +196,7 @@ class Limits:
         if self._kind == "off":
             return 0.0
         buckets = [self._organization] if key_id is None else [self._organization, self._bucket_of(key_id)]
+        # All are asked before any is counted: what one refuses must not use up the other.
         wait_s = max(bucket.wait_s(now) for bucket in buckets)
         if wait_s == 0.0 or self._count_rejected:
             for bucket in buckets:
@@ -201,4 +209,5 @@ class Limits:
         return self._keys[key_id]
 
     def _bucket(self, limit: int) -> ArrivalLimit:
+        # With the limiter off the limits are never asked, so any kind will do.
         return make_limit("sliding" if self._kind == "off" else self._kind, limit, self._window_s)

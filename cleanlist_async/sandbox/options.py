@@ -137,6 +137,7 @@ class Options:
 
 def seeded(seed: int, purpose: object) -> Random:
     """Return random numbers of their own for a purpose, the same ones for the same seed."""
+    # From text, which Random hashes alike in every process, unlike hash().
     return Random(f"{seed}:{purpose}")  # noqa: S311 - nothing here is secret
 
 

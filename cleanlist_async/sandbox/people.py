@@ -27,7 +27,7 @@ _NOT_IN_DOMAIN: Final = re.compile(r"[^a-z0-9.-]+")
 
 
 class Person(NamedTuple):
-    """Name, profile and employer of a contact; what it did not say itself is invented."""
+    """Name, profile and employer of a contact; what the contact lacks is invented."""
 
     first_name: str
     last_name: str
@@ -64,6 +64,7 @@ class Dice(NamedTuple):
 
 def throw(identity: Identity, seed: int) -> Dice:
     """Return the numbers of a contact."""
+    # repr() keeps the fields apart: joined text could be the same for two contacts.
     digest = blake2b(repr((seed, identity)).encode(), digest_size=_DIGEST.size).digest()
     email, email_status, phone, omit, unfinish, mark, number = _DIGEST.unpack(digest)
     rolls = (email / 2**32, email_status / 2**32, phone / 2**32, omit / 2**32, unfinish / 2**32)
@@ -87,6 +88,7 @@ def expected(
     person = _person(identity, dice)
     finds_email = enrichment_type in {"partial", "full"} and dice.email < hit_rate
     finds_phone = enrichment_type in {"phone_only", "full"} and dice.phone < hit_rate
+    # It has no probability of its own among the options.
     discovers = enrichment_type == "prospecting_only" and dice.email < hit_rate
     return Expected(
         person=person,
@@ -132,6 +134,7 @@ def _domain_of(company_name: str, number: int) -> str:
 
 def _email(person: Person, dice: Dice) -> str:
     domain = _NOT_IN_DOMAIN.sub("", person.company_domain.lower()).strip(".-") or "company.example"
+    # The mark makes each address unique, so that one in the wrong row is noticed.
     return f"{_slug(person.first_name)}.{_slug(person.last_name)}.{dice.mark}@{domain}"
 
 
@@ -145,5 +148,6 @@ def _email_status(dice: Dice) -> str:
 @lru_cache(maxsize=4096)
 def _slug(text: str) -> str:
     lower = text.lower()
+    # Only ASCII is certain to need no decomposing, which is slow.
     plain = lower if lower.isascii() else unicodedata.normalize("NFKD", lower)
     return _NOT_IN_LOCAL_PART.sub("", plain) or "x"

@@ -26,6 +26,7 @@ def price_of(
     enrichment_type: str, *, emails: int, phones: int, discovered: int, half_full_price: str
 ) -> float:
     """Return the credits that one contact's result costs. Nothing found costs nothing."""
+    # No page gives the price of a full result of which one half was found.
     if enrichment_type == "full" and half_full_price == "full" and (emails or phones):
         return FULL_CREDITS
     return emails * EMAIL_CREDITS + phones * PHONE_CREDITS + discovered * DISCOVERED_CREDITS
@@ -52,7 +53,7 @@ class Account:
         return True
 
     def charge(self, credits_: float, *, reserved: float, tool: str = "enrich_bulk") -> None:
-        """Take credits for a purchase and let go of what was held for it."""
+        """Take credits for a purchase, and release what was held for it."""
         self.balance -= credits_
         self._reserved -= reserved
         self._ledger.charge(tool, credits_)

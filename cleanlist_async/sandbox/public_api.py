@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .options import Options
     from .prices import Account
-    from .webhooks import Courier
+    from .webhooks import WebhookSender
     from .workflows import Workflows
 
 ONE_ID: Final = "Provide exactly one of workflow_id or task_id."
@@ -30,12 +30,17 @@ class PublicApi:
     """What each operation does, once the request has passed the gate."""
 
     def __init__(
-        self, options: Options, account: Account, workflows: Workflows, courier: Courier, ledger: Ledger
+        self,
+        options: Options,
+        account: Account,
+        workflows: Workflows,
+        webhooks: WebhookSender,
+        ledger: Ledger,
     ) -> None:
         self._options = options
         self._account = account
         self._workflows = workflows
-        self._courier = courier
+        self._webhooks = webhooks
         self._ledger = ledger
 
     def operations(self) -> list[tuple[str, str, Operation]]:
@@ -49,19 +54,20 @@ class PublicApi:
         ]
 
     async def validate_key(self, request: Request) -> Response:
-        """Say whose key it is."""
+        """Return the user and organization of the key."""
         caller: Caller = request.state.caller
         organization_id = self._options.organization_id
         return json_response({"valid": True, "user_id": caller.user_id, "organization_id": organization_id})
 
     async def credits_balance(self, request: Request) -> Response:
-        """Say how many credits there are; what running workflows hold still counts."""
+        """Return the balance; what running workflows hold still counts."""
         _ = request
         self._now()
         balance = self._account.balance
         return json_response(
             {
                 "organization_id": self._options.organization_id,
+                # Both forms are documented: 1249 and 1234.5.
                 "credits": int(balance) if balance == int(balance) else balance,
             }
         )
@@ -70,13 +76,14 @@ class PublicApi:
         """Accept a batch."""
         submission = parse_submission(await request.body())
         workflow = self._workflows.submit(submission, self._now())
-        self._courier.schedule(workflow)
+        self._webhooks.schedule(workflow)
         return json_response(answers.submitted(workflow, self._options.shape))
 
     async def enrich_status(self, request: Request) -> Response:
-        """Say how far a workflow or a task is."""
+        """Return the status of a workflow or of a task."""
         workflow_id = request.query_params.get("workflow_id")
         task_id = request.query_params.get("task_id")
+        # An empty id counts as none.
         if bool(workflow_id) == bool(task_id):
             raise RefusedError(400, ONE_ID)
         now, shape = self._now(), self._options.shape
@@ -90,8 +97,10 @@ class PublicApi:
         """List the attempts to deliver a workflow's webhook."""
         workflow_id = request.query_params.get("workflow_id")
         if workflow_id is None:
+            # field_error() places every error in the body; this one is in the query.
             missing = field_error("missing", (), "Field required", None)
             raise RefusedError(422, [missing | {"loc": ["query", "workflow_id"]}])
+        # Raises 404: an unknown workflow is not one without deliveries.
         self._workflows.workflow(workflow_id)
         rows = [
             {

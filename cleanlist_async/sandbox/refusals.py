@@ -25,7 +25,7 @@ PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Standard(NamedTuple):
-    """What is said with an HTTP status of the ``detail`` envelope, and its counterpart in the other."""
+    """The text of an HTTP status in the ``detail`` envelope, and its counterpart in the other."""
 
     detail: str
     code: str
@@ -38,6 +38,7 @@ class Standard(NamedTuple):
 STANDARDS: Final[dict[int, Standard]] = {
     400: Standard("Bad Request", "validation_error"),
     401: Standard("Not authenticated", "invalid_token", fix="Send Authorization: Bearer with an active key."),
+    # The one failure whose status differs between the two pages, apart from validation.
     402: Standard("Insufficient credits", "insufficient_credits", status_with_code=400, fix="Top up."),
     403: Standard("Your plan does not include API access.", "feature_gated", fix="Upgrade the plan."),
     404: Standard("Not Found", "not_found"),
@@ -95,16 +96,20 @@ class Envelopes:
         """Return the answer."""
         headers = dict(refusal.headers)
         if refusal.status == HTTPStatus.UNAUTHORIZED:
+            # RFC 9110 requires it with a 401.
             headers["WWW-Authenticate"] = "Bearer"
         if self._envelope_of(refusal) == "detail":
+            # This form has no request id, and no header names the wait.
             return json_response({"detail": refusal.detail}, refusal.status, headers)
         if refusal.wait_s is not None:
+            # Whole seconds, rounded up, beside the milliseconds of the body.
             headers["Retry-After"] = str(math.ceil(refusal.wait_s))
         status = refusal.standard.status_with_code or refusal.status
         return json_response({"error": _error(refusal, next(self._request_ids))}, status, headers)
 
     def _envelope_of(self, refusal: RefusedError) -> Envelope:
         if refusal.status == HTTPStatus.TOO_MANY_REQUESTS:
+            # Apart from the others: the two pages describe it in different forms for the same prefix.
             return self._limit_429
         return self._validation if isinstance(refusal.detail, list) else self._envelope
 

@@ -29,7 +29,7 @@ from .people import Expected, expected
 from .prices import Account
 from .public_api import PublicApi
 from .refusals import Envelopes
-from .webhooks import Courier
+from .webhooks import WebhookSender
 from .wire import Connection
 from .workflows import Workflow, Workflows
 
@@ -55,6 +55,7 @@ class Sandbox(Options):
         super().__post_init__()
         self.base_url = ""
         self._ledger = Ledger(on_read=self._advance)
+        # One for both surfaces, which spend the same credits.
         self._account = Account(self.credits, self._ledger)
         self._workflows = Workflows(self, self._account, self._ledger)
         self._modern = Modern(
@@ -62,6 +63,7 @@ class Sandbox(Options):
             self._account,
             self._ledger,
             default_list_id=self._workflows.lead_list_id,
+            # The address is known only once the port is open.
             base_url=lambda: self.base_url or DEFAULT_BASE_URL,
         )
         self._keyring = Keyring(
@@ -71,12 +73,12 @@ class Sandbox(Options):
             jwts=tuple(self.jwts),
         )
         self._fault_plan = FaultPlan(self.faults)
-        self._courier = Courier(self, self._ledger, self._webhook_payload)
+        self._webhooks = WebhookSender(self, self._ledger, self._webhook_payload)
         self._envelopes = Envelopes(self.envelope, self.limit_429, self.seed)
         self._app = self._build_app()
         self._state = ServerState()
         self._server: asyncio.Server | None = None
-        self._courier_task: asyncio.Task[None] | None = None
+        self._webhook_task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         """Show the address; never a credential."""
@@ -98,6 +100,7 @@ class Sandbox(Options):
     async def start(self) -> None:
         """Listen, and set ``base_url``. Raises OSError if the port is taken."""
         listener = _listener(self.host, self.port)
+        # The port that the system chose, where 0 was asked for.
         self.port = listener.getsockname()[1]
         host = f"[{self.host}]" if ":" in self.host else self.host
         self.base_url = f"http://{host}:{self.port}"
@@ -107,6 +110,7 @@ class Sandbox(Options):
             ws="none",
             lifespan="off",
             interface="asgi3",
+            # How logging is set up is for the program around it to decide.
             log_config=None,
             server_header=False,
             date_header=False,
@@ -115,27 +119,30 @@ class Sandbox(Options):
         )
         config.load()
         loop = asyncio.get_running_loop()
+        # uvicorn's own Server would take the signals, which belong to the program around it.
         self._server = await loop.create_server(
             lambda: Connection(config, self._state, {}), sock=listener, backlog=2048
         )
-        self._courier_task = loop.create_task(self._courier.run())
+        self._webhook_task = loop.create_task(self._webhooks.run())
 
     async def aclose(self) -> None:
         """Close the port and every connection at once; what is being answered is given up."""
-        server, courier = self._server, self._courier_task
-        self._server = self._courier_task = None
-        if server is None or courier is None:
+        server, webhooks = self._server, self._webhook_task
+        self._server = self._webhook_task = None
+        if server is None or webhooks is None:
             return
+        # A cancelled test must not leave the port open.
         with anyio.CancelScope(shield=True):
             server.close()
-            courier.cancel()
+            webhooks.cancel()
             await self._drop_connections()
             # Only now: uvicorn logs an error when a request ends without an answer on a live connection.
             self._app.stop()
-            await asyncio.wait([courier, *self._state.tasks])
+            await asyncio.wait([webhooks, *self._state.tasks])
             await server.wait_closed()
-        if not courier.cancelled():
-            courier.result()
+        if not webhooks.cancelled():
+            # An error that ended it early would otherwise never be seen.
+            webhooks.result()
 
     async def _drop_connections(self) -> None:
         for _ in range(TURNS_TO_CLOSE):
@@ -150,7 +157,7 @@ class Sandbox(Options):
                 started(self)
             await anyio.sleep_forever()
 
-    # -- looking and meddling --------------------------------------------------------------------
+    # -- inspecting and changing -----------------------------------------------------------------
 
     @property
     def api_key(self) -> str:
@@ -203,7 +210,7 @@ class Sandbox(Options):
 
         Waits for the sandbox's own clock: one that a test moves has to be moved meanwhile.
         """
-        while not (self._settled() and self._courier.idle):  # noqa: ASYNC110 - no event tells of a clock
+        while not (self._settled() and self._webhooks.idle):  # noqa: ASYNC110 - no event tells of a clock
             await anyio.sleep(SETTLE_STEP_S)
 
     def _settled(self) -> bool:
@@ -229,7 +236,7 @@ class Sandbox(Options):
             count_rejected=self.count_rejected,
         )
         gate = Gate(self, self._keyring, limits, self._fault_plan)
-        public_api = PublicApi(self, self._account, self._workflows, self._courier, self._ledger)
+        public_api = PublicApi(self, self._account, self._workflows, self._webhooks, self._ledger)
         routes = [
             Route(path, gate.guard(operation, of_surface), methods=[method])
             for operations, of_surface in (
@@ -238,6 +245,7 @@ class Sandbox(Options):
             )
             for method, path, operation in operations
         ]
+        # Without the gate: a signed address takes no key, and counts on no limit.
         routes += [
             Route(path, operation, methods=[method]) for method, path, operation in self._modern.downloads
         ]
@@ -249,4 +257,7 @@ class Sandbox(Options):
 
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
+    listener = socket.create_server((host, port), family=family)
+    # Connections inherit it; asyncio does not set it here, and a body would wait 40 ms for its header's ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener

@@ -15,6 +15,7 @@ from .prices import WORST_CASE
 from .refusals import RefusedError
 
 MAX_CONTACTS: Final = 250
+# The newest page makes the type optional; older ones required it.
 DEFAULT_TYPE: Final = "partial"
 EMPTY: Final = "At least one contact is required."
 TOO_MANY: Final = "Bulk enrichment supports up to 250 contacts per request."
@@ -52,10 +53,12 @@ def parse_submission(body: bytes) -> Submission:
         *_type_errors(document.get("enrichment_type", DEFAULT_TYPE)),
         *_webhook_errors(document.get("webhook_url")),
     ]
+    # As FastAPI does: the model is validated first, and the counts after it.
     if errors:
         raise RefusedError(422, errors)
     contacts = cast("list[Mapping[str, object]]", document["contacts"])
     if not contacts:
+        # 400 and not 422: the documentation keeps counts apart from fields.
         raise RefusedError(400, EMPTY)
     if len(contacts) > MAX_CONTACTS:
         raise RefusedError(400, TOO_MANY)
@@ -100,6 +103,7 @@ def _contact_errors(index: int, contact: object) -> list[FieldError]:
     if not isinstance(contact, dict):
         return [field_error("model_attributes_type", ("contacts", index), NOT_AN_OBJECT, contact)]
     fields = cast("dict[str, object]", contact)
+    # Other keys are let through: whether the API refuses them is not documented.
     wrong = [name for name in API_FIELDS if not isinstance(fields.get(name, ""), str | None)]
     if wrong:
         message = "Input should be a valid string"
@@ -134,7 +138,7 @@ def _webhook_errors(url: object) -> list[FieldError]:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
-    except ValueError:
+    except ValueError:  # such as an unclosed bracket
         parts, host = urlsplit(""), ""
     if host and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))):
         return []

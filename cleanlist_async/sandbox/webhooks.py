@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from .options import Options
     from .workflows import Workflow
 
-LONGEST_NAP_S: Final = 0.05
+LONGEST_SLEEP_S: Final = 0.05
 """The clock may be a test's own, so it is looked at this often while a delivery is waiting."""
 
 
-class Courier:
-    """Delivers webhooks when their workflow completes."""
+class WebhookSender:
+    """Sends each workflow's webhook when the workflow has completed or failed."""
 
     def __init__(self, options: Options, ledger: Ledger, payload_of: Callable[[Workflow], bytes]) -> None:
         self._options = options
@@ -43,6 +43,7 @@ class Courier:
     def schedule(self, workflow: Workflow) -> None:
         """Deliver a workflow's webhook, if it has one, when it completes."""
         if workflow.webhook_url:
+            # The number keeps the heap from comparing workflows that complete at the same time.
             heapq.heappush(self._waiting, (workflow.completes_at, workflow.number, workflow))
             self._scheduled.set()
 
@@ -51,29 +52,34 @@ class Courier:
         await self._scheduled.wait()
         import httpx  # noqa: PLC0415 - a sandbox without webhooks does not need it
 
+        # A receiver may close a kept connection just when the next event is sent.
         limits = httpx.Limits(max_keepalive_connections=0)
         timeout = httpx.Timeout(self._options.webhook_timeout_s)
         async with (
+            # A proxy of the environment could not reach a receiver on this machine.
             httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False) as http,
             anyio.create_task_group() as deliveries,
         ):
             while True:
                 workflow = await self._next()
+                # Counted before the task begins, or settle() could see nothing left in between.
                 self._under_way += 1
                 deliveries.start_soon(self._deliver, http, workflow)
 
     async def _next(self) -> Workflow:
         while True:
             if not self._waiting:
+                # An event cannot be cleared, so each wait has a new one.
                 self._scheduled = anyio.Event()
                 await self._scheduled.wait()
             wait_s = self._waiting[0][0] - self._options.clock()
             if wait_s <= 0:
                 return heapq.heappop(self._waiting)[2]
-            await anyio.sleep(min(wait_s, LONGEST_NAP_S))
+            await anyio.sleep(min(wait_s, LONGEST_SLEEP_S))
 
     async def _deliver(self, http: httpx.AsyncClient, workflow: Workflow) -> None:
         try:
+            # Once for all attempts: a repeated delivery is the same event.
             payload = self._payload_of(workflow)
             waits = list(self._options.webhook_backoff_s)
             for attempt, wait_s in enumerate(waits, start=1):
@@ -96,7 +102,7 @@ class Courier:
             answer = await http.post(workflow.webhook_url or "", content=payload, headers=headers)
             status = answer.status_code
             error = None if answer.is_success else f"HTTP {status}"
-        except (_httpx.HTTPError, _httpx.InvalidURL) as problem:
+        except (_httpx.HTTPError, _httpx.InvalidURL) as problem:  # InvalidURL is no HTTPError
             error = type(problem).__name__
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._ledger.deliveries.append(

@@ -62,6 +62,7 @@ class _Doubler(asyncio.Transport):
         self._held = b""
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        # Kept until the answer is complete, so that both copies leave in one write.
         self._held += bytes(data)
         if self._is_complete():
             self._transport.write(self._held * 2)
@@ -78,6 +79,7 @@ class FaultyResponse(Response):
 
     def __init__(self, fault: Fault, answer: Response) -> None:
         super().__init__(bytes(answer.body), answer.status_code)
+        # The length too: an answer that is cut short still promises the whole body.
         self.raw_headers = answer.raw_headers
         self._fault = fault
 
@@ -100,6 +102,7 @@ class FaultyResponse(Response):
 
     async def _send_part(self, send: Send, part: bytes) -> None:
         await self._start(send)
+        # Never ended with more_body=False, which uvicorn refuses before the promised length.
         await send({"type": "http.response.body", "body": part, "more_body": True})
 
     async def _send_dripping(self, connection: Connection, send: Send, size: int, tick_s: float) -> None:
@@ -114,12 +117,15 @@ class FaultyResponse(Response):
 
     async def _send_large(self, connection: Connection, send: Send, size: float) -> None:
         self.raw_headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
+        # Without a length uvicorn sends chunks, and those need no end.
         if math.isfinite(size):
             self.raw_headers.append((b"content-length", str(int(size)).encode()))
         await self._start(send)
+        # uvicorn drops what is sent after the client has left, so an endless answer would not end.
         while size > 0 and not connection.transport.is_closing():
             piece = PIECE if size >= len(PIECE) else PIECE[: int(size)]
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+            # send() itself gives way only when the buffer is full.
             await anyio.lowlevel.checkpoint()
             size -= len(piece)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -133,6 +139,7 @@ async def _hang_up(connection: Connection, receive: Receive, *, reset: bool) -> 
         connection.reset()
     else:
         connection.transport.close()
+    # uvicorn logs an error when an application returns in the middle of an answer.
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -1,4 +1,4 @@
-"""Workflows and their tasks. Their state is computed from the clock when somebody looks."""
+"""Workflows and their tasks. Their state follows from the clock, at the moment when somebody looks."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Workflow:
     """The last encoded status answer and the number of finished rows it was made of."""
 
     def state(self, now: float) -> State:
-        """Return where it stands."""
+        """Return its state."""
         if now < self.completes_at:
             return "processing"
         return "failed" if self.will_fail else "completed"
@@ -105,6 +105,7 @@ class Workflows:
             402 if there are fewer.
 
         """
+        # Held at the worst case, so that running workflows can never overdraw the balance.
         worst = WORST_CASE[submission.enrichment_type] * len(submission.contacts)
         if not self._account.reserve(worst):
             raise insufficient_credits(worst, self._account.available)
@@ -137,6 +138,7 @@ class Workflows:
     def _workflow(self, submission: Submission, now: float) -> Workflow:
         options, number = self._options, len(self._workflows)
         duration_s = drawn(options.workflow_s, self._random)
+        # By number, so that a workflow does not depend on the ones before it.
         random = seeded(options.seed, number)
         workflow = Workflow(
             workflow_id=f"public_bulk_{seeded_uuid(options.seed, number)}",
@@ -151,6 +153,7 @@ class Workflows:
             webhook_url=submission.webhook_url,
         )
         self._add_tasks(workflow, submission.contacts, now)
+        # Before the ids are shuffled: rows keep the order of the contacts unless shuffled themselves.
         workflow.rows = list(workflow.tasks)
         if options.shape.shuffle_ids:
             random.shuffle(workflow.tasks)
@@ -177,6 +180,7 @@ class Workflows:
         shape = self._options.shape
         task_id = seeded_uuid(self._options.seed, workflow.number, index)
         task = Task(task_id, [], workflow.completes_at, omitted=False)
+        # Only where it is needed: the dice cost a hash for each contact.
         if shape.omit_rows or shape.unfinished_rows:
             dice = throw(identity_of(contact), self._options.seed)
             task.omitted = dice.omit < shape.omit_rows
@@ -188,14 +192,17 @@ class Workflows:
         for task in workflow.tasks:
             if workflow.will_fail:
                 self._charge(task, 0.0, at)
+            # Once: a workflow is due again for tasks that finish late.
             elif task.outcome is None and task.finishes_at <= at:
                 task.outcome = self._outcome(task)
                 self._charge(task, task.outcome.credits, at)
             elif task.finishes_at == math.inf and at == workflow.completes_at:
+                # A task that never finishes will not be charged, so nothing is held for it any longer.
                 self._account.charge(0.0, reserved=_reserved(task))
 
     def _charge(self, task: Task, credits_: float, at: float) -> None:
         self._account.charge(credits_, reserved=_reserved(task))
+        # Merged duplicates are paid for once.
         task.entries[0].credits = credits_
         for entry in task.entries:
             entry.charged_at = at
@@ -227,6 +234,7 @@ def insufficient_credits(needed: float, available: float) -> RefusedError:
 def _due_times(workflow: Workflow) -> set[float]:
     if workflow.will_fail:
         return {workflow.completes_at}
+    # What never finishes is never due.
     return {workflow.completes_at, *(task.finishes_at for task in workflow.tasks)} - {math.inf}
 
 

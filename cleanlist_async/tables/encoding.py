@@ -13,6 +13,7 @@ _BYTE_ORDER_MARKS: Final = (  # UTF-32 first: its mark begins with that of UTF-1
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# Little-endian where no mark says otherwise, as Windows writes it.
 _WITHOUT_MARK: Final = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 
 

@@ -16,5 +16,5 @@ def without_formula(value: str) -> str:
 
 
 def phones_without_formula(value: str) -> str:
-    """Do the same for a cell of phone numbers: ``+1 555 0100`` stays as it is, for it is no formula."""
+    """Do the same for a cell of phone numbers: ``+1 555 0100`` stays as it is, since it is not a formula."""
     return value if _PHONES.fullmatch(value) else without_formula(value)

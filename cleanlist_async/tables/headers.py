@@ -124,7 +124,7 @@ def addressable(headers: Sequence[str]) -> tuple[str, ...]:
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
-    """Return *name*, or ``name (2)``, ``name (3)``: the first that is not taken, letter case apart."""
+    """Return *name*, or ``name (2)``, ``name (3)``: the first that is not taken, ignoring letter case."""
     used = {other.strip().casefold() for other in taken}
     candidate, number = name, 1
     while candidate.strip().casefold() in used:

@@ -107,8 +107,8 @@ class _OpenPart:
 def _encoded(table: ImportTable, number: int, row: Sequence[str]) -> bytes:
     try:
         return _line(row).encode()
-    except UnicodeEncodeError:  # JSON lines can hold what no encoding has
-        problem = "holds half of a surrogate pair, which no encoding has"
+    except UnicodeEncodeError:  # JSON lines can hold lone surrogates
+        problem = "holds half of a surrogate pair, which cannot be encoded"
         raise table.source.file.error(problem, "remove it", row=number) from None
 
 
@@ -119,4 +119,5 @@ def _line(row: Sequence[str]) -> str:
 
 
 def _key(cell: str) -> str:
+    # A profile may be given with a slash at its end or without.
     return cell.strip().casefold().rstrip("/")

@@ -69,7 +69,7 @@ class ImportTable:
 
         Raises :class:`TableError` as :meth:`ContactTable.open` does.
         """
-        if isinstance(given, bytes):  # bytes have no name, so nothing tells another format
+        if isinstance(given, bytes):  # bytes have no name with an extension
             file, table_format = InputFile.of_bytes(given, encoding), None
         else:
             file, table_format = InputFile(given, encoding=encoding), known_format(given)
@@ -94,6 +94,7 @@ class ImportTable:
         Values that belong to a contact are those that enriching the row would send.
         """
         build = contact_builder(self.columns)
+        # Without repetition: first and last name may come from the same column.
         positions = tuple({guess.column: None for guess in self.columns.values()})
         for record in self.source.records():
             if _is_blank(record):
@@ -112,7 +113,7 @@ class ImportTable:
 def _survey(source: Source) -> Survey:
     """Guess the columns of a contact, then those of what only an import knows, by their headers alone."""
     known = survey_of(source)
-    # A full name is sent beside its halves: it tells of a person even where it is a single word.
+    # A full name is sent as well as its halves, since a single word cannot be split into both.
     is_split = is_split_name(known.guesses)
     taken = {guess.column for guess in known.guesses.values()}
     best: dict[str, tuple[int, Guess]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -98,14 +99,18 @@ class InputFile:
             return stream.read()
 
     @property
-    def given_path(self) -> Path | None:
-        """The file that was given, which may be gone by now; None for standard input."""
-        return None if self._is_stdin else self.path
+    def given(self) -> Path | int | None:
+        """The file that was given: its path, or the descriptor of standard input; None for a pipe."""
+        return _descriptor_of_stdin() if self._is_stdin else self.path
 
     def is_at(self, path: Path) -> bool:
         """Whether *path* is the file that was given."""
-        given = self.given_path
-        return given is not None and given.exists() and path.exists() and path.samefile(given)
+        given = self.given
+        try:
+            status = given.stat() if isinstance(given, Path) else given is not None and os.fstat(given)
+            return isinstance(status, os.stat_result) and os.path.samestat(status, path.stat())
+        except OSError:  # one of them is not there, or not any more
+            return False
 
     def is_unchanged(self) -> bool:
         """Whether the file still holds the bytes that were checked."""
@@ -237,3 +242,12 @@ class _LineLengths:
         if self._run > LONGEST_LINE:
             problem = f"line {self._lines} is longer than {LONGEST_LINE >> 20} MiB"
             raise self._file.error(problem, "pass a table with one contact per line")
+
+
+def _descriptor_of_stdin() -> int | None:
+    try:
+        descriptor = sys.stdin.fileno()
+        # A pipe has a mode, too, which says nothing of the file that feeds it.
+        return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    except (OSError, ValueError):  # closed, or replaced by something without a descriptor
+        return None

@@ -110,7 +110,7 @@ def _needed(chosen: Mapping[str, Guess]) -> Sequence[str]:
 
 
 def no_columns_error(file: InputFile, first_row: Sequence[str], *, has_header: bool) -> TableError:
-    """Return the error for a table of whose columns none is known."""
+    """Return the error for a table none of whose columns is known."""
     if not has_header:
         return file.error("its columns cannot be recognised", "number them, e.g. --map linkedin_url=1")
     example = next((header for header in first_row if header.strip()), "Profile")
@@ -124,7 +124,7 @@ def no_columns_error(file: InputFile, first_row: Sequence[str], *, has_header: b
 
 
 def looks_like_data_error(file: InputFile, first_row: Sequence[str], field: str, column: int) -> TableError:
-    """Return the error for a table whose first row is no header."""
+    """Return the error for a table whose first row is not a header."""
     return file.error(
         f"looks like a contact, not like column headers ({_listed(first_row)})",
         f"add a header row, or pass --no-header and number the columns, e.g. --map {field}={column + 1}",

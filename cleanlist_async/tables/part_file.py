@@ -22,10 +22,10 @@ _BUFFER: Final = 1 << 18
 class PartFile:
     """Text on its way to *target*: written to ``target.part`` and renamed at the end.
 
-    It is no more readable than *source*, the file that its contacts come from, if there is one. A part left
-    by an earlier run is never touched, because it may hold results that were paid for: the next free name
-    (``.part2``) is taken. One that *is_renewable* holds nothing that is not elsewhere: it is called ``.tmp``,
-    and replaces what a run left that was killed. Raises :class:`TableError` where the file system refuses.
+    It grants no more permissions than *source*, the file that its contacts come from, if there is one. A
+    part left by an earlier run is never touched, because it may hold results that were paid for: the next
+    free name (``.part2``) is taken. One that *is_renewable* holds nothing that is not elsewhere: it is called
+    ``.tmp``, and replaces what a killed run left. Raises :class:`TableError` where the file system refuses.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class PartFile:
         target: Path,
         name: str,
         encoding: Encoding,
-        source: Path | None = None,
+        source: Path | int | None,
         *,
         is_renewable: bool = False,
     ) -> None:
@@ -50,7 +50,7 @@ class PartFile:
         self._file.write(encoding.mark)
 
     def write(self, text: str) -> None:
-        """Append text. A character that the encoding has not turns the whole file into UTF-8."""
+        """Append text. A character that the encoding lacks turns the whole file into UTF-8."""
         try:  # once for each row, so not by a context manager
             if self._truncate_to is not None:
                 self._drop_provisional()
@@ -60,7 +60,7 @@ class PartFile:
             raise self._unwritable(error) from error
 
     def flush(self, provisional: Iterable[str] = ()) -> None:
-        """Bring everything to the disk, and after it some lines that the next write replaces."""
+        """Write everything to the disk, and after it some lines that the next write replaces."""
         with self._explained():
             self._drop_provisional()
             end = self._file.tell()
@@ -72,12 +72,13 @@ class PartFile:
             os.fsync(self._file.fileno())
 
     def finish(self, *, overwrite: bool) -> None:
-        """Bring everything to the disk and rename the part to the target."""
+        """Write everything to the disk and rename the part to the target."""
+        # On the disk before the rename: a crash must not leave an empty file under the target's name.
         self.flush()
         with self._explained():
             self._file.close()
             if self.target.exists() and not overwrite:
-                raise self.error("came into being meanwhile", f"the output is in {self.path.name}: rename it")
+                raise self.error("was created meanwhile", f"the output is in {self.path.name}: rename it")
             self.path.replace(self.target)  # atomic: readers see the old file or the whole new one
 
     def leave(self) -> None:
@@ -102,13 +103,13 @@ class PartFile:
             if not self.encoding.name.startswith("utf-"):
                 self._turn_into_utf_8()
             elif not self.notes:
-                self.notes.append("characters that no encoding has were written as ?")
+                self.notes.append("characters that cannot be encoded were written as ?")
             return text.encode(self.encoding.name, "replace")
 
     def _turn_into_utf_8(self) -> None:
         old = self.encoding
         self.encoding = UTF_8_MARKED  # marked, because Excel would read it as Windows-1252 otherwise
-        self.notes.append(f"written as UTF-8, because {old.name} has not all characters of the results")
+        self.notes.append(f"written as UTF-8, because {old.name} lacks some characters of the results")
         with self._explained():
             self._file.close()
             copy, stream = _create_beside(self.target, self.source)
@@ -134,7 +135,7 @@ class PartFile:
         )
 
 
-def _create_beside(target: Path, source: Path | None, suffix: str = ".part") -> tuple[Path, BinaryIO]:
+def _create_beside(target: Path, source: Path | int | None, suffix: str = ".part") -> tuple[Path, BinaryIO]:
     opener = opener_for(target, source)
     for number in count(1):  # "x" claims a name atomically, against another run
         path = target.with_name(f"{target.name}{suffix}{number if number > 1 else ''}")

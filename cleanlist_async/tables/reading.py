@@ -91,7 +91,7 @@ class ContactTable:
         guesses; an empty string leaves a field out. Reads the whole file once, to verify its encoding; of a
         *snapshot* it makes a private copy, which is what is read from then on.
 
-        Raises :class:`TableError` if the file cannot be read, holds no header, or nothing that is known.
+        Raises :class:`TableError` if the file cannot be read, holds no header, or no column that is known.
         """
         file = InputFile(path, encoding=encoding, snapshot=snapshot)
         table_format = format or known_format(path)
@@ -118,6 +118,7 @@ class ContactTable:
         index, build = 0, self._build
         for record in self.source.records():
             if (cells := record.cells) is not None:
+                # The cells of a CSV row serve as they are: a dict for each row would cost more than the rest.
                 texts = cells if isinstance(cells, tuple) else self._texts(record)
                 yield Row(index, record.number, cells, build(texts))
                 index += 1
@@ -158,9 +159,7 @@ def known_format(path: str | os.PathLike[str]) -> TableFormat | None:
 def _no_format(path: str | os.PathLike[str]) -> TableError:
     name = os.fspath(path)
     extension = PurePath(name).suffix
-    problem = (
-        f'the extension "{extension}" is of no known format' if extension else "the name has no extension"
-    )
+    problem = f'the extension "{extension}" is unknown' if extension else "the name has no extension"
     fix = f"save it as CSV, or pass --format with one of {', '.join(get_args(TableFormat))}"
     return TableError(path=name, problem=problem, fix=fix)
 
@@ -179,7 +178,7 @@ def open_source(
         return CsvSource(file, delimiters, has_header=has_header)
     given = _DELIMITER_NAMES.get(delimiter, delimiter)
     if len(given) != 1 or given in '"\r\n\0':
-        raise file.error(f"{delimiter!r} is no delimiter", "pass one character, such as ; or tab")
+        raise file.error(f"{delimiter!r} is not a delimiter", "pass one character, such as ; or tab")
     return CsvSource(file, (given,), has_header=has_header)
 
 
@@ -205,7 +204,7 @@ def refuse_data_as_header(source: Source) -> None:
     if not isinstance(source, CsvSource) or not source.has_header:
         return
     tests = (("linkedin_url", values.is_person_page), ("email", values.is_email))
-    # Else the first contact would be lost in silence.
+    # Otherwise the first contact would be lost silently.
     for field, test in tests:
         for column, cell in enumerate(source.raw_headers):
             if test(cell):

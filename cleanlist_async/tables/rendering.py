@@ -63,7 +63,7 @@ class _RowText:
 
 
 class CsvRendering:
-    """CSV: the cells of the record, the enrichment, then what cells a long row has beyond the header."""
+    """CSV: the cells of the record, the enrichment, then the cells that a long row has beyond the header."""
 
     def __init__(self, source: Source, columns: Sequence[str], dialect: Dialect, *, excel_safe: bool) -> None:
         self._dialect = dialect

@@ -6,9 +6,11 @@ import re
 from functools import lru_cache
 from typing import Final
 
+# Possessive before the dot, so that a long value without one fails in linear time.
 _EMAIL: Final = re.compile(r"[^@\s,;]+@[^@\s,;][^@\s,;.]*+\.[^@\s,;]{2,}")
 _PERSON_PAGE: Final = re.compile(r"linkedin\.com/(?:mwlite/)?(?:in|pub)/[^/\s]", re.IGNORECASE)
 _COMPANY_PAGE: Final = re.compile(r"linkedin\.com/(?:company|school|showcase|sales/company)/", re.IGNORECASE)
+# At most 253 characters, and 63 in each label (RFC 1035).
 _DOMAIN: Final = re.compile(r"(?=.{4,253}$)(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]")
 _SHARED_HOSTS: Final = frozenset(
     {
@@ -60,6 +62,7 @@ def is_domain(value: str) -> bool:
 def is_full_name(value: str) -> bool:
     """Whether the value can be a person's first and last name."""
     words = value.split()
+    # These signs stand in addresses, handles and ids, but in no name.
     return len(words) > 1 and not any(sign in value for sign in "@/0123456789")
 
 

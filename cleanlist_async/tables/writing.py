@@ -37,12 +37,12 @@ class EnrichedWriter:
     Rows stand in input order with their original cells untouched, even those that a spreadsheet takes for
     formulas: they are the user's own. With *excel_safe*, an enrichment cell that would be a formula gets a
     leading ``'`` (OWASP, "CSV Injection"); phone numbers keep their ``+``, and JSON lines need no guard.
-    CSV keeps the input's delimiter, line ends, byte order mark and encoding. The output is no
-    more readable than the input.
+    CSV keeps the input's delimiter, line ends, byte order mark and encoding. The output
+    grants no more permissions than the input.
 
-    The output grows in ``path.part`` and is renamed by :meth:`close`, which also leaving the context does,
+    The output grows in ``path.part`` and is renamed by :meth:`close`, as it is when the context is left,
     with an error or without: nothing that was bought is lost. Where *is_renewable* says that it can be
-    written again, it grows in ``path.tmp``, and replaces what a run left that was killed.
+    written again, it grows in ``path.tmp``, and replaces what a killed run left.
 
     Raises :class:`TableError` if *path* is the input itself, exists (unless *overwrite*), or cannot be
     written.
@@ -77,7 +77,7 @@ class EnrichedWriter:
             target,
             self.name,
             self._rendering.encoding,
-            table.source.file.given_path,
+            table.source.file.given,
             is_renewable=is_renewable,
         )
         self._is_open = True
@@ -99,7 +99,7 @@ class EnrichedWriter:
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of how the output was written."""
+        """What the user should know about how the output was written."""
         return list(self._part.notes)
 
     @property
@@ -108,7 +108,7 @@ class EnrichedWriter:
         return self._next
 
     def put(self, index: int, values: Mapping[str, str]) -> None:
-        """Give the enrichment of the contact at *index* (0-based, :attr:`Row.index`), in any order.
+        """Add the enrichment of the contact at *index* (0-based, :attr:`Row.index`), in any order.
 
         *values* goes from column to text; a column left out is blank. Until its row is reached the latest
         one counts. Raises ValueError on an unknown column or a row that is already written.
@@ -125,7 +125,7 @@ class EnrichedWriter:
                 return
 
     def flush_partial(self) -> None:
-        """Bring all that is known to ``path.part``, so that a crash loses nothing.
+        """Write all that is known to ``path.part``, so that a crash loses nothing.
 
         Results that wait for rows before them are written too, those rows with blank cells until they are
         known. That reads the input again: call it now and then, not for each row.
@@ -211,7 +211,7 @@ class EnrichedWriter:
             if self._table.source.file.is_at(target):
                 raise self._error("is the input itself", "write to another file")
             if not self._overwrite:
-                raise self._error("exists already", "name another file, or pass --overwrite")
+                raise self._error("already exists", "name another file, or pass --overwrite")
         return target
 
     def _error(self, problem: str, fix: str) -> TableError:

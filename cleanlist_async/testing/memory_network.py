@@ -1,7 +1,7 @@
 """A network in memory: the real httpcore on one side, an in-process HTTP/1.1 server on the other.
 
-Because httpcore itself does the talking, its connection pool, its timeouts and its trace events are
-the real ones. Latency is simulated, so in virtual time a run is exact and repeatable.
+Because httpcore itself runs, its connection pool, its timeouts and its trace events are the real ones.
+Latency is simulated, so in virtual time a run is exact and repeatable.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
     handler
         The server.
     latency
-        Seconds one way, drawn anew for each message: each handshake half, each request, each answer.
+        Seconds one way, drawn separately for each message: each handshake half, each request, each answer.
         Within a connection messages never overtake each other.
     connect_round_trips
         Round trips before a connection is usable (1 for TCP).
@@ -125,6 +125,7 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
         traceback: TracebackType | None,
     ) -> bool | None:
         if self._server_tasks is not None:
+            # A connection that is still open would wait for its next request for ever.
             self._server_tasks.cancel_scope.cancel()
             self._server_tasks = None
         return await self._exit_stack.__aexit__(exc_type, exc_value, traceback)
@@ -156,6 +157,7 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
     async def _shake_hands(self, outcome: ConnectOutcome) -> None:
         if outcome == "ignore":
             await anyio.sleep_forever()
+        # Each half of a round trip has a latency of its own.
         for _ in range(2 * self._connect_round_trips):
             await anyio.sleep(self._latency())
         if outcome == "refuse":
@@ -174,6 +176,7 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
         while (request := await _next_request(connection, incoming)) is not None:
             self.requests += 1
             response = await self._handler(request)
+            # An answer is one message, whatever the latency of the one before it was.
             outgoing.begin_message()
             if not _answer(connection, response, outgoing):
                 return
@@ -181,8 +184,9 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
 
 
 async def _next_request(connection: h11.Connection, incoming: Pipe) -> ServerRequest | None:
-    """Read one whole request, None when the client has hung up."""
+    """Read one whole request, None when the client has closed the connection."""
     if connection.our_state is h11.DONE:
+        # h11 reads the next request of a connection only after this.
         connection.start_next_cycle()
     head: h11.Request | None = None
     body = bytearray()
@@ -209,6 +213,7 @@ def _server_request(head: h11.Request, body: bytes) -> ServerRequest:
         method=head.method.decode("ascii"),
         path=unquote(target.path),
         query=dict(parse_qsl(target.query, keep_blank_values=True)),
+        # Latin-1 has a character for every byte, so no header can fail to decode.
         headers={name.decode("ascii"): value.decode("latin-1") for name, value in head.headers},
         body=body,
         arrived_at=asyncio.get_running_loop().time(),
@@ -217,15 +222,17 @@ def _server_request(head: h11.Request, body: bytes) -> ServerRequest:
 
 
 def _answer(connection: h11.Connection, response: ServerResponse, outgoing: Pipe) -> bool:
-    """Send an answer; return whether the connection lives on."""
+    """Send an answer; return whether the connection stays open."""
     headers = [*response.headers, ("content-length", str(len(response.body)))]
     head = h11.Response(status_code=response.status, headers=headers, reason=_reason(response.status))
     events = (head, h11.Data(data=response.body), h11.EndOfMessage())
     raw = b"".join(connection.send(event) or b"" for event in events)
+    # None sends the whole answer.
     outgoing.send(raw[: response.reset_after])
     if response.reset_after is not None:
         outgoing.reset()
         return False
+    # One side has asked to close the connection.
     if connection.our_state is not h11.DONE:
         outgoing.finish()
         return False

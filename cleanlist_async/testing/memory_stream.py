@@ -54,7 +54,7 @@ class Pipe:
         return self._was_reset
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
-        """Return what has arrived, waiting for it if need be; empty at the end.
+        """Return what has arrived, waiting if nothing has; empty at the end.
 
         Raises
         ------
@@ -62,8 +62,10 @@ class Pipe:
             The other side reset the connection.
         """
         while not self.readable:
+            # Cleared only while nothing is readable, so no arrival is missed.
             self._something_arrived.clear()
             await self._something_arrived.wait()
+        # What arrived before the reset can still be read.
         if not self._arrived and self._was_reset:
             raise ConnectionResetError("Connection reset by peer")
         data = bytes(self._arrived[:max_bytes])
@@ -74,11 +76,13 @@ class Pipe:
         loop = asyncio.get_running_loop()
         if self._message_latency is None:
             self._message_latency = self._latency()
+        # Not before anything that was sent earlier: the bytes of a connection stay in order.
         self._last_arrival = max(self._last_arrival, loop.time() + self._message_latency)
         self._in_flight.append(deliver)
         loop.call_at(self._last_arrival, self._deliver_next)
 
     def _deliver_next(self) -> None:
+        # The oldest, whichever timer fires: only a virtual loop keeps the order of equal timers.
         self._in_flight.popleft()()
         self._something_arrived.set()
 
@@ -101,6 +105,7 @@ class MemoryStream(httpcore.AsyncNetworkStream):
         """
         if self._closed:
             raise httpcore.ReadError("The connection is closed")
+        # A client that reads has sent its request; what it writes next is another message.
         self._outgoing.begin_message()
         try:
             with anyio.fail_after(timeout):
@@ -118,13 +123,14 @@ class MemoryStream(httpcore.AsyncNetworkStream):
         httpcore.WriteError
             The connection is closed or was reset.
         """
+        # As on a real socket, a reset fails a write only once it has arrived.
         if self._closed or self._incoming.was_reset:
             raise httpcore.WriteError("The connection is closed")
         if buffer:
             self._outgoing.send(buffer)
 
     async def aclose(self) -> None:
-        """Hang up. The server learns of it one latency later."""
+        """Close the connection. The server sees it one latency later."""
         if not self._closed:
             self._closed = True
             self._outgoing.finish()

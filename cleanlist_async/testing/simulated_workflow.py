@@ -28,7 +28,7 @@ class Workflow:
     finishes_at: float
 
     def status(self, now: float) -> str:
-        """Tell ``processing`` until ``finishes_at``, then ``completed``."""
+        """Return ``processing`` until ``finishes_at``, then ``completed``."""
         return "completed" if now >= self.finishes_at else "processing"
 
     def cost(self) -> int:

@@ -1,6 +1,6 @@
 """A model of the Public API that counts every request exactly, for tests and simulations of the limits.
 
-It is written apart from the client and shares no code with it, so that one mistake cannot hide itself.
+It is written apart from the client and shares no code with it, so that one mistake cannot hide in both.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RecordedRequest:
 class StrictServer:
     """The five operations of the Public API behind exact rate limits; a handler for ``MemoryNetwork``.
 
-    A request counts and is carried out when it arrives; then the server thinks, then it answers. It
+    A request counts and is carried out when it arrives, and is answered after ``think_s``. It
     counts on its key's and its organization's limit together or on neither. One whose key is unknown
     counts nowhere, and a JWT (``eyJ...``) passes the organization's limit only.
 
@@ -121,6 +121,7 @@ class StrictServer:
         return [
             request.arrived_at
             for request in self.requests
+            # Every other answer means that the request was let through.
             if request.status not in {401, 429} and (key is None or request.key == key)
         ]
 
@@ -129,7 +130,9 @@ class StrictServer:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         key = token if scheme == "Bearer" else None
         response = self._respond(request, key)
+        # Before the wait: a request counts even if its caller gives up.
         self.requests.append(RecordedRequest(request.arrived_at, key, request.path, response.status))
+        # A 429 comes at once, since nothing is carried out.
         if response.status != 429 and (think_s := self._think_s()) > 0:
             await anyio.sleep(think_s)
         return response
@@ -164,6 +167,7 @@ class StrictServer:
             "docs_url": "https://docs.cleanlist.ai/errors/rate-limited",
             "request_id": f"req_{len(self.requests):016x}",
         }
+        # From the rounded milliseconds, so that header and body agree.
         headers = (("retry-after", str(math.ceil(wait_ms / 1000))),)
         return _json(429, {"error": error}, headers)
 
@@ -188,6 +192,7 @@ class StrictServer:
         enrichment_type = submit.get("enrichment_type", "partial")
         if (problem := _submit_problem(contacts, enrichment_type)) is not None:
             return problem
+        # At the worst case, as if every contact were found.
         if len(contacts) * CREDITS[enrichment_type] > self.credits:
             return _detail(402, "Insufficient credits")
         workflow = self._accept(contacts, enrichment_type, request.arrived_at)

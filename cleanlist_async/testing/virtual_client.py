@@ -18,6 +18,7 @@ from cleanlist_async.storage.store.store import Store
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 
+# Loopback, where alone a client accepts an address without TLS.
 BASE_URL = "http://localhost"
 
 
@@ -49,6 +50,7 @@ class VirtualCleanlist(AsyncCleanlist):
         optional(check_instance, "rate_limits", rate_limits, RateLimits)
         if limiter is None:
             limiter = RateLimiter(rate_limits, clock=asyncio.get_running_loop().time)
+            # The limiter has them now, and the client refuses both together.
             rate_limits = None
         self._network = network
         super().__init__(

@@ -42,8 +42,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """A loop that never waits: when nothing is ready, :meth:`time` becomes the next timer's time.
 
     Timers due at the same time run in the order in which they were set. There is no I/O in virtual
-    time: real sockets are refused. What is meant for a worker thread runs at once, in the loop's own, since
-    the answer of another would come at an arbitrary time.
+    time: real sockets are refused. What is meant for a worker thread runs at once in the loop's own
+    thread, since the answer of another would come at an arbitrary time.
     """
 
     # asyncio's own fields, the same on every supported Python; typeshed does not show them.
@@ -54,6 +54,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._now = 0.0
         self._timers_set = count()
         super().__init__(_JumpingSelector(self))
+        # After super(), which sets the resolution of the machine's clock.
         self._set_time(0.0)
 
     def time(self) -> float:
@@ -80,7 +81,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         func: Callable[[*Ts], T],
         *args: *Ts,
     ) -> asyncio.Future[T]:
-        """Call ``func(*args)`` now, and return what came of it."""
+        """Call ``func(*args)`` now, and return its outcome as a future."""
         done = self.create_future()
         try:
             done.set_result(func(*args))
@@ -92,6 +93,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Move the clock to the next timer. asyncio has just dropped the cancelled ones before it."""
         if not self._scheduled or self._scheduled[0].when() == math.inf:  # anyio.sleep_forever()
             raise DeadlockError(_describe_deadlock(self))
+        # A timer may be set for a time that has passed.
         self._set_time(max(self._now, self._scheduled[0].when()))
 
     def _set_time(self, now: float) -> None:
@@ -123,6 +125,7 @@ class _OrderedTimer(asyncio.TimerHandle):
         self._scheduled = True  # so that the loop counts its cancellation and clears the heap in time
 
     def __lt__(self, other: asyncio.TimerHandle) -> bool:
+        # asyncio may hold timers of its own class, which have no turn.
         if isinstance(other, _OrderedTimer) and self.when() == other.when():
             return self._turn < other._turn
         return self.when() < other.when()
@@ -143,12 +146,14 @@ class _JumpingSelector(selectors.SelectSelector):
         return super().register(fileobj, events, data)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        # With 0 something is ready to run, so no time passes.
         if timeout is None or timeout > 0:
             self._loop.jump()
         return []
 
 
 def _describe_deadlock(loop: asyncio.AbstractEventLoop) -> str:
+    # In the same order in every run, unlike the set of tasks.
     tasks = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
     lines = [f"  {task.get_name()} at {_place(task)}" for task in tasks[:_TASKS_SHOWN]]
     if len(tasks) > _TASKS_SHOWN:

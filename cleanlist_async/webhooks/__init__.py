@@ -1,1 +1,1 @@
-"""Webhooks: the receiver of an application, and the submits of a client that expect them."""
+"""Webhooks: the receiver of an application, and the submits of a client that expect events."""

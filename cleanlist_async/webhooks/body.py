@@ -1,4 +1,4 @@
-"""The body of a post to a webhook address: JSON of a limited size, few at once for one address."""
+"""Reads the body of a post to a webhook address: JSON of a limited size, few at once for one address."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHUNKS_AT_ONCE: Final = 1_000
 
 
 def check_content_type(content_type: str | None) -> None:
-    """Raise RefusedEventError 415 unless it is JSON."""
+    """Raise RefusedEventError 415 unless it is a type of JSON."""
     kind = content_type if isinstance(content_type, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
     kind = kind.partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
@@ -34,8 +34,8 @@ class BodyReader:
     async def read(self, token: str, body: bytes | AsyncIterable[bytes]) -> bytes:
         """Return the whole body.
 
-        Raises RefusedEventError: 413 as soon as it is too long, 429 without reading it when too many are read
-        for this token, 400 when the sender hangs up.
+        Raises RefusedEventError: 413 as soon as it is too long, 429 without reading it while too many are
+        being read for this token, 400 when the sender disconnects.
         """
         if isinstance(body, bytes | bytearray | memoryview):
             if len(body) > self._limit:
@@ -54,8 +54,8 @@ class BodyReader:
                     break
                 if not chunks % _CHUNKS_AT_ONCE:  # reading a buffered body never yields
                     await anyio.lowlevel.checkpoint()
-        except Exception:  # noqa: BLE001  # frameworks raise different errors for a sender that hangs up
-            raise RefusedEventError(400, "broke off") from None
+        except Exception:  # noqa: BLE001  # frameworks raise different errors when the sender disconnects
+            raise RefusedEventError(400, "incomplete body") from None
         if len(whole) > self._limit:
             raise RefusedEventError(413, "too large")
         return bytes(whole)
@@ -69,5 +69,5 @@ class BodyReader:
             yield
         finally:
             self._open[token] -= 1
-            if not self._open[token]:
+            if not self._open[token]:  # forged tokens must not fill the memory
                 del self._open[token]

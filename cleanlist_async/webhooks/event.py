@@ -14,7 +14,7 @@ _LONGEST_ID: Final = 128
 
 
 class RefusedEventError(Exception):
-    """The body is not an event that can be accepted; `status` is the HTTP status to answer."""
+    """The body is not an acceptable event; `status` is the HTTP status to answer with."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -24,11 +24,11 @@ class RefusedEventError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event that names a workflow. Whether it is believed depends on the submission it came to."""
+    """An event that names a workflow. Whether it is believed depends on the submission that it came to."""
 
     workflow_id: str
     payload: WebhookPayload
-    body: bytes = field(repr=False)
+    body: bytes = field(repr=False)  # contact data
 
     @classmethod
     def read(cls, body: bytes) -> Event:
@@ -40,7 +40,7 @@ class Event:
             payload = WebhookPayload.model_validate(parse_json(body))
         except (ValueError, RecursionError):
             payload = None
-        if payload is None:  # outside of the handler: a ValidationError quotes the body
+        if payload is None:  # raised outside the handler: a ValidationError quotes the body
             raise RefusedEventError(400, "not a JSON object")
         if not payload.workflow_id or len(payload.workflow_id) > _LONGEST_ID:
             raise RefusedEventError(400, "names no workflow")
@@ -53,6 +53,7 @@ class Event:
         """
         payload = self.payload
         ids = [row.task_id for row in payload.rows]
+        # The ids of the tasks are the proof: only the server and the submitter know them all.
         return (
             self.workflow_id == workflow_id
             and payload.is_final

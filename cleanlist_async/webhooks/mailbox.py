@@ -1,4 +1,4 @@
-"""Events between workers, where they share their limits: a file on one machine, a Redis between several."""
+"""Passes events between workers: through a file on one machine, or a Redis between several."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from cleanlist_async.storage.sqlite_file import SharedFile
 
 
 def has_room(event: bytes, waiting: int, waiting_bytes: int) -> bool:
-    """Whether a recipient for whom so many events wait may have another."""
+    """Whether *event* may wait for a recipient for whom *waiting* others, of *waiting_bytes*, already do."""
     return waiting < facts.MAX_WAITING_EVENTS and waiting_bytes + len(event) <= facts.MAX_WAITING_BYTES
 
 
 class FileMailbox:
     """Keeps an event until its recipient takes it, for an hour at most.
 
-    Four events wait for one recipient, 2 MiB at most; 10,000 for all, 512 MiB at most. One that finds no room
-    is not kept, and displaces none that is. Events hold contact data: the file is for its owner alone, and
-    what was taken is gone from it. When `put` returns True, the event is on the disk. Raises
-    ConfigurationError when the file cannot be used, or is not its owner's alone.
+    At most four events wait for one recipient (2 MiB together), and 10,000 for all (512 MiB). An event that
+    finds no room is refused, and displaces no other. Events hold contact data: only its owner may read the
+    file, and events that were taken are gone from it. When `put` returns True, the event is on the disk.
+    Raises ConfigurationError when the file cannot be used, or others than its owner have access.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
@@ -36,18 +36,18 @@ class FileMailbox:
         self._file = SharedFile(checked_path("path", path), holds_contacts=True)
         self._lock = threading.Lock()
         self._clock = clock
-        with self._file.transaction() as rows:  # a file of an earlier version has none
+        with self._file.transaction() as rows:  # a file of an earlier version has no index
             rows.execute("CREATE INDEX IF NOT EXISTS mail_by_age ON mail (sent)")
         self._file.close()
 
     async def put(self, recipient: str, event: bytes, /) -> bool:
-        """Keep an event until its recipient takes it; repeats once only. Return whether it is kept."""
+        """Keep an event until its recipient takes it, a repeated one only once. Return whether it is kept."""
         return await anyio.to_thread.run_sync(partial(self._put, recipient, event))
 
     async def take(self, recipients: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
-        """Return the events of these recipients there are by now, and forget them. Does not wait.
+        """Return the events of these recipients so far, and delete them. Does not wait.
 
-        A caller that is cancelled in the middle has taken them or has not; either is on the disk.
+        If the caller is cancelled meanwhile, all of them are taken, or none.
         """
         return await anyio.to_thread.run_sync(partial(self._take, recipients))
 
@@ -55,7 +55,7 @@ class FileMailbox:
         now = self._clock()
         with self._lock, self._file.transaction() as rows:
             rows.execute("DELETE FROM mail WHERE sent < ?", (now - facts.MAILBOX_KEPT_S,))
-            # The sender repeats an event whose answer it missed: two copies would take the room of another.
+            # The sender repeats an event if it missed our answer: two copies would take the room of another.
             waiting, size, same = rows.execute(
                 "SELECT count(*), total(length(content)), total(content = ?) FROM mail WHERE recipient = ?",
                 (event, recipient),
@@ -64,6 +64,7 @@ class FileMailbox:
                 return True
             if not has_room(event, waiting, size):
                 return False
+            # A bound for all as well: many tokens together could fill the disk.
             of_all, size = rows.execute("SELECT count(*), total(length(content)) FROM mail").fetchone()
             if of_all >= facts.MAX_MAILBOX_EVENTS or size + len(event) > facts.MAX_MAILBOX_BYTES:
                 return False
@@ -83,6 +84,7 @@ class FileMailbox:
         return taken
 
 
+# One script, so that no other worker can fill the room between the check and the push.
 _PUT: Final = """
 -- KEYS: the events of a recipient; for each recipient the bytes that wait, how many events, and until when.
 -- ARGV: the recipient, the event, how long to keep it in s; then how many events and bytes may wait for one
@@ -116,14 +118,13 @@ return 1
 
 
 class RedisMailbox:
-    """Keeps an event until its recipient takes it, for an hour at most. Any process, thread and loop may ask.
+    """Keeps an event until its recipient takes it, for an hour at most. Any process, thread or loop may call.
 
-    Four events wait for one recipient, 2 MiB at most; 10,000 for all, 512 MiB at most. One that finds no room
-    is not kept, and displaces none that is. Events hold contact data: give it a Redis that is yours alone,
-    and TLS (``rediss://``) on the way. When `put` returns True, Redis has the event; whether it outlives a
-    restart of Redis is for its own persistence. Raises ConfigurationError when redis-py is missing or *url*
-    is no address, at once when it is made, and RedisUnavailableError from `put` and `take` while Redis is
-    away.
+    At most four events wait for one recipient (2 MiB together), and 10,000 for all (512 MiB). An event that
+    finds no room is refused, and displaces no other. Events hold contact data: use a private Redis, over TLS
+    (``rediss://``). When `put` returns True, Redis has the event; whether it survives a restart depends on
+    Redis's own persistence. Making one raises ConfigurationError if redis-py is missing or *url* is no
+    address; `put` and `take` raise RedisUnavailableError while Redis cannot be reached.
     """
 
     def __init__(self, url: str, *, namespace: str = "cleanlist") -> None:
@@ -132,11 +133,11 @@ class RedisMailbox:
             self._redis = SharedRedis(url)
         finally:
             del url  # it may hold a password, which a traceback that shows local variables must not show
-        self._waiting = f"{{{namespace}}}:mail"
+        self._waiting = f"{{{namespace}}}:mail"  # in braces, so that a cluster keeps all of it in one slot
         self._prefix = f"{self._waiting}:"
 
     async def put(self, recipient: str, event: bytes, /) -> bool:
-        """Keep an event until its recipient takes it; repeats once only. Return whether it is kept."""
+        """Keep an event until its recipient takes it, a repeated one only once. Return whether it is kept."""
         bounds = (
             int(facts.MAILBOX_KEPT_S),
             *(facts.MAX_WAITING_EVENTS, facts.MAX_WAITING_BYTES),
@@ -151,21 +152,22 @@ class RedisMailbox:
         return await self._redis.run(put)
 
     async def take(self, recipients: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
-        """Return the events of these recipients there are by now, and forget them. Does not wait.
+        """Return the events of these recipients so far, and delete them. Does not wait.
 
-        A caller that is cancelled in the middle may have taken them.
+        If the caller is cancelled meanwhile, they may have been taken.
         """
         recipients = list(recipients)
         if not recipients:
             return {}
 
         async def take() -> list[Sequence[bytes]]:
-            async with self._redis.client() as client, client.pipeline(transaction=True) as stroke:
+            # One transaction: an event that comes between reading and deleting would be lost.
+            async with self._redis.client() as client, client.pipeline(transaction=True) as transaction:
                 for recipient in recipients:
-                    stroke.lrange(self._prefix + recipient, 0, -1)
-                stroke.delete(*(self._prefix + recipient for recipient in recipients))
-                stroke.hdel(self._waiting, *recipients)
-                *found, _, _ = await stroke.execute()
+                    transaction.lrange(self._prefix + recipient, 0, -1)
+                transaction.delete(*(self._prefix + recipient for recipient in recipients))
+                transaction.hdel(self._waiting, *recipients)
+                *found, _, _ = await transaction.execute()
                 return found
 
         found = await self._redis.run(take)

@@ -29,6 +29,7 @@ from cleanlist_async.webhooks.submission import Submission, WebhookStatistics
 from cleanlist_async.webhooks.tokens import find_secret, new_submission_id, submission_of, token_of
 
 Confirm: TypeAlias = Literal["auto", "always"]
+# Submissions whose late and repeated events are recognised: of almost three hours at 60 submits a minute.
 _CLOSED_KEPT: Final = 10_000
 _LONGEST_TOKEN: Final = 128
 
@@ -46,7 +47,7 @@ class WebhookAnswer:
 
 
 class TokenOwner(Protocol):
-    """Owner of tokens of its own, such as an open job, which keeps them in its journal."""
+    """An object with tokens of its own, such as an open job, which keeps them in its journal."""
 
     def knows(self, token: str) -> bool:
         """Whether a token is one of its own."""
@@ -61,27 +62,27 @@ class WebhookReceiver:
     """Receives webhooks for the clients and jobs of a process. Give it to `AsyncCleanlist` as `webhooks`.
 
     Webhooks are not signed (docs.cleanlist.ai/guides/receiving-webhooks). Each submit has an address of its
-    own below `public_url`, which only the server learns; and what comes there is believed if its workflow
-    and tasks are those of that very submit. Anything else only leads to a status request. Call `receive` in
-    the event loop of its clients.
+    own below `public_url`, which only the server learns, and an event that arrives there is believed if its
+    workflow and tasks are those of this submit. Any other event only leads to a status request. Call
+    `receive` in the event loop of its clients.
 
     Parameters
     ----------
     public_url
         The https address under which the application receives: ``https://app.example/webhooks/cleanlist``.
-        Pass the last part of the path of what is posted below it to `receive`.
+        For each post below it, pass the last part of the path to `receive`.
     secret
-        Makes the addresses; the same for all workers that share `public_url`. By default
-        ``$CLEANLIST_WEBHOOK_SECRET``, else a random one for this process.
+        The secret of which the addresses are made; the same for all workers that share `public_url`. By
+        default ``$CLEANLIST_WEBHOOK_SECRET``, else a random one for this process.
     confirm
-        ``"always"`` makes a status request for each event, and believes only that.
+        ``"always"`` makes a status request for each event, and believes only its answer.
     store
-        Where workers store events for one another. Without one, an event that reaches a worker that did not
-        submit is dropped, or refused if it is of a job, and the worker that did asks the server.
+        Where workers store events for one another. Without one, an event that reaches another worker than the
+        one that submitted is dropped, or refused if it is of a job, and the latter asks the server.
     max_body_bytes
-        Bytes of one event; what is longer is refused. A store may keep less.
+        Bytes of one event; a longer one is refused. A store may accept less.
 
-    Raises ConfigurationError for what cannot work.
+    Raises ConfigurationError for arguments that cannot work.
 
     """
 
@@ -126,21 +127,21 @@ class WebhookReceiver:
         return self._confirm
 
     def statistics(self) -> WebhookStatistics:
-        """Return what has come so far."""
+        """Return the counts of events so far."""
         return replace(self._statistics)
 
-    # -- what is posted ------------------------------------------------------------------------
+    # -- posts ---------------------------------------------------------------------------------
 
     async def receive(
         self, token: str, content_type: str | None, body: bytes | AsyncIterable[bytes]
     ) -> WebhookAnswer:
-        """Take what was posted to ``<public_url>/<token>``, and return what to answer.
+        """Accept a post to ``<public_url>/<token>``, and return the answer to give.
 
         2xx once the event is safe: passed to the submit that waits for it, or written to the store or to the
-        journal of its job. 404 for a token that is not ours, or of a job that is not open here if there is no
-        store; 415 for what is not JSON, 413 for what is too large (a *body* in chunks is read no further),
-        400 for what is no event. 429 when more events come to one address than a submit has, and 503 when it
-        cannot be kept: the server sends it again. Raises nothing, and follows no address.
+        journal of its job. 404 for a token that is not ours, or, without a store, of a job that is not open
+        here; 415 if the body is not JSON, 413 if it is too large (a *body* in chunks is read no further), 400
+        if it is not an event. 429 when more events come to one address than a submit has, and 503 when the
+        event cannot be stored: the server sends it again. Raises nothing, and follows no address.
         """
         try:
             await self._receive(token, content_type, body)
@@ -152,48 +153,49 @@ class WebhookReceiver:
     async def _receive(
         self, token: str, content_type: str | None, body: bytes | AsyncIterable[bytes]
     ) -> None:
-        give = self._recipient_of(token)
+        # Cheap checks first: a forged post is refused before its body is read.
+        deliver = self._recipient_of(token)
         check_content_type(content_type)
         raw = await self._bodies.read(token, body)
         if is_large(raw, of_models=False):
             event = await asyncio.get_running_loop().run_in_executor(None, Event.read, raw)
         else:
             event = Event.read(raw)
-        await give(event, raw)
+        await deliver(event, raw)
         self._statistics.received += 1
 
     def _recipient_of(self, token: str) -> Callable[[Event, bytes], Awaitable[None]]:
-        """Return what takes the events of a token. Raises RefusedEventError if nothing does."""
+        """Return the function that accepts events of a token. Raises RefusedEventError if there is none."""
         # The proof in the token comes first: it needs no lookup, which forged posts could exploit.
         if (submission_id := submission_of(token, self._secret)) is not None:
-            return partial(self._hand_over, submission_id)
+            return partial(self._deliver, submission_id)
         owner, is_certain = self._owner_of(token)
         if owner is not None:
-            return partial(self._commit, owner, token)
+            return partial(self._deliver_to_owner, owner, token)
         if self.store is not None and (submission_id := self.mail_id(token)) is not None:
-            return partial(self._leave, self.store, submission_id)
+            return partial(self._store_event, self.store, submission_id)
         if is_certain:
             raise RefusedEventError(404, "unknown")
         raise RefusedEventError(503, "cannot be looked up now")
 
-    async def _hand_over(self, submission_id: str, event: Event, raw: bytes) -> None:
+    async def _deliver(self, submission_id: str, event: Event, raw: bytes) -> None:
         """Pass an event to its submission, in this worker or another."""
         if (submission := self._open.get(submission_id)) is not None:
             submission.receive(event)
-        # A submission that was closed here is in no other worker's hands: its late events are dropped.
+        # A submission that was closed here is no other worker's either, so its late events are dropped.
         elif self.store is None or submission_id in self._closed:
             self._statistics.dropped += 1
         else:
-            await self._leave(self.store, submission_id, event, raw)
+            await self._store_event(self.store, submission_id, event, raw)
 
-    async def _leave(self, store: EventStore, submission_id: str, _event: Event, raw: bytes) -> None:
+    async def _store_event(self, store: EventStore, submission_id: str, _event: Event, raw: bytes) -> None:
         """Store an event for another worker."""
         try:
             is_kept = await store.put(submission_id, raw)
         except Exception as problem:  # noqa: BLE001  # a store of the caller's own may raise anything
             self._failures.add("storing an event for another worker", problem)
             # 503 makes the server send it again; 2xx would lose the event.
-            raise RefusedEventError(503, "cannot be kept now") from None
+            raise RefusedEventError(503, "cannot be stored now") from None
         self._failures.clear("storing an event for another worker")
         if is_kept is False:
             raise RefusedEventError(429, "too many events wait")
@@ -204,7 +206,7 @@ class WebhookReceiver:
         submission = self._open.get(submission_id)
         try:
             event = Event.read(raw)
-        except RefusedEventError:
+        except RefusedEventError:  # only if the store was tampered with: the other worker has read it
             return
         if submission is not None:
             submission.receive(event)
@@ -216,7 +218,7 @@ class WebhookReceiver:
 
         It receives events until it is closed; *on_close* is then called with its id.
         """
-        id_ = new_submission_id()
+        id_ = new_submission_id()  # known before the request is sent, so no event can come too early
 
         def close() -> None:
             if self._open.pop(id_, None) is not None:
@@ -237,7 +239,7 @@ class WebhookReceiver:
             self._closed.popitem(last=False)
 
     def expect(self) -> Submission:
-        """Make a submission for events that a `TokenOwner` takes and passes on to it."""
+        """Make a submission for events that a `TokenOwner` receives and passes on to it."""
         return Submission(confirm_always=self._confirm == "always", statistics=self._statistics)
 
     def new_token(self) -> str:
@@ -245,7 +247,7 @@ class WebhookReceiver:
         return token_of(new_submission_id(), self._secret, "job")
 
     def mail_id(self, token: str) -> str | None:
-        """Return what the store keeps the events of an owner's token by; None for one made elsewhere."""
+        """Return the id under which the store keeps events of an owner's token; None for a foreign token."""
         return submission_of(token, self._secret, "job")
 
     def attach(self, owner: TokenOwner) -> None:
@@ -272,12 +274,12 @@ class WebhookReceiver:
             self._failures.clear("looking up a webhook's token")
         return None, is_certain
 
-    async def _commit(self, owner: TokenOwner, token: str, _event: Event, raw: bytes) -> None:
+    async def _deliver_to_owner(self, owner: TokenOwner, token: str, _event: Event, raw: bytes) -> None:
         try:
             owner.receive(token, raw)
         except Exception as problem:  # noqa: BLE001  # the event was not stored, for whatever reason
             self._failures.add("recording a webhook of a job", problem)
-            raise RefusedEventError(503, "cannot be kept now") from None
+            raise RefusedEventError(503, "cannot be stored now") from None
         self._failures.clear("recording a webhook of a job")
 
     def __repr__(self) -> str:
@@ -290,5 +292,5 @@ def _checked_url(public_url: str) -> str:
     check_webhook_url(public_url, "public_url")
     parts = urlsplit(public_url)
     if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ConfigurationError("public_url is an address without a query, fragment, or password.")
+        raise ConfigurationError("public_url must not hold a user, a query or a fragment.")
     return public_url.rstrip("/")

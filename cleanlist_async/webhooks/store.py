@@ -15,7 +15,7 @@ log: Final = logging.getLogger("cleanlist_async")
 
 LOOK_EVERY_S: Final = 0.5
 LOOK_AGAIN_S: Final = 5.0
-"""After reading the store failed."""
+"""Seconds until the next look after the store could not be read."""
 
 _SUBMISSIONS_KEPT: Final = 1_000
 _BYTES_KEPT: Final = 64 * MAX_WAITING_BYTES
@@ -23,7 +23,7 @@ _BYTES_KEPT: Final = 64 * MAX_WAITING_BYTES
 
 
 class EventStore(Protocol):
-    """Store of events between workers. They hold contact data: keep them private, and only for a short time.
+    """Store of events between workers. They hold contact data: keep it private, and events only briefly.
 
     An event may be deleted after an hour: its owner has asked the server by then. Only a job that lost the
     answer to a submit, and is not resumed within the hour, misses something.
@@ -32,8 +32,8 @@ class EventStore(Protocol):
     async def put(self, submission_id: str, event: bytes, /) -> bool | None:
         """Keep an event until its owner takes it. Once this returns, the sender is answered with success.
 
-        Return False if there is no room: the sender is refused, and the owner asks the server. Bound what is
-        kept for one submission: the server and its operators know the address too.
+        Return False if there is no room: the sender is refused, and the owner asks the server. Limit the
+        events of one submission: the server and its operators know the address too.
         """
         ...
 
@@ -45,7 +45,7 @@ class EventStore(Protocol):
 class MemoryEventStore:
     """Events between receivers of one process.
 
-    Keeps four of each submission, 2 MiB at most, and the latest 1,000 submissions', 128 MiB at most.
+    Keeps at most four events of each submission (2 MiB together), and the latest 1,000 submissions (128 MiB).
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class MemoryEventStore:
             return False
         self._events.setdefault(submission_id, kept).append(event)
         self._bytes += len(event)
-        # The oldest go first: their owners are the likeliest to have asked the server.
+        # The oldest go first: their owners are most likely to have asked the server by now.
         while len(self._events) > _SUBMISSIONS_KEPT or self._bytes > _BYTES_KEPT:
             self._bytes -= sum(map(len, self._events.popitem(last=False)[1]))
         return True
@@ -78,7 +78,7 @@ async def look_into(
 ) -> bool:
     """Pass stored events of these submissions to *give*. Return whether the store could be read.
 
-    Raises what *give* raises: the event that it refused, and those after it, go back into the store.
+    Raises what *give* raises: the event that it failed on, and those after it, go back into the store.
     """
     try:
         found = await store.take(submission_ids)
@@ -101,6 +101,6 @@ async def _put_back(store: EventStore, mail: Sequence[tuple[str, bytes]]) -> Non
     try:
         for id_, event in mail:
             if await store.put(id_, event) is False:
-                log.warning("an event that could not be taken was not kept: too many wait")
+                log.warning("an event that could not be processed was dropped: too many are waiting")
     except Exception as problem:  # noqa: BLE001  # see above
         report_failure("storing an event again", problem)

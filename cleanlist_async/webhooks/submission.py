@@ -1,4 +1,4 @@
-"""A submit that expects a webhook. It is made before the request is sent, so no webhook can be too early."""
+"""A submit that expects a webhook. It is made before the request is sent, so no webhook comes too early."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.webhooks.event import Event
 
 _NAMES_KEPT: Final = 4
-"""Workflows that events may name for one submission. Only one is right; a sender of more is guessing."""
+"""Workflows that events may name for one submission. Only one is right; more of them are guesses."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ def _close_nothing() -> None:
 
 
 class Submission:
-    """One submit, its webhook address, and what came to that address.
+    """One submit, its webhook address, and the events that came to that address.
 
     Call `accepted` with the server's answer, and `close` at the end, which leaving a ``with`` block does.
     """
@@ -61,6 +61,7 @@ class Submission:
         self._on_close = on_close
         self._workflow_id: str | None = None
         self._task_ids: frozenset[str] = frozenset()
+        # Webhooks may overtake the answer to the submit, and cannot be judged without its ids.
         self._early: list[bytes] = []
         self._named: dict[str, None] = {}
         self._arrival = anyio.Event()
@@ -98,7 +99,7 @@ class Submission:
         self._arrival.set()
         if self._workflow_id is None:
             if is_news:
-                self._early.append(event.body)  # what it parses to can take thirty times the memory
+                self._early.append(event.body)  # the parsed event can take thirty times the memory
             else:
                 self._statistics.repeated += 1
         else:
@@ -108,7 +109,7 @@ class Submission:
         if not self._confirm_always and event.completes(self._workflow_id or "", self._task_ids):
             self._statistics.believed += 1
             self.signal.believe(event.status)
-        elif is_news:
+        elif is_news:  # one question for each workflow named: replays must not spend tokens
             self._statistics.confirmed += 1
             self.signal.hint()
         else:

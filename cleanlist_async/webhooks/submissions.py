@@ -26,7 +26,7 @@ class Submissions:
         With *own_url*, the caller's own address, no events are expected.
         Raises ConfigurationError unless the client is open.
         """
-        if self.receiver is None or own_url is not None:
+        if self.receiver is None or own_url is not None:  # events for the caller's address never come here
             return Submission(own_url, is_expected=False)
         # One task for all submissions of the client, which ends when none is open.
         if self.receiver.store is not None and not self._following:
@@ -37,7 +37,7 @@ class Submissions:
         return submission
 
     async def _follow(self, receiver: WebhookReceiver, store: EventStore) -> None:
-        """Take events from the store while submissions are open."""
+        """Fetch events from the store while submissions are open."""
         try:
             while self._open:
                 is_readable = await look_into(store, tuple(self._open), receiver.take_over)

@@ -1,8 +1,8 @@
 """The last part of a submission's webhook address: its id, and the proof that we made it. Pure.
 
-Webhooks are not signed (docs.cleanlist.ai/guides/receiving-webhooks), so the address is the secret. Every
-process that knows the secret recognises a token, even one that it has never seen, and whether it belongs to a
-run, which ends with its process, or to a job, which outlives it.
+Webhooks are not signed (docs.cleanlist.ai/guides/receiving-webhooks), so the address must not be guessed.
+Every process with the same secret recognises a token, even one that it has never seen, and whether it belongs
+to a run, which ends with its process, or to a job, which outlives it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ SECRET_VARIABLE: Final = "CLEANLIST_WEBHOOK_SECRET"  # noqa: S105  # a name, not
 
 _SHORTEST_SECRET: Final = 16
 Kind: TypeAlias = Literal["run", "job"]
+# Different texts under the same secret, so that a token of one kind is no valid token of the other.
 _PURPOSES: Final[Mapping[Kind, bytes]] = {
     "run": b"cleanlist_async webhook ",
     "job": b"cleanlist_async webhook of a job ",
 }
 _TOKEN: Final = re.compile(r"([0-9a-f]{32})([0-9a-f]{32})", re.ASCII)
-"""128 bits that name the submission, 128 that prove it."""
+"""128 bits of the submission's id, and 128 bits of proof."""
 
 
 def new_submission_id() -> str:
@@ -63,7 +64,7 @@ def find_secret(given: str | None) -> Secret:
         raise ConfigurationError(f"{source} must be text, not {a_type(text)}.")
     if not all("!" <= character <= "~" for character in text):
         raise ConfigurationError(
-            f"{source} holds white space, a newline, or a character beyond ASCII.",
+            f"{source} contains white space, a newline, or a character beyond ASCII.",
             fix="A secret read from a file often ends in a newline: strip it.",
         )
     if len(text) < _SHORTEST_SECRET:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import anyio
 import pytest
 
@@ -18,6 +20,7 @@ from cleanlist_async import (
 from cleanlist_async.sandbox import Fault
 from tests.support.cases import each_case
 from tests.support.clients import Served, respond, virtually
+from tests.support.examples import some
 from tests.support.modern_world import csv_of, error_of, list_of, modern, sent
 
 LOST = {
@@ -117,8 +120,8 @@ async def bought(here) -> int:
     return purchases(here)
 
 
-@each_case("fault", LOST)
-@each_case("purchase", PATHS)
+@pytest.mark.scaled
+@each_case(("purchase", "fault"), some(product(PATHS, LOST)))
 def test_a_lost_answer_is_asked_for_again_only_where_the_server_takes_it_once(purchase, fault):
     async def main(here):
         buyer = await buyer_of(here)

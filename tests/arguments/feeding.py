@@ -25,6 +25,7 @@ from cleanlist_async import (
     RateLimits,
     RequestValidationError,
     ResultStream,
+    Store,
     WebhookReceiver,
 )
 from cleanlist_async.integrations import fastapi
@@ -49,6 +50,7 @@ RESULTS = {
 INTERNAL = {
     "WebhookReceiver": {"attach", "begin", "detach", "expect", "mail_id", "new_token", "take_over"},
     "FileMailbox": {"put", "take"},
+    "Store": {"digest", "resolve", "run"},  # there is nothing to resolve here
     "RateLimiter": {
         *(
             "acquire",
@@ -128,6 +130,7 @@ class Here:
         self.network, self.server, self.client, self.folder = network, server, client, folder
         self._numbers = count()
         self.job: Job | None = None
+        self.store = Store(self.new_path())
 
     def new_path(self) -> Path:
         return self.folder / f"{next(self._numbers)}.file"
@@ -147,7 +150,8 @@ class Here:
         groups = [
             name for name, _ in inspect.getmembers(type(self.client), lambda m: isinstance(m, property))
         ]
-        for owner in (self.client, *(getattr(self.client, name) for name in groups), self.job, receiver):
+        parts = (getattr(self.client, name) for name in groups)
+        for owner in (self.client, *parts, self.job, receiver, self.store):
             yield from self._methods(owner)
 
     def _methods(self, owner: object) -> Iterator[Target]:
@@ -228,6 +232,7 @@ class Here:
             "network": lambda: self.network,
             "path": lambda: "/api/v2/folders",
             "FileMailbox.path": self.new_path,
+            "Store.url": self.new_path,
             "RateLimiter.sqlite.path": self.new_path,
             "Export.download_csv.path": self.new_path,
             "Fault.path": lambda: None,
@@ -272,7 +277,7 @@ async def opened(**options: Any) -> AsyncIterator[Here]:
                 VirtualCleanlist(network, rate_limits=FAST, **options) as client,
             ):
                 here = Here(network, server, client, folder)
-                async with await client.job(here.new_path(), [ADA, GRACE]) as here.job:
+                async with here.store, await client.job(here.new_path(), [ADA, GRACE]) as here.job:
                     yield here
 
 
@@ -364,10 +369,13 @@ async def _finish(here: Here, target: Target, outcome: object) -> None:
                 pass
     elif isinstance(outcome, Awaitable):
         await _finish(here, target, await outcome)
-    elif isinstance(outcome, Job) or (isinstance(outcome, AsyncCleanlist) and not target.makes_twin):
+    elif isinstance(outcome, Job | Store) or (isinstance(outcome, AsyncCleanlist) and not target.makes_twin):
         await outcome.aclose()
     elif isinstance(outcome, Contact):
         await here.client.plan([outcome])
         await here.client.enrich_one(outcome)
     elif inspect.isgenerator(outcome):
         list(outcome)
+    elif inspect.isasyncgen(outcome):
+        async for _ in outcome:
+            pass

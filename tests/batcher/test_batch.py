@@ -81,6 +81,7 @@ def test_full_batches_go_at_once_while_there_are_tokens_for_all_of_them():
     in_world(main)
 
 
+@pytest.mark.slow
 def test_a_burst_leaves_tokens_for_later_callers():
     async def main(here):
         crowd = start(here, people(4_000))
@@ -197,6 +198,7 @@ def test_too_many_waiting_contacts_are_an_error_of_the_next_caller():
     in_world(main, client_options={"max_queued": 10})
 
 
+@pytest.mark.slow
 def test_a_caller_that_could_not_be_answered_in_time_is_refused_and_not_bought():
     async def main(here):
         got = await outcomes(start(here, people(10_000), deadline_s=60))
@@ -211,6 +213,7 @@ def test_a_caller_that_could_not_be_answered_in_time_is_refused_and_not_bought()
     in_world(main)
 
 
+@pytest.mark.slow
 def test_a_bulk_run_beside_it_does_not_make_callers_wait():
     async def main(here):
         async with here.client.stream(people(12_000, 1_000)) as stream:

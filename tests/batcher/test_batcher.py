@@ -21,7 +21,7 @@ from cleanlist_async import (
     UnknownOutcomeError,
     WaitTimeoutError,
 )
-from cleanlist_async.batcher.batcher import Batcher
+from cleanlist_async.batcher.batch_sender import BatchSender
 from cleanlist_async.sandbox import Fault, Shape
 from tests.support.callers import cancel, check_nothing_leaks, check_own_results, outcomes, start
 from tests.support.cases import each_case
@@ -114,7 +114,7 @@ def test_a_refused_batch_fails_its_own_callers_alone_each_with_its_own_error(sta
 
 
 def test_a_failing_batch_function_fails_its_own_callers_and_the_next_batch_goes(monkeypatch):
-    real, calls = Batcher._body, []
+    real, calls = BatchSender._body, []
 
     def body(self, batch, webhook_url):
         calls.append(batch)
@@ -123,7 +123,7 @@ def test_a_failing_batch_function_fails_its_own_callers_and_the_next_batch_goes(
         return real(self, batch, webhook_url)
 
     async def main(here):
-        monkeypatch.setattr(Batcher, "_body", body)
+        monkeypatch.setattr(BatchSender, "_body", body)
         got = await outcomes(start(here, people(300)))
         assert {str(one) for one in got[:250]} == {"The batch failed with ZeroDivisionError."}
         check_own_results(here, people(300), got)
@@ -285,11 +285,47 @@ def test_what_was_bought_for_a_caller_that_left_is_there_for_the_next():
         assert (again.key, again.email) == ("second", here.sandbox.expected(contact, "partial").email)
         assert (again.credits, again.duplicate_of) == (here.ledger.credits_charged, None)
         assert len(here.ledger.requests) == requests
-        await here.client.enrich_one(contact)
-        assert len(here.ledger.contacts) == 2  # once it was taken, it is not remembered
-        assert not here.client._runtime.batcher._untaken
+        third = await here.client.enrich_one(contact)
+        assert (third.email, third.credits, third.duplicate_of) == (again.email, 0, 0)
+        assert len(here.ledger.contacts) == 1
 
     in_world(main, hit_rate=1.0)
+
+
+def test_what_one_caller_left_and_another_took_is_there_for_the_one_who_comes_back():
+    async def main(here):
+        first, second = start(here, people(2)[:1] * 2)
+        await anyio.sleep(1)
+        await cancel(first)
+        await second
+        again = await here.client.enrich_one(people(1)[0])
+        assert (again.credits, len(here.ledger.contacts)) == (0, 1)
+
+    in_world(main)
+
+
+def test_what_every_caller_took_is_bought_anew_without_a_store():
+    async def main(here):
+        for _ in range(3):
+            await outcomes(start(here, people(1) * 2))
+        assert len(here.ledger.contacts) == 3
+        assert not here.client._runtime.batcher._leftovers
+
+    in_world(main)
+
+
+def test_fresh_and_max_age_s_buy_what_was_left_anew():
+    async def main(here):
+        await outcomes(start(here, people(1), deadline_s=2))
+        await anyio.sleep(120)
+        one = people(1)[0]
+        assert (await here.client.enrich_one(one, max_age_s=300)).credits >= 0
+        assert len(here.ledger.contacts) == 1
+        await here.client.enrich_one(one, max_age_s=60)
+        await here.client.enrich_one(one, fresh=True)
+        assert len(here.ledger.contacts) == 3
+
+    in_world(main)
 
 
 def test_results_without_a_taker_are_bounded(monkeypatch):
@@ -298,7 +334,7 @@ def test_results_without_a_taker_are_bounded(monkeypatch):
     async def main(here):
         await outcomes(start(here, people(20), deadline_s=2))
         await anyio.sleep(120)
-        assert len(here.client._runtime.batcher._untaken) == 5
+        assert len(here.client._runtime.batcher._leftovers) == 5
 
     in_world(main)
 

@@ -77,9 +77,9 @@ def test_an_endless_iterator_is_read_no_further_than_needed() -> None:
 
 def test_the_largest_contacts_there_can_be_stay_within_the_cap_of_bytes() -> None:
     widest = dict.fromkeys(
-        ("first_name", "last_name", "company_name", "company_domain", "email"), "\x00" * 2000
+        ("first_name", "last_name", "company_name", "company_domain", "email"), "\U0001f600" * 2000
     )
-    prepared = prepare(0, {"linkedin_url": "\x00" * 2_000, **widest})
+    prepared = prepare(0, {"linkedin_url": "\U0001f600" * 2_000, **widest})
     assert isinstance(prepared, Prepared)
     for chunk in chunked(iter([prepared] * 60), Chunker()):
         body = bulk_body(chunk, "prospecting_only", "https://example.com/" + "x" * 2_000)

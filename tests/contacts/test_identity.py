@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cleanlist_async.contacts.canonical import visible
 from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact
 from cleanlist_async.contacts.identity import (
     LONGEST_VALUE,
@@ -67,7 +68,8 @@ fields = st.fixed_dictionaries({}, optional={name: st.text(max_size=5) for name 
 
 @given(fields)
 def test_the_rule_for_any_combination(given_fields: dict[str, str]) -> None:
-    there = {name: value.strip() for name, value in given_fields.items() if value.strip()}
+    seen = {name: visible(value).strip() for name, value in given_fields.items()}
+    there = {name: value for name, value in seen.items() if value}
     prepared = prepare(3, given_fields)
     assert isinstance(prepared, Prepared) is is_sufficient(there)
     if isinstance(prepared, Prepared):
@@ -144,8 +146,15 @@ def test_the_longest_value_still_goes() -> None:
 
 
 def test_characters_that_json_must_escape() -> None:
-    awkward = 'a"b\\c\n\x00\x1f</script>\u2029😀'
+    awkward = 'a"b\\c\n</script>\u2029😀'
     assert payload({"linkedin_url": awkward})["linkedin_url"] == awkward
+
+
+def test_characters_that_nobody_sees_are_not_sent() -> None:
+    hidden = "\ufeffA\u200bd\x00a\u00ad\u2060"
+    assert payload({**NAME, "first_name": hidden, "company_name": "X"})["first_name"] == "Ada"
+    joined = "a\u200cb"  # a joiner is a letter to some scripts
+    assert payload({**NAME, "first_name": joined, "company_name": "X"})["first_name"] == joined
 
 
 def identity_of(**contact: str) -> bytes:
@@ -154,17 +163,75 @@ def identity_of(**contact: str) -> bytes:
     return prepared.identity
 
 
-def test_any_difference_in_what_is_sent_is_another_identity() -> None:
+def test_a_difference_in_more_than_spelling_is_another_identity() -> None:
     base = {**NAME, "company_name": "X"}
     assert identity_of(**base) == identity_of(**base, key="other", linkedin_url=" ")
-    for other in ({"email": "a@b.c"}, {"company_name": "x"}, {"first_name": "Ad", "last_name": "aByron"}):
+    for other in ({"email": "a@b.c"}, {"company_name": "Y"}, {"first_name": "Ad", "last_name": "aByron"}):
         assert identity_of(**(base | other)) != identity_of(**base)
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20).filter(str.strip))
+@each_case(
+    "spelling",
+    [
+        {"first_name": "ADA", "last_name": "byron", "company_name": "x"},
+        {"first_name": " Ada", "last_name": "Byron\u200b", "company_name": "X "},
+        {"first_name": "A\u200dda", "last_name": "Byron", "company_name": "X"},
+    ],
+)
+def test_spellings_of_a_name_are_one_identity(spelling: dict[str, str]) -> None:
+    assert identity_of(**spelling) == identity_of(**NAME, company_name="X")
+
+
+def test_composed_and_decomposed_letters_are_one_identity() -> None:
+    composed = {"first_name": "José", "last_name": "Ångström", "company_name": "Straße"}
+    decomposed = {"first_name": "Jose\u0301", "last_name": "A\u030angstro\u0308m", "company_name": "STRASSE"}
+    assert identity_of(**composed) == identity_of(**decomposed)
+
+
+@each_case(
+    "address",
+    [
+        "https://www.linkedin.com/in/ada-love",
+        "http://linkedin.com/in/ada-love/",
+        "www.linkedin.com/in/ada-love",
+        "linkedin.com/in/Ada-Love?trk=x",
+        "https://de.linkedin.com/in/ada-love/de",
+        "https://www.linkedin.com/in/ada%2Dlove#about",
+        "//uk.linkedin.com//in//ada-love",
+    ],
+)
+def test_spellings_of_a_profile_are_one_identity(address: str) -> None:
+    assert identity_of(linkedin_url=address) == identity_of(linkedin_url="https://linkedin.com/in/ada-love")
+
+
+@each_case(
+    "address",
+    [
+        "https://www.linkedin.com/in/ada-loves",
+        "https://www.linkedin.com/company/ada-love",
+        "https://evil.example/linkedin.com/in/ada-love",
+        "https://www.linkedin.com/sales/people/ada-love",
+        "https://www.linkedin.com/in/ada-love; https://www.linkedin.com/in/bo",
+        "https://www.linkedin.com/pub/ada-love/1/2/3",
+        "ada-love",
+    ],
+)
+def test_what_is_not_that_profile_is_another_identity(address: str) -> None:
+    assert identity_of(linkedin_url=address) != identity_of(linkedin_url="https://linkedin.com/in/ada-love")
+
+
+def test_letter_case_counts_in_the_id_of_a_member() -> None:
+    one, other = "https://linkedin.com/in/ACoAAAbC1x", "https://linkedin.com/in/ACoAAAbc1X"
+    assert identity_of(linkedin_url=one) != identity_of(linkedin_url=other)
+    assert identity_of(linkedin_url=one) == identity_of(linkedin_url=one.replace("https://", "www.") + "/")
+
+
+@given(
+    st.text(st.characters(exclude_categories=("Cs", "Cc", "Cf")), min_size=1, max_size=20).filter(str.strip)
+)
 def test_the_bytes_are_those_that_a_journal_of_any_age_knows(text: str) -> None:
     prepared = prepare(0, Contact(linkedin_url=text))
     assert isinstance(prepared, Prepared)
     plain = json.dumps({"linkedin_url": text.strip()}, ensure_ascii=False, separators=(",", ":"))
     assert prepared.payload == plain.encode()
-    assert prepared.identity == blake2b(prepared.payload, digest_size=16).digest()
+    assert prepared.payload_digest == blake2b(prepared.payload, digest_size=16).digest()

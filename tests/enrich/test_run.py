@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cleanlist_async import BudgetExceededError, Contact
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.sandbox import Fault, Shape
+from tests.support.examples import examples
 from tests.support.virtual_sandbox import (
     check_against_ledger,
     check_one_result_each,
@@ -20,7 +21,7 @@ from tests.support.virtual_sandbox import (
     people,
 )
 
-SETTINGS = settings(max_examples=40, deadline=None)
+SETTINGS = settings(max_examples=examples(40))
 
 persons = st.integers(0, 60).map(lambda n: people(1, n)[0])
 invalid = st.sampled_from([
@@ -126,7 +127,7 @@ def test_the_callers_key_is_never_sent_and_comes_back():
 def test_the_webhook_address_and_the_type_are_passed_through():
     async def main(here):
         url = "https://example.com/hook"
-        here.sandbox._courier.schedule = lambda workflow: urls.append(workflow.webhook_url)
+        here.sandbox._webhooks.schedule = lambda workflow: urls.append(workflow.webhook_url)
         await here.client.enrich(people(2), enrichment_type="none", webhook_url=url)
         assert json.loads(here.bodies[0])["webhook_url"] == url
         assert json.loads(here.bodies[0])["enrichment_type"] == "none"

@@ -133,7 +133,7 @@ async def test_bulk_enrich_with_quote(world):
 @pytest.mark.parametrize(
     ("max_credits", "balance", "said"),
     [
-        ("329", 1_000, "The quote is for 330 credits, and max_credits is 329. Nothing was bought."),
+        ("329", 1_000, "The quote is for 330 credits, but max_credits is 329. Nothing was bought."),
         ("330", 100, "The call would cost 330 credits, which the balance does not cover."),
     ],
 )

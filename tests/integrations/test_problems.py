@@ -74,6 +74,9 @@ STATUSES = {
     "JournalError": 500,
     "JournalLockedError": 409,
     "InputChangedError": 409,
+    "StoreError": 500,
+    "StoreUnavailableError": 503,
+    "ClaimLostError": 503,
     "ConfigurationError": 500,
     "WrongEventLoopError": 500,
 }

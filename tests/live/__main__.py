@@ -228,7 +228,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--window-s", type=float, help="seconds of the rate limit's window, for a sandbox")
     typed = parser.parse_args(arguments)
     connection = Connection(typed.base_url, typed.window_s, max_retries=0)
-    live = Live(connection, Consent(typed.yes, typed.max_credits), typed.output, typed.overwrite, typed.json)
+    live = Live(connection, Consent(typed.max_credits, typed.yes), typed.output, typed.overwrite, typed.json)
     try:
         return live.carry_out(open_console())
     except (CommandError, CleanlistError, KeyboardInterrupt, typer.Abort) as error:

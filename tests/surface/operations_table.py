@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from cleanlist_async.api.groups import OPERATIONS
+from tests.surface.groups import OPERATIONS
 from tests.surface.specification import SPECIFIED
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cleanlist_async.api.groups import OPERATIONS
+from tests.surface.groups import OPERATIONS
 
 SPECIFICATION: dict[str, Any] = json.loads(Path(__file__).with_name("surface-v2.json").read_text("utf-8"))
 MODELS: dict[str, Any] = SPECIFICATION["models"]

@@ -311,8 +311,8 @@ REFUSED = [
     Refused(
         "not-a-text-encoding", csv_lines(HEAD), "no text encoding has that name", options={"encoding": "hex"}
     ),
-    Refused("bad-delimiter", csv_lines(HEAD), "is no delimiter", options={"delimiter": ";;"}),
-    Refused("quote-as-delimiter", csv_lines(HEAD), "is no delimiter", options={"delimiter": '"'}),
+    Refused("bad-delimiter", csv_lines(HEAD), "is not a delimiter", options={"delimiter": ";;"}),
+    Refused("quote-as-delimiter", csv_lines(HEAD), "is not a delimiter", options={"delimiter": '"'}),
     Refused("no-header-url", csv_lines(",".join(JANE), ",".join(JANE)), "--map linkedin_url=4", 1),
     Refused("no-header-email", csv_lines("Jane,Doe,jane@acme.com"), "--map email=3", 1),
     Refused(

@@ -106,7 +106,7 @@ def test_refuses_the_input_by_any_name(table, tmp_path):
 def test_an_existing_output_needs_overwrite(table, tmp_path):
     target = tmp_path / "out.csv"
     target.write_text("mine")
-    with pytest.raises(TableError, match="exists already; name another file, or pass --overwrite"):
+    with pytest.raises(TableError, match="already exists; name another file, or pass --overwrite"):
         EnrichedWriter(target, table)
     assert target.read_text() == "mine"
     with EnrichedWriter(target, table, overwrite=True):
@@ -282,7 +282,7 @@ def test_an_encoding_that_lacks_a_character_becomes_utf_8(tmp_path):
         writer.put(0, {"cleanlist_error": "é"})
         assert writer.notes == []
         writer.put(1, {"cleanlist_error": "名前"})
-        assert writer.notes == ["written as UTF-8, because cp1252 has not all characters of the results"]
+        assert writer.notes == ["written as UTF-8, because cp1252 lacks some characters of the results"]
         assert writer.part_path.name == "out.csv.part"
     assert (tmp_path / "out.csv").read_bytes().startswith(b"\xef\xbb\xbfEmail")
     assert [(row[1], row[7]) for row in lines(tmp_path / "out.csv")[1:]] == [("Jörg", "é"), ("ä", "名前")]
@@ -292,7 +292,7 @@ def test_an_encoding_that_lacks_a_character_becomes_utf_8(tmp_path):
 def test_a_lone_surrogate_does_not_lose_the_row(table, tmp_path):
     with EnrichedWriter(tmp_path / "out.csv", table) as writer:
         writer.put(0, {"cleanlist_error": "a\ud800b"})
-        assert writer.notes == ["characters that no encoding has were written as ?"]
+        assert writer.notes == ["characters that cannot be encoded were written as ?"]
     assert lines(tmp_path / "out.csv")[1][7] == "a?b"
 
 

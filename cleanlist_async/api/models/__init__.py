@@ -1,1 +1,1 @@
-"""Tolerant models of what the server answers: unknown fields and words are kept, never fatal."""
+"""Tolerant models of the server's answers: unknown fields and words are kept, and never an error."""

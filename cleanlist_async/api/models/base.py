@@ -13,7 +13,7 @@ from cleanlist_async.api.ids import CohortId
 from cleanlist_async.types import JSON
 
 Number: TypeAlias = int | float
-"""Credits: whole in one place, fractions in another (docs.cleanlist.ai/api-reference/credits)."""
+"""Credits: whole on one surface, fractions on the other (docs.cleanlist.ai/api-reference/credits)."""
 
 
 def _aware(moment: datetime) -> datetime:
@@ -25,7 +25,7 @@ Moment: TypeAlias = Annotated[datetime, AfterValidator(_aware)]
 
 
 class Answer(BaseModel):
-    """Base of every answer: unknown fields are kept in ``model_extra``, and errors never show input."""
+    """Base of every answer: unknown fields are kept in ``model_extra``, and errors do not quote input."""
 
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
 
@@ -34,9 +34,10 @@ class ModernAnswer(Answer):
     """Base of the modern answers, which tolerate any value in any field.
 
     A field that is missing, null, or of another type than specified has its empty value; for credits that is
-    None, since 0 would be a claim. ``model_fields_set`` names the fields that were understood.
+    None, since 0 would be a statement. ``model_fields_set`` names the fields that were understood.
     """
 
+    # Some ids come as numbers, for example those of the search database.
     model_config = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)
 
     known_by: ClassVar[tuple[str, ...]] = ()
@@ -49,13 +50,13 @@ class ModernAnswer(Answer):
         """Parse *answer*. Raises ValueError if it is not an answer of this kind."""
         if not isinstance(answer, dict) or (cls.known_by and not any(n in answer for n in cls.known_by)):
             raise ValueError(f"not a {cls.__name__}")
-        # See MAX_ITEMS: nothing that the API offers has more.
+        # See MAX_ITEMS: nothing that the API offers has more. Building models takes longer than parsing, so
+        # more would block the event loop.
         if any(isinstance(items, list) and len(items) > facts.MAX_ITEMS for items in answer.values()):
-            # Refused here, since building models takes longer than parsing: it would block the event loop.
             raise ValueError(f"a {cls.__name__} of too many items")
         said = answer
         for _ in range(_ROUNDS):
-            # Strictly first: most answers are as specified, and need no copy.
+            # First as it is: most answers are as specified, and need no copy.
             try:
                 return _useful(cls.model_validate(answer), said)
             except ValidationError as problem:
@@ -73,6 +74,7 @@ class ModernAnswer(Answer):
         except ValidationError:
             return None
         understood = answer.model_fields_set
+        # What `read` and `holds_error` would refuse goes their way, so that both ways end the same.
         if "error" in understood or (cls.known_by and understood.isdisjoint(cls.known_by)):
             return None
         return answer if all(getattr(answer, name) not in (None, "") for name in cls.essential) else None
@@ -82,7 +84,7 @@ class CommonFields(ModernAnswer):
     """Fields that most modern answers have (docs.cleanlist.ai/mcp-api/introduction)."""
 
     timestamp_ms: int | None = None
-    """When the answer was made, in epoch milliseconds; :attr:`timestamp` is the same as a datetime."""
+    """When the answer was made, in epoch milliseconds; :attr:`timestamp` gives it as a datetime."""
     agent_instructions: str | None = None
     usage: str | None = None
     message: str | None = None
@@ -106,13 +108,14 @@ class Envelope(CommonFields):
 
 _A = TypeVar("_A", bound=ModernAnswer)
 _ROUNDS: Final = 4
-"""Removing one bad value can reveal another; no answer needs more than two rounds."""
+"""Removing one invalid value can reveal another; no answer needs more than two rounds."""
 _MOST_ERRORS: Final = 2 * facts.MAX_ITEMS
 _GONE: Final = cast("JSON", object())
 
 
 def _useful(answer: _A, said: Mapping[str, JSON]) -> _A:
     for name in answer.essential:
+        # An essential field that had to be removed is as bad as one that is missing.
         misread = name not in answer.model_fields_set and said.get(name) is not None
         if misread or getattr(answer, name) in (None, ""):
             raise ValueError(f"a {type(answer).__name__} without {name}")
@@ -128,6 +131,7 @@ def _copy(value: JSON) -> JSON:
 def _without(answer: JSON, locs: Iterable[Sequence[str | int]]) -> dict[str, JSON]:
     """Remove the values that errors point to from *answer*; a fraction in place of a count is truncated."""
     shortened: dict[int, list[JSON]] = {}
+    # Once a holder is removed, paths into it lead nowhere.
     deepest_first = sorted({_path(answer, loc) for loc in locs}, key=len, reverse=True)
     for path in deepest_first:
         holder: Any = answer
@@ -140,7 +144,7 @@ def _without(answer: JSON, locs: Iterable[Sequence[str | int]]) -> dict[str, JSO
         elif isinstance(holder, dict):
             del holder[path[-1]]
         else:
-            # Marked first and removed together below: closing each gap would shift the other indexes.
+            # Marked here and removed together below: removing one at once would shift the other indexes.
             holder[path[-1]] = _GONE
             shortened[id(holder)] = holder
     for items in shortened.values():

@@ -10,7 +10,7 @@ from cleanlist_async.api.models.rows import is_failed, is_final
 
 
 class Company(ModernAnswer):
-    """What is known of a company. Fields beyond these are specified to come, and are in ``model_extra``."""
+    """What is known about a company. The API may add fields, which are in ``model_extra``."""
 
     company_id: str | None = None
     name: str | None = None
@@ -30,7 +30,7 @@ class Company(ModernAnswer):
 class PersonEnrichment(Envelope):
     """An enrichment of one person that has begun.
 
-    ``poll_url`` is absolute and on another prefix: it is never followed, `wait` takes the ``workflow_id``.
+    ``poll_url`` is absolute and on another prefix, so it is never followed; `wait` takes the ``workflow_id``.
     """
 
     known_by: ClassVar = ("workflow_id",)
@@ -53,7 +53,7 @@ class CompanyEnrichment(Envelope):
 
 
 class EntityResult(ModernAnswer):
-    """What became of one member of a cohort: ``queued``, ``enriched``, ``skipped`` or ``failed``."""
+    """The outcome for one member of a cohort: ``queued``, ``enriched``, ``skipped`` or ``failed``."""
 
     entity_id: str = ""
     status: str = ""
@@ -89,7 +89,7 @@ class ListEnrichment(Envelope):
 
 
 class PersonResult(ModernAnswer):
-    """What was found of one person. ``status`` is the inner one: ``completed`` or ``failed``."""
+    """What was found about one person. ``status`` is the inner one: ``completed`` or ``failed``."""
 
     lead_id: str = ""
     status: str = ""
@@ -107,9 +107,9 @@ class PersonResult(ModernAnswer):
 
 
 class WorkflowStatus(Envelope):
-    """The state of an enrichment. ``result`` is there for one person only; a list has the counters.
+    """The state of an enrichment. Only one person has a ``result``; a list has the counters.
 
-    ``refund_message`` is to be shown as it is, where ``refund_status`` is ``pending_review``.
+    Where ``refund_status`` is ``pending_review``, show ``refund_message`` as it is.
     """
 
     known_by: ClassVar = ("status", "workflow_id")
@@ -154,5 +154,5 @@ class WorkflowStatus(Envelope):
 
     @property
     def person(self) -> PersonResult | None:
-        """What was found of one person; None while it runs, where nothing was found, and for lists."""
+        """What was found about one person; None while it runs, if nothing was found, and for lists."""
         return self.result if self.found else None

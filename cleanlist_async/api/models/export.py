@@ -12,8 +12,8 @@ from cleanlist_async.api.models.base import Envelope, ModernAnswer, Moment
 class CsvExport(ModernAnswer):
     """A CSV file that can be fetched for a day.
 
-    ``download_url`` is signed: whoever has it can fetch the file, so no repr shows it. It may be on another
-    host, and is fetched without the key.
+    ``download_url`` is signed: anyone who has it can fetch the file, so no repr shows it. It may be on
+    another host, and is fetched without the key.
     """
 
     known_by: ClassVar = ("download_url",)

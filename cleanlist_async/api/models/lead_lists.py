@@ -37,7 +37,7 @@ class LeadListsPage(Envelope):
 
 
 class LeadList(Envelope):
-    """One list. ``reused``: a list of the caller with that name existed and was returned."""
+    """One list. ``reused`` says that the caller had a list of that name, which was returned."""
 
     known_by: ClassVar = ("list_id",)
 
@@ -86,7 +86,7 @@ class Lead(Row):
 
 
 class LeadsPage(Envelope):
-    """One page of a list's leads. ``task_id`` is a cohort of just these, for `enrich_by_task`."""
+    """One page of a list's leads. ``task_id`` is a cohort of exactly these, for `enrich_by_task`."""
 
     known_by: ClassVar = ("leads",)
     essential: ClassVar = ("leads",)
@@ -101,6 +101,7 @@ class LeadsPage(Envelope):
     def _make_leads(cls, raw: object) -> object:
         if not isinstance(raw, dict):
             return raw
+        # Rows are made here, before pydantic looks at them: it would validate each of up to 500.
         page: dict[str, object] = {**cast("dict[str, JSON]", raw)}
         leads = Lead.several(page.pop("leads", None))
         if leads is not None:
@@ -113,7 +114,7 @@ class LeadsPage(Envelope):
 
 
 class AddedLeads(ModernAnswer):
-    """What adding leads did. ``created`` counts new leads, where a cohort was added."""
+    """The result of adding leads. ``created`` counts new leads, if a cohort was added."""
 
     known_by: ClassVar = ("added",)
 
@@ -125,7 +126,7 @@ class AddedLeads(ModernAnswer):
 
 
 class RemovedLeads(ModernAnswer):
-    """How many leads were taken off the list; unknown ids are not counted."""
+    """How many leads were removed from the list; unknown ids are not counted."""
 
     known_by: ClassVar = ("removed",)
 
@@ -134,7 +135,7 @@ class RemovedLeads(ModernAnswer):
 
 
 class CsvImport(Envelope):
-    """What one imported file brought.
+    """The result of importing one file.
 
     ``sample_skip_rows`` are up to ten skipped rows, counted from 1 with the header. With
     ``idempotency_replayed`` this is the answer to an earlier import with the same key.

@@ -1,4 +1,4 @@
-"""Answers of the Public API (docs.cleanlist.ai/api-reference), and its webhook's payload."""
+"""Answers of the Public API (docs.cleanlist.ai/api-reference), and the payload of its webhook."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Object = Annotated[dict[str, Any] | None, BeforeValidator(_mapping)]
 class KeyValidation(Answer):
     """Whether the key is valid, and its owner (``GET /auth/validate-key``)."""
 
-    valid: bool
+    valid: bool  # required: without it, the answer says nothing about the key
     user_id: Text = None
     organization_id: Text = None
 
@@ -93,7 +93,7 @@ class _WithRows(Answer):
 
     @property
     def is_complete(self) -> bool:
-        """Whether no row was left out for the answer's size (``results_truncated`` is a count)."""
+        """Whether no row was left out because of the answer's size (``results_truncated`` is a count)."""
         return not self.results_truncated
 
 
@@ -122,6 +122,7 @@ class WebhookPayload(_WithRows):
 
     def as_status(self) -> BulkStatus:
         """Return what a status request would answer, if this payload is true."""
+        # Without validation: the fields were validated with the payload.
         return BulkStatus.model_construct(
             workflow_id=self.workflow_id,
             status=self.status,
@@ -148,6 +149,7 @@ class WebhookDelivery(Answer):
         if not isinstance(raw, dict):
             return raw
         row = cast("dict[str, JSON]", raw)
+        # The names are not documented, so several usual ones are read.
         return {
             **row,
             "response_code": _first(row, "response_code", "status_code", "http_status"),
@@ -181,6 +183,7 @@ def _rows_in(answer: Mapping[str, JSON]) -> tuple[EnrichmentRow, ...]:
             raise ValueError("more rows than a workflow has")
         # An empty list does not end the search: the rows may be under a later name.
         rows = EnrichmentRow.several(value)
+        # `result` as an object is the finding of one contact, not a holder of rows.
         if rows is None and isinstance(value, dict) and name != "result":
             rows = _rows_in(value)
         if rows:

@@ -1,4 +1,4 @@
-"""Rows of answers; first of all, the result of one contact, in either documented shape.
+"""Rows of answers, above all the result of one contact, in either known shape.
 
 Flat (docs.cleanlist.ai/api-reference/webhooks): ``primary_email``, ``primary_email_status``,
 ``personal_phone_numbers``, ``prospect``, ``company``. Nested, as integrators report it: ``result`` with
@@ -33,14 +33,14 @@ def is_failed(status: str) -> bool:
 
 
 def _word(status: str) -> str:
-    return status[:_LONGEST_WORD].lower()
+    return status[:_LONGEST_WORD].lower()  # cut first: a status may be as long as the answer
 
 
 class Row:
     """One of the hundreds of rows of an answer: a view of the server's JSON object, which is `raw`.
 
     A plain class rather than a model: building hundreds of models takes longer than parsing the whole answer.
-    Fields are looked up on access, and no value in them is an error.
+    Fields are read on access, and no value in them is an error.
     """
 
     __slots__ = ("raw",)
@@ -76,7 +76,7 @@ class Row:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> CoreSchema:
-        """Let pydantic take a row from an object, and write it as the object that it was."""
+        """Let pydantic build a row from an object, and serialize it as that object."""
         an_object = core_schema.dict_schema(core_schema.str_schema())
         return core_schema.no_info_plain_validator_function(
             cls._of,
@@ -115,16 +115,19 @@ class Text:
 
 
 class EnrichmentRow(Row):
-    """What the server found for one contact. What it left out is None or empty.
+    """What the server found for one contact. Fields that it left out are None or empty.
 
-    *fields* is what the properties read, if that is not the server's row itself.
+    *fields* is what the properties read; `raw` is the server's row, by default the same.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_prospect", "_result")
 
     def __init__(self, fields: Mapping[str, JSON], raw: Mapping[str, JSON] | None = None) -> None:
         super().__init__(fields if raw is None else raw)
         self._fields = fields
+        # In the flat shape the findings are in the row itself.
+        self._result = _mapping(fields, "result") or fields
+        self._prospect = _mapping(self._result, "prospect") or _mapping(fields, "prospect") or self._result
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EnrichmentRow):
@@ -157,7 +160,7 @@ class EnrichmentRow(Row):
 
     @property
     def email_status(self) -> str | None:
-        """How sure the server is of the address."""
+        """How certain the server is of the address."""
         return text_of(self._result, f"{self._email_name}_status")
 
     @property
@@ -213,6 +216,7 @@ class EnrichmentRow(Row):
     @property
     def is_final(self) -> bool:
         """Whether the server is done with this contact."""
+        # Without a status of its own, a row is as final as its workflow.
         return not self.status or is_final(self.status)
 
     @property
@@ -224,14 +228,6 @@ class EnrichmentRow(Row):
     def has_findings(self) -> bool:
         """Whether there is an e-mail address or a phone number."""
         return bool(self.email or self.phones)
-
-    @property
-    def _result(self) -> Mapping[str, JSON]:
-        return _mapping(self._fields, "result") or self._fields
-
-    @property
-    def _prospect(self) -> Mapping[str, JSON]:
-        return _mapping(self._result, "prospect") or _mapping(self._fields, "prospect") or self._result
 
     @property
     def _company(self) -> Mapping[str, JSON]:
@@ -257,9 +253,10 @@ def text_of(holder: Mapping[str, JSON], *names: str) -> str | None:
     """Return the first of these fields that holds a text, or a number that stands for one."""
     for name in names:
         value = holder.get(name)
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, int) and not isinstance(value, bool):
+        if type(value) is str:  # nearly always
+            if value:
+                return value
+        elif isinstance(value, int) and not isinstance(value, bool):
             return str(value)
     return None
 
@@ -274,7 +271,7 @@ def _phones(result: Mapping[str, JSON]) -> tuple[str, ...]:
         value = result.get(name)
         if value:
             numbers = [_phone(item) for item in (value if isinstance(value, list) else [value])]
-            if any(numbers):
+            if any(numbers):  # else another name may have them
                 return tuple(number for number in numbers if number)
     return ()
 

@@ -1,4 +1,4 @@
-"""Answers of the searches. Provisional: no published specification has them."""
+"""Answers of the searches. Provisional: no published specification contains them."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from cleanlist_async.api.models.rows import is_failed, is_final
 
 
 class StartedSmartAgent(CommonFields):
-    """A run that has begun: `wait` takes its ``smart_agent_task_id``, of the three ids here."""
+    """A run that has begun. Of the ids here, `wait` takes the ``smart_agent_task_id``."""
 
     known_by: ClassVar = ("smart_agent_task_id",)
     essential: ClassVar = ("smart_agent_task_id",)

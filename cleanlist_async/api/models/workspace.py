@@ -36,10 +36,10 @@ class CreditsBalance(Envelope):
 
 
 class Quote(ModernAnswer):
-    """A signed price, good for one call of exactly this shape within five minutes.
+    """A signed price, valid for one call of exactly this shape within five minutes.
 
-    ``estimated_cost`` is in credits, and the most that the call can cost. That credits do not suffice is an
-    answer like any other: ``sufficient`` is False.
+    ``estimated_cost`` is in credits, and the most that the call can cost. If the balance does not cover it,
+    ``sufficient`` is False; that is not an error.
     """
 
     known_by: ClassVar = ("quote_id",)

@@ -19,6 +19,7 @@ def demo(
     enrichment_type: Kind = "partial",
     overwrite: Overwrite = False,
     as_json: AsJSON = False,
+    # A tenth of the real window: the demo takes seconds instead of minutes.
     window_s: Annotated[float, typer.Option(hidden=True)] = 6.0,
 ) -> None:
     """Enrich invented people through a local server. Needs no key and spends nothing."""

@@ -77,6 +77,7 @@ def _person(random: Random, number: int) -> Row:
     name, trade = random.choice(_COMPANY), random.choice(_TRADE)
     company = f"{name} {trade} {random.choice(_FORM)}"
     # The domain .example exists nowhere (RFC 2606): none of these people can be a real one.
+    # At most 97 domains for one name, since real lists have many people of one company.
     website = f"https://www.{name}-{trade}-{number % 97}.example/".lower()
     profile = f"https://www.linkedin.com/in/example-{_plain(first)}-{_plain(last)}-{number}"
     return (

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _WORKFLOW_SHARES: Final = (0.2, 0.5)
 """Seconds that a simulated workflow takes, as shares of the window: shortest and longest."""
+# The demo is about the rate limit, so the balance must never be what ends it.
 _PLENTY_OF_CREDITS: Final = 1e12
 
 
@@ -181,6 +182,7 @@ def mistakes_in(table: EnrichedTable, sandbox: Sandbox, enrichment_type: Enrichm
         yield "a contact was bought twice"
     if accepted.keys() != needed:
         yield "what was bought is not what the file holds"
+    # Exact, though they are floats: every price is a whole number of credits.
     if spent != sandbox.ledger.credits_charged:
         yield f"the file says {spent:g} credits, the server took {sandbox.ledger.credits_charged:g}"
 

@@ -1,4 +1,4 @@
-"""What the server says when asked the few things that a check needs."""
+"""The questions that the checks put to the server, and its answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _POINTLESS_AFTER = (APIConnectionError, AuthenticationError, RateLimitError)
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T_co]):
-    """An answer, or the error instead of one; neither if it was not asked for."""
+    """An answer, or the error in its place; neither if the question was not asked."""
 
     value: T_co | None = None
     error: CleanlistError | None = None
@@ -36,7 +36,7 @@ class Reply(Generic[T_co]):
 
 @dataclass(slots=True)
 class Evidence:
-    """All that was asked and seen."""
+    """All replies, and every exchange that was seen."""
 
     base_url: str
     key: Reply[KeyValidation] = Reply()
@@ -55,7 +55,7 @@ class Evidence:
 
 
 async def gather(client: WatchedCleanlist) -> Evidence:
-    """Ask four times, one after another; less where the first answer makes the others pointless."""
+    """Ask the questions one after another; only the first if its error would meet the others too."""
     evidence = Evidence(client.base_url, seen=client.seen)
     async with client:
         evidence.key = await _reply(client.public.validate_key())

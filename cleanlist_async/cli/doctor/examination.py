@@ -87,12 +87,13 @@ def _unasked(finding: Finding) -> Finding:
 
 
 def _other_keys(connection: Connection, secrets: Sequence[Secret], evidence: Evidence) -> Finding:
-    """Return whether the keys after the first are good, and of the same organization."""
+    """Check that the keys after the first are good, and belong to the same organization."""
     ours = evidence.key.value.organization_id if evidence.key.value else None
 
     async def ask() -> list[str | None]:
         found: list[str | None] = []
         for secret in secrets:
+            # A client for each key: one client of several keys chooses itself which one it sends.
             async with WatchedCleanlist(secret.reveal(), connection) as client:
                 found.append((await client.public.validate_key()).organization_id)
         return found

@@ -27,7 +27,7 @@ _EXTENSION: Final = "clext_"
 
 
 def python() -> Finding:
-    """Return which Python and which packages there are."""
+    """Return the versions of Python and of the packages we need."""
     versions = {"python": platform.python_version(), "cleanlist-async": __version__} | _versions(_NEEDED)
     shown = ", ".join(f"{name} {number}" for name, number in versions.items())
     data: dict[str, JSON] = {"versions": dict(versions)}
@@ -37,7 +37,7 @@ def python() -> Finding:
 
 
 def extras() -> Finding:
-    """Return which optional packages there are."""
+    """Return which optional packages are installed."""
     found = {extra: _versions(packages) for extra, packages in _EXTRAS.items()}
     complete = [extra for extra, packages in _EXTRAS.items() if len(found[extra]) == len(packages)]
     # Not a problem: the client itself needs none of them.
@@ -55,7 +55,7 @@ def extras() -> Finding:
 
 
 def key(environment: Mapping[str, str]) -> tuple[Finding, Sequence[Secret]]:
-    """Return what there is to say of the keys without showing them, and the keys."""
+    """Return the finding about the keys, which shows none of them, and the keys."""
     try:
         keys = find_credentials(None, environment)
     except ConfigurationError as error:
@@ -75,7 +75,7 @@ def key(environment: Mapping[str, str]) -> tuple[Finding, Sequence[Secret]]:
 
 
 def form_of(secret: Secret) -> str:
-    """Return the beginning of a key that all keys of its kind share; nothing that is its own."""
+    """Return the prefix that a key shares with all keys of its kind, and nothing secret."""
     if secret.is_jwt:
         return "JWT"
     return next((form for form in _FORMS if secret.reveal().startswith(form)), "other")

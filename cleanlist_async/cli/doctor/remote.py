@@ -1,4 +1,4 @@
-"""The checks of what the server said. Pure: each takes the evidence, and returns what it came to."""
+"""The checks of what the server said. Pure: each takes the evidence, and returns a finding."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def connection(evidence: Evidence) -> Finding:
 
 
 def key_good(evidence: Evidence) -> Finding:
-    """Whether the server takes the key."""
+    """Whether the server accepts the key."""
     answer, error = evidence.key.value, evidence.key.error
     if answer is not None and answer.valid:
         return Finding("key good", "ok", "the server accepts it.")
@@ -153,7 +153,7 @@ def clock(evidence: Evidence) -> Finding:
 
 
 def limits(evidence: Evidence) -> Finding:
-    """Whether others use up the rate limit."""
+    """Whether other programs use up the rate limit."""
     statistics = evidence.statistics
     if statistics is None:
         return Finding("limits", "unknown", evidence.key.why_not)
@@ -229,6 +229,7 @@ def _skew(evidence: Evidence) -> _Skew | None:
             and me.timestamp is not None
             and one.path.endswith(f"{facts.MODERN_PREFIXES['v2']}/whoami")
         ):
+            # The time of an answer is in whole milliseconds.
             return _Skew(middle - me.timestamp.timestamp(), half + 0.001)
     for one in evidence.seen:
         try:
@@ -262,4 +263,5 @@ def _limit_headers(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _short(operations: tuple[str, ...]) -> list[str]:
+    # Only sync:write has no operation here.
     return [name.partition(".")[2] for name in operations] or ["syncs, which have no command here"]

@@ -1,4 +1,4 @@
-"""A client of which every exchange can be looked at: status, headers, seconds."""
+"""A client that records every exchange: status, headers, seconds."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Observation:
 
     @property
     def answered_at(self) -> float:
-        """When the answer was here, in epoch seconds of our clock."""
+        """When the answer had arrived, in epoch seconds of our clock."""
         return self.sent_at + self.seconds
 
 
 class WatchedCleanlist(AsyncCleanlist):
-    """An ordinary client that keeps what it saw in `seen`, in order of time.
+    """An ordinary client that records its exchanges in `seen`, in order of time.
 
     No request is retried, so that the first failure is seen.
     """
@@ -71,7 +71,7 @@ class _WatchedTransport(Transport):
         self._seen = seen
 
     async def send(self, request: Request, key: Secret, timeout_s: float, exchange: Exchange) -> None:
-        """Send, and note what was seen."""
+        """Send, and record the exchange."""
         # The wall clock is compared with the server's; the other one measures, since nobody can set it.
         sent_at, started = time.time(), time.perf_counter()
         try:

@@ -1,4 +1,4 @@
-"""Fetching, for free, what an earlier run submitted and did not see finished."""
+"""Fetches, for free, the results of workflows that an earlier run submitted and did not see finished."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OPEN: Final = frozenset({"pending", "unknown"})
 
 @dataclass(slots=True)
 class Collection:
-    """The open contacts of a file by workflow, and what has come of them."""
+    """The open contacts of a file by workflow, and their results so far."""
 
     enriched: EnrichedTable
     waiting: defaultdict[str, list[EnrichmentResult]] = field(
@@ -39,7 +39,7 @@ class Collection:
 
     @classmethod
     def of(cls, enriched: EnrichedTable, enrichment_type: EnrichmentType) -> Collection:
-        """Find what a file has open. Raises TableError if nothing is."""
+        """Find the open contacts of a file. Raises TableError if there are none."""
         collection = cls(enriched)
         for row, cells in enriched.rows():
             collection.add(row, cells, enrichment_type)
@@ -76,11 +76,11 @@ class Collection:
 
         Raises CleanlistError before that if the key is bad or there is no connection.
         """
-        line = anyio.Semaphore(_WORKFLOWS_AT_ONCE)
+        slots = anyio.Semaphore(_WORKFLOWS_AT_ONCE)
         scope = anyio.CancelScope()
 
         async def fetch(workflow: Sequence[EnrichmentResult]) -> None:
-            async with line:
+            async with slots:
                 report = await client.collect(workflow)
             self.results |= {result.index: result for result in report.results}
             if report.stopped_by is not None:
@@ -98,15 +98,16 @@ class Collection:
                     group.start_soon(fetch, workflow)
 
     def write(self, output: str | None) -> None:
-        """Write the file again, in place or to *output*, with what was fetched in its old columns."""
+        """Write the file again, in place or to *output*, with the fetched results in its existing columns."""
         path = Path(self.enriched.table.name)
+        # Beside the old file, so that replacing it is atomic; a leftover of a crash holds nothing new.
         target = output or f"{path}.collected"
         table = self.enriched.table
         with EnrichedWriter(
             target, table, self.enriched.columns, overwrite=not output, format=table.format
         ) as writer:
             for row, cells in self.enriched.rows():
-                writer.put(row.index, cells | self.news(row.index, cells))
+                writer.put(row.index, cells | self.updates(row.index, cells))
         self.count(self.tally)
         # Only now: a crash before this line leaves the old file whole.
         if not output:
@@ -118,19 +119,19 @@ class Collection:
             for result in open_results:
                 tally.count(self.results.get(result.index, result))
 
-    def news(self, index: int, cells: dict[str, str]) -> dict[str, str]:
+    def updates(self, index: int, cells: dict[str, str]) -> dict[str, str]:
         """Return the cells of a row that was open, as far as they were fetched."""
         result = self.results.get(index)
         if result is None:
             return {}
-        news = enrichment_cells(replace(result, duplicate_of=None), ())
+        updates = enrichment_cells(replace(result, duplicate_of=None), ())
         # The row numbers of duplicates are in the file already; the first of them has paid.
-        news["cleanlist_duplicate_of"] = cells.get("cleanlist_duplicate_of", "")
-        if news["cleanlist_duplicate_of"] and news["cleanlist_credits"]:
-            news["cleanlist_credits"] = "0"
-        return {name: news[name] for name in self.enriched.columns}
+        updates["cleanlist_duplicate_of"] = cells.get("cleanlist_duplicate_of", "")
+        if updates["cleanlist_duplicate_of"] and updates["cleanlist_credits"]:
+            updates["cleanlist_credits"] = "0"
+        return {name: updates[name] for name in self.enriched.columns}
 
 
 def _ends_all(error: CleanlistError) -> bool:
-    """Whether the other workflows would meet the same error; a workflow that is gone is its own matter."""
+    """Whether the other workflows would meet the same error; a workflow that is gone does not affect them."""
     return code_for(error) in {ExitCode.API, ExitCode.CONNECTION} and not isinstance(error, NotFoundError)

@@ -26,7 +26,7 @@ _NEEDED: Final = frozenset({"cleanlist_status", "cleanlist_workflow_id"})
 
 @dataclass(frozen=True, slots=True)
 class EnrichedTable:
-    """`table` lacks the enrichment: written again with `columns`, none of them is doubled."""
+    """`table` is the file without its enrichment, so writing it with `columns` again doubles none of them."""
 
     table: ContactTable
     whole: Source
@@ -35,7 +35,7 @@ class EnrichedTable:
 
     @classmethod
     def open(cls, path: str, options: TableOptions) -> EnrichedTable:
-        """Open a file that `enrich` wrote. Raises TableError if it is none."""
+        """Open a file that `enrich` wrote. Raises TableError for any other file."""
         table_format = known_format(path)
         # Both passes over the file need its name: standard input can be read only once.
         if table_format is None or path == STDIN:
@@ -73,6 +73,7 @@ class _CsvBefore(CsvSource):
     """The rows of a CSV file without some of its columns."""
 
     def __init__(self, whole: CsvSource, without: Sequence[int]) -> None:
+        # Without super(): the whole file was opened and checked already.
         self._whole, self._without = whole, frozenset(without)
         self.file, self.dialect, self.has_header = whole.file, whole.dialect, whole.has_header
         self.raw_headers = self._kept(whole.raw_headers)
@@ -97,6 +98,7 @@ class _JsonlBefore(JsonlSource):
     """The objects of a JSON lines file without some of their members."""
 
     def __init__(self, whole: JsonlSource, without: Sequence[int]) -> None:
+        # Without super(): the whole file was opened and checked already.
         self._whole = whole
         self._names = [whole.headers[position] for position in without]
         self.file = whole.file
@@ -112,7 +114,7 @@ class _JsonlBefore(JsonlSource):
             yield Record(record.number, cells, self._cut(record.raw) or json_source(cells))
 
     def _cut(self, raw: str) -> str | None:
-        """Return the line less its last members, byte for byte, if those are the ones to leave out."""
+        """Return the line without its last members, otherwise byte for byte, if those are to be left out."""
         # Enrich wrote its members last, so the text before them is the line as it was.
         start = re.search(rf',? ?{re.escape(json.dumps(self._names[0]))}: "', raw)
         if start is None:
@@ -138,10 +140,10 @@ def _has_statuses(source: Source, position: int) -> bool:
 
 
 def _enrichment_positions(source: Source) -> dict[str, int]:
-    """Return where the enrichment stands that was written last: a later one has ``(2)`` in its headers."""
+    """Return the positions of the latest enrichment: a second one has ``(2)`` in its headers."""
     headers = list(source.headers)
     if isinstance(source, CsvSource) and not source.has_header:
-        # Without names, only their place tells them: enrich adds its columns at the end.
+        # Without names, columns are known only by their place: enrich adds its own at the end.
         first = len(headers) - len(ENRICHMENT_COLUMNS)
         return {name: first + place for place, name in enumerate(ENRICHMENT_COLUMNS)} if first > 0 else {}
     numbers = [

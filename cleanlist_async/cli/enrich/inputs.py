@@ -1,4 +1,4 @@
-"""The file of contacts that a command is given: opened, counted, and handed to the client."""
+"""The input of a command, a file of contacts: opened, counted, and passed to the client."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.options import FileLayout
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import Tally
 from cleanlist_async.client import AsyncCleanlist
@@ -34,12 +35,10 @@ class TableOptions:
     has_header: bool = True
 
     @classmethod
-    def parse(
-        cls, mapping: Sequence[str], encoding: str | None, delimiter: str | None, *, no_header: bool
-    ) -> TableOptions:
+    def parse(cls, mapping: Sequence[str] | None, layout: FileLayout) -> TableOptions:
         """Take the options as they were typed. Raises CommandError for a ``--map`` without ``=``."""
         pairs: dict[str, str] = {}
-        for text in mapping:
+        for text in mapping or ():
             name, equals, header = text.partition("=")
             if not equals:
                 raise CommandError(
@@ -47,7 +46,7 @@ class TableOptions:
                     ExitCode.USAGE,
                 )
             pairs[name.strip()] = header.strip()
-        return cls(pairs, encoding, delimiter, not no_header)
+        return cls(pairs, layout.encoding, layout.delimiter, not layout.no_header)
 
     def open(self, path: str, *, snapshot: bool = False) -> ContactTable:
         """Open the table at *path*. Raises TableError."""
@@ -61,7 +60,7 @@ class TableOptions:
         )
 
     def as_typed(self) -> str:
-        """Return the options as they would be typed again, with a blank before each."""
+        """Return the options as they would be typed again, with a space before each."""
         parts = [part for name, header in self.mapping.items() for part in ("--map", f"{name}={header}")]
         parts += ["--encoding", self.encoding] if self.encoding else []
         parts += ["--delimiter", self.delimiter] if self.delimiter else []
@@ -138,7 +137,7 @@ def survey(
 def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Sequence[Path] = ()) -> None:
     """Raise TableError before anything is asked or spent, if *path* cannot become the output of *table*.
 
-    *kept*: files that must not be overwritten, asked for or not.
+    *kept*: files that must not be overwritten, even with ``--overwrite``.
     """
     target = Path(path)
     problem, fix = "", ""
@@ -148,6 +147,7 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
         problem, fix = "is a folder", "name a file"
     elif not target.absolute().parent.is_dir():
         problem, fix = "cannot be written: its folder does not exist", "create it first"
+    # By the file and not by its name: a link to the input is the input.
     elif table.source.file.is_at(target):
         problem, fix = "is the input itself", "write to another file"
     elif any(target.resolve() == file.resolve() for file in kept):
@@ -159,7 +159,7 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
 
 
 def keys_given() -> int:
-    """Return how many keys there are to send with: 0 for a JWT, 1 where there are none yet."""
+    """Return the number of keys to send with: 0 for a JWT, 1 where there are none yet."""
     try:
         keys = find_credentials(None, os.environ)
     except ConfigurationError:

@@ -37,6 +37,7 @@ def plan(
 def validate(console: Console, path: str, options: TableOptions, *, as_json: bool) -> ExitCode:
     """List the rows of a file that would not be sent, and those that repeat an earlier one."""
     table = options.open(path)
+    # Any type will do: all of them need the same fields.
     found, contacts = survey(table, "partial", RateLimits())
     numbers = contacts.numbers
     invalid = [(numbers[index], reason) for index, reason in found.invalid_contacts]

@@ -1,4 +1,4 @@
-"""Running an enrichment into a file. Whatever happens, what was bought is written before we leave."""
+"""Runs an enrichment into a file. Whatever happens, what was bought is written before the command ends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _UNSENT: Final = "never sent: the run was stopped"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to enrich, how, and where to."""
+    """What to enrich, how, and into which file."""
 
     contacts: TableContacts
     output: str
@@ -78,9 +78,9 @@ class ResultFile:
         self._flush_at = time.monotonic() + _FLUSH_EVERY_S
 
     def take(self, result: EnrichmentResult) -> None:
-        """Write a result, in whatever order they come."""
+        """Write a result; the order of results does not matter."""
         self.tally.count(result)
-        if not self._is_in_store:
+        if not self._is_in_store:  # before it is written, since the write may fail half-way
             self._unsaved.append(result)
         if self.problem is not None:  # the rescue file will have it, or the store
             return
@@ -111,7 +111,7 @@ class ResultFile:
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know of how the output was written."""
+        """What the user should know about how the output was written."""
         kept = [f"the latest results are in {self.rescue}"] if self.rescue else []
         return [*self._writer.notes, *kept]
 
@@ -181,7 +181,7 @@ async def _read(
 
 
 def _rescued(results: list[EnrichmentResult], numbers: Sequence[int]) -> str | None:
-    """Write results beside the temporary files, one JSON object a line; None if that fails too."""
+    """Write results into the folder of temporary files, one JSON object a line; None if that fails too."""
     # Elsewhere than the output, since it is the output's disk that is full.
     try:
         descriptor, path = tempfile.mkstemp(prefix="cleanlist-results-", suffix=".jsonl")

@@ -283,6 +283,7 @@ def collect(
     stopping = StopSignals(lambda: render.say(console, "Stopping."))
     with Terminal(), warnings_shown(console), stopping as signals:
         anyio.run(fetch)
+        # After a signal too: what was fetched until then is written.
         collection.write(output)
     tally, stopped_by = collection.tally, collection.stopped_by
     render.show_figures(console, [*render.status_figures(tally), ("file", "", output or path)])
@@ -334,7 +335,7 @@ def show_outcome(console: Console, outcome: Outcome, output: str, more: render.F
 
 
 def report_pending(console: Console, pending: dict[str, int], command: str) -> None:
-    """Say what was submitted and is not here, and how to get it."""
+    """Report the contacts that are pending, and the command that fetches them."""
     contacts, workflows = sum(pending.values()), len(pending)
     are = "is" if contacts == 1 else "are"
     render.say(
@@ -360,6 +361,7 @@ def show_file_plan(console: Console, plan: Plan, contacts: TableContacts, balanc
 
 def plan_as_json(plan: Plan) -> dict[str, JSON]:
     """Return a plan for ``--json``."""
+    # Without the lists of rows, which `validate --json` gives.
     kept = {name: value for name, value in asdict(plan).items() if not name.endswith("_contacts")}
     return {**kept, "requests": plan.requests, "credits_min": plan.credits_min}
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from cleanlist_async.cli.terminal.asking import Consent
+from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import end
+from cleanlist_async.cli.terminal.option_groups import with_groups
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
-    BaseURL,
-    Delimiter,
-    Encoding,
+    FileLayout,
     Kind,
     Map,
-    MaxCredits,
-    NoHeader,
+    NoConfirmation,
     Output,
     Overwrite,
-    WindowS,
-    Yes,
 )
 from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import EnrichmentType
+
+if TYPE_CHECKING:
+    from cleanlist_async.cli.job.order import JobOrder
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,37 +33,77 @@ app = typer.Typer(
     help="Run a durable job: kill it at any point, resume it, and never pay twice.",
 )
 
-_PILOT: Final = typer.Option(metavar="N", help="Buy a sample of N contacts first, then ask again.")
-_OUTPUT: Final = typer.Option("-o", "--output", metavar="OUT", help="File to write when the job is complete.")
-
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="Journal of the job.")]
 Input = Annotated[str, typer.Argument(metavar="IN", help="The input: a CSV, TSV or JSON Lines file.")]
-Cache = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Cache of results bought before, to read and to extend.")
+Pilot = Annotated[
+    int | None, typer.Option(metavar="N", help="Buy a sample of N contacts first, then ask again.")
 ]
-OnUnknown = Annotated[
-    str,
-    typer.Option(
-        "--on-unknown",
-        metavar="HOW",
-        help="Hold chunks that may be paid for (hold), or send them again (resubmit).",
-    ),
-]
-MaxDuplicateCredits = Annotated[
-    float | None, typer.Option(help="With resubmit: credits that buying twice may cost.")
-]
-Listen = Annotated[
-    str | None, typer.Option(metavar="HOST:PORT", help="Receive the job's webhooks here while it runs.")
-]
-Adopt = Annotated[
-    bool,
-    typer.Option("--adopt", help="Accept a journal that is outdated, emptied or a copy; check usage first."),
-]
-Pilot = Annotated[int | None, _PILOT]
-MaybeOutput = Annotated[str | None, _OUTPUT]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What ``start`` and ``resume`` have in common, in the order in which their help lists it."""
+
+    listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Receive the job's webhooks here while it runs.")
+    ] = None
+    on_unknown: Annotated[
+        str,
+        typer.Option(
+            "--on-unknown",
+            metavar="HOW",
+            help="Hold chunks that may be paid for (hold), or send them again (resubmit).",
+        ),
+    ] = "hold"
+    max_duplicate_credits: Annotated[
+        float | None, typer.Option(help="With resubmit: credits that buying twice may cost.")
+    ] = None
+    cache: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Cache of results bought before, to read and to extend."),
+    ] = None
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="OUT", help="File to write when the job is complete."),
+    ] = None
+    overwrite: Overwrite = False
+    layout: FileLayout
+    as_json: AsJSON = False
+    connection: Connection
+    adopt: Annotated[
+        bool,
+        typer.Option(
+            "--adopt", help="Accept a journal that is outdated, emptied or a copy; check usage first."
+        ),
+    ] = False
+
+    def order(
+        self, journal: Path, source: str, mapping: list[str] | None, consent: Consent, pilot: int | None
+    ) -> JobOrder:
+        """Return the order of a job. Raises CommandError for a ``--map`` without ``=``."""
+        from cleanlist_async.cli.enrich.inputs import TableOptions
+        from cleanlist_async.cli.job.order import JobOrder
+
+        return JobOrder(
+            journal=journal,
+            source=source,
+            table=TableOptions.parse(mapping, self.layout),
+            connection=self.connection,
+            consent=consent,
+            listen=self.listen,
+            on_unknown=cast('Literal["hold", "resubmit"]', self.on_unknown),
+            max_duplicate_credits=self.max_duplicate_credits,
+            cache=self.cache,
+            pilot=pilot,
+            output=self.output,
+            overwrite=self.overwrite,
+            as_json=self.as_json,
+            adopt=self.adopt,
+        )
 
 
 @app.command()
+@with_groups
 def start(
     source: Input,
     *,
@@ -70,8 +112,7 @@ def start(
     ],
     mapping: Map = None,
     enrichment_type: Kind = "partial",
-    max_credits: MaxCredits = None,
-    yes: Yes = False,
+    consent: Consent,
     pilot: Pilot = None,
     submit_mode: Annotated[
         str,
@@ -82,96 +123,35 @@ def start(
     webhook: Annotated[
         str | None, typer.Option(metavar="URL", help="Public address of your receiver, for tracked.")
     ] = None,
-    listen: Listen = None,
-    on_unknown: OnUnknown = "hold",
-    max_duplicate_credits: MaxDuplicateCredits = None,
-    cache: Cache = None,
-    output: MaybeOutput = None,
-    overwrite: Overwrite = False,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    no_header: NoHeader = False,
-    as_json: AsJSON = False,
-    base_url: BaseURL = None,
-    window_s: WindowS = None,
-    adopt: Adopt = False,
+    run: RunOptions,
 ) -> None:
     """Start a job: show its plan, ask, then run it."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions
     from cleanlist_async.cli.job import running
-    from cleanlist_async.cli.job.order import JobOrder
-    from cleanlist_async.cli.terminal.asking import Consent
-    from cleanlist_async.cli.terminal.connection import Connection
 
-    order = JobOrder(
-        journal=journal,
-        source=source,
-        table=TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header),
-        connection=Connection(base_url, window_s),
+    order = replace(
+        run.order(journal, source, mapping, consent, pilot),
         enrichment_type=cast("EnrichmentType", enrichment_type),
-        consent=Consent(yes, max_credits),
-        webhook=webhook,
         submit_mode=cast('Literal["auto", "plain", "tracked", "exact"]', submit_mode),
-        listen=listen,
-        on_unknown=cast('Literal["hold", "resubmit"]', on_unknown),
-        max_duplicate_credits=max_duplicate_credits,
-        cache=cache,
-        pilot=pilot,
-        output=output,
-        overwrite=overwrite,
-        as_json=as_json,
-        adopt=adopt,
+        webhook=webhook,
     )
     end(running.start(open_console(), order))
 
 
 @app.command()
+@with_groups
 def resume(
     journal: JournalFile,
     source: Input,
     *,
     mapping: Map = None,
-    max_credits: MaxCredits = None,
-    yes: Yes = False,
+    consent: Consent,
     pilot: Pilot = None,
-    listen: Listen = None,
-    on_unknown: OnUnknown = "hold",
-    max_duplicate_credits: MaxDuplicateCredits = None,
-    cache: Cache = None,
-    output: MaybeOutput = None,
-    overwrite: Overwrite = False,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    no_header: NoHeader = False,
-    as_json: AsJSON = False,
-    base_url: BaseURL = None,
-    window_s: WindowS = None,
-    adopt: Adopt = False,
+    run: RunOptions,
 ) -> None:
     """Continue a job as it was started, after a crash, Ctrl-C, an outage or a top-up."""
-    from cleanlist_async.cli.enrich.inputs import TableOptions
     from cleanlist_async.cli.job import running
-    from cleanlist_async.cli.job.order import JobOrder
-    from cleanlist_async.cli.terminal.asking import Consent
-    from cleanlist_async.cli.terminal.connection import Connection
 
-    order = JobOrder(
-        journal=journal,
-        source=source,
-        table=TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header),
-        connection=Connection(base_url, window_s),
-        consent=Consent(yes, max_credits),
-        listen=listen,
-        on_unknown=cast('Literal["hold", "resubmit"]', on_unknown),
-        max_duplicate_credits=max_duplicate_credits,
-        cache=cache,
-        pilot=pilot,
-        output=output,
-        overwrite=overwrite,
-        as_json=as_json,
-        adopt=adopt,
-    )
-    end(running.resume(open_console(), order))
+    end(running.resume(open_console(), run.order(journal, source, mapping, consent, pilot)))
 
 
 @app.command()
@@ -218,6 +198,7 @@ def resolve(
 
 
 @app.command()
+@with_groups
 def report(
     journal: JournalFile,
     source: Annotated[
@@ -229,20 +210,19 @@ def report(
     ] = None,
     overwrite: Overwrite = False,
     mapping: Map = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    no_header: NoHeader = False,
+    layout: FileLayout,
     as_json: AsJSON = False,
 ) -> None:
     """Show what a job cost, and by which rule."""
     from cleanlist_async.cli.enrich.inputs import TableOptions
     from cleanlist_async.cli.job.looking import Look
 
-    table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
+    table = TableOptions.parse(mapping, layout)
     end(Look(open_console(), journal, as_json, source, table, output, overwrite).report())
 
 
 @app.command()
+@with_groups
 def export(
     journal: JournalFile,
     source: Input,
@@ -250,16 +230,14 @@ def export(
     output: Output,
     overwrite: Overwrite = False,
     mapping: Map = None,
-    encoding: Encoding = None,
-    delimiter: Delimiter = None,
-    no_header: NoHeader = False,
+    layout: FileLayout,
     as_json: AsJSON = False,
 ) -> None:
     """Write every row of the input with what the job has found so far. Free."""
     from cleanlist_async.cli.enrich.inputs import TableOptions
     from cleanlist_async.cli.job.looking import Look
 
-    table = TableOptions.parse(mapping or (), encoding, delimiter, no_header=no_header)
+    table = TableOptions.parse(mapping, layout)
     end(Look(open_console(), journal, as_json, source, table, output, overwrite).export())
 
 
@@ -270,7 +248,7 @@ def purge(
     cache: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Empty this cache of results too.")
     ] = None,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    yes: NoConfirmation = False,
     as_json: AsJSON = False,
 ) -> None:
     """Remove all contact data from a journal. Results that were not exported are lost."""

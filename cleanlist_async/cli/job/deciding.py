@@ -20,6 +20,7 @@ from cleanlist_async.job.journal.records import Decision
 from cleanlist_async.job.reader import deciding
 from cleanlist_async.job.unknown import decide, unknown_chunks
 
+# No blanks or control characters: the id becomes part of an address.
 _WORKFLOW: Final = re.compile(r"[!-~]{1,200}")
 _EFFECTS: Final = {
     "accepted": "is recorded as accepted; its results are fetched on resume",
@@ -107,5 +108,5 @@ def purge(console: Console, path: Path, cache: Path | None, *, yes: bool, as_jso
 def _actor() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError, ImportError):
+    except (KeyError, OSError, ImportError):  # such as a user id without a name, in a container
         return "unknown user"

@@ -1,4 +1,4 @@
-"""Writing what a job found beside the rows of its input."""
+"""Writes the results of a job beside the rows of its input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Exported:
 
 
 def export(journal: Path, table: ContactTable, output: str, *, overwrite: bool) -> Exported:
-    """Write every row of *table*, in order, with what the journal knows of it.
+    """Write every row of *table*, in order, with what the journal knows about it.
 
     Raises JournalError and InputChangedError, and TableError when the file cannot be written; there is no
     file then.
@@ -29,6 +29,7 @@ def export(journal: Path, table: ContactTable, output: str, *, overwrite: bool) 
     with reading(journal) as reader:
         numbers = array("I", (row.number for row in table.rows()))
         source, tally = Source(table), Tally()
+        # Before a file is created: the input may have changed.
         reader.check(source, len(numbers))
         reader.refuse_purged()
         writer = EnrichedWriter(output, table, overwrite=overwrite)

@@ -20,10 +20,11 @@ _HIGHEST_PORT: Final = 65_535
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port. Raises CommandError for anything else than HOST:PORT."""
+    """Return host and port. Raises CommandError for anything but HOST:PORT."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
         raise CommandError("--listen takes HOST:PORT, for example 127.0.0.1:8788.", ExitCode.USAGE)
+    # An IPv6 address stands in brackets.
     return host.strip("[]"), int(port)
 
 
@@ -31,7 +32,7 @@ def parse_address(text: str) -> tuple[str, int]:
 async def listening(
     receiver: WebhookReceiver | None, address: tuple[str, int] | None
 ) -> AsyncGenerator[None]:
-    """Pass what is posted to ``/.../<token>`` to the receiver. An address of None listens nowhere."""
+    """Pass what is posted to ``/.../<token>`` to the receiver. Without an address it does not listen."""
     if address is None:
         yield
         return
@@ -70,6 +71,7 @@ async def listening(
             try:
                 yield
             finally:
+                # Not cancelled, so that a webhook which is being received is still answered.
                 server.should_exit = True
 
 

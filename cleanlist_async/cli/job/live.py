@@ -1,4 +1,4 @@
-"""The live view of a job: how far it is, what it costs, and what it waits for."""
+"""The live view of a job: its progress, its cost, and what it is waiting for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OPEN: Final = (ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.FETCHING)
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What there is to see at one moment; `pilot` is how many contacts are to be bought, if not all."""
+    """What the view shows at one moment; `pilot` is the number of contacts to be bought, if not all."""
 
     status: JobStatus
     statistics: Statistics
@@ -42,16 +42,16 @@ class Scene:
 
     @property
     def done(self) -> int:
-        """Contacts of these that have it."""
+        """How many of these contacts have their result."""
         return self.status.settled if self.pilot is None else self.status.settled - self.status.invalid
 
     @property
     def open_workflows(self) -> int:
-        """Chunks that the server works on."""
+        """Chunks that the server is working on."""
         return sum(self.status.chunks.get(state, 0) for state in _OPEN)
 
     def credits(self) -> str:
-        """Say what was spent, and what else may be."""
+        """Return what was spent, and what else may be."""
         status = self.status
         parts = [f"{plural(status.credits_spent, 'credit')} spent", f"{status.credits_held:,.10g} held"]
         if status.credits_at_risk:
@@ -60,11 +60,11 @@ class Scene:
         return ", ".join(parts) + limit
 
     def requests(self, window_s: float) -> str:
-        """Say how much of the rate limit is used."""
+        """Return how much of the rate limit is used."""
         return limit_use(self.statistics, window_s, "requests")
 
     def waiting(self) -> str:
-        """Say what it waits for."""
+        """Return what the job is waiting for."""
         chunks = self.status.chunks
         unknown = chunks.get(ChunkState.UNKNOWN, 0)
         match self.waits_for:
@@ -90,12 +90,12 @@ class View(Protocol):
     """Shows where a job stands."""
 
     def show(self, scene: Scene) -> None:
-        """Show this."""
+        """Show a scene."""
         ...
 
 
 class Pace:
-    """How fast contacts are settled, from the first ones of this run on: those had workflows to wait for."""
+    """How fast contacts are settled, measured from the first ones of this run, which had to wait longest."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -135,8 +135,9 @@ class Panel:
         self._pace = Pace()
 
     def show(self, scene: Scene) -> None:
-        """Show this, as long as there is a terminal."""
+        """Show a scene, as long as there is a terminal."""
         if self._terminal.is_gone:
+            # Rich would go on drawing on a terminal that is gone.
             self._live.stop()
         else:
             self._live.update(self._lines(scene))
@@ -165,7 +166,7 @@ class Lines:
         self._pace = Pace(clock)
 
     def show(self, scene: Scene) -> None:
-        """Show this, if the last line is old enough."""
+        """Show a scene, if the last line is old enough."""
         rate, left = self._pace.describe(scene)  # at each scene, since it measures from the first
         if not self._timer.is_due():
             return

@@ -73,7 +73,7 @@ class Look:
         return ExitCode.INCOMPLETE if found else ExitCode.DONE
 
     def report(self) -> ExitCode:
-        """Show what the job cost, by the rule that says so; write a receipt for each row."""
+        """Show what the job cost, rule by rule; with an output, write a receipt for each row."""
         table = self._open_table() if self.source is not None else None
         if self.output is not None and table is None:
             raise CommandError(
@@ -126,6 +126,7 @@ class Look:
             for receipt in reader.receipts(source):
                 writer.put(receipt.place, _receipt_cells(receipt))
             writer.close()
+        # As for an export: no file is better than half of one.
         except BaseException:
             writer.discard()
             raise

@@ -87,7 +87,7 @@ class JobOrder:
         )
 
     def receiver(self) -> WebhookReceiver | None:
-        """Return what takes the webhooks that come to ``--listen``, if there are any."""
+        """Return the receiver of the webhooks that arrive at ``--listen``, if there are any."""
         return WebhookReceiver(self.webhook) if self.webhook and self.listen else None
 
     async def open(self, client: AsyncCleanlist, table: ContactTable) -> Job:

@@ -99,7 +99,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a job at the command line; `is_new` says whether it has a journal of its own."""
+    """One run of a job at the command line; `is_new` says whether it created the journal."""
 
     order: JobOrder
     console: Console
@@ -132,6 +132,7 @@ class Run:
             yield
         except BaseException:  # Ctrl-C at the question too
             if self.is_new and self.order.journal.exists():
+                # The error that is being raised matters more than one of tidying up.
                 with suppress(CleanlistError):
                     discard_unsent(self.order.journal)
             raise
@@ -164,7 +165,7 @@ class Run:
     def _watch(
         self, table: ContactTable, do: Callable[[AsyncCleanlist, Job, StopSignals], Awaitable[T]]
     ) -> T:
-        """Do what spends, so that a signal stops it cleanly."""
+        """Do what spends credits, so that a signal stops it cleanly."""
         with StopSignals(lambda: say(self.console, STOPPING)) as signals:
             return self._call(table, lambda client, job: do(client, job, signals))
 
@@ -332,7 +333,7 @@ def _code(signals: StopSignals) -> ExitCode:
 
 
 async def _shortfall(client: AsyncCleanlist, job: Job) -> float | None:
-    """Return what is missing for all that is left, at its worst case; None where that is unknown."""
+    """Return the credits missing for the rest of the job at its worst case; None where that is unknown."""
     needed = job.credits_to_go
     try:
         balance = (await client.public.credits_balance()).credits

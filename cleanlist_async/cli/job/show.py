@@ -73,6 +73,7 @@ class Overview:
 
     def _invalid_rows(self, table: ContactTable) -> Iterator[tuple[int, str]]:
         reasons = dict(self.plan.invalid_contacts[:FEW])
+        # The plan knows indexes only; the table is read again, and no further than needed, for their numbers.
         rows = (row for row in table.rows() if row.index in reasons) if reasons else iter(())
         return ((row.number, reasons[row.index]) for row in rows)
 
@@ -84,7 +85,7 @@ class Overview:
 
 
 def show_pilot(console: Console, pilot: Pilot) -> None:
-    """Show what a sample says about the whole."""
+    """Show what the sample suggests about all contacts."""
     low, high = pilot.hit_rate_interval
     cheap, dear = pilot.credits_per_contact_interval
     least, most = pilot.expected_credits
@@ -119,7 +120,7 @@ def status_figures(status: JobStatus, *, is_running: bool) -> Figures:
 
 
 def credit_figures(status: JobStatus) -> Figures:
-    """Return what a job has cost, and may."""
+    """Return what a job has cost, and may still cost."""
     figures = [
         ("credits", number(status.credits_spent), "spent, as reported by the server or by the price list")
     ]
@@ -137,7 +138,7 @@ def credit_figures(status: JobStatus) -> Figures:
 
 
 def state_of(status: JobStatus, *, is_running: bool) -> str:
-    """Return the state of a job, which is ``stopped`` if it has something to do and no process does it."""
+    """Return the state of a job: ``stopped`` if it is not finished and no process runs it."""
     if is_running:
         return "running"
     # The journal of a killed process still says running: the lock knows better.
@@ -167,6 +168,7 @@ def cost_rows(costs: Sequence[RuleTotal], status: JobStatus) -> list[tuple[str, 
 def _finite(value: float | tuple[float, float]) -> JSON:
     if isinstance(value, tuple):
         return [_finite(end) for end in value]
+    # JSON has no infinity.
     return value if math.isfinite(value) else None
 
 

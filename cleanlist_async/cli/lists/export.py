@@ -1,4 +1,4 @@
-"""``list export``: a list into a file. The signed address of the file is never shown."""
+"""``list export``: writes a list into a file. The signed address of the file is never shown."""
 
 from __future__ import annotations
 

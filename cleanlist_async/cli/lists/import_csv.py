@@ -1,9 +1,10 @@
-"""``list import``: a CSV file into a list, for nothing unless it is to be enriched."""
+"""``list import``: imports a CSV file into a list, free unless the rows are to be enriched."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
@@ -45,7 +46,7 @@ class Import:
         consent: Consent,
         as_json: bool,
     ) -> Import:
-        """Take the words as they were typed. Raises CommandError for what makes no import."""
+        """Take the words as they were typed. Raises CommandError for words that describe no import."""
         if len(words) != (2 if create is None else 1):
             raise CommandError(
                 "an import takes a list and a file: ID FILE.csv, or --create NAME FILE.csv.", ExitCode.USAGE
@@ -82,12 +83,14 @@ class Import:
 
         async def send(client: AsyncCleanlist) -> ImportReport:
             file = table.source.file
+            # The user agreed to a price for the rows that were counted.
             if not file.is_unchanged():
                 raise file.error("has changed since it was read", "start the import again")
+            # After the yes, so that a refusal leaves no empty list behind.
             list_id = self.list_id or (await client.lead_lists.create_list(self.create or "")).list_id
             return await client.lead_lists.import_csv(
                 list_id,
-                file.given_path or file.read(),
+                file.given if isinstance(file.given, Path) else file.read(),
                 column_mapping=table.mapping,
                 encoding=options.encoding,
                 delimiter=options.delimiter,

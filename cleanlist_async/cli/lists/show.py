@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def show_all(console: Console, connection: Connection, limit: int, *, as_json: bool) -> None:
-    """Show the lists there are."""
+    """Show all lists, or the first *limit*."""
     found = connection.ask(console, lambda client: _first(client.lead_lists.list_lists(), limit))
     if as_json:
         print_json({"lists": [dict(dumped(one)) for one in found]})
@@ -121,6 +121,7 @@ async def _first(items: AsyncIterable[T], limit: int) -> list[T]:
     found: list[T] = []
     async for item in items:
         found.append(item)
+        # Breaking off also ends the paging, and each page is a request.
         if len(found) == limit:
             break
     return found

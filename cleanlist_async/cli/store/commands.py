@@ -33,7 +33,7 @@ def show(*, store: StoreOption = None, as_json: AsJSON = False) -> None:
     from cleanlist_async.cli.store.show import show_store
 
     async def look(opened: Store) -> None:
-        counts, unfinished = await opened.counts(), await opened.unfinished()
+        counts, unfinished = await opened.counts(), await opened.orphans()
         name = StoreLocation(store).shown(opened)
         show_store(open_console(), name, counts, unfinished, as_json=as_json)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cleanlist_async.storage.store.audit import AuditLine
-    from cleanlist_async.storage.store.records import StoreCounts, UnfinishedSubmit
+    from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts
 
 _UNDECIDED: Final = ("sending", "unknown", "lost")
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
@@ -33,7 +33,7 @@ def size(size_bytes: float) -> str:
 
 
 def show_store(
-    console: Console, name: str, counts: StoreCounts, submits: Sequence[UnfinishedSubmit], *, as_json: bool
+    console: Console, name: str, counts: StoreCounts, submits: Sequence[OrphanedSubmit], *, as_json: bool
 ) -> None:
     """Show how much is in a store, and the submits whose results nobody has taken."""
     if as_json:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for
+from cleanlist_async.cli.terminal.options import MaxCredits, Yes
 from cleanlist_async.cli.terminal.render import credits_range, number, plural, say
 from cleanlist_async.errors import (
     AuthenticationError,
@@ -29,16 +30,16 @@ _SPENDING_OPTIONS: Final = "--yes, or --max-credits with a limit"
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What was said beforehand about spending."""
+    """What the options say about spending."""
 
-    yes: bool = False
-    max_credits: float | None = None
+    max_credits: MaxCredits = None
+    yes: Yes = False
 
 
 def fetch_balance(
     connect: Callable[[], AsyncCleanlist], console: Console, *, must_connect: bool
 ) -> float | None:
-    """Return the credits left, or None with a note where they cannot be had.
+    """Return the credits left, or None with a note where they cannot be read.
 
     Raises what shows that a run would fail too: a bad key, and no connection if that is needed.
     """

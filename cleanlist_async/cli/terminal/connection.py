@@ -1,4 +1,4 @@
-"""Which server a command talks to, and one conversation with it."""
+"""The server that a command talks to, and the opening of a client for it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.options import BaseURL, WindowS
 from cleanlist_async.cli.terminal.progress import warnings_shown
 from cleanlist_async.cli.terminal.render import say
 from cleanlist_async.cli.terminal.stopping import StopSignals
@@ -31,8 +32,8 @@ _STOPPED = "stopped; the server may have done what was asked."
 class Connection:
     """Which server, under which limits. The key comes from the environment."""
 
-    base_url: str | None = None
-    window_s: float | None = None
+    base_url: BaseURL = None
+    window_s: WindowS = None
     max_retries: int = MAX_RETRIES
 
     @property
@@ -57,7 +58,7 @@ class Connection:
         )
 
     def limiter(self) -> RateLimiter | None:
-        """Return the limiter that runs on this machine share; None where each keeps the limits alone."""
+        """Return the limiter that runs on this machine share; None where each run has its own."""
         from cleanlist_async.cli.terminal.limits_file import limiter_of
         from cleanlist_async.http.transport import is_loopback
 
@@ -66,7 +67,7 @@ class Connection:
         return limiter_of(self.limits, on_loopback=is_loopback(base_url))
 
     def as_typed(self) -> str:
-        """Return the options as they would be typed again, with a blank before each."""
+        """Return the options as they would be typed again, with a space before each."""
         parts = ["--base-url", self.base_url] if self.base_url else []
         parts += ["--window-s", f"{self.window_s:g}"] if self.window_s else []
         return "".join(f" {shlex.quote(part)}" for part in parts)
@@ -86,7 +87,7 @@ class Connection:
                 raise CommandError(_STOPPED, ExitCode.INTERRUPTED) from None
 
     def run(self, console: Console, work: Callable[[AsyncCleanlist, StopSignals], Awaitable[T]]) -> T:
-        """Open a client, do *work*, which is to end at a signal, and close the client."""
+        """Open a client, do *work*, which has to end at a signal, and close the client."""
         import anyio
 
         async def run() -> T:

@@ -63,7 +63,7 @@ _CODES: Final[dict[type[CleanlistError], ExitCode]] = {
     WorkflowFailedError: ExitCode.INCOMPLETE,
     CleanlistError: ExitCode.API,
 }
-"""Of an error that is several of these the first counts."""
+"""The first class that an error belongs to counts."""
 
 
 class CommandError(Exception):
@@ -93,6 +93,7 @@ def end(code: ExitCode) -> None:
 
 def complain(message: object) -> None:
     """Print the one line that says what is wrong."""
+    # Scrubbed, since an error may quote an address or a header with a secret in it.
     sys.stderr.write(f"error: {clean(scrub(str(message)), None)}\n")
     sys.stderr.flush()
 
@@ -104,6 +105,7 @@ def report(error: BaseException) -> int:
     if isinstance(usage_code, int) and callable(words):
         complain(f"{words()} See cleanlist-async --help.")
         return usage_code
+    # Click's own error at Ctrl-C, known by its name for the same reason.
     if type(error).__name__ == "Abort" or isinstance(error, KeyboardInterrupt):
         complain("stopped; nothing was sent.")
         return ExitCode.INTERRUPTED

@@ -25,6 +25,7 @@ class Terminal:
     def __init__(self, *, survives: bool = False) -> None:
         self.is_gone = False
         self._survives = survives
+        # A redirected stream outlives the terminal, and keeps receiving its lines.
         self._of_terminal = [descriptor for descriptor in _STANDARD if os.isatty(descriptor)]
         self._streams = sys.stdout, sys.stderr
         self._before: object = None
@@ -57,7 +58,7 @@ class Terminal:
 
 
 class _Guarded:
-    """A stream that swallows its errors."""
+    """A stream that gives up at its first error instead of raising it."""
 
     def __init__(self, stream: TextIO, give_up: Callable[[int], None]) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Which file the command line shares its rate limits through."""
+"""The file through which all runs of the command line share the rate limits."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def limits_file() -> Path | None:
 
 
 def limiter_of(limits: RateLimits, *, on_loopback: bool) -> RateLimiter | None:
-    """Return the limiter on that file; None where each run is to keep its limits alone.
+    """Return the limiter on that file; None where this run is to have its own.
 
-    Unless it was asked for, there is no file for a server on this machine, which is a sandbox, nor for
-    limits that are not the published ones, and one that cannot be used is a warning and no more.
+    Unless a file was asked for, none is used for a server on this machine, which is a sandbox, or for limits
+    other than the published ones, and one that cannot be used only causes a warning.
     Raises ConfigurationError when the file that was asked for cannot be used.
     """
     path = limits_file()
@@ -51,6 +51,7 @@ def limiter_of(limits: RateLimits, *, on_loopback: bool) -> RateLimiter | None:
         return None
 
 
+# A command may open several clients, which then share one connection to the file.
 @cache
 def _opened(path: Path, limits: RateLimits) -> RateLimiter:
     return RateLimiter.sqlite(path, limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
@@ -26,6 +27,17 @@ Delimiter = Annotated[str | None, typer.Option(help="Delimiter of the file: one 
 NoHeader = Annotated[
     bool, typer.Option("--no-header", help="The file has no header row; --map takes column numbers.")
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class FileLayout:
+    """How to read a file of contacts, where that cannot be detected from the file itself."""
+
+    encoding: Encoding = None
+    delimiter: Delimiter = None
+    no_header: NoHeader = False
+
+
 Kind = Annotated[str, typer.Option("--type", metavar="TYPE", help=f"Enrichment type: {_TYPES}.")]
 BaseURL = Annotated[str | None, typer.Option(help="Base URL of the API, such as a sandbox's.")]
 # Hidden: the API has one window, and only a sandbox may have another.
@@ -42,6 +54,7 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 Output = Annotated[str, typer.Option("-o", "--output", metavar="OUT", help="File to write.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before spending.")]
+NoConfirmation = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 MaxCredits = Annotated[float | None, typer.Option(help="Never spend more credits than this.")]
 PersonKind = Annotated[
     str, typer.Option("--type", metavar="TYPE", help=f"What to look for: {_PERSON_TYPES}.")

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 _WIDE: Final = 10_000
 """Columns outside a terminal: nothing is folded there."""
 _LONGEST_VALUE: Final = 500
-_BESIDE: Final = ("task_id", "timestamp_ms", "agent_instructions", "usage", "message", "poll_url")
+_LEFT_OUT: Final = ("task_id", "timestamp_ms", "agent_instructions", "usage", "message", "poll_url")
 """Fields of answers that only help a program to follow up; ``--json`` leaves them out."""
 
 
 def print_line(line: str = "") -> None:
-    """Print one line on standard output, which is for the data that a command is asked for."""
+    """Print one line on standard output, which is for the data that a command returns."""
     # Flushed, since a program may wait for this line at the other end of a pipe.
     print(line, flush=True)
 
@@ -33,11 +33,11 @@ def print_json(answer: Mapping[str, JSON]) -> None:
 
 
 def as_json(model: BaseModel) -> dict[str, JSON]:
-    """Return an answer of the API for ``--json``, with the fields we do not know."""
+    """Return an answer of the API for ``--json``, including fields that we do not know."""
     return {
         name: value
         for name, value in model.model_dump(mode="json", warnings=False).items()
-        if name not in _BESIDE
+        if name not in _LEFT_OUT
     }
 
 

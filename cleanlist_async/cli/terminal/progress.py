@@ -22,7 +22,7 @@ _MINUTE_S: Final = 60.0
 
 
 class LineTimer:
-    """Paces the plain lines that stand for a live view where there is no terminal."""
+    """Paces the plain lines that replace a live view where there is no terminal."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -122,7 +122,7 @@ class WarningLines(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one."""
+        """Show one warning."""
         say(self._console, f"note: {record.getMessage()}")
 
 

@@ -44,6 +44,7 @@ def say(console: Console, line: str) -> None:
 
 def show_command(console: Console, command: str) -> None:
     """Print a command that can be copied whole."""
+    # Never folded: a line break would cut the command where it is copied.
     console.print(f"  {clean(command, None)}", soft_wrap=True)
 
 
@@ -62,7 +63,7 @@ def grid(*headers: str) -> Table:
 
 
 def show_columns(console: Console, table: ContactTable) -> None:
-    """Show which column is which field, and what the user should know of how the file was read."""
+    """Show which column is which field, and what the user should know about how it was read."""
     columns = grid("field", "column", "why")
     columns.columns[2].style = "dim"
     for field, guess in table.columns.items():
@@ -83,7 +84,7 @@ def show_plan(
 ) -> None:
     """Show what a run would take, then the first invalid rows by the numbers that a spreadsheet shows.
 
-    *requests* is their number and a remark; *invalid_rows* are numbers with reasons, of which few are read.
+    *requests* is their number and a remark; *invalid_rows* are numbers with reasons, read only as needed.
     """
     figures = [("contacts", f"{plan.contacts:,}", "")]
     if plan.duplicates:

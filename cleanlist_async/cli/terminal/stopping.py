@@ -18,7 +18,7 @@ _HANG_UP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
 _OF_SHELLS: Final = 128
 """What shells add to the number of the signal that ended a command."""
 STOPPING: Final = "Stopping: waiting for the answers to requests already sent, which may be paid for."
-"""What to say when a command stops that spends credits."""
+"""What a command that spends credits prints when it is stopped."""
 
 
 class StopSignals:
@@ -44,7 +44,7 @@ class StopSignals:
 
     @contextmanager
     def stopping(self, scope: anyio.CancelScope) -> Generator[None]:
-        """Cancel *scope* at a signal, also at one that came before."""
+        """Cancel *scope* at a signal, even if it came earlier."""
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -59,7 +59,7 @@ class StopSignals:
 
     @property
     def name(self) -> str:
-        """What stopped us, in the words of a user."""
+        """What stopped the command, as a user would say it."""
         received = self.received or signal.SIGINT
         return "Ctrl-C" if received is signal.SIGINT else received.name
 

@@ -32,7 +32,7 @@ class Tally(Summary):
             self.reasons.setdefault(result.status, result.error)
 
     def count_unsent(self, count: int) -> None:
-        """Add contacts that were never read, because the run was stopped."""
+        """Add contacts that were never sent, because the run was stopped."""
         # They have no result to be counted, but their rows are in the file.
         self.contacts += count
         if count:

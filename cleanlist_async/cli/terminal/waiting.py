@@ -1,4 +1,4 @@
-"""Waiting for something that was bought: with progress, and so that a stop loses nothing."""
+"""Waits for what was bought, with progress, and so that a stop loses nothing."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Waited(Generic[S]):
         """What the command ends with."""
         return self.stop if self.stopped_by is None else code_for(self.stopped_by)
 
-    def report(self, console: Console, how_to_go_on: str) -> None:
-        """Report what ended the wait, and how to come back."""
+    def report(self, console: Console, next_step: str) -> None:
+        """Report what ended the wait, and *next_step*."""
         if self.stopped_by is not None:
             complain(self.stopped_by)
         if self.stop or self.stopped_by is not None:
-            say(console, how_to_go_on)
+            say(console, next_step)
 
     def as_json(self) -> JSON:
         """Return what ended the wait for ``--json``."""
@@ -55,13 +55,13 @@ async def wait_for(
     ask: Callable[[Callable[[S], None]], Awaitable[S]],
     describe: Callable[[S], str],
 ) -> Waited[S]:
-    """Return what *ask* brings; it is given a callback for its answers. A signal ends the wait alone."""
+    """Return the answer of *ask*, which receives a callback for progress. A signal ends only the wait."""
     import anyio
 
     scope = anyio.CancelScope()
     with _showing(console) as show:
         try:
-            # A signal ends the wait alone: what was bought continues on the server.
+            # Only the wait ends: what was bought continues on the server.
             with signals.stopping(scope), scope:
                 return Waited(await ask(lambda answer: show(describe(answer))))
         except CleanlistError as error:
@@ -71,7 +71,7 @@ async def wait_for(
 
 @contextmanager
 def _showing(console: Console) -> Generator[Show]:
-    """Show a line that changes on a terminal, and one now and then elsewhere."""
+    """Show a changing line in a terminal, and a new line now and then elsewhere."""
     if console.is_terminal:
         with console.status("waiting") as status:
             yield status.update

@@ -1,4 +1,4 @@
-"""Bytes out, bytes in: the only folder that imports httpx."""
+"""Sends requests and reads answers as bytes: the only folder that imports httpx."""
 
 from cleanlist_async.http.transport.addresses import check_base_url, checked_proxy, is_loopback, same_origin
 from cleanlist_async.http.transport.download import Download

@@ -1,4 +1,4 @@
-"""Addresses that are safe to talk to."""
+"""Which addresses are safe to send to or fetch from."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ _LAST_PORT: Final = 65_535
 def check_base_url(base_url: str) -> str:
     """Return *base_url* in its one normal form. Raises ConfigurationError unless it is safe for a key."""
     url = _parsed(base_url)
+    # httpx accepts ports that no socket does: the error would come with the first request.
     if url is None or url.scheme not in {"http", "https"} or (url.port or 1) > _LAST_PORT:
-        if is_any(base_url, str) and "@" in base_url:
+        if is_any(base_url, str) and "@" in base_url:  # it may hold a password, so it is not shown
             raise ConfigurationError("base_url must be an http(s) address without a user.")
         raise wrong("base_url", "an http(s) address", base_url)
     if url.userinfo or url.query or url.fragment:
         raise ConfigurationError("base_url must not hold a user, a query or a fragment.")
     if url.scheme == "http" and not _is_loopback(url.host):
         raise ConfigurationError(
-            f"base_url must be https: a key sent to http://{url.host} can be read on the way.",
+            f"base_url must be https: a key sent to http://{url.host} can be read in transit.",
             fix="Use https, or a loopback address for a sandbox.",
         )
-    # An empty query or fragment passed the check above, and would stand between the address and a path.
+    # An empty query or fragment passed the check above, and would end up between the address and a path.
     return str(url.copy_with(query=None, fragment=None)).rstrip("/")
 
 
 def safe_url(address: str, home: Collection[Network] = ()) -> httpx.URL | None:
-    """Return an address to fetch a file from without a key, None for one that says itself that it is none.
+    """Return the parsed address of a file, or None if the address alone shows that it must not be fetched.
 
-    Allowed are https to public networks and to those that the API itself is in, *home*; there also plain http
-    on loopback.
+    Allowed are https to public networks and to those that the API itself is in, *home*; if that is loopback,
+    also plain http there.
     """
     url = _parsed(address)
     if url is None or url.userinfo or (url.port or 1) > _LAST_PORT:
@@ -67,8 +68,9 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 def _parsed(address: str) -> httpx.URL | None:
-    """Read an address as the parser does that will choose where to connect; None if it names no host."""
+    """Read an address with the parser that will choose where to connect; None if it names no host."""
     try:
+        # Another parser could see another host in the same text.
         url = httpx.URL(address.strip())
         return url if url.host and not set(url.host) & set("%[]") else None
     except (httpx.InvalidURL, ValueError, TypeError, AttributeError):
@@ -82,13 +84,14 @@ def _is_loopback(host: str) -> bool:
 
 
 def checked_proxy(proxy: str | None) -> Secret | None:
-    """Return *proxy*, which may hold a password. Raises ConfigurationError unless it could work."""
+    """Return *proxy* as a secret, for it may hold a password. Raises ConfigurationError if it cannot work."""
     if proxy is None:
         return None
     url = _parsed(proxy)
     scheme = url.scheme if url is not None and (url.port or 1) <= _LAST_PORT else ""
     if scheme not in {"http", "https", "socks5", "socks5h"}:
         raise ConfigurationError("proxy must be an address like http://proxy.example:3128.")
+    # httpx would raise ImportError with the first request only.
     if scheme.startswith("socks") and find_spec("socksio") is None:
         raise ConfigurationError("A SOCKS proxy needs one more package.", fix="pip install 'httpx[socks]'")
     return Secret(proxy)

@@ -1,4 +1,4 @@
-"""The body of an answer, within bounds."""
+"""Reads the body of an answer within bounds."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from cleanlist_async import facts
 from cleanlist_async.http.transport.exchange import Exchange
 from cleanlist_async.redact import one_line
 
-# Thousands of tiny parts can be there already, and come without a wait: others have their turn meanwhile.
+# Thousands of tiny parts may have arrived already, and are read without a wait: other tasks get their turn.
 _PARTS_AT_ONCE: Final = 100
-# Seconds to read what has arrived already; it may be less than a whole record of TLS.
+# Seconds to read bytes that have arrived already; they may be less than a whole TLS record.
 _LOOK_S: Final = 0.01
 
 
@@ -28,7 +28,7 @@ async def read_body(response: httpx.Response, limit: int, exchange: Exchange) ->
         return
     if not exchange.ok:
         limit = facts.MAX_ERROR_BYTES
-    is_read = response.is_stream_consumed  # by a hook, which has decoded it; or it was made in memory
+    is_read = response.is_stream_consumed  # a hook has read and decoded it, or it was made in memory
     body = _Body(limit, inflating=encoding == "gzip" and not is_read)
     try:
         if is_read:
@@ -43,7 +43,7 @@ async def read_body(response: httpx.Response, limit: int, exchange: Exchange) ->
     except zlib.error:
         exchange.failure, exchange.reason = "encoding", "the answer is not the gzip it claims to be"
     finally:
-        exchange.body = bytes(body.content)  # a torn answer may still name a workflow that was paid for
+        exchange.body = bytes(body.content)  # a truncated answer may still name a workflow that was paid for
 
 
 class _TooLargeError(Exception):
@@ -54,7 +54,7 @@ class _Body:
     """A body as it arrives, held to a number of bytes both on the wire and decoded."""
 
     def __init__(self, limit: int, *, inflating: bool) -> None:
-        self.content = bytearray()  # parts of a byte or two would take a hundred times as much
+        self.content = bytearray()  # a list of parts of a byte or two would take a hundred times the memory
         self.parts = 0
         self._limit = limit
         self._on_wire = 0
@@ -64,6 +64,7 @@ class _Body:
         self.parts += 1
         self._on_wire += len(received)
         inflate, room = self._inflate, self._limit - len(self.content)
+        # One byte more than there is room for shows that there is more, and inflates no bomb.
         part = inflate.decompress(received, room + 1) if inflate else received
         self.content += part[:room]
         if self._on_wire > self._limit or len(part) > room or (inflate and inflate.unconsumed_tail):
@@ -79,13 +80,14 @@ def wire_bytes(response: httpx.Response) -> AsyncIterator[bytes]:
 
 
 async def drop_if_more_follows(response: httpx.Response) -> bool:
-    """Drop a connection that brought bytes beyond its answer, and return whether it did.
+    """Close a connection on which more bytes came than its answer, and return whether there were any.
 
-    httpcore would take them for the next answer. They may be in h11's buffer, or behind it: in that of TLS or
-    of the socket. No public name leads to the first and the last. Where these private ones do not, the check
-    of each answer's ids stands.
+    httpcore would take them for the next answer. They may be in the buffer of h11, of TLS or of the socket.
+    No public name leads to the first and the last. Where these private names lead nowhere, the check of each
+    answer's ids remains.
     """
-    layer: object = getattr(response.stream, "_stream", response.stream)  # a client wraps what its pool gives
+    # A client wraps the stream of its pool once more.
+    layer: object = getattr(response.stream, "_stream", response.stream)
     for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
         layer = getattr(layer, name, None)
     if layer is None:
@@ -105,7 +107,8 @@ async def _more_waits(network: Any) -> bool:
     waits = bool(arrived) or bool(network.get_extra_info("is_readable"))
     if not waits and network.get_extra_info("ssl_object") is None:
         return False
-    try:  # what is there is read at once; the end of the stream reads as nothing
+    # Under TLS the socket may hold a record of the protocol alone, and the surplus may be decrypted already.
+    try:  # bytes that are there are read at once; the end of the stream reads as nothing
         return bool(await network.read(1, timeout=_LOOK_S if waits else 0.0))
     except Exception:  # noqa: BLE001  # there was nothing, or the connection is broken: no answer is read from it
         return False

@@ -1,4 +1,4 @@
-"""A file from a signed address: without the key, to the disk as it comes, in its place when it is whole."""
+"""Downloads a file from a signed address, without the key; the target is replaced when the file is whole."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _SERVER_ERROR: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What to fetch, and where to.
+    """A file to fetch, and the path to write it to.
 
-    `size` and `max_bytes` are in bytes, `size` None where nobody said; `idle_s` in seconds. `answered` is
-    called when the head of the answer is there. Whoever has the address can fetch the file: no repr shows it,
-    nor a traceback that shows local variables.
+    `size` and `max_bytes` are in bytes, `size` None where it is not known; `idle_s` is the longest silence in
+    seconds. `answered` is called when the head of the answer is there. Anyone with the address can fetch the
+    file, so neither a repr nor a traceback with local variables shows it.
     """
 
     url: str = field(repr=False)
@@ -51,14 +51,14 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Vantage:
-    """Where a file is asked for from: the address of the API, and whether a proxy stands in between."""
+    """The starting point of a download: the address of the API, and whether a proxy is in between."""
 
     base_url: str
     is_proxied: bool = False
 
 
 async def download(connections: httpx.AsyncBaseTransport, wanted: Download, vantage: Vantage) -> int:
-    """Fetch a file and return its size in bytes; what was at the target is replaced at the end.
+    """Fetch a file and return its size in bytes; a file at the target is replaced at the end.
 
     Raises APIConnectionError for a download that broke off, MalformedResponseError for an answer that is not
     the file, ConfigurationError where it cannot be written. The target is then as it was.
@@ -83,7 +83,7 @@ async def download(connections: httpx.AsyncBaseTransport, wanted: Download, vant
 async def _answer(
     connections: httpx.AsyncBaseTransport, wanted: Download, vantage: Vantage
 ) -> AsyncGenerator[httpx.Response]:
-    """Ask for the file. Not through a client of httpx: that would log the address, which is a secret."""
+    """Request the file. Not through a client of httpx: that would log the address, which is a secret."""
     try:
         response = await connections.handle_async_request(await _request(wanted, vantage))
         try:
@@ -95,19 +95,19 @@ async def _answer(
                 await response.aclose()
     except ForbiddenNetworkError:
         problem: CleanlistError = MalformedResponseError(
-            "The address of the file is not one to fetch it from.", retryable=False
+            "The address of the file is not one that may be fetched.", retryable=False
         )
     except (httpx.TimeoutException, TimeoutError):
-        problem = APITimeoutError(f"Nothing of the file came for {wanted.idle_s:g} s.")
+        problem = APITimeoutError(f"No data of the file arrived for {wanted.idle_s:g} s.")
     except httpx.HTTPError as broken:
         problem = APIConnectionError(f"The download broke off: {type(broken).__name__}.")
     else:
         return
-    raise problem  # without the frames below, which hold the address
+    raise problem  # here, without the frames below, which hold the address
 
 
 async def _request(wanted: Download, vantage: Vantage) -> httpx.Request:
-    """Make the request. Raises ForbiddenNetworkError where it would go to a network that it may not go to."""
+    """Make the request. Raises ForbiddenNetworkError if it would reach into a network that is not allowed."""
     resolves = not vantage.is_proxied  # a proxy looks names up itself
     extensions: dict[str, Any] = {"timeout": httpx.Timeout(wanted.idle_s).as_dict()}
     with anyio.fail_after(wanted.idle_s):
@@ -115,6 +115,8 @@ async def _request(wanted: Download, vantage: Vantage) -> httpx.Request:
         url = safe_url(wanted.url, home)
         if url is None:
             raise ForbiddenNetworkError
+        # The API's own server is trusted with the key already; any other is checked twice: now, and by the
+        # address that the connection is then made to.
         if resolves and not same_origin(wanted.url, vantage.base_url):
             allowed: set[Network] = {"public", *home}
             if not await networks_of(url, resolves=True) <= allowed:
@@ -135,6 +137,7 @@ def _check_head(response: httpx.Response, wanted: Download) -> None:
     status, encoding = response.status_code, response.headers.get("content-encoding", "identity")
     if status == _OK and encoding.strip().lower() in {"identity", ""}:
         length = response.headers.get("content-length", "")
+        # Only an early refusal: `_store` counts, since the header may be absent or wrong.
         if not wanted.size and length.isdecimal() and int(length) > wanted.max_bytes:
             raise _too_large(wanted)
         return
@@ -145,18 +148,18 @@ def _check_head(response: httpx.Response, wanted: Download) -> None:
     raise MalformedResponseError(
         f"The address of the file was answered with {status}.",
         retryable=retryable,
-        fix=None if retryable else "It is good for a day: export again.",
+        fix=None if retryable else "The address is valid for a day: export again.",
     )
 
 
 def _created(part: Path, target: Path) -> BufferedWriter:
-    """Create the file. Not in a thread: a caller who is cancelled meanwhile would leave it open for good."""
-    with _explained(target):
+    """Create the file. Not in a thread: if the caller were cancelled meanwhile, it would never be closed."""
+    with _explained(target):  # "x" never follows a link that was put there
         return open(part, "xb", opener=opener_for(target))
 
 
 async def _store(response: httpx.Response, part: Path, wanted: Download) -> int:
-    """Write the file; raises APIConnectionError when it is not as long as it should be."""
+    """Write the file; raises APIConnectionError when its length is not the one announced."""
     size, target = 0, wanted.target
     with closing(_created(part, target)) as opened:
         file = anyio.wrap_file(opened)

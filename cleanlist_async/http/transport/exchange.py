@@ -1,4 +1,4 @@
-"""One request, and its outcome."""
+"""One request, and the outcome of one attempt to send it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Params: TypeAlias = Mapping[str, str | Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, ready to go. `paid` requests get a connection of their own."""
+    """One request, ready to be sent. `paid` requests get a connection of their own."""
 
     method: str
     path: str
@@ -30,7 +30,7 @@ class Request:
     content: bytes | None = field(default=None, repr=False)
     paid: bool = False
     own_connection: bool = False
-    """Whether it needs one too, because its answer does not say what it answers; see `Transport`."""
+    """Whether it needs one too, because nothing in its answer shows whose it is; see `Transport`."""
     doubted: bytes | None = None
     """The answer to the last attempt, where it was not believed: the same answer again is."""
     before: Callable[[], Awaitable[None]] | None = None
@@ -56,10 +56,10 @@ class Exchange:
     halted: CleanlistError | None = None
     """What `Request.before` raised: nothing was sent."""
     doubted: bytes | None = field(default=None, repr=False)
-    """An answer that was here, and is not believed."""
+    """An answer that came and is not believed."""
 
     def take_head(self, response: httpx.Response) -> None:
-        """Note the status, and the headers as far as anybody looks: 200 of them, 1,000 characters of each."""
+        """Note the status, and as much of the headers as is ever read: 200 of them, 1,000 characters each."""
         self.status = response.status_code
         self.headers = {}
         # A field may come several times, which means the same as its values joined by commas (RFC 9110, 5.3).
@@ -68,12 +68,13 @@ class Exchange:
             self.headers[key] = f"{said}, {text}" if (said := self.headers.get(key)) else text
 
     def disown(self) -> None:
-        """Take back the answer: it may be another request's, and ours still on its way."""
+        """Discard the answer: it may be another request's, and ours may still be on its way."""
+        # Without `answered_at` the tokens come back as after a lost attempt, hence not too early.
         self.doubted = self.body
         self.status, self.headers, self.body, self.answered_at = 0, {}, b"", None
         self.failure, self.reason = "connection", "two answers came at once, and the first may be another's"
 
     @property
     def ok(self) -> bool:
-        """Whether the status says that all went well."""
+        """Whether the status is one of success (2xx)."""
         return 200 <= self.status < 300

@@ -1,7 +1,7 @@
 """Which networks an address leads into, and whether a file may be fetched from there.
 
-The address of a file is in an answer, so whoever writes the answer could have this machine ask a server that
-only this machine can reach: its own services, those of its network, the metadata of a cloud.
+The address of a file comes in an answer, so the author of the answer could make this machine send a request
+to a server that only this machine can reach: its own services, its network, the metadata of a cloud.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Network: TypeAlias = Literal["public", "private", "link-local", "loopback", "non
 
 _IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Prefixes of IPv6 before an IPv4 address: the obsolete "compatible" one, and those of NAT64.
+# Not `is_private`, which holds other reserved networks too, and not shared address space (100.64.0.0/10).
 _PRIVATE: Final = tuple(
     map(
         ipaddress.ip_network,
@@ -30,12 +30,13 @@ _PRIVATE: Final = tuple(
 _NOBODYS: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "3fff::/20")))
 """Not reachable from elsewhere by the registries of IANA, which older versions of Python do not know."""
 _GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
+# Prefixes of IPv6 before an IPv4 address: the obsolete "compatible" one, and those of NAT64.
 _AROUND_IPV4: Final = tuple(map(ipaddress.IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 
 
 def stated_network(url: httpx.URL) -> Network | None:
     """Return the network that an address names; None where it names a host that must be looked up."""
-    host = url.raw_host.decode("ascii").removesuffix(".").lower()
+    host = url.raw_host.decode("ascii").removesuffix(".").lower()  # "localhost." is localhost
     if (address := _literal(host)) is not None:
         return _network_of(address)
     return "loopback" if host == "localhost" or host.endswith(".localhost") else None
@@ -50,13 +51,13 @@ async def networks_of(url: httpx.URL, *, resolves: bool) -> set[Network]:
     try:
         found = await anyio.getaddrinfo(url.raw_host, url.port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return set()
+        return set()  # connecting will fail as well, with an error of its own
     return {network_of(str(sockaddr[0])) for *_, sockaddr in found}
 
 
 def network_of(address: str) -> Network:
     """Return the network of an IP address, the inner one of IPv4 within IPv6."""
-    return _network_of(ipaddress.ip_address(address.partition("%")[0]))
+    return _network_of(ipaddress.ip_address(address.partition("%")[0]))  # after "%": the zone of link-local
 
 
 def _network_of(address: _IPAddress) -> Network:
@@ -66,6 +67,7 @@ def _network_of(address: _IPAddress) -> Network:
         return "link-local"
     if any(address in network for network in _PRIVATE):
         return "private"
+    # After the checks of the outer address: ::1 is within the "compatible" prefix.
     if isinstance(address, ipaddress.IPv6Address) and (inner := _inner(address)) is not None:
         return _network_of(inner)
     is_unicast = address in _GLOBAL_UNICAST if address.version == 6 else not address.is_multicast
@@ -91,14 +93,14 @@ def _literal(host: str) -> _IPAddress | None:
 class PeerCheck:
     """A trace extension of httpcore that drops a connection to a network that is not allowed.
 
-    A name may lead elsewhere when it is looked up again to connect. Not a byte is sent there.
+    A name may resolve to another address when it is looked up again to connect. No byte is sent there.
     """
 
     def __init__(self, allowed: Collection[Network]) -> None:
         self._allowed = allowed
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        """Look at the address that a connection was made to."""
+        """Check the address that a connection was made to."""
         if not event.endswith("connect_tcp.complete"):
             return
         connection = info["return_value"]

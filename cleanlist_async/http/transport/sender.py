@@ -26,7 +26,7 @@ class Sender:
     library
         The module that the client is from.
     shows_trace
-        Whether every request shows by trace events what happens to it.
+        Whether trace events show what happens to each request.
     users, retired
         Requests that use it now, and whether it is closed after the last of them.
 
@@ -43,11 +43,12 @@ class Sender:
 
     async def send(self, request: Any) -> Any:
         """Send *request* as it is; return the response, whose body is still to be read."""
-        # Looked up at each call, so that a patch of `httpx.AsyncClient.send` counts whenever it is made.
+        # Looked up at each call, so that a patch of `httpx.AsyncClient.send` works whenever it is made.
+        # No redirects: a request goes to the API's own origin, and takes one token.
         return await self._client.send(request, stream=True, auth=self._no_auth, follow_redirects=False)
 
     def happens_unsent(self, problem: Exception) -> bool:
-        """Whether *problem* is one of those that come before a request is sent."""
+        """Whether *problem* can only occur before a request is sent."""
         return isinstance(problem, self._unsent)
 
     async def aclose(self) -> None:
@@ -62,17 +63,17 @@ def own_client(connections: HTTPConnections) -> Sender:
 
 
 def given_client(client: HTTPClient) -> Sender:
-    """Return the caller's *client*. Raises ConfigurationError for anything else."""
+    """Return a sender over the caller's *client*. Raises ConfigurationError for anything else."""
     library = _library_of(client)
     if library is None:
         raise ConfigurationError(
             f"http_client must be an httpx.AsyncClient or httpx2.AsyncClient, not {shown(client)}."
         )
-    return Sender(library, client, shows_trace=False)
+    return Sender(library, client, shows_trace=False)  # its transport may be any, and a mock shows nothing
 
 
 def has_proxy(client: HTTPClient | None, base_url: str) -> bool:
-    """Whether a client of the caller's would send to *base_url* through a proxy, as far as httpx shows it."""
+    """Whether the caller's client would send to *base_url* through a proxy, as far as httpx shows it."""
     choose = getattr(client, "_transport_for_url", None)
     library = _library_of(client)
     if choose is None or library is None:
@@ -82,7 +83,7 @@ def has_proxy(client: HTTPClient | None, base_url: str) -> bool:
 
 
 def _library_of(client: object) -> Any:
-    """Return the module a client is from: httpx, or httpx2, which has the same names. None for neither."""
+    """Return the module of a client: httpx, or httpx2, which has the same names; None for neither."""
     if isinstance(client, httpx.AsyncClient):
         return httpx
     other = sys.modules.get("httpx2")  # imported already where one of its clients exists
@@ -91,11 +92,11 @@ def _library_of(client: object) -> Any:
 
 class _NoCookies(httpx.Cookies):
     def extract_cookies(self, response: httpx.Response) -> None:
-        """Keep none. To look for them takes as long as all else that the client does."""
+        """Extract none: looking for cookies takes as long as everything else that the client does."""
 
 
 class _Client(httpx.AsyncClient):
-    """A client without cookies: what an answer to one key sets must not come back with another."""
+    """A client without cookies: a cookie set for one key must not be sent with another."""
 
     def __init__(self, connections: HTTPConnections) -> None:
         super().__init__(transport=connections, trust_env=False)

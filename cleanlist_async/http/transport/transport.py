@@ -1,4 +1,4 @@
-"""Two clients of httpx, and one attempt on them.
+"""Two clients of httpx, and one attempt to send a request on either.
 
 `send` never raises for what the network does; it returns what happened. Whether a byte left and when the
 answer came is learned from httpcore's trace events, not from exception classes.
@@ -30,17 +30,17 @@ from cleanlist_async.http.transport.sender import (
 )
 from cleanlist_async.redact import Secret, one_line
 
-# Characters from which on a key is blotted out of answers; shorter ones are no keys, but words.
 _ADDRESSES_KEPT: Final = 64
+# In characters. A shorter key would be masked in ordinary words too.
 _SHORTEST_SECRET: Final = 8
 
 
 class Transport:
     """Two pools of connections: one kept alive for reads, one of fresh connections for paid requests.
 
-    A server that closes an idle connection at the moment of our POST leaves us not knowing whether it
-    was processed; a fresh connection cannot be idle. Nor can it bring the answer to another request, so it
-    also serves the reads whose answers do not tell whose they are.
+    If a server closes an idle connection at the moment of our POST, we cannot know whether it was processed;
+    a fresh connection is never idle. Nor can it deliver the answer to another request, so reads whose
+    answers do not show whose they are use one too.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class Transport:
         self._injected = None if http_client is None else given_client(http_client)
         if self.base_url.startswith("http:") and (proxy or has_proxy(http_client, self.base_url)):
             raise ConfigurationError(
-                "A proxy would read the key: it is sent to it as it is where base_url is http.",
-                fix="Leave the proxy out: http is for a server on this machine.",
+                "A proxy could read the key, which is sent in clear where base_url is http.",
+                fix="Leave out the proxy: http is meant for a server on this machine.",
             )
         # Most addresses come again, and parsing one costs as much as the whole pipeline. They hold ids and
         # perhaps personal data, so they are kept no longer than the client.
@@ -70,6 +70,7 @@ class Transport:
     async def send(self, request: Request, key: Secret, timeout_s: float, exchange: Exchange) -> None:
         """Send *request* with *key*, in at most *timeout_s* seconds; note the outcome in *exchange*."""
         try:
+            # Paid requests need fresh connections, which a client of the caller's does not promise.
             if self._injected is not None and not request.paid:
                 await self._attempt(self._injected, request, key, timeout_s, exchange)
             else:
@@ -77,12 +78,13 @@ class Transport:
         except Exception as problem:  # noqa: BLE001  # whatever it is, no caller may wait for ever
             exchange.failure, exchange.reason = "connection", _describe(problem)
         finally:
-            _hide(key, exchange)
+            _mask_key(key, exchange)
 
     async def _send_on_pool(
         self, request: Request, key: Secret, timeout_s: float, exchange: Exchange
     ) -> None:
         pool = self._pool(fresh=request.paid or request.own_connection)
+        # `before` records the intent: it must run before the first byte leaves, which nothing shows here.
         if request.before is not None and not pool.shows_trace:
             exchange.halted = ConfigurationError(
                 "A durable job or store needs to see its requests leave, and this transport does not show it."
@@ -91,11 +93,11 @@ class Transport:
         pool.users += 1
         try:
             await self._attempt(pool, request, key, timeout_s, exchange)
-            if exchange.failure == "timeout":
+            if exchange.failure == "timeout":  # its request was cancelled within the pool
                 self._retire(pool)
         finally:
             pool.users -= 1
-            if pool.retired and not pool.users:
+            if pool.retired and not pool.users:  # the last of its users closes it
                 await pool.aclose()
 
     async def download(self, wanted: Download) -> int:
@@ -104,7 +106,7 @@ class Transport:
             return await download(connections, wanted, Vantage(self.base_url, self._proxy is not None))
 
     def renew(self) -> None:
-        """Let later reads use new connections; those that are open end with the requests on them."""
+        """Open new connections for later reads; the present ones close with the requests on them."""
         if self._reads is not None:
             self._retire(self._reads)
 
@@ -119,6 +121,7 @@ class Transport:
         """Open a pool of connections. Tests replace this to bring their own network."""
         if self._tls is None:
             self._tls = httpx.create_ssl_context(trust_env=False)
+        # Four kinds of request have places of their own (see `Admission`), so no request waits for the pool.
         limits = httpx.Limits(
             max_connections=4 * facts.MAX_IN_FLIGHT,
             max_keepalive_connections=facts.MAX_IN_FLIGHT if keepalive else 0,
@@ -139,7 +142,7 @@ class Transport:
         return pool
 
     def _retire(self, pool: Sender) -> None:
-        """Replace a pool in which a request was cancelled: httpx 0.28 may keep its connection for ever."""
+        """Retire a pool in which a request was cancelled: httpx 0.28 may never free its connection."""
         pool.retired = True
         if self._reads is pool:
             self._reads = None
@@ -163,7 +166,7 @@ class Transport:
                 exchange.failure, exchange.reason = "timeout", f"no answer within {timeout_s:g} s"
         finally:
             if not (trace.seen or sender.shows_trace):
-                exchange.sent = True  # what shows nothing may have sent everything
+                exchange.sent = True  # without trace events, everything may have been sent
             if exchange.status and exchange.answered_at is None:
                 exchange.answered_at = self._clock()
 
@@ -191,14 +194,15 @@ async def _exchange(sender: Sender, wire: httpx.Request, request: Request, trace
             await trace.leave()  # a mock answers without a trace event
             exchange.take_head(response)
             await read_body(response, request.max_answer_bytes, exchange)
-            # What follows a body that was read in part is the rest of it, and goes with its connection.
-            # What a hook has read to its end has given its connection back: others may be at work on it.
+            # What follows a body that was read in part is the rest of it, and its connection is closed below.
+            # Where a hook has read the body to its end, the pool may already use the connection for another.
             is_whole = exchange.failure is None and not response.is_closed
             return is_whole and await drop_if_more_follows(response)
         finally:
+            # Shielded: a connection that is not closed here would stay in the pool for good.
             with anyio.CancelScope(shield=True):
                 await response.aclose()
-    except library.HTTPStatusError as problem:  # of an event hook, for every 4xx
+    except library.HTTPStatusError as problem:  # raised by an event hook that calls raise_for_status
         exchange.take_head(problem.response)
         exchange.failure, exchange.reason = "incomplete", _describe(problem)
     except Exception as problem:  # noqa: BLE001  # hooks and injected clients may raise anything
@@ -226,7 +230,7 @@ _TIMEOUTS: Final = ("connect", "read", "write", "pool")
 
 
 class _Trace:
-    """Watches httpcore at work on one request."""
+    """Follows one request through httpcore by its trace events."""
 
     __slots__ = ("_before", "_clock", "exchange", "reuses", "seen")
 
@@ -240,10 +244,11 @@ class _Trace:
         self._clock = clock
         self._before = before
         self.seen = False
-        self.reuses = True  # a connection that others used, unless it is seen to be made
+        self.reuses = True  # the connection is taken for a used one, unless it is seen to be made
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.seen = True
+        # "started": once httpcore begins to write, a part of the request may be on its way.
         if event.endswith("send_request_headers.started"):
             if not _is_to_proxy(info):
                 await self.leave()
@@ -256,7 +261,7 @@ class _Trace:
 
     async def leave(self) -> None:
         """Note that the request leaves now, if it has not left before."""
-        before, self._before = self._before, None
+        before, self._before = self._before, None  # once, though several events may come to this
         if before is not None:
             try:
                 await before()
@@ -269,9 +274,9 @@ class _Trace:
 def _is_credible(request: Request, exchange: Exchange, trace: _Trace) -> bool:
     """Whether an answer that more bytes follow is the answer to this request.
 
-    On a connection that was used before it may be the answer to an earlier request, sent twice. The first on
-    its connection is not; but where nothing else in an answer says whose it is, only the same answer twice is
-    believed.
+    On a connection that was used before, it may be an earlier request's answer that was sent twice. On a new
+    connection it is not; but where nothing in the answer shows whose it is, it is believed only when the same
+    answer comes twice.
     """
     if request.paid:
         return True
@@ -279,12 +284,12 @@ def _is_credible(request: Request, exchange: Exchange, trace: _Trace) -> bool:
 
 
 def _is_to_proxy(info: Mapping[str, Any]) -> bool:
-    """Whether this is the CONNECT with which a proxy is asked for a tunnel: nothing of ours is in it."""
+    """Whether this is the CONNECT that asks a proxy for a tunnel: it holds nothing of our request."""
     return getattr(info.get("request"), "method", None) == b"CONNECT"
 
 
-def _hide(key: Secret, exchange: Exchange) -> None:
-    """Blot the key out of an answer that echoes it: models keep every field, and print what they keep."""
+def _mask_key(key: Secret, exchange: Exchange) -> None:
+    """Mask the key in an answer that echoes it: models keep every field, and their reprs show them."""
     secret = key.reveal()
     if len(secret) >= _SHORTEST_SECRET:
         escaped = secret.replace("\\", "\\\\").replace('"', '\\"')  # as in JSON: a key is printable ASCII

@@ -38,6 +38,7 @@ try:
     )
     from cleanlist_async.integrations.fastapi.webhooks import webhook_router
 except ModuleNotFoundError as missing:
+    # A package that is missing inside FastAPI is another problem.
     if (missing.name or "").partition(".")[0] not in {"fastapi", "starlette"}:
         raise
     raise ModuleNotFoundError(

@@ -28,6 +28,7 @@ def health_of(client: AsyncCleanlist) -> Health:
     """Return the health of *client*. Sends nothing."""
     check_instance("client", client, AsyncCleanlist)
     now = client.statistics()
+    # The capacity is what 429s have taught; the limit is the configured one.
     is_slowed = any(bucket.capacity < bucket.limit for bucket in now.buckets)
     return Health(
         status="degraded" if now.paused_for_s > 0 or is_slowed else "ok",

@@ -66,6 +66,7 @@ def combine_lifespans(*lifespans: OtherLifespan) -> Lifespan:
         state: dict[str, object] = {}
         async with AsyncExitStack() as stack:
             for one in lifespans:
+                # A lifespan may yield no state.
                 added = await stack.enter_async_context(one(app)) or {}
                 if taken := sorted(state.keys() & added.keys()):
                     raise ConfigurationError(

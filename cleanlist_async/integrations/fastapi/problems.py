@@ -94,6 +94,9 @@ ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
     errors.InputChangedError: Answer(
         HTTPStatus.CONFLICT, "The contacts differ from those that this was started with."
     ),
+    errors.StoreError: _NOT_SET_UP,
+    errors.StoreUnavailableError: _AWAY,
+    errors.ClaimLostError: _AWAY,
     errors.ConfigurationError: _NOT_SET_UP,
     TableError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, "The table of contacts cannot be read."),
 }
@@ -133,14 +136,16 @@ class Problem(BaseModel):
 
 
 def problem_of(error: CleanlistError) -> Problem:
-    """Return what your application's caller may know of *error*: no contact data, no text of the server."""
+    """Return what a caller of your application may know about *error*: no contact, no text of the server."""
     check_instance("error", error, CleanlistError)
     answer = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    # A failure that passes is not enough: a retry must not pay twice.
     retryable = error.retryable and error.safe_to_retry
     return Problem(
         title=answer.status.phrase,
         status=answer.status,
         detail=answer.detail,
+        # Of our class: the code that the server sent may be any text.
         code=_code(type(error)),
         retryable=retryable,
         billed=error.billed,
@@ -182,6 +187,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 async def _answer(_request: Request, error: Exception) -> JSONResponse:
+    # For the type checker: Starlette types every handler for Exception.
     if not isinstance(error, CleanlistError):
         raise error
     problem = problem_of(error)
@@ -228,6 +234,7 @@ def _code(kind: type[CleanlistError]) -> str:
 
 def _whole_seconds(error: CleanlistError) -> int:
     asked = error.retry_after_s if isinstance(error, APIError | OverloadedError) else None
+    # Rounded up, since a retry before the time would be refused again.
     return max(1, math.ceil(LEGACY_429_BACKOFF_S if asked is None else asked))
 
 
@@ -237,13 +244,14 @@ def _field_problems(error: CleanlistError) -> list[FieldProblem]:
         return [FieldProblem(loc=place, msg=error.problem, type="table")] if error.problem else []
     if not isinstance(error, RequestValidationError):
         return []
+    # Refused by our own check, whose messages quote no value.
     if error.status is None:
         return [FieldProblem(loc=list(one.loc), msg=one.msg, type=one.type) for one in error.field_errors]
     return [_in_our_words(found) for found in error.field_errors]
 
 
 def _in_our_words(found: FieldError) -> FieldProblem:
-    """Leave out the server's, which may quote the value, perhaps that of another caller's contact."""
+    """Replace the server's message, which may quote a value, perhaps from another caller's contact."""
     return FieldProblem(
         loc=[part if isinstance(part, int) else _plain_id(part) or "?" for part in found.loc],
         msg=_FIELD_MESSAGES.get(found.type, "This field is not valid."),

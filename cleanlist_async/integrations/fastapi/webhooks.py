@@ -28,7 +28,7 @@ def webhook_router(
 
     @router.post("/{token}", status_code=204, include_in_schema=include_in_schema, tags=["webhooks"])
     async def receive(token: str, request: Request) -> Response:
-        """Take an event of Cleanlist."""
+        """Receive an event of Cleanlist."""
         # Streamed: request.body() would read any size before the receiver could refuse it.
         answer = await receiver.receive(token, request.headers.get("Content-Type"), request.stream())
         if answer.reason is None:

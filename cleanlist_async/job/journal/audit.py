@@ -1,4 +1,4 @@
-"""Whether a journal keeps its own rules. Only reads."""
+"""Checks that a journal keeps its own rules. Changes nothing."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def _broken_rules(journal: Journal, header: Header) -> Iterator[str]:
         sent += chunk.contacts
         name = f"Chunk {chunk.number}"
         if chunk.state in _WITH_WORKFLOW and not chunk.workflow_id and chunk.reason != NOTHING_TO_SEND:
-            yield f"{name} is {chunk.state}, but has no workflow."
+            yield f"{name} is {chunk.state} but has no workflow."
         accepted, decisions = journal.acceptances(chunk.number)
-        # Each decision to send it again allows one more acceptance.
+        # Each decision to send it again allows one more acceptance: any other is a purchase made twice.
         if accepted > 1 + decisions:
             yield f"{name} was accepted {accepted} times with {decisions} decisions to send it again."
         places = journal.has_result(chunk.number)
@@ -56,6 +56,7 @@ def _broken_rules(journal: Journal, header: Header) -> Iterator[str]:
             yield f"{name} has results of contacts that are not its own."
         if chunk.state in SETTLED and len(places) != chunk.contacts:
             yield f"{name} is {chunk.state} with {len(places)} of {chunk.contacts} results."
+    # Every contact of the input in exactly one place: none is lost, and none planned twice.
     if sent + invalid + duplicates != header.contacts:
         yield (
             f"{header.contacts} contacts were planned, but {sent} are in chunks, {invalid} are invalid and"

@@ -1,4 +1,4 @@
-"""The SQLite file under a journal: private, one connection, and on the disk when it says so."""
+"""The SQLite file under a journal: private, with one connection, and on disk when a write returns."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ class Database:
         self.path = path
         self.read_only = read_only
         self._failure: JournalError | None = None
+        # Created by us first, since SQLite would create it readable by others.
         with explained(path):
             if create:
                 create_private(path)
             mode = "ro" if read_only else "rw"
             address = f"{path.absolute().as_uri()}?mode={mode}"
+            # Transactions are begun by hand: the module's own mode drops what was not committed at close.
             self._connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=_BUSY_S)
             try:
                 self._prepare()
@@ -42,14 +44,15 @@ class Database:
     def _prepare(self) -> None:
         connection = self._connection
         is_blank = not self.read_only and self._is_blank()  # new, or a crash came before its tables did
+        # Checked before anything is written: a file that is not ours stays as it is.
         version = 0 if is_blank else self._checked_version()
         schema.add_checksum(connection)
         if not self.read_only:
             connection.execute("PRAGMA journal_mode = TRUNCATE")
             connection.execute("PRAGMA synchronous = EXTRA")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA cache_size = -8192")
-        if is_blank:
+        connection.execute("PRAGMA cache_size = -8192")  # KiB
+        if is_blank:  # it may have been there empty, and open to others
             self.path.chmod(0o600)
         if not self.read_only and version < schema.VERSION:
             self._upgrade(version)
@@ -58,6 +61,7 @@ class Database:
 
     def _upgrade(self, version: int) -> None:
         connection = self._connection
+        # In one transaction: after a crash the file is blank, or as the old version left it.
         try:
             connection.executescript(f"BEGIN IMMEDIATE; {'' if version else schema.TABLES}")
             schema.to_version_2(connection)
@@ -68,10 +72,11 @@ class Database:
             raise
 
     def _condition(self, table: str, version: int) -> str:
+        # A reader does not upgrade a journal of version 1, which has nothing to check.
         return "1" if version < schema.VERSION else schema.is_sound(self._connection, table)
 
     def _checked_version(self) -> int:
-        """Raise JournalError unless this is a journal as we write it; nothing of it is changed before."""
+        """Raise JournalError unless this is a journal of a version that we can write. Changes nothing."""
         connection = self._connection
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -89,23 +94,25 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """Do several things at once, or none of them: on the disk when this is left.
+        """Make several writes at once, or none of them: they are on disk when the block ends.
 
-        What goes wrong within, apart from the journal, is not the journal's error.
+        Other errors that are raised within are passed on as they are.
         """
+        # The write lock at once: what is read within stays true until it is written.
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
             self.execute("COMMIT")
         except BaseException:
             with explained(self.path):
-                if self._connection.in_transaction:
+                if self._connection.in_transaction:  # SQLite rolls back by itself when the disk is full
                     self._connection.execute("ROLLBACK")
             raise
 
     @contextmanager
     def _writing(self) -> Generator[None]:
         """Refuse to write once the disk has failed: what it holds is known only once it is opened again."""
+        # A new error each time: one object that is raised twice collects both tracebacks.
         if self._failure is not None:
             raise JournalError(self._failure.problem, fix=self._failure.fix)
         try:
@@ -130,6 +137,7 @@ class Database:
 
     def rows(self, query: str, values: Row = ()) -> Generator[Row]:
         """Yield the rows of a query."""
+        # Reading goes on after a failed write: status and receipts are wanted most then.
         with explained(self.path):
             yield from self._connection.execute(query, values)
 
@@ -181,7 +189,7 @@ class Database:
 def _damaged(path: Path, what: str) -> JournalError:
     return JournalError(
         f"The journal {path.name} is damaged: {what} is not as it was written.",
-        fix="Bring back a copy of the file that was made after its last run. An older one is taken only"
+        fix="Restore a copy of the file that was made after its last run. An older one is accepted only"
         " with adopt=True (--adopt), after a look at what was bought since with `cleanlist-async usage`.",
     )
 
@@ -195,7 +203,7 @@ def explained(path: Path) -> Generator[None]:
     """Turn errors of SQLite and of the disk into JournalError."""
     try:
         yield
-    except UnicodeDecodeError:  # its message quotes the text
+    except UnicodeDecodeError:  # `from None` below: its message quotes the text, which may be contact data
         raise _damaged(path, "a text") from None
     except (sqlite3.Error, OSError) as error:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":

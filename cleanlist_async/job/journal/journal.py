@@ -1,4 +1,4 @@
-"""The journal of a job: what was planned, sent, answered and found, each on disk before what follows it."""
+"""The journal of a job: what was planned, sent, answered and found, each on disk before the next step."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _LARGEST_BODY: Final = 64 * 1024
 
 
 class Journal(JournalPlan):
-    """A journal on the disk. Not for two processes at once: see :class:`JournalLock`."""
+    """A journal on disk, for one process at a time: see :class:`JournalLock`."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._generation = 0
         self.on_submit: Callable[[], None] = lambda: None
-        """Called between an intent and the first byte that leaves."""
+        """Called after an intent is on disk and before the first byte leaves."""
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -62,10 +62,11 @@ class Journal(JournalPlan):
 
     def _move(self, number: int, old: Sequence[ChunkState], new: ChunkState, **columns: object) -> ChunkRow:
         """Move a chunk to a new state, and return it. Raises JournalError unless it is in an *old* one."""
-        # `since` orders events for people; no decision hangs on it.
+        # By the system clock, the only one that a later process shares.
         columns |= {"state": new.value, "since": now()}
         sets = ", ".join(f"{name} = ?" for name in columns)
         marks = ", ".join("?" * len(old))
+        # Compare and set: a webhook or a decision may have moved the chunk since the caller read it.
         changed = self._db.execute(
             f"UPDATE chunks SET {sets} WHERE number = ? AND state IN ({marks})",
             (*columns.values(), number, *(state.value for state in old)),
@@ -76,35 +77,40 @@ class Journal(JournalPlan):
 
     def raise_generation(self, least: int) -> None:
         """Begin a run: the generation becomes higher than it was, and than *least*."""
+        # Above the record's as well: an adopted backup must overtake the journal that it replaces.
         with self._db.transaction():
             self._db.execute("UPDATE job SET generation = max(generation, ?) + 1", (least,))
         self._generation = self.generation
 
     @contextmanager
-    def _submit(self) -> Generator[None]:
-        """Record an intent, and that it raises the generation. Raises JournalError after another run."""
+    def _raising_generation(self) -> Generator[None]:
+        """Record an intent together with a higher generation. Raises JournalError after another run."""
         with self._db.transaction():
             yield
+            # In the transaction of the intent: a run that was overtaken records none, and so sends nothing.
             raised = self._db.execute(
                 "UPDATE job SET generation = generation + 1 WHERE generation = ?", (self._generation,)
             )
             if raised != 1:  # another process wrote to it: a restored backup, or a second name
                 raise JournalError(
                     f"{self.path.name} was replaced, or opened under another name, while its job ran.",
-                    fix="Nothing more is sent by this run. Bring the journal back, then resume.",
+                    fix="Nothing more is sent by this run. Restore the journal, then resume.",
                 )
         self._generation += 1
+        # After the journal: a crash in between leaves a record that is behind, which refuses nothing.
         self.on_submit()
 
     def intend(self, attempt: Attempt, contacts: int) -> None:
         """Record that *contacts* of a chunk are about to be sent, before the first byte leaves."""
-        with self._submit():
+        with self._raising_generation():
+            # What is sent is held against the budget from here on, whatever becomes of the answer.
             self._move(attempt.chunk, (ChunkState.PLANNED,), ChunkState.SENDING, held=contacts, reason=None)
             self._add_attempt(attempt)
 
     def intend_again(self, attempt: Attempt) -> None:
-        """Record that an unknown chunk is about to be asked for once more, under the key it had."""
-        with self._submit():
+        """Record that the import of an unknown chunk is about to be repeated under the key it had."""
+        with self._raising_generation():
+            # The state stays UNKNOWN: a crash in the repetition leaves as much in doubt as there was before.
             if self.chunk(attempt.chunk).state is not ChunkState.UNKNOWN:
                 raise JournalError(f"Chunk {attempt.chunk} is not unknown.")
             self._add_attempt(attempt)
@@ -129,10 +135,10 @@ class Journal(JournalPlan):
             outcome="accepted", status=200, request_id=acceptance.request_id, body=acceptance.body
         )
         with self._db.transaction():
-            self._close(attempt, answer)
+            self._end(attempt, answer)
             return self._move(
                 attempt.chunk,
-                (ChunkState.SENDING, ChunkState.UNKNOWN),
+                (ChunkState.SENDING, ChunkState.UNKNOWN),  # UNKNOWN: a repeated import was answered
                 ChunkState.ACCEPTED,
                 workflow_id=acceptance.workflow_id,
                 task_ids=json.dumps(acceptance.task_ids),
@@ -145,17 +151,17 @@ class Journal(JournalPlan):
         self, attempt: Attempt, answer: AttemptOutcome, state: ChunkState, reason: str
     ) -> ChunkRow:
         """Record that the server did not accept a chunk (PLANNED, REFUSED), or may have (UNKNOWN)."""
-        # What may have been accepted can still be charged.
+        # What may have been accepted can still be charged, so it stays held.
         held = {} if state is ChunkState.UNKNOWN else {"held": 0}
         with self._db.transaction():
-            self._close(attempt, answer)
+            self._end(attempt, answer)
             return self._move(attempt.chunk, (ChunkState.SENDING,), state, reason=reason, **held)
 
     def answered(self, attempt: Attempt, answer: AttemptOutcome) -> None:
         """Record an attempt's outcome without changing the chunk's state."""
-        self._close(attempt, answer)
+        self._end(attempt, answer)
 
-    def _close(self, attempt: Attempt, answer: AttemptOutcome) -> None:
+    def _end(self, attempt: Attempt, answer: AttemptOutcome) -> None:
         self._db.execute(
             "UPDATE attempts SET ended_at = ?, outcome = ?, status = ?, code = ?, request_id = ?, body = ?"
             " WHERE submission = ?",
@@ -165,7 +171,7 @@ class Journal(JournalPlan):
                 answer.status,
                 answer.code,
                 answer.request_id,
-                answer.body and answer.body[:_LARGEST_BODY],
+                answer.body and answer.body[:_LARGEST_BODY],  # the server decides how long it is
                 attempt.submission,
             ),
         )
@@ -179,6 +185,7 @@ class Journal(JournalPlan):
 
     def workflow_seen(self, chunk: int) -> str | None:
         """Return the workflow that the latest evidence names for a chunk, and that is no other chunk's."""
+        # Evidence that names another chunk's workflow is recorded, and must stay without effect.
         row = self._db.row(
             "SELECT workflow_id FROM evidence e WHERE chunk = ? AND workflow_id IS NOT NULL AND NOT EXISTS ("
             "SELECT 1 FROM chunks WHERE workflow_id = e.workflow_id AND number != e.chunk) ORDER BY id DESC",
@@ -187,18 +194,19 @@ class Journal(JournalPlan):
         return row[0] if row else None
 
     def prove(self, chunk: int, source: str, workflow_id: str | None) -> ChunkRow:
-        """Record evidence on an unknown chunk: the workflow it is, or that there is none. Return the chunk.
+        """Record evidence on an unknown chunk: its workflow, or that there is none. Return the chunk.
 
-        A workflow also counts for a chunk that was to be sent again and was not yet. Evidence that comes too
+        A workflow also counts for a chunk that is to be sent again and was not yet. Evidence that comes too
         late for either, or names the workflow of another chunk, is recorded and changes nothing.
         """
         with self._db.transaction():
+            # A few times at most: whoever knows the token could otherwise fill the disk with repetitions.
             self._db.execute(
                 "INSERT INTO evidence (chunk, at, source, workflow_id) SELECT ?1, ?2, ?3, ?4 WHERE ?5 >"
                 " (SELECT count(*) FROM evidence WHERE chunk = ?1 AND source = ?3 AND workflow_id = ?4)",
-                (chunk, self._moment(chunk), source, workflow_id, MAX_WAITING_EVENTS),
+                (chunk, self._now_of(chunk), source, workflow_id, MAX_WAITING_EVENTS),
             )
-            # A submit that was found not to have been taken may be sent again; a workflow ends the question.
+            # Proof of absence lets the chunk be sent again; a workflow settles the question for good.
             state = self.chunk(chunk).state
             if workflow_id is None and state is ChunkState.UNKNOWN:
                 self._move(chunk, (state,), ChunkState.PLANNED, reason=None, held=0)
@@ -207,12 +215,13 @@ class Journal(JournalPlan):
                 and state in {ChunkState.UNKNOWN, ChunkState.PLANNED}
                 and not self.is_of_another(workflow_id, chunk)
             ):
-                self._found(chunk, state, workflow_id)
+                self._accept_late(chunk, state, workflow_id)
             return self.chunk(chunk)
 
-    def _found(self, number: int, state: ChunkState, workflow_id: str) -> None:
+    def _accept_late(self, number: int, state: ChunkState, workflow_id: str) -> None:
         """Record that an earlier submit of a chunk was accepted after all."""
         columns: dict[str, object] = {"workflow_id": workflow_id, "reason": None}
+        # The decision to send it again moved its contacts from `held` to `doubtful`: this moves them back.
         if state is ChunkState.PLANNED:
             chunk = self.chunk(number)
             held = chunk.contacts - len(self.has_result(number))
@@ -234,27 +243,31 @@ class Journal(JournalPlan):
             "resubmit": ChunkState.PLANNED,
             "abandon": ChunkState.ABANDONED,
         }[decision]
+        # The decision first: a trigger lets no chunk back from UNKNOWN to PLANNED without one.
         with self._db.transaction():
             self._db.execute(
                 "INSERT INTO decisions (chunk, at, decision, actor, credits_at_risk) VALUES (?, ?, ?, ?, ?)",
-                (chunk, self._moment(chunk), decision, actor, credits_at_risk),
+                (chunk, self._now_of(chunk), decision, actor, credits_at_risk),
             )
             columns: dict[str, object] = {"workflow_id": workflow_id} if workflow_id else {}
+            # What was sent before may have been bought: the budget counts it as well as the next submit.
             if decision == "resubmit":
                 columns["doubtful"] = self.chunk(chunk).doubtful + self.chunk(chunk).held
             if new is ChunkState.PLANNED:
                 columns["held"] = 0
             old = [ChunkState.UNKNOWN]
-            if decision in {"accepted", "abandon"}:  # a workflow that led nowhere may be mistyped, or gone
+            if decision in {"accepted", "abandon"}:  # a workflow that is not found may be mistyped, or gone
                 old.append(ChunkState.REMOTE_EXPIRED)
             return self._move(chunk, old, new, reason=None, **columns)
 
-    def _moment(self, chunk: int) -> str:
-        """Return the time of day, or that of the last event of a chunk if the clock was set back since."""
+    def _now_of(self, chunk: int) -> str:
+        """Return the time, or that of the last event of a chunk if the clock was set back since."""
+        # The trigger takes only a decision that is no older than the chunk's state.
         return max(now(), self.chunk(chunk).since or "")
 
     def recover(self) -> None:
         """Recover from a crash: what was being sent is unknown, what was being read is read again."""
+        # An attempt without an end may have reached the server or not: only the server knows.
         with self._db.transaction():
             self._db.execute(
                 "UPDATE attempts SET ended_at = ?, outcome = 'crash' WHERE ended_at IS NULL", (now(),)
@@ -266,6 +279,7 @@ class Journal(JournalPlan):
 
     def try_again(self) -> None:
         """Reopen what failed in an earlier run: refused chunks, and workflows that were not found."""
+        # Once in each run: the cause may be gone, such as a bad key or a replica that lagged.
         with self._db.transaction():
             self._move_all(
                 {
@@ -277,21 +291,24 @@ class Journal(JournalPlan):
 
     def _move_all(self, arrows: Mapping[ChunkState, ChunkState], reason: str | None) -> None:
         for old, new in arrows.items():
+            # A list, since the rows must not be moved while they are being read.
             for chunk in list(self.chunks("WHERE state = ?", (old.value,))):
                 self._move(chunk.number, (old,), new, reason=reason)
 
     def fetching(self, chunk: int) -> None:
         """Record that a workflow is finished, and that its results are being read."""
         if self.chunk(chunk).state is ChunkState.FETCHING:
-            return
+            return  # reading its rows ended in a 404, and begins again
         self._move(chunk, (ChunkState.ACCEPTED, ChunkState.PARTIAL), ChunkState.FETCHING)
 
     def settled(self, chunk: int, results: Sequence[EnrichmentResult], request_id: str | None) -> ChunkRow:
         """Record the results of a finished workflow, and with them that the chunk is done."""
+        # In one transaction: a chunk that is DONE without its results would never be fetched again.
         with self._db.transaction():
             self._put(chunk, results, request_id=request_id)
             pending = self._pending_of(chunk)
             state = ChunkState.PARTIAL if pending else ChunkState.DONE
+            # Where only late rows failed, what was found before decides.
             if results and self._all_failed(chunk):
                 state = ChunkState.REMOTE_FAILED
             # Ids are long, and needed only as long as rows are pending.
@@ -300,12 +317,12 @@ class Journal(JournalPlan):
             return self._move(chunk, (ChunkState.FETCHING,), state, held=pending, spent=spent, **ids)
 
     def known_already(self, chunk: int, results: Sequence[EnrichmentResult], *, cached: bool) -> None:
-        """Record results that need no request: bought before, or refused by name."""
+        """Record results that need no submit: bought before, or refused by name."""
         with self._db.transaction():
             self._put(chunk, results, cached=cached)
 
     def nothing_to_send(self, chunk: int) -> ChunkRow:
-        """Record that all contacts of a planned chunk have their results already."""
+        """Record that all contacts of a planned chunk already have their results."""
         return self._move(chunk, (ChunkState.PLANNED,), ChunkState.DONE, reason=NOTHING_TO_SEND)
 
     def expired(self, chunk: int, reason: str) -> ChunkRow:
@@ -341,6 +358,7 @@ class Journal(JournalPlan):
     ) -> None:
         marks = ", ".join("?" * 14)
         self._db.execute_many(
+            # A pending result is replaced when its row is found.
             f"INSERT OR REPLACE INTO results (chunk, {RESULT}) VALUES ({marks})",
             ((chunk, *as_row(result, request_id, cached=cached)) for result in results),
         )
@@ -348,6 +366,7 @@ class Journal(JournalPlan):
 
     def purge(self) -> None:
         """Remove all contact data: results, and what the server answered. The counts stay."""
+        # Rows stay, emptied: receipts and the budget need them, and a lost row is taken for damage.
         with self._db.transaction():
             self._db.execute(
                 "UPDATE results SET email = NULL, phones = NULL, raw = NULL,"
@@ -355,4 +374,5 @@ class Journal(JournalPlan):
                 (PURGED,),
             )
             self._db.execute("UPDATE attempts SET body = NULL")
-        self._db.execute("VACUUM")  # else the pages still hold what was removed
+        # Else free pages still hold what was removed. SQLite refuses it within a transaction.
+        self._db.execute("VACUUM")

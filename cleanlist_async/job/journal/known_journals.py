@@ -1,8 +1,8 @@
-"""What is known of the journals that this user ran, so that an old, emptied or copied one is not taken up.
+"""Records of the journals that this user ran, so that an old, emptied or copied one is refused.
 
-A file does not show that it is old. So each run, and each submit, raises the generation of a journal, in the
-journal first and then in a record in the user's state folder. A crash between the two leaves a record that is
-behind, which refuses nothing.
+A file does not show that it is old. So each run, and each submit, raises the generation of a journal, first
+in the journal and then in a record in the user's state folder. A crash between the two leaves a record that
+is behind, which refuses nothing.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _ADOPT: Final = (
 )
 
 _HIGHEST_GENERATION: Final = 1 << 53
-"""Higher ones are damage; the next would not fit into a journal."""
+"""A higher one is damage: the next might not fit into a journal."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """A journal as it was at its last run, and where."""
+    """The generation of a journal at its last run, and its place."""
 
     generation: int
     path: str
@@ -44,7 +44,7 @@ class _Record:
 
 
 class Records:
-    """The records of this user's journals: a small file for each, found by its id or its place.
+    """The records of this user's journals: a small file for each, found by id or by place.
 
     In ``$XDG_STATE_HOME/cleanlist-async/journals``, by default in ``~/.local/state``. Methods raise OSError,
     or RuntimeError where there is no home.
@@ -52,11 +52,13 @@ class Records:
 
     def of(self, journal_id: str) -> _Record | None:
         """Return the record of a journal."""
+        # A journal that was moved has a record for each place, until its next run. The latest counts.
         found = [_read(file) for file in _folder().glob(f"{journal_id}-*.json")]
         return max((r for r in found if r is not None), key=lambda r: r.generation, default=None)
 
     def sent_from(self, place: Path) -> bool:
         """Whether contacts were sent by a journal at *place*."""
+        # By place, since a journal that is gone or emptied has no id any more.
         records = (_read(file) for file in _folder().glob(f"*-{_digest(place)}.json"))
         return any(record is not None and record.sent for record in records)
 
@@ -76,7 +78,7 @@ class Records:
             os.close(descriptor)
         part.replace(target)  # atomic: a crash leaves the old record or the new one
         if durably:
-            _sync_folder(folder)
+            _sync_folder(folder)  # before the older ones go: a power cut must not take both
             for moved in folder.glob(f"{journal_id}-*.json"):
                 if moved != target:
                     moved.unlink(missing_ok=True)
@@ -88,19 +90,19 @@ class Records:
 
 
 class Fence:
-    """Keeps a job from a journal that is older than its record, emptied, or a copy of one that is there."""
+    """Keeps a job from a journal that is older than its record, emptied, or a copy of another one."""
 
     def __init__(self, path: Path, *, adopt: bool = False) -> None:
         self._path = path
         self._place = path.resolve()
         self._adopt = adopt
         self._records = Records()
-        self._least = 0
+        self._recorded_generation = 0
         self._was_sent = False
         self._is_reported = False
 
     def check_place(self) -> None:
-        """Raise JournalError where contacts were sent by a journal that is gone, or emptied."""
+        """Raise JournalError if contacts were sent by a journal here that is gone, or emptied."""
         if self._path.exists() and self._path.stat().st_size:
             return
         self._refuse_replaced()
@@ -108,10 +110,11 @@ class Fence:
     def check(self, journal: Journal) -> None:
         """Raise JournalError for a journal that is not the latest one of its job. Changes nothing."""
         record = None
-        with self._tolerant():
+        with self._best_effort():
             record = self._records.of(journal.id) if journal.header else None
         if record is None:
             self._refuse_replaced()
+            # A fresh pod or another user has no records: refusing would stop every job that moves.
             if journal.header:
                 log.warning(
                     "there is no record of earlier runs of %s for this user; if it is an old copy, contacts"
@@ -119,59 +122,62 @@ class Fence:
                     one_line(self._path.name),
                 )
             return
-        self._least, self._was_sent = record.generation, record.sent
+        # Kept when it is adopted too: the next record must be above this one.
+        self._recorded_generation, self._was_sent = record.generation, record.sent
         if self._adopt:
             return
         # A journal that is ahead of its record is sound: the crash came between the two writes.
         if journal.generation < record.generation:
             raise JournalError(
                 f"{self._path.name} is older than the last run of its job, which was on {record.path}.",
-                fix=f"Bring the journal of that run back. If it is lost: {_ADOPT}",
+                fix=f"Restore the journal of that run. If it is lost: {_ADOPT}",
             )
         if self._is_copy(journal.id, Path(record.path)):
             raise JournalError(
                 f"{self._path.name} is a copy of {record.path}, which is still there: each would buy the"
                 " contacts of the other again.",
-                fix=f"Go on with that one. To go on with this one for good: {_ADOPT}",
+                fix=f"Continue with that one. To continue only with this one: {_ADOPT}",
             )
 
     def _refuse_replaced(self) -> None:
         sent = False
-        with self._tolerant():
+        with self._best_effort():
             sent = self._records.sent_from(self._place)
         if sent and not self._adopt:
             raise JournalError(
                 f"Another journal was at {self._place}, and contacts were sent by it; it was removed, emptied"
                 " or replaced.",
-                fix="Bring it back, or give a new job a journal of another name. If the old job is over, or"
+                fix="Restore it, or give a new job a journal of another name. If the old job is over, or"
                 f" its journal is lost: {_ADOPT}",
             )
 
     def _is_copy(self, journal_id: str, other: Path) -> bool:
-        """Whether the journal is at another place as well."""
+        """Whether the same journal is also at another place."""
         try:
             if other == self._place or not other.exists() or other.samefile(self._path):
                 return False
             journal = Journal.open(other, read_only=True)
         except (OSError, JournalError):
-            return True  # perhaps it is being written
+            return True  # perhaps it is being written: in doubt, nothing is bought twice
         with closing(journal):
             return journal.header is not None and journal.id == journal_id
 
     def raise_generation(self, journal: Journal) -> None:
         """Begin a run: older copies are refused from now on."""
-        journal.raise_generation(self._least)
+        # Durably, once for each run: after a power cut too, an old copy is behind this record.
+        journal.raise_generation(self._recorded_generation)
         self._write(journal, sent=self._was_sent or journal.was_sent(), durably=True)
-        # A submit does not wait for the disk twice: a power cut leaves a record that is behind.
+        # A submit waits for the disk only once, in the journal: a power cut leaves a record that is behind.
         journal.on_submit = lambda: self._write(journal, sent=True, durably=False)
 
     def _write(self, journal: Journal, *, sent: bool, durably: bool) -> None:
-        with self._tolerant():
+        with self._best_effort():
             self._records.write(journal.id, self._place, journal.generation, sent=sent, durably=durably)
 
     @contextmanager
-    def _tolerant(self) -> Generator[None]:
-        """Go on without records where there can be none, and say so once."""
+    def _best_effort(self) -> Generator[None]:
+        """Continue without records where they cannot be kept, and warn once."""
+        # Records only guard against old copies: a home that cannot be written must not stop a job.
         try:
             yield
         except (OSError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Reading a journal: everything that asks, and changes nothing."""
+"""Queries of a journal. They change nothing."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ RESULT: Final = (
 _WITH_REASON: Final = "JOIN reasons ON id = why"
 _TYPE: Final = "(SELECT enrichment_type FROM job)"
 _WHOLE_RESULT: Final = f"{RESULT}, {_TYPE}"
+# Without `raw`, which is most of a result: a report of a million contacts reads none of it.
 _LEAN_RESULT: Final = f"{RESULT.removesuffix('raw')} NULL, {_TYPE}"
 
 
 class JournalQueries:
-    """What a journal can be asked."""
+    """The queries of a journal."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -43,21 +44,24 @@ class JournalQueries:
 
     @property
     def id(self) -> str:
-        """What all copies of a journal that was begun have in common, and no other journal has."""
+        """An id that all copies of a planned journal share, and no other journal has."""
+        # A digest: the salt, which keys the fingerprints of contacts, stays in the journal.
         row = self._db.checked_row("salt", "job")
         return sha256(b"cleanlist_async journal" + row[0]).hexdigest()[:32] if row else ""
 
     @property
     def generation(self) -> int:
-        """How many runs and submits there were, in this copy of the journal."""
+        """The number of runs and submits of this copy of the journal."""
         row = self._db.row("SELECT generation FROM job")
         return int(row[0]) if row else 0
 
     def check(self) -> None:
         """Raise JournalError when what decides about the job is not as it was written; no result is read."""
+        # Results are checked when they are read: a million of them would hold up every start.
         for table in SMALL:
             if self._db.unsound_rows(table):
                 raise self._db.damaged(f"a row of its {table}")
+        # Checksums find changed rows. Lost rows are found by the sums, here and below.
         if self._db.row(
             "SELECT 1 FROM chunks WHERE state IN ('done', 'remote_failed')"
             " AND contacts IS NOT (SELECT sum(results) FROM tallies WHERE chunk = number) LIMIT 1"
@@ -76,7 +80,7 @@ class JournalQueries:
 
     @property
     def header(self) -> Header | None:
-        """What the job is; None until its planning is finished."""
+        """What the job is; None until its plan is complete."""
         row = self._db.checked_row(HEADER, "job")
         return Header(**dict(zip((f.name for f in fields(Header)), row, strict=True))) if row else None
 
@@ -116,7 +120,7 @@ class JournalQueries:
         return next(self.chunks("WHERE workflow_id = ?", (workflow_id,)), None)
 
     def is_of_another(self, workflow_id: str, chunk: int) -> bool:
-        """Whether a workflow is that of another chunk than this."""
+        """Whether a workflow belongs to another chunk."""
         owner = self.of_workflow(workflow_id)
         return owner is not None and owner.number != chunk
 
@@ -127,6 +131,7 @@ class JournalQueries:
 
     def takes_word_of_webhook(self, chunk: int, workflow_id: str) -> bool:
         """Whether a webhook of a chunk names a known workflow, or one of the first few for each attempt."""
+        # Whoever knows a token can name any number of workflows, and each would be a row.
         row = self._db.row(
             "SELECT count(DISTINCT workflow_id) < ?1 * (SELECT count(*) FROM attempts WHERE chunk = ?2)"
             " OR total(workflow_id = ?3) FROM evidence WHERE chunk = ?2 AND source = 'webhook'",
@@ -135,10 +140,8 @@ class JournalQueries:
         return bool(row and row[0])
 
     def open_tokens(self) -> list[str]:
-        """Return the tokens of the submits whose webhooks may still bring news.
-
-        That is what became of them, also where it was decided to send again, or the results.
-        """
+        """Return the tokens of the submits whose webhooks may still bring evidence or results."""
+        # PLANNED by decision counts too: until it is sent again, evidence prevents that.
         rows = self._db.rows(
             "SELECT token FROM attempts JOIN chunks ON number = chunk WHERE token IS NOT NULL"
             " AND (state IN ('sending', 'unknown', 'accepted', 'fetching', 'partial')"
@@ -161,12 +164,12 @@ class JournalQueries:
         return [Attempt(**dict(zip(names, row, strict=True))) for row in rows]
 
     def resubmitted_credits(self) -> float:
-        """Return the credits that decisions to send again have put at risk so far."""
+        """Return the credits that decisions to send again have put at risk so far, over all runs."""
         row = self._db.one("SELECT sum(credits_at_risk) FROM decisions WHERE decision = 'resubmit'")
         return float(row[0] or 0)
 
     def results_of(self, chunk: ChunkRow, contacts: Mapping[int, Contact]) -> list[EnrichmentResult]:
-        """Return the results of a chunk that are on the disk, with their contacts."""
+        """Return the results of a chunk that are on disk, with their contacts."""
         rows = self._rows_of(chunk.number, _WHOLE_RESULT)
         # Checksums find a changed row, and this a lost one.
         if chunk.state in SETTLED and len(rows) != chunk.contacts:
@@ -180,7 +183,7 @@ class JournalQueries:
         return list(self._db.checked_rows(columns, "results", "WHERE chunk = ? ORDER BY place", (chunk,)))
 
     def lost_result(self, place: int) -> JournalError:
-        """Return the error for a contact that must have a result, and has none."""
+        """Return the error for a contact that should have a result and has none."""
         return self._db.damaged(f"the result of contact #{place + 1:,}")
 
     def check_count(self, chunk: int) -> None:
@@ -199,7 +202,7 @@ class JournalQueries:
         return from_row(row, {place: contact}) if row else None
 
     def has_result(self, chunk: int) -> set[int]:
-        """Return the places of a chunk that have a result, of which nothing more is to come."""
+        """Return the places of a chunk that have a final result."""
         return {place for place, status in self._rows_of(chunk, "place, status") if status != "pending"}
 
     def not_sent(self, chunk: int) -> set[int]:
@@ -234,6 +237,7 @@ class JournalQueries:
 
     def committed(self) -> tuple[float, int]:
         """Return the credits spent, and the contacts whose worst case may still be charged."""
+        # Sums over chunks, not results: it is asked before every submit.
         row = self._db.one("SELECT sum(spent), sum(held + doubtful) FROM chunks")
         return float(row[0] or 0), int(row[1] or 0)
 
@@ -259,6 +263,7 @@ class JournalQueries:
 
     def chunk_at(self, place: int) -> ChunkRow | None:
         """Return the chunk that a contact is in, if it is neither invalid nor a duplicate."""
+        # The pilot first: its contacts lie within the spans of other chunks.
         row = self._db.row("SELECT chunk FROM picked WHERE place = ?", (place,)) or self._db.row(
             "SELECT number FROM chunks WHERE first <= ? AND NOT is_pilot ORDER BY first DESC LIMIT 1",
             (place,),
@@ -271,7 +276,7 @@ class JournalQueries:
         return chunk.state if chunk else ChunkState.PLANNED
 
     def results_at(self, contacts: Mapping[int, Contact]) -> dict[int, EnrichmentResult]:
-        """Return the results, without the server's rows, of contacts that stand next to each other."""
+        """Return the results, without the server's rows, of contacts that follow one another."""
         span = (min(contacts), max(contacts))
         rows = self._db.checked_rows(_LEAN_RESULT, "results", "WHERE place BETWEEN ? AND ?", span)
         found = (from_row(row, contacts) for row in rows)
@@ -285,7 +290,8 @@ class JournalQueries:
         return dict(duplicates), dict(invalid)
 
     def costs(self) -> list[tuple[str, int, float]]:
-        """Return how many results, and credits, each rule of a receipt stands for. Reads every result."""
+        """Return the number of results and the credits of each rule of a receipt. Reads every result."""
+        # Checked beforehand, since a sum shows no row that could be checked.
         if self._db.unsound_rows("results"):
             raise self._db.damaged("a result")
         rows = self._db.rows(
@@ -297,14 +303,14 @@ class JournalQueries:
         return [(rule, results, float(credits_)) for rule, results, credits_ in rows]
 
     def was_sent(self, *, but_the_pilot: bool = False) -> bool:
-        """Whether anything of the job was sent, or found without sending."""
+        """Whether anything of the job was sent, or found without being sent."""
         beyond = "WHERE NOT chunks.is_pilot" if but_the_pilot else ""
         tables = ("attempts", "results")
         queries = (f"SELECT 1 FROM {t} JOIN chunks ON number = chunk {beyond} LIMIT 1" for t in tables)
         return any(self._db.row(query) for query in queries)
 
     def is_purged(self) -> bool:
-        """Whether results were found, and none of them is there any more."""
+        """Whether the results that were found are all purged."""
         purged = "SELECT 1 FROM results WHERE status = 'found' AND error IS ? LIMIT 1"
         left = "SELECT 1 FROM results WHERE status = 'found' AND error IS NOT ? LIMIT 1"
         return self._db.row(purged, (PURGED,)) is not None and self._db.row(left, (PURGED,)) is None

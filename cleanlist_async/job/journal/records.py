@@ -1,4 +1,4 @@
-"""What a journal holds, as the program sees it, and how it lies in a row."""
+"""What a journal holds: its records, and how they are stored in rows."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from cleanlist_async.types import JSON
 
 SubmitMode: TypeAlias = Literal["plain", "tracked", "exact"]
 HalfFullPrice: TypeAlias = Literal["full", "each"]
-"""What a ``full`` enrichment costs that found one half: 11 credits, or those of the half. Not documented."""
+"""The price of a ``full`` enrichment that found one half: 11 credits, or that of the half. Not documented."""
 Decision: TypeAlias = Literal["accepted", "absent", "resubmit", "abandon"]
 
 NOTHING_TO_SEND: Final = "nothing to send"
 PURGED: Final = "its result was purged"
 _MAX_RAW_BYTES: Final = 256_000
-"""Bytes of a row that is kept with its result: more would stop the event loop. A documented row takes 500."""
+"""Bytes of a row stored with its result: more would block the event loop. A documented row takes 500."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a job was begun with."""
+    """What a job was started with."""
 
     name: str
     created_at: str
@@ -51,7 +51,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRow:
-    """One chunk as the journal has it: the contacts from place `first` to `last` that are to be sent."""
+    """One chunk in the journal: the contacts from place `first` to `last` that are to be sent."""
 
     number: int
     first: int
@@ -77,7 +77,7 @@ class ChunkRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One submit, with all by which it can be found again, made before it is sent."""
+    """One submit, with everything that can identify it later. Made before it is sent."""
 
     submission: str
     chunk: int
@@ -87,12 +87,12 @@ class Attempt:
     started_at: str = ""
     """When it was recorded, by the system clock; empty before."""
     outcome: str | None = None
-    """How it ended; None while that is open."""
+    """How it ended; None until then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptOutcome:
-    """How an attempt ended, without a word of the contacts in it."""
+    """How an attempt ended, without any contact data."""
 
     outcome: str
     status: int | None = None
@@ -122,11 +122,11 @@ class Acceptance:
     request_id: str | None = None
     body: str | None = None
     attempt: Attempt | None = None
-    """The attempt that it answers, where that is not the one that was just made."""
+    """The attempt that was answered, if it is a repeated import."""
 
 
 def reason_of(error: CleanlistError) -> str:
-    """Say what went wrong without the server's own words, which may quote contacts."""
+    """Describe an error without the server's own words, which may quote contacts."""
     said = error.answer if isinstance(error, UnknownOutcomeError) else error
     if isinstance(said, APIError):
         return f"{type(said).__name__}: {said.status} {said.code}"
@@ -134,12 +134,13 @@ def reason_of(error: CleanlistError) -> str:
 
 
 def now() -> str:
-    """Return the time of day for people: no decision hangs on it but the order of events."""
+    """Return the time by the system clock, as the journal stores it."""
+    # With microseconds always, so that times compare as texts.
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def as_row(result: EnrichmentResult, request_id: str | None, *, cached: bool) -> tuple[object, ...]:
-    """Lay a result into a row of the table."""
+    """Return a result as a row of the table."""
     return (
         result.index,
         result.status,
@@ -158,7 +159,8 @@ def as_row(result: EnrichmentResult, request_id: str | None, *, cached: bool) ->
 
 
 def _kept_raw(raw: Mapping[str, JSON] | None) -> str | None:
-    """Return a row as it is kept; None for one that is too large to be of a person."""
+    """Return a row as it is stored; None for one that is too large to describe a person."""
+    # Each text is measured first: encoding a huge one is what would block the loop.
     if not raw or any(isinstance(value, str) and len(value) > _MAX_RAW_BYTES for value in raw.values()):
         return None
     kept = to_json(raw)
@@ -166,7 +168,8 @@ def _kept_raw(raw: Mapping[str, JSON] | None) -> str | None:
 
 
 def from_row(row: tuple[object, ...], contacts: Mapping[int, Contact]) -> EnrichmentResult | None:
-    """Read a result from its row; None for a contact that was not asked for."""
+    """Return the result in a row; None if its contact is not among *contacts*."""
+    # In the order of RESULT, which `as_row` writes in.
     place, status, email, email_status, phones, task_id, workflow_id, error, charged, estimated, *rest = row
     *_, raw, enrichment_type = rest
     contact = contacts.get(cast("int", place))

@@ -1,4 +1,4 @@
-"""The tables of a journal. SQLite itself refuses what the state machine does not allow."""
+"""The tables of a journal. SQLite itself refuses transitions that the state machine does not allow."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cleanlist_async.job.journal.states import ARROWS, ChunkState
 VERSION: Final = 2
 APPLICATION_ID: Final = 0x434C4A31  # "CLJ1"
 
+# In the file as CHECK and triggers: a bug in this package, or a hand at the file, cannot break them.
 _STATES: Final = ", ".join(f"'{state}'" for state in ChunkState)
 
 TABLES: Final = f"""
@@ -146,12 +147,12 @@ SMALL: Final = ("job", "chunks", "attempts", "evidence", "decisions", "tallies",
 """Tables whose rows are checked whenever a journal is opened: they grow with its chunks, not its contacts."""
 CHECKED: Final = (*SMALL, "results", "duplicates", "invalid", "picked")
 
-_KEYS: Final = {"tallies": "chunk = NEW.chunk AND status = NEW.status"}
-_KEY: Final = "rowid = NEW.rowid"
+_ROW_KEYS: Final = {"tallies": "chunk = NEW.chunk AND status = NEW.status"}  # has no rowid
+_ROWID: Final = "rowid = NEW.rowid"
 
 
 def add_checksum(connection: sqlite3.Connection) -> None:
-    """Let a connection compute the checksum of a row: SQLite has none."""
+    """Let a connection compute the checksum of a row: SQLite has no function for it."""
     connection.create_function("checksum_of", -1, _checksum_of, deterministic=True)
     connection.execute("PRAGMA trusted_schema = ON")  # else triggers cannot call it where it is OFF
 
@@ -162,10 +163,10 @@ def _checksum_of(*values: object) -> int:
 
 def is_sound(connection: sqlite3.Connection, table: str) -> str:
     """Return the condition for a row of *table* to be as it was written."""
-    return f"{table}.checksum IS {_sum(connection, table)}"
+    return f"{table}.checksum IS {_checksum_call(connection, table)}"
 
 
-def _sum(connection: sqlite3.Connection, table: str) -> str:
+def _checksum_call(connection: sqlite3.Connection, table: str) -> str:
     columns = ", ".join(f"{table}.{name}" for name in _columns(connection, table))
     return f"checksum_of({columns})"
 
@@ -176,13 +177,15 @@ def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
 
 
 def to_version_2(connection: sqlite3.Connection) -> None:
-    """Add the generation, and a checksum to every row, which triggers keep."""
+    """Add the generation, and a checksum to every row, which triggers update."""
+    # By triggers, so that no statement that writes a row can forget it.
     connection.execute("ALTER TABLE job ADD COLUMN generation INTEGER NOT NULL DEFAULT 0")
     for table in CHECKED:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
-        seal = f"UPDATE {table} SET checksum = {_sum(connection, table)}"
-        connection.execute(seal)
-        columns, key = ", ".join(_columns(connection, table)), _KEYS.get(table, _KEY)
+        seal = f"UPDATE {table} SET checksum = {_checksum_call(connection, table)}"
+        connection.execute(seal)  # the rows that version 1 wrote, before any trigger is there
+        # Of all columns but the checksum, which the triggers themselves set.
+        columns, key = ", ".join(_columns(connection, table)), _ROW_KEYS.get(table, _ROWID)
         for name, event in (("added", "INSERT"), ("changed", f"UPDATE OF {columns}")):
             connection.execute(
                 f"CREATE TRIGGER {table}_{name} AFTER {event} ON {table} BEGIN {seal} WHERE {key}; END"

@@ -1,4 +1,4 @@
-"""The states of a chunk, and the only ways from one to the next. Pure.
+"""The states of a chunk, and the permitted transitions. Pure.
 
 ::
 
@@ -10,7 +10,7 @@
        |           '--> UNKNOWN    it may have accepted
        '-------------- UNKNOWN --> ACCEPTED by evidence | PLANNED by proof or decision | ABANDONED by decision
 
-    PLANNED --> ACCEPTED: the evidence came after the decision to send it again, and before that was done.
+    PLANNED --> ACCEPTED: the evidence came after the decision to send it again, and before it was sent.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class ChunkState(StrEnum):
     """Where a chunk is."""
 
     PLANNED = "planned"
-    """Nothing of it was sent, or it is certain that the server did not accept it."""
+    """Nothing of it was sent, or the server certainly did not accept it."""
     SENDING = "sending"
-    """The intent is on disk: from here to the answer, only the server knows."""
+    """The intent is on disk. Until the answer is too, only the server knows the outcome."""
     UNKNOWN = "unknown"
     """It may have been accepted. Never sent again without evidence or a decision."""
     ACCEPTED = "accepted"
@@ -36,35 +36,38 @@ class ChunkState(StrEnum):
     DONE = "done"
     """Every contact has its result on disk."""
     PARTIAL = "partial"
-    """The workflow is finished, but some rows are not certain to be anybody's. Asked again on resume."""
+    """The workflow is finished, but not every contact has a row that is certainly its own. Read again."""
     REMOTE_FAILED = "remote_failed"
-    """The server ended the workflow unfinished, which costs nothing."""
+    """The server ended the workflow before it was finished, which costs nothing."""
     REMOTE_EXPIRED = "remote_expired"
-    """The server knows the workflow no more."""
+    """The server no longer knows the workflow. Asked again on resume."""
     REFUSED = "refused"
     """The server refuses it as it stands. Tried once more on resume."""
     ABANDONED = "abandoned"
-    """Given up by decision, its outcome or its results unknown for ever."""
+    """Given up by decision; its outcome or its results stay unknown."""
 
 
+# No arrow leads from ACCEPTED or anything after it back to PLANNED: what was bought is never sent again.
 _ARROWS: Final[Mapping[ChunkState, tuple[ChunkState, ...]]] = {
-    ChunkState.PLANNED: (ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.DONE),
+    ChunkState.PLANNED: (ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.DONE),  # DONE: from the cache
     ChunkState.SENDING: (
         ChunkState.PLANNED,
         ChunkState.ACCEPTED,
         ChunkState.UNKNOWN,
         ChunkState.REFUSED,
     ),
+    # Back to PLANNED only with a decision or proof of absence, which a trigger checks: see schema.py.
     ChunkState.UNKNOWN: (ChunkState.ACCEPTED, ChunkState.PLANNED, ChunkState.ABANDONED),
     ChunkState.ACCEPTED: (ChunkState.FETCHING, ChunkState.REMOTE_EXPIRED),
     ChunkState.FETCHING: (
-        ChunkState.ACCEPTED,
+        ChunkState.ACCEPTED,  # after a crash: the server still has the rows
         ChunkState.DONE,
         ChunkState.PARTIAL,
         ChunkState.REMOTE_FAILED,
         ChunkState.REMOTE_EXPIRED,
     ),
     ChunkState.PARTIAL: (ChunkState.FETCHING, ChunkState.REMOTE_EXPIRED),
+    # The 404 may be that of a wrong key or a mistyped id, so it is not the end.
     ChunkState.REMOTE_EXPIRED: (ChunkState.ACCEPTED, ChunkState.ABANDONED),
     ChunkState.REFUSED: (ChunkState.PLANNED,),
     ChunkState.DONE: (),

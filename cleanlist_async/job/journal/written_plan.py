@@ -1,4 +1,4 @@
-"""Writing the plan of a job into its journal: what the job is, and its chunks before they are sent."""
+"""Writing the plan of a job into its journal: its header, and its chunks before they are sent."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from cleanlist_async.job.journal.records import ChunkRow, Header
 
 
 class JournalPlan(JournalQueries):
-    """What a plan writes."""
+    """The writes of a plan."""
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """Write several things at once, or none of them."""
+        """Make several writes at once, or none of them."""
         with self._db.transaction():
             yield
 
     def begin(self, header: Header) -> None:
-        """Record what the job is."""
+        """Record the header, which completes the plan."""
         values = tuple(getattr(header, field.name) for field in fields(Header))
         marks = ", ".join("?" * len(values))
         self._db.execute(f"INSERT INTO job (id, {HEADER}) VALUES (1, {marks})", values)
@@ -31,7 +31,7 @@ class JournalPlan(JournalQueries):
         self._db.execute("UPDATE job SET max_credits = ?", (max_credits,))
 
     def pause(self, reason: str | None, shortfall: float | None = None) -> None:
-        """Record why the job is paused; None when it goes on."""
+        """Record why the job is paused; None while it runs."""
         self._db.execute("UPDATE job SET paused_by = ?, shortfall = ?", (reason, shortfall))
 
     def plan_chunk(
@@ -51,17 +51,19 @@ class JournalPlan(JournalQueries):
 
     def forget_plan(self) -> None:
         """Remove a plan of which nothing was sent. Raises JournalError if anything was."""
+        # Results too: a chunk that was all in the cache has results and no attempt.
         if self._db.row("SELECT 1 FROM attempts LIMIT 1") or self._db.row("SELECT 1 FROM results LIMIT 1"):
             raise JournalError("Something of this job was sent already.")
+        # Those that refer to others first, as foreign keys ask.
         for table in ("picked", "duplicates", "invalid", "reasons", "chunks"):
             self._db.execute(f"DELETE FROM {table}")
 
     def plan_duplicates(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Add contacts that are bought with an earlier one."""
+        """Add contacts that repeat an earlier one, with the place of that."""
         self._db.execute_many("INSERT INTO duplicates (place, first) VALUES (?, ?)", pairs)
 
     def plan_invalid(self, reasons: Iterable[tuple[int, str]]) -> None:
-        """Add contacts that are skipped."""
+        """Add contacts that are not sent, with the reason."""
         found = list(reasons)  # a bad file has a million of them, and the same few reasons for all
         known = {reason for _, reason in found}
         self._db.execute_many("INSERT OR IGNORE INTO reasons (reason) VALUES (?)", ((one,) for one in known))
@@ -80,7 +82,9 @@ class JournalPlan(JournalQueries):
             )
             if changed != 1:
                 raise JournalError("Only a planned chunk can be split.")
+            # The lower half keeps the number, which its attempts refer to.
             other = self.plan_chunk(*rest)
+            # Contacts of the upper half may have results already, from the cache or refused by name.
             self._db.execute(
                 "UPDATE results SET chunk = ? WHERE chunk = ? AND place > ?", (other, chunk.number, last)
             )
@@ -89,6 +93,7 @@ class JournalPlan(JournalQueries):
         return [self.chunk(chunk.number), self.chunk(other)]
 
     def _tally(self, chunk: int) -> None:
+        # Kept beside the results, so that a status counts chunks and not millions of contacts.
         self._db.execute("DELETE FROM tallies WHERE chunk = ?", (chunk,))
         self._db.execute(
             "INSERT INTO tallies (chunk, status, results)"

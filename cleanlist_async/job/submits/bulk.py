@@ -1,4 +1,4 @@
-"""How a chunk is submitted and its results are read. One class for each way; all share the state machine."""
+"""How a chunk is submitted and its results are read: a class for each submit mode, one state machine."""
 
 from __future__ import annotations
 
@@ -26,22 +26,20 @@ from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.submission import Submission
 
 _WEBHOOK_GRACE_S: Final = 60.0
-"""Seconds that a webhook takes at most after its workflow: five attempts over half a minute, and some."""
-
-
+"""Seconds after its workflow within which a webhook comes: five attempts over half a minute, and a margin."""
 _KEPT: Final = {"workflow_id", "status", "total_contacts"}
-"""What is kept of an answer: whatever else it holds could be contact data."""
+"""Fields of an answer that the journal keeps: any other could hold contact data."""
 
 
 @dataclass(slots=True)
 class Intent:
-    """An attempt that is recorded before its first byte leaves."""
+    """An attempt, recorded before its first byte leaves."""
 
     journal: Journal
     attempt: Attempt
     contacts: int
     again: bool = False
-    """Whether an unknown chunk is asked for once more, under the key that it had."""
+    """Whether it repeats the import of an unknown chunk under the same idempotency key."""
     written: bool = False
 
     async def write(self) -> None:
@@ -50,6 +48,7 @@ class Intent:
             self.journal.intend_again(self.attempt)
         else:
             self.journal.intend(self.attempt, self.contacts)
+        # Only now: where the journal raised, nothing was sent, and there is no attempt to close.
         self.written = True
 
 
@@ -58,11 +57,11 @@ class Submitter(Protocol):
 
     @property
     def promise(self) -> str:
-        """What this way can say of a submit whose answer was lost, in one sentence."""
+        """What becomes of a submit whose answer is lost, in one sentence."""
         ...
 
     async def prepare(self, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Attempt:
-        """Prepare an attempt, with everything by which it can be found again. Free."""
+        """Prepare an attempt with everything that can identify it later. Free."""
         ...
 
     async def submit(self, intent: Intent, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Acceptance:
@@ -80,9 +79,9 @@ class Submitter(Protocol):
         ...
 
     async def look(self, chunk: ChunkRow, contacts: Sequence[Prepared], /) -> Acceptance | bool | None:
-        """Look for evidence on an unknown chunk: what it is, False for proof of absence, None for nothing.
+        """Look for evidence on an unknown chunk: its acceptance, False for proof of absence, else None.
 
-        Returns at once when it is too early. Raises CleanlistError for what should stop the job.
+        Returns None at once when it is too early. Raises CleanlistError for what should stop the job.
         """
         ...
 
@@ -92,7 +91,7 @@ class Submitter(Protocol):
 
 
 class PlainSubmitter:
-    """Bulk submits of the Public API. Nothing shows the outcome of one whose answer was lost."""
+    """Bulk submits of the Public API. If the answer is lost, nothing shows the outcome."""
 
     promise = "a submit whose answer is lost stays unknown until you decide; at most one chunk per crash"
 
@@ -119,8 +118,10 @@ class PlainSubmitter:
             SUBMIT_BULK,
             RequestClass.SUBMIT,
             content=lambda: bulk_body(contacts, self._enrichment_type, webhook_url),
-            shield_answer=True,
+            shield_answer=True,  # a cancelled run still gets the workflow id onto the disk
+            # After the waits for a token and a connection: only what is about to leave counts as sent.
             before=intent.write,
+            # An attempt on disk for each request on the wire: the engine makes the next one.
             single_attempt=True,
         )
         reply = await self._pipeline.call(call, self._options)
@@ -148,6 +149,7 @@ class PlainSubmitter:
             tuple(contacts),
             ids_by_position(ids, len(contacts)),
             ids,
+            # A key that was rotated since is of no use: then each of the client's keys is tried.
             chunk.key_name if chunk.key_name in keys else None,
             self._pipeline.limiter.clock() if at is None else at,
             is_new=at is not None,
@@ -164,7 +166,7 @@ class PlainSubmitter:
 
 
 class TrackedSubmitter(PlainSubmitter):
-    """Bulk submits with a webhook address of their own: the webhook names the workflow."""
+    """Bulk submits with a webhook address each, so that a webhook shows which of them was accepted."""
 
     promise = "a submit whose answer is lost is known as soon as its webhook comes"
 
@@ -193,6 +195,7 @@ class TrackedSubmitter(PlainSubmitter):
 
     async def prepare(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Attempt:
         """Name the attempt, with a token that cannot be guessed, and that every worker recognizes."""
+        # Made before the submit and stored with its intent: no webhook can come before its token is on disk.
         token = uuid4().hex if self._receiver is None else self._receiver.new_token()
         return Attempt(submission=uuid4().hex, chunk=chunk.number, token=token)
 
@@ -206,7 +209,7 @@ class TrackedSubmitter(PlainSubmitter):
         workflow = self._workflow(chunk, contacts, at)
         submission = self._expected[chunk.number] = self._submission(workflow)
         if self._journal.workflow_seen(chunk.number) == workflow.workflow_id:
-            submission.signal.hint()  # the webhook came before, and only its workflow was kept
+            submission.signal.hint()  # the webhook came earlier, and the journal keeps none of its results
         try:
             return await self._fetcher.fetch(
                 replace(workflow, signal=submission.signal), self._enrichment_type, finished=finished
@@ -215,30 +218,29 @@ class TrackedSubmitter(PlainSubmitter):
             del self._expected[chunk.number]
 
     def _submission(self, workflow: AcceptedWorkflow) -> Submission:
-        # Without a receiver events may come all the same, but nothing says so.
+        # Without a receiver events may still come through `Job.receive`, but polling must not wait for them.
         submission = self._receiver.expect() if self._receiver else Submission(is_expected=False)
         submission.accepted(workflow.workflow_id, workflow.task_ids)
         return submission
 
     async def look(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Acceptance | bool | None:
-        """Return the workflow that a webhook has named, perhaps before its submit was answered."""
+        """Return the workflow that a webhook has named, perhaps even before the answer was lost."""
         workflow_id = self._journal.workflow_seen(chunk.number)
         return Acceptance(workflow_id) if workflow_id else None
 
     def may_learn(self, chunk: ChunkRow) -> bool:
-        """Whether its webhook may still come: until thrice the time that workflows take, and a minute.
-
-        It may have come long ago, to a store that could not be read yet.
-        """
+        """Whether its webhook may still come: up to three times as long as workflows take, plus a minute."""
         clock = self._pipeline.limiter.clock()
         age_s = clock - self._first_looks.setdefault(chunk.number, clock)
+        # Until the store was read once, only this run's time counts: the event may have been there for long.
         if self._inbox is None or self._inbox.was_read:
             age_s = max(age_s, age_of(chunk.since))
         return age_s < 3 * (self._patience.due_age_s or 0.0) + _WEBHOOK_GRACE_S
 
 
 def age_of(moment: str | None) -> float:
-    """Return the seconds since a moment of the journal, by the system clock; 0 if that was set back."""
+    """Return the seconds since a time in the journal, by the system clock; 0 if that was set back."""
+    # Only the system clock goes on from one process to the next.
     if moment is None:
         return 0.0
     return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())

@@ -1,8 +1,8 @@
-"""Submits that can be asked for again: CSV imports with an idempotency key and a single-use quote.
+"""Submits that can be repeated safely: CSV imports with an idempotency key and a single-use quote.
 
-Each chunk is imported into a list of its own (docs.cleanlist.ai/mcp-api/lead-lists). The server answers a
-repeated import with the first one's answer, by its key, for 24 hours; but it notes the answer last, so a key
-is asked again only once the first import must be over. The quote, which is good once, covers the gap.
+Each chunk is imported into a list of its own (docs.cleanlist.ai/mcp-api/lead-lists). For 24 hours the server
+answers a repeated import, by its key, as it answered the first. But it stores that answer last, so an import
+is repeated only when the first must be over; until then the quote, which is good once, prevents a second.
 """
 
 from __future__ import annotations
@@ -51,23 +51,23 @@ from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.results import EnrichmentResult
 
 _KEPT: Final = {"list_id", "workflow_id", "rows_imported", "rows_skipped", "idempotency_replayed"}
-"""What is kept of an answer: whatever else it holds could be contact data."""
+"""Fields of an answer that the journal keeps: any other could hold contact data."""
 _REPLAY_AFTER_S: Final = 90.0
-"""Age from which an import is taken to be over, answered or not."""
-_KEY_LIVES_S: Final = 23 * 3_600.0
-"""Age up to which a key is surely remembered: the server does so for 24 hours."""
+"""Age at which an import must be over, answered or not."""
+_KEY_LIFETIME_S: Final = 23 * 3_600.0
+"""Age up to which the server certainly remembers a key: it does so for 24 hours."""
 _REPLAYS: Final = 3
-"""Times that one run asks again about one chunk."""
-_AFTER_THE_KEY: Final = (QuoteError, SpendCapExceededError, InsufficientCreditsError)
-"""Refusals that the server comes to after it has looked for the key: it knows of no import under it."""
+"""Times that one run repeats the import of one chunk."""
+_AFTER_KEY_LOOKUP: Final = (QuoteError, SpendCapExceededError, InsufficientCreditsError)
+"""Refusals that come only after the server looked the key up: it knows of no import under it."""
 A = TypeVar("A", bound=ModernAnswer)
 _NOTHING_IMPORTED: Final = "nothing_imported"
-_ODD: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+_UNSAFE_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What one import sends, but for its quote."""
+    """What one import sends, except for its quote."""
 
     list_id: str
     key_name: str | None
@@ -90,16 +90,16 @@ class ExactSubmitter:
 
     @property
     def promise(self) -> str:
-        """What this way can say of a submit whose answer was lost, and what it makes for that."""
+        """What becomes of a submit whose answer is lost, and which lists the mode makes for that."""
         return (
-            "a submit whose answer is lost is asked for again under its own key, and bought once; each chunk"
-            " makes a list of its own, and its rows are known by what they say of the person alone"
+            "a submit whose answer is lost is repeated under its own key, and bought once; each chunk makes a"
+            " list of its own, and its rows are matched only by what they say of the person"
         )
 
     # -- submitting ----------------------------------------------------------------------------
 
     async def prepare(self, chunk: ChunkRow, contacts: Sequence[Prepared]) -> Attempt:
-        """Make the list, and ask for the price. Free. Raises the errors of `quotes.affordable`."""
+        """Create the list and ask for the price. Free. Raises the errors of `quotes.affordable`."""
         rows = leave_out_repeated(contacts)
         # Only a pilot can be too large: the plan cuts other chunks by the same limit.
         if len(csv_of(rows)) > facts.MAX_IMPORT_BYTES:
@@ -107,8 +107,10 @@ class ExactSubmitter:
                 "These contacts do not fit into one import.", fix="Take a smaller pilot."
             )
         key_name = self._key_of(chunk)
+        # Free to repeat after a crash: a name that is there already gives the same list.
         call = self._calls.build(CREATE_LIST, CreateList.checked(name=self._list_name(chunk)), key=key_name)
         list_id = (await self._call(call)).list_id
+        # On disk before the import: an unknown chunk is looked for in this list, with this key.
         self._journal.set_list(chunk.number, list_id, key_name)
         order = _Order(list_id, key_name, self._idempotency_key(chunk.number), rows)
         return Attempt(
@@ -119,7 +121,7 @@ class ExactSubmitter:
         )
 
     async def submit(self, intent: Intent, chunk: ChunkRow, contacts: Sequence[Prepared]) -> Acceptance:
-        """Import the contacts, and buy what is missing of them."""
+        """Import the contacts and have them enriched."""
         latest = self._journal.chunk(chunk.number)  # with the list that `prepare` has made
         key = intent.attempt.idempotency_key or ""
         order = _Order(latest.list_id or "", self._key_of(latest), key, leave_out_repeated(contacts))
@@ -130,10 +132,12 @@ class ExactSubmitter:
         keys = self._pipeline.route.keys
         if not keys:
             return None
+        # By number, so that a chunk keeps its key over restarts and the keys share the work.
         return chunk.key_name if chunk.key_name in keys else keys[chunk.number % len(keys)]
 
     def _list_name(self, chunk: ChunkRow) -> str:
-        job = _ODD.sub("-", self._header.name)[:80]
+        job = _UNSAFE_IN_A_NAME.sub("-", self._header.name)[:80]
+        # With the fingerprint: another job of the same name must not get the list of this one.
         return f"cl-{job}-{chunk.number}-{chunk.fingerprint.hex()}"
 
     def _idempotency_key(self, chunk: int) -> str:
@@ -142,7 +146,7 @@ class ExactSubmitter:
         # A new key for an attempt that may have been accepted would buy it twice.
         in_doubt = {one.idempotency_key for one in attempts if one.outcome in {"ambiguous", "crash"}}
         key = attempts[-1].idempotency_key if attempts else None
-        if key is not None and key in in_doubt and self._oldest_s(chunk, key) < _KEY_LIVES_S:
+        if key is not None and key in in_doubt and self._key_age_s(chunk, key) < _KEY_LIFETIME_S:
             return key
         return uuid4().hex
 
@@ -154,6 +158,7 @@ class ExactSubmitter:
             enrichment_type=self._header.enrichment_type,
         )
         quote = await self._call(self._calls.build(CREDITS_ESTIMATE, request, key=order.key_name))
+        # A price above the list's would break the budget, which holds the worst case of the list.
         return affordable(quote, len(order.rows) * facts.WORST_CASE_CREDITS[self._header.enrichment_type])
 
     async def _import(
@@ -162,6 +167,7 @@ class ExactSubmitter:
         request = ImportCsv.checked(
             csv_content_base64=base64.b64encode(csv_of(order.rows)).decode(),
             column_mapping={name: name for name in API_FIELDS},
+            # Said, though it is the default: without it nothing would be bought.
             dispatch_enrichment=True,
             enrichment_type=self._header.enrichment_type,
             quote_id=quote_id,
@@ -172,6 +178,7 @@ class ExactSubmitter:
             belongs=partial(_is_of_list, list_id=order.list_id),
             shield_answer=True,
             before=before,
+            # A repetition at once would overtake the server's note of the key: see `look`.
             single_attempt=True,
         )
         return await self._pipeline.call(call, self._options)
@@ -182,26 +189,26 @@ class ExactSubmitter:
     # -- unknown -------------------------------------------------------------------------------
 
     def may_learn(self, chunk: ChunkRow) -> bool:
-        """Whether another look at an unknown chunk may find more than the last."""
+        """Whether another look at an unknown chunk may find what the last one did not."""
         return self._replays.get(chunk.number, 0) < _REPLAYS and bool(self._journal.attempts(chunk.number))
 
     async def look(self, chunk: ChunkRow, contacts: Sequence[Prepared]) -> Acceptance | bool | None:
-        """Import once more under the same key and quote, when the last time must be over.
+        """Repeat the import under the same key and quote, once the last attempt must be over.
 
-        Raises the errors of a key that would end every chunk the same way.
+        Raises errors that every chunk would end with, such as those of a bad API key.
         """
         last = self._journal.attempts(chunk.number)[-1]
         if not self.may_learn(chunk) or not self._is_over(last):
             return None
         self._replays[chunk.number] = self._replays.get(chunk.number, 0) + 1
-        self._first_looks.pop(chunk.number, None)
+        self._first_looks.pop(chunk.number, None)  # the repetition has to be over too before the next one
         order = _Order(
             chunk.list_id or "", self._key_of(chunk), last.idempotency_key or "", leave_out_repeated(contacts)
         )
-        age_s = self._oldest_s(chunk.number, order.idempotency_key)
+        age_s = self._key_age_s(chunk.number, order.idempotency_key)
         if not order.list_id or not order.idempotency_key:
             return None
-        if age_s >= _KEY_LIVES_S:
+        if age_s >= _KEY_LIFETIME_S:
             # The server may have forgotten the key: the same import could buy again.
             self._replays[chunk.number] = _REPLAYS
             return await self._look_into_list(order, age_s)
@@ -209,12 +216,14 @@ class ExactSubmitter:
 
     def _is_over(self, attempt: Attempt) -> bool:
         """Whether an attempt is old enough by the system clock, which may be wrong, or by the limiter's."""
+        # Either will do: one set back would stop the job for years, and after one set forward the quote
+        # still prevents a second import.
         horizon_s = max(_REPLAY_AFTER_S, self._options.request_timeout_s)
         clock = self._pipeline.limiter.clock()
         waited_s = clock - self._first_looks.setdefault(attempt.chunk, clock)
         return max(waited_s, age_of(attempt.started_at)) >= horizon_s
 
-    def _oldest_s(self, chunk: int, idempotency_key: str) -> float:
+    def _key_age_s(self, chunk: int, idempotency_key: str) -> float:
         attempts = self._journal.attempts(chunk)
         return max(age_of(one.started_at) for one in attempts if one.idempotency_key == idempotency_key)
 
@@ -224,30 +233,35 @@ class ExactSubmitter:
         attempt = Attempt(
             submission=uuid4().hex, chunk=chunk, idempotency_key=order.idempotency_key, quote_id=quote_id
         )
+        # It may buy, if the first import never arrived: so it needs an intent on disk as any submit does.
         intent = Intent(self._journal, attempt, len(order.rows), again=True)
         try:
             return replace(_accepted(await self._import(order, quote_id, intent.write)), attempt=attempt)
         except CleanlistError as error:
+            # This closes the attempt; the chunk stays unknown unless the answer proves something below.
             if intent.written:
                 is_unknown = isinstance(error, UnknownOutcomeError)
                 outcome = AttemptOutcome.of(error, "ambiguous" if is_unknown else "rejected")
                 self._journal.answered(attempt, outcome)
             said = error.answer if isinstance(error, UnknownOutcomeError) else error
             if isinstance(said, QuoteAlreadyRedeemedError):
+                # An import redeemed it, and may have failed after that: the list shows.
                 return await self._look_into_list(order, age_s)
-            if isinstance(said, _AFTER_THE_KEY) or getattr(said, "code", None) == _NOTHING_IMPORTED:
+            if isinstance(said, _AFTER_KEY_LOOKUP) or getattr(said, "code", None) == _NOTHING_IMPORTED:
                 return False
+            # These come before the key is looked up, so they say nothing of the first import.
             if isinstance(said, ENDS_EVERY_SUBMIT):
                 raise
             return None
 
     async def _look_into_list(self, order: _Order, age_s: float) -> Literal[False] | None:
-        """Return False if nothing has come into the chunk's list, long after it was to be filled."""
+        """Return False if the chunk's list is empty long after its import; else None."""
         call = self._calls.build(GET_LIST, key=order.key_name, list_id=order.list_id)
         try:
             is_empty = (await self._call(call)).lead_count == 0
         except NotFoundError:
             return None  # its owner removed it, or a replica lags: no proof
+        # A filled list proves an import, but not which workflow: no result could be fetched by that.
         return False if is_empty and age_s >= facts.NEW_WORKFLOW_GRACE_S else None
 
     # -- results -------------------------------------------------------------------------------
@@ -255,7 +269,7 @@ class ExactSubmitter:
     async def results(
         self, chunk: ChunkRow, contacts: Sequence[Prepared], at: float | None, finished: Callable[[], None]
     ) -> list[EnrichmentResult]:
-        """Wait for the workflow, read its list, and match its leads by what they say of the person."""
+        """Wait for the workflow, read its list, and match the leads by what they say of the person."""
         workflow_id = chunk.workflow_id or ""
         question: Call[WorkflowStatus] = replace(
             self._calls.build(
@@ -278,7 +292,7 @@ class ExactSubmitter:
         leads: dict[str, Lead] = {}
         cursor: str | None = None
         seen: set[str | None] = set()
-        while cursor not in seen:  # a server that repeats a cursor would be asked for ever
+        while cursor not in seen:  # else a server that repeats a cursor would be asked for ever
             seen.add(cursor)
             request = ListLeads.checked(limit=facts.MAX_LEADS_PER_PAGE, cursor=cursor)
             call = self._calls.build(
@@ -289,6 +303,7 @@ class ExactSubmitter:
                 list_id=chunk.list_id or "",
             )
             page = await self._call(call)
+            # By id: a page that shifts while others are read repeats leads.
             leads |= {lead.lead_id: lead for lead in page.leads}
             cursor = page.cursor
             if cursor is None:
@@ -297,7 +312,7 @@ class ExactSubmitter:
 
 
 class _Calls(ModernGroup):
-    """The calls of an import, each to be made with a key and at a moment of its owner's choice."""
+    """The calls of an import, each with a key and a rank in the queue of its caller's choice."""
 
     def build(
         self,
@@ -312,7 +327,7 @@ class _Calls(ModernGroup):
 
 
 def _is_of_list(done: CsvImport, *, list_id: str) -> bool:
-    return done.list_id in {"", list_id}
+    return done.list_id in {"", list_id}  # empty: the server did not say
 
 
 def _is_of_workflow(status: WorkflowStatus, *, workflow_id: str) -> bool:

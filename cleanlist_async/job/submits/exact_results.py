@@ -1,7 +1,7 @@
 """From the leads of a chunk's own list to a result for each of its contacts. Pure.
 
-A lead carries no id of ours, so it is joined by what it says of the person, and by nothing else. It shows
-the e-mail address and company it was imported with beside what was found, so only what is new is a finding.
+A lead carries no id of ours, so it is matched only by what it says of the person. It shows the e-mail
+address and company it was imported with beside what was found, so only what is new is a finding.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _by_halves(row: EnrichmentRow) -> float:
     return facts.EMAIL_CREDITS * bool(row.email) + facts.PHONE_CREDITS * bool(row.phones)
 
 
-_SAID_OF_A_LEAD: Final = (
+_LEAD_FIELDS: Final = (
     "email",
     "phone",
     "linkedin_url",
@@ -42,12 +42,12 @@ _SAID_OF_A_LEAD: Final = (
     "company",
 )
 _PRICES_OF_FULL: Final[tuple[Callable[[EnrichmentRow], float], ...]] = (_at_list_price, _by_halves)
-"""What a ``full`` enrichment that found only one half costs is not documented: these are the two readings."""
+"""The price of a ``full`` enrichment that found only one half is not documented. There are two readings."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedImport:
-    """What the server has of one import, once its workflow is finished."""
+    """What the server holds of one import whose workflow is finished."""
 
     workflow_id: str
     status: WorkflowStatus
@@ -64,7 +64,8 @@ class FinishedImport:
             position: _findings(row, contacts[position], self.enrichment_type)
             for position, row in matched.items()
         }
-        # Leads have no price of their own: one is believed if all together make what was charged.
+        # Leads have no price of their own: a reading of the price list is believed if all leads together come
+        # to what was charged, those included that are matched to nobody.
         price = self._price([*findings.values(), *_unclaimed(rows, matched.values())])
         paid: set[int] = set()
         results: list[EnrichmentResult] = []
@@ -83,7 +84,7 @@ class FinishedImport:
         return results
 
     def _price(self, rows: Sequence[EnrichmentRow]) -> Callable[[EnrichmentRow], float] | None:
-        """Return the reading of the price list that comes to what the server charged; None if none does."""
+        """Return the reading of the price list that adds up to what the server charged; None if none does."""
         charged = self.status.credits_charged
         readings = _PRICES_OF_FULL if self.enrichment_type == "full" else (self._listed,)
         # Contacts that the server merged share a lead, which was charged once.
@@ -95,7 +96,7 @@ class FinishedImport:
         return row_results.estimate(row, self.enrichment_type)
 
     def _failed(self, contact: Prepared, contacts: int) -> EnrichmentResult:
-        """Make the result of a contact whose workflow failed. What it cost is refunded by hand, if at all."""
+        """Make the result of a contact whose workflow failed. A refund, if any, is made by hand."""
         said = self.status.refund_message
         reason = f"the server ended the workflow as {one_line(self.status.status, 40)!r}"
         result = row_results.without_row(
@@ -106,6 +107,7 @@ class FinishedImport:
             enrichment_type=self.enrichment_type,
         )
         if self.status.credits_charged is not None:
+            # One sum for the workflow: divided, so that the receipts add up to it.
             result.credits_charged = self.status.credits_charged / contacts
         return result
 
@@ -120,12 +122,12 @@ class FinishedImport:
 
 
 def _as_row(lead: Lead) -> EnrichmentRow:
-    said: dict[str, JSON] = {name: getattr(lead, name) for name in _SAID_OF_A_LEAD}
+    said: dict[str, JSON] = {name: getattr(lead, name) for name in _LEAD_FIELDS}
     return EnrichmentRow(said, lead.raw)
 
 
 def _findings(row: EnrichmentRow, contact: Prepared, enrichment_type: EnrichmentType) -> EnrichmentRow:
-    """Return a row without the address that it was imported with, unless it was looked for and confirmed."""
+    """Return a row without the address that it was imported with, unless the server confirmed it."""
     given = (contact.contact.email or "").strip().casefold()
     same = row.email is not None and row.email.casefold() == given
     # A provider shows that the address was looked for, and not only echoed from the import.
@@ -134,14 +136,14 @@ def _findings(row: EnrichmentRow, contact: Prepared, enrichment_type: Enrichment
 
 
 def _unclaimed(rows: Sequence[EnrichmentRow], claimed: Iterable[EnrichmentRow]) -> list[EnrichmentRow]:
-    known = {id(row) for row in claimed}
+    known = {id(row) for row in claimed}  # by id: rows that are equal are still several leads
     return [row for row in rows if id(row) not in known]
 
 
 def leave_out_repeated(contacts: Sequence[Prepared]) -> list[Mapping[str, str]]:
-    """Return the rows to import: each LinkedIn address once, since the server would skip the others itself.
+    """Return the rows to import: each LinkedIn address once, since the server would skip the repeated ones.
 
-    Of contacts that share an e-mail address only the first keeps it: the server would take them for one.
+    Of contacts that share an e-mail address only the first keeps it: the server would skip the others.
     """
     seen: set[tuple[str, str]] = set()
     rows: list[Mapping[str, str]] = []
@@ -150,6 +152,7 @@ def leave_out_repeated(contacts: Sequence[Prepared]) -> list[Mapping[str, str]]:
         marks = {(name, row[name].casefold()) for name in ("email", "linkedin_url") if name in row}
         if any(mark in seen for mark in marks if mark[0] == "linkedin_url"):
             continue
+        # Without the address it is still a person of its own, who must be bought.
         if any(mark in seen for mark in marks):
             del row["email"]
         seen |= marks

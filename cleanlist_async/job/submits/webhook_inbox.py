@@ -1,4 +1,4 @@
-"""Webhooks of a job that other workers received, and left in the store that they share with it."""
+"""Webhooks of a job that other workers received and put into the store that they share with it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from cleanlist_async.webhooks.receiver import WebhookReceiver
 from cleanlist_async.webhooks.store import LOOK_AGAIN_S, LOOK_EVERY_S, EventStore, look_into
 
 _LONGEST_LOOK_S: Final = 10.0
-"""Seconds that closing a job waits for a look to end, not cancelled: what it takes is nowhere else."""
+"""Seconds that closing a job waits for a look into the store, which is not cancelled before."""
 
 
 class WebhookInbox:
-    """Takes the events of a job out of the store.
+    """Moves the events of a job from the store to its journal.
 
-    *take* has an event on the disk when it returns. What a process has taken out, and not yet written down
-    when it is killed, is as if it had never come.
+    An event is on disk when *take* returns. One that was taken out of the store by a process that is killed
+    before that is lost, as if it had never come.
 
     Attributes
     ----------
     was_read
-        Whether the store could be read at all, in this run.
+        Whether the store could be read at least once in this run.
 
     """
 
@@ -46,10 +46,11 @@ class WebhookInbox:
 
     @asynccontextmanager
     async def receiving(self) -> AsyncGenerator[None]:
-        """Take what is there before the block is entered, and what comes until it is left.
+        """Process the events that are there before the block begins, and those that come until it ends.
 
-        Raises JournalError, in a group, when an event cannot be written down: then it is in the store again.
+        Raises JournalError, in a group, when an event cannot be written; it is put back into the store.
         """
+        # Once before the run begins: what came while no process ran may settle an unknown chunk.
         is_readable = await self._look()
 
         async def follow() -> None:
@@ -64,10 +65,11 @@ class WebhookInbox:
             group.cancel_scope.cancel()
 
     async def _look(self) -> bool:
-        """Take what is there. Return whether the store can be read."""
+        """Process the events in the store. Return whether it can be read."""
         is_readable = True
         # With nothing open the store is left alone, so that an idle job costs it no requests.
         if tokens := self._tokens():
+            # Shielded: what is taken out of the store is nowhere else until it is in the journal.
             with anyio.move_on_after(_LONGEST_LOOK_S, shield=True) as scope:
                 is_readable = await look_into(
                     self._store, tokens, lambda mail_id, event: self._take(tokens[mail_id], event)
@@ -79,6 +81,7 @@ class WebhookInbox:
         return is_readable
 
     def _tokens(self) -> dict[str, str]:
-        """Return the tokens whose events are waited for, by their names in the store."""
+        """Return the tokens whose events are awaited, by their names in the store."""
+        # A token made without a receiver carries no proof, so no other worker can have stored its events.
         named = ((self._mail_id(token), token) for token in self._journal.open_tokens())
         return {mail_id: token for mail_id, token in named if mail_id is not None}

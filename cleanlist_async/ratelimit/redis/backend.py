@@ -1,13 +1,13 @@
 """The backend in Redis: a LOOK, the arithmetic of `Pool` here, and a SAVE unless another process was faster.
 
-The rules are those of every shared store, in the same Python and not written twice: a script compares the
-version of the pool and sets all of it at one stroke, both buckets and every ticket. A sync takes two round
-trips, and starts again when another process saved in between; then it has the next turn, so no process
-loses twice. At 60 requests a minute that is rare; it asks for a Redis that is near, some 20 ms at most, where
-dozens of processes share one organization.
+The rules are those of every shared store, in the same Python and not written again in Lua: a script compares
+the version of the pool and replaces all of it atomically, both buckets and every ticket. A sync takes two
+round trips, and starts again if another process saved in between; it then has the next turn, so no process
+loses twice. At 60 requests a minute that is rare. Where dozens of processes share one organization, Redis
+should be near: 20 ms at most.
 
-The clock is the server's (`TIME`), read before the save: a token is never taken by a moment that is still to
-come. All keys expire, in a day without a sync.
+The clock is the server's (`TIME`), read before the save, so no token is taken at a time still to come. All
+keys expire after a day without a sync.
 """
 
 from __future__ import annotations
@@ -44,12 +44,13 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _KEPT_S: Final = 86_400.0
+# Attempts of one sync, among lost races and the turns of other processes, before it counts as failed.
 _TRIES: Final = 200
 _SHORTEST_ANSWER_S: Final = 0.5
 _WITH_POOL: Final = 4
 """Length of a LOOK row that carries a pool."""
 _TURN_MS: Final = 250
-"""How long the turn of a process that lost a race is kept: a few round trips."""
+"""How long a process that lost a race keeps its turn: a few round trips. It expires if that process dies."""
 _PAUSE_S: Final = 0.001
 _LONGEST_PAUSE_S: Final = 0.01
 _PROCESS_KEPT_S: Final = 3_600.0
@@ -60,12 +61,12 @@ log: Final = logging.getLogger("cleanlist_async")
 
 @dataclass(frozen=True, slots=True)
 class PoolLookup:
-    """The pools that names lead to: the first absorbs the others, and every name leads to it from then on."""
+    """The pools that names lead to: the first absorbs the others, and every name leads to it afterwards."""
 
     number: str
     versions: dict[str, str]
     names: dict[str, str]
-    """The number of the pool that each name leads to, or nothing."""
+    """The number of the pool that each name leads to, or an empty text."""
     pools: list[StoredPool]
 
 
@@ -76,7 +77,7 @@ def _ignore(_state: StoreState) -> None:
 class RedisLimits:
     """The backend in a Redis. A fork, or another event loop, opens its own connection.
 
-    Raises ConfigurationError when redis-py is missing or *url* is no address, at once when it is made.
+    Making one raises ConfigurationError if redis-py is missing or *url* is no address.
     """
 
     def __init__(
@@ -95,8 +96,9 @@ class RedisLimits:
         self.without = "Requests wait for it."
         self.on_change: Callable[[StoreState], None] = _ignore
         """Called in the sync worker's thread when Redis is lost and when it is found again."""
+        # Time for every process to come back and report what it took meanwhile; see `fallback`.
         self._gathering_s = answer_s + 3 * poll_s(limits)
-        self._prefix = f"{{{namespace}}}:"
+        self._prefix = f"{{{namespace}}}:"  # in braces, so that a cluster keeps all of it in one slot
         self._kept_ms = math.ceil(max(_KEPT_S, 2 * self.caution_s) * 1_000)
         self._backoff = Backoff(poll_s(limits))
         self._watch = ClockWatch(limits.margin_s)
@@ -115,6 +117,7 @@ class RedisLimits:
 
         def apply(pool: Pool, kept: StoredPool, now: float) -> SyncAnswer:
             kept["processes"][request.process.id] = now
+            # Once for each time that Redis was away, not again for each process that returns.
             if request.was_away and now - kept.get("gathered_at", -math.inf) > self.caution_s:
                 kept["gathered_at"] = now
                 pool.organization.window.pause(now + self._gathering_s)
@@ -139,7 +142,7 @@ class RedisLimits:
         if client is not None and self._pid == os.getpid():
             await client.aclose()
 
-    # -- one change at one stroke --------------------------------------------------------------
+    # -- one atomic change ---------------------------------------------------------------------
 
     async def _change(
         self,
@@ -155,14 +158,14 @@ class RedisLimits:
             server, lookup = looked
             pool, kept = self._read(organization, lookup, server)
             answer = apply(pool, kept, server.now)
-            kept["pool"] = _without_untouched(pool, answer)
+            kept["pool"] = _without_unused_keys(pool, answer)
             if await self._save(lookup, kept, me):
                 self.memory.note(organization, kept)
                 return answer
         raise BackendUnavailableError("Too many processes change the same limits at once.")
 
     def _read(self, organization: str, lookup: PoolLookup, server: Server) -> tuple[Pool, StoredPool]:
-        """Return the one pool of these names, and what else is kept of it."""
+        """Return the one pool of these names, and what else is stored with it."""
         pool = Pool(self.limits)
         kept = StoredPool(pool=pool.state(), run=server.run, generations=[], processes={})
         seen = self.memory.of(organization)
@@ -179,10 +182,10 @@ class RedisLimits:
             for moment in _MOMENTS:
                 if (at := stored.get(moment)) is not None:
                     kept[moment] = max(at, kept.get(moment, at))
-        if (since := max(doubts)) > server.now - self.caution_s:
+        if (since := max(doubts)) > server.now - self.caution_s:  # later, all that was sent is past anyway
             pool.presume_spent(since)
             kept["doubted_at"] = since
-            kept["generations"] = []
+            kept["generations"] = []  # a new one, by which other processes notice the loss too
         if not kept["generations"]:
             kept["generations"] = [uuid.uuid4().hex[:12]]
         kept["processes"] = {
@@ -212,7 +215,7 @@ class RedisLimits:
     ) -> tuple[Server, PoolLookup] | None:
         """Return the server, and where *names* lead; None while another process has the turn.
 
-        With *insists* this process has the turn from now on, until it saves.
+        With *insists*, this process has the turn from now until it saves.
         """
         names = list(dict.fromkeys(names))
         sent = self.clock()
@@ -222,6 +225,7 @@ class RedisLimits:
             return None
         seconds, micros, run, uptime_s, found = answer
         now = int(seconds) + int(micros) / 1e6
+        # Redis counts its uptime in whole seconds: a second is added, for the start must not be too early.
         server = self._server(run.decode(), now, min(now, int(seconds) - int(uptime_s) + 1.0))
         self._watch.note(server.now, sent, self.clock())
         pools = {row[1].decode(): row for row in found if len(row) == _WITH_POOL}
@@ -250,7 +254,7 @@ class RedisLimits:
         try:
             answer = await self._redis.run(lambda: self._connected().register_script(script)(keys, arguments))
         except RedisUnavailableError as error:
-            if self._backoff.failed() == 1:
+            if self._backoff.failed() == 1:  # logged once, not with every attempt
                 log.warning("%s %s", error.problem, self.without)
                 self.on_change("lost")
             await self.aclose()
@@ -263,7 +267,7 @@ class RedisLimits:
     def _connected(self) -> Redis:
         if self._client is None or self._pid != os.getpid():
             if self._client is not None:
-                _of_parents.append(self._client)  # closing it here would harm the parent's
+                _of_parents.append(self._client)  # closing it here would close the parent's connection
             self._client, self._pid = self._redis.client(), os.getpid()
         return self._client
 
@@ -271,18 +275,18 @@ class RedisLimits:
         return f"{self._prefix}{kind}:{name}"
 
     def _names_of(self, organization: str) -> set[str]:
-        """Return all names that this process knows for one organization, should Redis have forgotten some."""
+        """Return all names that this process knows for one organization, in case Redis has lost some."""
         return self._aliases.get(organization, {organization})
 
 
-def _without_untouched(pool: Pool, answer: SyncAnswer) -> Any:
-    """Return the state to keep: a key whose tokens are all back is as good as one never seen."""
+def _without_unused_keys(pool: Pool, answer: SyncAnswer) -> Any:
+    """Return the state to store: a key whose tokens have all returned is as good as one never seen."""
     new = SharedBucket(pool.limits.key_window()).state()
     for bucket in pool.keys.values():
-        bucket.window.is_untouched(pool.now)
+        bucket.window.is_untouched(pool.now)  # collects the tokens that have returned
     kept = {name: state for name, bucket in pool.keys.items() if (state := bucket.state()) != new}
     return {**answer.pool, "keys": kept}
 
 
 _of_parents: Final[list[object]] = []
-"""Connections that a fork brought along: kept, since to drop one closes it."""
+"""Connections copied by a fork: kept, since dropping one would close it."""

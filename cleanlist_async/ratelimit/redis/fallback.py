@@ -1,13 +1,13 @@
 """What one process may send while Redis is away: its own tokens, up to an equal share of the limits.
 
-A token that this process took returns to it, and no other process can take it while Redis is away for all.
-So it goes on with those, up to its share: the limits divided by the processes that were there of late, at
-least one. If its share is larger than what it had, the rest is there a lease and a window later, when
-whatever others took from the pool is back. So all shares together never exceed the limits.
+A token that this process took returns to it, and while no process reaches Redis, no other can take it. So it
+goes on with those, up to its share: the limits divided by the number of processes that were there recently,
+but at least one request. If its share is larger than what it had, the rest is free a lease and a window
+later, when whatever others took from the pool has returned. So all shares together never exceed the limits.
 
-When Redis returns, each process first reports its tokens that are out; nothing is given out for a few polls,
-until all have. Where Redis is away for some only, the others go on with all of the limits: that alone can
-lead to a 429.
+When Redis is back, each process first reports its tokens that are out; no token is granted for a few polls,
+until all have. If Redis is away only for some, the others go on with the full limits: only that can lead to a
+429.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LocalTokens:
 
 
 class LocalFallback:
-    """A Redis, and in its place this process's own share while it is away."""
+    """A Redis, replaced by this process's own share of the limits while it is away."""
 
     def __init__(self, backend: RedisLimits, clock: Callable[[], float]) -> None:
         self.limits = backend.limits
@@ -50,7 +50,7 @@ class LocalFallback:
         backend.without = _WITHOUT
 
     async def sync(self, request: SyncRequest) -> SyncAnswer:
-        """Apply a sync to the pool, or to what this process has of it."""
+        """Apply a sync to the pool, or to this process's share of it."""
         if request.process.id != self._process:  # forked: the tokens are the parent's
             self._process, self._local_tokens = request.process.id, {}
         local = self._local_tokens.setdefault(request.organization, LocalTokens(Pool(self.limits)))
@@ -61,9 +61,9 @@ class LocalFallback:
         except BackendUnavailableError:
             processes = self._backend.memory.processes(request.organization)
             if processes is None:
-                raise  # never reached: what others have sent is unknown
-            return self._alone(local, request, processes)
-        self._come_back(local)
+                raise  # never reached, so what others have sent is unknown
+            return self._sync_locally(local, request, processes)
+        self._reconnected(local)
         self._note(local, request, answer)
         return answer
 
@@ -99,37 +99,38 @@ class LocalFallback:
             request, borrowed=dict(local.borrowed), reports=(*reports, *request.reports), was_away=True
         )
 
-    def _come_back(self, local: LocalTokens) -> None:
+    def _reconnected(self, local: LocalTokens) -> None:
         if local.away_since is not None:
             local.away_since = None
             local.borrowed.clear()
             local.unreported.clear()
-            _divide(local.pool, self.limits)
+            _set_limits(local.pool, self.limits)
 
     # -- while it is away ----------------------------------------------------------------------
 
-    def _alone(self, local: LocalTokens, request: SyncRequest, processes: int) -> SyncAnswer:
+    def _sync_locally(self, local: LocalTokens, request: SyncRequest, processes: int) -> SyncAnswer:
         now = self._clock()
         local.pool.advance_to(now, None)
         if local.away_since is None:
             local.away_since = now
-            _divide(local.pool, _share(self.limits, processes))
-            local.pool.organization.window.hold_back(now, self._others_are_back(local))
+            # Free for us may only mean that another process has it: those tokens wait until it is back.
+            _set_limits(local.pool, _share(self.limits, processes))
+            local.pool.organization.window.hold_back(now, self._others_returned_at(local))
             for bucket in local.pool.keys.values():
-                bucket.window.hold_back(now, self._others_are_back(local))
+                bucket.window.hold_back(now, self._others_returned_at(local))
         for key in {key for one in request.wanted for key in one.keys} - set(local.pool.keys):
-            local.pool.key(key).window.hold_back(now, self._others_are_back(local))
+            local.pool.key(key).window.hold_back(now, self._others_returned_at(local))
         answer = local.pool.sync(request, now, is_dead=has_ended)
         if answer.granted is not None:
             local.borrowed[request.lease] = answer.granted.key
         local.unreported |= {report.lease: (now - report.age_s, report) for report in request.reports}
-        self._forget_what_is_back(local, now)
-        return replace(answer, come_again=True)
+        self._forget_returned(local, now)
+        return replace(answer, come_again=True)  # to look whether Redis is back, also with nothing to ask
 
-    def _others_are_back(self, local: LocalTokens) -> float:
+    def _others_returned_at(self, local: LocalTokens) -> float:
         return (local.away_since or 0.0) + self._backend.caution_s + self.limits.margin_s
 
-    def _forget_what_is_back(self, local: LocalTokens, now: float) -> None:
+    def _forget_returned(self, local: LocalTokens, now: float) -> None:
         for lease, (at, _) in list(local.unreported.items()):
             if now - at > self._backend.caution_s:
                 del local.unreported[lease]
@@ -140,7 +141,7 @@ def _share(limits: RateLimits, processes: int) -> RateLimits:
     return replace(limits, org=max(1, limits.org // processes), key=max(1, limits.key // processes))
 
 
-def _divide(pool: Pool, limits: RateLimits) -> None:
+def _set_limits(pool: Pool, limits: RateLimits) -> None:
     pool.limits = limits
     pool.organization.window.limit = limits.org
     for bucket in pool.keys.values():

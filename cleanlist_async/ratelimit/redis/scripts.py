@@ -1,7 +1,7 @@
 """The two scripts that Redis runs: LOOK reads the pool, SAVE writes it unless another process was faster.
 
 `{...}` in a key keeps all of a namespace in one slot of a cluster, so that either can touch several pools.
-A name leads to the number of a pool; a pool that became one with another leads on to it.
+A name leads to the number of a pool; a pool that was merged into another leads on to it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 LOOK: Final = """
--- KEYS: names. ARGV: what the keys of pools begin with, and those of turns, who asks, and for how many ms it
--- is to have the turn (0 unless it has lost a race).
--- Returns the time, the life of this server, and for each name what it says, where it leads, and the pool;
--- or nothing, when it is another's turn.
+-- KEYS: names. ARGV: the prefixes of the keys of pools and of turns, the process that asks, and for how many
+-- ms it takes the turn (0 unless it has lost a race).
+-- Returns the time, the run and uptime of this server, and for each name its value, the number of the pool
+-- that it leads to, and the pool; or nothing while another process has the turn.
 local found, seen, first = {}, {}, nil
 for place, name in ipairs(KEYS) do
   local said = redis.call('GET', name)
@@ -41,10 +41,10 @@ return {time[1], time[2], info:match('run_id:(%w+)'), info:match('uptime_in_seco
 """
 
 SAVE: Final = """
--- KEYS: whose turn it is, the pool, others that became one with it, names. ARGV: who asks, the pool's number,
--- what it becomes (version, state), how long to keep that in ms, how many pools there are, and what their
--- KEYS and those of the names said before.
--- Returns 1, or 0 when somebody was quicker; then nothing is changed.
+-- KEYS: the turn, the pool, others that were merged into it, names. ARGV: the process that asks, the pool's
+-- number, its new version and state, how long to keep it in ms, how many pools there are, and the earlier
+-- versions of the pools and values of the names.
+-- Returns 1, or 0 when another process was faster; then nothing is changed.
 local turn, me = redis.call('GET', KEYS[1]), ARGV[1]
 local number, version, state, keep, pools = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 if turn and turn ~= me then return 0 end

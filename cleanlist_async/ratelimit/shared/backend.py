@@ -1,4 +1,4 @@
-"""The protocol between a process and the place where several processes keep their tokens.
+"""The protocol between a process and the store where several processes keep their tokens.
 
 There is one operation, the sync. A process reports the outcomes of its leases, lists those it still holds
 and the requests that wait, and gets at most one token, or the time of its next sync. A backend applies a
@@ -47,10 +47,10 @@ class Report:
 class SyncRequest:
     """The reports and token requests of one process for one organization.
 
-    `held` are the leases it knows of and has not reported: any other lease in its name was granted in an
-    answer that never reached it, and is free. `lease` is the name of the lease to be granted, `wanted` what
-    it waits for. After the backend was unreachable (`was_away`), `borrowed` are the leases that the process
-    took meanwhile, each with its key.
+    `held` are the leases that the process knows and has not reported: any other lease in its name was granted
+    in an answer that never reached it, and is free. `lease` is the name of the lease to be granted, `wanted`
+    the requests that wait. After the backend was unreachable (`was_away`), `borrowed` are the leases that the
+    process took meanwhile, each with its key.
     """
 
     process: Process
@@ -86,7 +86,7 @@ class SharedBucketState(TypedDict):
 
 
 class HeldLeaseState(TypedDict):
-    """A lease that is out: its holder, when it was taken, its key, and which of its tokens are probes."""
+    """A lease that is out: its holder (`visitor`), when it was taken, its key, and which are probes."""
 
     visitor: str
     since: float
@@ -132,8 +132,8 @@ class PoolState(TypedDict):
 class SyncAnswer:
     """A token, or the seconds until the next sync, and the state of the pool.
 
-    A lease of this process that the pool does not hold was presumed lost, and is void. With `come_again`
-    another sync is due, whether requests wait or not.
+    A lease of this process that is not in the pool was presumed lost, and is void. With `come_again` another
+    sync is due, whether requests wait or not.
     """
 
     granted: Granted | None
@@ -143,7 +143,7 @@ class SyncAnswer:
 
 
 class BackendUnavailableError(CleanlistError):
-    """The shared store cannot be reached now. Requests go on waiting, and the sync is repeated."""
+    """The shared store cannot be reached now. Requests continue to wait, and the sync is repeated."""
 
 
 class Backend(Protocol):

@@ -17,14 +17,14 @@ class SharedBucket(Bucket):
     __slots__ = ()
 
     def state(self) -> SharedBucketState:
-        """Return it as plain data."""
+        """Return the bucket as plain data."""
         state = SharedBucketState(window=self.window.state(), rejections=self.rejections)
-        if self.interactive_at > _NEVER:
+        if self.interactive_at > _NEVER:  # JSON has no infinity
             state["interactive_at"] = self.interactive_at
         return state
 
     def restore(self, state: SharedBucketState, shift_s: float = 0.0) -> None:
-        """Become what *state* says, whose clock is *shift_s* behind ours."""
+        """Take over *state*, whose clock is *shift_s* behind ours."""
         self.window.restore(state["window"], shift_s)
         self.rejections = state["rejections"]
         self.interactive_at = state.get("interactive_at", _NEVER) + shift_s

@@ -20,7 +20,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class SharedDispatcher(Dispatcher):
-    """Hands out the leases that were delivered, and requests tokens for the heads of its queues."""
+    """Hands out delivered leases, and requests tokens for the heads of its queues."""
 
     def __init__(
         self,
@@ -34,11 +34,13 @@ class SharedDispatcher(Dispatcher):
         self._worker = worker
         self._delivered: list[SharedLease] = []
         self._requested: dict[str, list[RankedRequest]] = {}
-        self._asked_about: set[str] = set()
+        # Organizations whose request was granted: the worker has dropped it, and must learn of the next.
+        self._served: set[str] = set()
 
     def dispatch(self, organization: str) -> None:
-        """Hand out what was delivered, give back what no request waits for, and request what is missing."""
+        """Hand out delivered leases, return those that no request waits for, and request missing tokens."""
         super().dispatch(organization)
+        # Left over where the request that a token was granted to was cancelled meanwhile.
         left, self._delivered = self._delivered, []
         for lease in left:
             self._store.settle(lease, "unsent", self._clock())
@@ -55,7 +57,7 @@ class SharedDispatcher(Dispatcher):
         for lease in self._delivered:
             fits = lease.key is None if not waiter.route.keys else lease.key in waiter.route.keys
             fits &= lease.organization == self._store.names_of(waiter.route.organization)[0]
-            fits &= not keep or lease.kind is RequestClass.STATUS
+            fits &= not keep or lease.kind is RequestClass.STATUS  # one granted to a submit stays for submits
             if fits and lease.buckets[0].name not in busy:
                 self._delivered.remove(lease)
                 return lease
@@ -66,12 +68,12 @@ class SharedDispatcher(Dispatcher):
     def _report_requests(self, organization: str, now: float) -> None:
         names = self._store.names_of(organization)
         ranked = [self._ranked_request(waiter, names[0], now) for waiter in self.queues.heads(names)]
-        asked_about, self._asked_about = self._asked_about, set()
+        served, self._served = self._served, set()
         for name in names:
             new, known = ranked if name == names[0] else [], self._requested.pop(name, [])
             if new:
                 self._requested[name] = new
-            if new != known or name in asked_about:
+            if new != known or name in served:
                 self._worker.request_tokens(self, name, new)
 
     def _ranked_request(self, waiter: Waiter, organization: str, now: float) -> RankedRequest:
@@ -85,10 +87,10 @@ class SharedDispatcher(Dispatcher):
         )
         return RankedRequest(wanted, waiter.rank)
 
-    # -- what the sync worker calls- ---------------------------------------------------------------
+    # -- what the sync worker calls ----------------------------------------------------------------
 
     def deliver(self, lease: SharedLease) -> None:
-        """Take a lease. Any thread may call; raises RuntimeError when the loop is closed."""
+        """Accept a lease. Any thread may call; raises RuntimeError when the loop is closed."""
         self._call(self._take_delivery, lease)
 
     def refuse(self, organization: str, error: CleanlistError) -> None:
@@ -101,14 +103,14 @@ class SharedDispatcher(Dispatcher):
 
     def _take_delivery(self, lease: SharedLease) -> None:
         lease.delivered = True
-        self._asked_about.add(lease.organization)
+        self._served.add(lease.organization)
         self._delivered.append(lease)
         self.dispatch(lease.organization)
 
     def _refuse(self, organization: str, error: CleanlistError) -> None:
         for waiter in self.queues.heads(self._store.names_of(organization)):
             for refused in self.queues.leave_all(waiter):
-                refused.future.set_exception(copy.copy(error))
+                refused.future.set_exception(copy.copy(error))  # each with a traceback of its own
         self.dispatch(organization)
 
     def _call(self, callback: Callable[[*Ts], None], *args: *Ts) -> None:

@@ -1,4 +1,4 @@
-"""A lease of shared tokens, as the process that holds it knows it, and for how long it is good."""
+"""A lease of shared tokens, as its holder knows it, and how long it is valid."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ from cleanlist_async.ratelimit.window import Outcome
 
 
 def poll_s(limits: RateLimits) -> float:
-    """Return the seconds between two polls of a shared store, where no time of return is known."""
+    """Return the seconds between two polls of a shared store, where no token's return is known."""
     return min(facts.LOOK_S, limits.window_s / 10)
 
 
 def lease_s(limits: RateLimits) -> float:
-    """Return for how many seconds a lease is good without a sync of its holder."""
+    """Return for how many seconds a lease is valid without a sync of its holder."""
     return facts.LEASE_S * min(1.0, limits.window_s / facts.WINDOW_S)
 
 
 @dataclass(eq=False, slots=True)
 class SharedLease(Lease):
-    """The tokens of one request, out of a pool that others share.
+    """The tokens of one request, from a pool that others share.
 
-    `good_until` is the moment, by this process's clock, until which no other process presumes them lost; each
-    sync moves it on.
+    Until `good_until`, by this process's clock, no other process presumes them lost; each sync renews it.
     """
 
     id: str = ""
@@ -69,7 +68,7 @@ class LoopQueue(Protocol):
     loop: asyncio.AbstractEventLoop
 
     def deliver(self, lease: SharedLease) -> None:
-        """Take a lease. Any thread may call; raises RuntimeError when the loop is closed."""
+        """Accept a lease. Any thread may call; raises RuntimeError when the loop is closed."""
         ...
 
     def refuse(self, organization: str, error: CleanlistError) -> None:
@@ -85,7 +84,7 @@ class LocalStore(Protocol):
     """The store of this process, which the sync worker keeps up to date."""
 
     def copy(self, organization: str, pool: PoolState, shift_s: float) -> bool:
-        """Copy the state of the pool, by our own clock; return whether that pauses it further."""
+        """Copy the state of the pool, converted to our clock; return whether that prolongs its pause."""
         ...
 
     def buckets_of(self, organization: str, key: str | None) -> tuple[NamedBucket, ...]:

@@ -1,4 +1,4 @@
-"""What a process has to report and to request for one organization, until its next sync."""
+"""The reports and token requests of a process for one organization, until its next sync."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Head(NamedTuple):
 class PendingSync:
     """The reports, leases and token requests of one organization. Guarded by its worker's lock.
 
-    `asked` are the queues that the backend knows of from the last sync.
+    `asked` are the queues that the backend knows from the last sync.
     """
 
     organization: str
@@ -46,6 +46,7 @@ class PendingSync:
         if requests:
             self.requests[queue] = requests
         wanted = {_queue_key(one.request) for ranked in self.requests.values() for one in ranked}
+        # A new queue needs a ticket; once nothing waits, the old tickets would keep tokens from others.
         return not wanted <= self.asked or bool(self.asked and not wanted)
 
     def undeliverable(self) -> Iterator[SharedLease]:
@@ -55,7 +56,7 @@ class PendingSync:
                 yield lease
 
     def heads(self) -> Mapping[TokenRequest, Head]:
-        """Return the best-ranked request of each kind of queue, as it is put to the backend."""
+        """Return the best-ranked request of each kind of queue, as the backend is to see it."""
         for queue in [queue for queue in self.requests if queue.loop.is_closed()]:
             del self.requests[queue]
         best: dict[QueueKey, Head] = {}
@@ -70,7 +71,7 @@ class PendingSync:
         return {replace(head.ranked.request, more=key in followed): head for key, head in best.items()}
 
     def reports(self, now: float) -> tuple[Report, ...]:
-        """Return the outcomes that were not reported yet."""
+        """Return the outcomes that have not been reported yet."""
         return tuple(
             Report(lease, settled.outcome, now - settled.at, settled.pauses)
             for lease, settled in self.settled
@@ -78,7 +79,7 @@ class PendingSync:
 
     def note_synced(self, request: SyncRequest, answer: SyncAnswer, good_until: float) -> None:
         """Drop the outcomes that *request* reported, and renew the leases that *answer* confirms."""
-        del self.settled[: len(request.reports)]
+        del self.settled[: len(request.reports)]  # more may have been added while the sync ran
         for name in request.held:
             if (lease := self.held.get(name)) is not None:
                 renewed = name in answer.pool["holdings"]  # or it was presumed lost meanwhile
@@ -88,7 +89,7 @@ class PendingSync:
     def accept(self, lease: SharedLease, head: Head) -> None:
         """Hold *lease*, which was granted to *head*."""
         if head.ranked in (waiting := self.requests.get(head.queue, [])):
-            waiting.remove(head.ranked)  # until its event loop says which request is next
+            waiting.remove(head.ranked)  # until its event loop reports which request is next
         self.held[lease.id] = lease
         self.asked -= {_queue_key(head.ranked.request)}
 

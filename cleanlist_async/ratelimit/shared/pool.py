@@ -3,15 +3,15 @@
 **A token returns one window after its request's answer, whichever process sent it** (`Window` has the
 proof; it does not depend on the sender). What sharing adds:
 
-A lease is held until its outcome is reported. A process that has not synced for `lease_s` seconds, or is
-known to be dead, has lost all it held: its requests left before, so they arrived within the grace, and
+A lease is held until its outcome is reported. If a process has not synced for `lease_s` seconds, or is known
+to be dead, all its leases are presumed lost: its requests left before, so they arrived within the grace, and
 the tokens return a grace and a window after *the moment that was noticed*. That is never too early, even
-when the machine slept in between. A process that still lives must not send with a lease that it has not
-renewed for `lease_s`, nor with one that was presumed lost: the sync worker sees to that.
+if the machine slept in between. A process that still lives must not send with a lease that it has not
+renewed for `lease_s`, nor with one that was presumed lost: the sync worker ensures that.
 
-A lease that its holder does not know of was never used, and is free.
+A lease that its holder does not know was never used, and is free.
 
-A process gets one token for a ticket (`Turns` has the order), and then stands behind all others. A ticket
+A process gets one token for a ticket (`Turns` has the order), and then ranks behind all others. A ticket
 that has not been renewed for a few polls is void.
 """
 
@@ -42,7 +42,7 @@ _POLLS_PER_TICKET: Final = 3
 
 
 def plain_limits(limits: RateLimits) -> list[float]:
-    """Return what two processes must agree on."""
+    """Return the limits as plain data; processes that share a pool must agree on them."""
     return [limits.org, limits.key, limits.window_s, limits.margin_s, limits.grace_s]
 
 
@@ -72,8 +72,9 @@ class Pool(PoolTokens):
         """Apply *request* at *now*.
 
         A clock that reads less than before was restarted at *clock_began_at*, or was set back just now if
-        that is None. *is_dead* says that a process can send nothing more.
+        that is None. *is_dead* says whether a process has ended, so that it can send nothing more.
         """
+        # Reports before grants, so that a token that comes back with this sync can be given out by it.
         self.advance_to(now, clock_began_at)
         record = self.records.setdefault(request.holder, ProcessRecord(request.process, self.now))
         record.seen_at = self.now
@@ -91,7 +92,7 @@ class Pool(PoolTokens):
         return SyncAnswer(granted, retry_in_s, self.state())
 
     def _serve(self, request: SyncRequest, record: ProcessRecord) -> tuple[Granted | None, float]:
-        """Return a token for *record*, or in how many seconds to ask again."""
+        """Return a token for *record*, or the seconds until it should ask again."""
         if not record.tickets:
             return None, math.inf
         turns = Turns(self, self.records.values())
@@ -100,6 +101,7 @@ class Pool(PoolTokens):
         return self._grant(request, record, *served), math.inf
 
     def _renew_tickets(self, record: ProcessRecord, wanted: Iterable[TokenRequest]) -> None:
+        # A ticket keeps its age, whichever of the queue's requests is its head by now.
         before = {(ticket.keys, ticket.kind): ticket.since for ticket in record.tickets}
         record.tickets = [
             Ticket(one.keys, one.kind, before.get((one.keys, one.kind), self.now), one.more, one.paced)
@@ -110,14 +112,14 @@ class Pool(PoolTokens):
 
     def _grant(self, request: SyncRequest, record: ProcessRecord, ticket: Ticket, key: str | None) -> Granted:
         place = record.tickets.index(ticket)
-        if ticket.more:
+        if ticket.more:  # the next of its queue, behind the queues of all other processes
             ticket.since = self.now
         else:
             del record.tickets[place]
         return Granted(place, key, tuple(self.hold(request.holder, request.lease, key)))
 
     def count_borrowed(self, request: SyncRequest, leases: Mapping[str, str | None]) -> None:
-        """Count leases, of these keys, that were taken elsewhere: also where no token is left for them."""
+        """Count leases that were taken elsewhere, with their keys, even where no token is left for them."""
         for lease, key in leases.items():
             if lease not in self.held_leases:
                 self.hold(request.holder, lease, key)
@@ -125,7 +127,7 @@ class Pool(PoolTokens):
     # -- what a backend notices ----------------------------------------------------------------
 
     def advance_to(self, now: float, clock_began_at: float | None) -> None:
-        """Set the time to *now*; if the clock was restarted, all that was noted happened before that."""
+        """Set the time to *now*; if the clock was restarted, all that was recorded happened before that."""
         if now < self.now:
             by_s = (now if clock_began_at is None else clock_began_at) - self.now
             for bucket in (self.organization, *self.keys.values()):
@@ -139,7 +141,7 @@ class Pool(PoolTokens):
         self.now = now
 
     def expire_dead(self, is_dead: Callable[[Process], bool], but: str = "") -> None:
-        """Presume lost what dead processes held, and void their tickets; *but* is the process that asks."""
+        """Presume the leases of dead processes lost, and void their tickets; *but* is the one that asks."""
         lease, ticket = lease_s(self.limits), _POLLS_PER_TICKET * poll_s(self.limits)
         for holder, record in list(self.records.items()):
             if holder == but:
@@ -156,20 +158,20 @@ class Pool(PoolTokens):
                 del self.records[holder]
 
     def presume_spent(self, sent_until: float) -> None:
-        """Give out nothing until all that may have been sent is past: this pool may have lost some of it.
+        """Grant nothing until all requests that may have been sent are past: the pool may not know them all.
 
-        Processes that held its tokens at *sent_until* may use them for a lease.
+        Processes that held its tokens at *sent_until* may use them for another lease.
         """
         window = self.organization.window
         window.pause(sent_until + lease_s(self.limits) + window.window_s + window.margin_s)
 
     def is_untouched(self) -> bool:
-        """Whether every token is back and nobody waits, so that forgetting this pool loses nothing."""
+        """Whether every token has returned and no process waits, so forgetting the pool loses nothing."""
         buckets = [self.organization, *self.keys.values()]
         return not self.records and all(bucket.window.is_untouched(self.now) for bucket in buckets)
 
     def absorb(self, other: Pool) -> None:
-        """Become one with *other*: two names turned out to be one organization."""
+        """Take over all of *other*: two names turned out to be one organization."""
         self.organization.absorb(other.organization)
         for name, bucket in other.keys.items():
             self.key(name).absorb(bucket)
@@ -179,7 +181,7 @@ class Pool(PoolTokens):
     # -- as plain data -------------------------------------------------------------------------
 
     def state(self) -> PoolState:
-        """Return all of it."""
+        """Return the pool as plain data."""
         return PoolState(
             now=self.now,
             limits=plain_limits(self.limits),

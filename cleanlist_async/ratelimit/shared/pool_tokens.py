@@ -1,4 +1,4 @@
-"""The tokens of a pool: its buckets, and the leases that are out. Pure: no clock, no I/O."""
+"""The tokens of a pool: its buckets, and the leases of tokens that are out. Pure: no clock, no I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cleanlist_async.ratelimit.shared.backend import HeldLeaseState, Report
 from cleanlist_async.ratelimit.shared.bucket import SharedBucket
 
 SHORTEST_POLL: Final = 1e-3
-"""The first poll for the answer to a probe, as part of a window; the intervals double from there."""
+"""The first poll for the answer to a probe, as a fraction of a window; the intervals double from there."""
 
 
 class PoolTokens:
@@ -31,7 +31,7 @@ class PoolTokens:
         return bucket
 
     def hold(self, holder: str, lease: str, key: str | None) -> list[bool]:
-        """Take a token of each bucket, also where none is left; return which of them are probes."""
+        """Take a token of each bucket, even where none is left; return which of them are probes."""
         probes = [bucket.window.take(self.now) for bucket in self._buckets_of(key)]
         self.held_leases[lease] = HeldLeaseState(visitor=holder, since=self.now, key=key, probes=probes)
         return probes
@@ -44,7 +44,7 @@ class PoolTokens:
         """Let the tokens of a lease return by its outcome; nothing happens when it is not held."""
         held = self.held_leases.pop(report.lease, None)
         if held is None:
-            return  # reported before, or presumed lost
+            return  # it was reported before, or presumed lost
         at = self.now - report.age_s
         for bucket, probe in self._tokens(held):
             bucket.settle(report.outcome, at, probe=probe)
@@ -69,6 +69,7 @@ class PoolTokens:
         ]
         if not probed:
             return math.inf
+        # As long again as the probe has been out: few polls for a slow answer, little delay for a fast one.
         return self.now + max(self.now - max(probed), self.limits.window_s * SHORTEST_POLL)
 
     def _tokens(self, held: HeldLeaseState) -> Iterable[tuple[SharedBucket, bool]]:

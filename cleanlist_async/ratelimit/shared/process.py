@@ -1,4 +1,4 @@
-"""The processes that share a store: their names, whether one has ended, and the clock of their machine."""
+"""The processes that share a store: their names, whether one has ended, and the clock of its machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process. `id` is of this one alone, also after a fork; `pid` has a meaning within `place` only."""
+    """A process. `id` is unique, also after a fork; `pid` has a meaning only within `place`."""
 
     id: str
     pid: int
@@ -27,13 +27,14 @@ def this_process() -> Process:
 
 def has_ended(process: Process) -> bool:
     """Whether *process* is known to have ended: it ran on this host, and its number is free."""
+    # On Windows, os.kill acts on the process, whatever the signal.
     if os.name != "posix" or process.place != _this_place():
         return False
     try:
         os.kill(process.pid, 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except OSError:  # it belongs to another user
         return False
     return False
 
@@ -41,7 +42,7 @@ def has_ended(process: Process) -> bool:
 def boot_clock() -> float:
     """Return seconds since this machine was started, the same in all its processes.
 
-    Where the system has no clock that goes on while it sleeps, tokens return later by as long as it slept.
+    If the system has no clock that runs while it sleeps, tokens return later by the time that it slept.
     """
     if (clock := getattr(time, "CLOCK_BOOTTIME", None)) is not None:  # Linux
         return time.clock_gettime(clock)
@@ -49,7 +50,7 @@ def boot_clock() -> float:
 
 
 def _this_place() -> str:
-    """Return the host since its start, and in which of its containers process numbers are counted."""
+    """Return the host, its present boot, and the container in which process numbers are counted."""
     try:
         return f"{socket.gethostname()} {_boot_id()} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:

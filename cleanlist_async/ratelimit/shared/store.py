@@ -15,7 +15,7 @@ from cleanlist_async.ratelimit.window import Outcome
 
 
 class SharedStore(Store):
-    """Answers at once from a copy of the pool, which each sync renews. Any thread may call."""
+    """Answers at once from a copy of the pool, which each sync updates. Any thread may call."""
 
     def __init__(
         self, backend: Backend, clock: Callable[[], float], worker: type[SyncWorker] = SyncWorker
@@ -27,19 +27,19 @@ class SharedStore(Store):
         """Open the wait queues of the running event loop."""
         return SharedDispatcher(self, self.worker, clock, wake_all)
 
-    # -- what became of a lease ----------------------------------------------------------------
+    # -- the outcome of a lease ----------------------------------------------------------------
 
     def settle(
         self, lease: Lease, outcome: Outcome, at: float, *, rejection: Rejection | None = None
     ) -> None:
-        """Report with the next sync what became of *lease* at *at*; a 429 pauses its buckets here at once."""
+        """Report the outcome of *lease* at *at* with the next sync; a 429 pauses its buckets here at once."""
         with self._lock:
             pauses = {} if rejection is None else self._reject(lease, at, rejection)
         if isinstance(lease, SharedLease):
             self.worker.settle(lease, Settlement(outcome, at, pauses))
 
     def is_stale(self, lease: Lease, now: float) -> bool:
-        """Whether its bucket was paused, or the pool may have given the tokens to another meanwhile."""
+        """Whether a bucket of it was paused, or the pool may have given its tokens to another meanwhile."""
         return lease.is_overdue(now) or super().is_stale(lease, now)
 
     # -- identities ----------------------------------------------------------------------------
@@ -64,7 +64,7 @@ class SharedStore(Store):
     # -- the copy ------------------------------------------------------------------------------
 
     def copy(self, organization: str, pool: PoolState, shift_s: float) -> bool:
-        """Copy the state of the pool, by our own clock; return whether that pauses it further."""
+        """Copy the state of the pool, converted to our clock; return whether that prolongs its pause."""
         with self._lock:
             before = self._disturbed_until
             self._renew(self._organization(organization), pool["organization"], shift_s)
@@ -79,7 +79,7 @@ class SharedStore(Store):
             bucket.window.smooth_until,
         )
         window.restore(state["window"], shift_s)
-        window.pause(paused_until)  # a 429 that the pool has not heard of yet
+        window.pause(paused_until)  # by a 429 that has not been reported to the pool yet
         window.smooth_until = max(window.smooth_until, smooth_until)
         bucket.rejections = state["rejections"]
         if "interactive_at" in state:

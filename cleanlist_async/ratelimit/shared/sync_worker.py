@@ -1,8 +1,8 @@
 """Background worker of a process: reports token outcomes to the shared store and requests the next ones.
 
-It has its own thread and event loop. So no caller waits for a disk or a network, no cancellation interrupts
+It has its own thread and event loop, so no caller waits for a disk or a network, no cancellation interrupts
 a sync, and all event loops of the process share one worker. The thread starts with the first token request
-and ends when there is nothing to report and nothing to wait for.
+and ends when there is nothing to report or to wait for.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from cleanlist_async.ratelimit.shared.pending_sync import Head, PendingSync, Pen
 from cleanlist_async.ratelimit.shared.process import this_process
 
 _SYNCS_PER_LEASE: Final = 6
-"""Syncs within the life of a lease, from a process that only holds some."""
+"""Syncs within the life of a lease, of a process that only holds some."""
 _REPORTS_PER_POLL: Final = 4
-"""Syncs within a poll interval, from a process that has only answers to report, which can wait."""
+"""Syncs within a poll interval, of a process that has only answers to report, which can wait."""
 _IDLE_S: Final = 1.0
 
 
@@ -56,6 +56,7 @@ class SyncWorker:
         self._local = local
         self.poll_s = poll_s(backend.limits)
         self.lease_s = lease_s(backend.limits)
+        # Shorter by the grace: a request that is sent at the last moment still arrives within the lease.
         self.good_for_s = self.lease_s - backend.limits.organization_window().grace_s
         self.reset()
         _workers.add(self)
@@ -92,8 +93,9 @@ class SyncWorker:
         with self._lock:
             pending = self._pending.get(lease.organization)
             if pending is None or pending.held.pop(lease.id, None) is None:
-                return  # of the process that this one was forked from
+                return  # it is of the parent process, which this one was forked from
             pending.settled.append((lease.id, settlement))
+            # A token that returns in a window is no news now; one that is free at once, or a 429, is.
             patient = settlement.outcome == "answered" and not any(lease.probes)
             delay_s = self.poll_s / _REPORTS_PER_POLL if patient else 0.0
             self._due(pending, self.clock() + delay_s)
@@ -123,7 +125,7 @@ class SyncWorker:
     def _due(self, pending: PendingSync, at: float) -> None:
         self._agenda[pending.organization] = min(at, self._agenda[pending.organization])
 
-    # -- one pending sync after another -----------------------------------------------------------
+    # -- one sync after another ----------------------------------------------------------------
 
     async def run_due(self) -> float:
         """Run all syncs that are due; return when the next one is."""
@@ -144,17 +146,17 @@ class SyncWorker:
 
     async def _join_all(self) -> None:
         while self._joins:
-            with suppress(CleanlistError), self.syncing:  # an answer will show it again
+            with suppress(CleanlistError), self.syncing:  # a later answer will show it again
                 await self.backend.join(*self._joins[0])
             with self._lock:
                 del self._joins[0]
 
     async def _run(self, pending: PendingSync) -> None:
-        started = self.clock()
+        started = self.clock()  # the lease counts from here: the backend renews it later than this
         with self._lock:
             request, heads = self._prepare(pending)
         try:
-            with self.syncing:  # no fork in the middle: it would take the backend's locks along
+            with self.syncing:  # no fork in the middle: it would copy the backend's locks as they are
                 answer = await self.backend.sync(request)
         except BackendUnavailableError:
             with self._lock:
@@ -215,7 +217,7 @@ class SyncWorker:
     def _plan(self, pending: PendingSync, answer: SyncAnswer, now: float) -> None:
         if any(pending.requests.values()):
             self._due(pending, now + (0.0 if answer.granted else min(answer.retry_in_s, self.poll_s)))
-        if pending.asked and not any(pending.requests.values()):
+        if pending.asked and not any(pending.requests.values()):  # they were cancelled: give up the tickets
             self._due(pending, now)
         if pending.held:
             self._due(pending, now + self.lease_s / _SYNCS_PER_LEASE)
@@ -238,7 +240,7 @@ class SyncWorker:
     def _give_up(self, pending: PendingSync, error: CleanlistError) -> None:
         with self._lock:
             queues, pending.requests, pending.asked = list(pending.requests), {}, frozenset()
-            if pending.is_over():  # or the thread would ask again for ever, with nothing to say
+            if pending.is_over():  # or the thread would sync for ever with nothing to report
                 self._forget(pending)
             else:
                 self._due(pending, self.clock() + self.lease_s / _SYNCS_PER_LEASE)
@@ -274,7 +276,7 @@ class SyncWorker:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_S if idle else min(until - self.clock(), facts.LEASE_S)):
                     await self._woken.wait()
-            if idle and not self._woken.is_set():
+            if idle and not self._woken.is_set():  # connections close before the thread, whose loop they need
                 with self.syncing:
                     await self.backend.aclose()
             with self._lock:
@@ -293,11 +295,13 @@ class SyncWorker:
 _workers: Final[weakref.WeakSet[SyncWorker]] = weakref.WeakSet()
 
 
+# Tokens whose outcome was not reported at the end of the process would only be free a lease later.
 def _flush_all() -> None:
     for worker in list(_workers):
         worker.flush()
 
 
+# A fork waits until no sync is running, at most a second: the child would inherit a transaction half done.
 def _before_fork() -> None:
     _held[:] = [worker.syncing for worker in _workers if worker.syncing.acquire(timeout=_FORK_WAIT_S)]
 

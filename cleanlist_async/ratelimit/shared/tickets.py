@@ -20,11 +20,11 @@ class Ticket:
     paced: bool = False
 
     def rank(self, window_s: float) -> float:
-        """Return the time when its first request came to the head, plus the handicap of its class."""
+        """Return the time when its present request reached the head, plus the handicap of its class."""
         return self.since + self.kind.value * window_s
 
     def shares_a_key_with(self, other: Ticket) -> bool:
-        """Whether one key would do for both."""
+        """Whether one key could serve both."""
         return any(key in other.keys for key in self.keys)
 
 

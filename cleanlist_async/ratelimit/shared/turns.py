@@ -1,8 +1,8 @@
 """The order in which the wait queues of all processes get tokens. Pure: no clock, no I/O.
 
-Each wait queue of each process has a ticket. Its rank is the moment it came to the head, plus as many
-windows as its class has to stand back. Tokens are dealt in that order on paper, and the process that asks
-gets what falls to it.
+Each wait queue of each process has a ticket. Its rank is the time when its request reached the head, plus the
+handicap of its class in windows. The free tokens are allotted in that order without being taken, and the
+process that asks gets what is allotted to it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cleanlist_async.ratelimit.shared.tickets import ProcessRecord, Ticket
 from cleanlist_async.ratelimit.wait_queues import RequestClass
 
 _MOMENT: Final = 1e-6
-"""Part of a window that two clocks cannot tell apart."""
+"""Fraction of a window that two clocks cannot tell apart."""
 
 
 class Turns:
@@ -30,21 +30,21 @@ class Turns:
         self._tickets.sort(key=lambda place: place[0].rank(tokens.limits.window_s))
 
     def next_of(self, record: ProcessRecord) -> tuple[Ticket, str | None] | None:
-        """Return the ticket of *record* that a free token falls to, and the key; None if none does."""
+        """Return the ticket of *record* that a free token is allotted to, and the key; None if none is."""
         free = _FreeTokens(self._tokens)
         for ticket, owner in self._tickets:
             if ticket.paced:
                 continue
             key = free.key_for(ticket, self._keep(ticket))
             if not free.organization or (ticket.keys and key is None):
-                continue
+                continue  # it takes nothing, so a lower rank with another key may be served
             if owner is record:
                 return ticket, key
             free.spend(key)
         return None
 
     def retry_in_s(self, record: ProcessRecord) -> float:
-        """Return in how many seconds the first ticket of *record* may be served."""
+        """Return the seconds until the first ticket of *record* may be served."""
         now, window_s = self._tokens.now, self._tokens.limits.window_s
         turns = (
             self._turn_of(place)
@@ -52,7 +52,7 @@ class Turns:
             if owner is record and not ticket.paced
         )
         soonest = min(turns, default=math.inf)
-        if soonest <= now:  # a process before it has yet to take what is there
+        if soonest <= now:  # a process before it has not taken its token yet
             soonest = now + window_s * SHORTEST_POLL
         return min(max(soonest - now, _MOMENT * window_s), poll_s(self._tokens.limits))
 
@@ -68,7 +68,7 @@ class Turns:
         return max(turn, min(self._tokens.opens_at(key, rivals, keep) for key in keys))
 
     def _keep(self, ticket: Ticket) -> int:
-        """Return the key tokens that a status request leaves to submits, until it has aged ahead of them."""
+        """Return how many key tokens a status request leaves to submits, until it has aged past them."""
         if ticket.kind is not RequestClass.STATUS:
             return 0
         for rival, _ in self._tickets:
@@ -80,7 +80,7 @@ class Turns:
 
 
 class _FreeTokens:
-    """Tokens that are there, as they are dealt on paper."""
+    """Tokens that are free, less those allotted to earlier tickets."""
 
     def __init__(self, tokens: PoolTokens) -> None:
         self._tokens = tokens
@@ -97,7 +97,7 @@ class _FreeTokens:
         return best
 
     def spend(self, key: str | None) -> None:
-        """Deal these tokens to another process."""
+        """Allot a token of each bucket to another process."""
         self.organization -= 1
         if key is not None:
             self._keys[key] -= 1

@@ -1,4 +1,4 @@
-"""What is to happen at a moment of the sandbox's clock; done when somebody looks."""
+"""Actions for later moments of the sandbox's clock; carried out when somebody looks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ Action: TypeAlias = Callable[[], None]
 @dataclass(order=True, slots=True)
 class _Due:
     at: float
+    # Keeps the order in which actions for the same moment were added.
     number: int
     action: Action = field(compare=False)
 
@@ -30,7 +31,7 @@ class Agenda:
         return not self._due
 
     def at(self, moment: float, action: Action) -> None:
-        """Have something happen at a moment (seconds on the sandbox's clock)."""
+        """Schedule an action for a moment (seconds on the sandbox's clock)."""
         self._added += 1
         heapq.heappush(self._due, _Due(moment, self._added, action))
 

@@ -43,7 +43,7 @@ class AgentRun:
     will_fail: bool
 
     def state(self, now: float) -> str:
-        """Return where it stands."""
+        """Return its state."""
         if now >= self.completes_at:
             return "failed" if self.will_fail else "completed"
         return "pending" if self.share_done(now) < PENDING_SHARE else "processing"
@@ -58,6 +58,7 @@ class AgentRun:
         """Return what has been written so far; nothing that a failed run wrote is kept."""
         if self.state(now) == "failed":
             return []
+        # Results grow while the run lasts, so a client meets partial ones.
         processed = int(self.share_done(now) * len(self.leads))
         return [(lead, write(self.agent_type, self.prompt, lead)) for lead in self.leads[:processed]]
 
@@ -87,6 +88,7 @@ class AgentRuns:
         reservation = services.funds.hold(caller, purchase, quote_id, needs_quote=True)
         now, seed = services.moments.now(), services.options.seed
         run = AgentRun(
+            # Numbered, so that the same calls get the same ids in every run of a test.
             smart_agent_task_id=seeded_uuid(seed, "smart agent", number),
             legacy_task_id=seeded_uuid(seed, "agent dispatch", number),
             owner=caller.user_id,
@@ -106,8 +108,9 @@ class AgentRuns:
         return run
 
     def get(self, smart_agent_task_id: str, caller: Caller) -> AgentRun:
-        """Return a run. Raises RefusedError 404 task_not_found, also for somebody else's."""
+        """Return a run. Raises RefusedError 404 task_not_found, also for another user's."""
         run = self._runs.get(smart_agent_task_id)
+        # 404 for another user's run too: the API does not show that it exists.
         if run is None or run.owner != caller.user_id:
             raise refused("task_not_found")
         return run
@@ -121,6 +124,8 @@ class AgentRuns:
         written = [
             (lead, written) for lead, written in run.results(run.completes_at) if written.error is None
         ]
+        # Only now: while the run lasts its values are in its results, not in the list.
         for lead, (value, _) in written:
             lead.agents[run.column_name] = value
+        # Leads without a value cost nothing; the rest of what was held is given back.
         run.reservation.settle(purchases.agent_run(run.list_id, run.agent_type, len(written)).cost)

@@ -55,6 +55,7 @@ _WORKS_ON: Final[dict[AgentType, tuple[str, ...]]] = {
     "company_intel": ("company", "domain"),
     "pain_point_hypothesis": ("company", "domain"),
 }
+# Text, an object and a list: a value can be any JSON.
 _WRITERS: Final[dict[AgentType, Callable[[Lead, str | None], object]]] = {
     "custom_ai": _custom,
     "cold_intro_email": _intro,

@@ -75,6 +75,7 @@ class Modern:
         groups = [group(self._services) for group in GROUPS]
         self._operations = [operation for group in (*groups, export) for operation in group.operations()]
         self.downloads = export.downloads()
+        # By the first part of a path, so that a 404 below it has the modern envelope too.
         self._roots = {_root(operation.path) for operation in self._operations}
         self.envelopes = Envelopes(
             "error", "error", f"{options.seed}:modern", validation=options.modern_validation
@@ -95,11 +96,12 @@ class Modern:
             (operation.method, prefix + operation.path, self._permitted(operation))
             for prefix in (MODERN_PREFIX, PUBLIC_PREFIX)
             for operation in self._operations
+            # A legacy client calls this path, so it gets the legacy body.
             if (prefix, operation.path) != LEGACY_ONLY
         ]
 
     def owns(self, path: str) -> bool:
-        """Tell whether a path is part of the modern surface, even if nothing is there."""
+        """Return whether a path is part of the modern surface, even if nothing is there."""
         if path.startswith(f"{MODERN_PREFIX}/"):
             return True
         own = path.removeprefix(PUBLIC_PREFIX)
@@ -109,6 +111,7 @@ class Modern:
         services = self._services
 
         async def permitted(request: Request) -> Response:
+            # Before anything is looked at: what is due by now has to have happened.
             services.ledger.on_read()
             self._default_list.fill()
             services.scopes.require(request.state.caller, SCOPE_OF[operation.name])

@@ -34,6 +34,7 @@ async def read_body(request: Request, model: type[M]) -> M:
     try:
         document: object = json.loads(body)
     except ValueError as problem:
+        # Bytes that are not UTF-8 are a ValueError too, but have no position.
         at = getattr(problem, "pos", 0)
         raise RefusedError(422, [_item("json_invalid", ["body", at], "JSON decode error")]) from None
     return _validated(document, model, "body")

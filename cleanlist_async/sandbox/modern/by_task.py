@@ -66,9 +66,11 @@ class ByTask:
         if not data_points or not DATA_POINTS[cohort.kind].issuperset(data_points):
             known = ", ".join(sorted(DATA_POINTS[cohort.kind]))
             raise refused("validation_error", f"The data points of a {cohort.kind} are {known}.")
+        # An id that is named twice is bought once.
         members = list(dict.fromkeys(cohort.entity_ids if entity_ids is None else entity_ids))
         if not members or not set(members) <= set(cohort.entity_ids):
             raise refused("validation_error", "entity_ids is not a part of the cohort.")
+        # The ids as they were asked for: a quote without ids does not cover a call with them.
         purchase = purchases.cohort_entities(cohort.kind, task_id, data_points, entity_ids, len(members))
         return Selection(cohort.kind, members, purchase)
 
@@ -111,6 +113,7 @@ class ByTask:
         return {
             "workflow_id": None,
             "status": "completed",
+            # Companies are done at once, so what was held is already settled.
             "credits_reserved": reservation.charged,
             "results": results,
         }
@@ -125,5 +128,6 @@ class ByTask:
         lists = self._services.lists
         if lead_list_id is not None:
             return lists.get(lead_list_id, caller).list_id
+        # The same list each time: a name belongs to one list of a caller.
         default, _ = lists.create(DEFAULT_LIST, None, None, caller.user_id)
         return default.list_id

@@ -59,7 +59,7 @@ class Cohorts:
         return cohort
 
     def bind_workflow(self, task_id: str, workflow_id: str) -> None:
-        """Note which run a cohort was dispatched in. Raises RefusedError 404 task_not_found."""
+        """Record which run a cohort was dispatched in. Raises RefusedError 404 task_not_found."""
         self.get(task_id).workflow_id = workflow_id
 
     def workflow_of(self, task_id: str) -> str | None:

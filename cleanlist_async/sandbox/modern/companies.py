@@ -47,12 +47,12 @@ class Company:
 
     @property
     def employee_count_range(self) -> str:
-        """The range of its head count, as in ``51-200``."""
+        """The range of its headcount, as in ``51-200``."""
         return f"{self.headcount[0]}-{self.headcount[1]}"
 
     @property
     def location(self) -> str:
-        """Where its head office is."""
+        """Where its headquarters are."""
         return ", ".join(self.place)
 
     def record(self) -> dict[str, object]:
@@ -79,6 +79,7 @@ def invented_company(
 ) -> Company:
     """Return the company of a domain, or of a name if there is no domain."""
     domain = _domain(domain or name or company_id or "company")
+    # By the domain alone: however a company is looked up, it is the same one.
     random = seeded(seed, ("company", domain))
     return _company(
         random,
@@ -107,4 +108,5 @@ def _company(random: Random, company_id: str, name: str, domain: str) -> Company
 
 def _domain(given: str) -> str:
     lower = given.strip().lower()
+    # A name becomes a domain below .example, which nobody owns (RFC 2606).
     return lower if "." in lower and " " not in lower else (_NOT_IN_LABEL.sub("", lower) or "x") + ".example"

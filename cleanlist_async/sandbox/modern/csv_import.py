@@ -1,4 +1,4 @@
-"""CSV import: a whole file in one request, enriched at once unless told not to.
+"""CSV import: a whole file in one request, enriched at once unless that is switched off.
 
 docs.cleanlist.ai/mcp-api/lead-lists.
 """
@@ -45,7 +45,7 @@ class CsvImport(RequestModel):
     idempotency_key: str | None = None
 
     @model_validator(mode="after")
-    def _says_what_to_buy(self) -> CsvImport:
+    def _names_what_to_buy(self) -> CsvImport:
         if self.dispatch_enrichment and self.enrichment_type is None:
             raise ValueError("enrichment_type is required when dispatch_enrichment is true.")
         return self
@@ -68,7 +68,9 @@ class CsvImportOperations:
         list_id = self._services.lists.get(request.path_params["list_id"], caller).list_id
         body = await read_body(request, CsvImport)
         if body.dispatch_enrichment:
+            # It spends credits then, which lists:write does not cover.
             self._services.scopes.require(caller, "enrich:write")
+        # The key is the organization's: the first answer is repeated even for another list.
         replayed = self._replays.get(body.idempotency_key)
         if replayed is not None:
             return json_response({**replayed, "idempotency_replayed": True}, 201)
@@ -87,6 +89,7 @@ class CsvImportOperations:
             "skip_reasons": dict(rows.skip_reasons),
             "sample_skip_rows": rows.sample_skip_rows,
             "workflow_id": workflow_id,
+            # A relative path under v2, while other operations give an absolute address under v1.
             "enrichment_status_url": workflow_id and f"/api/v2/enrichment/status/{workflow_id}",
             "idempotency_replayed": False,
         }
@@ -108,6 +111,7 @@ class CsvImportOperations:
 
 def _content(encoded: str) -> bytes:
     try:
+        # Without validation Python skips characters that are not base64.
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         raise refused("validation_error", "csv_content_base64 is not base64.") from None

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 from .refusals import refused
 from .store import Known
 
-ROW_CAP: Final = 600
+ROW_CAP: Final = 600  # the documentation says about 600
 SAMPLE: Final = 10
 
 CsvField: TypeAlias = Literal[
@@ -48,7 +48,7 @@ class CsvRows:
     """Numbers of the first ten skipped rows; the header is row 1."""
 
     def skip(self, number: int, reason: str) -> None:
-        """Note a row that is left out."""
+        """Record a row that is left out."""
         self.skip_reasons[reason] += 1
         if len(self.sample_skip_rows) < SAMPLE:
             self.sample_skip_rows.append(number)
@@ -72,6 +72,7 @@ def read_rows(content: bytes, mapping: Mapping[CsvField, str]) -> CsvRows:
     rows = CsvRows()
     seen: set[str] = set()
     for number, record in enumerate(records[1:], start=2):
+        # Blank lines are no rows, but they have numbers.
         if any(cell.strip() for cell in record):
             _take(rows, number, _cells(record, positions), seen)
     return rows
@@ -86,6 +87,7 @@ def _positions(header: list[str], mapping: Mapping[CsvField, str]) -> dict[str, 
 
 
 def _cells(record: list[str], positions: Mapping[str, int]) -> Row:
+    # A short row lacks its last cells.
     cells = {meaning: record[at].strip() for meaning, at in positions.items() if at < len(record)}
     return {meaning: cell for meaning, cell in cells.items() if cell}
 
@@ -96,12 +98,13 @@ def _take(rows: CsvRows, number: int, row: Row, seen: set[str]) -> None:
     if reason:
         rows.skip(number, reason)
         return
+    # Of rows that are taken only: what repeats a skipped row is no duplicate.
     seen |= _marks(row)
     rows.leads.append(_lead(row))
 
 
 def _skip_reason(row: Row, seen: set[str]) -> str | None:
-    if not _says_who(row):
+    if not _is_identified(row):
         return "missing_required"
     for name, reason in (("email", "duplicate_email"), ("linkedin_url", "duplicate_linkedin")):
         if _mark(row, name) in seen:
@@ -109,7 +112,7 @@ def _skip_reason(row: Row, seen: set[str]) -> str | None:
     return None
 
 
-def _says_who(row: Row) -> bool:
+def _is_identified(row: Row) -> bool:
     has_name = "full_name" in row or {"first_name", "last_name"} <= row.keys()
     has_company = "company_name" in row or "company_domain" in row
     return "email" in row or "linkedin_url" in row or (has_name and has_company)
@@ -124,6 +127,7 @@ def _mark(row: Row, name: str) -> str:
 
 
 def _lead(row: Row) -> Known:
+    # First names may be several words, so only the last word is the family name.
     first, _, last = row.get("full_name", "").rpartition(" ")
     return Known(
         first_name=row.get("first_name") or first or None,

@@ -1,4 +1,4 @@
-"""The database that search looks through: invented people at invented companies, the same for each seed."""
+"""The database behind search: invented people at invented companies, the same ones for the same seed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMPANY_WORDS: Final = (
 
 
 class Post(NamedTuple):
-    """A position that people have."""
+    """A job that people have."""
 
     title: str
     seniority: str
@@ -94,6 +94,7 @@ class SearchDatabase(NamedTuple):
     companies: dict[str, Company]
 
 
+# A test run starts hundreds of sandboxes, nearly all with the same seed.
 @lru_cache(maxsize=8)
 def search_database(seed: int) -> SearchDatabase:
     """Return the database of a seed."""
@@ -107,6 +108,7 @@ def search_database(seed: int) -> SearchDatabase:
 
 def _company(seed: int, number: int) -> Company:
     first, second = COMPANY_WORDS
+    # Every pair of words once, so no two companies share a name.
     name = f"{first[number // len(second)]} {second[number % len(second)]}"
     return invented_company(seed, name=name, company_id=str(FIRST_COMPANY_ID + number))
 

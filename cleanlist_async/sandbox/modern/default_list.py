@@ -25,9 +25,12 @@ class DefaultList:
     def fill(self) -> None:
         """Add the contacts whose enrichment has finished since the last time."""
         contacts = self._services.ledger.contacts
+        # Only what came since the last look, so a look stays cheap however long the ledger grows.
+        # The ledger also holds leads of modern runs, which go into lists of their own.
         new = [one for one in contacts[self._seen :] if one.workflow_id.startswith("public_bulk_")]
         self._seen = len(contacts)
         if new:
+            # The API makes the list on demand, not with the account.
             self._services.lists.protected(self._list_id)
         finished = [one for one in self._unfinished + new if one.charged_at is not None]
         self._unfinished = [one for one in self._unfinished + new if one.charged_at is None]
@@ -37,6 +40,7 @@ class DefaultList:
     def _lead(self, accepted: AcceptedContact) -> Lead:
         known = cast("dict[str, str | None]", accepted.contact)
         lead = Lead(
+            # The id by which nested rows of the Public API name this lead.
             f"lead_{accepted.task_id}",
             first_name=known.get("first_name"),
             last_name=known.get("last_name"),

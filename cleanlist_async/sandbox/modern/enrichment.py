@@ -33,6 +33,7 @@ COHORT_PREFIX: Final = "cl-task_"
 WHO: Final = "Provide email, linkedin_url or person_id, or first_name + last_name + (company_name or domain)."
 
 EnrichmentType = Literal["partial", "phone_only", "full"]
+# With a hyphen, unlike the enrichment type.
 Scope = Literal["partial", "full", "phone-only"]
 
 
@@ -42,6 +43,7 @@ class PersonRequest(RequestModel):
     lead_list_id: str
     email: str | None = None
     linkedin_url: str | None = None
+    # Only a hint: no person is identified by it.
     phone: str | None = None
     first_name: str | None = None
     last_name: str | None = None
@@ -53,7 +55,7 @@ class PersonRequest(RequestModel):
     quote_id: str | None = None
 
     @model_validator(mode="after")
-    def _says_who(self) -> Self:
+    def _is_identified(self) -> Self:
         named = self.first_name and self.last_name and (self.company_name or self.domain)
         if not (self.email or self.linkedin_url or self.person_id or named):
             raise ValueError(WHO)
@@ -61,7 +63,7 @@ class PersonRequest(RequestModel):
 
     @property
     def wanted(self) -> EnrichmentType:
-        """What to find; ``include_phone``, where it still counts, means the phone alone."""
+        """What to find; ``include_phone`` alone means the phone without the e-mail."""
         return self.enrichment_type or ("phone_only" if self.include_phone else "partial")
 
 
@@ -75,7 +77,7 @@ class CompanyRequest(RequestModel):
     quote_id: str | None = None
 
     @model_validator(mode="after")
-    def _says_which(self) -> Self:
+    def _is_identified(self) -> Self:
         if not (self.domain or self.company_name or self.company_ticker or self.company_id):
             raise ValueError("Provide domain, company_id, company_name or company_ticker.")
         return self
@@ -109,9 +111,10 @@ class EnrichmentOperations:
         ]
 
     async def enrich_person(self, request: Request) -> Response:
-        """Look for one person, who is put into a list."""
+        """Enrich one person, who is put into a list."""
         caller: Caller = request.state.caller
         asked = await read_body(request, PersonRequest)
+        # Refuses a list that the caller may not see before anything is paid.
         self._services.lists.get(asked.lead_list_id, caller)
         run = self._services.runs.start(
             caller,
@@ -133,7 +136,7 @@ class EnrichmentOperations:
         )
 
     async def enrich_company(self, request: Request) -> Response:
-        """Look a company up, at once."""
+        """Look up a company, at once."""
         asked = await read_body(request, CompanyRequest)
         purchase = purchases.company()
         reservation = self._services.funds.hold(
@@ -145,18 +148,19 @@ class EnrichmentOperations:
             company_id=asked.company_id,
             name=asked.company_name or asked.company_ticker,
         )
+        # Charged at once: the look-up of a company has no workflow.
         reservation.settle(purchase.cost if company else 0)
         if company is None:
             raise refused("not_found", "There is no such company.")
         return self._answer({"company": company.record(), "credits_charged": reservation.charged})
 
     async def enrich_by_task(self, request: Request) -> Response:
-        """Look for entities of a cohort: people in a workflow, companies at once."""
+        """Enrich entities of a cohort: people in a workflow, companies at once."""
         asked = await read_body(request, TaskRequest)
         return self._answer(self._by_task.enrich(request.state.caller, asked), task_id=asked.task_id)
 
     async def enrich_list(self, request: Request) -> Response:
-        """Look for everybody in a list."""
+        """Enrich everybody in a list."""
         caller: Caller = request.state.caller
         services = self._services
         asked = await read_body(request, ListRequest)
@@ -174,6 +178,7 @@ class EnrichmentOperations:
             quote_id=asked.quote_id,
             needs_quote=True,
         )
+        # A handle for what was just dispatched; the status operation takes it as well.
         task_id = services.cohorts.new("person", [lead.lead_id for lead in leads], asked.list_id)
         services.cohorts.bind_workflow(task_id, run.workflow_id)
         body = {
@@ -187,7 +192,7 @@ class EnrichmentOperations:
         return self._answer(body, task_id=task_id)
 
     async def enrichment_status(self, request: Request) -> Response:
-        """Say how far a workflow is; its cohort's id will do as well."""
+        """Return the progress of a workflow, by its id or its cohort's."""
         services = self._services
         asked: str = request.path_params["workflow_id"]
         workflow_id = services.cohorts.workflow_of(asked) if asked.startswith(COHORT_PREFIX) else asked
@@ -213,6 +218,7 @@ class EnrichmentOperations:
         return lead
 
     def _poll_url(self, workflow_id: str) -> str:
+        # Absolute and under v1, as in the examples of the v2 specification.
         return f"{self._services.base_url()}{PUBLIC_PREFIX}/enrichment/status/{workflow_id}"
 
     def _answer(self, body: Mapping[str, object], task_id: str | None = None) -> Response:

@@ -17,6 +17,7 @@ def person_of(entity_id: str, lists: LeadLists, seed: int) -> Lead | None:
     if known is not None:
         return known
     found = search_database(seed).people.get(entity_id)
+    # Kept, so that a person who is found twice stays one lead.
     return lists.keep(found.lead()) if found else None
 
 

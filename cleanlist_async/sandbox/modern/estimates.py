@@ -53,7 +53,8 @@ class EstimateRequest(RequestModel):
 
     @property
     def wanted(self) -> str:
-        """The enrichment type, wherever it was said."""
+        """The enrichment type, whichever field holds it."""
+        # Each tool has a field of its own for it; an import declares it in `extra`.
         said = self.enrichment_type or (self.extra or {}).get("enrichment_type") or self.scope
         if said:
             return purchases.enrichment_type_of(cast("str", said))
@@ -83,7 +84,7 @@ class EstimateOperation:
         return [ModernOperation("credits_estimate", "POST", "/credits/estimate", self.credits_estimate)]
 
     async def credits_estimate(self, request: Request) -> Response:
-        """Say what a call would cost at most, and sign it."""
+        """Return what a call would cost at most, as a signed quote."""
         caller: Caller = request.state.caller
         asked = await read_body(request, EstimateRequest)
         if asked.tool not in self._tools:
@@ -98,6 +99,7 @@ class EstimateOperation:
     def _list(self, caller: Caller, asked: EstimateRequest) -> Purchase:
         list_id = _required(asked.list_id, "list_id")
         scope = asked.scope or "partial"
+        # The scope has a hyphen where every other field has an underscore.
         if scope not in {"partial", "full", "phone-only"}:
             raise refused("validation_error", "scope is 'partial', 'full' or 'phone-only'.")
         return purchases.whole_list(list_id, scope, self._rows(caller, list_id))
@@ -107,6 +109,7 @@ class EstimateOperation:
         agent_type = asked.agent_type or "custom_ai"
         if agent_type not in purchases.AGENT_CREDITS_PER_LEAD:
             raise refused("validation_error", f"Unknown agent_type {agent_type!r}.")
+        # The row_count of the request is ignored: with a list the server counts the leads.
         return purchases.agent_run(list_id, agent_type, self._rows(caller, list_id))
 
     def _import(self, caller: Caller, asked: EstimateRequest) -> Purchase:

@@ -42,7 +42,7 @@ class ExportQuery(RequestModel):
 
 
 class ExportOperations:
-    """The operations on exports, and the download that is none of the API's."""
+    """The operations on exports, and the download, which is not part of the API."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -60,11 +60,12 @@ class ExportOperations:
         return [("GET", FILE_PATH, self._files.download)]
 
     async def export_csv(self, request: Request) -> Response:
-        """Write the list as it is now into a file, and say where to fetch it."""
+        """Write the list as it is now into a file, and return its address."""
         body = await read_body(request, ExportCsv)
         list_id = self._services.lists.get(body.list_id, request.state.caller).list_id
         leads = self._services.lists.leads(list_id)
         agents = agent_columns(leads) if body.include_smart_agents else []
+        # A caller may name the columns of agents too, which are added anyway.
         columns = list(dict.fromkeys([*(body.columns or DEFAULT_COLUMNS), *agents]))
         content = csv_of(leads, columns)
         file = self._files.keep(content)

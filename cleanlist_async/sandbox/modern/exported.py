@@ -50,6 +50,7 @@ def _value(lead: Lead, name: str) -> object:
     if name in DEFAULT_COLUMNS or name in OTHER_COLUMNS:
         value: object = getattr(lead, name)
         return value
+    # A column that does not exist is empty, not an error.
     return lead.agents.get(name)
 
 

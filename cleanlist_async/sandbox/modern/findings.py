@@ -34,7 +34,7 @@ class Finding:
     title: str
     credits: int
     hides_lead: bool
-    """A miss that is told by an empty lead id instead of by an inner "failed"."""
+    """A miss that shows as an empty lead id instead of as an inner "failed"."""
 
     def write(self) -> None:
         """Write what was found into the lead; names, title and company only where it has none."""
@@ -47,6 +47,7 @@ class Finding:
         lead.company = lead.company or person.company_name
         lead.domain = lead.domain or person.company_domain
         lead.linkedin_url = lead.linkedin_url or person.linkedin_url
+        # What is found replaces what was known, unlike names, title and company.
         lead.email = self.email or lead.email
         lead.phone = self.phone or lead.phone
         lead.provider = PROVIDER
@@ -76,7 +77,7 @@ class Finding:
 
 
 def find(lead: Lead, contact: Contact, enrichment_type: str, options: Options) -> Finding:
-    """Look somebody up; ``contact`` is who the lead was when it was first bought."""
+    """Return the finding about a lead; ``contact`` is its identity when it was first bought."""
     outcome = expected(
         contact,
         enrichment_type,
@@ -92,8 +93,10 @@ def find(lead: Lead, contact: Contact, enrichment_type: str, options: Options) -
         successful=outcome.successful,
         email=outcome.email,
         email_status=MODERN_EMAIL_STATUS.get(status, status) if status else None,
+        # One phone here, where the Public API has a list of them.
         phone=outcome.phones[0] if outcome.phones else None,
         title=TITLES[number % len(TITLES)],
         credits=int(outcome.credits),
+        # Half of the misses in each of the two documented forms.
         hides_lead=not outcome.successful and number % 2 == 0,
     )

@@ -30,6 +30,7 @@ class Funds:
         quoted = quote_id is not None or needs_quote
         if quoted:
             self._quotes.check(caller, quote_id, tool, binding, row_count=rows, cost=cost)
+        # Between check and redeem: with too few credits the quote stays good for after a top-up.
         reservation = self._credits.reserve(cost, tool)
         if quoted:
             self._quotes.redeem(caller, quote_id, tool, binding, row_count=rows, cost=cost)

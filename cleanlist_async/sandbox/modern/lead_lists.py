@@ -37,6 +37,7 @@ class CreateList(RequestModel):
 class UpdateList(RequestModel):
     """Body of ``PATCH /lead-lists/{list_id}``: a key that is absent leaves its value, a null clears it."""
 
+    # Never used: an absent name is not changed, and a null is refused.
     name: ListName = ""
     description: str | None = None
     folder_id: str | None = None

@@ -77,7 +77,7 @@ class ListLeadOperations:
         ]
 
     async def list_leads(self, request: Request) -> Response:
-        """Return a page of leads, and a cohort of them."""
+        """Return a page of leads, and the handle of a cohort with the same leads."""
         list_id = self._list_id(request)
         query = read_query(request, LeadsQuery)
         leads = self._lists.leads(list_id)
@@ -91,6 +91,7 @@ class ListLeadOperations:
         """Put leads, or the people of a cohort, into the list; free."""
         list_id = self._list_id(request)
         body = await read_body(request, AddLeads)
+        # Within the list, since only the key of a CSV import is said to count in all lists.
         key = body.idempotency_key and f"{list_id}:{body.idempotency_key}"
         answer = self._replays.get(key)
         if answer is None:
@@ -118,6 +119,7 @@ class ListLeadOperations:
             "added": added,
             "skipped_duplicates": len(leads) - added,
             "created": created,
+            # The specification says that adding is free; a page of the vendor's FAQ says 0.5 credits.
             "credits_charged": 0,
         }
 
@@ -134,6 +136,7 @@ class ListLeadOperations:
             raise refused("validation_error", "The cohort is of companies; a list holds people.")
         if not set(chosen) <= set(cohort.entity_ids):
             raise refused("validation_error", "entity_ids is not a subset of the cohort.")
+        # People who were only found by a search become leads here.
         before = self._lists.lead_total
         seed = self._services.options.seed
         leads = [lead for entity_id in chosen if (lead := person_of(entity_id, self._lists, seed))]

@@ -1,4 +1,4 @@
-"""Companies looked up: any that is asked for by name, and ``hit_rate`` of a cohort's."""
+"""Look-ups of companies: one by name is always found, of a cohort's only the share ``hit_rate``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def look_up(seed: int, *, domain: str | None, company_id: str | None, name: str 
 
 def enrich_member(options: Options, company_id: str) -> Company | None:
     """Find a company of a cohort; None for a miss."""
+    # By the id, so that asking again gives the same answer.
     if seeded(options.seed, ("company of a cohort", company_id)).random() >= options.hit_rate:
         return None
     return company_of(company_id, options.seed)

@@ -15,6 +15,7 @@ class Moments:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        # Once: the machine's clock may be set while the sandbox runs.
         self._offset_s = time.time() - clock()
 
     def now(self) -> float:

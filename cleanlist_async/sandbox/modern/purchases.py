@@ -75,9 +75,10 @@ def agent_run(list_id: str, agent_type: str, rows: int) -> Purchase:
 def cohort_entities(
     kind: str, task_id: str, data_points: Collection[str], entity_ids: Collection[str] | None, rows: int
 ) -> Purchase:
-    """Return the enrichment of a cohort, ``POST /enrichment/by-task``; in whatever order it is asked for."""
+    """Return the enrichment of a cohort, ``POST /enrichment/by-task``."""
     binding = {
         "task_id": task_id,
+        # Sorted: the order of a call need not be that of its estimate.
         "data_points": sorted(set(data_points)),
         "entity_ids": None if entity_ids is None else sorted(set(entity_ids)),
     }
@@ -94,12 +95,12 @@ def sync(tool: str, list_id: str, provider: str | None, sub_action: str | None, 
 
 
 def credits_for_companies(count: int) -> int:
-    """Return what so many companies of a cohort cost."""
+    """Return the credits that *count* companies of a cohort cost."""
     return math.ceil(count / COMPANIES_PER_CREDIT)
 
 
 def type_of_data_points(data_points: Collection[str]) -> str:
-    """Return the enrichment type that the data points of people come to."""
+    """Return the enrichment type that covers the data points of people."""
     if "Phone" not in data_points:
         return "partial"
     return "full" if "Email" in data_points else "phone_only"

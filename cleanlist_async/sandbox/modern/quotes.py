@@ -22,6 +22,7 @@ QUOTE_TTL_S: Final = 300.0
 _CLAIMS: Final = Struct(">IQI16s")
 """Serial number, credits, rows, and what the quote is for."""
 _SIGNATURE_BYTES: Final = hashlib.sha256().digest_size
+# The documented form: key id, time of issue in epoch seconds, and the signed part.
 _FORM: Final = re.compile(r"qte_(?P<key_id>[a-z0-9]+)_(?P<issued>\d{1,12})_(?P<hex>(?:[0-9a-f]{2})+)")
 
 
@@ -72,8 +73,10 @@ class Quotes:
         row_count: int,
     ) -> dict[str, object]:
         """Return a quote as ``POST /credits/estimate`` answers it; costs are credits."""
+        # Quotes are in whole seconds, while timestamp_ms of an answer is in milliseconds.
         issued = int(self._epoch())
         purpose = _digest(tool, binding)
+        # The serial number makes every quote another one: each can be redeemed once.
         claims = _CLAIMS.pack(next(self._serials), estimated_cost, row_count, purpose)
         signed = claims + self._signature(caller, self._key_id, issued, claims)
         available = self._available()
@@ -85,6 +88,7 @@ class Quotes:
             "row_count": row_count,
             "filter_hash": purpose.hex() if binding else "none",
             "available_credits": available,
+            # Too few credits do not fail an estimate.
             "sufficient": available >= estimated_cost,
         }
 
@@ -109,6 +113,7 @@ class Quotes:
         tools = {tool} if isinstance(tool, str) else tool
         if claims.purpose not in {_digest(one, binding) for one in tools}:
             raise refused("quote_mismatch")
+        # A quote is a limit: the call may turn out smaller than its estimate.
         if cost > claims.cost or row_count > claims.rows:
             raise refused("spend_cap_exceeded")
         return Quote(quote_id, claims.cost, claims.rows)
@@ -149,6 +154,7 @@ class Quotes:
         return _Claims(issued, cost, rows, purpose)
 
     def _signature(self, caller: Caller, key_id: str, issued: int, claims: bytes) -> bytes:
+        # With the organization, so that another one's quote counts as forged.
         message = f"{key_id}:{issued}:{caller.organization_id}:".encode() + claims
         return hmac.digest(self._secret, message, "sha256")
 

@@ -8,7 +8,7 @@ from cleanlist_async.sandbox.refusals import RefusedError
 
 
 class Documented(NamedTuple):
-    """What is said with a code."""
+    """The status and texts that belong to a code."""
 
     status: int
     problem: str

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = Mapping[str, object]
 
-REPLAY_TTL_S: Final = 86_400.0
+REPLAY_TTL_S: Final = 86_400.0  # 24 hours, as documented
 
 
 class Replays:
@@ -22,6 +22,7 @@ class Replays:
 
     def get(self, key: str | None) -> Answer | None:
         """Return the answer kept under a key; None for no key, an unknown or an expired one."""
+        # Nothing is kept under "", so a call without a key finds nothing.
         expires_at, answer = self._answers.get(key or "", (0.0, None))
         return answer if self._moments.epoch_s() < expires_at else None
 

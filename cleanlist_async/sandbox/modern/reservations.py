@@ -30,6 +30,7 @@ class Reservation:
     def settle(self, charged: int) -> None:
         """Take ``charged`` credits, at most what is held, and give back the rest; only the first time."""
         if self.charged is None:
+            # Never more than was agreed to.
             self.charged = min(charged, self.amount)
             self._account.charge(self.charged, reserved=self.amount, tool=self.tool)
 
@@ -48,6 +49,7 @@ class Credits:
     @property
     def available(self) -> int:
         """Credits that a new call can count on."""
+        # Rounded down: a fraction of a credit cannot be promised to a call that costs a whole one.
         return math.floor(self._account.available)
 
     def reserve(self, amount: int, tool: str = "") -> Reservation:

@@ -52,8 +52,9 @@ class Run:
     """What was found for each lead, once it has finished; nothing if it failed."""
 
     def state(self, now: float) -> str:
-        """Return where it stands."""
+        """Return its state."""
         if now >= self.completes_at:
+            # Known from the start, so that the state needs nothing but the clock.
             return "failed" if self.will_fail else "completed"
         return "pending" if self.share_done(now) < PENDING_SHARE else "running"
 
@@ -103,9 +104,11 @@ class Runs:
 
         Raises RefusedError for the quote or too few credits; then nothing was used up.
         """
+        # First, so that a refusal leaves nothing behind.
         reservation = self._funds.hold(caller, purchase, quote_id, needs_quote=needs_quote)
         number, now = len(self._runs), self._moments.now()
         kind = "enrich" if single else "bulk-enrich"
+        # Apart from the random numbers for durations, so that one option does not shift the other.
         failing = seeded(self._options.seed, f"modern run {number}").random()
         run = Run(
             workflow_id=f"{kind}-{seeded_uuid(self._options.seed, 'run', number)}",
@@ -126,15 +129,16 @@ class Runs:
         return run
 
     def get(self, workflow_id: str, caller: Caller) -> Run:
-        """Return a workflow. Raises RefusedError 404 not_found for an unknown one or somebody else's."""
+        """Return a workflow. Raises RefusedError 404 not_found for an unknown one or another user's."""
         run = self._runs.get(workflow_id)
+        # 404 for another user's run too: the API does not show that it exists.
         if run is None or run.owner != caller.user_id:
             raise refused("not_found", "There is no such workflow.")
         return run
 
     def _accept(self, run: Run, now: float) -> None:
         for index, lead in enumerate(run.leads):
-            # Whoever a lead was when it was first bought, it stays: what is found makes nobody else of it.
+            # A lead keeps the identity it was first bought with: what is found about it changes nothing.
             contact = self._contacts.setdefault(lead.lead_id, lead.contact())
             entry = AcceptedContact(
                 run.workflow_id, lead.lead_id, index, contact, run.enrichment_type, accepted_at=now

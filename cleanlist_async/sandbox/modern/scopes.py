@@ -12,6 +12,7 @@ from .refusals import refused
 if TYPE_CHECKING:
     from cleanlist_async.sandbox.auth import Caller
 
+# As the documentation names them; examples of the specification spell some differently.
 ALL_SCOPES: Final = (
     "people:read",
     "companies:read",
@@ -59,7 +60,7 @@ SCOPE_OF: Final[dict[str, str | None]] = {
 
 
 class Scopes:
-    """The scopes of each credential; all of them where the options say nothing."""
+    """The scopes of each credential; all of them where the options name none."""
 
     def __init__(self, scopes: Mapping[str, Sequence[str]]) -> None:
         self._granted = {key_id_of(credential): tuple(granted) for credential, granted in scopes.items()}

@@ -61,7 +61,7 @@ class SearchOperations:
         ]
 
     async def search_people(self, request: Request) -> Response:
-        """Return a page of people, and a cohort of them."""
+        """Return a page of people, and the handle of a cohort with the same people."""
         body = await read_body(request, SearchPeople)
         people = list(search_database(self._services.options.seed).people.values())
         found = matching(people, PERSON_FILTERS, body.filters)
@@ -69,7 +69,7 @@ class SearchOperations:
         return self._answer("person", [_person_row(person) for person in shown], len(found), cursor)
 
     async def search_companies(self, request: Request) -> Response:
-        """Return a page of companies, and a cohort of them."""
+        """Return a page of companies, and the handle of a cohort with the same companies."""
         body = await read_body(request, SearchCompanies)
         companies = list(search_database(self._services.options.seed).companies.values())
         found = matching(companies, COMPANY_FILTERS, body.filters)
@@ -80,6 +80,7 @@ class SearchOperations:
         self, kind: EntityKind, rows: Sequence[Mapping[str, object]], total: int, cursor: str | None
     ) -> Response:
         id_name = "lead_id" if kind == "person" else "company_id"
+        # The cohort holds this page only, which the warning says.
         task_id = self._services.cohorts.new(kind, [str(row[id_name]) for row in rows])
         warning = f"The task holds {len(rows)} of {total} results." if len(rows) < total else None
         body = {"results": rows, "total": total, "cursor": cursor}

@@ -71,6 +71,7 @@ class SmartAgentOperations:
         caller: Caller = request.state.caller
         body = await read_body(request, RunSmartAgent)
         list_id = self._services.lists.get(body.list_id, caller).list_id
+        # The other agents ignore the prompt.
         if body.agent_type == "custom_ai" and not (body.prompt or "").strip():
             raise refused("validation_error", "custom_ai needs a prompt.")
         leads = _chosen(self._services.lists.leads(list_id), body)
@@ -89,6 +90,7 @@ class SmartAgentOperations:
         """Return the caller's newest runs; ``total`` is the number returned."""
         query = read_query(request, RunsQuery)
         if query.list_id is not None:
+            # Refuses a list that the caller may not see.
             self._services.lists.get(query.list_id, request.state.caller)
         runs = self._runs.of(request.state.caller, query.list_id)[: query.limit]
         now = self._services.moments.now()
@@ -137,12 +139,13 @@ def _results(run: AgentRun, now: float) -> dict[str, object]:
 def _counts(run: AgentRun, now: float) -> dict[str, object]:
     written = [written for _, written in run.results(now)]
     succeeded = sum(one.error is None for one in written)
-    in_vain = run.state(now) == "failed"
+    # A failed run keeps nothing of what it wrote, so all its leads count as failed.
+    has_failed = run.state(now) == "failed"
     return {
         "status": run.state(now),
         "total": len(run.leads),
         "succeeded": succeeded,
-        "failed": len(run.leads) if in_vain else len(written) - succeeded,
+        "failed": len(run.leads) if has_failed else len(written) - succeeded,
     }
 
 

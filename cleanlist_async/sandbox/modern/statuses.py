@@ -31,6 +31,7 @@ def status_body(handle: str, run: Run, shape: Shape, now: float) -> dict[str, ob
 def _progress(run: Run, now: float) -> dict[str, object]:
     share = run.share_done(now)
     return {
+        # Rounded down: 100 is for finished runs only.
         "progress": int(100 * share),
         "processed": int(len(run.leads) * share),
         "summary": None,
@@ -43,6 +44,7 @@ def _progress(run: Run, now: float) -> dict[str, object]:
 
 def _outcome(run: Run, state: str) -> dict[str, object]:
     found = [finding for finding in run.findings if finding.successful]
+    # A prepaid run keeps its charge until a person has reviewed the refund.
     in_review = state == "failed" and bool(run.reservation.charged)
     return {
         "progress": 100,

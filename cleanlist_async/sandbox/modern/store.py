@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FOLDERS: Final = ("folder_inbound", "folder_outbound")
 """The folders there are; folders have no operations of their own here."""
-PROTECTED_NAME: Final = "Extension Leads"
+PROTECTED_NAME: Final = "Extension Leads"  # older pages call it DEFAULT
 
 
 class Known(TypedDict, total=False):
@@ -61,7 +61,7 @@ class Lead:
         return " ".join(part for part in (self.first_name, self.last_name) if part) or None
 
     def contact(self) -> dict[str, object]:
-        """Return who it is, in the fields of :class:`~cleanlist_async.contacts.contact.Contact`.
+        """Return its identity, in the fields of :class:`~cleanlist_async.contacts.contact.Contact`.
 
         The e-mail counts for somebody without a name or profile only: what an enrichment finds does not
         make a lead another person.
@@ -95,7 +95,7 @@ class LeadList:
     """An ordered set."""
 
     def readable_by(self, caller: Caller) -> bool:
-        """Tell whether a caller may see it."""
+        """Return whether a caller may see it."""
         return self.visibility != "private" or self.owner == caller.user_id
 
 
@@ -119,6 +119,7 @@ class LeadLists:
         Raises RefusedError 404 folder_not_found.
         """
         for lead_list in self._lists.values():
+            # Other users' lists of that name are never reused, even where the caller may see them.
             if lead_list.owner == owner and lead_list.name.casefold() == name.casefold():
                 return lead_list, True
         check_folder(folder_id)
@@ -144,7 +145,7 @@ class LeadLists:
         )
 
     def get(self, list_id: str, caller: Caller) -> LeadList:
-        """Return a list. Raises RefusedError 404 list_not_found for one the caller may not see, too."""
+        """Return a list. Raises RefusedError 404 list_not_found, also where the caller may not see it."""
         lead_list = self._lists.get(list_id)
         if lead_list is None or not lead_list.readable_by(caller):
             raise refused("list_not_found")
@@ -160,6 +161,7 @@ class LeadLists:
 
         """
         lead_list = self.get(list_id, caller)
+        # 403 here, because everybody can see this list; 404 hides the lists of others.
         if lead_list.is_protected:
             raise refused("list_protected")
         if lead_list.owner != caller.user_id:
@@ -175,7 +177,7 @@ class LeadLists:
         ]
 
     def delete(self, list_id: str) -> None:
-        """Remove a list; its leads live on."""
+        """Remove a list; its leads are kept."""
         self._lists.pop(list_id, None)
 
     # -- leads -----------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ class LeadLists:
         return self.keep(lead)
 
     def keep(self, lead: Lead) -> Lead:
-        """Return the lead of that id that there is, or else keep this one."""
+        """Return the existing lead of that id, or else keep this one."""
         return self._leads.setdefault(lead.lead_id, lead)
 
     def lead(self, lead_id: str) -> Lead | None:
@@ -214,6 +216,7 @@ class LeadLists:
     def remove(self, list_id: str, lead_ids: Iterable[str]) -> int:
         """Take leads out of a list; returns how many were there."""
         members = self._lists[list_id].lead_ids
+        # An id that is named twice is removed, and counted, once.
         present = [lead_id for lead_id in dict.fromkeys(lead_ids) if lead_id in members]
         for lead_id in present:
             del members[lead_id]
@@ -221,6 +224,6 @@ class LeadLists:
 
 
 def check_folder(folder_id: str | None) -> None:
-    """Raise RefusedError 404 folder_not_found for a folder that there is not."""
+    """Raise RefusedError 404 folder_not_found for a folder that does not exist."""
     if folder_id is not None and folder_id not in FOLDERS:
         raise refused("folder_not_found", f"There is no such folder; the sandbox has {', '.join(FOLDERS)}.")

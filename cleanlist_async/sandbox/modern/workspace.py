@@ -1,4 +1,4 @@
-"""Who is calling, and what there is to spend: the workspace operations but the estimate."""
+"""The caller, the balance, keys and usage: the workspace operations except the estimate."""
 
 from __future__ import annotations
 
@@ -52,10 +52,11 @@ class WorkspaceOperations:
         ]
 
     async def whoami(self, request: Request) -> Response:
-        """Say whose key it is and what it may do."""
+        """Return the user of the key, and its scopes."""
         caller: Caller = request.state.caller
         options = self._services.options
         name = caller.user_id.removeprefix("user_")
+        # An API key sees its user's address masked; a session token sees all of it.
         shown = f"{name[0]}***" if caller.has_key_limit else name
         return self._answer(
             {
@@ -73,7 +74,7 @@ class WorkspaceOperations:
         )
 
     async def credits_balance(self, request: Request) -> Response:
-        """Say how many credits there are, in whole ones."""
+        """Return the balance, in whole credits."""
         caller: Caller = request.state.caller
         balance = self._services.credits.balance
         body = {"organization_id": caller.organization_id, "credits": balance}
@@ -83,6 +84,7 @@ class WorkspaceOperations:
     async def list_api_keys(self, request: Request) -> Response:
         """List the caller's own keys, in the documented time format without a zone."""
         caller: Caller = request.state.caller
+        # The other keys of the organization are not shown.
         own = [key for key in self._services.options.api_keys if key_id_of(key) == caller.key_id]
         return json_response({"keys": [self._key(caller, key) for key in own]})
 
@@ -117,6 +119,7 @@ class WorkspaceOperations:
             "name": "Sandbox key",
             "scopes": list(self._services.scopes.granted(caller)),
             "created_at": self._created_at,
+            # There is always one: this request.
             "last_used_at": f"{self._services.moments.utc(used[-1]):%Y-%m-%d %H:%M:%S}",
             "is_active": True,
         }

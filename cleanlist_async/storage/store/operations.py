@@ -10,10 +10,11 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import AuditLine
-from cleanlist_async.storage.store.records import PurchaseRow, SubmitState, UnfinishedSubmit, cost_of
+from cleanlist_async.storage.store.records import OrphanedSubmit, PurchaseRow, SubmitState, cost_of
 from cleanlist_async.storage.store.statements import Answer, Statement
 
 T = TypeVar("T")
@@ -49,9 +50,10 @@ class SubmitIntent:
 
 def create(version: int, secret: bytes, *, is_outside: bool) -> Operation[Answer]:
     """Make what is not there, and return the version, secret and origin of the store as it is."""
-    for text in sql.TABLES.split(";"):
-        if text.strip():
-            yield Statement(text)
+    if (yield Statement(sql.HAS_STORE)).one is None:
+        for text in sql.TABLES.split(";"):
+            if text.strip():
+                yield Statement(text)
     values = {"version": version, "secret": secret, "is_outside": int(is_outside)}
     yield Statement(sql.CREATE_STORE, values)
     return (yield Statement(sql.READ_STORE))
@@ -176,7 +178,6 @@ def intend(buyer: Buyer, intent: SubmitIntent) -> Operation[bool]:
 def accept(
     buyer: Buyer,
     submission: str,
-    enrichment_type: EnrichmentType,
     workflow_id: str,
     task_ids: Mapping[str, str],
     *,
@@ -186,9 +187,10 @@ def accept(
     values = {"submission": submission, "workflow_id": workflow_id}
     if (yield Statement(sql.IS_ANOTHERS, values)).rows:
         return False
-    yield Statement(sql.ACCEPT, {**values, "key_name": key_name})
+    if not (yield Statement(sql.ACCEPT, {**values, "key_name": key_name})).changed:
+        return True  # it is recorded already
     if task_ids:
-        yield Statement(sql.NAME_TASKS, _given(buyer, submission, enrichment_type, task_ids))
+        yield Statement(sql.NAME_TASKS, {"submission": submission, "pairs": dict(task_ids)})
     yield _note("accepted", buyer, submission=submission, workflow_id=workflow_id)
     return True
 
@@ -196,7 +198,8 @@ def accept(
 def close(buyer: Buyer, submission: str, state: SubmitState, reason: str) -> Operation[None]:
     """Record that a submit was refused, that its outcome is unknown, or that its workflow is lost."""
     values = {"submission": submission, "state": state, "reason": reason}
-    yield Statement(sql.CLOSE, values)
+    if not (yield Statement(sql.CLOSE, values)).changed:
+        return  # it was never recorded, or is closed or accepted already
     if state == "refused":
         yield Statement(sql.TAKE_BACK, values)
     else:
@@ -205,47 +208,42 @@ def close(buyer: Buyer, submission: str, state: SubmitState, reason: str) -> Ope
 
 
 def settle(
-    buyer: Buyer,
-    submission: str,
-    enrichment_type: EnrichmentType,
-    results: Mapping[str, str],
-    unpaid: Collection[str] = (),
+    buyer: Buyer, submission: str, results: Mapping[str, str], unpaid: Collection[str] = ()
 ) -> Operation[None]:
-    """Record results by digest, and what cost nothing; the rest is left to whoever asks for it next."""
-    if results:
-        yield Statement(sql.SETTLE, _given(buyer, submission, enrichment_type, results))
-        credits_ = sum(cost_of(text) for text in results.values())
-        yield _note("settled", buyer, submission=submission, contacts=len(results), credits_=credits_)
+    """Record results by digest, and what cost nothing; the rest is left to whoever asks for it next.
+
+    What another has settled meanwhile stays as it is, and is not counted twice.
+    """
+    unsettled = {digest for (digest,) in (yield Statement(sql.UNSETTLED, {"submission": submission})).rows}
+    if settled := {digest: text for digest, text in results.items() if digest in unsettled}:
+        yield Statement(sql.SETTLE, {"submission": submission, "pairs": settled})
+        credits_ = sum(cost_of(text) for text in settled.values())
+        yield _note("settled", buyer, submission=submission, contacts=len(settled), credits_=credits_)
     if unpaid:
         yield Statement(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
     yield Statement(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
 
 
-def _given(
-    buyer: Buyer, submission: str, enrichment_type: EnrichmentType, pairs: Mapping[str, str]
-) -> dict[str, Any]:
-    return {
-        "organization": buyer.organization,
-        "type": enrichment_type,
-        "submission": submission,
-        "pairs": dict(pairs),
-    }
-
-
-def unfinished() -> Operation[list[UnfinishedSubmit]]:
+def orphans() -> Operation[list[OrphanedSubmit]]:
     """Return the submits of owners that are gone whose results nobody has taken."""
-    return [UnfinishedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
+    return [OrphanedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
 
 
-def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[UnfinishedSubmit | None]:
-    """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted."""
+def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[OrphanedSubmit | None]:
+    """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted.
+
+    None where there is nothing to decide: it is unknown to the store, accepted, refused, or on its way.
+    Raises ConfigurationError for a workflow that is another submit's.
+    """
     found = (yield Statement(sql.FIND_SUBMIT, {"submission": submission})).rows
     if not found:
         return None
-    submit = UnfinishedSubmit(*found[0])
+    submit = OrphanedSubmit(*found[0])
     buyer = Buyer("", submit.organization)
     if workflow_id is not None:
         values = {"submission": submission, "workflow_id": workflow_id}
+        if (yield Statement(sql.IS_ANOTHERS, values)).rows:
+            raise ConfigurationError("That workflow is another submit's.", fix="See Store.audit().")
         yield Statement(sql.ACCEPT, {**values, "key_name": None})
         yield _note("decided", buyer, submission=submission, workflow_id=workflow_id, actor=actor)
         return submit
@@ -258,9 +256,11 @@ def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation
 # -- purging and the audit trail ------------------------------------------------------------------------
 
 
-def purge(older_than_s: float) -> Operation[int]:
-    """Forget results that are older; return how many."""
-    return (yield Statement(sql.PURGE, {"older_than_s": older_than_s})).changed
+def purge(older_than_s: float, most: int) -> Operation[int]:
+    """Forget up to *most* results that are older, and what nobody is buying; return how many results."""
+    forgotten = yield Statement(sql.FORGET_RESULTS, {"older_than_s": older_than_s, "most": most})
+    yield Statement(sql.FORGET_PURCHASES, {"most": most})
+    return forgotten.changed
 
 
 def count() -> Operation[tuple[int, int, int, int]]:

@@ -52,6 +52,14 @@ class Freshness:
             return cls(buy_anew=fresh)
         return cls(max_age_s, min(max_age_s, facts.NOT_FOUND_TTL_S), buy_anew=fresh)
 
+    def after(self, waited_s: float) -> Freshness:
+        """Return the rule of a call that has waited so long: what came meanwhile is as new as any."""
+        if self.buy_anew:
+            return Freshness(waited_s, waited_s)
+        found_s = None if self.found_s is None else max(self.found_s, waited_s)
+        not_found_s = None if self.not_found_s is None else max(self.not_found_s, waited_s)
+        return Freshness(found_s, not_found_s)
+
     def allows(self, status: str, age_s: float) -> bool:
         """Whether a result of this status and age may be reused."""
         if self.buy_anew:
@@ -92,7 +100,7 @@ class PurchaseRow:
 
 
 @dataclass(frozen=True, slots=True)
-class UnfinishedSubmit:
+class OrphanedSubmit:
     """A submit whose results nobody waits for any more.
 
     Attributes

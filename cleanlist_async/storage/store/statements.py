@@ -21,6 +21,8 @@ class Dialect:
         A table of one column `value`, of the list parameter ``{name}``.
     pairs
         A table `given` of two columns `name` and `value`, of the mapping parameter ``{name}``.
+    table_names
+        A table of one column `name`, of the tables that there are.
     real, blob, identity
         Types of columns: a float, bytes, a number that counts up.
     size
@@ -31,6 +33,7 @@ class Dialect:
     now: str
     each: str
     pairs: str
+    table_names: str
     real: str
     blob: str
     identity: str
@@ -38,15 +41,8 @@ class Dialect:
 
     def render(self, text: str) -> str:
         """Return a statement as this database takes it; parameters stay as ``:name``."""
-        words = {
-            "now": self.now,
-            "real": self.real,
-            "blob": self.blob,
-            "identity": self.identity,
-            "size": self.size,
-        }
-        for word, means in words.items():
-            text = text.replace("{" + word + "}", means)
+        for word in ("now", "table_names", "real", "blob", "identity", "size"):
+            text = text.replace("{" + word + "}", getattr(self, word))
         for name in ("digests", "types", "owners"):
             text = text.replace("{each " + name + "}", self.each.replace("{name}", name))
         return text.replace("{pairs}", self.pairs.replace("{name}", "pairs"))
@@ -116,12 +112,9 @@ CREATE TABLE IF NOT EXISTS cleanlist_purchases (
     settled_at {real},
     PRIMARY KEY (organization, digest, type)
 );
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_submission ON cleanlist_purchases (submission)
+CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_submission ON cleanlist_purchases (submission, digest)
     WHERE submission IS NOT NULL;
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_owner ON cleanlist_purchases (owner)
-    WHERE owner IS NOT NULL;
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_age ON cleanlist_purchases (settled_at)
-    WHERE settled_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_age ON cleanlist_purchases (coalesce(settled_at, 0));
 CREATE TABLE IF NOT EXISTS cleanlist_audit (
     number {identity},
     at {real} NOT NULL,
@@ -140,6 +133,7 @@ CREATE TABLE IF NOT EXISTS cleanlist_audit (
 
 # -- the store itself -----------------------------------------------------------------------------------
 
+HAS_STORE: Final = "SELECT 1 FROM {table_names} WHERE name = 'cleanlist_store'"
 READ_STORE: Final = "SELECT version, secret, is_outside FROM cleanlist_store"
 CREATE_STORE: Final = """
 INSERT INTO cleanlist_store (id, version, secret, is_outside, created_at)
@@ -169,10 +163,7 @@ SELECT id, pid FROM cleanlist_owners WHERE place = :place AND id <> :owner AND l
 END_LEASES: Final = (
     "UPDATE cleanlist_owners SET lease_until = 0 WHERE id IN (SELECT value FROM {each owners})"
 )
-FORGET_OWNERS: Final = """
-DELETE FROM cleanlist_owners WHERE lease_until < {now} - 86400
-AND NOT EXISTS (SELECT 1 FROM cleanlist_purchases WHERE owner = cleanlist_owners.id)
-"""
+FORGET_OWNERS: Final = "DELETE FROM cleanlist_owners WHERE lease_until < {now} - 86400"
 
 # -- purchases ------------------------------------------------------------------------------------------
 
@@ -226,24 +217,25 @@ SELECT 1 FROM cleanlist_submits WHERE workflow_id = :workflow_id AND id <> :subm
 ACCEPT: Final = """
 UPDATE cleanlist_submits
 SET state = 'accepted', workflow_id = :workflow_id, key_name = :key_name, reason = NULL
-WHERE id = :submission AND state IN ('sending', 'unknown')
+WHERE id = :submission AND state <> 'accepted'
 """
 NAME_TASKS: Final = """
 UPDATE cleanlist_purchases SET task_id = given.value FROM {pairs}
-WHERE organization = :organization AND type = :type AND digest = given.name AND submission = :submission
+WHERE submission = :submission AND digest = given.name
 """
 CLOSE: Final = """
 UPDATE cleanlist_submits SET state = :state, reason = :reason
-WHERE id = :submission AND state IN ('sending', 'accepted', 'unknown')
+WHERE id = :submission AND (state IN ('sending', 'unknown') OR state = 'accepted' AND :state = 'lost')
 """
 TAKE_BACK: Final = "UPDATE cleanlist_purchases SET submission = NULL WHERE submission = :submission"
 ABANDON: Final = (
     "UPDATE cleanlist_purchases SET owner = NULL WHERE submission = :submission AND owner = :owner"
 )
+UNSETTLED: Final = "SELECT digest FROM cleanlist_purchases WHERE submission = :submission"
 SETTLE: Final = """
 UPDATE cleanlist_purchases
 SET owner = NULL, submission = NULL, task_id = NULL, result = given.value, settled_at = {now} FROM {pairs}
-WHERE organization = :organization AND type = :type AND digest = given.name AND submission = :submission
+WHERE submission = :submission AND digest = given.name
 """
 GIVE_BACK: Final = """
 UPDATE cleanlist_purchases SET owner = NULL, submission = NULL, task_id = NULL
@@ -251,7 +243,9 @@ WHERE submission = :submission AND digest IN (SELECT value FROM {each digests})
 """
 FIND_SUBMIT: Final = """
 SELECT id, organization, type, door, state, contacts, workflow_id, reason, at
-FROM cleanlist_submits WHERE id = :submission
+FROM cleanlist_submits WHERE id = :submission AND state IN ('sending', 'unknown', 'lost') AND NOT EXISTS (
+    SELECT 1 FROM cleanlist_purchases p JOIN cleanlist_owners o ON o.id = p.owner
+    WHERE p.submission = cleanlist_submits.id AND o.lease_until > {now})
 """
 LIST_SUBMITS: Final = """
 SELECT s.id, s.organization, s.type, s.door, s.state, count(p.digest), s.workflow_id, s.reason, s.at
@@ -263,12 +257,22 @@ GROUP BY s.id, s.organization, s.type, s.door, s.state, s.workflow_id, s.reason,
 
 # -- purging and the audit trail ------------------------------------------------------------------------
 
-PURGE: Final = """
+FORGET_RESULTS: Final = """
+UPDATE cleanlist_purchases SET result = NULL, settled_at = NULL
+WHERE (organization, digest, type) IN (
+    SELECT organization, digest, type FROM cleanlist_purchases
+    WHERE coalesce(settled_at, 0) > 0 AND coalesce(settled_at, 0) < {now} - :older_than_s LIMIT :most)
+"""
+FORGET_PURCHASES: Final = """
 DELETE FROM cleanlist_purchases
-WHERE owner IS NULL AND submission IS NULL AND coalesce(settled_at, 0) < {now} - :older_than_s
+WHERE (organization, digest, type) IN (
+    SELECT p.organization, p.digest, p.type FROM cleanlist_purchases p
+    LEFT JOIN cleanlist_owners o ON o.id = p.owner
+    WHERE coalesce(p.settled_at, 0) = 0 AND p.submission IS NULL AND coalesce(o.lease_until, 0) <= {now}
+    LIMIT :most)
 """
 COUNT: Final = """
-SELECT (SELECT count(*) FROM cleanlist_purchases WHERE result IS NOT NULL),
+SELECT (SELECT count(*) FROM cleanlist_purchases WHERE coalesce(settled_at, 0) > 0),
     (SELECT count(*) FROM cleanlist_purchases WHERE submission IS NOT NULL),
     (SELECT count(*) FROM cleanlist_audit), {size}
 """

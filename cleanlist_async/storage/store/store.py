@@ -11,7 +11,14 @@ from hashlib import sha256
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from cleanlist_async.checks import check_instance, check_seconds, check_text, checked_path, optional
+from cleanlist_async.checks import (
+    check_instance,
+    check_number,
+    check_seconds,
+    check_text,
+    checked_path,
+    optional,
+)
 from cleanlist_async.errors import ConfigurationError, StoreError
 from cleanlist_async.redact import Secret
 from cleanlist_async.storage.store import operations
@@ -19,7 +26,7 @@ from cleanlist_async.storage.store.audit import AuditLine
 from cleanlist_async.storage.store.database import Database
 from cleanlist_async.storage.store.operations import Operation
 from cleanlist_async.storage.store.postgres import PostgresDatabase
-from cleanlist_async.storage.store.records import StoreCounts, UnfinishedSubmit
+from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts
 from cleanlist_async.storage.store.sqlite import SQLiteDatabase
 from cleanlist_async.storage.store.statements import VERSION
 
@@ -27,6 +34,7 @@ T = TypeVar("T")
 
 SECRET_VARIABLE: Final = "CLEANLIST_STORE_SECRET"  # noqa: S105  # the name of a variable
 _SHORTEST_SECRET: Final = 16
+_PURGED_AT_ONCE: Final = 2_000
 
 
 class Store:
@@ -70,7 +78,8 @@ class Store:
         return self._database.name
 
     def __repr__(self) -> str:
-        return f"<Store {self.name}>"
+        database: Database | None = getattr(self, "_database", None)  # a debugger may ask for it too early
+        return f"<Store {database.name if database else 'without an address'}>"
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -103,7 +112,7 @@ class Store:
             )
         self._key = self._outside or Secret(bytes(kept).decode())
         if self._keep_s is not None:
-            await self.run(operations.purge(self._keep_s))
+            await self._purge(self._keep_s)
 
     async def aclose(self) -> None:
         """Close the file, or the connections. A closed store opens again when it is used."""
@@ -122,14 +131,14 @@ class Store:
 
     # -- for people --------------------------------------------------------------------------------
 
-    async def unfinished(self) -> list[UnfinishedSubmit]:
+    async def orphans(self) -> list[OrphanedSubmit]:
         """Return the submits whose process is gone, and whose results nobody has taken yet.
 
         Ask for their contacts again, and those that were accepted are fetched for free. One that is
         ``sending`` or ``unknown`` may have been processed, and holds its contacts until `resolve`.
         """
         await self.open()
-        return await self.run(operations.unfinished())
+        return await self.run(operations.orphans())
 
     async def resolve(
         self, submission: str, *, workflow_id: str | None = None, absent: bool = False, actor: str = ""
@@ -146,17 +155,23 @@ class Store:
             raise ConfigurationError("Give either workflow_id or absent=True.")
         await self.open()
         if await self.run(operations.decide(submission, actor, workflow_id=workflow_id)) is None:
-            raise ConfigurationError("The store knows no such submit.", fix="See Store.unfinished().")
+            raise ConfigurationError("The store knows no such submit.", fix="See Store.orphans().")
 
     async def purge(self, older_than_s: float = 0.0) -> int:
         """Remove results older than so many seconds, by default all; return how many.
 
         They are bought again when they are asked for.
         """
-        if older_than_s != 0:
-            check_seconds("older_than_s", older_than_s)
+        check_number("older_than_s", older_than_s, "a number of seconds", at_least=0)
         await self.open()
-        return await self.run(operations.purge(older_than_s))
+        return await self._purge(older_than_s)
+
+    async def _purge(self, older_than_s: float) -> int:
+        """Purge in transactions that are short, because others wait for them."""
+        purged = 0
+        while forgotten := await self.run(operations.purge(older_than_s, _PURGED_AT_ONCE)):
+            purged += forgotten
+        return purged
 
     async def audit(self, since: datetime | None = None) -> AsyncIterator[AuditLine]:
         """Yield what happened to money, from *since* on, oldest first. No contact is in it."""
@@ -192,16 +207,16 @@ def _checked_secret(secret: str | None) -> Secret | None:
 def _database(url: str | os.PathLike[str]) -> Database:
     """Return the database of an address. Raises ConfigurationError for what is none."""
     if isinstance(url, os.PathLike):
-        return SQLiteDatabase(checked_path("store", url))
-    check_text("store", url)
+        return SQLiteDatabase(checked_path("url", url))
+    check_text("url", url)
     scheme, separator, rest = url.partition("://")
     if not separator:
-        return SQLiteDatabase(checked_path("store", url))
+        return SQLiteDatabase(checked_path("url", url))
     if scheme == "sqlite" and rest.startswith("/"):
-        return SQLiteDatabase(checked_path("store", rest[1:]))
+        return SQLiteDatabase(checked_path("url", rest[1:]))
     if scheme in {"postgresql", "postgres"}:
         return PostgresDatabase(url)
     raise ConfigurationError(  # without the address, which may hold a password
-        "store must be a path, sqlite:///path or postgresql://host/name.",
+        "The url of a store must be a path, sqlite:///path or postgresql://host/name.",
         fix="sqlite:///name is a file in the current folder, sqlite:////folder/name anywhere.",
     )
