@@ -104,8 +104,13 @@ class InputFile:
         return _descriptor_of_stdin() if self._is_stdin else self.path
 
     def is_at(self, path: Path) -> bool:
-        """Whether *path* is the file that was given, by the file and not by its name."""
-        return not self._is_stdin and self.path.exists() and path.exists() and path.samefile(self.path)
+        """Whether *path* is the file that was given."""
+        given = self.given
+        try:
+            status = given.stat() if isinstance(given, Path) else given is not None and os.fstat(given)
+            return isinstance(status, os.stat_result) and os.path.samestat(status, path.stat())
+        except OSError:  # one of them is not there, or not any more
+            return False
 
     def is_unchanged(self) -> bool:
         """Whether the file still holds the bytes that were checked."""

@@ -25,8 +25,7 @@ class PartFile:
     It grants no more permissions than *source*, the file that its contacts come from, if there is one. A
     part left by an earlier run is never touched, because it may hold results that were paid for: the next
     free name (``.part2``) is taken. One that *is_renewable* holds nothing that is not elsewhere: it is called
-    ``.tmp``, and replaces what a run left that was killed. Raises :class:`TableError` where the file system
-    refuses.
+    ``.tmp``, and replaces what a killed run left. Raises :class:`TableError` where the file system refuses.
     """
 
     def __init__(

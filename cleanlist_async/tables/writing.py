@@ -40,9 +40,9 @@ class EnrichedWriter:
     CSV keeps the input's delimiter, line ends, byte order mark and encoding. The output
     grants no more permissions than the input.
 
-    The output grows in ``path.part`` and is renamed by :meth:`close`, which also leaving the context does,
+    The output grows in ``path.part`` and is renamed by :meth:`close`, as it is when the context is left,
     with an error or without: nothing that was bought is lost. Where *is_renewable* says that it can be
-    written again, it grows in ``path.tmp``, and replaces what a run left that was killed.
+    written again, it grows in ``path.tmp``, and replaces what a killed run left.
 
     Raises :class:`TableError` if *path* is the input itself, exists (unless *overwrite*), or cannot be
     written.

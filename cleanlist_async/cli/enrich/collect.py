@@ -107,7 +107,7 @@ class Collection:
             target, table, self.enriched.columns, overwrite=not output, format=table.format
         ) as writer:
             for row, cells in self.enriched.rows():
-                writer.put(row.index, cells | self.news(row.index, cells))
+                writer.put(row.index, cells | self.updates(row.index, cells))
         self.count(self.tally)
         # Only now: a crash before this line leaves the old file whole.
         if not output:
@@ -119,7 +119,7 @@ class Collection:
             for result in open_results:
                 tally.count(self.results.get(result.index, result))
 
-    def news(self, index: int, cells: dict[str, str]) -> dict[str, str]:
+    def updates(self, index: int, cells: dict[str, str]) -> dict[str, str]:
         """Return the cells of a row that was open, as far as they were fetched."""
         result = self.results.get(index)
         if result is None:

@@ -140,7 +140,7 @@ def _has_statuses(source: Source, position: int) -> bool:
 
 
 def _enrichment_positions(source: Source) -> dict[str, int]:
-    """Return where the enrichment stands that was written last: a later one has ``(2)`` in its headers."""
+    """Return the positions of the latest enrichment: a second one has ``(2)`` in its headers."""
     headers = list(source.headers)
     if isinstance(source, CsvSource) and not source.has_header:
         # Without names, columns are known only by their place: enrich adds its own at the end.

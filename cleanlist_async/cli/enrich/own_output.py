@@ -68,7 +68,7 @@ class OpenContacts(TableContacts):
         """Yield the rows that have an outcome, with what was fetched since."""
         for row, cells in self.enriched.rows():
             if not self.is_open[row.index]:
-                yield row.index, cells | self.waiting.news(row.index, cells)
+                yield row.index, cells | self.waiting.updates(row.index, cells)
 
     @property
     def settled(self) -> int:

@@ -80,8 +80,7 @@ class ResultFile:
     def take(self, result: EnrichmentResult) -> None:
         """Write a result; the order of results does not matter."""
         self.tally.count(result)
-        # Before it is written, since the write may fail half-way.
-        if not self._is_in_store:
+        if not self._is_in_store:  # before it is written, since the write may fail half-way
             self._unsaved.append(result)
         if self.problem is not None:  # the rescue file will have it, or the store
             return

@@ -33,9 +33,9 @@ def show(*, store: StoreOption = None, as_json: AsJSON = False) -> None:
     from cleanlist_async.cli.store.show import show_store
 
     async def look(opened: Store) -> None:
-        counts, orphans = await opened.counts(), await opened.orphans()
+        counts, unfinished = await opened.counts(), await opened.orphans()
         name = StoreLocation(store).shown(opened)
-        show_store(open_console(), name, counts, orphans, as_json=as_json)
+        show_store(open_console(), name, counts, unfinished, as_json=as_json)
 
     _with(store, look)
 

@@ -24,8 +24,8 @@ class Terminal:
 
     def __init__(self, *, survives: bool = False) -> None:
         self.is_gone = False
-        # A redirected stream outlives the terminal, and keeps receiving its lines.
         self._survives = survives
+        # A redirected stream outlives the terminal, and keeps receiving its lines.
         self._of_terminal = [descriptor for descriptor in _STANDARD if os.isatty(descriptor)]
         self._streams = sys.stdout, sys.stderr
         self._before: object = None
