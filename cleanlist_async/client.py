@@ -50,10 +50,7 @@ class AsyncCleanlist(ModernOperations, BaseClient):
 
     @property
     def budget(self) -> BudgetControl:
-        """What the organization may spend in a day and a month, for all processes that share the `store`.
-
-        Its methods raise ConfigurationError for a client without a store.
-        """
+        """What the organization may spend in a day and a month, for all that share the `store`."""
         return self._runtime.spending.budget
 
     def _session(self) -> Session:
@@ -98,9 +95,22 @@ class AsyncCleanlist(ModernOperations, BaseClient):
 
     # -- bulk ----------------------------------------------------------------------------------
 
-    async def plan(self, contacts: ContactSource, *, enrichment_type: EnrichmentType = "partial") -> Plan:
-        """Return what enriching *contacts* would take: requests, minutes, credits. Free; sends nothing."""
-        return await self._runtime.bulk.plan(contacts, enrichment_type)
+    async def plan(
+        self,
+        contacts: ContactSource,
+        *,
+        enrichment_type: EnrichmentType = "partial",
+        fresh: bool = False,
+        max_age_s: float | None = None,
+    ) -> Plan:
+        """Say what enriching *contacts* would take: requests, minutes, credits. Free; sends no contact.
+
+        With a `store`, what `enrich` with the same `fresh` and `max_age_s` would find there costs nothing.
+        """
+        from cleanlist_async.enrich.chunk import RunSpec
+
+        spec = RunSpec(enrichment_type, self._options, fresh=fresh, max_age_s=max_age_s).checked()
+        return await self._runtime.bulk.plan(contacts, spec)
 
     async def enrich(
         self,

@@ -51,10 +51,11 @@ def _runs_slow_tests(config: pytest.Config) -> bool:
 
 @pytest.fixture(autouse=True, scope="session")
 def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep the records of journals out of the user's home, also those of processes that tests start."""
+    """Keep the records of journals and the store out of the user's home, also those of started processes."""
     folder = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder))
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield folder
 
 

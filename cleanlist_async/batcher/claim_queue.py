@@ -18,6 +18,7 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.errors import CleanlistError, StoreError, UnknownOutcomeError
 from cleanlist_async.events import report_failure
+from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.records import Claim, Known, Mine, Orphan
@@ -89,7 +90,8 @@ class ClaimQueue:
     def _release(self) -> None:
         """Have the next write, or claim, give back what was not sent."""
         given_back, self._given_back = self._given_back, []
-        for enrichment_type in {purchase.enrichment_type for purchase in given_back}:
+        types: set[EnrichmentType] = {purchase.enrichment_type for purchase in given_back}
+        for enrichment_type in types:
             alike = [one.contact for one in given_back if one.enrichment_type == enrichment_type]
             self._purchases.release_later(alike, enrichment_type)
 

@@ -60,33 +60,52 @@ class Purchases:
 
         What was accepted by a client that is gone is taken over with it. Raises StoreError.
         """
+        return await self._ask(self._claim, contacts, wanted)
+
+    async def look(self, contacts: Sequence[Prepared], wanted: Wanted) -> dict[int, Claim]:
+        """Return what `claim` would, by index, and claim nothing. Raises StoreError."""
+        return await self._ask(self._look, contacts, wanted)
+
+    async def _ask(
+        self,
+        operation: Callable[[Buyer, Sequence[Prepared], Wanted], Operation[dict[int, Claim]]],
+        contacts: Sequence[Prepared],
+        wanted: Wanted,
+    ) -> dict[int, Claim]:
         buyer = await self._session.opened()
         await self._session.owed.repay()
-        claims = await self._store.run(self._claim(buyer, contacts, wanted))
+        claims = await self._store.run(operation(buyer, contacts, wanted))
         waiting = [contact for contact in contacts if isinstance(claims[contact.index], Elsewhere)]
         if waiting and await self._session.end_leases_of_the_dead():
-            claims |= await self._store.run(self._claim(buyer, waiting, wanted))
+            claims |= await self._store.run(operation(buyer, waiting, wanted))
         return claims
 
-    def _claim(
+    def _look(
         self, buyer: Buyer, contacts: Sequence[Prepared], wanted: Wanted
     ) -> Operation[dict[int, Claim]]:
         kind = wanted.enrichment_type
         digests = {contact.index: self._session.digest(contact) for contact in contacts}
         rows = yield from operations.look(buyer.organization, set(digests.values()), serving(kind))
-        claims: dict[int, Claim] = {}
+        return {
+            contact.index: judge(rows.get(digests[contact.index], ()), contact, kind, wanted.freshness)
+            for contact in contacts
+        }
+
+    def _claim(
+        self, buyer: Buyer, contacts: Sequence[Prepared], wanted: Wanted
+    ) -> Operation[dict[int, Claim]]:
+        kind = wanted.enrichment_type
+        claims = yield from self._look(buyer, contacts, wanted)
         mine: set[str] = set()
         orphans: dict[tuple[str, EnrichmentType], list[str]] = {}
         for contact in contacts:
-            digest = digests[contact.index]
-            claim = judge(rows.get(digest, ()), contact, kind, wanted.freshness)
+            digest, claim = self._session.digest(contact), claims[contact.index]
             if isinstance(claim, Mine):
-                if digest in mine:
-                    claim = Elsewhere()  # it is bought for another contact of this very call
+                if digest in mine:  # it is bought for another contact of this very call
+                    claims[contact.index] = Elsewhere()
                 mine.add(digest)
             elif isinstance(claim, Orphan):
                 orphans.setdefault((claim.submission, claim.enrichment_type), []).append(digest)
-            claims[contact.index] = claim
         yield from operations.take(buyer, mine, kind)
         for (submission, of_type), theirs in orphans.items():
             yield from operations.adopt(buyer, submission, theirs, of_type)

@@ -40,8 +40,11 @@ class StoreSession:
         self._buyer: Buyer | None = None
 
     async def opened(self) -> Buyer:
-        """Open the store, begin the client's lease, and return the name it buys under."""
-        if self._buyer is not None:  # without a checkpoint: what was paid is recorded whoever is cancelled
+        """Open the store, begin the client's lease, and return the name it buys under.
+
+        No checkpoint once it is open: a caller that was cancelled still records what was accepted.
+        """
+        if self._buyer is not None:
             return self._buyer
         async with self._opening:
             if self._buyer is None:

@@ -89,11 +89,16 @@ class PostgresServer:
             cursor = connection.execute(text.encode())
             return cursor.fetchall() if cursor.description else []
 
-    @contextmanager
-    def database(self) -> Iterator[str]:
-        """Make a database, and give its name."""
+    def new_database(self) -> str:
+        """Make a database, and return its name."""
         name = f"t{uuid4().hex}"
         self.execute(f"CREATE DATABASE {name}")
+        return name
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Make a database, give its name, and drop it."""
+        name = self.new_database()
         try:
             yield name
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -10,10 +9,9 @@ import typer
 
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.options import AsJSON, BaseURL, WindowS
+from cleanlist_async.cli.terminal.options import AsJSON, BaseURL, StoreOption, WindowS
 from cleanlist_async.cli.terminal.output import print_fields, print_json, print_table
 from cleanlist_async.cli.terminal.render import number, open_console, say
-from cleanlist_async.facts import STORE_VARIABLE
 
 if TYPE_CHECKING:
     from cleanlist_async.client import AsyncCleanlist
@@ -28,17 +26,13 @@ app = typer.Typer(
     help="Limit what is spent in a day and a month by all that share a store, or pause all spending.",
 )
 
-StorePlace = Annotated[
-    str | None,
-    typer.Option("--store", metavar="PATH|URL", help=f"Store that holds the budget, else ${STORE_VARIABLE}."),
-]
 LimitOption = Annotated[float | None, typer.Option(min=0, metavar="CREDITS", help="Credits, at most.")]
 
 
 @app.command("show")
 def show(
     *,
-    store: StorePlace = None,
+    store: StoreOption = None,
     as_json: AsJSON = False,
     base_url: BaseURL = None,
     window_s: WindowS = None,
@@ -67,7 +61,7 @@ def set_limits(
         str | None, typer.Option(metavar="ZONE", help="Time zone of the days, such as Europe/Berlin.")
     ] = None,
     no_limit: Annotated[bool, typer.Option("--no-limit", help="Remove both limits.")] = False,
-    store: StorePlace = None,
+    store: StoreOption = None,
     as_json: AsJSON = False,
     base_url: BaseURL = None,
     window_s: WindowS = None,
@@ -99,7 +93,7 @@ def set_limits(
 def pause(
     reason: Annotated[str, typer.Argument(metavar="WHY", help="What is told to whoever would spend.")],
     *,
-    store: StorePlace = None,
+    store: StoreOption = None,
     as_json: AsJSON = False,
     base_url: BaseURL = None,
     window_s: WindowS = None,
@@ -120,7 +114,7 @@ def pause(
 @app.command("resume")
 def resume(
     *,
-    store: StorePlace = None,
+    store: StoreOption = None,
     as_json: AsJSON = False,
     base_url: BaseURL = None,
     window_s: WindowS = None,
@@ -139,11 +133,9 @@ def resume(
 
 
 def _ask(store: str | None, connection: Connection, question: Callable[[AsyncCleanlist], Awaitable[T]]) -> T:
-    if store is not None:  # the client reads the variable
-        os.environ[STORE_VARIABLE] = store
-    if not os.environ.get(STORE_VARIABLE):
-        raise CommandError(f"no store is named: pass --store, or set {STORE_VARIABLE}.", ExitCode.USAGE)
-    return connection.ask(open_console(), question)
+    from cleanlist_async.cli.store.location import StoreLocation
+
+    return connection.ask(open_console(), question, StoreLocation(store).open())
 
 
 def _row(period: Period) -> tuple[str, str, str, str, str]:

@@ -352,10 +352,10 @@ def purge(older_than_s: float, most: int) -> Operation[int]:
     return forgotten.changed
 
 
-def count() -> Operation[tuple[int, int, int]]:
-    """Return how many results, purchases under way, and lines of the audit trail there are."""
-    results, under_way, lines = (yield Statement(sql.COUNT)).rows[0]
-    return results, under_way, lines
+def count() -> Operation[tuple[int, int, int, int]]:
+    """Return how many results, purchases under way, lines of the audit trail and bytes there are."""
+    results, under_way, lines, size = (yield Statement(sql.COUNT)).rows[0]
+    return results, under_way, lines, size
 
 
 def audit(since: float, after: int) -> Operation[list[AuditLine]]:

@@ -26,11 +26,15 @@ T = TypeVar("T")
 DIALECT: Final = Dialect(
     now="extract(epoch FROM clock_timestamp())::float8",
     each="unnest(:{name}::text[]) AS {name}_(value)",
+    # A subquery would let PostgreSQL read the whole table as long as it has no statistics of it.
+    is_in="= ANY (:{name}::text[])",
     pairs="unnest(:{name}_names::text[], :{name}_values::text[]) AS given(name, value)",
     table_names="(SELECT relname AS name FROM pg_class WHERE pg_table_is_visible(oid)) AS tables",
     real="DOUBLE PRECISION",
     blob="BYTEA",
     identity="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    size="(SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class"
+    " WHERE relkind = 'r' AND starts_with(relname, 'cleanlist_') AND pg_table_is_visible(oid))",
 )
 _PAUSED_S: Final = 3.0
 """Seconds that a process may stand still in its transaction before it loses it: the others wait for it."""

@@ -22,12 +22,14 @@ T = TypeVar("T")
 DIALECT: Final = Dialect(
     now="(julianday('now') - 2440587.5) * 86400.0",
     each="json_each(:{name})",
+    is_in="IN (SELECT value FROM json_each(:{name}))",
     # The limit keeps SQLite from reading all pairs anew for each row.
     pairs="(SELECT key AS name, value FROM json_each(:{name}) LIMIT -1) AS given",
     table_names="(SELECT name FROM sqlite_master WHERE type = 'table') AS tables",
     real="REAL",
     blob="BLOB",
     identity="INTEGER PRIMARY KEY AUTOINCREMENT",
+    size="(SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size())",
 )
 _KIND: Final = FileKind(
     noun="store",

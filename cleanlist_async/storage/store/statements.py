@@ -21,29 +21,36 @@ class Dialect:
         Seconds since the epoch, by the clock of the database.
     each
         A table of one column `value`, of the list parameter ``{name}``.
+    is_in
+        Whether what stands before is in the list parameter ``{name}``.
     pairs
         A table `given` of two columns `name` and `value`, of the mapping parameter ``{name}``.
     table_names
         A table of one column `name`, of the tables that there are.
     real, blob, identity
         Types of columns: a float, bytes, a number that counts up.
+    size
+        Bytes that the store takes on the disk.
 
     """
 
     now: str
     each: str
+    is_in: str
     pairs: str
     table_names: str
     real: str
     blob: str
     identity: str
+    size: str
 
     def render(self, text: str) -> str:
         """Return a statement as this database takes it; parameters stay as ``:name``."""
-        for word in ("now", "table_names", "real", "blob", "identity"):
+        for word in ("now", "table_names", "real", "blob", "identity", "size"):
             text = text.replace("{" + word + "}", getattr(self, word))
         for name in ("digests", "types", "owners"):
             text = text.replace("{each " + name + "}", self.each.replace("{name}", name))
+            text = text.replace("{in " + name + "}", self.is_in.replace("{name}", name))
         return text.replace("{pairs}", self.pairs.replace("{name}", "pairs"))
 
 
@@ -180,9 +187,7 @@ ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
 NEIGHBOURS: Final = """
 SELECT id, pid FROM cleanlist_owners WHERE place = :place AND id <> :owner AND lease_until > {now}
 """
-END_LEASES: Final = (
-    "UPDATE cleanlist_owners SET lease_until = 0 WHERE id IN (SELECT value FROM {each owners})"
-)
+END_LEASES: Final = "UPDATE cleanlist_owners SET lease_until = 0 WHERE id {in owners}"
 FORGET_OWNERS: Final = "DELETE FROM cleanlist_owners WHERE lease_until < {now} - 86400"
 
 # -- purchases ------------------------------------------------------------------------------------------
@@ -193,8 +198,8 @@ SELECT p.digest, p.type, p.owner, o.lease_until, p.submission, s.state, s.workfl
 FROM cleanlist_purchases p
 LEFT JOIN cleanlist_submits s ON s.id = p.submission
 LEFT JOIN cleanlist_owners o ON o.id = p.owner
-WHERE p.organization = :organization AND p.digest IN (SELECT value FROM {each digests})
-    AND p.type IN (SELECT value FROM {each types})
+WHERE p.organization = :organization AND p.digest {in digests}
+    AND p.type {in types}
 """
 TAKE: Final = """
 INSERT INTO cleanlist_purchases (organization, digest, type, owner)
@@ -205,17 +210,17 @@ SET owner = excluded.owner, submission = NULL, task_id = NULL
 ADOPT: Final = """
 UPDATE cleanlist_purchases SET owner = :owner
 WHERE organization = :organization AND type = :type AND submission = :submission
-    AND digest IN (SELECT value FROM {each digests})
+    AND digest {in digests}
 """
 RELEASE_KNOWN: Final = """
 UPDATE cleanlist_purchases SET owner = NULL
 WHERE organization = :organization AND type = :type AND owner = :owner AND submission IS NULL
-    AND result IS NOT NULL AND digest IN (SELECT value FROM {each digests})
+    AND result IS NOT NULL AND digest {in digests}
 """
 RELEASE_NEW: Final = """
 DELETE FROM cleanlist_purchases
 WHERE organization = :organization AND type = :type AND owner = :owner AND submission IS NULL
-    AND result IS NULL AND digest IN (SELECT value FROM {each digests})
+    AND result IS NULL AND digest {in digests}
 """
 
 # -- submits --------------------------------------------------------------------------------------------
@@ -231,7 +236,7 @@ SEND: Final = """
 UPDATE cleanlist_purchases SET submission = :submission, task_id = NULL
 WHERE organization = :organization AND type = :type AND owner = :owner
     AND (submission IS NULL OR submission = :submission)
-    AND digest IN (SELECT value FROM {each digests})
+    AND digest {in digests}
 """
 IS_ANOTHERS: Final = """
 SELECT 1 FROM cleanlist_submits WHERE workflow_id = :workflow_id AND id <> :submission
@@ -261,7 +266,7 @@ WHERE submission = :submission AND digest = given.name
 """
 GIVE_BACK: Final = """
 UPDATE cleanlist_purchases SET owner = NULL, submission = NULL, task_id = NULL
-WHERE submission = :submission AND digest IN (SELECT value FROM {each digests})
+WHERE submission = :submission AND digest {in digests}
 """
 FIND_SUBMIT: Final = """
 SELECT id, organization, type, door, state, contacts, workflow_id, reason, at
@@ -348,7 +353,7 @@ WHERE (organization, digest, type) IN (
 COUNT: Final = """
 SELECT (SELECT count(*) FROM cleanlist_purchases WHERE coalesce(settled_at, 0) > 0),
     (SELECT count(*) FROM cleanlist_purchases WHERE submission IS NOT NULL),
-    (SELECT count(*) FROM cleanlist_audit)
+    (SELECT count(*) FROM cleanlist_audit), {size}
 """
 NOTE: Final = """
 INSERT INTO cleanlist_audit

@@ -157,7 +157,10 @@ class Store:
             raise ConfigurationError("The store knows no such submit.", fix="See Store.orphans().")
 
     async def purge(self, older_than_s: float = 0.0) -> int:
-        """Remove results older than so many seconds; return how many. They will be bought again."""
+        """Remove results older than so many seconds, by default all; return how many.
+
+        They are bought again when they are asked for.
+        """
         check_number("older_than_s", older_than_s, "a number of seconds", at_least=0)
         await self.open()
         return await self._purge(older_than_s)

@@ -66,12 +66,12 @@ def test_what_cannot_be_set_is_refused(budget, args, said):
     assert said in refused.error
 
 
-def test_without_a_store_the_command_says_what_is_missing(cli, serve):
-    with serve():
-        refused = cli("budget", "show")
+def test_the_users_own_store_holds_the_budget_where_no_other_is_named(budget, cli):
+    del cli.env["CLEANLIST_STORE"]
+    budget("set", "--per-day", "5")
 
-    assert refused.code == 2
-    assert "CLEANLIST_STORE" in refused.error
+    assert cli.json("budget", "show")["day"]["limit"] == 5
+    assert (cli.data / "cleanlist-async" / "store.db").exists()
 
 
 def test_the_store_can_be_named_on_the_command_line(budget, cli):
