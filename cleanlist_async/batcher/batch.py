@@ -17,6 +17,7 @@ from cleanlist_async.enrich.submit_record import SubmitRecord
 from cleanlist_async.errors import StoreError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.types import Billed
 
@@ -73,6 +74,10 @@ class Batch:
     def billed(self) -> Billed:
         """Whether anything in it was paid for."""
         return "unknown" if any(purchase.sent for purchase in self.purchases) else "no"
+
+    def spend(self) -> Spend:
+        """Return what its latest request may cost."""
+        return Spend.of_contacts("enrich_one", self.lane.enrichment_type, len(self.purchases))
 
     def close(self) -> list[Purchase]:
         """Choose the purchases of the attempt that is sent now; return those without a caller left."""

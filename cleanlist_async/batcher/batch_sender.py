@@ -97,6 +97,7 @@ class BatchSender:
             shield_answer=self._purchases is not None,  # what was accepted is recorded, also at the end
             before=None if self._purchases is None else batch.intend,
             before_retry=batch.reopen_later,
+            spend=batch.spend,
         )
         is_done = False
         while not is_done and (batch.is_open or batch.purchases):

@@ -27,7 +27,7 @@ STABLE = tuple(
 )
 MADE_HERE = {
     *("Workspace", "LeadLists", "Enrichment", "SmartAgents", "Export", "SearchAPI", "PublicAPI"),
-    *("ContactTable", "Job", "Pages", "ResultStream"),
+    *("BudgetControl", "ContactTable", "Job", "Pages", "ResultStream"),
 }
 """Classes that only this package makes: what their ``__init__`` takes is its own affair."""
 BETWEEN_PARTS = {
