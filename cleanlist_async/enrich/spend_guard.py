@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from inspect import isawaitable
 from typing import Final
 from uuid import uuid4
@@ -12,7 +13,8 @@ from cleanlist_async.errors import CleanlistError, SpendVetoedError, StoreError
 from cleanlist_async.events import report_failure
 from cleanlist_async.http.spending import BeforeSpend, Spend
 from cleanlist_async.storage.store import operations
-from cleanlist_async.storage.store.operations import CallIntent
+from cleanlist_async.storage.store.operations import Buyer, CallIntent
+from cleanlist_async.storage.store.records import SubmitState
 from cleanlist_async.storage.store.statements import Operation
 
 log: Final = logging.getLogger("cleanlist_async")
@@ -48,8 +50,7 @@ class ClientSpendGuard:
     async def settle(self, workflow_id: str, spent: float) -> None:
         """Note what a workflow did cost in the end. Raises nothing: until then its worst case counts."""
         if self._session is not None:
-            buyer = await self._session.opened()
-            await _recorded(self._session, operations.settle_workflow(buyer, workflow_id, spent))
+            await _record(self._session, lambda buyer: operations.settle_workflow(buyer, workflow_id, spent))
 
 
 class CallRecord:
@@ -79,18 +80,21 @@ class CallRecord:
 
     async def accepted(self, workflow_id: str | None, spent: float | None) -> None:
         """Record that the server took it; without *spent* its worst case counts until that is known."""
-        buyer = await self._session.opened()
-        await _recorded(self._session, operations.accept_call(buyer, self._submission, workflow_id, spent))
+        await _record(
+            self._session,
+            lambda buyer: operations.accept_call(buyer, self._submission, workflow_id, spent),
+        )
 
     async def refused(self, reason: str) -> None:
         """Give back what was reserved."""
-        buyer = await self._session.opened()
-        await _recorded(self._session, operations.close(buyer, self._submission, "refused", reason))
+        await self._close("refused", reason)
 
     async def unknown(self, reason: str) -> None:
         """Keep what was reserved until `Store.resolve`."""
-        buyer = await self._session.opened()
-        await _recorded(self._session, operations.close(buyer, self._submission, "unknown", reason))
+        await self._close("unknown", reason)
+
+    async def _close(self, state: SubmitState, reason: str) -> None:
+        await _record(self._session, lambda buyer: operations.close(buyer, self._submission, state, reason))
 
 
 async def _ask(before_spend: BeforeSpend, spend: Spend) -> None:
@@ -110,9 +114,13 @@ async def _ask(before_spend: BeforeSpend, spend: Spend) -> None:
         raise SpendVetoedError(f"before_spend refused {spend.door}.")
 
 
-async def _recorded(session: StoreSession, operation: Operation[None]) -> None:
-    """Record what came of a call; the answer matters more than a store that fails after it."""
+async def _record(session: StoreSession, operation: Callable[[Buyer], Operation[None]]) -> None:
+    """Record what came of a call. Raises nothing: where the store fails, the answer still counts."""
+
+    async def write() -> None:
+        await session.store.run(operation(await session.opened()))
+
     try:
-        await session.store.run(operation)
-    except StoreError as error:  # what was reserved stays so
+        await session.owed.make(write)
+    except StoreError as error:  # until it is written, what was reserved stays so
         log.warning("the outcome of a paid call could not be recorded in the store: %s", error)

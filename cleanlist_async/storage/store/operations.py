@@ -270,8 +270,8 @@ def settle(
     """Record results by digest, and what cost nothing; the rest is left to whoever asks for it next.
 
     `repeated` has the credits of contacts beyond the first of each digest. What another has settled meanwhile
-    stays as it is, and is not counted twice. Contacts of an unclaimed submit may be in another since: they
-    are counted as long as the submit has credits reserved for them.
+    stays as it is, and is not counted twice. Contacts of an unclaimed submit may be in another since, and are
+    counted all the same: as many as were not counted yet.
     """
     unsettled = {digest for (digest,) in (yield Statement(sql.UNSETTLED, {"submission": submission})).rows}
     if settled := {digest: text for digest, text in results.items() if digest in unsettled}:
@@ -279,12 +279,21 @@ def settle(
     if unpaid:
         yield Statement(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
     yield Statement(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
-    counted = results if is_unclaimed else settled
-    free = len(unpaid) if is_unclaimed else len(unsettled.intersection(unpaid))
-    contacts = len(counted) + free + len(repeated)
-    spent = sum(map(cost_of, counted.values())) + sum(repeated)
-    if contacts and (yield from spending.settle(submission, contacts, spent, only_reserved=is_unclaimed)):
-        yield note("settled", buyer.organization, submission=submission, contacts=contacts, credits_=spent)
+    costs = {**{digest: cost_of(text) for digest, text in results.items()}, **dict.fromkeys(unpaid, 0.0)}
+    counted = [cost for digest, cost in costs.items() if digest in unsettled]
+    if is_unclaimed:
+        counted += [cost for digest, cost in costs.items() if digest not in unsettled] + list(repeated)
+        before = (yield Statement(sql.SETTLED, {"submission": submission})).one or 0
+        counted = counted[: max(0, len(counted) - before)]
+    if counted:
+        yield from spending.settle(submission, counted)
+        yield note(
+            "settled",
+            buyer.organization,
+            submission=submission,
+            contacts=len(counted),
+            credits_=sum(counted),
+        )
 
 
 def accept_call(
@@ -299,15 +308,16 @@ def accept_call(
 
 
 def settle_call(buyer: Buyer, submission: str, spent: float) -> Operation[None]:
-    """Record what a paid call did cost."""
-    yield from spending.settle_all(submission, spent=spent)
-    yield note("settled", buyer.organization, submission=submission, credits_=spent)
+    """Record what a paid call did cost, the first time that it is told."""
+    if (yield Statement(sql.SETTLE_CALL, {"submission": submission})).changed:
+        yield from spending.settle_all(submission, spent=spent)
+        yield note("settled", buyer.organization, submission=submission, credits_=spent)
 
 
 def settle_workflow(buyer: Buyer, workflow_id: str, spent: float) -> Operation[None]:
-    """Record what the workflow of a paid call did cost, the first time that it is told."""
+    """Record what the workflow of a paid call did cost; see `settle_call`."""
     values = {"organization": buyer.organization, "workflow_id": workflow_id}
-    submission = (yield Statement(sql.FIND_RESERVED_CALL, values)).one
+    submission = (yield Statement(sql.FIND_UNSETTLED_CALL, values)).one
     if submission is not None:
         yield from settle_call(buyer, submission, spent)
 

@@ -46,17 +46,12 @@ def reserve(organization: str, credits_: float | None) -> Operation[int]:
     return quarter
 
 
-def settle(submission: str, contacts: int, spent: float, *, only_reserved: bool = False) -> Operation[bool]:
-    """Replace the worst case of contacts of a submit by what they cost; it counts when it was reserved.
-
-    With *only_reserved*, nothing is done and False is returned where so much is not reserved any more.
-    """
+def settle(submission: str, costs: Sequence[float]) -> Operation[None]:
+    """Replace the worst case of contacts of a submit by what each cost; it counts when it was reserved."""
     for *place, reserved, kind in (yield Statement(sql.RESERVED, {"submission": submission})).rows:
-        worst_case = float(facts.WORST_CASE_CREDITS.get(kind, 0) * contacts)
-        if only_reserved and worst_case > reserved:
-            return False
-        yield from _replace(submission, place, min(worst_case, reserved), spent)
-    return True
+        worst_case = float(facts.WORST_CASE_CREDITS.get(kind, 0) * len(costs))
+        yield Statement(sql.COUNT_SETTLED, {"submission": submission, "contacts": len(costs)})
+        yield from _replace(submission, place, min(worst_case, reserved), sum(costs))
 
 
 def settle_all(submission: str, *, spent: float) -> Operation[None]:

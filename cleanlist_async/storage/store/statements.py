@@ -109,6 +109,7 @@ CREATE TABLE IF NOT EXISTS cleanlist_submits (
     reason TEXT,
     reserved {real} NOT NULL,
     quarter BIGINT NOT NULL,
+    settled INTEGER NOT NULL DEFAULT 0,
     at {real} NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS cleanlist_submits_by_workflow ON cleanlist_submits (workflow_id);
@@ -230,7 +231,7 @@ INSERT INTO cleanlist_submits
     (id, organization, type, door, owner, state, contacts, reserved, quarter, at)
 VALUES (:submission, :organization, :type, :door, :owner, 'sending', :contacts, :reserved, :quarter, {now})
 ON CONFLICT (id) DO UPDATE SET state = 'sending', contacts = excluded.contacts, reason = NULL,
-    reserved = excluded.reserved, quarter = excluded.quarter
+    reserved = excluded.reserved, quarter = excluded.quarter, settled = 0
 """
 SEND: Final = """
 UPDATE cleanlist_purchases SET submission = :submission, task_id = NULL
@@ -272,7 +273,9 @@ FIND_SUBMIT: Final = """
 SELECT id, organization, type, door, state, contacts, workflow_id, reason, at
 FROM cleanlist_submits WHERE id = :submission AND state IN ('sending', 'unknown', 'lost') AND NOT EXISTS (
     SELECT 1 FROM cleanlist_purchases p JOIN cleanlist_owners o ON o.id = p.owner
-    WHERE p.submission = cleanlist_submits.id AND o.lease_until > {now})
+    WHERE p.submission = cleanlist_submits.id AND o.lease_until > {now}) AND NOT EXISTS (
+    SELECT 1 FROM cleanlist_owners o
+    WHERE o.id = cleanlist_submits.owner AND cleanlist_submits.state = 'sending' AND o.lease_until > {now})
 """
 LIST_SUBMITS: Final = """
 SELECT s.id, s.organization, s.type, s.door, s.state, count(p.digest), s.workflow_id, s.reason, s.at
@@ -314,9 +317,12 @@ ON CONFLICT (organization, quarter) DO UPDATE SET credits = cleanlist_spending.c
 """
 RESERVED: Final = "SELECT organization, quarter, reserved, type FROM cleanlist_submits WHERE id = :submission"
 RELEASE: Final = "UPDATE cleanlist_submits SET reserved = reserved - :released WHERE id = :submission"
-FIND_RESERVED_CALL: Final = """
+SETTLED: Final = "SELECT settled FROM cleanlist_submits WHERE id = :submission"
+COUNT_SETTLED: Final = "UPDATE cleanlist_submits SET settled = settled + :contacts WHERE id = :submission"
+SETTLE_CALL: Final = "UPDATE cleanlist_submits SET settled = 1 WHERE id = :submission AND settled = 0"
+FIND_UNSETTLED_CALL: Final = """
 SELECT id FROM cleanlist_submits s
-WHERE workflow_id = :workflow_id AND organization = :organization AND reserved > 0
+WHERE workflow_id = :workflow_id AND organization = :organization AND settled = 0
     AND NOT EXISTS (SELECT 1 FROM cleanlist_purchases p WHERE p.submission = s.id)
 """
 ADD_SPENDING: Final = """
