@@ -16,6 +16,7 @@ from cleanlist_async import (
     BudgetExceededError,
     ConfigurationError,
     Contact,
+    InsufficientCreditsError,
     SpendingPausedError,
     UnknownOutcomeError,
     facts,
@@ -23,6 +24,7 @@ from cleanlist_async import (
 from cleanlist_async.sandbox import Fault, Shape
 from cleanlist_async.storage.store.sqlite import DIALECT
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
+from tests.support.stores import FaultyStore
 from tests.support.virtual_sandbox import KEY, in_world, people
 
 SUBMIT = "/enrich/bulk"
@@ -346,6 +348,79 @@ def test_a_pause_costs_no_read(path):
         return await here.client.public.credits_balance()
 
     assert with_store(main, path).credits
+
+
+# -- a store that fails ------------------------------------------------------------------------------
+
+ANY_FAILURE = pytest.mark.parametrize("how", ["failing", "losing"])
+
+
+def with_faulty_store(main, path, **options):
+    return in_world(main, client_options={"store": FaultyStore(path)}, **options)
+
+
+@ANY_FAILURE
+def test_the_cost_of_a_call_that_the_store_did_not_take_is_recorded_later_and_once(path, how):
+    async def main(here):
+        setattr(here.client.store, how, {"accept_call"})
+        await here.client.enrichment.enrich_company(domain="a.example")
+        setattr(here.client.store, how, set())
+        await here.client.enrichment.enrich_company(domain="b.example")
+        return here, await committed(here.client), await lines(here.client, "settled")
+
+    here, left, settled = with_faulty_store(main, path)
+
+    assert left == sum(line.credits for line in settled) == here.ledger.credits_charged
+    assert len(settled) == 2
+
+
+@ANY_FAILURE
+def test_the_cost_of_a_workflow_that_the_store_did_not_take_is_recorded_later_and_once(path, how):
+    async def main(here):
+        made = await here.client.lead_lists.create_list("a list")
+        started = await here.client.enrichment.enrich_person(
+            made.list_id, email="ada@a.example", enrichment_type="full"
+        )
+        setattr(here.client.store, how, {"settle_workflow"})
+        await here.client.enrichment.wait(started)
+        setattr(here.client.store, how, set())
+        await here.client.enrichment.wait(started)
+        return here, await committed(here.client)
+
+    here, left = with_faulty_store(main, path)
+
+    assert left == here.ledger.credits_charged < 11
+
+
+@ANY_FAILURE
+def test_a_refusal_that_the_store_did_not_take_gives_back_later_and_once(path, how):
+    async def main(here):
+        await here.client.enrich(people(1))
+        setattr(here.client.store, how, {"close"})
+        with pytest.raises(InsufficientCreditsError):
+            await here.client.public.submit_bulk(people(5, start=1))
+        setattr(here.client.store, how, set())
+        await here.client.enrich(people(1))
+        return await committed(here.client), await lines(here.client, "refused")
+
+    left, refused = with_faulty_store(main, path, credits=1, hit_rate=1.0)
+
+    assert (left, len(refused)) == (1, 1)
+
+
+@ANY_FAILURE
+def test_results_bought_anew_that_the_store_did_not_take_count_later_and_once(path, how):
+    async def main(here):
+        setattr(here.client.store, how, {"settle"})
+        await here.client.enrich(people(5), fresh=True)
+        setattr(here.client.store, how, set())
+        await here.client.enrich(people(5))
+        return here, await committed(here.client), await lines(here.client, "settled")
+
+    here, left, settled = with_faulty_store(main, path, hit_rate=0.5)
+
+    assert left == sum(line.credits for line in settled) == here.ledger.credits_charged
+    assert len(settled) == 1
 
 
 # -- the audit trail ---------------------------------------------------------------------------------

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
 from cleanlist_async import ConfigurationError, Store, StoreError
 from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.errors import ClaimLostError
-from cleanlist_async.storage.store import operations, spending
+from cleanlist_async.storage.store import operations
 from cleanlist_async.storage.store.audit import note
-from cleanlist_async.storage.store.operations import Buyer, CallIntent
+from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.records import Doubtful, Elsewhere, Freshness, Known, Mine, Orphan
 from tests.support.store_owners import Owner, found, people, workflow
 
@@ -21,20 +20,10 @@ pytestmark = pytest.mark.anyio
 FULL = Wanted("full", Freshness(), "enrich")
 FRESH = Wanted("partial", Freshness(buy_anew=True), "enrich")
 EVE = people(range(1))
-COMPANY = CallIntent("call", "enrich_company", "", None, 5.0)
 
 
 def kinds(claims) -> set[type]:
     return {type(claim) for claim in claims}
-
-
-async def committed(owner: Owner) -> float:
-    return (await owner.store.run(spending.status(owner.buyer.organization))).day.committed
-
-
-async def settled(store: Store) -> list[tuple[int | None, float | None]]:
-    """Return how many contacts were settled, and for how many credits, each time."""
-    return [(line.contacts, line.credits) async for line in store.audit() if line.event == "settled"]
 
 
 # -- claiming --------------------------------------------------------------------------------------
@@ -291,72 +280,6 @@ async def test_a_decision_cannot_name_the_workflow_of_another_submit(ann, bob, s
     with pytest.raises(ConfigurationError, match="another submit"):
         await store.resolve(record.submission, workflow_id="wf-1")
     assert await bob.claim(EVE) == [Doubtful(record.submission)]
-
-
-async def test_nothing_is_decided_of_a_call_on_its_way(ann, store):
-    await store.run(operations.intend_call(ann.buyer, COMPANY))
-    with pytest.raises(ConfigurationError, match="knows no such submit"):
-        await store.resolve("call", absent=True)
-    await ann.pause()
-    await store.resolve("call", absent=True)
-    assert await committed(ann) == 0
-
-
-# -- what counts -----------------------------------------------------------------------------------
-
-
-async def test_a_call_that_is_recorded_again_counts_once(ann, store):
-    await store.run(operations.intend_call(ann.buyer, COMPANY))
-    for _ in range(2):
-        await store.run(operations.accept_call(ann.buyer, "call", None, 3.0))
-    assert (await committed(ann), await settled(store)) == (3.0, [(None, 3.0)])
-
-
-@pytest.mark.parametrize("worst_case_credits", [5.0, None])
-async def test_a_workflow_whose_cost_is_told_again_counts_once(ann, store, worst_case_credits):
-    await store.run(
-        operations.intend_call(ann.buyer, replace(COMPANY, worst_case_credits=worst_case_credits))
-    )
-    await store.run(operations.accept_call(ann.buyer, "call", "wf-1", None))
-    for _ in range(2):
-        await store.run(operations.settle_workflow(ann.buyer, "wf-1", 3.0))
-    assert (await committed(ann), await settled(store)) == (3.0, [(None, 3.0)])
-
-
-async def test_a_refusal_that_is_recorded_again_gives_back_once(ann, store):
-    await (await ann.buy(EVE, "wf-1")).settle([found(EVE[0])])
-    await store.run(operations.intend_call(ann.buyer, COMPANY))
-    for _ in range(2):
-        await store.run(operations.close(ann.buyer, "call", "refused", "BadRequestError"))
-    assert await committed(ann) == 1.0
-
-
-@pytest.mark.parametrize("enrichment_type", ["partial", "prospecting_only"])
-async def test_results_of_an_unclaimed_submit_that_are_recorded_again_count_once(ann, store, enrichment_type):
-    contacts = [*people(range(3)), *people([0])]
-    wanted = Wanted(enrichment_type, Freshness(buy_anew=True), "enrich")
-    record = ann.purchases.submit(contacts, wanted, is_unclaimed=True)
-    await record.intend()
-    await record.accepted(workflow("wf-1", contacts))
-    results = [found(contact) for contact in contacts]
-    results[1].status = "pending"
-    for _ in range(2):
-        await record.settle(results)
-    assert await settled(store) == [(3, 3.0)]
-    assert await committed(ann) == (4.0 if enrichment_type == "partial" else 3.0)
-
-
-async def test_results_of_an_unclaimed_submit_that_come_from_two_owners_count_once(ann, bob, store):
-    record = ann.purchases.submit(EVE, FRESH, is_unclaimed=True)
-    await record.intend()
-    await record.accepted(workflow("wf-1", EVE))
-    await ann.pause()
-    (orphan,) = await bob.claim(EVE)
-    taken_over = bob.submit(EVE)
-    taken_over.submission = orphan.submission
-    await taken_over.settle([found(EVE[0])])
-    await record.settle([found(EVE[0])])
-    assert (await committed(ann), await settled(store)) == (1.0, [(1, 1.0)])
 
 
 # -- forgetting ------------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ import asyncio
 
 import pytest
 
-from cleanlist_async import Budget, BudgetExceededError, SpendingPausedError, Store
+from cleanlist_async import Budget, BudgetExceededError, ConfigurationError, SpendingPausedError, Store
+from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.storage.store import operations, spending
 from cleanlist_async.storage.store.operations import CallIntent
-from tests.support.store_owners import ORGANIZATION, Owner, found, people
+from cleanlist_async.storage.store.records import Freshness
+from tests.support.store_owners import ORGANIZATION, Owner, found, people, workflow
 
 pytestmark = pytest.mark.anyio
 
@@ -18,6 +20,11 @@ EVE = people(range(1))
 
 async def committed(store, organization: str = ORGANIZATION) -> float:
     return (await store.run(spending.status(organization))).day.committed
+
+
+async def settled(store: Store) -> list[tuple[int | None, float | None]]:
+    """Return how many contacts were settled, and for how many credits, each time."""
+    return [(line.contacts, line.credits) async for line in store.audit() if line.event == "settled"]
 
 
 def a_call(number: int, credits_: float | None) -> CallIntent:
@@ -80,3 +87,69 @@ async def test_the_budget_of_a_key_is_the_organizations_once_that_is_known(store
     assert (status.budget, status.day.committed) == (Budget(per_day=5), 4)
     await store.run(operations.settle_call(bob.buyer, "call-1", 1.0))
     assert await committed(store, bob.buyer.organization) == 3
+
+
+# -- what is recorded again -------------------------------------------------------------------------
+
+
+async def test_a_call_that_is_recorded_again_counts_once(ann, store):
+    await store.run(operations.intend_call(ann.buyer, a_call(1, 5.0)))
+    for _ in range(2):
+        await store.run(operations.accept_call(ann.buyer, "call-1", None, 3.0))
+    assert (await committed(store), await settled(store)) == (3.0, [(None, 3.0)])
+
+
+@pytest.mark.parametrize("worst_case_credits", [5.0, None])
+async def test_a_workflow_whose_cost_is_told_again_counts_once(ann, store, worst_case_credits):
+    await store.run(operations.intend_call(ann.buyer, a_call(1, worst_case_credits)))
+    await store.run(operations.accept_call(ann.buyer, "call-1", "wf-1", None))
+    for _ in range(2):
+        await store.run(operations.settle_workflow(ann.buyer, "wf-1", 3.0))
+    assert (await committed(store), await settled(store)) == (3.0, [(None, 3.0)])
+
+
+async def test_a_refusal_that_is_recorded_again_gives_back_once(ann, store):
+    await (await ann.buy(EVE, "wf-1")).settle([found(EVE[0])])
+    await store.run(operations.intend_call(ann.buyer, a_call(1, 5.0)))
+    for _ in range(2):
+        await store.run(operations.close(ann.buyer, "call-1", "refused", "BadRequestError"))
+    assert await committed(store) == 1.0
+
+
+@pytest.mark.parametrize("enrichment_type", ["partial", "prospecting_only"])
+async def test_results_of_an_unclaimed_submit_that_are_recorded_again_count_once(ann, store, enrichment_type):
+    contacts = [*people(range(3)), *people([0])]
+    wanted = Wanted(enrichment_type, Freshness(buy_anew=True), "enrich")
+    record = ann.purchases.submit(contacts, wanted, is_unclaimed=True)
+    await record.intend()
+    await record.accepted(workflow("wf-1", contacts))
+    results = [found(contact) for contact in contacts]
+    results[1].status = "pending"
+    for _ in range(2):
+        await record.settle(results)
+    assert await settled(store) == [(3, 3.0)]
+    assert await committed(store) == (4.0 if enrichment_type == "partial" else 3.0)
+
+
+async def test_results_of_an_unclaimed_submit_that_come_from_two_owners_count_once(ann, bob, store):
+    record = ann.purchases.submit(
+        EVE, Wanted("partial", Freshness(buy_anew=True), "enrich"), is_unclaimed=True
+    )
+    await record.intend()
+    await record.accepted(workflow("wf-1", EVE))
+    await ann.pause()
+    (orphan,) = await bob.claim(EVE)
+    taken_over = bob.submit(EVE)
+    taken_over.submission = orphan.submission
+    await taken_over.settle([found(EVE[0])])
+    await record.settle([found(EVE[0])])
+    assert (await committed(store), await settled(store)) == (1.0, [(1, 1.0)])
+
+
+async def test_nothing_is_decided_of_a_call_on_its_way(ann, store):
+    await store.run(operations.intend_call(ann.buyer, a_call(1, 5.0)))
+    with pytest.raises(ConfigurationError, match="knows no such submit"):
+        await store.resolve("call-1", absent=True)
+    await ann.pause()
+    await store.resolve("call-1", absent=True)
+    assert await committed(store) == 0
