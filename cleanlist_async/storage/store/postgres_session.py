@@ -11,7 +11,7 @@ import re
 import socket
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from cleanlist_async import facts
 from cleanlist_async.errors import ConfigurationError
@@ -194,6 +194,6 @@ def _parameters(statement: Statement) -> dict[str, Any]:
     values = dict(statement.values)
     for name, value in statement.values.items():
         if isinstance(value, dict):
-            values[f"{name}_names"], values[f"{name}_values"] = list(value), list(value.values())
-            del values[name]
+            pairs = cast("dict[str, str]", values.pop(name))
+            values[f"{name}_names"], values[f"{name}_values"] = list(pairs), list(pairs.values())
     return values
