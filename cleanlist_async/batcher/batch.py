@@ -143,12 +143,12 @@ class Batch:
         purchases, self.purchases = self.purchases, []
         return purchases
 
-    def split(self) -> Batch:
-        """Cut off the second half of what is too large for one request."""
+    def split(self, keep: int | None = None) -> Batch:
+        """Cut off all but *keep* purchases, by default half, of what is too large for one request."""
         self.reopen()
-        middle = len(self.purchases) // 2
-        rest = self.purchases[middle:]
-        half = Batch(self.lane, rest[0], rest, is_open=False)
-        del self.purchases[middle:]
+        end = len(self.purchases) // 2 if keep is None else keep
+        cut_off = self.purchases[end:]
+        rest = Batch(self.lane, cut_off[0], cut_off, is_open=False)
+        del self.purchases[end:]
         self.is_open = False
-        return half
+        return rest
