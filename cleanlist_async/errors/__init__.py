@@ -389,6 +389,8 @@ class StoreUnavailableError(StoreError):
 class ClaimLostError(StoreError):
     """Contacts that were to be sent are no longer this client's: it paused for longer than its lease."""
 
+    retryable = True
+
 
 class ConfigurationError(CleanlistError):
     """An option or argument cannot work. Nothing was sent."""
