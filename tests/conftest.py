@@ -96,7 +96,7 @@ def pgbouncer_port(postgres: PostgresServer) -> Iterator[int]:
 @pytest.fixture(
     params=[
         "sqlite",
-        pytest.param("postgres", marks=pytest.mark.sockets),
+        pytest.param("postgres", marks=[pytest.mark.sockets, pytest.mark.slow]),
         pytest.param("pgbouncer", marks=[pytest.mark.sockets, pytest.mark.slow]),
     ]
 )
@@ -116,8 +116,8 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 REAL_SERVERS = {"sandbox", "cli", "live"}
 """Folders whose tests all talk to real servers or run real processes."""
-SLOW, COMMAND_LINE = {"crash", "examples"}, "cli"
-"""Tests of these folders, and those with this fixture, run processes: they are slow unless marked `smoke`."""
+SLOW_FOLDERS, SLOW_FIXTURES = {"crash", "examples"}, {"cli", "postgres"}
+"""Tests of these folders, and those with such a fixture, run processes: they are slow unless marked `smoke`."""
 PATIENCE_S = 600
 """Seconds after which a slow test fails; others have those of pyproject.toml."""
 
@@ -131,8 +131,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if folder in REAL_SERVERS:
             item.add_marker(pytest.mark.sockets)
         is_slow = (
-            folder in SLOW
-            or COMMAND_LINE in getattr(item, "fixturenames", ())
+            folder in SLOW_FOLDERS
+            or not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
             or (whole and (_is_property(item) or item.get_closest_marker("scaled") is not None))
         )
         if is_slow and item.get_closest_marker("smoke") is None:

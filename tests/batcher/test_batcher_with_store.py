@@ -208,6 +208,7 @@ def test_what_was_not_found_is_looked_for_again_after_30_days(path, hit_rate, bo
 # -- callers who leave, clients that close -----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_callers_who_hang_up_and_come_back_to_any_of_four_clients_buy_nothing_twice(path):
     async def main(here):
         rng, contacts = Random(4), people(400)
@@ -228,6 +229,7 @@ def test_callers_who_hang_up_and_come_back_to_any_of_four_clients_buy_nothing_tw
     with_store(path, main)
 
 
+@pytest.mark.slow
 def test_four_clients_and_a_thousand_callers_for_200_contacts_make_200_purchases(path):
     async def main(here):
         rng, wanted = Random(5), people(200) * 5
