@@ -117,7 +117,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 REAL_SERVERS = {"sandbox", "cli", "live"}
 """Folders whose tests all talk to real servers or run real processes."""
 SLOW_FOLDERS, SLOW_FIXTURES = {"crash", "examples"}, {"cli", "postgres"}
-"""Tests of these folders, and those with such a fixture, run processes: they are slow unless marked `smoke`."""
+"""Tests of these folders, or with these fixtures, run processes: they are slow unless marked `smoke`."""
 PATIENCE_S = 600
 """Seconds after which a slow test fails; others have those of pyproject.toml."""
 
