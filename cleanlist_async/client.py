@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cleanlist_async.api.modern import Session
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.contacts.identity import ContactLike
+    from cleanlist_async.enrich.budget_control import BudgetControl
     from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.plan import ContactSource, Plan
     from cleanlist_async.enrich.report import EnrichmentReport, Progress
@@ -46,6 +47,11 @@ class AsyncCleanlist(ModernOperations, BaseClient):
     def store(self) -> Store | None:
         """Where what is bought is remembered, if anywhere."""
         return self._runtime.store
+
+    @property
+    def budget(self) -> BudgetControl:
+        """What the organization may spend in a day and a month, for all that share the `store`."""
+        return self._runtime.spending.budget
 
     def _session(self) -> Session:
         # Not cached: `with_options` copies attributes, and a session holds the options.

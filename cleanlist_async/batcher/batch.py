@@ -17,6 +17,7 @@ from cleanlist_async.enrich.submit_record import SubmitRecord
 from cleanlist_async.errors import StoreError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.types import Billed
 
@@ -73,6 +74,10 @@ class Batch:
     def billed(self) -> Billed:
         """Whether anything in it was paid for."""
         return "unknown" if any(purchase.sent for purchase in self.purchases) else "no"
+
+    def spend(self) -> Spend:
+        """Return what its latest request may cost."""
+        return Spend.of_contacts("enrich_one", self.lane.enrichment_type, len(self.purchases))
 
     def close(self) -> list[Purchase]:
         """Choose the purchases of the attempt that is sent now; return those without a caller left."""
@@ -138,12 +143,12 @@ class Batch:
         purchases, self.purchases = self.purchases, []
         return purchases
 
-    def split(self) -> Batch:
-        """Cut off the second half of what is too large for one request."""
+    def split(self, keep: int | None = None) -> Batch:
+        """Cut off all but *keep* purchases, by default half, of what is too large for one request."""
         self.reopen()
-        middle = len(self.purchases) // 2
-        rest = self.purchases[middle:]
-        half = Batch(self.lane, rest[0], rest, is_open=False)
-        del self.purchases[middle:]
+        end = len(self.purchases) // 2 if keep is None else keep
+        cut_off = self.purchases[end:]
+        rest = Batch(self.lane, cut_off[0], cut_off, is_open=False)
+        del self.purchases[end:]
         self.is_open = False
-        return half
+        return rest

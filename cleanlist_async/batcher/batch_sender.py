@@ -14,6 +14,7 @@ from cleanlist_async.batcher.lanes import Lanes
 from cleanlist_async.batcher.purchase import Purchase
 from cleanlist_async.batcher.tally import Tally
 from cleanlist_async.contacts.chunking import bulk_body
+from cleanlist_async.enrich.budget import contacts_within
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.submit_outcome import (
@@ -26,7 +27,7 @@ from cleanlist_async.enrich.submit_outcome import (
     Unknown,
     judge,
 )
-from cleanlist_async.errors import ClaimLostError, CleanlistError
+from cleanlist_async.errors import BudgetExceededError, ClaimLostError, CleanlistError
 from cleanlist_async.events import report_failure
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.results import EnrichmentResult
@@ -97,6 +98,7 @@ class BatchSender:
             shield_answer=self._purchases is not None,  # what was accepted is recorded, also at the end
             before=None if self._purchases is None else batch.intend,
             before_retry=batch.reopen_later,
+            spend=batch.spend,
         )
         is_done = False
         while not is_done and (batch.is_open or batch.purchases):
@@ -120,6 +122,9 @@ class BatchSender:
 
         Raises *error* if its callers have to know.
         """
+        if isinstance(error, BudgetExceededError):
+            self._shrink(batch, error)
+            return False
         outcome = judge(error, batch.contacts, sent=True)
         if batch.record is not None:
             await batch.record.ended(outcome, error)
@@ -144,6 +149,14 @@ class BatchSender:
                 batch.reopen()
                 raise error
         return False
+
+    def _shrink(self, batch: Batch, error: BudgetExceededError) -> None:
+        """Keep of a batch what the budget of the store still covers. Raises *error* where that is nothing."""
+        fitting = contacts_within(error, batch.lane.enrichment_type)
+        if not 0 < fitting < len(batch.purchases):
+            batch.reopen()
+            raise error
+        self.lanes.start(batch.split(fitting))
 
     def _body(self, batch: Batch, webhook_url: str | None) -> bytes:
         """Build the request of a batch, at the moment its token is granted."""

@@ -16,6 +16,7 @@ from cleanlist_async.cli.doctor.command import doctor
 from cleanlist_async.cli.enrich import commands as files
 from cleanlist_async.cli.job import commands as jobs
 from cleanlist_async.cli.lists import commands as lists
+from cleanlist_async.cli.store import budget
 from cleanlist_async.cli.store import commands as store
 from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, MEANINGS
 from cleanlist_async.cli.terminal.output import print_line
@@ -124,4 +125,5 @@ _panel(
     usage=account.usage,
 )
 app.add_typer(limits.app, name="limits", rich_help_panel=_ACCOUNT)
+app.add_typer(budget.app, name="budget", rich_help_panel=_ACCOUNT)
 _panel("Development", sandbox=serving.sandbox)

@@ -24,7 +24,7 @@ from cleanlist_async.errors import CleanlistError, NotFoundError, StoreError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import operations
-from cleanlist_async.storage.store.operations import Buyer, Operation
+from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.records import (
     Claim,
     Doubtful,
@@ -36,6 +36,7 @@ from cleanlist_async.storage.store.records import (
     restored_as,
     serving,
 )
+from cleanlist_async.storage.store.statements import Operation
 
 log: Final = logging.getLogger("cleanlist_async")
 

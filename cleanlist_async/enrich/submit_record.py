@@ -15,7 +15,7 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.enrich.submit_outcome import Accepted, SubmitOutcome, Unknown
-from cleanlist_async.errors import ClaimLostError, CleanlistError, StoreError
+from cleanlist_async.errors import BudgetExceededError, ClaimLostError, CleanlistError, StoreError
 from cleanlist_async.events import identifier
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
@@ -65,17 +65,27 @@ class SubmitRecord:
         self._is_unclaimed = is_unclaimed
 
     async def intend(self) -> None:
-        """Record that it is about to be sent. Raises StoreError, and then nothing is to be sent."""
+        """Record that it is about to be sent, and reserve what it can cost.
+
+        Raises StoreError or BudgetExceededError, and then nothing is to be sent.
+        """
         buyer = await self._session.opened()
+        digests = {self._session.digest(contact) for contact in self._contacts}
         intent = SubmitIntent(
             self.submission,
             self._wanted.enrichment_type,
             self._wanted.door,
-            tuple({self._session.digest(contact) for contact in self._contacts}),
+            tuple(digests),
             self._is_unclaimed,
+            repeated=len(self._contacts) - len(digests),
         )
         self.is_written = True  # also where the store fails in the middle of it
-        if not await self._store.run(operations.intend(buyer, intent), commit_unless=False):
+        try:
+            is_ours = await self._store.run(operations.intend(buyer, intent), commit_unless=False)
+        except BudgetExceededError:
+            self.is_written = False
+            raise
+        if not is_ours:
             self.is_written = False
             raise ClaimLostError("Contacts of this submit were taken over by another process.")
 
@@ -152,16 +162,32 @@ class SubmitRecord:
         digests = [self._session.digest(contact) for contact in self._contacts]
         settled: dict[str, str] = {}
         unpaid: list[str] = []
+        repeated: list[float] = []
         for digest, result in zip(digests, results, strict=False):
-            if result.status in {"found", "not_found"}:
+            if result.status == "pending":
+                continue
+            if digest in settled or digest in unpaid:
+                # Contacts that share a row may be billed apart: what looks free stays reserved.
+                if result.credits or result.status != "found":
+                    repeated.append(result.credits)
+            elif result.status in {"found", "not_found"}:
                 settled[digest] = as_text(result)
             elif result.status == "failed":  # the server ended the workflow unfinished, which costs nothing
                 unpaid.append(digest)
-        await self._session.owed.make(partial(self._settle, settled, unpaid))
+        await self._session.owed.make(partial(self._settle, settled, unpaid, repeated))
 
-    async def _settle(self, settled: dict[str, str], unpaid: list[str]) -> None:
+    async def _settle(self, settled: dict[str, str], unpaid: list[str], repeated: list[float]) -> None:
         buyer = await self._session.opened()
-        await self._store.run(operations.settle(buyer, self.submission, settled, unpaid))
+        await self._store.run(
+            operations.settle(
+                buyer,
+                self.submission,
+                settled,
+                unpaid,
+                repeated=repeated,
+                is_unclaimed=self._is_unclaimed,
+            )
+        )
 
     async def _end(self, state: SubmitState, reason: str) -> None:
         await self._session.owed.make(partial(self._close, state, reason))

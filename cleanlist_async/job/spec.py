@@ -17,7 +17,7 @@ from cleanlist_async.checks import (
     check_webhook_url,
     check_whole,
 )
-from cleanlist_async.enrich.budget import Budget
+from cleanlist_async.enrich.budget import RunBudget
 from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.http.options import CallOptions
@@ -71,7 +71,7 @@ class JobSpec:
         """Return it. Raises ConfigurationError for what cannot work."""
         check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook, "webhook")
-        Budget(self.max_credits, self.enrichment_type)  # for its checks alone
+        RunBudget(self.max_credits, self.enrichment_type)  # for its checks alone
         if self.policy.on_unknown == "resubmit" and self.enrichment_type not in facts.WORST_CASE_CREDITS:
             raise ConfigurationError(
                 f"on_unknown='resubmit' has no bound for {self.enrichment_type!r}, which costs a credit per"

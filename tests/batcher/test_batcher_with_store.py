@@ -11,8 +11,11 @@ import anyio
 import pytest
 
 from cleanlist_async import (
+    Budget,
+    BudgetExceededError,
     ConfigurationError,
     OverloadedError,
+    SpendingPausedError,
     StoreError,
     UnknownOutcomeError,
     WaitTimeoutError,
@@ -392,6 +395,38 @@ def test_the_audit_trail_adds_up_to_the_ledger(path):
         lines = await audited(here.client.store)
         assert sum(line.credits or 0 for line in lines) == here.ledger.credits_charged
         assert sum(line.contacts or 0 for line in lines if line.event == "settled") == 350
+
+    with_store(path, main)
+
+
+# -- a budget ----------------------------------------------------------------------------------------
+
+
+def test_of_callers_that_share_a_request_so_many_are_served_as_the_budget_covers(path):
+    async def main(here):
+        await here.client.budget.set(Budget(per_day=3))
+        got = await outcomes(start(here, people(5)))
+        check_own_results(here, people(3), got[:3])
+        assert [(type(one), one.billed) for one in got[3:]] == 2 * [(BudgetExceededError, "no")]
+        assert len({id(one) for one in got[3:]}) == 2
+        assert here.ledger.credits_charged == (await here.client.budget.show()).day.committed == 3
+        await here.client.budget.set(Budget())
+        check_own_results(here, people(5), await outcomes(start(here, people(5))))
+        assert here.ledger.credits_charged == 5
+        check_nothing_leaks(here)
+
+    with_store(path, main, hit_rate=1.0)
+
+
+def test_a_pause_refuses_callers_and_leaves_their_contacts_to_the_next(path):
+    async def main(here):
+        await here.client.budget.pause("stop")
+        got = await outcomes(start(here, people(3)))
+        assert {type(one) for one in got} == {SpendingPausedError}
+        async with another_client(here, path) as other:
+            await other.budget.resume()
+            assert (await other.enrich_one(ONE, deadline_s=PATIENT_S)).status != "pending"
+        check_nothing_leaks(here)
 
     with_store(path, main)
 

@@ -14,18 +14,25 @@ from tests.support.virtual_sandbox import World
 
 
 class FaultyStore(Store):
-    """Fails operations by their names, such as ``intend``, while these are in `failing`."""
+    """Fails operations by their names, such as ``intend``, while these are in `failing`.
+
+    Those in `losing` are done, and fail all the same, as where the answer of a database is lost.
+    """
 
     def __init__(self, url: str | PathLike[str]) -> None:
         super().__init__(url)
         self.failing: set[str] = set()
+        self.losing: set[str] = set()
 
     async def run(self, operation, *, commit_unless=None):
         name = operation.gi_code.co_name.lstrip("_")
         if name in self.failing:
             operation.close()
             raise StoreUnavailableError(f"no {name} today")
-        return await super().run(operation, commit_unless=commit_unless)
+        value = await super().run(operation, commit_unless=commit_unless)
+        if name in self.losing:
+            raise StoreUnavailableError(f"no answer to {name} today")
+        return value
 
 
 @asynccontextmanager

@@ -80,6 +80,7 @@ def line_of(line: AuditLine) -> str:
     facts = (
         "" if line.contacts is None else plural(line.contacts, "contact"),
         "" if line.credits is None else plural(line.credits, "credit"),
+        "" if line.reserved is None else f"at most {plural(line.reserved, 'credit')}",
         line.door or "",
         f"submit {line.submission}" if line.submission else "",
         f"workflow {line.workflow_id}" if line.workflow_id else "",

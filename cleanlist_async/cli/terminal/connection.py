@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -72,12 +73,17 @@ class Connection:
         parts += ["--window-s", f"{self.window_s:g}"] if self.window_s else []
         return "".join(f" {shlex.quote(part)}" for part in parts)
 
-    def ask(self, console: Console, question: Callable[[AsyncCleanlist], Awaitable[T]]) -> T:
-        """Open a client, ask, and close it. Raises CommandError at Ctrl-C."""
+    def ask(
+        self,
+        console: Console,
+        question: Callable[[AsyncCleanlist], Awaitable[T]],
+        store: Store | None = None,
+    ) -> T:
+        """Open a client, with a *store* or without, ask, and close both. Raises CommandError at Ctrl-C."""
         import anyio
 
         async def ask() -> T:
-            async with self.open() as client:
+            async with store or nullcontext(), self.open(store=store) as client:
                 return await question(client)
 
         with warnings_shown(console):

@@ -14,8 +14,8 @@ from typing import Final, TypeVar
 
 from cleanlist_async.errors import CleanlistError, ConfigurationError, StoreError, StoreUnavailableError
 from cleanlist_async.redact import Secret
-from cleanlist_async.storage.store.operations import Operation
 from cleanlist_async.storage.store.postgres_session import WRONG_LOGIN, PostgresSession
+from cleanlist_async.storage.store.statements import Operation
 from cleanlist_async.storage.store.to_end import to_end
 
 T = TypeVar("T")

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from cleanlist_async import facts
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.redact import Secret
-from cleanlist_async.storage.store.operations import Operation
-from cleanlist_async.storage.store.statements import Answer, Dialect, Statement
+from cleanlist_async.storage.store.statements import Answer, Dialect, Operation, Statement
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection

@@ -14,8 +14,7 @@ from typing import Any, Final, TypeVar
 from cleanlist_async.errors import StoreError, StoreUnavailableError
 from cleanlist_async.storage.filesystem import refuse_network
 from cleanlist_async.storage.sqlite_file import FileKind, SharedFile
-from cleanlist_async.storage.store.operations import Operation
-from cleanlist_async.storage.store.statements import TABLES, Answer, Dialect, Statement
+from cleanlist_async.storage.store.statements import TABLES, Answer, Dialect, Operation, Statement
 from cleanlist_async.storage.store.to_end import to_end
 
 T = TypeVar("T")

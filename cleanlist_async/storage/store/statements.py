@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
+
+T = TypeVar("T")
 
 VERSION: Final = 1
 
@@ -73,6 +75,9 @@ class Answer:
         return self.rows[0][0] if self.rows else None
 
 
+Operation: TypeAlias = Generator[Statement, Answer, T]
+"""One transaction: it is given the answer of each statement that it yields, and returns a value."""
+
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS cleanlist_store (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -102,6 +107,9 @@ CREATE TABLE IF NOT EXISTS cleanlist_submits (
     workflow_id TEXT,
     key_name TEXT,
     reason TEXT,
+    reserved {real} NOT NULL,
+    quarter BIGINT NOT NULL,
+    settled INTEGER NOT NULL DEFAULT 0,
     at {real} NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS cleanlist_submits_by_workflow ON cleanlist_submits (workflow_id);
@@ -119,6 +127,21 @@ CREATE TABLE IF NOT EXISTS cleanlist_purchases (
 CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_submission ON cleanlist_purchases (submission, digest)
     WHERE submission IS NOT NULL;
 CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_age ON cleanlist_purchases (coalesce(settled_at, 0));
+CREATE TABLE IF NOT EXISTS cleanlist_budgets (
+    organization TEXT PRIMARY KEY,
+    per_day {real},
+    per_month {real},
+    tz TEXT,
+    paused_reason TEXT,
+    paused_by TEXT,
+    paused_at {real}
+);
+CREATE TABLE IF NOT EXISTS cleanlist_spending (
+    organization TEXT NOT NULL,
+    quarter BIGINT NOT NULL,
+    credits {real} NOT NULL,
+    PRIMARY KEY (organization, quarter)
+);
 CREATE TABLE IF NOT EXISTS cleanlist_audit (
     number {identity},
     at {real} NOT NULL,
@@ -130,6 +153,7 @@ CREATE TABLE IF NOT EXISTS cleanlist_audit (
     workflow_id TEXT,
     contacts INTEGER,
     credits {real},
+    reserved {real},
     reason TEXT
 );
 """
@@ -203,9 +227,11 @@ WHERE organization = :organization AND type = :type AND owner = :owner AND submi
 # -- submits --------------------------------------------------------------------------------------------
 
 INTEND: Final = """
-INSERT INTO cleanlist_submits (id, organization, type, door, owner, state, contacts, at)
-VALUES (:submission, :organization, :type, :door, :owner, 'sending', :contacts, {now})
-ON CONFLICT (id) DO UPDATE SET state = 'sending', contacts = excluded.contacts, reason = NULL
+INSERT INTO cleanlist_submits
+    (id, organization, type, door, owner, state, contacts, reserved, quarter, at)
+VALUES (:submission, :organization, :type, :door, :owner, 'sending', :contacts, :reserved, :quarter, {now})
+ON CONFLICT (id) DO UPDATE SET state = 'sending', contacts = excluded.contacts, reason = NULL,
+    reserved = excluded.reserved, quarter = excluded.quarter, settled = 0
 """
 SEND: Final = """
 UPDATE cleanlist_purchases SET submission = :submission, task_id = NULL
@@ -247,7 +273,9 @@ FIND_SUBMIT: Final = """
 SELECT id, organization, type, door, state, contacts, workflow_id, reason, at
 FROM cleanlist_submits WHERE id = :submission AND state IN ('sending', 'unknown', 'lost') AND NOT EXISTS (
     SELECT 1 FROM cleanlist_purchases p JOIN cleanlist_owners o ON o.id = p.owner
-    WHERE p.submission = cleanlist_submits.id AND o.lease_until > {now})
+    WHERE p.submission = cleanlist_submits.id AND o.lease_until > {now}) AND NOT EXISTS (
+    SELECT 1 FROM cleanlist_owners o
+    WHERE o.id = cleanlist_submits.owner AND cleanlist_submits.state = 'sending' AND o.lease_until > {now})
 """
 LIST_SUBMITS: Final = """
 SELECT s.id, s.organization, s.type, s.door, s.state, count(p.digest), s.workflow_id, s.reason, s.at
@@ -256,6 +284,61 @@ LEFT JOIN cleanlist_owners o ON o.id = p.owner
 WHERE s.state <> 'refused' AND coalesce(o.lease_until, 0) <= {now}
 GROUP BY s.id, s.organization, s.type, s.door, s.state, s.workflow_id, s.reason, s.at ORDER BY s.at
 """
+
+# -- budgets ----------------------------------------------------------------------------------------------
+
+READ_BUDGET: Final = """
+SELECT {now}, b.per_day, b.per_month, b.tz, b.paused_reason, b.paused_by, b.paused_at
+FROM (SELECT 1 AS one) AS always LEFT JOIN cleanlist_budgets b ON b.organization = :organization
+"""
+SET_BUDGET: Final = """
+INSERT INTO cleanlist_budgets (organization, per_day, per_month, tz)
+VALUES (:organization, :per_day, :per_month, :tz)
+ON CONFLICT (organization) DO UPDATE
+SET per_day = excluded.per_day, per_month = excluded.per_month, tz = excluded.tz
+"""
+PAUSE: Final = """
+INSERT INTO cleanlist_budgets (organization, paused_reason, paused_by, paused_at)
+VALUES (:organization, :reason, :actor, {now})
+ON CONFLICT (organization) DO UPDATE SET paused_reason = excluded.paused_reason,
+    paused_by = excluded.paused_by, paused_at = excluded.paused_at
+"""
+RESUME: Final = """
+UPDATE cleanlist_budgets SET paused_reason = NULL, paused_by = NULL, paused_at = NULL
+WHERE organization = :organization AND paused_at IS NOT NULL
+"""
+COMMITTED: Final = """
+SELECT coalesce(sum(credits), 0.0) FROM cleanlist_spending
+WHERE organization = :organization AND quarter >= :start AND quarter < :end
+"""
+COMMIT_CREDITS: Final = """
+INSERT INTO cleanlist_spending (organization, quarter, credits) VALUES (:organization, :quarter, :credits)
+ON CONFLICT (organization, quarter) DO UPDATE SET credits = cleanlist_spending.credits + excluded.credits
+"""
+RESERVED: Final = "SELECT organization, quarter, reserved, type FROM cleanlist_submits WHERE id = :submission"
+RELEASE: Final = "UPDATE cleanlist_submits SET reserved = reserved - :released WHERE id = :submission"
+SETTLED: Final = "SELECT settled FROM cleanlist_submits WHERE id = :submission"
+COUNT_SETTLED: Final = "UPDATE cleanlist_submits SET settled = settled + :contacts WHERE id = :submission"
+SETTLE_CALL: Final = "UPDATE cleanlist_submits SET settled = 1 WHERE id = :submission AND settled = 0"
+FIND_UNSETTLED_CALL: Final = """
+SELECT id FROM cleanlist_submits s
+WHERE workflow_id = :workflow_id AND organization = :organization AND settled = 0
+    AND NOT EXISTS (SELECT 1 FROM cleanlist_purchases p WHERE p.submission = s.id)
+"""
+ADD_SPENDING: Final = """
+INSERT INTO cleanlist_spending (organization, quarter, credits)
+SELECT :organization, quarter, credits FROM cleanlist_spending WHERE organization = :name
+ON CONFLICT (organization, quarter) DO UPDATE SET credits = cleanlist_spending.credits + excluded.credits
+"""
+DROP_SPENDING: Final = "DELETE FROM cleanlist_spending WHERE organization = :name"
+MOVE_BUDGET: Final = """
+INSERT INTO cleanlist_budgets (organization, per_day, per_month, tz, paused_reason, paused_by, paused_at)
+SELECT :organization, per_day, per_month, tz, paused_reason, paused_by, paused_at
+FROM cleanlist_budgets WHERE organization = :name
+ON CONFLICT (organization) DO NOTHING
+"""
+DROP_BUDGET: Final = "DELETE FROM cleanlist_budgets WHERE organization = :name"
+MOVE_SUBMITS: Final = "UPDATE cleanlist_submits SET organization = :organization WHERE organization = :name"
 
 # -- purging and the audit trail ------------------------------------------------------------------------
 
@@ -280,10 +363,13 @@ SELECT (SELECT count(*) FROM cleanlist_purchases WHERE coalesce(settled_at, 0) >
 """
 NOTE: Final = """
 INSERT INTO cleanlist_audit
-    (at, event, organization, door, actor, submission, workflow_id, contacts, credits, reason)
-VALUES ({now}, :event, :organization, :door, :actor, :submission, :workflow_id, :contacts, :credits, :reason)
+    (at, event, organization, door, actor, submission, workflow_id, contacts, credits,
+    reserved, reason)
+VALUES ({now}, :event, :organization, :door, :actor, :submission, :workflow_id, :contacts, :credits,
+    :reserved, :reason)
 """
 AUDIT: Final = """
-SELECT number, at, event, organization, door, actor, submission, workflow_id, contacts, credits, reason
+SELECT number, at, event, organization, door, actor, submission, workflow_id, contacts, credits,
+    reserved, reason
 FROM cleanlist_audit WHERE at >= :since AND number > :after ORDER BY number LIMIT 1000
 """

@@ -24,11 +24,10 @@ from cleanlist_async.redact import Secret
 from cleanlist_async.storage.store import operations
 from cleanlist_async.storage.store.audit import AuditLine
 from cleanlist_async.storage.store.database import Database
-from cleanlist_async.storage.store.operations import Operation
 from cleanlist_async.storage.store.postgres import PostgresDatabase
 from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts
 from cleanlist_async.storage.store.sqlite import SQLiteDatabase
-from cleanlist_async.storage.store.statements import VERSION
+from cleanlist_async.storage.store.statements import VERSION, Operation
 
 T = TypeVar("T")
 

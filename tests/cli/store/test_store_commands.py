@@ -100,7 +100,7 @@ def test_the_sums_of_the_audit_are_those_of_the_ledger(cli, serve, people, keyle
         assert cli(*ENRICH).code == 0
         charged = sandbox.ledger.credits_charged
     *lines, sums = keyless("audit").out.splitlines()
-    assert len(lines) == 6  # two submits, accepted, settled
+    assert len(lines) == 8  # two submits: reserved, submit, accepted, settled
     assert "engine.example" not in "".join(lines)
     assert sums == f"2 submits of 260 contacts; 260 contacts settled for {charged:g} credits"
     answer = json.loads(keyless("audit", "--json").out)

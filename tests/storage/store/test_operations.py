@@ -10,6 +10,7 @@ from cleanlist_async import ConfigurationError, Store
 from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.errors import ClaimLostError
 from cleanlist_async.storage.store import operations
+from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.records import Doubtful, Elsewhere, Freshness, Known, Mine, Orphan
 from tests.support.store_owners import Owner, found, people, workflow
@@ -153,7 +154,10 @@ async def test_the_workflow_of_another_submit_leaves_the_outcome_unknown(ann, bo
     record = await bob.send(other)
     await record.accepted(workflow("wf-1", other))
     assert await ann.claim(other) == [Doubtful(record.submission)]
-    assert [line.event async for line in store.audit()] == ["submit", "accepted", "submit", "unknown"]
+    assert [line.event async for line in store.audit()] == [
+        *("reserved", "submit", "accepted"),
+        *("reserved", "submit", "unknown"),
+    ]
 
 
 async def test_an_acceptance_that_comes_after_the_outcome_was_unknown_counts(ann, bob):
@@ -178,7 +182,7 @@ async def test_an_outcome_that_is_unknown_does_not_undo_an_acceptance(ann, bob, 
     await record.unknown("too late")
     await record.refused("too late")
     assert kinds(await bob.claim(EVE)) == {Elsewhere}
-    assert [line.event async for line in store.audit()] == ["submit", "accepted"]
+    assert [line.event async for line in store.audit()] == ["reserved", "submit", "accepted"]
 
 
 async def test_a_workflow_whose_owner_vanished_is_taken_over_once(ann, bob, store):
@@ -339,7 +343,7 @@ async def test_a_trail_longer_than_a_page_is_read_whole_and_from_a_time_on(store
 
     def written():
         for number in range(1_234):
-            yield operations._note("submit", buyer, contacts=number)
+            yield note("submit", buyer.organization, contacts=number)
 
     await store.run(written())
     read = [line async for line in store.audit()]

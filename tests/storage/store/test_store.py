@@ -8,6 +8,7 @@ import pytest
 
 from cleanlist_async import Store, StoreError
 from cleanlist_async.storage.store import operations
+from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.records import Elsewhere
 from tests.support.store_owners import people
 
@@ -55,7 +56,7 @@ async def test_a_store_of_a_newer_version_is_refused(store, store_url):
 
 async def test_a_statement_that_is_refused_is_a_store_error_and_leaves_no_trace(ann, store):
     def half_done():
-        yield operations._note("submit", ann.buyer)
+        yield note("submit", ann.buyer.organization)
         yield operations.Statement("SELECT * FROM nothing_of_ours")
 
     with pytest.raises(StoreError):
