@@ -60,11 +60,21 @@ class Purchases:
 
         What was accepted by a client that is gone is taken over with it. Raises StoreError.
         """
-        return await self._ask(self._claim, contacts, wanted)
+        await self._prepare()
+        try:
+            return await self._ask(self._claim, contacts, wanted)
+        except BaseException:  # the store may have done it all the same, and nobody would wait for these
+            self._session.owed.add(partial(self._give_up, list(contacts), wanted.enrichment_type))
+            raise
 
     async def look(self, contacts: Sequence[Prepared], wanted: Wanted) -> dict[int, Claim]:
         """Return what `claim` would, by index, and claim nothing. Raises StoreError."""
+        await self._prepare()
         return await self._ask(self._look, contacts, wanted)
+
+    async def _prepare(self) -> None:
+        await self._session.opened()
+        await self._session.owed.repay()
 
     async def _ask(
         self,
@@ -73,7 +83,6 @@ class Purchases:
         wanted: Wanted,
     ) -> dict[int, Claim]:
         buyer = await self._session.opened()
-        await self._session.owed.repay()
         claims = await self._store.run(operation(buyer, contacts, wanted))
         waiting = [contact for contact in contacts if isinstance(claims[contact.index], Elsewhere)]
         if waiting and await self._session.end_leases_of_the_dead():
@@ -131,6 +140,11 @@ class Purchases:
         digests = {self._session.digest(contact) for contact in contacts}
         if digests:
             await self._store.run(operations.release(buyer, digests, enrichment_type))
+
+    async def _give_up(self, contacts: list[Prepared], enrichment_type: EnrichmentType) -> None:
+        buyer = await self._session.opened()
+        digests = {self._session.digest(contact) for contact in contacts}
+        await self._store.run(operations.give_up(buyer, digests, enrichment_type))
 
     def submit(
         self, contacts: Sequence[Prepared], wanted: Wanted, *, is_unclaimed: bool = False

@@ -172,6 +172,9 @@ class BulkRun:
             while duplicates.waiting >= _DUPLICATES_AHEAD:
                 await self._change.wait()
         if self.results.is_full:
+            if self._parts.claims.is_shared:
+                # Others may wait for what is in the chunk that is being filled, and our consumer for them.
+                await self._start(chunker.flush() or [])
             await self.results.room()
 
     async def _queue(self, contacts: list[Prepared], chunker: Chunker) -> None:

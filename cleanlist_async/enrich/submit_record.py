@@ -194,4 +194,6 @@ class SubmitRecord:
 
     async def _close(self, state: SubmitState, reason: str) -> None:
         buyer = await self._session.opened()
-        await self._store.run(operations.close(buyer, self.submission, state, reason))
+        await self._store.run(
+            operations.close(buyer, self.submission, state, reason, is_unclaimed=self._is_unclaimed)
+        )

@@ -218,6 +218,12 @@ UPDATE cleanlist_purchases SET owner = NULL
 WHERE organization = :organization AND type = :type AND owner = :owner AND submission IS NULL
     AND result IS NOT NULL AND digest {in digests}
 """
+RELEASE_ADOPTED: Final = """
+UPDATE cleanlist_purchases SET owner = NULL
+WHERE organization = :organization AND type {in types} AND owner = :owner AND digest {in digests}
+    AND EXISTS (SELECT 1 FROM cleanlist_submits s
+        WHERE s.id = cleanlist_purchases.submission AND s.state = 'accepted')
+"""
 RELEASE_NEW: Final = """
 DELETE FROM cleanlist_purchases
 WHERE organization = :organization AND type = :type AND owner = :owner AND submission IS NULL

@@ -1,0 +1,126 @@
+"""Runs that stop, or wait for each other: what they claimed and did not send is free for everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import anyio
+import pytest
+
+from cleanlist_async import ConfigurationError, InsufficientCreditsError, StoreError
+from cleanlist_async.sandbox import Fault
+from tests.support.cases import each_case
+from tests.support.stores import FaultyStore, another_client
+from tests.support.virtual_sandbox import check_against_ledger, in_world, people
+
+SUBMIT = "/enrich/bulk"
+NO_CREDITS = {"when": "before", "status": 402, "body": {"detail": "no credits"}}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "store.db"
+
+
+def with_store(store, main, **options):
+    async def in_time(here):
+        with anyio.fail_after(3_600):
+            return await main(here)
+
+    return in_world(in_time, client_options={"store": store}, **options)
+
+
+async def leave_accepted(here, store, contacts):
+    """Let another client submit contacts, and be closed before their workflow is done."""
+    async with another_client(here, store) as other:
+        run = asyncio.ensure_future(other.enrich(contacts))
+        await anyio.sleep(2)
+    with suppress(ConfigurationError):
+        await run
+
+
+def test_two_runs_that_stop_do_not_wait_for_what_the_other_did_not_send(path):
+    async def main(here):
+        here.sandbox.add_fault(Fault(SUBMIT, times=100, **NO_CREDITS))
+        runs = [here.client.enrich(people(500)), here.client.enrich(people(500)[::-1])]
+        ended = await asyncio.gather(*runs, return_exceptions=True)
+        assert {type(one) for one in ended} == {InsufficientCreditsError}
+
+    with_store(path, main)
+
+
+@each_case("is_known", [False, True])
+def test_what_dedupe_off_was_refused_holds_nobody_up(is_known, tmp_path_factory):
+    path = tmp_path_factory.mktemp("store") / "store.db"
+
+    async def main(here):
+        if is_known:
+            await here.client.enrich(people(20))
+        here.sandbox.add_fault(Fault(SUBMIT, **NO_CREDITS))
+        with pytest.raises(InsufficientCreditsError):
+            await here.client.enrich(people(20), dedupe="off")
+        report = await here.client.enrich(people(20))
+        check_against_ledger(here, report.results)
+        assert len(here.ledger.contacts) == 20
+
+    with_store(path, main)
+
+
+def test_workflows_that_were_taken_over_by_a_claim_without_an_answer_are_fetched_by_the_next(path):
+    async def main(here):
+        await leave_accepted(here, path, people(20))
+        store = here.client.store
+        store.losing = {"claim"}
+        with pytest.raises(StoreError):
+            await here.client.enrich(people(20))
+        store.losing = set()
+        report = await here.client.enrich(people(20))
+        check_against_ledger(here, report.results)
+        assert here.submits() == 1
+        assert not report.pending
+
+    with_store(FaultyStore(path), main)
+
+
+def test_workflows_that_were_taken_over_by_a_run_cancelled_meanwhile_are_fetched_by_the_next(path):
+    async def main(here):
+        await leave_accepted(here, path, people(20))
+        with anyio.CancelScope() as scope:
+            here.client.store.after_claim = scope.cancel
+            await here.client.enrich(people(20))
+        here.client.store.after_claim = lambda: None
+        report = await here.client.enrich(people(20))
+        check_against_ledger(here, report.results)
+        assert (scope.cancelled_caught, here.submits()) == (True, 1)
+        assert not report.pending
+
+    class StoreWithHook(FaultyStore):
+        def after_claim(self):
+            pass
+
+        async def run(self, operation, *, commit_unless=None):
+            is_claim = operation.gi_code.co_name == "_claim"
+            value = await super().run(operation, commit_unless=commit_unless)
+            if is_claim:
+                self.after_claim()
+                await anyio.lowlevel.checkpoint()
+            return value
+
+    with_store(StoreWithHook(path), main)
+
+
+def test_streams_that_are_read_in_turn_do_not_wait_for_each_other(path):
+    known, new = people(2_500), people(100, start=5_000)
+
+    async def main(here):
+        await here.client.enrich(known)
+        async with here.client.stream([*new, *known]) as later:
+            await anyio.sleep(1)  # it has claimed the new ones, and reads no further than its consumer
+            async with here.client.stream(new[::-1]) as first:
+                results = [one async for one in first]
+            results += [one async for one in later]
+        check_against_ledger(here, results)
+        assert len(here.ledger.contacts) == 2_600
+
+    with_store(path, main)
