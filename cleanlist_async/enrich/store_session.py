@@ -73,7 +73,7 @@ class StoreSession:
             try:
                 await self._renew()
                 await self.owed.repay()
-            except StoreError as error:  # what is claimed stays ours until another takes it
+            except CleanlistError as error:  # what is claimed stays ours until another takes it
                 log.warning("the lease in the store could not be prolonged: %s", error)
 
     async def _renew(self) -> None:

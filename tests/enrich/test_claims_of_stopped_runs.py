@@ -15,6 +15,8 @@ from tests.support.stores import FaultyStore, another_client
 from tests.support.virtual_sandbox import check_against_ledger, in_world, people
 
 SUBMIT = "/enrich/bulk"
+STATUS = "/enrich/status"
+VALIDATE = "/auth/validate-key"
 NO_CREDITS = {"when": "before", "status": 402, "body": {"detail": "no credits"}}
 
 
@@ -124,3 +126,36 @@ def test_streams_that_are_read_in_turn_do_not_wait_for_each_other(path):
         assert len(here.ledger.contacts) == 2_600
 
     with_store(path, main)
+
+
+def test_clients_of_one_key_buy_once_also_where_one_knows_its_organization_and_one_does_not(path):
+    async def main(here):
+        here.sandbox.add_fault(Fault(VALIDATE, status=503, body={"detail": "Not now."}, times=2))
+        async with another_client(here, path) as nameless, another_client(here, path) as named:
+            await nameless.enrich(people(1))
+            await named.enrich(people(1, start=1))
+            reports = await asyncio.gather(nameless.enrich(people(3)), named.enrich(people(3)[::-1]))
+        check_against_ledger(here, [one for report in reports for one in report.results])
+        assert len(here.ledger.contacts) == 3
+
+    with_store(path, main)
+
+
+def test_a_lease_that_cannot_be_prolonged_for_whatever_reason_ends_no_client(path):
+    class StoreOfTheOtherUser(FaultyStore):
+        is_refused = False
+
+        async def run(self, operation, *, commit_unless=None):
+            if self.is_refused and operation.gi_code.co_name == "renew":
+                operation.close()
+                raise ConfigurationError("The store is not for that user.")
+            return await super().run(operation, commit_unless=commit_unless)
+
+    async def main(here):
+        await here.client.enrich(people(1))
+        here.client.store.is_refused = True
+        await anyio.sleep(60)
+        report = await here.client.enrich(people(2))
+        check_against_ledger(here, report.results)
+
+    with_store(StoreOfTheOtherUser(path), main)
