@@ -221,14 +221,15 @@ class Purchases:
             results = await fetcher.fetch(workflow, first.enrichment_type)
             with _logged("the results of a workflow"):
                 await record.settle(results)
-        except NotFoundError as error:
-            with _logged("the loss of a workflow"):
-                await record.lost(str(error))
-            doubt = Doubtful(first.submission, first.workflow_id)
-            results = [_doubtful(contact, doubt, first.enrichment_type) for contact in contacts]
         except CleanlistError as error:
-            await record.leave()
-            results = [_pending(contact, orphan, str(error)) for contact, orphan in orphans]
+            if isinstance(error, NotFoundError) and workflow.key == first.key_name:
+                with _logged("the loss of a workflow"):
+                    await record.lost(type(error).__name__)
+                doubt = Doubtful(first.submission, first.workflow_id)
+                results = [_doubtful(contact, doubt, first.enrichment_type) for contact in contacts]
+            else:  # a key that did not start a workflow may not see it
+                await record.leave()
+                results = [_pending(contact, orphan, str(error)) for contact, orphan in orphans]
         except BaseException:
             await record.leave()
             raise

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from cleanlist_async import ConfigurationError, InsufficientCreditsError, StoreError
@@ -33,9 +34,9 @@ def with_store(store, main, **options):
     return in_world(in_time, client_options={"store": store}, **options)
 
 
-async def leave_accepted(here, store, contacts):
+async def leave_accepted(here, store, contacts, **options):
     """Let another client submit contacts, and be closed before their workflow is done."""
-    async with another_client(here, store) as other:
+    async with another_client(here, store, **options) as other:
         run = asyncio.ensure_future(other.enrich(contacts))
         await anyio.sleep(2)
     with suppress(ConfigurationError):
@@ -139,6 +140,59 @@ def test_clients_of_one_key_buy_once_also_where_one_knows_its_organization_and_o
         assert len(here.ledger.contacts) == 3
 
     with_store(path, main)
+
+
+def test_a_workflow_that_another_key_does_not_see_is_left_to_the_key_that_started_it(path):
+    one, other = keys = ["clapi_one_0123456789abcdef", "clapi_other_0123456789abcdef"]
+
+    async def main(here):
+        await leave_accepted(here, path, people(5), keys=[one])
+        here.sandbox.add_fault(Fault(STATUS, status=404, body={"detail": "no results for ada@c0.example"}))
+        async with another_client(here, path, keys=[other]) as client:
+            assert {result.status for result in (await client.enrich(people(5))).results} == {"pending"}
+        async with another_client(here, path, keys=[one]) as client:
+            report = await client.enrich(people(5))
+            check_against_ledger(here, report.results)
+            assert "ada@" not in repr([line async for line in client.store.audit()])
+        assert not report.pending
+        assert here.submits() == 1
+
+    with_store(path, main, api_keys=keys)
+
+
+def test_a_workflow_that_is_gone_is_told_to_the_audit_trail_without_the_words_of_the_server(path):
+    async def main(here):
+        await leave_accepted(here, path, people(5))
+        here.sandbox.add_fault(Fault(STATUS, status=404, body={"detail": "no results for ada@c0.example"}))
+        assert {result.status for result in (await here.client.enrich(people(5))).results} == {"unknown"}
+        trail = [line async for line in here.client.store.audit()]
+        assert (trail[-1].event, trail[-1].reason) == ("lost", "NotFoundError")
+
+    with_store(path, main)
+
+
+@each_case("door", ["enrich", "enrich_one"])
+def test_a_store_that_takes_longer_than_a_request_may_leaves_no_doubt(door, tmp_path_factory):
+    class SlowStore(FaultyStore):
+        is_slow = True
+
+        async def run(self, operation, *, commit_unless=None):
+            value = await super().run(operation, commit_unless=commit_unless)
+            if self.is_slow and operation.gi_code.co_name == "intend":
+                self.is_slow = False
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(90)
+            return value
+
+    async def main(here):
+        if door == "enrich":
+            results = (await here.client.enrich(people(1))).results
+        else:
+            results = [await here.client.enrich_one(people(1)[0], deadline_s=600)]
+        check_against_ledger(here, results)
+        assert results[0].status in {"found", "not_found"}
+
+    with_store(SlowStore(tmp_path_factory.mktemp("store") / "store.db"), main)
 
 
 def test_a_lease_that_cannot_be_prolonged_for_whatever_reason_ends_no_client(path):
