@@ -70,6 +70,36 @@ def test_what_dedupe_off_was_refused_holds_nobody_up(is_known, tmp_path_factory)
     with_store(path, main)
 
 
+def test_what_may_have_been_bought_stays_so_where_fresh_was_refused(path):
+    async def main(here):
+        here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+        await here.client.enrich(people(20))
+        here.sandbox.add_fault(Fault(SUBMIT, **NO_CREDITS))
+        with pytest.raises(InsufficientCreditsError):
+            await here.client.enrich(people(20), fresh=True)
+        report = await here.client.enrich(people(20))
+        assert {result.status for result in report.results} == {"unknown"}
+        assert len(here.ledger.contacts) == 20
+
+    with_store(path, main)
+
+
+def test_what_others_are_buying_stays_theirs_where_dedupe_off_was_refused(path):
+    async def main(here):
+        async with another_client(here, path) as other:
+            theirs = asyncio.ensure_future(other.enrich(people(20)))
+            await anyio.sleep(1)
+            here.sandbox.add_fault(Fault(SUBMIT, **NO_CREDITS))
+            with pytest.raises(InsufficientCreditsError):
+                await here.client.enrich(people(20), dedupe="off")
+            await theirs
+        report = await here.client.enrich(people(20))
+        check_against_ledger(here, report.results)
+        assert not report.pending
+
+    with_store(path, main)
+
+
 def test_workflows_that_were_taken_over_by_a_claim_without_an_answer_are_fetched_by_the_next(path):
     async def main(here):
         await leave_accepted(here, path, people(20))

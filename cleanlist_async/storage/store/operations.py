@@ -130,13 +130,16 @@ def look(
     found: defaultdict[str, list[PurchaseRow]] = defaultdict(list)
     for row in (yield Statement(sql.LOOK, values)).rows:
         digest, kind, owner, lease_until, submission, state, workflow_id, task_id, key_name, *rest = row
-        result, settled_at, now = rest
+        result, settled_at, now, *earlier = rest
+        lives = lease_until is not None and lease_until > now
+        if submission is None and not lives:  # it was claimed to be bought anew, and was not
+            submission, state, workflow_id, key_name = earlier
         found[digest].append(
             PurchaseRow(
                 digest=digest,
                 enrichment_type=kind,
                 owner=owner,
-                owner_lives=lease_until is not None and lease_until > now,
+                owner_lives=lives,
                 submission=submission,
                 state=state,
                 workflow_id=workflow_id,

@@ -126,6 +126,7 @@ CREATE TABLE IF NOT EXISTS cleanlist_purchases (
     type TEXT NOT NULL,
     owner TEXT,
     submission TEXT,
+    earlier TEXT,
     task_id TEXT,
     result TEXT,
     settled_at {real},
@@ -202,9 +203,10 @@ FORGET_OWNERS: Final = "DELETE FROM cleanlist_owners WHERE lease_until < {now} -
 
 LOOK: Final = """
 SELECT p.digest, p.type, p.owner, o.lease_until, p.submission, s.state, s.workflow_id, p.task_id, s.key_name,
-    p.result, p.settled_at, {now}
+    p.result, p.settled_at, {now}, p.earlier, e.state, e.workflow_id, e.key_name
 FROM cleanlist_purchases p
 LEFT JOIN cleanlist_submits s ON s.id = p.submission
+LEFT JOIN cleanlist_submits e ON e.id = p.earlier
 LEFT JOIN cleanlist_owners o ON o.id = p.owner
 WHERE p.organization = {organization} AND p.digest {in digests}
     AND p.type {in types}
@@ -213,17 +215,19 @@ TAKE: Final = """
 INSERT INTO cleanlist_purchases (organization, digest, type, owner)
 SELECT {organization}, value, :type, :owner FROM {each digests} WHERE 1 = 1
 ON CONFLICT (organization, digest, type) DO UPDATE
-SET owner = excluded.owner, submission = NULL, task_id = NULL
+SET owner = excluded.owner, submission = NULL, task_id = NULL,
+    earlier = coalesce(cleanlist_purchases.submission, cleanlist_purchases.earlier)
 """
+"""What is bought anew may return to the `earlier` submit, unless the new one brings a result."""
 ADOPT: Final = """
-UPDATE cleanlist_purchases SET owner = :owner
-WHERE organization = {organization} AND type = :type AND submission = :submission
+UPDATE cleanlist_purchases SET owner = :owner, submission = :submission, earlier = NULL
+WHERE organization = {organization} AND type = :type AND coalesce(submission, earlier) = :submission
     AND digest {in digests}
 """
 RELEASE_KNOWN: Final = """
-UPDATE cleanlist_purchases SET owner = NULL
+UPDATE cleanlist_purchases SET owner = NULL, submission = earlier, earlier = NULL
 WHERE organization = {organization} AND type = :type AND owner = :owner AND submission IS NULL
-    AND result IS NOT NULL AND digest {in digests}
+    AND (result IS NOT NULL OR earlier IS NOT NULL) AND digest {in digests}
 """
 RELEASE_ADOPTED: Final = """
 UPDATE cleanlist_purchases SET owner = NULL
@@ -268,18 +272,24 @@ CLOSE: Final = """
 UPDATE cleanlist_submits SET state = :state, reason = :reason
 WHERE id = :submission AND (state IN ('sending', 'unknown') OR state = 'accepted' AND :state = 'lost')
 """
-TAKE_BACK: Final = "UPDATE cleanlist_purchases SET submission = NULL WHERE submission = :submission"
+TAKE_BACK: Final = """
+UPDATE cleanlist_purchases
+SET submission = CASE WHEN owner IS NULL THEN earlier END,
+    earlier = CASE WHEN owner IS NULL THEN NULL ELSE earlier END
+WHERE submission = :submission
+"""
 ABANDON: Final = (
     "UPDATE cleanlist_purchases SET owner = NULL WHERE submission = :submission AND owner = :owner"
 )
 UNSETTLED: Final = "SELECT digest FROM cleanlist_purchases WHERE submission = :submission"
 SETTLE: Final = """
 UPDATE cleanlist_purchases
-SET owner = NULL, submission = NULL, task_id = NULL, result = given.value, settled_at = {now} FROM {pairs}
+SET owner = NULL, submission = NULL, earlier = NULL, task_id = NULL, result = given.value, settled_at = {now}
+FROM {pairs}
 WHERE submission = :submission AND digest = given.name
 """
 GIVE_BACK: Final = """
-UPDATE cleanlist_purchases SET owner = NULL, submission = NULL, task_id = NULL
+UPDATE cleanlist_purchases SET owner = NULL, submission = earlier, earlier = NULL, task_id = NULL
 WHERE submission = :submission AND digest {in digests}
 """
 FIND_SUBMIT: Final = """
@@ -366,7 +376,8 @@ DELETE FROM cleanlist_purchases
 WHERE (organization, digest, type) IN (
     SELECT p.organization, p.digest, p.type FROM cleanlist_purchases p
     LEFT JOIN cleanlist_owners o ON o.id = p.owner
-    WHERE coalesce(p.settled_at, 0) = 0 AND p.submission IS NULL AND coalesce(o.lease_until, 0) <= {now}
+    WHERE coalesce(p.settled_at, 0) = 0 AND coalesce(p.submission, p.earlier) IS NULL
+        AND coalesce(o.lease_until, 0) <= {now}
     LIMIT :most)
 """
 COUNT: Final = """
