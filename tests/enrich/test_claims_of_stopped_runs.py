@@ -159,6 +159,29 @@ def test_streams_that_are_read_in_turn_do_not_wait_for_each_other(path):
     with_store(path, main)
 
 
+def test_a_source_that_falls_silent_holds_nobody_up(path):
+    known, new = people(200), people(100, start=5_000)
+
+    async def main(here):
+        await here.client.enrich(known)
+        heard = asyncio.Event()
+
+        async def source():
+            for contact in [*new, *known]:
+                yield contact
+            await heard.wait()
+
+        async with here.client.stream(source()) as stream:
+            await anyio.sleep(1)
+            report = await here.client.enrich(new)
+            heard.set()
+            results = [one async for one in stream]
+        check_against_ledger(here, [*report.results, *results])
+        assert len(here.ledger.contacts) == len(results) == 300
+
+    with_store(path, main)
+
+
 def test_clients_of_one_key_buy_once_also_where_one_knows_its_organization_and_one_does_not(path):
     async def main(here):
         here.sandbox.add_fault(Fault(VALIDATE, status=503, body={"detail": "Not now."}, times=2))
