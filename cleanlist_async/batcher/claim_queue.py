@@ -129,7 +129,7 @@ class ClaimQueue:
             else:
                 purchase.follow(claim.workflow_id, claim.task_id if isinstance(claim, Orphan) else None)
                 others.append(contact)
-        if others:
+        if others and not self._root.closed:
             first = numbered[others[0].index]
             first.context.run(self._root.spawn, self._follow, others, claims, numbered)
 

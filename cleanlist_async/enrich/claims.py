@@ -49,7 +49,7 @@ class Claims:
         self._fail = fail
         self._gathered: list[Prepared] = []
         self._followed: dict[int, Prepared] = {}
-        self._unsent: list[Prepared] = []
+        self._is_repaid = True
 
     async def add(self, contact: Prepared, group: TaskGroup) -> list[Prepared]:
         """Take a contact; return those that are ours, once as many are gathered as a request holds."""
@@ -69,6 +69,11 @@ class Claims:
             others = [contact for contact in contacts if not isinstance(claims[contact.index], Mine)]
             self.follow(others, claims, group)
         return mine
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others may wait for what is claimed here."""
+        return self._purchases is not None
 
     @property
     def is_full(self) -> bool:
@@ -103,20 +108,25 @@ class Claims:
         await self._buy(contacts)
 
     def unsent(self, contacts: Iterable[Prepared]) -> None:
-        """Note contacts that were ours, and were not sent after all."""
-        if self._purchases is not None:
-            self._unsent += contacts
+        """Give back contacts that were ours, and were not sent after all.
+
+        Soon, not at the end of the run: that may wait for another, which waits for these.
+        """
+        unsent = list(contacts)
+        if self._purchases is not None and unsent:
+            self._purchases.release_later(unsent, self._wanted.enrichment_type)
+            self._is_repaid = False
 
     def left(self) -> list[Prepared]:
         """Return what has no result when the run ends, and is no chunk's."""
         return [*self._gathered, *self._followed.values()]
 
     async def aclose(self) -> None:
-        """Give back what was claimed and not sent."""
-        if self._purchases is None or not self._unsent:
+        """Give back what was claimed and not sent, before the run is over."""
+        if self._purchases is None or self._is_repaid:
             return
         with anyio.CancelScope(shield=True):
             try:
-                await self._purchases.release(self._unsent, self._wanted.enrichment_type)
+                await self._purchases.repay()
             except StoreError as error:  # they are given back later
                 log.warning("claims could not be given back to the store: %s", error)

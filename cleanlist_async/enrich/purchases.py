@@ -50,6 +50,7 @@ class Purchases:
 
     def __init__(self, session: StoreSession) -> None:
         self._session = session
+        self._store = session.store
         self._pipeline = session.pipeline
 
     # -- claiming ----------------------------------------------------------------------------------
@@ -59,11 +60,21 @@ class Purchases:
 
         What was accepted by a client that is gone is taken over with it. Raises StoreError.
         """
-        return await self._ask(self._claim, contacts, wanted)
+        await self._prepare()
+        try:
+            return await self._ask(self._claim, contacts, wanted)
+        except BaseException:  # the store may have done it all the same, and nobody would wait for these
+            self._session.owed.add(partial(self._give_up, list(contacts), wanted.enrichment_type))
+            raise
 
     async def look(self, contacts: Sequence[Prepared], wanted: Wanted) -> dict[int, Claim]:
         """Return what `claim` would, by index, and claim nothing. Raises StoreError."""
+        await self._prepare()
         return await self._ask(self._look, contacts, wanted)
+
+    async def _prepare(self) -> None:
+        await self._session.opened()
+        await self._session.owed.repay()
 
     async def _ask(
         self,
@@ -71,16 +82,11 @@ class Purchases:
         contacts: Sequence[Prepared],
         wanted: Wanted,
     ) -> dict[int, Claim]:
-        await self._session.opened()
-        await self._session.owed.repay()
-
-        async def claims_of(asked: Sequence[Prepared]) -> dict[int, Claim]:
-            return await self._session.run(lambda buyer: operation(buyer, asked, wanted))
-
-        claims = await claims_of(contacts)
+        buyer = await self._session.opened()
+        claims = await self._store.run(operation(buyer, contacts, wanted))
         waiting = [contact for contact in contacts if isinstance(claims[contact.index], Elsewhere)]
         if waiting and await self._session.end_leases_of_the_dead():
-            claims |= await claims_of(waiting)
+            claims |= await self._store.run(operation(buyer, waiting, wanted))
         return claims
 
     def _look(
@@ -130,10 +136,15 @@ class Purchases:
         await self._session.owed.repay()
 
     async def _release(self, contacts: list[Prepared], enrichment_type: EnrichmentType) -> None:
-        await self._session.opened()
+        buyer = await self._session.opened()
         digests = {self._session.digest(contact) for contact in contacts}
         if digests:
-            await self._session.run(lambda buyer: operations.release(buyer, digests, enrichment_type))
+            await self._store.run(operations.release(buyer, digests, enrichment_type))
+
+    async def _give_up(self, contacts: list[Prepared], enrichment_type: EnrichmentType) -> None:
+        buyer = await self._session.opened()
+        digests = {self._session.digest(contact) for contact in contacts}
+        await self._store.run(operations.give_up(buyer, digests, enrichment_type))
 
     def submit(
         self, contacts: Sequence[Prepared], wanted: Wanted, *, is_unclaimed: bool = False
@@ -210,14 +221,15 @@ class Purchases:
             results = await fetcher.fetch(workflow, first.enrichment_type)
             with _logged("the results of a workflow"):
                 await record.settle(results)
-        except NotFoundError as error:
-            with _logged("the loss of a workflow"):
-                await record.lost(str(error))
-            doubt = Doubtful(first.submission, first.workflow_id)
-            results = [_doubtful(contact, doubt, first.enrichment_type) for contact in contacts]
         except CleanlistError as error:
-            await record.leave()
-            results = [_pending(contact, orphan, str(error)) for contact, orphan in orphans]
+            if isinstance(error, NotFoundError) and workflow.key == first.key_name:
+                with _logged("the loss of a workflow"):
+                    await record.lost(type(error).__name__)
+                doubt = Doubtful(first.submission, first.workflow_id)
+                results = [_doubtful(contact, doubt, first.enrichment_type) for contact in contacts]
+            else:  # a key that did not start a workflow may not see it
+                await record.leave()
+                results = [_pending(contact, orphan, str(error)) for contact, orphan in orphans]
         except BaseException:
             await record.leave()
             raise

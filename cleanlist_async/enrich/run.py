@@ -39,6 +39,8 @@ from cleanlist_async.webhooks.submissions import Submissions
 
 _DUPLICATES_AHEAD: Final = 50_000
 """Duplicates of an endless source that wait for the result of their first before it is read on."""
+_SILENCE_S: Final = 10.0
+"""Seconds that claimed contacts wait for others to share their request, while none come."""
 
 
 class BulkRun:
@@ -81,6 +83,9 @@ class BulkRun:
         self._find_repeated = find_repeated
         self._scope = anyio.CancelScope()
         self._reading = anyio.CancelScope()
+        self._contacts_read = 0
+        self._is_read = anyio.Event()
+        self._starts = 0
         self._change = ChangeSignal(pipeline.limiter)
         self._parts = RunParts(
             spec,
@@ -138,13 +143,16 @@ class BulkRun:
 
     async def _feed(self) -> None:
         """Start one task for each chunk, as fast as tokens, room and budget allow."""
-        chunker, index = Chunker(), 0
+        chunker = Chunker()
+        if self._parts.claims.is_shared:
+            self._group.start_soon(self._send_in_silence, chunker)
         try:
             with self._reading:
                 async with aclosing(each(self._source)) as contacts:
                     async for given in contacts:
-                        await self._take(prepare(index, given), chunker)
-                        index += 1
+                        contact = prepare(self._contacts_read, given)
+                        self._contacts_read += 1
+                        await self._take(contact, chunker)
                 await self._queue(await self._parts.claims.flush(self._group), chunker)
                 if rest := chunker.flush():
                     await self._start(rest)
@@ -156,6 +164,20 @@ class BulkRun:
         finally:
             # These were read and are in no chunk: they get a result all the same.
             self._parts.end(Chunk.of(chunker.flush() or ()))
+            self._is_read.set()
+
+    async def _send_in_silence(self, chunker: Chunker) -> None:
+        """Start the chunk that is being filled when nothing is read for a while.
+
+        Others may wait for what is claimed in it, and our source or our consumer for them.
+        """
+        before = 0
+        while not self._is_read.is_set():
+            if before == self._contacts_read and not self._starts:
+                await self._start(chunker.flush() or [])
+            before = self._contacts_read
+            with anyio.move_on_after(_SILENCE_S):
+                await self._is_read.wait()
 
     async def _take(self, contact: Prepared | Invalid, chunker: Chunker) -> None:
         """Put a contact into the next chunk, or hand out what is known of it already."""
@@ -192,6 +214,7 @@ class BulkRun:
     async def _start(self, contacts: list[Prepared]) -> None:
         """Start as many chunks as the budget needs for these contacts; usually one."""
         rest = deque(contacts)
+        self._starts += 1
         try:
             while rest and self.outcome.error is None:
                 await self._room()
@@ -202,6 +225,7 @@ class BulkRun:
                 chunk.reserved = count
                 self._start_chunk(chunk)
         finally:
+            self._starts -= 1
             self._parts.end(Chunk.of(rest))
 
     def _start_chunk(self, chunk: Chunk) -> None:

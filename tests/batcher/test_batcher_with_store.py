@@ -267,6 +267,35 @@ def test_what_callers_of_a_closed_client_waited_for_is_collected_for_free(at_s, 
     with_store(path, main, hit_rate=1.0)
 
 
+def test_a_client_that_is_closed_when_its_claim_is_answered_ends_quietly(path):
+    class ClosingStore(FaultyStore):
+        closing = None
+
+        async def run(self, operation, *, commit_unless=None):
+            is_claim = operation.gi_code.co_name == "_claim"
+            value = await super().run(operation, commit_unless=commit_unless)
+            if is_claim:
+                self.closing = asyncio.ensure_future(self.close_client())
+                await asyncio.sleep(0)
+            return value
+
+    async def main(here):
+        store = here.client.store
+        store.close_client = here.client.aclose
+        async with another_client(here, path) as other:
+            theirs = asyncio.ensure_future(other.enrich_one(ONE))
+            await anyio.sleep(1)
+            await here.client.public.validate_key()
+            root = here.client._runtime.root._task
+            with pytest.raises(ConfigurationError, match="closed"):
+                await here.client.enrich_one(ONE)
+            await store.closing
+            assert root.exception() is None
+            check_own_results(here, [ONE], [await theirs])
+
+    with_store(ClosingStore(path), main)
+
+
 def test_a_claim_that_nobody_waits_for_is_given_back(path):
     async def main(here):
         await here.client.enrich_one(people(1, 1)[0])

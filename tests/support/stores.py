@@ -36,10 +36,12 @@ class FaultyStore(Store):
 
 
 @asynccontextmanager
-async def another_client(here: World, store: object, **options: object) -> AsyncIterator[VirtualCleanlist]:
-    """One more client of the same sandbox, within the same limits."""
+async def another_client(
+    here: World, store: object, *, keys: list[str] | None = None, **options: object
+) -> AsyncIterator[VirtualCleanlist]:
+    """One more client of the same sandbox, within the same limits; by default with all its keys."""
     limiter = here.client._runtime.pipeline.limiter
-    keys = list(here.sandbox.api_keys)
+    keys = list(here.sandbox.api_keys) if keys is None else keys
     async with VirtualCleanlist(here.network, keys, limiter=limiter, store=store, **options) as client:
         yield client
 

@@ -268,6 +268,7 @@ class _Trace:
             except CleanlistError as refusal:
                 self.exchange.halted = refusal
                 raise
+            await anyio.lowlevel.checkpoint_if_cancelled()  # it took too long: nothing is to leave any more
         self.exchange.sent = True
 
 

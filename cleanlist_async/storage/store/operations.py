@@ -16,7 +16,7 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import spending
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import AuditLine, note
-from cleanlist_async.storage.store.records import OrphanedSubmit, PurchaseRow, SubmitState, cost_of
+from cleanlist_async.storage.store.records import OrphanedSubmit, PurchaseRow, SubmitState, cost_of, serving
 from cleanlist_async.storage.store.statements import Answer, Operation, Statement
 
 Door: TypeAlias = Literal["enrich", "enrich_one", "job"]
@@ -130,13 +130,16 @@ def look(
     found: defaultdict[str, list[PurchaseRow]] = defaultdict(list)
     for row in (yield Statement(sql.LOOK, values)).rows:
         digest, kind, owner, lease_until, submission, state, workflow_id, task_id, key_name, *rest = row
-        result, settled_at, now = rest
+        result, settled_at, now, *earlier = rest
+        lives = lease_until is not None and lease_until > now
+        if submission is None and not lives:  # it was claimed to be bought anew, and was not
+            submission, state, workflow_id, key_name = earlier
         found[digest].append(
             PurchaseRow(
                 digest=digest,
                 enrichment_type=kind,
                 owner=owner,
-                owner_lives=lease_until is not None and lease_until > now,
+                owner_lives=lives,
                 submission=submission,
                 state=state,
                 workflow_id=workflow_id,
@@ -161,6 +164,16 @@ def release(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentT
     values = _of(buyer, digests, enrichment_type)
     yield Statement(sql.RELEASE_KNOWN, values)
     yield Statement(sql.RELEASE_NEW, values)
+
+
+def give_up(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
+    """Undo a claim of which nothing is known, with what it may have taken over.
+
+    A workflow that another task of this owner waits for may then be fetched twice, which is free.
+    """
+    yield from release(buyer, digests, enrichment_type)
+    values = {**_of(buyer, digests, enrichment_type), "types": list(serving(enrichment_type))}
+    yield Statement(sql.RELEASE_ADOPTED, values)
 
 
 def adopt(
@@ -245,16 +258,21 @@ def accept(
     return True
 
 
-def close(buyer: Buyer, submission: str, state: SubmitState, reason: str) -> Operation[None]:
-    """Record that a submit was refused, that its outcome is unknown, or that its workflow is lost."""
+def close(
+    buyer: Buyer, submission: str, state: SubmitState, reason: str, *, is_unclaimed: bool = False
+) -> Operation[None]:
+    """Record that a submit was refused, that its outcome is unknown, or that its workflow is lost.
+
+    Contacts of a refused submit stay claimed, except by an unclaimed one, which took them only to send them.
+    """
     values = {"submission": submission, "state": state, "reason": reason}
     if not (yield Statement(sql.CLOSE, values)).changed:
         return  # it was never recorded, or is closed or accepted already
-    if state == "refused":
+    if state != "refused" or is_unclaimed:
+        yield Statement(sql.ABANDON, {**values, "owner": buyer.owner})
+    if state == "refused":  # otherwise what it may have cost stays reserved
         yield Statement(sql.TAKE_BACK, values)
         yield from spending.settle_all(submission, spent=0.0)
-    else:  # what it may have cost stays reserved
-        yield Statement(sql.ABANDON, {**values, "owner": buyer.owner})
     yield note(state, buyer.organization, submission=submission, reason=reason)
 
 

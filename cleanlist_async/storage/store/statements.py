@@ -10,6 +10,12 @@ T = TypeVar("T")
 
 VERSION: Final = 1
 
+_ORGANIZATION: Final = """
+coalesce((SELECT known.organization FROM cleanlist_organizations known WHERE known.name = :organization),
+    :organization)
+""".strip()
+"""What ``:organization`` is called by now: a client may have begun under a name that stood for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -46,6 +52,7 @@ class Dialect:
 
     def render(self, text: str) -> str:
         """Return a statement as this database takes it; parameters stay as ``:name``."""
+        text = text.replace("{organization}", _ORGANIZATION)
         for word in ("now", "table_names", "real", "blob", "identity", "size"):
             text = text.replace("{" + word + "}", getattr(self, word))
         for name in ("digests", "types", "owners"):
@@ -119,6 +126,7 @@ CREATE TABLE IF NOT EXISTS cleanlist_purchases (
     type TEXT NOT NULL,
     owner TEXT,
     submission TEXT,
+    earlier TEXT,
     task_id TEXT,
     result TEXT,
     settled_at {real},
@@ -195,32 +203,41 @@ FORGET_OWNERS: Final = "DELETE FROM cleanlist_owners WHERE lease_until < {now} -
 
 LOOK: Final = """
 SELECT p.digest, p.type, p.owner, o.lease_until, p.submission, s.state, s.workflow_id, p.task_id, s.key_name,
-    p.result, p.settled_at, {now}
+    p.result, p.settled_at, {now}, p.earlier, e.state, e.workflow_id, e.key_name
 FROM cleanlist_purchases p
 LEFT JOIN cleanlist_submits s ON s.id = p.submission
+LEFT JOIN cleanlist_submits e ON e.id = p.earlier
 LEFT JOIN cleanlist_owners o ON o.id = p.owner
-WHERE p.organization = :organization AND p.digest {in digests}
+WHERE p.organization = {organization} AND p.digest {in digests}
     AND p.type {in types}
 """
 TAKE: Final = """
 INSERT INTO cleanlist_purchases (organization, digest, type, owner)
-SELECT :organization, value, :type, :owner FROM {each digests} WHERE 1 = 1
+SELECT {organization}, value, :type, :owner FROM {each digests} WHERE 1 = 1
 ON CONFLICT (organization, digest, type) DO UPDATE
-SET owner = excluded.owner, submission = NULL, task_id = NULL
+SET owner = excluded.owner, submission = NULL, task_id = NULL,
+    earlier = coalesce(cleanlist_purchases.submission, cleanlist_purchases.earlier)
 """
+"""What is bought anew may return to the `earlier` submit, unless the new one brings a result."""
 ADOPT: Final = """
-UPDATE cleanlist_purchases SET owner = :owner
-WHERE organization = :organization AND type = :type AND submission = :submission
+UPDATE cleanlist_purchases SET owner = :owner, submission = :submission, earlier = NULL
+WHERE organization = {organization} AND type = :type AND coalesce(submission, earlier) = :submission
     AND digest {in digests}
 """
 RELEASE_KNOWN: Final = """
+UPDATE cleanlist_purchases SET owner = NULL, submission = earlier, earlier = NULL
+WHERE organization = {organization} AND type = :type AND owner = :owner AND submission IS NULL
+    AND (result IS NOT NULL OR earlier IS NOT NULL) AND digest {in digests}
+"""
+RELEASE_ADOPTED: Final = """
 UPDATE cleanlist_purchases SET owner = NULL
-WHERE organization = :organization AND type = :type AND owner = :owner AND submission IS NULL
-    AND result IS NOT NULL AND digest {in digests}
+WHERE organization = {organization} AND type {in types} AND owner = :owner AND digest {in digests}
+    AND EXISTS (SELECT 1 FROM cleanlist_submits s
+        WHERE s.id = cleanlist_purchases.submission AND s.state = 'accepted')
 """
 RELEASE_NEW: Final = """
 DELETE FROM cleanlist_purchases
-WHERE organization = :organization AND type = :type AND owner = :owner AND submission IS NULL
+WHERE organization = {organization} AND type = :type AND owner = :owner AND submission IS NULL
     AND result IS NULL AND digest {in digests}
 """
 
@@ -229,13 +246,13 @@ WHERE organization = :organization AND type = :type AND owner = :owner AND submi
 INTEND: Final = """
 INSERT INTO cleanlist_submits
     (id, organization, type, door, owner, state, contacts, reserved, quarter, at)
-VALUES (:submission, :organization, :type, :door, :owner, 'sending', :contacts, :reserved, :quarter, {now})
+VALUES (:submission, {organization}, :type, :door, :owner, 'sending', :contacts, :reserved, :quarter, {now})
 ON CONFLICT (id) DO UPDATE SET state = 'sending', contacts = excluded.contacts, reason = NULL,
     reserved = excluded.reserved, quarter = excluded.quarter, settled = 0
 """
 SEND: Final = """
 UPDATE cleanlist_purchases SET submission = :submission, task_id = NULL
-WHERE organization = :organization AND type = :type AND owner = :owner
+WHERE organization = {organization} AND type = :type AND owner = :owner
     AND (submission IS NULL OR submission = :submission)
     AND digest {in digests}
 """
@@ -255,18 +272,24 @@ CLOSE: Final = """
 UPDATE cleanlist_submits SET state = :state, reason = :reason
 WHERE id = :submission AND (state IN ('sending', 'unknown') OR state = 'accepted' AND :state = 'lost')
 """
-TAKE_BACK: Final = "UPDATE cleanlist_purchases SET submission = NULL WHERE submission = :submission"
+TAKE_BACK: Final = """
+UPDATE cleanlist_purchases
+SET submission = CASE WHEN owner IS NULL THEN earlier END,
+    earlier = CASE WHEN owner IS NULL THEN NULL ELSE earlier END
+WHERE submission = :submission
+"""
 ABANDON: Final = (
     "UPDATE cleanlist_purchases SET owner = NULL WHERE submission = :submission AND owner = :owner"
 )
 UNSETTLED: Final = "SELECT digest FROM cleanlist_purchases WHERE submission = :submission"
 SETTLE: Final = """
 UPDATE cleanlist_purchases
-SET owner = NULL, submission = NULL, task_id = NULL, result = given.value, settled_at = {now} FROM {pairs}
+SET owner = NULL, submission = NULL, earlier = NULL, task_id = NULL, result = given.value, settled_at = {now}
+FROM {pairs}
 WHERE submission = :submission AND digest = given.name
 """
 GIVE_BACK: Final = """
-UPDATE cleanlist_purchases SET owner = NULL, submission = NULL, task_id = NULL
+UPDATE cleanlist_purchases SET owner = NULL, submission = earlier, earlier = NULL, task_id = NULL
 WHERE submission = :submission AND digest {in digests}
 """
 FIND_SUBMIT: Final = """
@@ -289,30 +312,30 @@ GROUP BY s.id, s.organization, s.type, s.door, s.state, s.workflow_id, s.reason,
 
 READ_BUDGET: Final = """
 SELECT {now}, b.per_day, b.per_month, b.tz, b.paused_reason, b.paused_by, b.paused_at
-FROM (SELECT 1 AS one) AS always LEFT JOIN cleanlist_budgets b ON b.organization = :organization
+FROM (SELECT 1 AS one) AS always LEFT JOIN cleanlist_budgets b ON b.organization = {organization}
 """
 SET_BUDGET: Final = """
 INSERT INTO cleanlist_budgets (organization, per_day, per_month, tz)
-VALUES (:organization, :per_day, :per_month, :tz)
+VALUES ({organization}, :per_day, :per_month, :tz)
 ON CONFLICT (organization) DO UPDATE
 SET per_day = excluded.per_day, per_month = excluded.per_month, tz = excluded.tz
 """
 PAUSE: Final = """
 INSERT INTO cleanlist_budgets (organization, paused_reason, paused_by, paused_at)
-VALUES (:organization, :reason, :actor, {now})
+VALUES ({organization}, :reason, :actor, {now})
 ON CONFLICT (organization) DO UPDATE SET paused_reason = excluded.paused_reason,
     paused_by = excluded.paused_by, paused_at = excluded.paused_at
 """
 RESUME: Final = """
 UPDATE cleanlist_budgets SET paused_reason = NULL, paused_by = NULL, paused_at = NULL
-WHERE organization = :organization AND paused_at IS NOT NULL
+WHERE organization = {organization} AND paused_at IS NOT NULL
 """
 COMMITTED: Final = """
 SELECT coalesce(sum(credits), 0.0) FROM cleanlist_spending
-WHERE organization = :organization AND quarter >= :start AND quarter < :end
+WHERE organization = {organization} AND quarter >= :start AND quarter < :end
 """
 COMMIT_CREDITS: Final = """
-INSERT INTO cleanlist_spending (organization, quarter, credits) VALUES (:organization, :quarter, :credits)
+INSERT INTO cleanlist_spending (organization, quarter, credits) VALUES ({organization}, :quarter, :credits)
 ON CONFLICT (organization, quarter) DO UPDATE SET credits = cleanlist_spending.credits + excluded.credits
 """
 RESERVED: Final = "SELECT organization, quarter, reserved, type FROM cleanlist_submits WHERE id = :submission"
@@ -322,7 +345,7 @@ COUNT_SETTLED: Final = "UPDATE cleanlist_submits SET settled = settled + :contac
 SETTLE_CALL: Final = "UPDATE cleanlist_submits SET settled = 1 WHERE id = :submission AND settled = 0"
 FIND_UNSETTLED_CALL: Final = """
 SELECT id FROM cleanlist_submits s
-WHERE workflow_id = :workflow_id AND organization = :organization AND settled = 0
+WHERE workflow_id = :workflow_id AND organization = {organization} AND settled = 0
     AND NOT EXISTS (SELECT 1 FROM cleanlist_purchases p WHERE p.submission = s.id)
 """
 ADD_SPENDING: Final = """
@@ -353,7 +376,8 @@ DELETE FROM cleanlist_purchases
 WHERE (organization, digest, type) IN (
     SELECT p.organization, p.digest, p.type FROM cleanlist_purchases p
     LEFT JOIN cleanlist_owners o ON o.id = p.owner
-    WHERE coalesce(p.settled_at, 0) = 0 AND p.submission IS NULL AND coalesce(o.lease_until, 0) <= {now}
+    WHERE coalesce(p.settled_at, 0) = 0 AND coalesce(p.submission, p.earlier) IS NULL
+        AND coalesce(o.lease_until, 0) <= {now}
     LIMIT :most)
 """
 COUNT: Final = """
@@ -365,7 +389,7 @@ NOTE: Final = """
 INSERT INTO cleanlist_audit
     (at, event, organization, door, actor, submission, workflow_id, contacts, credits,
     reserved, reason)
-VALUES ({now}, :event, :organization, :door, :actor, :submission, :workflow_id, :contacts, :credits,
+VALUES ({now}, :event, {organization}, :door, :actor, :submission, :workflow_id, :contacts, :credits,
     :reserved, :reason)
 """
 AUDIT: Final = """

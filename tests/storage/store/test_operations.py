@@ -13,7 +13,7 @@ from cleanlist_async.storage.store import operations
 from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.records import Doubtful, Elsewhere, Freshness, Known, Mine, Orphan
-from tests.support.store_owners import Owner, found, people, workflow
+from tests.support.store_owners import PARTIAL, Owner, found, people, workflow
 
 pytestmark = pytest.mark.anyio
 
@@ -134,6 +134,61 @@ async def test_a_refusal_of_a_submit_that_is_not_recorded_leaves_no_trace(ann, s
     await ann.claim(EVE)
     await ann.submit(EVE).refused("the store was away")
     assert [line.event async for line in store.audit()] == []
+
+
+async def in_doubt(owner: Owner, contacts):
+    record = await owner.send(contacts)
+    await record.unknown("ConnectionError")
+    return record
+
+
+async def test_what_was_to_be_bought_fresh_and_is_given_back_is_as_doubtful_as_before(ann, bob):
+    doubt = await in_doubt(ann, EVE)
+    assert await bob.claims_all(EVE, FRESH)
+    assert await ann.claim(EVE) == [Elsewhere()]
+    await bob.purchases.release(EVE, "partial")
+    assert await ann.claim(EVE) == [Doubtful(doubt.submission)]
+
+
+async def test_what_was_to_be_bought_fresh_by_one_who_vanished_is_as_doubtful_as_before(ann, bob, store):
+    doubt = await in_doubt(ann, EVE)
+    assert await bob.claims_all(EVE, FRESH)
+    await bob.pause()
+    await store.purge()
+    assert await ann.claim(EVE) == [Doubtful(doubt.submission)]
+    assert await ann.claims_all(EVE, FRESH)
+
+
+async def test_what_was_bought_fresh_and_did_not_arrive_is_as_doubtful_as_before(ann, bob, store):
+    doubt = await in_doubt(ann, EVE)
+    record = await bob.send(EVE, FRESH)
+    await record.unknown("ConnectionError")
+    assert await ann.claim(EVE) == [Doubtful(record.submission)]
+    await store.resolve(record.submission, absent=True)
+    assert await ann.claim(EVE) == [Doubtful(doubt.submission)]
+    await store.resolve(doubt.submission, absent=True)
+    assert await ann.claims_all(EVE)
+
+
+async def test_a_result_of_what_is_bought_fresh_ends_the_doubt(ann, bob):
+    await in_doubt(ann, EVE)
+    record = await bob.send(EVE, FRESH)
+    await record.accepted(workflow("wf-2", EVE))
+    await record.settle([found(EVE[0])])
+    assert kinds(await ann.claim(EVE)) == {Known}
+    assert await ann.claims_all(EVE, FRESH)
+    await ann.purchases.release(EVE, "partial")
+    assert kinds(await bob.claim(EVE)) == {Known}
+
+
+async def test_what_an_unclaimed_submit_took_returns_to_its_workflow_when_that_is_refused(ann, bob, store):
+    theirs = await ann.buy(EVE, "wf-1")
+    record = bob.purchases.submit(EVE, PARTIAL, is_unclaimed=True)
+    await record.intend()
+    await record.refused("InsufficientCreditsError")
+    assert kinds(await bob.claim(EVE)) == {Orphan}
+    await theirs.settle([found(EVE[0])])
+    assert kinds(await bob.claim(EVE)) == {Known}
 
 
 async def test_what_is_bought_fresh_is_taken_from_whoever_has_it(ann, bob, store):
