@@ -12,6 +12,7 @@ from hypothesis import settings
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; processes inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+pytest_plugins = ["tests.support.virtual_time_plugin"]
 
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
