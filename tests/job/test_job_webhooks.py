@@ -19,8 +19,8 @@ def evidence(path):
 
 
 def in_pushed_world(main, tmp_path, *, contacts=15, disturb=None, **options):
-    async def inside(here, receiver, courier):
-        return await main(Bench(here, tmp_path, people(contacts)), receiver, courier)
+    async def inside(world, receiver, courier):
+        return await main(Bench(world, tmp_path, people(contacts)), receiver, courier)
 
     return with_webhooks(inside, disturb=disturb, **options)
 
@@ -29,10 +29,10 @@ def held_back(_workflow, _token, _body):
     return []
 
 
-def event_of(here, number=0):
+def event_of(world, number=0):
     """The event of a workflow, and its token."""
-    workflow = list(here.sandbox._workflows._workflows.values())[number]
-    return token_in(workflow.webhook_url), here.sandbox._webhook_payload(workflow)
+    workflow = list(world.sandbox._workflows._workflows.values())[number]
+    return token_in(workflow.webhook_url), world.sandbox._webhook_payload(workflow)
 
 
 def test_a_job_is_woken_and_asks_nothing(tmp_path):
@@ -52,8 +52,8 @@ def test_the_results_equal_those_of_polling(tmp_path):
     def told(results):
         return sorted((r.index, r.status, r.email, r.phones, r.task_id, r.credits) for r in results)
 
-    async def polled(here):
-        return told(await Bench(here, tmp_path / "polled", people(40)).results())
+    async def polled(world):
+        return told(await Bench(world, tmp_path / "polled", people(40)).results())
 
     async def pushed(bench, _receiver, _courier):
         bench.path = tmp_path / "pushed.journal"
@@ -220,8 +220,8 @@ def test_other_ways_of_submitting_have_no_webhook(mode, tmp_path):
 
 
 def test_a_job_begun_without_a_receiver_goes_on_as_it_was_begun(tmp_path):
-    async def begin(here):
-        bench = Bench(here, tmp_path, people(15))
+    async def begin(world):
+        bench = Bench(world, tmp_path, people(15))
         async with await bench.open():
             pass
         return bench.path
@@ -238,11 +238,9 @@ def test_a_job_begun_without_a_receiver_goes_on_as_it_was_begun(tmp_path):
     in_pushed_world(go_on, tmp_path)
 
 
-def test_an_address_that_is_given_counts_before_that_of_the_receiver(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(15), webhook="https://other.example/hooks")
-        report = await bench.run()
-        assert report.status.state == "complete"
-        assert query(bench.path, "SELECT webhook FROM job") == [("https://other.example/hooks",)]
-
-    in_world(main, client_options={"webhooks": WebhookReceiver(PUBLIC_URL)})
+@pytest.mark.world(client_options={"webhooks": WebhookReceiver(PUBLIC_URL)})
+async def test_an_address_that_is_given_counts_before_that_of_the_receiver(world, tmp_path):
+    bench = Bench(world, tmp_path, people(15), webhook="https://other.example/hooks")
+    report = await bench.run()
+    assert report.status.state == "complete"
+    assert query(bench.path, "SELECT webhook FROM job") == [("https://other.example/hooks",)]
