@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError, RateLimiter, RateLimits, errors, facts
-from cleanlist_async.testing import MemoryNetwork, run
+from cleanlist_async.testing import MemoryNetwork
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.cases import each_case
 from tests.support.clients import (
@@ -30,7 +30,7 @@ from tests.support.clients import (
     virtually,
 )
 from tests.support.faulty_server import Answer, answer
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import people
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -119,20 +119,17 @@ def test_with_options_shares_the_tokens():
     assert times[2] >= 60
 
 
-def test_an_organization_seen_in_an_answer_joins_its_clients():
-    async def main():
-        served = Served(lambda request, number: respond(ANSWERS["validate_key"]))
-        limiter = RateLimiter(RateLimits(org=3, key=3), clock=asyncio.get_running_loop().time)
-        async with (
-            MemoryNetwork(served) as network,
-            VirtualCleanlist(network, "clapi_first_key", limiter=limiter) as one,
-            VirtualCleanlist(network, "clapi_other_key", limiter=limiter) as other,
-        ):
-            for client in (one, other, one, other):
-                await client.public.validate_key()
-            return served.times
-
-    times = run(main())
+async def test_an_organization_seen_in_an_answer_joins_its_clients():
+    served = Served(lambda request, number: respond(ANSWERS["validate_key"]))
+    limiter = RateLimiter(RateLimits(org=3, key=3), clock=asyncio.get_running_loop().time)
+    async with (
+        MemoryNetwork(served) as network,
+        VirtualCleanlist(network, "clapi_first_key", limiter=limiter) as one,
+        VirtualCleanlist(network, "clapi_other_key", limiter=limiter) as other,
+    ):
+        for client in (one, other, one, other):
+            await client.public.validate_key()
+        times = served.times
     assert times[2] < 1
     assert times[3] >= 60, "together they have three"
 
@@ -308,19 +305,16 @@ def test_the_wide_limits_are_wide():
     assert WIDE.key == WIDE.org == 10**6
 
 
-def test_of_cancelled_runs_the_latest_is_kept_whole_and_those_before_it_as_far_as_there_is_room(
-    monkeypatch, caplog
+@pytest.mark.world(workflow_s=60.0)
+async def test_of_cancelled_runs_the_latest_is_kept_whole_and_those_before_it_as_far_as_there_is_room(
+    world, monkeypatch, caplog
 ):
     monkeypatch.setattr(facts, "MAX_ABANDONED_RESULTS", 10)
     cancelled = []
-
-    async def main(here):
-        for first, count in ((0, 6), (6, 6), (12, 15)):
-            with anyio.move_on_after(1):
-                await here.client.enrich(people(count, first))
-            cancelled.append([result.contact for result in here.client.abandoned])
-
-    in_world(main, workflow_s=60.0)
+    for first, count in ((0, 6), (6, 6), (12, 15)):
+        with anyio.move_on_after(1):
+            await world.client.enrich(people(count, first))
+        cancelled.append([result.contact for result in world.client.abandoned])
     everyone = people(27)
     assert cancelled == [everyone[:6], everyone[2:12], everyone[12:]]
     dropped = [

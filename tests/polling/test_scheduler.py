@@ -18,7 +18,7 @@ from cleanlist_async.api.public import BULK_STATUS, status_call
 from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.sandbox import Fault
-from cleanlist_async.testing import MemoryNetwork, StrictServer, run
+from cleanlist_async.testing import MemoryNetwork, StrictServer
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.virtual_sandbox import in_world, people
 
@@ -38,47 +38,39 @@ async def test_a_small_job_is_quick(world):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("median_s", [20.0, 200.0])
-def test_a_saturated_run_asks_once_about_each_workflow(median_s):
+async def test_a_saturated_run_asks_once_about_each_workflow(median_s):
     rng = random.Random(1)
-
-    async def main():
-        server = StrictServer(workflow_s=lambda: rng.lognormvariate(math.log(median_s), 0.5))
-        async with (
-            MemoryNetwork(server, latency=lambda: rng.uniform(0.02, 0.4)) as network,
-            VirtualCleanlist(network) as client,
-            client.stream(people(40_000)) as stream,
-        ):
-            async for result in stream:
-                assert result.status in {"found", "not_found"}
-            learning = 5 if median_s > 60 else 0  # the run is short beside its workflows
-            asked = client.statistics().status_requests
-            assert asked <= 1.05 * stream.summary.workflows + learning
-        assert not server.rejections
-
-    run(main())
+    server = StrictServer(workflow_s=lambda: rng.lognormvariate(math.log(median_s), 0.5))
+    async with (
+        MemoryNetwork(server, latency=lambda: rng.uniform(0.02, 0.4)) as network,
+        VirtualCleanlist(network) as client,
+        client.stream(people(40_000)) as stream,
+    ):
+        async for result in stream:
+            assert result.status in {"found", "not_found"}
+        learning = 5 if median_s > 60 else 0  # the run is short beside its workflows
+        asked = client.statistics().status_requests
+        assert asked <= 1.05 * stream.summary.workflows + learning
+    assert not server.rejections
 
 
 @pytest.mark.slow
-def test_long_workflows_are_asked_about_once_and_their_end_is_not_missed():
+async def test_long_workflows_are_asked_about_once_and_their_end_is_not_missed():
     rng = random.Random(0)
-
-    async def main():
-        server = StrictServer(
-            workflow_s=lambda: rng.lognormvariate(math.log(600.0), 0.5), organization_limit=600, key_limit=300
-        )
-        async with (
-            MemoryNetwork(server, latency=lambda: rng.uniform(0.02, 0.4)) as network,
-            VirtualCleanlist(network, rate_limits=RateLimits(org=600, key=300)) as client,
-            client.stream(people(50_000)) as stream,
-        ):
-            async for result in stream:
-                assert result.status in {"found", "not_found"}
-            asked = client.statistics().status_requests
-            assert asked <= 1.1 * stream.summary.workflows  # 1.08 on average over seeds
-            last = max(workflow.finishes_at for workflow in server.workflows.values())
-            assert anyio.current_time() <= 1.15 * last
-
-    run(main())
+    server = StrictServer(
+        workflow_s=lambda: rng.lognormvariate(math.log(600.0), 0.5), organization_limit=600, key_limit=300
+    )
+    async with (
+        MemoryNetwork(server, latency=lambda: rng.uniform(0.02, 0.4)) as network,
+        VirtualCleanlist(network, rate_limits=RateLimits(org=600, key=300)) as client,
+        client.stream(people(50_000)) as stream,
+    ):
+        async for result in stream:
+            assert result.status in {"found", "not_found"}
+        asked = client.statistics().status_requests
+        assert asked <= 1.1 * stream.summary.workflows  # 1.08 on average over seeds
+        last = max(workflow.finishes_at for workflow in server.workflows.values())
+        assert anyio.current_time() <= 1.15 * last
 
 
 def test_slow_first_workflows_keep_nobody_waiting():
