@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from tests.support.modern_world import modern
+from tests.support.modern_world import modern_world
 from tests.support.virtual_time_plugin import world_options
 
 
@@ -17,6 +16,6 @@ def version() -> str:
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest, version: str) -> Callable:
+def world(request: pytest.FixtureRequest, version: str) -> AbstractAsyncContextManager:
     """A sandbox and a client of it that speaks *version*, without a limit in the way."""
-    return partial(modern, version=version, **world_options(request))
+    return modern_world(version, **world_options(request))

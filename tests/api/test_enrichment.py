@@ -18,8 +18,8 @@ from cleanlist_async.api import ids
 from cleanlist_async.api.models import enrichment, lead_lists, search, smart_agents
 from cleanlist_async.api.models.enrichment import TaskEnrichment
 from tests.support.cases import each_case
-from tests.support.clients import Served, respond, virtually
-from tests.support.modern_world import both_versions, error_of, last_body, list_of, modern, sent
+from tests.support.clients import Served, respond, virtual_client
+from tests.support.modern_world import both_versions, error_of, last_body, list_of, modern_world, sent
 
 
 @both_versions
@@ -130,17 +130,14 @@ WRONG = {
 
 
 @each_case("case", WRONG)
-def test_what_the_server_would_refuse_is_not_sent(case):
+async def test_what_the_server_would_refuse_is_not_sent(case):
     call, field = WRONG[case]
-
-    async def main(world):
+    async with modern_world() as world:
         error = await error_of(call(world.client.enrichment))
         assert isinstance(error, RequestValidationError)
         if field:
             assert error.field_errors[0].loc[1] == field
         assert not world.ledger.requests
-
-    modern(main)
 
 
 @pytest.mark.parametrize(
@@ -187,16 +184,14 @@ async def test_companies_of_a_cohort_leave_nothing_to_wait_for(world):
 
 
 @pytest.mark.parametrize("hit_rate", [0.0, 1.0])
-def test_the_person_is_there_only_where_one_was_found(hit_rate):
-    async def main(world):
+async def test_the_person_is_there_only_where_one_was_found(hit_rate):
+    async with modern_world(hit_rate=hit_rate) as world:
         list_id = await list_of(world, 0)
         started = await world.client.enrichment.enrich_person(list_id, email="ada@c.example")
         assert (await world.client.enrichment.enrichment_status(started.workflow_id)).person is None
         done = await world.client.enrichment.wait(started)
         assert done.found is bool(hit_rate)
         assert (done.person is done.result) if hit_rate else (done.person is None)
-
-    modern(main, hit_rate=hit_rate)
 
 
 async def test_a_person_is_bought_as_partial_unless_another_type_is_said(world):
@@ -252,7 +247,7 @@ def test_task_id_is_typed_apart():
     assert len({ids.CohortId, ids.ContactTaskId, ids.EnvelopeTaskId, ids.SmartAgentTaskId}) == 4
 
 
-def test_an_absolute_poll_url_is_never_followed():
+async def test_an_absolute_poll_url_is_never_followed():
     def handle(request, number):
         assert request.headers["host"] == "localhost"
         if request.method == "POST":
@@ -261,12 +256,9 @@ def test_an_absolute_poll_url_is_never_followed():
         return respond({"workflow_id": "enrich-1", "status": "completed"})
 
     server = Served(handle)
-
-    async def main(client, network):
+    async with virtual_client(server) as client:
         person = await client.enrichment.enrich_person("l", email="a@b.example")
         await client.enrichment.wait(person.workflow_id)
-
-    virtually(main, server)
     assert [request.path for request in server.requests[1:]] == ["/api/v2/enrichment/status/enrich-1"]
 
 

@@ -15,14 +15,14 @@ from cleanlist_async import (
     RequestValidationError,
 )
 from tests.support.cases import each_case
-from tests.support.clients import Served, respond, virtually
+from tests.support.clients import Served, respond, virtual_client
 from tests.support.modern_world import (
     both_versions,
     csv_of,
     error_of,
     last_body,
     list_of,
-    modern,
+    modern_world,
     sent,
 )
 
@@ -183,10 +183,9 @@ async def aiter_of(call, *args, **options):
 
 
 @each_case("case", WRONG)
-def test_what_the_server_would_refuse_is_not_sent(case):
+async def test_what_the_server_would_refuse_is_not_sent(case):
     call, field = WRONG[case]
-
-    async def main(world):
+    async with modern_world() as world:
         error = await error_of(call(world.client.lead_lists))
         assert isinstance(error, RequestValidationError)
         assert (error.code, error.status, error.billed) == ("validation_error", None, "no")
@@ -195,12 +194,10 @@ def test_what_the_server_would_refuse_is_not_sent(case):
             assert str(error).startswith(field)
         assert not world.ledger.requests
 
-    modern(main)
-
 
 @each_case("id_", ["", ".", "..", " ", "a b", "a\nb", "x" * 257, None, 5, "\x7f"])
-def test_what_is_no_id_is_not_sent(id_):
-    async def main(world):
+async def test_what_is_no_id_is_not_sent(id_):
+    async with modern_world() as world:
         lists = world.client.lead_lists
         for call in (lists.get_list, lists.delete_list, world.client.enrichment.enrichment_status):
             error = await error_of(call(id_))
@@ -208,20 +205,16 @@ def test_what_is_no_id_is_not_sent(id_):
             assert "_id" in str(error)
         assert not world.ledger.requests
 
-    modern(main)
-
 
 @each_case("id_", ["../../v1/api-keys", "a/b", "a?b=c", "a#b", "%2e%2e", "ü", "a%2Fb"])
-def test_an_odd_id_stays_in_its_place(id_):
-    async def main(world):
+async def test_an_odd_id_stays_in_its_place(id_):
+    async with modern_world() as world:
         assert isinstance(
             await error_of(world.client.lead_lists.get_list(id_)), ListNotFoundError | Exception
         )
         (record,) = world.ledger.requests
         assert record.path.startswith("/api/v2/lead-lists/")
         assert not record.query
-
-    modern(main)
 
 
 async def test_a_file_of_csv_is_read_once_and_goes_where_it_should(world):
@@ -249,13 +242,10 @@ async def test_null_in_a_patch_is_a_command_and_a_missing_key_is_none(world):
     assert (cleared.name, cleared.description) == ("B", None)
 
 
-def test_delete_has_a_body():
+async def test_delete_has_a_body():
     server = Served(lambda request, number: respond({"list_id": "l", "removed": 1}))
-
-    async def main(client, network):
+    async with virtual_client(server) as client:
         await client.lead_lists.remove_leads_from_list("l", lead_ids=["a"])
-
-    virtually(main, server)
     (request,) = server.requests
     assert (request.method, json.loads(request.body)) == ("DELETE", {"lead_ids": ["a"]})
     assert request.headers["content-type"] == "application/json"
@@ -290,17 +280,13 @@ async def test_a_cursor_that_is_none_is_told(world):
     assert isinstance(error, InvalidCursorError)
 
 
-def test_an_answer_about_another_list_is_asked_for_again():
-    async def main(client, network):
-        return await client.lead_lists.get_list("L")
-
+async def test_an_answer_about_another_list_is_asked_for_again():
     answers = [respond(LISTED | {"list_id": "other"}), respond(LISTED | {"list_id": "l"})]
-    assert virtually(main, lambda request, number: answers[number]).list_id == "l"
-
-    async def always_other(client, network):
-        return await error_of(client.lead_lists.get_list("L"))
-
-    assert isinstance(virtually(always_other, lambda request, number: answers[0]), MalformedResponseError)
+    async with virtual_client(lambda request, number: answers[number]) as client:
+        assert (await client.lead_lists.get_list("L")).list_id == "l"
+    async with virtual_client(lambda request, number: answers[0]) as client:
+        error = await error_of(client.lead_lists.get_list("L"))
+    assert isinstance(error, MalformedResponseError)
 
 
 @pytest.mark.world(api_keys=("clapi_one_0123456789", "clapi_two_0123456789"))

@@ -15,8 +15,8 @@ from cleanlist_async import (
 )
 from cleanlist_async.sandbox import Fault, Shape
 from tests.support.cases import each_case
-from tests.support.clients import Served, respond, virtually
-from tests.support.modern_world import error_of, list_of, modern, sent
+from tests.support.clients import Served, respond, virtual_client
+from tests.support.modern_world import error_of, list_of, modern_world, sent
 from tests.support.virtual_sandbox import people
 
 LIMITS = RateLimits()
@@ -35,16 +35,14 @@ async def started(world, email="a@b.example"):
 
 
 @pytest.mark.parametrize(("workflow_s", "questions"), [(0.5, 1), (5.0, 4), (30.0, 6)])
-def test_a_short_wait_is_short(workflow_s, questions):
-    async def main(world):
+async def test_a_short_wait_is_short(workflow_s, questions):
+    async with modern_world(workflow_s=workflow_s, limits=LIMITS, latency=lambda: 0.001) as world:
         workflow_id = await started(world)
         await world.client.enrichment.wait(workflow_id)
         asked = asked_at(world)
         assert asked[0] == 1
         assert asked[-1] <= max(1, 2 * workflow_s)
         assert len(asked) <= questions
-
-    modern(main, workflow_s=workflow_s, limits=LIMITS, latency=lambda: 0.001)
 
 
 @pytest.mark.world(workflow_s=600.0, limits=LIMITS)
@@ -56,17 +54,14 @@ async def test_a_long_wait_is_told_soon_and_costs_little(world):
     assert len(asked) <= 45
 
 
-def test_what_long_waits_taught_does_not_make_short_ones_slow():
+async def test_what_long_waits_taught_does_not_make_short_ones_slow():
     durations = iter([400.0, 5.0])
-
-    async def main(world):
+    async with modern_world(workflow_s=lambda rng: next(durations), limits=LIMITS) as world:
         await world.client.enrichment.wait(await started(world))
         workflow_id = await started(world, "b@b.example")
         begun = anyio.current_time()
         await world.client.enrichment.wait(workflow_id)
         assert anyio.current_time() - begun <= 10
-
-    modern(main, workflow_s=lambda rng: next(durations), limits=LIMITS)
 
 
 @pytest.mark.world(workflow_s=100.0, limits=LIMITS)
@@ -255,11 +250,11 @@ async def test_a_failed_workflow_that_cost_nothing_says_so(world):
 
 
 @pytest.mark.parametrize("word", ["cancelled", "canceled", "TERMINATED", "timed_out"])
-def test_every_bad_end_is_one(word):
-    async def main(client, network):
-        return await error_of(client.enrichment.wait("enrich-1"))
-
-    error = virtually(main, lambda request, number: respond({"workflow_id": "enrich-1", "status": word}))
+async def test_every_bad_end_is_one(word):
+    async with virtual_client(
+        lambda request, number: respond({"workflow_id": "enrich-1", "status": word})
+    ) as client:
+        error = await error_of(client.enrichment.wait("enrich-1"))
     assert isinstance(error, WorkflowFailedError)
     assert (error.status, error.billed) == (word, "unknown")
 
@@ -274,36 +269,26 @@ def test_every_bad_end_is_one(word):
         ({"credits_charged": 0, "refund_status": "pending_review"}, "yes"),
     ],
 )
-def test_whether_a_bad_end_cost_something_is_what_the_server_told(told, billed):
-    async def main(client, network):
-        return await error_of(client.enrichment.wait("w"))
-
+async def test_whether_a_bad_end_cost_something_is_what_the_server_told(told, billed):
     answer = {"workflow_id": "w", "status": "failed", **told}
-    assert virtually(main, lambda request, number: respond(answer)).billed == billed
+    async with virtual_client(lambda request, number: respond(answer)) as client:
+        assert (await error_of(client.enrichment.wait("w"))).billed == billed
 
 
-def test_words_of_the_future_are_waited_for_and_completed_with_errors_is_final():
+async def test_words_of_the_future_are_waited_for_and_completed_with_errors_is_final():
     words = iter(["queued_for_review", "", "completed_with_errors"])
     server = Served(lambda request, number: respond({"workflow_id": "w", "status": next(words)}))
-
-    async def main(client, network):
-        return await client.enrichment.wait("w")
-
-    assert virtually(main, server).status == "completed_with_errors"
+    async with virtual_client(server) as client:
+        assert (await client.enrichment.wait("w")).status == "completed_with_errors"
     assert len(server.requests) == 3
 
 
-def test_an_answer_about_another_workflow_is_not_taken():
-    async def main(client, network):
-        return await client.enrichment.wait("w1")
-
+async def test_an_answer_about_another_workflow_is_not_taken():
     answers = [{"workflow_id": "w2", "status": "completed"}, {"workflow_id": "w1", "status": "failed"}]
     server = Served(lambda request, number: respond(answers[min(number, 1)]))
-
-    async def caught(client, network):
-        return await error_of(main(client, network))
-
-    assert isinstance(virtually(caught, server), WorkflowFailedError)
+    async with virtual_client(server) as client:
+        error = await error_of(client.enrichment.wait("w1"))
+    assert isinstance(error, WorkflowFailedError)
 
 
 @pytest.mark.world(workflow_s=20.0, limits=LIMITS)

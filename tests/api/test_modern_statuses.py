@@ -14,7 +14,7 @@ from cleanlist_async import (
     WorkflowTimeoutError,
 )
 from cleanlist_async.sandbox import Fault
-from tests.support.modern_world import csv_of, error_of, list_of, modern, sent
+from tests.support.modern_world import csv_of, error_of, list_of, modern_world, sent
 
 
 @pytest.mark.world(modern_disabled=("csv_import", "usage_report"))
@@ -71,11 +71,9 @@ async def test_413_and_missing_columns_are_told(world):
 
 
 @pytest.mark.parametrize("form", ["detail", "error"])
-def test_a_validation_failure_is_one_error_in_either_form(form):
-    async def main(world):
+async def test_a_validation_failure_is_one_error_in_either_form(form):
+    async with modern_world(modern_validation=form) as world:
         error = await error_of(world.client.request("POST", "/api/v2/lead-lists", json={"nome": "x"}))
         assert isinstance(error, RequestValidationError)
         assert error.status == {"detail": 422, "error": 400}[form]
         assert {found.loc for found in error.field_errors} == {("body", "name"), ("body", "nome")}
-
-    modern(main, modern_validation=form)

@@ -17,8 +17,8 @@ from cleanlist_async import (
 )
 from cleanlist_async.sandbox import Fault
 from tests.support.cases import each_case
-from tests.support.clients import Served, respond, virtually
-from tests.support.modern_world import csv_of, error_of, list_of, modern, sent
+from tests.support.clients import Served, respond, virtual_client
+from tests.support.modern_world import csv_of, error_of, list_of, modern_world, sent
 
 LOST = {
     "reset after": {"reset": True, "when": "after"},
@@ -44,7 +44,7 @@ class Buyer:
     """The six calls that can spend credits."""
 
     def __init__(self, world, list_id, task_id):
-        self.here, self.client, self.list_id, self.task_id = world, world.client, list_id, task_id
+        self.world, self.client, self.list_id, self.task_id = world, world.client, list_id, task_id
 
     async def quote(self, tool, **asked):
         return (await self.client.workspace.credits_estimate(tool, **asked)).quote_id
@@ -119,8 +119,8 @@ async def bought(world) -> int:
 
 @each_case("fault", LOST)
 @each_case("purchase", PATHS)
-def test_a_lost_answer_is_asked_for_again_only_where_the_server_takes_it_once(purchase, fault):
-    async def main(world):
+async def test_a_lost_answer_is_asked_for_again_only_where_the_server_takes_it_once(purchase, fault):
+    async with modern_world(hit_rate=1.0, client_options={"request_timeout_s": 10.0}) as world:
         buyer = await buyer_of(world)
         before = len(sent(world, PATHS[purchase]))
         world.sandbox.add_fault(Fault("*" + PATHS[purchase], **LOST[fault]))
@@ -144,13 +144,11 @@ def test_a_lost_answer_is_asked_for_again_only_where_the_server_takes_it_once(pu
             assert await bought(world) == 1
         assert not world.ledger.duplicates()
 
-    modern(main, hit_rate=1.0, client_options={"request_timeout_s": 10.0})
-
 
 @each_case("fault", REFUSED)
 @each_case("purchase", PATHS)
-def test_proof_that_nothing_happened(purchase, fault):
-    async def main(world):
+async def test_proof_that_nothing_happened(purchase, fault):
+    async with modern_world(hit_rate=1.0) as world:
         buyer = await buyer_of(world)
         world.sandbox.add_fault(Fault("*" + PATHS[purchase], **REFUSED[fault]))
         try:
@@ -162,13 +160,11 @@ def test_proof_that_nothing_happened(purchase, fault):
             assert fault == "429"
             assert await bought(world) == 1
 
-    modern(main, hit_rate=1.0)
-
 
 @each_case("retries", [0, 4])
 @each_case("purchase", PATHS)
-def test_a_server_that_stays_away_leaves_the_outcome_unknown(purchase, retries):
-    async def main(world):
+async def test_a_server_that_stays_away_leaves_the_outcome_unknown(purchase, retries):
+    async with modern_world(client_options={"max_retries": retries}) as world:
         buyer = await buyer_of(world)
         before = len(sent(world, PATHS[purchase]))
         world.sandbox.add_fault(Fault("*" + PATHS[purchase], status=500, times=99))
@@ -176,8 +172,6 @@ def test_a_server_that_stays_away_leaves_the_outcome_unknown(purchase, retries):
         assert type(error) is UnknownOutcomeError
         assert len(sent(world, PATHS[purchase])) - before == (1 if purchase in UNGUARDED else 1 + retries)
         assert await bought(world) == 0
-
-    modern(main, client_options={"max_retries": retries})
 
 
 QUOTE = {"quote_id": "q1", "estimated_cost": 1, "tool": "t", "sufficient": True, "row_count": 1}
@@ -195,7 +189,7 @@ QUOTE = {"quote_id": "q1", "estimated_cost": 1, "tool": "t", "sufficient": True,
         (503, "not_enabled"),
     ],
 )
-def test_a_refusal_after_a_lost_answer_buys_nothing_anew(status, code):
+async def test_a_refusal_after_a_lost_answer_buys_nothing_anew(status, code):
     refusal = {"error": {"code": code, "problem": "no", "retryable": False, "request_id": "r"}}
 
     def handle(request, number):
@@ -204,23 +198,18 @@ def test_a_refusal_after_a_lost_answer_buys_nothing_anew(status, code):
         return respond(b"{", 200) if number == 1 else respond(refusal, status)
 
     server = Served(handle)
-
-    async def main(client, network):
-        return await error_of(client.enrichment.enrich_list("l", max_credits=5))
-
-    error = virtually(main, server)
+    async with virtual_client(server) as client:
+        error = await error_of(client.enrichment.enrich_list("l", max_credits=5))
     assert type(error) is UnknownOutcomeError
     assert error.billed == "unknown"
     assert [request.path.rpartition("/")[2] for request in server.requests] == ["estimate", "bulk", "bulk"]
 
 
-def test_a_deadline_after_a_lost_answer_does_not_claim_that_nothing_was_billed():
-    async def main(client, network):
-        return await error_of(
+async def test_a_deadline_after_a_lost_answer_does_not_claim_that_nothing_was_billed():
+    async with virtual_client(lambda request, number: respond({}, 500, retry_after="60")) as client:
+        error = await error_of(
             client.with_options(deadline_s=3.0).enrichment.enrich_list("l", quote_id="qte_1")
         )
-
-    error = virtually(main, lambda request, number: respond({}, 500, retry_after="60"))
     assert isinstance(error, DeadlineExceededError)
     assert error.billed == "unknown"
 
@@ -238,7 +227,7 @@ async def test_an_expired_quote_is_replaced_once_under_the_same_wall(world):
     assert (len(sent(world, "/estimate")), await bought(world)) == (4, 1)
 
 
-def test_the_new_price_is_held_against_the_wall_too():
+async def test_the_new_price_is_held_against_the_wall_too():
     stale = {"error": {"code": "spend_cap_exceeded", "problem": "no", "retryable": False, "request_id": "r"}}
 
     def handle(request, number):
@@ -246,40 +235,33 @@ def test_the_new_price_is_held_against_the_wall_too():
         return respond(quote) if request.path.endswith("/estimate") else respond(stale, 400)
 
     server = Served(handle)
-
-    async def main(client, network):
-        return await error_of(client.enrichment.enrich_list("l", max_credits=3))
-
-    error = virtually(main, server)
+    async with virtual_client(server) as client:
+        error = await error_of(client.enrichment.enrich_list("l", max_credits=3))
     assert isinstance(error, BudgetExceededError)
     assert (error.max_credits, error.committed_credits, error.billed) == (3, 0, "no")
     assert len(server.requests) == 3
 
 
 @each_case("cost", [None, "NaN", "much", 3.01, 4, "inf"])
-def test_a_price_that_is_none_or_too_high_is_not_bought(cost):
+async def test_a_price_that_is_none_or_too_high_is_not_bought(cost):
     server = Served(lambda request, number: respond(QUOTE | {"estimated_cost": cost}))
-
-    async def main(client, network):
+    async with virtual_client(server) as client:
         for call in (
             client.enrichment.enrich_list("l", max_credits=3),
             client.enrichment.enrich_by_task("t", data_points=["Domain"], max_credits=3),
             client.smart_agents.run_smart_agent("l", column_name="c", prompt="p", max_credits=3),
         ):
             assert isinstance(await error_of(call), BudgetExceededError)
-
-    virtually(main, server)
     assert {request.path for request in server.requests} == {"/api/v2/credits/estimate"}
 
 
-def test_a_quote_that_does_not_say_whether_it_suffices_is_tried():
+async def test_a_quote_that_does_not_say_whether_it_suffices_is_tried():
     quote = {name: value for name, value in QUOTE.items() if name != "sufficient"}
     answers = {"estimate": quote, "bulk": {"workflow_id": "w"}}
-
-    async def main(client, network):
-        return await client.enrichment.enrich_list("l", max_credits=1)
-
-    found = virtually(main, lambda request, number: respond(answers[request.path.rpartition("/")[2]]))
+    async with virtual_client(
+        lambda request, number: respond(answers[request.path.rpartition("/")[2]])
+    ) as client:
+        found = await client.enrichment.enrich_list("l", max_credits=1)
     assert found.workflow_id == "w"
 
 
@@ -403,7 +385,7 @@ async def test_a_quote_for_something_else_is_refused(world):
 
 
 @pytest.mark.parametrize("status", [400, 409])
-def test_a_stale_quote_is_told_by_its_code_whether_with_400_or_409(status):
+async def test_a_stale_quote_is_told_by_its_code_whether_with_400_or_409(status):
     envelope = {"error": {"code": "quote_expired", "problem": "old", "retryable": False, "request_id": "r"}}
 
     def handle(request, number):
@@ -418,9 +400,8 @@ def test_a_stale_quote_is_told_by_its_code_whether_with_400_or_409(status):
         )
 
     server = Served(handle)
-
-    async def main(client, network):
-        return await client.smart_agents.run_smart_agent("l", column_name="c", prompt="p", max_credits=1)
-
-    assert virtually(main, server).smart_agent_task_id == "sa_1"
+    async with virtual_client(server) as client:
+        assert (
+            await client.smart_agents.run_smart_agent("l", column_name="c", prompt="p", max_credits=1)
+        ).smart_agent_task_id == "sa_1"
     assert len(server.requests) == 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cleanlist_async import ConfigurationError, NotFoundError
 from tests.support.cases import each_case
-from tests.support.modern_world import PREFIXES, both_versions, error_of, modern
+from tests.support.modern_world import PREFIXES, both_versions, error_of, modern_world
 
 
 @both_versions
@@ -35,12 +35,10 @@ async def test_any_operation_can_be_called_by_its_path(world, version):
         "/@evil.example:80//",
     ],
 )
-def test_a_path_that_could_lead_elsewhere_is_not_sent(path):
-    async def main(world):
+async def test_a_path_that_could_lead_elsewhere_is_not_sent(path):
+    async with modern_world() as world:
         assert type(await error_of(world.client.request("GET", path))) is ConfigurationError
         assert not world.ledger.requests
-
-    modern(main)
 
 
 async def test_odd_methods_and_bodies_are_not_sent(world):

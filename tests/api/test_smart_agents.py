@@ -9,7 +9,7 @@ from cleanlist_async import (
     RequestValidationError,
 )
 from tests.support.cases import each_case
-from tests.support.modern_world import both_versions, error_of, last_body, list_of, modern
+from tests.support.modern_world import both_versions, error_of, last_body, list_of, modern_world
 
 
 @both_versions
@@ -64,10 +64,9 @@ WRONG = {
 
 
 @each_case("case", WRONG)
-def test_what_the_server_would_refuse_is_not_sent(case):
+async def test_what_the_server_would_refuse_is_not_sent(case):
     change, field = WRONG[case]
-
-    async def main(world):
+    async with modern_world() as world:
         error = await error_of(world.client.smart_agents.run_smart_agent("l", **{**GOOD, **change}))
         assert isinstance(error, RequestValidationError)
         if field:
@@ -76,8 +75,6 @@ def test_what_the_server_would_refuse_is_not_sent(case):
             error = await error_of(world.client.smart_agents.list_smart_agents(limit=limit))
             assert error.field_errors[0].loc == ("query", "limit")
         assert not world.ledger.requests
-
-    modern(main)
 
 
 async def test_the_total_of_runs_is_that_of_the_page(world):

@@ -11,7 +11,7 @@ from cleanlist_async import (
     RequestValidationError,
 )
 from cleanlist_async.api.models import lead_lists
-from tests.support.clients import respond, virtually
+from tests.support.clients import respond, virtual_client
 from tests.support.modern_world import both_versions, error_of, last_body, list_of, sent
 from tests.support.virtual_sandbox import KEY
 
@@ -128,20 +128,18 @@ async def test_three_time_formats_are_aware_datetimes(world):
 
 
 @pytest.mark.parametrize("credits_", [1249, 1234.5, 0, "0.1"])
-def test_credits_may_be_a_fraction(credits_):
-    async def main(client, network):
-        return (await client.workspace.credits_balance()).credits
-
-    found = virtually(main, lambda request, number: respond({"organization_id": "o", "credits": credits_}))
+async def test_credits_may_be_a_fraction(credits_):
+    async with virtual_client(
+        lambda request, number: respond({"organization_id": "o", "credits": credits_})
+    ) as client:
+        found = (await client.workspace.credits_balance()).credits
     assert found == float(credits_)
 
 
-def test_user_email_may_be_null():
-    async def main(client, network):
-        return await client.workspace.whoami()
-
+async def test_user_email_may_be_null():
     whole = {"user_email": None, "organization_id": "o", "auth_type": "api_key", "tier": "titanium"}
-    me = virtually(main, lambda request, number: respond(whole))
+    async with virtual_client(lambda request, number: respond(whole)) as client:
+        me = await client.workspace.whoami()
     assert (me.user_email, me.tier, me.scopes) == (None, "titanium", ())
 
 

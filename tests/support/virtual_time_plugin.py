@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
@@ -12,14 +12,14 @@ from cleanlist_async.testing import run
 
 
 @pytest.fixture
-def world(request: pytest.FixtureRequest) -> Callable:
+def world(request: pytest.FixtureRequest) -> AbstractAsyncContextManager:
     """A sandbox and a client of it, with the options of ``@pytest.mark.world(...)``.
 
-    As a fixture it is what opens them: only the test itself runs in their time.
+    It is opened in the virtual time of the test, so another fixture has it unopened.
     """
-    from tests.support.virtual_sandbox import in_world
+    from tests.support.virtual_sandbox import open_world
 
-    return partial(in_world, **world_options(request))
+    return open_world(**world_options(request))
 
 
 def world_options(request: pytest.FixtureRequest) -> dict[str, object]:
@@ -33,10 +33,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     test = pyfuncitem.obj
     if not inspect.iscoroutinefunction(test) or pyfuncitem.get_closest_marker("anyio"):
         return None
-    given = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    if "world" in given:
-        open_world = given.pop("world")
-        open_world(lambda opened: test(world=opened, **given))
-    else:
-        run(test(**given))
+    fixtures = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    run(_in_world(test, **fixtures) if "world" in fixtures else test(**fixtures))
     return True
+
+
+async def _in_world(test: Callable, world: AbstractAsyncContextManager, **fixtures: object) -> None:
+    async with world as opened:
+        await test(world=opened, **fixtures)
