@@ -15,7 +15,7 @@ from cleanlist_async import AsyncCleanlist, ConfigurationError, Contact, Overloa
 from cleanlist_async.events.statistics import BatchStatistics
 from cleanlist_async.sandbox import Fault
 from tests.support.callers import check_nothing_leaks, check_own_results, outcomes, start
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import in_world, open_world, people
 
 SUBMIT = "/enrich/bulk"
 
@@ -30,8 +30,8 @@ def lognormal(median_s):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("median_s", [2.0, 20.0])
-def test_ten_thousand_callers_cost_42_submits_and_55_status_requests_at_most(median_s):
-    async def main(world):
+async def test_ten_thousand_callers_cost_42_submits_and_55_status_requests_at_most(median_s):
+    async with open_world(workflow_s=lognormal(median_s), latency=lambda: 0.05) as world:
         contacts = people(10_000)
         got = await outcomes(start(world, contacts))
         check_own_results(world, contacts, got)
@@ -40,8 +40,6 @@ def test_ten_thousand_callers_cost_42_submits_and_55_status_requests_at_most(med
         assert world.status_requests() <= 55
         assert world.ledger.count(429) == 0
         check_nothing_leaks(world)
-
-    in_world(main, workflow_s=lognormal(median_s), latency=lambda: 0.05)
 
 
 @pytest.mark.world(latency=lambda: 0.0)

@@ -25,7 +25,7 @@ from cleanlist_async.batcher.batcher import Batcher
 from cleanlist_async.sandbox import Fault, Shape
 from tests.support.callers import cancel, check_nothing_leaks, check_own_results, outcomes, start
 from tests.support.cases import each_case
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import open_world, people
 
 SUBMIT, STATUS = "/enrich/bulk", "/enrich/status"
 
@@ -47,8 +47,8 @@ def refusal(*indexes, nth=1):
 
 
 @each_case("at_s", [0.0, 0.02, 0.07, 1.0, 5.5])
-def test_a_cancelled_caller_neither_hangs_nor_cancels_another(at_s):
-    async def main(world):
+async def test_a_cancelled_caller_neither_hangs_nor_cancels_another(at_s):
+    async with open_world() as world:
         contacts = [*people(3, key="first"), *people(2, key="second")]
         tasks = start(world, contacts)
         await anyio.sleep(at_s)
@@ -60,8 +60,6 @@ def test_a_cancelled_caller_neither_hangs_nor_cancels_another(at_s):
         await world.client.enrich_one(people(1, 9)[0])
         await anyio.sleep(60)
         check_nothing_leaks(world)
-
-    in_world(main)
 
 
 async def test_a_poisoned_contact_fails_its_own_caller_alone(world):
@@ -150,8 +148,8 @@ async def test_the_deadline_is_a_minute_and_what_was_accepted_is_collected_for_f
 
 
 @pytest.mark.parametrize(("workflow_s", "deadline_s"), [(17.0, 20), (50.0, 59)])
-def test_each_caller_is_looked_for_once_more_before_its_own_deadline(workflow_s, deadline_s):
-    async def main(world):
+async def test_each_caller_is_looked_for_once_more_before_its_own_deadline(workflow_s, deadline_s):
+    async with open_world(workflow_s=workflow_s) as world:
         for _ in range(25):
             await world.client.public.validate_key()
         hasty, patient = people(2)
@@ -161,8 +159,6 @@ def test_each_caller_is_looked_for_once_more_before_its_own_deadline(workflow_s,
         check_own_results(world, [patient], got[1:])
         assert got[1].workflow_id == got[0].workflow_id
         assert world.status_requests() <= 5
-
-    in_world(main, workflow_s=workflow_s)
 
 
 @pytest.mark.world(workflow_s=100.0)

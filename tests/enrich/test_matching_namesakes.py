@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async import Contact
-from tests.support.clients import respond, virtually
+from tests.support.clients import respond, virtual_client
 
 
 def wei(number, **more):
@@ -57,10 +57,9 @@ NAMES = ["first_name", "last_name", "company"]
 
 @pytest.mark.parametrize("carried", [[*NAMES, "linkedin_url"], NAMES], ids=["with profiles", "without"])
 @pytest.mark.parametrize("late", [["t_mine"], ["t_others"], ["t_mine", "t_others"]], ids=str)
-def test_a_pending_contact_collected_later_never_gets_its_namesakes_row(carried, late):
+async def test_a_pending_contact_collected_later_never_gets_its_namesakes_row(carried, late):
     server = Server(carried, late)
-
-    async def main(client, _network):
+    async with virtual_client(server) as client:
         report = await client.enrich(CONTACTS)
         collected = []
         for still_late in (late, [], late[:1]):
@@ -68,34 +67,27 @@ def test_a_pending_contact_collected_later_never_gets_its_namesakes_row(carried,
             collected += (await client.collect(report.pending)).results
             for alone in report.pending:
                 collected += (await client.collect([alone])).results
-        return [*report.results, *collected]
-
-    for result in virtually(main, server):
+    for result in [*report.results, *collected]:
         if result.contact in {MINE, OTHERS} and result.email:
             assert result.email == ("mine@x.example" if result.contact == MINE else "others@x.example")
         assert result.status in {"found", "pending"}
 
 
-def test_a_late_contact_is_found_by_its_profile_once_it_is_there():
+async def test_a_late_contact_is_found_by_its_profile_once_it_is_there():
     server = Server([*NAMES, "linkedin_url"], ["t_mine"])
-
-    async def main(client, _network):
+    async with virtual_client(server) as client:
         report = await client.enrich(CONTACTS)
         server.late = []
-        return report.pending, (await client.collect(report.pending)).results
-
-    pending, later = virtually(main, server)
+        pending = report.pending
+        later = (await client.collect(report.pending)).results
     assert [(one.contact, one.task_id, one.raw) for one in pending] == [(MINE, None, None)]
     assert [one.email for one in later] == ["mine@x.example"]
 
 
-def test_the_rows_in_sight_are_not_taken_for_the_whole_workflow():
+async def test_the_rows_in_sight_are_not_taken_for_the_whole_workflow():
     """One row, and one contact to collect: but the row is the other's."""
     server = Server(NAMES, ["t_mine"], IDS[:2])
-
-    async def main(client, _network):
+    async with virtual_client(server) as client:
         report = await client.enrich([MINE, OTHERS])
-        return (await client.collect(report.pending[:1])).results
-
-    (result,) = virtually(main, server)
+        (result,) = (await client.collect(report.pending[:1])).results
     assert (result.contact, result.status, result.email) == (MINE, "pending", None)

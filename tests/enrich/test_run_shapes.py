@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from cleanlist_async import Contact
 from cleanlist_async.sandbox import Shape
 from tests.support.cases import each_case
-from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, in_world, people
+from tests.support.virtual_sandbox import (
+    check_against_ledger,
+    check_one_result_each,
+    in_world,
+    open_world,
+    people,
+)
 
 SHARES = st.sampled_from([0.0, 0.0, 0.3])
 shapes = st.builds(
@@ -124,10 +130,9 @@ def test_silent_rows_stay_pending_with_their_raw_row():
     assert [r.status for r in later.results] == ["pending"] * 4
 
 
-def test_rows_that_finish_late_are_collected_for_free():
+async def test_rows_that_finish_late_are_collected_for_free():
     shape = Shape(unfinished_rows=0.5, unfinished_s=60.0)
-
-    async def main(world):
+    async with open_world(shape=shape) as world:
         report = await world.client.enrich(people(20))
         assert 0 < len(report.pending) < 20
         assert "still 'processing'" in report.pending[0].error
@@ -137,18 +142,13 @@ def test_rows_that_finish_late_are_collected_for_free():
         assert len(world.ledger.contacts) == 20
         check_against_ledger(world, [*later.results, *(r for r in report.results if r.status != "pending")])
 
-    in_world(main, shape=shape)
 
-
-def test_merged_duplicates_share_a_row_that_is_counted_once():
+@pytest.mark.parametrize("shape", [Shape(merge_duplicates=True), Shape(merge_duplicates=True, row="nested")])
+async def test_merged_duplicates_share_a_row_that_is_counted_once(shape):
     url = "https://linkedin.com/in/ada"
     contacts = [Contact(linkedin_url=url), Contact(linkedin_url=url, email="a@b.c"), *people(3)]
-
-    async def main(world):
+    async with open_world(shape=shape, hit_rate=1.0) as world:
         report = await world.client.enrich(contacts)
         first, second = report.results[:2]
         assert first.email == second.email == world.sandbox.expected(contacts[0], "partial").email
         assert report.summary.credits == world.ledger.credits_charged
-
-    in_world(main, shape=Shape(merge_duplicates=True), hit_rate=1.0)
-    in_world(main, shape=Shape(merge_duplicates=True, row="nested"), hit_rate=1.0)

@@ -24,7 +24,7 @@ from tests.support.cases import each_case
 from tests.support.virtual_sandbox import (
     check_against_ledger,
     check_one_result_each,
-    in_world,
+    open_world,
     people,
 )
 
@@ -100,14 +100,14 @@ async def test_three_bad_chunks_in_a_row_stop_the_run(world):
     ("status", "kind"),
     [(401, AuthenticationError), (402, InsufficientCreditsError), (403, PermissionDeniedError)],
 )
-def test_refusals_are_raised_before_anything_was_accepted_and_reported_after(status, kind):
-    async def at_first(world):
+async def test_refusals_are_raised_before_anything_was_accepted_and_reported_after(status, kind):
+    async with open_world() as world:
         world.sandbox.add_fault(Fault(BULK, status=status, **FOREVER))
         with pytest.raises(kind):
             await world.client.enrich(people(2_000))
         assert world.submits() == 1  # the first goes alone
 
-    async def later(world):
+    async with open_world() as world:
         world.sandbox.add_fault(Fault(BULK, status=status, nth=4, **FOREVER))
         report = await world.client.enrich(people(2_000))
         assert isinstance(report.stopped_by, kind)
@@ -117,9 +117,6 @@ def test_refusals_are_raised_before_anything_was_accepted_and_reported_after(sta
         assert sum(r.status in {"found", "not_found"} for r in report.results) == 750
         assert statuses(report.results)["failed"] == 1_250
         check_against_ledger(world, report.results)
-
-    in_world(at_first)
-    in_world(later)
 
 
 async def test_submits_that_are_cut_off_are_unknown_and_stop_the_run(world):
@@ -203,8 +200,8 @@ async def test_a_deadline_before_anything_was_accepted_is_raised(world):
 
 
 @each_case("after_s", [0.01, 0.15, 3.0, 5.2, 5.4, 5.6])
-def test_a_cancelled_enrich_leaves_what_it_had_in_abandoned(after_s):
-    async def main(world):
+async def test_a_cancelled_enrich_leaves_what_it_had_in_abandoned(after_s):
+    async with open_world() as world:
         contacts = [*people(2_000), *people(10)]
         with anyio.move_on_after(after_s) as scope:
             await world.client.enrich(contacts)
@@ -218,8 +215,6 @@ def test_a_cancelled_enrich_leaves_what_it_had_in_abandoned(after_s):
         collected = await world.client.collect([r for r in left if r.status == "pending"])
         check_against_ledger(world, collected.results)
         assert len(world.ledger.contacts) == accepted
-
-    in_world(main)
 
 
 @pytest.mark.world(workflow_s=60.0)

@@ -114,26 +114,22 @@ async def test_a_consumer_cancelled_again_and_again_loses_and_doubles_nothing(wo
     check_one_result_each(got, contacts)
 
 
-def test_a_queue_that_is_cancelled_while_an_item_arrives_keeps_it():
+async def test_a_queue_that_is_cancelled_while_an_item_arrives_keeps_it():
     item = EnrichmentResult(0, Contact(), "found")
-
-    async def main():
-        queue = ResultQueue(1)
-        taking = asyncio.create_task(queue.take())
-        await asyncio.sleep(0)
-        queue.put(item)
-        taking.cancel()
-        await asyncio.wait([taking])
-        assert taking.cancelled()
-        assert queue.drain() == [item]
-        queue.put(item)
-        taking = asyncio.create_task(queue.take())
-        await asyncio.sleep(0)
-        assert taking.done()  # an item that is there is taken and given in one step
-        queue.close()
-        assert await queue.take() is None
-
-    run_virtually(main())
+    queue = ResultQueue(1)
+    taking = asyncio.create_task(queue.take())
+    await asyncio.sleep(0)
+    queue.put(item)
+    taking.cancel()
+    await asyncio.wait([taking])
+    assert taking.cancelled()
+    assert queue.drain() == [item]
+    queue.put(item)
+    taking = asyncio.create_task(queue.take())
+    await asyncio.sleep(0)
+    assert taking.done()  # an item that is there is taken and given in one step
+    queue.close()
+    assert await queue.take() is None
 
 
 @pytest.mark.parametrize("is_async", [False, True])

@@ -54,7 +54,7 @@ from cleanlist_async.sandbox import Fault
 from tests.support import virtual_sandbox
 from tests.support.callers import outcomes, start
 from tests.support.cases import each_case
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import open_world, people
 
 SUBMIT = "/enrich/bulk"
 CONTACTS = people(4)
@@ -207,10 +207,10 @@ USED_UP = {"error": {"code": "quote_already_redeemed", "problem": "No."}}
         (Fault(SUBMIT, when="after", status=502, body="<html>"), {"unknown": 4}, 1),
     ],
 )
-def test_every_engine_gives_the_end_of_a_submit_the_same_meaning(
+async def test_every_engine_gives_the_end_of_a_submit_the_same_meaning(
     engine, fault, expected, submits, tmp_path
 ) -> None:
-    async def main(world):
+    async with open_world() as world:
         world.sandbox.add_fault(fault)
 
         results = await engine(world, tmp_path)
@@ -218,8 +218,6 @@ def test_every_engine_gives_the_end_of_a_submit_the_same_meaning(
         assert Counter(map(what_became_of, results)) == expected
         assert world.submits() == submits
         assert not world.ledger.duplicates()
-
-    in_world(main)
 
 
 @ENGINES

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import math
 import random
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +21,7 @@ from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.testing import MemoryNetwork, StrictServer
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import in_world, open_world, people
 
 STATUS = "/enrich/status"
 
@@ -73,23 +74,23 @@ async def test_long_workflows_are_asked_about_once_and_their_end_is_not_missed()
         assert anyio.current_time() <= 1.15 * last
 
 
-def test_slow_first_workflows_keep_nobody_waiting():
+async def test_slow_first_workflows_keep_nobody_waiting():
     took = iter([5_000.0] * 2)
+    async with (
+        open_world(workflow_s=lambda _: next(took, 100.0)) as world,
+        anyio.create_task_group() as group,
+    ):
+        for n in range(40):
+            group.start_soon(world.client.enrich, people(1, n))
+        await anyio.sleep(600)
+        assert world.submits() == 40
+        assert len(world.client._runtime.bulk.polls._open) == 2
+        group.cancel_scope.cancel()
 
-    async def main(world):
-        async with anyio.create_task_group() as group:
-            for n in range(40):
-                group.start_soon(world.client.enrich, people(1, n))
-            await anyio.sleep(600)
-            assert world.submits() == 40
-            assert len(world.client._runtime.bulk.polls._open) == 2
-            group.cancel_scope.cancel()
 
-    in_world(main, workflow_s=lambda _: next(took, 100.0))
-
-
-def test_each_kind_of_work_is_learned_for_itself():
-    async def main(world):
+async def test_each_kind_of_work_is_learned_for_itself():
+    took = iter([1_000.0] * 5)
+    async with open_world(workflow_s=lambda _: next(took, 20.0)) as world:
         slow = [(await world.client.public.submit_bulk(people(1, n))).workflow_id for n in range(6)]
         polls, options = world.client._runtime.polls, world.client._options
         now, ends = world.client._runtime.pipeline.limiter.clock(), []
@@ -107,9 +108,6 @@ def test_each_kind_of_work_is_learned_for_itself():
             await anyio.sleep(200)
             group.cancel_scope.cancel()
         assert [name for name, _ in ends] == ["quick"]
-
-    took = iter([1_000.0] * 5)
-    in_world(main, workflow_s=lambda _: next(took, 20.0))
 
 
 @pytest.mark.world(workflow_s=600.0)
@@ -270,17 +268,16 @@ def test_closing_as_a_question_falls_due_breaks_nothing(at_s):
 # -- signals ----------------------------------------------------------------------------------------
 
 
-def waiting_with_signal(main, *, within_s=None, **options):
-    """Run ``main(here, signal, status, outcome)`` while a workflow with a signal is waited for."""
-
-    async def inside(world):
+@asynccontextmanager
+async def waiting_with_signal(*, within_s=None, **options):
+    """A world that waits for a workflow with a signal, that signal, and where the outcome will be."""
+    async with open_world(**options) as world:
         submitted = await world.client.public.submit_bulk(people(1))
         polls, signal, outcome, told = world.client._runtime.bulk.polls, WebhookSignal(), [], []
         question = status_call(workflow_id=submitted.workflow_id)
 
         async def wait():
             now = world.client._runtime.pipeline.limiter.clock()
-            options = world.client._options
 
             def until():
                 return None if within_s is None else now + within_s
@@ -289,7 +286,7 @@ def waiting_with_signal(main, *, within_s=None, **options):
                 await polls.finished(
                     question,
                     submitted_at=now,
-                    options=options,
+                    options=world.client._options,
                     signal=signal,
                     on_answer=told.append,
                     until=until,
@@ -299,20 +296,18 @@ def waiting_with_signal(main, *, within_s=None, **options):
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.sleep(5)
-            await main(world, signal, outcome)
+            yield world, signal, outcome
             group.cancel_scope.cancel()
         assert told[-1:] == outcome[-1:]
         assert not polls._open
-
-    in_world(inside, **options)
 
 
 def final(**more):
     return BulkStatus(workflow_id="wf", status="completed", **more)
 
 
-def test_a_believed_signal_ends_the_wait_at_once_and_asks_nothing():
-    async def main(world, signal, outcome):
+async def test_a_believed_signal_ends_the_wait_at_once_and_asks_nothing():
+    async with waiting_with_signal(workflow_s=100.0) as (world, signal, outcome):
         started = anyio.current_time()
         assert world.status_requests() == 0
         signal.believe(final())
@@ -320,8 +315,6 @@ def test_a_believed_signal_ends_the_wait_at_once_and_asks_nothing():
         assert [answer.workflow_id for answer in outcome] == ["wf"]
         assert anyio.current_time() - started < 0.01
         assert world.status_requests() == 0
-
-    waiting_with_signal(main, workflow_s=100.0)
 
 
 async def test_a_signal_that_was_there_before_the_wait(world):
@@ -334,8 +327,8 @@ async def test_a_signal_that_was_there_before_the_wait(world):
     assert world.status_requests() == 0
 
 
-def test_a_hint_is_asked_about_once_and_then_it_is_polled():
-    async def main(world, signal, outcome):
+async def test_a_hint_is_asked_about_once_and_then_it_is_polled():
+    async with waiting_with_signal(workflow_s=20.0) as (world, signal, outcome):
         signal.hint()
         await anyio.sleep(0.2)
         assert world.status_requests() == 1
@@ -344,37 +337,29 @@ def test_a_hint_is_asked_about_once_and_then_it_is_polled():
         assert outcome[0].is_final
         assert world.status_requests() <= 6
 
-    waiting_with_signal(main, workflow_s=20.0)
 
-
-def test_a_believed_signal_overtakes_a_question():
-    async def main(world, signal, outcome):
+async def test_a_believed_signal_overtakes_a_question():
+    async with waiting_with_signal(workflow_s=100.0, latency=lambda: 2.0) as (_, signal, outcome):
         signal.hint()
         await anyio.sleep(0.01)
         signal.believe(final())
         await anyio.sleep(0.001)
         assert outcome[0].workflow_id == "wf"
 
-    waiting_with_signal(main, workflow_s=100.0, latency=lambda: 2.0)
 
-
-def test_a_workflow_that_waits_for_its_signal_is_not_overdue_before_it_is_silent():
-    async def main(world, signal, _outcome):
+async def test_a_workflow_that_waits_for_its_signal_is_not_overdue_before_it_is_silent():
+    async with waiting_with_signal(workflow_s=100.0) as (world, signal, _):
         polls = world.client._runtime.bulk.polls
         polls.estimator(BULK_STATUS.name).due_age_s = 1.0
         assert polls.overdue == 0
         signal.is_expected = False
         assert polls.overdue == 1
 
-    waiting_with_signal(main, workflow_s=100.0)
 
-
-def test_a_wait_for_a_signal_with_a_deadline_asks_once_before_that():
-    async def main(world, _signal, outcome):
+async def test_a_wait_for_a_signal_with_a_deadline_asks_once_before_that():
+    async with waiting_with_signal(within_s=20.0, workflow_s=12.0) as (world, _, outcome):
         await anyio.sleep(9)
         assert world.status_requests() == 0
         await anyio.sleep(14)
         assert world.status_requests() >= 1
         assert outcome[0].is_final
-
-    waiting_with_signal(main, within_s=20.0, workflow_s=12.0)
