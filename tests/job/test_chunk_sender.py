@@ -14,7 +14,7 @@ from cleanlist_async import (
     PermissionDeniedError,
 )
 from cleanlist_async.sandbox import Fault, Sandbox
-from tests.job.worlds import SUBMIT, Bench, in_world, people, states
+from tests.job.worlds import SUBMIT, Bench, open_world, people, states
 from tests.support.cases import each_case
 
 DETAIL = {"detail": "No."}
@@ -54,8 +54,8 @@ def name(fault):
 
 
 @each_case("fault", AMBIGUOUS)
-def test_an_answer_that_proves_nothing_is_held_and_not_sent_again(fault, tmp_path):
-    async def main(world):
+async def test_an_answer_that_proves_nothing_is_held_and_not_sent_again(fault, tmp_path):
+    async with open_world() as world:
         bench = Bench(world, tmp_path, people(15))
         world.sandbox.add_fault(fault)
         report = await bench.run()
@@ -65,12 +65,10 @@ def test_an_answer_that_proves_nothing_is_held_and_not_sent_again(fault, tmp_pat
         assert world.submits() == 3
         bench.check(unknown_at_most=1)
 
-    in_world(main)
-
 
 @each_case("fault", REFUSED)
-def test_a_refusal_in_the_apis_own_words_costs_nothing_and_is_tried_on_resume(fault, tmp_path):
-    async def main(world):
+async def test_a_refusal_in_the_apis_own_words_costs_nothing_and_is_tried_on_resume(fault, tmp_path):
+    async with open_world() as world:
         bench = Bench(world, tmp_path, people(15))
         world.sandbox.add_fault(fault)
         await bench.run()
@@ -78,8 +76,6 @@ def test_a_refusal_in_the_apis_own_words_costs_nothing_and_is_tried_on_resume(fa
         assert not (await bench.run()).unknown
         assert states(bench.path) == ["done"] * 3
         bench.check(unknown_at_most=0)
-
-    in_world(main)
 
 
 @pytest.mark.parametrize("body", [DETAIL, HTML, ""], ids=str)

@@ -10,7 +10,7 @@ from cleanlist_async import (
     InsufficientCreditsError,
 )
 from cleanlist_async.sandbox import Fault
-from tests.job.worlds import SUBMIT, Bench, in_world, people
+from tests.job.worlds import SUBMIT, Bench, open_world, people
 
 BOTH_READINGS = pytest.mark.parametrize("half_full_price", ["each", "full"])
 PRICE = {"partial": 1, "phone_only": 10, "full": 11}
@@ -20,8 +20,10 @@ PRICE = {"partial": 1, "phone_only": 10, "full": 11}
 @BOTH_READINGS
 @pytest.mark.parametrize("kind", PRICE)
 @pytest.mark.parametrize("budget", [0, 1, 7, 11, 40, 77, 123])
-def test_the_budget_holds_to_the_credit_and_may_be_raised_on_resume(half_full_price, kind, budget, tmp_path):
-    async def main(world):
+async def test_the_budget_holds_to_the_credit_and_may_be_raised_on_resume(
+    half_full_price, kind, budget, tmp_path
+):
+    async with open_world(half_full_price=half_full_price) as world:
         bench = Bench(world, tmp_path, people(40), enrichment_type=kind)
         report = await bench.run(max_credits=budget)
         assert world.ledger.credits_charged <= budget
@@ -36,8 +38,6 @@ def test_the_budget_holds_to_the_credit_and_may_be_raised_on_resume(half_full_pr
         assert world.ledger.credits_charged <= budget
         assert (await bench.run(max_credits=None)).status.state == "complete"
         bench.check(unknown_at_most=0)
-
-    in_world(main, half_full_price=half_full_price)
 
 
 async def test_what_is_unknown_is_held_against_the_budget(world, tmp_path):

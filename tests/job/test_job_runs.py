@@ -16,7 +16,7 @@ from cleanlist_async import (
     PermissionDeniedError,
 )
 from cleanlist_async.sandbox import Fault
-from tests.job.worlds import STATUS, SUBMIT, Bench, edit, in_world, people, query, states
+from tests.job.worlds import STATUS, SUBMIT, Bench, edit, open_world, people, query, states
 from tests.support.cases import each_case
 
 SHORT = {
@@ -131,8 +131,8 @@ FILE_CHANGES = {
 
 
 @each_case("change", FILE_CHANGES)
-def test_a_file_must_be_the_same_to_the_byte(change, tmp_path):
-    async def main(world):
+async def test_a_file_must_be_the_same_to_the_byte(change, tmp_path):
+    async with open_world() as world:
         path = _file(tmp_path / "in.csv", people(12))
         bench = Bench(world, tmp_path, path)
         world.sandbox.add_fault(Fault(SUBMIT, status=402, nth=2))
@@ -146,8 +146,6 @@ def test_a_file_must_be_the_same_to_the_byte(change, tmp_path):
         assert len(world.ledger.requests) == requests
         path.write_bytes(before)
         assert (await bench.run()).status.state == "complete"
-
-    in_world(main)
 
 
 def _swap(contacts):
@@ -168,16 +166,14 @@ LIST_CHANGES = {
 
 
 @each_case("change", LIST_CHANGES)
-def test_a_list_must_have_the_same_contacts_in_their_order(change, tmp_path):
-    async def main(world):
+async def test_a_list_must_have_the_same_contacts_in_their_order(change, tmp_path):
+    async with open_world() as world:
         bench = Bench(world, tmp_path, people(12))
         await (await bench.open()).aclose()
         bench.contacts = LIST_CHANGES[change](people(12))
         with pytest.raises(InputChangedError, match="contact"):
             await bench.open()
         assert not world.ledger.requests
-
-    in_world(main)
 
 
 async def test_a_changed_duplicate_or_invalid_contact_is_noticed(world, tmp_path):
@@ -255,8 +251,8 @@ async def test_results_come_in_every_run_and_an_iteration_left_early_goes_on(wor
 
 
 @each_case("key", [0, 7, 7.5, b"seven", ("a", 7)])
-def test_a_key_need_not_be_text(key, tmp_path):
-    async def main(world):
+async def test_a_key_need_not_be_text(key, tmp_path):
+    async with open_world() as world:
         given = [{"linkedin_url": f"https://linkedin.com/in/p{i}", "key": key} for i in range(6)]
         bench = Bench(world, tmp_path, given)
         await bench.run(max_credits=5)
@@ -264,5 +260,3 @@ def test_a_key_need_not_be_text(key, tmp_path):
         bench.contacts = [*given[:5], {**given[5], "key": "another"}]
         with pytest.raises(InputChangedError):
             await bench.open()
-
-    in_world(main)

@@ -21,7 +21,7 @@ from cleanlist_async.job.journal.lock import JournalLock
 from cleanlist_async.job.reader import reading
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.storage import filesystem
-from tests.job.worlds import SUBMIT, Bench, in_world, people, states
+from tests.job.worlds import SUBMIT, Bench, in_world, open_world, people, states
 from tests.support.cases import each_case
 from tests.support.virtual_sandbox import KEY
 
@@ -166,8 +166,8 @@ class _Limit:
 @pytest.mark.sockets  # limits the whole process
 @each_case("mode", ["plain", "exact"])
 @each_case("left", [0, 512, 4_096, 8_192, 16_384])
-def test_on_a_full_disk_nothing_is_sent(mode, left, tmp_path):
-    async def main(world):
+async def test_on_a_full_disk_nothing_is_sent(mode, left, tmp_path):
+    async with open_world() as world:
         bench = Bench(world, tmp_path, people(200), chunk=10, submit_mode=mode)
         async with await bench.open() as job:
             with _Limit(bench.path.stat().st_size + left):
@@ -180,8 +180,6 @@ def test_on_a_full_disk_nothing_is_sent(mode, left, tmp_path):
         assert (await bench.run()).stopped_by is None
         bench.check(unknown_at_most=1)
         assert not world.ledger.duplicates()
-
-    in_world(main)
 
 
 async def test_a_journal_that_cannot_be_written_sends_nothing(world, tmp_path, monkeypatch):
@@ -215,14 +213,12 @@ async def test_no_folder_no_job(world, tmp_path):
 
 
 @each_case("given", [iter([]), (c for c in ()), 5, b"x", {}, [], {"a": 1}])
-def test_what_is_no_source_is_refused_and_leaves_no_plan(given, tmp_path):
-    async def main(world):
+async def test_what_is_no_source_is_refused_and_leaves_no_plan(given, tmp_path):
+    async with open_world() as world:
         with pytest.raises(ConfigurationError):
             await world.client.job(tmp_path / "run.journal", given)
         async with await world.client.job(tmp_path / "run.journal", people(2)) as job:
             assert (await job.run()).status.state == "complete"
-
-    in_world(main)
 
 
 # -- clients and keys ------------------------------------------------------------------------------
@@ -298,21 +294,17 @@ async def test_a_client_that_is_closed_stops_its_job_and_the_journal_goes_on(wor
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "ext4", "overlay", "tmpfs"])
-def test_a_journal_does_not_lie_on_another_machine(kind, tmp_path, monkeypatch):
+async def test_a_journal_does_not_lie_on_another_machine(world, kind, tmp_path, monkeypatch):
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"22 1 0:21 / / rw - ext4 /dev/vda rw\n23 22 0:22 / {tmp_path} rw - {kind} x rw\n")
     monkeypatch.setattr(filesystem, "_MOUNTS", mounts)
-
-    async def main(world):
-        bench = Bench(world, tmp_path, people(5))
-        if kind in {"ext4", "overlay", "tmpfs"}:
-            await bench.run()
-            return
-        with pytest.raises(JournalError, match=f"network file system .{kind}."):
-            await bench.open()
-        assert set(files_of(tmp_path)) == {"mountinfo"}
-
-    in_world(main)
+    bench = Bench(world, tmp_path, people(5))
+    if kind in {"ext4", "overlay", "tmpfs"}:
+        await bench.run()
+        return
+    with pytest.raises(JournalError, match=f"network file system .{kind}."):
+        await bench.open()
+    assert set(files_of(tmp_path)) == {"mountinfo"}
 
 
 async def test_where_the_system_does_not_say_what_is_mounted_nothing_is_refused(world, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from cleanlist_async.sandbox import Fault, Shape
-from tests.job.worlds import SUBMIT, Bench, in_world, mixed, people, states, total
+from tests.job.worlds import SUBMIT, Bench, mixed, open_world, people, states, total
 
 BOTH_READINGS = pytest.mark.parametrize("half_full_price", ["each", "full"])
 PRICE = {"partial": 1, "phone_only": 10, "full": 11}
@@ -16,8 +16,8 @@ PRICE = {"partial": 1, "phone_only": 10, "full": 11}
 @BOTH_READINGS
 @pytest.mark.parametrize("kind", PRICE)
 @pytest.mark.parametrize("mode", ["plain", "exact"])
-def test_receipts_come_to_what_the_server_took(half_full_price, kind, mode, tmp_path):
-    async def main(world):
+async def test_receipts_come_to_what_the_server_took(half_full_price, kind, mode, tmp_path):
+    async with open_world(half_full_price=half_full_price) as world:
         reading = {"half_full_price": half_full_price} if mode == "plain" else {}
         options = {"enrichment_type": kind, "submit_mode": mode, **reading}
         bench = Bench(world, tmp_path, mixed(60), chunk=10, **options)
@@ -33,8 +33,6 @@ def test_receipts_come_to_what_the_server_took(half_full_price, kind, mode, tmp_
         assert all(receipt.workflow_id for receipt in receipts if receipt.status in {"found", "not_found"})
         assert sum(receipt.status == "invalid" for receipt in receipts) == 6
         bench.check(unknown_at_most=0)
-
-    in_world(main, half_full_price=half_full_price)
 
 
 async def test_receipts_of_an_unfinished_job_name_the_state_and_cost_nothing(world, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from cleanlist_async import AsyncCleanlist, CleanlistError, ConfigurationError, JournalError
 from cleanlist_async.job.journal import journal as journal_module
 from cleanlist_async.sandbox import Fault, Sandbox
-from tests.job.worlds import SUBMIT, Bench, edit, in_world, people, query, states
+from tests.job.worlds import SUBMIT, Bench, edit, open_world, people, query, states
 from tests.support.cases import each_case
 
 LOST = Fault(SUBMIT, when="after", reset=True)
@@ -115,8 +115,8 @@ async def test_a_policy_without_a_bound_is_refused(world, options, tmp_path):
         (LOST, "abandon", "abandoned"),
     ],
 )
-def test_an_owner_resolves_in_four_ways(fault, way, state, tmp_path):
-    async def main(world):
+async def test_an_owner_resolves_in_four_ways(fault, way, state, tmp_path):
+    async with open_world() as world:
         bench = await one_unknown(world, tmp_path, fault)
         async with await bench.open() as job:
             [unknown] = job.unknown()
@@ -126,8 +126,6 @@ def test_an_owner_resolves_in_four_ways(fault, way, state, tmp_path):
         assert states(bench.path) == [state, "done", "done"]
         assert len(world.ledger.duplicates()) == (5 if (fault, way) == (LOST, "resubmit") else 0)
         bench.check()
-
-    in_world(main)
 
 
 async def test_what_cannot_be_decided_is_refused_and_changes_nothing(world, tmp_path):
@@ -307,14 +305,12 @@ async def test_an_answer_that_names_the_workflow_of_another_chunk_is_none(world,
 
 
 @each_case("body", [b"", b"{", b"[]", b"null", b'{"workflow_id": 5}', b"\xff", b'{"workflow_id": ""}'])
-def test_a_webhook_with_nothing_in_it_changes_nothing(body, tmp_path):
-    async def main(world):
+async def test_a_webhook_with_nothing_in_it_changes_nothing(body, tmp_path):
+    async with open_world() as world:
         bench = await one_unknown(world, tmp_path, LOST, webhook=HOOK)
         async with await bench.open() as job:
             assert job.receive(tokens(bench)[0], body)
         assert states(bench.path) == ["unknown", "done", "done"]
-
-    in_world(main)
 
 
 async def test_forged_tokens_are_refused(world, tmp_path):
@@ -404,8 +400,8 @@ DAMAGE = {
 
 
 @each_case("damage", DAMAGE)
-def test_verify_finds_planted_damage(damage, tmp_path):
-    async def main(world):
+async def test_verify_finds_planted_damage(damage, tmp_path):
+    async with open_world() as world:
         bench = Bench(world, tmp_path, people(15))
         await bench.run()
         async with await bench.open() as job:
@@ -414,8 +410,6 @@ def test_verify_finds_planted_damage(damage, tmp_path):
             assert job.verify()
         with suppress(CleanlistError):  # but nothing else
             await bench.open()
-
-    in_world(main)
 
 
 async def test_verify_finds_a_damaged_file(world, tmp_path):

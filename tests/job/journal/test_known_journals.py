@@ -43,10 +43,10 @@ async def half_run(bench: Bench) -> Path:
 
 
 async def refused(bench: Bench, words: str, **options) -> None:
-    bought = len(bench.here.ledger.contacts)
+    bought = len(bench.world.ledger.contacts)
     with pytest.raises(JournalError, match=words) as caught:
         await bench.open(**options)
-    assert len(bench.here.ledger.contacts) == bought
+    assert len(bench.world.ledger.contacts) == bought
     assert "cleanlist-async usage" in str(caught.value) or words == LINKED
 
 

@@ -19,7 +19,7 @@ from cleanlist_async.job.submits import bulk as submitting
 from cleanlist_async.job.submits.exact import csv_of
 from cleanlist_async.job.submits.exact_results import leave_out_repeated
 from cleanlist_async.sandbox import Fault, Shape
-from tests.job.worlds import IMPORT, Bench, in_world, people, query, states
+from tests.job.worlds import IMPORT, Bench, open_world, people, query, states
 from tests.support.cases import each_case
 from tests.support.virtual_sandbox import KEY
 
@@ -69,10 +69,10 @@ LOST = [
 
 @each_case("fault", LOST)
 @each_case("nth", [1, 2, 3])
-def test_a_lost_answer_is_asked_for_again_under_its_own_key(fault, nth, tmp_path):
+async def test_a_lost_answer_is_asked_for_again_under_its_own_key(fault, nth, tmp_path):
     from dataclasses import replace
 
-    async def main(world):
+    async with open_world() as world:
         bench = bench_of(world, tmp_path)
         world.sandbox.add_fault(replace(fault, nth=nth))
         report = await bench.run()
@@ -84,8 +84,6 @@ def test_a_lost_answer_is_asked_for_again_under_its_own_key(fault, nth, tmp_path
         keys = Counter(query(bench.path, "SELECT chunk, idempotency_key FROM attempts"))
         assert sorted(keys.values()) == [1, 1, 2]
         bench.check(unknown_at_most=0)
-
-    in_world(main)
 
 
 async def test_other_chunks_do_not_wait_for_it(world, tmp_path):
