@@ -32,6 +32,7 @@ from benchmarks import (
     rate,
     report,
     shared_limits,
+    store,
     waiters,
 )
 from benchmarks.measuring import in_new_process
@@ -54,6 +55,7 @@ BENCHMARKS: dict[str, Callable[[], report.Section]] = {
         job_plan,
         job_journal,
         job_soak,
+        store,
     )
 }
 

@@ -46,6 +46,7 @@ __all__ = [
     "AsyncCleanlist",
     "AuthenticationError",
     "BadRequestError",
+    "Budget",
     "BudgetExceededError",
     "ClaimLostError",
     "CleanlistError",
@@ -104,6 +105,8 @@ __all__ = [
     "ServiceUnavailableError",
     "SmartAgentTaskId",
     "SpendCapExceededError",
+    "SpendVetoedError",
+    "SpendingPausedError",
     "Statistics",
     "Store",
     "StoreError",
@@ -181,6 +184,8 @@ if TYPE_CHECKING:
         RequestValidationError,
         ServiceUnavailableError,
         SpendCapExceededError,
+        SpendingPausedError,
+        SpendVetoedError,
         StoreError,
         StoreUnavailableError,
         TaskNotFoundError,
@@ -197,6 +202,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.unknown import UnknownChunk
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
     from cleanlist_async.results import EnrichmentResult
+    from cleanlist_async.storage.store.budget import Budget
     from cleanlist_async.storage.store.store import Store
     from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
     from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
@@ -222,6 +228,7 @@ else:
             "job.status": ("JobReport", "JobStatus"),
             "job.unknown": ("UnknownChunk",),
             "ratelimit": ("RateLimiter", "RateLimits"),
+            "storage.store.budget": ("Budget",),
             "storage.store.store": ("Store",),
             "webhooks.mailbox": ("FileMailbox", "RedisMailbox"),
             "webhooks.receiver": ("WebhookAnswer", "WebhookReceiver"),

@@ -174,6 +174,12 @@ def check_function(name: str, value: object) -> None:
         raise wrong(name, "a function", value)
 
 
+def check_callable(name: str, value: object) -> None:
+    """Check a function, async or not; a class is a mistake for its instance."""
+    if isclass(value) or not callable(value):
+        raise wrong(name, "a function", value)
+
+
 def check_instance(name: str, value: object, *kinds: type) -> None:
     """Check that *value* is an instance of one of *kinds*."""
     if not isinstance(value, kinds):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cleanlist_async import facts
 from cleanlist_async.api.modern_operations import ModernOperations
 from cleanlist_async.checks import checked_path
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import checked_deadline
 from cleanlist_async.runtime import BaseClient
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cleanlist_async.api.modern import Session
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.contacts.identity import ContactLike
-    from cleanlist_async.enrich.chunk import RunSpec
+    from cleanlist_async.enrich.budget_control import BudgetControl
     from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.plan import ContactSource, Plan
     from cleanlist_async.enrich.report import EnrichmentReport, Progress
@@ -47,6 +48,11 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         """Where what is bought is remembered, if anywhere."""
         return self._runtime.store
 
+    @property
+    def budget(self) -> BudgetControl:
+        """What the organization may spend in a day and a month, for all that share the `store`."""
+        return self._runtime.spending.budget
+
     def _session(self) -> Session:
         # Not cached: `with_options` copies attributes, and a session holds the options.
         return self._runtime.session(self._options, self._api_version)
@@ -59,6 +65,8 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         *,
         enrichment_type: EnrichmentType = "partial",
         deadline_s: float = facts.ENRICH_ONE_DEADLINE_S,
+        fresh: bool = False,
+        max_age_s: float | None = None,
     ) -> EnrichmentResult:
         """Enrich one contact, batched with concurrent callers into one request. Spends credits.
 
@@ -73,16 +81,36 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         contact was accepted by then (if it was not sent, it is not bought later); OverloadedError when too
         many contacts wait for its turn to come in time; UnknownOutcomeError when it is not known whether the
         request was processed; the server's refusal. Cancelling a call before its contact is sent buys
-        nothing; cancelling it later never affects other callers.
+        nothing; cancelling it later never affects other callers, and the result is there for a later call.
+
+        With a `store`, what was bought before costs nothing, as in `enrich`, where `fresh` and `max_age_s`
+        (seconds) are explained. Only a workflow that cannot be fetched now is ``pending`` besides. StoreError
+        when the store cannot be used: then nothing was sent. Without a store, the client remembers what
+        callers left before they had it, up to 10,000 results.
         """
         deadline_s = checked_deadline(deadline_s, self._options.deadline_s)
-        return await self._runtime.batcher.enrich_one(contact, enrichment_type, self._options, deadline_s)
+        return await self._runtime.batcher.enrich_one(
+            contact, enrichment_type, self._options, deadline_s, fresh=fresh, max_age_s=max_age_s
+        )
 
     # -- bulk ----------------------------------------------------------------------------------
 
-    async def plan(self, contacts: ContactSource, *, enrichment_type: EnrichmentType = "partial") -> Plan:
-        """Return what enriching *contacts* would take: requests, minutes, credits. Free; sends nothing."""
-        return await self._runtime.bulk.plan(contacts, enrichment_type)
+    async def plan(
+        self,
+        contacts: ContactSource,
+        *,
+        enrichment_type: EnrichmentType = "partial",
+        fresh: bool = False,
+        max_age_s: float | None = None,
+    ) -> Plan:
+        """Say what enriching *contacts* would take: requests, minutes, credits. Free; sends no contact.
+
+        With a `store`, what `enrich` with the same `fresh` and `max_age_s` would find there costs nothing.
+        """
+        from cleanlist_async.enrich.chunk import RunSpec
+
+        spec = RunSpec(enrichment_type, self._options, fresh=fresh, max_age_s=max_age_s).checked()
+        return await self._runtime.bulk.plan(contacts, spec)
 
     async def enrich(
         self,
@@ -107,15 +135,23 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         default found ones of any age, ``not_found`` of 30 days), or one that another call or process is
         buying. `fresh` and ``dedupe="off"`` buy it again, knowingly.
         """
-        spec = self._spec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook_url=webhook_url,
-            dedupe=dedupe,
-            fresh=fresh,
-            max_age_s=max_age_s,
-            progress=progress,
-        )
+        from cleanlist_async.enrich.chunk import RunSpec
+
+        try:
+            spec = RunSpec(
+                enrichment_type,
+                self._options,
+                max_credits=max_credits,
+                webhook_url=webhook_url,
+                dedupe=dedupe,
+                fresh=fresh,
+                max_age_s=max_age_s,
+                progress=progress,
+            ).checked()
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # its frames hold the address of the webhook
+        finally:
+            del webhook_url  # a traceback that shows local variables must not show the token in it
         return await self._runtime.bulk.enrich(contacts, spec)
 
     def stream(
@@ -142,16 +178,24 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         # "all" reads the source twice, which an iterator does not survive.
         if dedupe is None:
             dedupe = "all" if isinstance(contacts, Sized) else "window"
-        spec = self._spec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook_url=webhook_url,
-            dedupe=dedupe,
-            fresh=fresh,
-            max_age_s=max_age_s,
-            progress=progress,
-            max_open_workflows=max_open_workflows,
-        )
+        from cleanlist_async.enrich.chunk import RunSpec
+
+        try:
+            spec = RunSpec(
+                enrichment_type,
+                self._options,
+                max_credits=max_credits,
+                webhook_url=webhook_url,
+                dedupe=dedupe,
+                fresh=fresh,
+                max_age_s=max_age_s,
+                progress=progress,
+                max_open_workflows=max_open_workflows,
+            ).checked()
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # as in `enrich`
+        finally:
+            del webhook_url
         return self._runtime.bulk.stream(contacts, spec)
 
     async def collect(self, pending: Iterable[EnrichmentResult]) -> EnrichmentReport:
@@ -204,21 +248,26 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         from cleanlist_async.job.spec import JobSpec
         from cleanlist_async.job.unknown import UnknownPolicy
 
-        spec = JobSpec(
-            enrichment_type=enrichment_type,
-            max_credits=max_credits,
-            webhook=webhook,
-            submit_mode=submit_mode,
-            policy=UnknownPolicy(on_unknown, max_duplicate_credits),
-            options=self._options,
-            cache=None if cache is None else checked_path("cache", cache),
-            cache_ttl_s=cache_ttl_s,
-            half_full_price=half_full_price,
-            max_open_workflows=max_open_workflows,
-            adopt=adopt,
-            api_version=self._api_version,
-            receiver=self.webhooks,
-        )
+        try:
+            spec = JobSpec(
+                enrichment_type=enrichment_type,
+                max_credits=max_credits,
+                webhook=webhook,
+                submit_mode=submit_mode,
+                policy=UnknownPolicy(on_unknown, max_duplicate_credits),
+                options=self._options,
+                cache=None if cache is None else checked_path("cache", cache),
+                cache_ttl_s=cache_ttl_s,
+                half_full_price=half_full_price,
+                max_open_workflows=max_open_workflows,
+                adopt=adopt,
+                api_version=self._api_version,
+                receiver=self.webhooks,
+            ).checked()
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # as in `enrich`
+        finally:
+            del webhook
         return await Job.open(
             self._runtime.pipeline, self._runtime.polls, checked_path("journal", journal), source, spec
         )
@@ -231,29 +280,3 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         you have what you need.
         """
         return self._runtime.bulk.abandoned
-
-    def _spec(
-        self,
-        *,
-        enrichment_type: EnrichmentType,
-        max_credits: float | None,
-        webhook_url: str | None,
-        dedupe: Dedupe,
-        fresh: bool,
-        max_age_s: float | None,
-        progress: Callable[[Progress], None] | None,
-        max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
-    ) -> RunSpec:
-        from cleanlist_async.enrich.chunk import RunSpec
-
-        return RunSpec(
-            enrichment_type,
-            self._options,
-            max_credits,
-            webhook_url,
-            dedupe,
-            progress,
-            max_open_workflows,
-            fresh,
-            max_age_s,
-        )

@@ -38,6 +38,8 @@ class EnrichmentResult:
         The server's row, whole.
     bought_at
         When it was bought, for a result of the client's store, which cost nothing now; else None.
+    bought_for
+        What it cost then, in credits; None for a result that is not of the store.
 
     """
 
@@ -57,6 +59,7 @@ class EnrichmentResult:
     credits_estimated: float = 0.0
     raw: Mapping[str, JSON] | None = field(default=None, repr=False)
     bought_at: datetime | None = None
+    bought_for: float | None = None
 
     @property
     def credits(self) -> float:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Never, Self
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
+    check_callable,
     check_choice,
     check_function,
     check_instance,
     check_text,
     check_whole,
     optional,
-    wrong,
 )
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import ApiVersion
@@ -29,10 +29,12 @@ from cleanlist_async.http.credentials import find_credentials, route_of
 from cleanlist_async.http.options import CallOptions, checked_options
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.root_task import RootTask
+from cleanlist_async.http.spending import BeforeSpend
 from cleanlist_async.http.transport import HTTPClient, Transport, check_base_url, checked_proxy
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
 from cleanlist_async.redact import Secret
+from cleanlist_async.storage.store.chosen import chosen_store
 from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
@@ -40,9 +42,8 @@ if TYPE_CHECKING:
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.batcher.tally import Tally
-    from cleanlist_async.enrich.purchases import Purchases
+    from cleanlist_async.enrich.client_spending import ClientSpending
     from cleanlist_async.enrich.service import BulkService
-    from cleanlist_async.enrich.store_session import StoreSession
     from cleanlist_async.events import Listener, Statistics
     from cleanlist_async.polling.scheduler import PollScheduler
     from cleanlist_async.storage.store.store import Store
@@ -65,14 +66,21 @@ class Runtime:
         on_event: Listener | None,
         store: Store | None,
         owns_store: bool,
+        before_spend: BeforeSpend | None,
     ) -> None:
         self.store = store
         self._owns_store = owns_store
-        self._session: StoreSession | None = None
+        self._before_spend = before_spend
         self.transport = transport
         self.root = RootTask(at_end=self._ended)
         self.pipeline = Pipeline(
-            keys=keys, route=route, limiter=limiter, transport=transport, root=self.root, on_event=on_event
+            keys=keys,
+            route=route,
+            limiter=limiter,
+            transport=transport,
+            root=self.root,
+            on_event=on_event,
+            guard=None if store is None and before_spend is None else lambda: self.spending.guard,
         )
         self.webhooks = webhooks
         self._max_queued = max_queued
@@ -98,25 +106,28 @@ class Runtime:
         """Plans, runs and collects."""
         from cleanlist_async.enrich.service import BulkService
 
-        return BulkService(self.pipeline, self.polls, self.submissions, self.purchases)
+        return BulkService(self.pipeline, self.polls, self.submissions, self.spending.purchases)
 
     @cached_property
-    def purchases(self) -> Purchases | None:
-        """What is bought, recorded in the store, if there is one."""
-        if self.store is None:
-            return None
-        from cleanlist_async.enrich.purchases import Purchases
-        from cleanlist_async.enrich.store_session import StoreSession
+    def spending(self) -> ClientSpending:
+        """What the client has to do with money."""
+        from cleanlist_async.enrich.client_spending import ClientSpending
 
-        self._session = StoreSession(self.store, self.pipeline)
-        return Purchases(self._session)
+        return ClientSpending(self.store, self._before_spend, self.pipeline)
 
     @cached_property
     def batcher(self) -> Batcher:
         """Joins concurrent calls of `enrich_one` into requests."""
         from cleanlist_async.batcher.batcher import Batcher
 
-        return Batcher(self.pipeline, self.polls, self.submissions, self.tally, self._max_queued)
+        return Batcher(
+            self.pipeline,
+            self.polls,
+            self.submissions,
+            self.spending.purchases,
+            tally=self.tally,
+            max_queued=self._max_queued,
+        )
 
     @cached_property
     def tally(self) -> Tally:
@@ -152,8 +163,8 @@ class Runtime:
     async def _ended(self) -> None:
         self._detach()
         await self.transport.aclose()
-        if self._session is not None:
-            await self._session.aclose()
+        if "spending" in self.__dict__:  # only if it was used
+            await self.spending.aclose()
         if self.store is not None and self._owns_store:
             await self.store.aclose()
 
@@ -185,6 +196,7 @@ class BaseClient:
         webhooks: WebhookReceiver | None = None,
         on_event: Listener | None = None,
         store: Store | str | PathLike[str] | None = None,
+        before_spend: BeforeSpend | None = None,
     ) -> None:
         """Make a client. Nothing is sent, and nothing opened, before its first call.
 
@@ -231,6 +243,10 @@ class BaseClient:
             Where purchases are remembered, so that nothing is bought twice: a `Store`, the path of a file, or
             an address (``sqlite:///path``, ``postgresql://host/name``); by default ``$CLEANLIST_STORE``, else
             nothing is remembered. A `Store` that is given stays open when the client is closed.
+        before_spend
+            A function, async or not, that is called with a `Spend` before the first byte of each paid
+            request. It refuses the call by returning False or raising CleanlistError: SpendVetoedError. It is
+            asked again before another attempt if the server did not take the first, after a 429 for instance.
 
         Raises ConfigurationError for options that cannot work.
 
@@ -241,7 +257,7 @@ class BaseClient:
             if base_url is None:  # an empty one is a mistake, not the default
                 base_url = os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
             home = check_base_url(base_url)
-            opened_store, owns_store = _store(store)
+            opened_store, owns_store = chosen_store(store)
         except ConfigurationError as refusal:
             raise refusal.with_traceback(None) from None  # its frames hold the key and passwords
         finally:
@@ -254,6 +270,7 @@ class BaseClient:
         optional(check_instance, "limiter", limiter, RateLimiter)
         optional(check_text, "organization", organization)
         optional(check_function, "on_event", on_event)
+        optional(check_callable, "before_spend", before_spend)
         optional(_check_receiver, "webhooks", webhooks)
         self._api_version: ApiVersion = api_version
         self._options = checked_options(CallOptions(deadline_s, request_timeout_s, max_retries, pace))
@@ -271,6 +288,7 @@ class BaseClient:
             on_event=on_event,
             store=opened_store,
             owns_store=owns_store,
+            before_spend=before_spend,
         )
 
     def _open_transport(
@@ -317,13 +335,15 @@ class BaseClient:
         params: Mapping[str, str | Sequence[str]] | None = None,
         json: JSON = None,
         idempotent: bool | None = None,
+        max_credits: float | None = None,
     ) -> JSON:
         """Call an operation that has no method here, through the same limits, retries and errors.
 
         *path* is the whole path (``/api/v2/folders``); it leads to no other host. Unless the call is
         `idempotent`, as by default only GET and HEAD are, it counts as paid: it is sent again only on proof
-        that the server did not accept it, and an unclear end raises UnknownOutcomeError. Returns the decoded
-        JSON, None for an empty answer.
+        that the server did not accept it, and an unclear end raises UnknownOutcomeError. `max_credits` is
+        what such a call can cost at most, for `before_spend` and the budget of the store; 0 if it is free.
+        Returns the decoded JSON, None for an empty answer.
         """
         from cleanlist_async.api.raw import raw_call
 
@@ -331,7 +351,9 @@ class BaseClient:
         # Lists and runs are only visible to keys of their user, so calls by path always use the first key.
         params = {} if params is None else params
         key = pipeline.home_key
-        call = raw_call(method, path, params=params, body=json, idempotent=idempotent, key=key)
+        call = raw_call(
+            method, path, params=params, body=json, idempotent=idempotent, max_credits=max_credits, key=key
+        )
         return (await pipeline.call(call, self._options)).value
 
     async def __aenter__(self) -> Self:
@@ -370,19 +392,6 @@ class BaseClient:
         raise TypeError(
             "a client cannot be pickled or copied: open one where it is needed, or use with_options"
         )
-
-
-def _store(store: Store | str | PathLike[str] | None) -> tuple[Store | None, bool]:
-    """Return the store to use, and whether it is the client's own, to be closed with it."""
-    if store is None and not (store := os.environ.get(facts.STORE_VARIABLE)):
-        return None, False
-    from cleanlist_async.storage.store.store import Store
-
-    if isinstance(store, Store):
-        return store, False
-    if not isinstance(store, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise wrong("store", "a Store, a path or an address", store)
-    return Store(store), True
 
 
 def _check_receiver(name: str, webhooks: object) -> None:

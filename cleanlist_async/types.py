@@ -22,7 +22,10 @@ __all__ = [
     "ApiKeys",
     "ApiVersion",
     "AuditLine",
+    "BeforeSpend",
     "Billed",
+    "BudgetControl",
+    "BudgetStatus",
     "BulkStatus",
     "BulkSubmission",
     "ChosenMode",
@@ -69,6 +72,8 @@ __all__ = [
     "OrphanedSubmit",
     "Pace",
     "PeoplePage",
+    "Period",
+    "PeriodName",
     "PersonEnrichment",
     "PersonFound",
     "PersonResult",
@@ -87,6 +92,8 @@ __all__ = [
     "SmartAgentRun",
     "SmartAgentRuns",
     "SmartAgents",
+    "Spend",
+    "SpendingPause",
     "StartedSmartAgent",
     "StoreCounts",
     "SubmitMode",
@@ -163,9 +170,11 @@ if TYPE_CHECKING:
     from cleanlist_async.api.smart_agents import SmartAgents
     from cleanlist_async.api.workspace import Workspace
     from cleanlist_async.contacts.identity import ContactLike
+    from cleanlist_async.enrich.budget_control import BudgetControl
     from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.plan import ContactSource
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
+    from cleanlist_async.http.spending import BeforeSpend, Spend
     from cleanlist_async.http.transport.sender import HTTPClient
     from cleanlist_async.job.journal.records import HalfFullPrice, SubmitMode
     from cleanlist_async.job.journal.states import ChunkState
@@ -180,6 +189,7 @@ if TYPE_CHECKING:
     from cleanlist_async.results import ResultStatus
     from cleanlist_async.storage.redis_connection import RedisUnavailableError
     from cleanlist_async.storage.store.audit import AuditLine
+    from cleanlist_async.storage.store.budget import BudgetStatus, Period, PeriodName, SpendingPause
     from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts, SubmitState
     from cleanlist_async.tables import ContactTable, Guess, Row, TableError, TableFormat
     from cleanlist_async.webhooks.receiver import Confirm
@@ -244,10 +254,12 @@ else:
             "api.smart_agents": ("SmartAgents",),
             "api.workspace": ("Workspace",),
             "contacts.identity": ("ContactLike",),
+            "enrich.budget_control": ("BudgetControl",),
             "enrich.dedupe": ("Dedupe",),
             "enrich.plan": ("ContactSource",),
             "results": ("ResultStatus",),
             "facts": ("ApiVersion", "CsvField", "EnrichmentType", "PersonType"),
+            "http.spending": ("BeforeSpend", "Spend"),
             "http.transport.sender": ("HTTPClient",),
             "job.run_state": ("WaitsFor",),
             "job.journal.records": ("HalfFullPrice", "SubmitMode"),
@@ -261,6 +273,7 @@ else:
             "ratelimit.limiter": ("WhenAway",),
             "storage.redis_connection": ("RedisUnavailableError",),
             "storage.store.audit": ("AuditLine",),
+            "storage.store.budget": ("BudgetStatus", "Period", "PeriodName", "SpendingPause"),
             "storage.store.records": ("StoreCounts", "SubmitState", "OrphanedSubmit"),
             "tables": ("ContactTable", "Guess", "Row", "TableError", "TableFormat"),
             "webhooks.receiver": ("Confirm",),

@@ -29,6 +29,7 @@ from tests.support.clients import (
     respond,
     virtual_client,
 )
+from tests.support.examples import examples
 from tests.support.faulty_server import Answer, answer
 from tests.support.virtual_sandbox import people
 
@@ -266,7 +267,7 @@ def answers(draw):
 @pytest.mark.slow
 @pytest.mark.sockets
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(answers())
 def test_whatever_the_server_says_a_value_or_an_error_of_ours_comes_out(said):

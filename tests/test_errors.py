@@ -152,6 +152,7 @@ RETRYABLE = {
     "JournalLockedError",
     "OverloadedError",
     "StoreUnavailableError",
+    "ClaimLostError",
 }
 
 

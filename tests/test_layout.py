@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from tests.support.source_tree import PACKAGE, circles, modules
 
 ORDER = (
@@ -24,7 +26,11 @@ ORDER = (
 """From the bottom up: each imports only what stands before it. ``__init__`` imports what it is asked for."""
 RANK = {name: rank for rank, name in enumerate(ORDER)}
 MODULES = modules()
-IMPORTS = {name: module.imports(set(MODULES)) for name, module in MODULES.items()}
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    return {name: module.imports(set(MODULES)) for name, module in MODULES.items()}
 
 
 def top_of(module: str) -> str:
@@ -44,7 +50,7 @@ def test_the_first_screen_has_at_most_9_modules_and_17_folders() -> None:
 def test_imports_run_down_only() -> None:
     upwards = {
         (module, other)
-        for module, others in IMPORTS.items()
+        for module, others in imports().items()
         for other in others
         if RANK[top_of(other)] > RANK[top_of(module)]
     }
@@ -69,7 +75,7 @@ def test_only_the_transport_imports_httpx_below_the_client() -> None:
 def test_the_sandbox_shares_no_code_with_what_it_judges() -> None:
     foreign = {
         (module, other)
-        for module, others in IMPORTS.items()
+        for module, others in imports().items()
         if top_of(module) == "sandbox"
         for other in others
         if top_of(other) not in {"checks", "contacts", "errors", "facts", "sandbox"}

@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import pickle
+from itertools import product
 
 import httpx
 import pytest
@@ -33,6 +34,7 @@ from tests.support.clients import (
     json_answer,
     outcome_of,
 )
+from tests.support.examples import some
 from tests.support.faulty_server import FIN, NEVER, RESET, FaultyServer, answer, garbage
 from tests.support.leaks import assert_hidden, deep_text, shown
 
@@ -197,6 +199,47 @@ def test_nor_is_an_address_for_webhooks_with_a_password(public_url):
     assert_hidden(shown(caught.value), PASSWORD)
 
 
+TOKEN = "token-canary"
+ODD_ADDRESSES = {
+    "http": f"http://x.example/{TOKEN}",
+    "broken": f"https://[{TOKEN}",
+    "blank": f"https://x.example/{TOKEN} ",
+    "surrogate": f"https://x.example/{TOKEN}\ud800",
+    "bytes": f"https://x.example/{TOKEN}".encode(),
+    "list": [f"https://x.example/{TOKEN}"],
+}
+GIVEN_AN_ADDRESS = {
+    "submit_bulk": lambda client, address, **more: client.public.submit_bulk(
+        [ADA], webhook_url=address, **more
+    ),
+    "enrich": lambda client, address, **more: client.enrich([ADA], webhook_url=address, **more),
+    "stream": lambda client, address, **more: opened(
+        lambda: client.stream([ADA], webhook_url=address, **more)
+    ),
+    "job": lambda client, address, **more: client.job("j.journal", [ADA], webhook=address, **more),
+}
+
+
+async def opened(make):
+    make()
+
+
+@pytest.mark.parametrize("door", GIVEN_AN_ADDRESS)
+def test_nor_is_the_token_in_an_address_for_webhooks(door, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    async def main():
+        async with client_of("http://127.0.0.1:9") as client:
+            refusals = [GIVEN_AN_ADDRESS[door](client, address) for address in ODD_ADDRESSES.values()]
+            good = f"https://x.example/{TOKEN}"
+            refusals.append(GIVEN_AN_ADDRESS[door](client, good, enrichment_type="everything"))
+            return [await outcome_of(refusal) for refusal in refusals]
+
+    for outcome in asyncio.run(main()):
+        assert isinstance(outcome, ConfigurationError)
+        assert_hidden(shown(outcome), TOKEN)
+
+
 @pytest.mark.parametrize("options", [{"limits": 3}, {"fail": "ajar"}, {"clock": 3}])
 def test_no_refusal_of_another_option_shows_the_password_of_a_redis(options):
     with pytest.raises(ConfigurationError) as caught:
@@ -230,7 +273,7 @@ def test_no_failure_of_a_proxy_shows_its_password(said, debug_log):
             proxy = server.base_url.replace("//", f"//user:{PASSWORD}@")
             options = {"proxy": proxy, "request_timeout_s": 0.2, "max_retries": 0}
             async with client_of("https://api.invalid", **options) as client:
-                outcomes = [await outcome_of(call(client)) for call in CALLS.values()]
+                outcomes = await asyncio.gather(*(outcome_of(call(client)) for call in CALLS.values()))
                 assert_hidden(deep_text(client, 3), PASSWORD)  # deeper are httpcore's own headers
                 return outcomes, server.requests
 
@@ -283,8 +326,8 @@ ECHOES = {
 
 
 @pytest.mark.sockets
-@pytest.mark.parametrize("form", ECHOES)
-@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.scaled
+@pytest.mark.parametrize(("kind", "form"), some(product(KEYS, ECHOES)))
 def test_a_server_that_echoes_the_key_gets_it_into_nothing(kind, form, debug_log):
     key = KEYS[kind]
 

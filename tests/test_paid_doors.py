@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import chain, product
 
 import pytest
 
 from cleanlist_async.errors import InternalServerError, QuoteAlreadyRedeemedError, UnknownOutcomeError
+from tests.support.examples import some
 from tests.support.paid_doors import DOORS, ODD_ANSWERS, WITH_A_QUOTE, WITHOUT_A_KEY, Seen, knock_on_all
 from tests.support.refusals import Said, is_refusal
 
@@ -44,9 +48,17 @@ REFUSALS = (
 )
 
 
-def seen(cases) -> list[Seen]:
+def seen(cases: Iterable[tuple[Said, str]]) -> list[Seen]:
+    """What came of each case; the doors are tried side by side."""
+    by_door = defaultdict(list)
+    for said, door in cases:
+        by_door[door].append((said, door))
+
+    async def of_one_door(door):
+        return [one async for one in knock_on_all(by_door[door])]
+
     async def main():
-        return [one async for one in knock_on_all(cases)]
+        return list(chain.from_iterable(await asyncio.gather(*map(of_one_door, by_door))))
 
     return asyncio.run(main())
 
@@ -55,9 +67,9 @@ ENGINES = ("enrich", "stream", "enrich_one", "job")
 """Doors that apply `enrich.submit_outcome`: another process may have bought with the quote."""
 
 
-@pytest.mark.parametrize("door", WITHOUT_A_KEY)
-def test_an_unclear_answer_is_unknown_after_one_send(door):
-    for one in seen((said, door) for said in UNCLEAR):
+@pytest.mark.scaled
+def test_an_unclear_answer_is_unknown_after_one_send():
+    for one in seen(some(product(UNCLEAR, WITHOUT_A_KEY))):
         assert not is_refusal(one.said), one
         assert (one.sent, one.billed) == (1, {"unknown"}), one
         if one.error is None:
@@ -70,9 +82,9 @@ def test_an_unclear_answer_is_unknown_after_one_send(door):
         assert one.error.answer.safe_to_retry is False
 
 
-@pytest.mark.parametrize("door", WITH_A_QUOTE)
-def test_an_unclear_answer_to_a_call_with_a_quote_never_claims_that_nothing_was_billed(door):
-    for one in seen((said, door) for said in UNCLEAR):
+@pytest.mark.scaled
+def test_an_unclear_answer_to_a_call_with_a_quote_never_claims_that_nothing_was_billed():
+    for one in seen(some(product(UNCLEAR, WITH_A_QUOTE))):
         assert one.sent >= 1, one
         if one.error is not None:
             assert type(one.error) is UnknownOutcomeError, one
@@ -81,19 +93,18 @@ def test_an_unclear_answer_to_a_call_with_a_quote_never_claims_that_nothing_was_
             assert one.sent == ODD_ANSWERS + 1, one
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_refusal_costs_nothing_and_is_what_the_server_called_it(door):
-    for one in seen((said, door) for said in REFUSALS):
+@pytest.mark.scaled
+def test_a_refusal_costs_nothing_and_is_what_the_server_called_it():
+    for one in seen(some(product(REFUSALS, DOORS))):
         assert is_refusal(one.said), one
         assert one.sent == 1, one
         assert one.billed == {"no"}, one
         assert not isinstance(one.error, UnknownOutcomeError), one
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_429_is_waited_out_whoever_says_it(door):
-    (one,) = seen([(Said(429, "html"), door)])
-    assert (one.error, one.sent) == (None, ODD_ANSWERS + 1), one
+def test_a_429_is_waited_out_whoever_says_it():
+    for one in seen((Said(429, "html"), door) for door in DOORS):
+        assert (one.error, one.sent) == (None, ODD_ANSWERS + 1), one
 
 
 @pytest.mark.parametrize("door", [door for door in DOORS if door not in ENGINES])

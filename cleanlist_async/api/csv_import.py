@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -19,6 +21,7 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.errors import BudgetExceededError, CleanlistError, ConfigurationError
 from cleanlist_async.facts import CsvField, PersonType
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.tables.import_parts import CsvPart, CsvParts, split_table
 from cleanlist_async.tables.import_table import ImportTable
 
@@ -116,6 +119,17 @@ def split_for_import(table: ImportTable, purchase: Purchase | None) -> CsvParts:
             error.max_credits, error.committed_credits = purchase.max_credits, 0
             raise error
     return split
+
+
+def spend_of_import(csv_content_base64: str, enrichment_type: PersonType | None) -> Spend:
+    """Return what an import can cost: each line below the header may be a row. Without a type it is free."""
+    if enrichment_type is None:
+        return Spend("csv_import", worst_case_credits=0.0)
+    try:
+        lines = re.split(rb"[\r\n]+", base64.b64decode(csv_content_base64).strip())
+    except ValueError:  # the server will refuse it
+        return Spend("csv_import", enrichment_type)
+    return Spend.of_contacts("csv_import", enrichment_type, len(lines) - 1)
 
 
 def part_keys(split: CsvParts, list_id: str, purchase: Purchase | None, base: str | None) -> list[str]:

@@ -32,6 +32,7 @@ from cleanlist_async.checks import check_flag
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import PersonType
 from cleanlist_async.http.calls import Call
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import Billed
 
@@ -119,7 +120,12 @@ class Enrichment(ModernGroup):
         )
         # Without a quote: the price of one person is documented, so no estimate is needed.
         check_price(facts.WORST_CASE_CREDITS.get(wanted), max_credits)
-        return await self._ask(ENRICH_PERSON, request, idempotent=quote_id is not None)
+        return await self._ask(
+            ENRICH_PERSON,
+            request,
+            idempotent=quote_id is not None,
+            spend=Spend.of_contacts("enrich_person", wanted, 1),
+        )
 
     async def enrich_company(
         self,
@@ -144,7 +150,8 @@ class Enrichment(ModernGroup):
             quote_id=quote_id,
         )
         check_price(facts.COMPANY_CREDITS, max_credits)
-        return await self._ask(ENRICH_COMPANY, request, idempotent=quote_id is not None)
+        spend = Spend("enrich_company", worst_case_credits=facts.COMPANY_CREDITS)
+        return await self._ask(ENRICH_COMPANY, request, idempotent=quote_id is not None, spend=spend)
 
     async def enrich_by_task(
         self,
@@ -192,7 +199,12 @@ class Enrichment(ModernGroup):
         return await buy(
             lambda: self._prices.credits_estimate(tool, task_id=task_id, data_points=points, entity_ids=ids),
             # The server redeems a quote once, so the call may be repeated after a lost answer.
-            lambda quote_id: self._ask(ENRICH_BY_TASK, request(quote_id), idempotent=True),
+            lambda quote_id, cost: self._ask(
+                ENRICH_BY_TASK,
+                request(quote_id),
+                idempotent=True,
+                spend=Spend("enrich_by_task", worst_case_credits=cost),
+            ),
             quote_id=quote_id,
             max_credits=max_credits,
         )
@@ -220,7 +232,12 @@ class Enrichment(ModernGroup):
         wanted = request("placeholder: the fields are checked before a price is requested").scope
         return await buy(
             lambda: self._prices.credits_estimate("enrich_list", list_id=list_id, scope=wanted),
-            lambda quote_id: self._ask(ENRICH_LIST, request(quote_id), idempotent=True),
+            lambda quote_id, cost: self._ask(
+                ENRICH_LIST,
+                request(quote_id),
+                idempotent=True,
+                spend=Spend("enrich_list", worst_case_credits=cost),
+            ),
             quote_id=quote_id,
             max_credits=max_credits,
         )
@@ -248,6 +265,7 @@ class Enrichment(ModernGroup):
             workflow_id = _id_of(workflow_id)
         question = self._question(workflow_id, RequestClass.STATUS)
         status = await self._finished(question, workflow_id, timeout_s, progress)
+        await self._session.pipeline.spending.settle(status.workflow_id, status.credits_charged)
         if status.ended_badly:
             raise failed_workflow(workflow_id, status.status, status.refund_message, billed=_billed(status))
         return status

@@ -16,6 +16,7 @@ from cleanlist_async.api.csv_import import (
     check_mapping,
     part_keys,
     purchase_of,
+    spend_of_import,
     split_for_import,
 )
 from cleanlist_async.api.ids import CohortId, WorkflowId
@@ -260,7 +261,8 @@ class LeadLists(ModernGroup):
             quote_id=quote_id,
             idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
         )
-        done = await self._ask(CSV_IMPORT, request, idempotent=True, list_id=list_id)
+        spend = spend_of_import(request.csv_content_base64, enrichment_type if dispatch_enrichment else None)
+        done = await self._ask(CSV_IMPORT, request, idempotent=True, spend=spend, list_id=list_id)
         if not same_id(done.list_id, list_id):
             # The server answers a reused key with its first answer, also for another list.
             raise ConflictError(

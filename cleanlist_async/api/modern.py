@@ -19,6 +19,7 @@ from cleanlist_async.http.calls import Call, Operation
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.http.workflow_keys import Origin
 from cleanlist_async.polling.open_workflow import Status
 from cleanlist_async.polling.scheduler import PollScheduler
@@ -53,6 +54,7 @@ class ModernGroup:
         belongs: Callable[[A], bool] = lambda _answer: True,
         already_done: Callable[[CleanlistError], A | None] = lambda _error: None,
         idempotent: bool = False,
+        spend: Spend | None = None,
         **ids: str,
     ) -> A:
         call = replace(
@@ -60,6 +62,7 @@ class ModernGroup:
             belongs=belongs,
             already_done=already_done,
             idempotent=idempotent,
+            spend=None if spend is None else lambda: spend,
         )
         return (await self._session.pipeline.call(call, self._session.options)).value
 

@@ -23,6 +23,7 @@ from cleanlist_async.http.calls import Call, Operation, Reply
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import JSON
 
@@ -132,12 +133,20 @@ class PublicAPI:
         by ``contact_index``. A lost answer is UnknownOutcomeError, never a second submit: this endpoint
         has no idempotency key (docs.cleanlist.ai/api-reference/enrichment).
         """
-        # One invalid contact makes the server refuse all of them, so it is found here.
-        prepared = _all_valid(contacts)
-        check_enrichment_type(enrichment_type)
-        check_webhook_url(webhook_url)
+        try:
+            # One invalid contact makes the server refuse all of them, so it is found here.
+            prepared = _all_valid(contacts)
+            check_enrichment_type(enrichment_type)
+            check_webhook_url(webhook_url)
+        except ConfigurationError as refusal:
+            del webhook_url  # it may hold a token, as may the frames below
+            raise refusal.with_traceback(None) from None
         # The body is built when the call is admitted: queued calls would hold each of their contacts twice.
-        call = Call(SUBMIT_BULK, content=lambda: bulk_body(prepared, enrichment_type, webhook_url))
+        call = Call(
+            SUBMIT_BULK,
+            content=lambda: bulk_body(prepared, enrichment_type, webhook_url),
+            spend=lambda: Spend.of_contacts("submit_bulk", enrichment_type, len(prepared)),
+        )
         return (await self._call(call)).value
 
     async def bulk_status(
@@ -165,10 +174,11 @@ def submit_call(
     shield_answer: bool = False,
     before: Callable[[], Awaitable[None]] | None = None,
     before_retry: Callable[[], Awaitable[None]] | None = None,
+    spend: Callable[[], Spend] | None = None,
 ) -> Call[BulkSubmission]:
     """Describe a submit whose results are joined to its contacts; *content* builds the body once admitted.
 
-    An answer that names the workflow of other contacts is rejected.
+    An answer that names the workflow of other contacts is rejected. *before* reserves what it may cost.
     """
     return Call(
         SUBMIT_BULK,
@@ -178,6 +188,8 @@ def submit_call(
         shield_answer=shield_answer,
         before=before,
         before_retry=before_retry,
+        spend=spend,
+        is_recorded=before is not None,
     )
 
 

@@ -27,30 +27,33 @@ STALE: Final = (QuoteExpiredError, QuoteMismatchError, EstimateTokenMismatchErro
 
 async def buy(
     estimate: Callable[[], Awaitable[Quote]],
-    redeem: Callable[[str], Awaitable[T]],
+    redeem: Callable[[str, float | None], Awaitable[T]],
     *,
     quote_id: str | Quote | None,
     max_credits: float | None,
 ) -> T:
     """Redeem *quote_id*, or else a fresh quote of at most *max_credits* credits.
 
-    A Quote object is first compared with the balance. A fresh quote that goes stale before it is redeemed is
-    replaced once, within the same `max_credits`.
+    *redeem* is called with the id of the quote and its price, None where only the id is known. A Quote object
+    is first compared with the balance. A fresh quote that goes stale before it is redeemed is replaced once,
+    within the same `max_credits`.
 
     Raises ConfigurationError without either, or with both; InsufficientCreditsError when the balance does not
     cover the price; BudgetExceededError when `max_credits` does not. Nothing was bought then.
     """
     check_price_is_known(quote_id, max_credits)
     if isinstance(quote_id, Quote):
-        return await redeem(affordable(quote_id, math.inf))
+        return await redeem(affordable(quote_id, math.inf), quote_id.estimated_cost)
     if quote_id is not None:
-        return await redeem(quote_id)
+        return await redeem(quote_id, None)
     assert max_credits is not None  # noqa: S101  # see check_price_is_known
+    quote = await estimate()
     # Only once more: a list that keeps changing would be estimated for ever.
     try:
-        return await redeem(affordable(await estimate(), max_credits))
+        return await redeem(affordable(quote, max_credits), quote.estimated_cost)
     except STALE:
-        return await redeem(affordable(await estimate(), max_credits))
+        quote = await estimate()
+        return await redeem(affordable(quote, max_credits), quote.estimated_cost)
 
 
 def check_price_is_known(quote_id: str | Quote | None, max_credits: float | None) -> None:

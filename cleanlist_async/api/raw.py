@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from cleanlist_async import facts
 from cleanlist_async.checks import (
     check_choice,
+    check_credits,
     check_flag,
     check_instance,
     check_text,
@@ -20,6 +21,7 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.http.calls import Call, Operation
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.http.transport import Params
 from cleanlist_async.redact import one_line
 from cleanlist_async.types import JSON
@@ -32,7 +34,14 @@ _WORD: Final = re.compile(r"[a-z_-]*|v\d+")
 
 
 def raw_call(
-    method: str, path: str, *, params: Params, body: JSON, idempotent: bool | None, key: str | None = None
+    method: str,
+    path: str,
+    *,
+    params: Params,
+    body: JSON,
+    idempotent: bool | None,
+    max_credits: float | None = None,
+    key: str | None = None,
 ) -> Call[JSON]:
     """Describe the call. Raises ConfigurationError for a path that could lead outside the API."""
     method = method.upper() if isinstance(method, str) else method  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -40,6 +49,7 @@ def raw_call(
     check_text("path", path)
     _check_params(params)
     optional(check_flag, "idempotent", idempotent)
+    optional(check_credits, "max_credits", max_credits)
     # Decoded first: "%2e%2e" is ".." to many servers.
     steps = unquote(path).split("/")
     if not _PATH.fullmatch(path) or ".." in steps or "." in steps:
@@ -60,7 +70,8 @@ def raw_call(
         max_answer_bytes=facts.MAX_ANSWER_BYTES,
         may_be_empty=True,
     )
-    return Call(operation, path=path, params=params, content=_encoder(body), key=key)
+    spend = Spend(operation.name, worst_case_credits=max_credits)
+    return Call(operation, path=path, params=params, content=_encoder(body), key=key, spend=lambda: spend)
 
 
 def _check_params(params: object) -> None:

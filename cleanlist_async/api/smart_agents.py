@@ -14,6 +14,7 @@ from cleanlist_async.api.quotes import buy, check_price_is_known
 from cleanlist_async.api.request_models import AgentType, LeadScope, ListSmartAgents, RunSmartAgent
 from cleanlist_async.api.workspace import Workspace
 from cleanlist_async.http.calls import Call
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.ratelimit import RequestClass
 
 LIST_SMART_AGENTS: Final = modern(
@@ -96,7 +97,12 @@ class SmartAgents(ModernGroup):
             lambda: prices.credits_estimate(
                 "run_smart_agent", list_id=list_id, agent_type=agent_type, row_count=rows
             ),
-            lambda quote_id: self._ask(RUN_SMART_AGENT, request(quote_id), idempotent=True),
+            lambda quote_id, cost: self._ask(
+                RUN_SMART_AGENT,
+                request(quote_id),
+                idempotent=True,
+                spend=Spend("run_smart_agent", worst_case_credits=cost),
+            ),
             quote_id=quote_id,
             max_credits=max_credits,
         )

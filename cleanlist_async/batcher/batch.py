@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from typing import Final
 
 from cleanlist_async.batcher.purchase import Caller, Purchase
 from cleanlist_async.contacts.chunking import Chunker, chunked
 from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.enrich.submit_record import SubmitRecord
+from cleanlist_async.errors import StoreError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.types import Billed
+
+log: Final = logging.getLogger("cleanlist_async")
 
 
 @dataclass(eq=False, slots=True)
@@ -32,13 +41,15 @@ class Lane:
 class Batch:
     """Contacts that share a request, which is made with the options and in the trace of the `first`.
 
-    `is_open` until an attempt was refused for its contacts: then it takes no others along.
+    `is_open` until an attempt was refused for its contacts: then it takes no others along. `record` is what
+    the client's store has of the latest attempt.
     """
 
     lane: Lane
     first: Purchase
     purchases: list[Purchase] = field(default_factory=list[Purchase])
     is_open: bool = True
+    record: SubmitRecord | None = None
 
     @property
     def options(self) -> CallOptions:
@@ -64,6 +75,10 @@ class Batch:
         """Whether anything in it was paid for."""
         return "unknown" if any(purchase.sent for purchase in self.purchases) else "no"
 
+    def spend(self) -> Spend:
+        """Return what its latest request may cost."""
+        return Spend.of_contacts("enrich_one", self.lane.enrichment_type, len(self.purchases))
+
     def close(self) -> list[Purchase]:
         """Choose the purchases of the attempt that is sent now; return those without a caller left."""
         wanted = [purchase for purchase in self.purchases if purchase.callers]
@@ -82,26 +97,58 @@ class Batch:
         for purchase in self.purchases:
             purchase.sent = False
 
+    async def intend(self) -> None:
+        """Record the attempt, as the pipeline awaits it before the first byte. Raises StoreError."""
+        if self.record is not None:
+            await self.record.intend()
+
     async def reopen_later(self) -> None:
-        """Reopen, as the pipeline awaits it between two attempts."""
+        """Record that the attempt was refused and reopen, as the pipeline awaits it before another."""
+        if self.record is not None and self.record.is_written:
+            await self.record.refused("the server did not take it")
         self.reopen()
+
+    async def accepted(self, workflow: AcceptedWorkflow) -> None:
+        """Record the workflow that the attempt became. Its results come also where the store fails."""
+        if self.record is not None:
+            with suppress(StoreError):  # which is logged, and owed
+                await self.record.accepted(workflow)
+
+    async def settle(self, results: Sequence[EnrichmentResult]) -> None:
+        """Record results, which their callers get also where the store fails."""
+        if self.record is not None:
+            try:
+                await self.record.settle(results)
+            except StoreError as error:
+                log.warning("results could not be recorded in the store: %s", error)
+
+    async def leave(self) -> None:
+        """Leave what was sent to whoever asks for it next."""
+        if self.record is not None:
+            await self.record.leave()
 
     def set_aside(self, invalid: Mapping[int, EnrichmentResult]) -> list[Purchase]:
         """Take out the purchases that the server refuses by name, and give their callers the results."""
+        self.reopen()
         gone = [self.purchases[position] for position in invalid]
         for purchase, result in zip(gone, invalid.values(), strict=True):
             purchase.deliver(result)
         self.purchases = [purchase for at, purchase in enumerate(self.purchases) if at not in invalid]
         self.is_open = False
-        self.reopen()
         return gone
 
-    def split(self) -> Batch:
-        """Cut off the second half of what is too large for one request."""
+    def withdraw(self) -> list[Purchase]:
+        """Take out all purchases, of which nothing was sent."""
         self.reopen()
-        middle = len(self.purchases) // 2
-        rest = self.purchases[middle:]
-        half = Batch(self.lane, rest[0], rest, is_open=False)
-        del self.purchases[middle:]
+        purchases, self.purchases = self.purchases, []
+        return purchases
+
+    def split(self, keep: int | None = None) -> Batch:
+        """Cut off all but *keep* purchases, by default half, of what is too large for one request."""
+        self.reopen()
+        end = len(self.purchases) // 2 if keep is None else keep
+        cut_off = self.purchases[end:]
+        rest = Batch(self.lane, cut_off[0], cut_off, is_open=False)
+        del self.purchases[end:]
         self.is_open = False
-        return half
+        return rest

@@ -11,6 +11,7 @@ from cleanlist_async.batcher.batch import Batch
 from cleanlist_async.batcher.capacity import evenly
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
 from cleanlist_async.errors import CleanlistError
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.ratelimit import RequestClass
@@ -31,7 +32,7 @@ class BatchFetcher:
         When its status cannot be had for good, callers get that error at once. The workflow is asked about
         again all the same, since the next caller for the same contact would buy what is forgotten.
         """
-        fetcher, clock = self._fetcher(batch), self._pipeline.limiter.clock
+        fetcher, clock = self.with_options(batch.options), self._pipeline.limiter.clock
         window_s, held_until = self._pipeline.limiter.limits.window_s, workflow.at + facts.WAIT_TIMEOUT_S
         pause_s = window_s / 4
         results: list[EnrichmentResult] = []
@@ -51,10 +52,12 @@ class BatchFetcher:
 
     async def fetch_lost(self, batch: Batch, submission: Submission) -> list[EnrichmentResult] | None:
         """Return the results of a batch whose submit was not answered, if its webhook names the workflow."""
-        return await self._fetcher(batch).fetch_lost(submission, batch.contacts, batch.lane.enrichment_type)
+        fetcher = self.with_options(batch.options)
+        return await fetcher.fetch_lost(submission, batch.contacts, batch.lane.enrichment_type)
 
-    def _fetcher(self, batch: Batch) -> Fetcher:
-        options = replace(batch.options, pace=evenly(batch.options.pace))
+    def with_options(self, options: CallOptions) -> Fetcher:
+        """Return what fetches the results of workflows for callers that wait."""
+        options = replace(options, pace=evenly(options.pace))
         return Fetcher(self._pipeline, self._polls, options, _ignore, RequestClass.INTERACTIVE)
 
 

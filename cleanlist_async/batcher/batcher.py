@@ -6,59 +6,41 @@ are scarce, contacts that come meanwhile join its request, up to 250.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TypeAlias
 
 import anyio
 
-from cleanlist_async import facts
-from cleanlist_async.api.public import submit_call
-from cleanlist_async.batcher.batch import Batch, Lane
 from cleanlist_async.batcher.batch_fetcher import BatchFetcher
+from cleanlist_async.batcher.batch_sender import BatchSender
 from cleanlist_async.batcher.capacity import Capacity
-from cleanlist_async.batcher.purchase import Caller, Purchase
+from cleanlist_async.batcher.claim_queue import ClaimQueue
+from cleanlist_async.batcher.leftovers import Leftovers
+from cleanlist_async.batcher.purchase import Caller, Name, Purchase
 from cleanlist_async.batcher.tally import Tally
-from cleanlist_async.checks import check_enrichment_type
+from cleanlist_async.checks import check_enrichment_type, check_flag, check_seconds, optional
 from cleanlist_async.contacts.checks import check_contact
-from cleanlist_async.contacts.chunking import bulk_body
-from cleanlist_async.contacts.identity import ContactLike, Invalid, prepare
-from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.row_results import skipped
-from cleanlist_async.enrich.submit_outcome import (
-    Accepted,
-    Refused,
-    Retry,
-    SetAside,
-    Split,
-    Stop,
-    Unknown,
-    judge,
-)
-from cleanlist_async.errors import (
-    CleanlistError,
-    ConfigurationError,
-)
-from cleanlist_async.events import report_failure
+from cleanlist_async.enrich.submit_record import Wanted
+from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.root_task import client_is_closed
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.webhooks.submission import Submission
+from cleanlist_async.storage.store.records import REMEMBERED, Freshness
 from cleanlist_async.webhooks.submissions import Submissions
-
-_Name: TypeAlias = tuple[EnrichmentType, bytes]
-"""What is bought, of which person: calls with the same name share a purchase."""
 
 
 class Batcher:
     """Gathers the callers of `enrich_one` of one client.
 
     What was paid for is not lost when its callers leave: its workflow is waited for to the end, for at
-    least 15 minutes, and its result is kept until a caller that asks for the same contact has taken it.
+    least 15 minutes, and its result is kept, in the client's store or, without one, in its memory. With a
+    store, a contact is claimed there before it waits for a request.
     """
 
     def __init__(
@@ -66,50 +48,83 @@ class Batcher:
         pipeline: Pipeline,
         polls: PollScheduler,
         submissions: Submissions,
+        purchases: Purchases | None,
+        *,
         tally: Tally,
         max_queued: int,
     ) -> None:
         self._pipeline = pipeline
-        self._submissions = submissions
         self._capacity = Capacity(pipeline, polls, submissions, max_queued)
-        self._fetcher = BatchFetcher(pipeline, polls)
+        fetcher = BatchFetcher(pipeline, polls)
         self._clock = pipeline.limiter.clock
         self._tally = tally
-        self._lanes: dict[EnrichmentType, Lane] = {}
-        self._under_way: dict[_Name, Purchase] = {}
-        self._untaken: dict[_Name, EnrichmentResult] = {}
+        self._sender = BatchSender(
+            pipeline,
+            submissions,
+            purchases,
+            fetcher=fetcher,
+            capacity=self._capacity,
+            tally=tally,
+            forget=self._forget,
+            keep=self._keep,
+            lost=self._claim_again,
+        )
+        self._lanes = self._sender.lanes
+        self._claims = (
+            None
+            if purchases is None
+            else ClaimQueue(purchases, pipeline.root, fetcher, won=self._enter, ended=self._forget)
+        )
+        self._leftovers = Leftovers(self._clock)
+        self._under_way: dict[Name, Purchase] = {}
         self._callers = 0
         self._is_draining = False
         self._empty = anyio.Event()
         tally.count_waiting = self._count_waiting
 
     async def enrich_one(
-        self, given: ContactLike, enrichment_type: EnrichmentType, options: CallOptions, deadline_s: float
+        self,
+        given: ContactLike,
+        enrichment_type: EnrichmentType,
+        options: CallOptions,
+        deadline_s: float,
+        *,
+        fresh: bool,
+        max_age_s: float | None,
     ) -> EnrichmentResult:
         """Return the result of one contact."""
         check_contact(given)
         check_enrichment_type(enrichment_type)
+        check_flag("fresh", fresh)
+        optional(check_seconds, "max_age_s", max_age_s)
         await self._pipeline.root.ensure()
         contact = prepare(0, given)
         if isinstance(contact, Invalid):
             return skipped(contact)
+        wanted = Wanted(enrichment_type, Freshness.of(max_age_s, fresh=fresh), "enrich_one")
         # It was bought for callers that left before it was there.
-        if (bought := self._untaken.pop((enrichment_type, contact.identity), None)) is not None:
+        name = self._name(wanted, contact)
+        if (bought := self._leftovers.take(name, contact, wanted.freshness)) is not None:
             self._tally.callers += 1
             self._tally.shared += 1
-            return replace(bought, contact=contact.contact, key=contact.contact.key)
+            return bought
         now = self._clock()
         caller = Caller(contact, now, now + deadline_s)
-        purchase = self._join(caller, enrichment_type, options)
+        purchase = self._join(caller, name, wanted, options)
         try:
             with anyio.move_on_after(deadline_s):
                 await self._pipeline.root.unless_closed(caller.done.wait())
-        except ConfigurationError as closed:
-            closed.billed = purchase.billed
+            result = self._outcome(caller, purchase, deadline_s)
+        except BaseException as problem:
+            purchase.was_left = True
+            if isinstance(problem, ConfigurationError):  # the client was closed
+                problem.billed = purchase.billed
             raise
         finally:
             self._leave(caller, purchase)
-        return self._outcome(caller, purchase, deadline_s)
+        if not (purchase.was_left or purchase.callers):
+            self._leftovers.discard(name)
+        return result
 
     async def drain(self) -> None:
         """Take no more callers, and wait until those that wait have their answers."""
@@ -120,21 +135,29 @@ class Batcher:
 
     # -- callers -------------------------------------------------------------------------------
 
-    def _join(self, caller: Caller, enrichment_type: EnrichmentType, options: CallOptions) -> Purchase:
+    def _name(self, wanted: Wanted, contact: Prepared) -> Name:
+        freshness = wanted.freshness if self._claims_for(wanted) else None
+        return (wanted.enrichment_type, contact.identity, freshness)
+
+    def _claims_for(self, wanted: Wanted) -> ClaimQueue | None:
+        """Return where contacts wait for a claim; None where none is needed."""
+        return self._claims if wanted.enrichment_type in REMEMBERED else None
+
+    def _join(self, caller: Caller, name: Name, wanted: Wanted, options: CallOptions) -> Purchase:
         """Let a caller share the purchase of its contact, or begin one; may raise OverloadedError."""
         if self._is_draining or self._pipeline.root.closed:
             raise client_is_closed()
-        name = (enrichment_type, caller.contact.identity)
         if (purchase := self._under_way.get(name)) is None:
-            if (refusal := self._capacity.refusal(caller, self._count_waiting())) is not None:
+            # A deadline is its caller's own; the purchase goes on for the others.
+            purchase = Purchase(caller.contact, wanted, name, replace(options, deadline_s=None))
+            if (claims := self._claims_for(wanted)) is not None:
+                claims.add(purchase)
+            elif (refusal := self._capacity.refusal(caller, len(self._lanes))) is not None:
                 self._tally.overloaded += 1
                 raise refusal
-            # A deadline is its caller's own; the purchase goes on for the others.
-            purchase = Purchase(caller.contact, enrichment_type, replace(options, deadline_s=None))
-            lane = self._lanes.setdefault(enrichment_type, Lane(enrichment_type))
-            lane.waiting[purchase] = None
+            else:
+                self._lanes.enter(purchase)
             self._under_way[name] = purchase
-            self._stand_in_line(lane)
         else:
             self._tally.shared += 1
         purchase.callers[caller] = None
@@ -142,16 +165,29 @@ class Batcher:
         self._callers += 1
         return purchase
 
+    def _enter(self, purchase: Purchase) -> None:
+        """Let a contact that was claimed wait for a request, or refuse its callers."""
+        patient = max(purchase.callers, key=lambda caller: caller.until)
+        if (refusal := self._capacity.refusal(patient, len(self._lanes))) is None:
+            self._lanes.enter(purchase)
+        else:
+            self._tally.overloaded += len(purchase.callers)
+            purchase.fail(refusal)
+            self._forget([purchase])
+
     def _leave(self, caller: Caller, purchase: Purchase) -> None:
         """Let a caller go. What no caller waits for is not sent any more."""
         del purchase.callers[caller]
-        waiting = self._lanes[purchase.enrichment_type].waiting
-        if not purchase.callers and purchase in waiting:
-            del waiting[purchase]
+        if not purchase.callers and self._is_waiting(purchase):
             self._forget([purchase])
         self._callers -= 1
         if not self._callers:
             self._empty.set()
+
+    def _is_waiting(self, purchase: Purchase) -> bool:
+        """Take out a contact that waits; return whether it did."""
+        is_in_lane = self._lanes.discard(purchase)
+        return is_in_lane or (self._claims is not None and self._claims.discard(purchase))
 
     def _outcome(self, caller: Caller, purchase: Purchase, deadline_s: float) -> EnrichmentResult:
         outcome = caller.outcome
@@ -159,144 +195,34 @@ class Batcher:
             raise purchase.timeout(caller, f"There was no result within {deadline_s:g} s.")
         if isinstance(outcome, CleanlistError):
             raise outcome
-        self._untaken.pop(_name(purchase), None)
         self._tally.answered(self._clock() - caller.since)
         return outcome
 
     def _count_waiting(self) -> int:
-        return sum(len(lane.waiting) for lane in self._lanes.values())
+        return len(self._lanes) + (0 if self._claims is None else len(self._claims))
 
-    # -- batches -------------------------------------------------------------------------------
+    def _forget(self, purchases: Sequence[Purchase]) -> None:
+        """Share purchases with no other caller. Claims of what was not sent are given back."""
+        for purchase in purchases:
+            if self._under_way.get(purchase.name) is purchase:
+                del self._under_way[purchase.name]
+        if self._claims is not None:
+            self._claims.give_back([one for one in purchases if one.is_claimed and not one.sent])
 
-    def _stand_in_line(self, lane: Lane) -> None:
-        """Have a batch wait for a token if contacts wait for a batch."""
-        if lane.waiting and lane.next_batch is None and not self._pipeline.root.closed:
-            batch = Batch(lane, first=next(iter(lane.waiting)))
-            self._start(batch)
-            lane.next_batch = batch
-
-    def _start(self, batch: Batch) -> None:
-        # In the context of its first caller, so that the request belongs to that trace.
-        batch.first.context.run(self._pipeline.root.spawn, self._carry, batch)
-
-    async def _carry(self, batch: Batch) -> None:
-        """Bring a batch to its end, and give that to all its callers."""
-        try:
-            with self._submissions.begin() as submission:
-                await self._buy(batch, submission)
-        except CleanlistError as error:
-            self._fail(batch, error)
-        except Exception as problem:  # noqa: BLE001  # its callers would wait for ever
-            report_failure("a batch of contacts", problem)
-            why = f"The batch failed with {type(problem).__name__}."
-            self._fail(batch, CleanlistError(why, billed=batch.billed))
-        finally:
-            self._forget(batch.purchases)
-
-    def _fail(self, batch: Batch, error: CleanlistError) -> None:
-        """Give all callers of a batch an error; without a token, those of the contacts it would take."""
-        if batch is batch.lane.next_batch:
-            self._close(batch)
-            batch.reopen()  # nothing was sent, so none of them may have been bought
-        for purchase in batch.purchases:
-            purchase.fail(error)
-
-    async def _buy(self, batch: Batch, submission: Submission) -> None:
-        """Submit a batch, in as many attempts as it takes, and give each caller its own result."""
-        call = submit_call(
-            partial(self._body, batch, submission.webhook_url), before_retry=batch.reopen_later
-        )
-        is_done = False
-        while not is_done and (batch.is_open or batch.purchases):
-            try:
-                options = replace(batch.options, pace=self._capacity.pace(batch))
-                reply = await self._pipeline.call(call, options)
-            except _NobodyWaitsError:
-                return
-            except CleanlistError as error:
-                is_done = await self._apply(error, batch, submission)
+    def _claim_again(self, purchases: Sequence[Purchase]) -> None:
+        """Give up the claims of contacts that are in part no longer ours, and ask for them again."""
+        if self._claims is None:
+            raise AssertionError
+        self._claims.give_back(purchases)
+        for purchase in purchases:
+            if purchase.callers:
+                self._claims.add(purchase)
             else:
-                workflow = AcceptedWorkflow.of(reply, batch.contacts, self._clock(), submission.signal)
-                await self._collect(batch, workflow, submission)
-                return
-
-    async def _apply(self, error: CleanlistError, batch: Batch, submission: Submission) -> bool:
-        """Act on the outcome of a submit that was not plainly accepted; return whether the batch is done.
-
-        Raises *error* if its callers have to know.
-        """
-        match judge(error, batch.contacts, sent=True):
-            case Accepted(workflow_id):
-                workflow = AcceptedWorkflow.salvaged(
-                    self._pipeline, workflow_id, batch.contacts, submission.signal
-                )
-                await self._collect(batch, workflow, submission)
-                return True
-            case SetAside(invalid):
-                self._forget(batch.set_aside(invalid))
-            case Split():
-                self._start(batch.split())
-            case Unknown():
-                error.billed = "unknown"
-                if (results := await self._fetcher.fetch_lost(batch, submission)) is None:
-                    raise error
-                self._deliver(batch, results)
-                return True
-            case Retry() | Refused() | Stop():  # the pipeline has tried as often as it may
-                raise error
-        return False
-
-    def _body(self, batch: Batch, webhook_url: str | None) -> bytes:
-        """Build the request of a batch, at the moment its token is granted."""
-        self._close(batch)
-        if not batch.purchases:
-            raise _NobodyWaitsError
-        return bulk_body(batch.contacts, batch.lane.enrichment_type, webhook_url)
-
-    def _close(self, batch: Batch) -> None:
-        """Choose the contacts of this batch; those that come from now on wait for the next."""
-        self._forget(batch.close())
-        if batch is batch.lane.next_batch:
-            batch.lane.next_batch = None
-            self._stand_in_line(batch.lane)
-
-    async def _collect(self, batch: Batch, workflow: AcceptedWorkflow, submission: Submission) -> None:
-        """Wait for the workflow of a batch that was accepted."""
-        submission.accepted(workflow.workflow_id, workflow.task_ids)
-        now = self._clock()
-        for purchase, task_id in zip(batch.purchases, workflow.task_ids, strict=True):
-            purchase.accepted(workflow.workflow_id, task_id)
-        self._tally.accepted(len(batch.purchases), (now - caller.since for caller in batch.callers))
-        try:
-            results = await self._fetcher.fetch(batch, workflow)
-        except BaseException:  # the client is closed before it is finished
-            self._pipeline.counters.detached_workflows.append(workflow.workflow_id)
-            raise
-        self._deliver(batch, results)
-
-    def _deliver(self, batch: Batch, results: Iterable[EnrichmentResult]) -> None:
-        for purchase, result in zip(batch.purchases, results, strict=False):
-            self._pipeline.counters.count_credits(result.credits_charged, result.credits_estimated)
-            self._keep(purchase, result)
-            purchase.deliver(result)
+                self._forget([purchase])
 
     def _keep(self, purchase: Purchase, result: EnrichmentResult) -> None:
-        """Keep a result until a caller has taken it. Those that callers wait for are taken at once."""
-        if result.status == "failed":  # it cost nothing, and the next caller may have better luck
+        """Keep a result that no store has, until all callers have taken it."""
+        if purchase.is_claimed or result.status == "failed":  # that cost nothing, and may succeed next time
             return
-        self._untaken[_name(purchase)] = result
-        if len(self._untaken) > facts.MAX_UNTAKEN_RESULTS:
-            del self._untaken[next(iter(self._untaken))]
-
-    def _forget(self, purchases: Iterable[Purchase]) -> None:
-        for purchase in purchases:
-            if self._under_way.get(_name(purchase)) is purchase:
-                del self._under_way[_name(purchase)]
-
-
-def _name(purchase: Purchase) -> _Name:
-    return (purchase.enrichment_type, purchase.contact.identity)
-
-
-class _NobodyWaitsError(Exception):
-    """All callers left before a token was there."""
+        purchase.was_left |= purchase.name in self._leftovers
+        self._leftovers.keep(purchase.name, result, is_taken=bool(purchase.callers))

@@ -16,6 +16,8 @@ from cleanlist_async.cli.doctor.command import doctor
 from cleanlist_async.cli.enrich import commands as files
 from cleanlist_async.cli.job import commands as jobs
 from cleanlist_async.cli.lists import commands as lists
+from cleanlist_async.cli.store import budget
+from cleanlist_async.cli.store import commands as store
 from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, MEANINGS
 from cleanlist_async.cli.terminal.output import print_line
 
@@ -109,6 +111,8 @@ _panel(
     collect=files.collect,
 )
 app.add_typer(jobs.app, name="job", rich_help_panel=_FILES)
+app.add_typer(store.app, name="store", rich_help_panel=_FILES)
+_panel(_FILES, audit=store.audit)
 _panel("One person, one company", enrich_person=single.enrich_person, enrich_company=single.enrich_company)
 _panel(_LISTS, lists=lists.show_lists)
 app.add_typer(lists.app, name="list", rich_help_panel=_LISTS)
@@ -121,4 +125,5 @@ _panel(
     usage=account.usage,
 )
 app.add_typer(limits.app, name="limits", rich_help_panel=_ACCOUNT)
+app.add_typer(budget.app, name="budget", rich_help_panel=_ACCOUNT)
 _panel("Development", sandbox=serving.sandbox)

@@ -14,7 +14,9 @@ _INVISIBLE: Final = re.compile(
 """Control and format characters that no reader sees. Joiners (U+200C, U+200D) are not among them."""
 # Some scripts need joiners to be spelled right: they are sent, and ignored only in comparisons.
 _JOINERS: Final = re.compile("[\u200c\u200d]")
-_PROFILE: Final = re.compile(r"(?:^|/)(?:in|pub)/+([^/?#\s]+)", re.IGNORECASE)
+_PROFILE: Final = re.compile(r"(?:^|/)in/+([^/?#\s]+)", re.IGNORECASE)
+_MEMBER_ID: Final = re.compile(r"ac[a-z]aa[\w-]+", re.IGNORECASE)
+"""An id of a profile, in which letter case counts; chosen names of profiles have none."""
 _LINKEDIN: Final = re.compile(
     r"(?:[a-z][a-z0-9+.-]*:)?/*(?:[a-z0-9-]+\.)*linkedin\.[a-z.]+/", re.IGNORECASE
 )  # any country's host, with or without a scheme
@@ -44,9 +46,9 @@ def profile(url: str) -> str:
     Scheme, host, country, locale, query, fragment and trailing slash do not: ``linkedin.com/in/ada-l?trk=x``
     and ``https://de.linkedin.com/in/Ada-L/`` are one profile.
     """
-    address = folded(url)
+    address = visible(url).strip()
     if _LINKEDIN.match(address) and (found := _PROFILE.search(address)):
-        # Decoded only now, so that an encoded slash does not end the name.
-        return "in/" + folded(unquote(found[1]))
+        name = unquote(found[1])  # only now, so that an encoded slash does not end the name
+        return "in/" + (name if _MEMBER_ID.fullmatch(name) else folded(name))
     # Elsewhere the query may name the person; a fragment never reaches a server.
-    return address.partition("#")[0].rstrip("/")
+    return folded(address).partition("#")[0].rstrip("/")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import isclass
+from typing import Final
 
 from cleanlist_async.checks import is_any, wrong
 from cleanlist_async.contacts.contact import Contact
+
+_EXPORTS: Final = ("iterrows", "iter_rows", "to_dict", "to_dicts", "to_pydict", "to_pylist", "to_pandas")
+"""Methods of tables that hand out their rows or columns."""
 
 
 def check_contact(contact: object) -> None:
@@ -30,7 +34,14 @@ def check_contacts(contacts: object, *kinds: type, name: str = "contacts") -> No
 
 
 def is_frame(value: object) -> bool:
-    """Whether this is a table of pandas, polars or their kind: iterating over one gives its columns."""
-    # By its methods, so that neither library has to be imported.
-    is_table = hasattr(value, "columns") and any(hasattr(value, name) for name in ("iterrows", "iter_rows"))
-    return not isclass(value) and (is_table or hasattr(value, "__dataframe__"))
+    """Whether this is a table of pandas, polars, Arrow or their kind, which may iterate over its columns."""
+    if isclass(value):  # its own methods would pass for those of an instance
+        return False
+    has_columns = _has_any(value, "columns", "column_names") and _has_any(value, *_EXPORTS)
+    # A column exports itself as a stream, too, but iterates over its values.
+    is_stream = hasattr(value, "__arrow_c_stream__") and not _has_any(value, "dtype", "type")
+    return has_columns or is_stream or hasattr(value, "__dataframe__")
+
+
+def _has_any(value: object, *names: str) -> bool:
+    return any(hasattr(value, name) for name in names)

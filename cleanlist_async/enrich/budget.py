@@ -8,7 +8,7 @@ from cleanlist_async.errors import BudgetExceededError, ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 
 
-class Budget:
+class RunBudget:
     """A limit of credits that is never passed: reserve the worst case, then settle what it really cost.
 
     Parameters
@@ -61,3 +61,11 @@ class Budget:
         )
         error.max_credits, error.committed_credits = self.max_credits, committed
         return error
+
+
+def contacts_within(error: BudgetExceededError, enrichment_type: EnrichmentType) -> int:
+    """Return how many contacts still fit into the budget that a request did not fit into."""
+    price = facts.WORST_CASE_CREDITS.get(enrichment_type)
+    if not price or error.max_credits is None or error.committed_credits is None:
+        return 0
+    return max(0, int((error.max_credits - error.committed_credits) // price))

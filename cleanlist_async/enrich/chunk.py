@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import get_args
+from typing import Self, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
@@ -18,13 +18,13 @@ from cleanlist_async.checks import (
     optional,
 )
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.budget import Budget
+from cleanlist_async.enrich.budget import RunBudget
 from cleanlist_async.enrich.dedupe import Dedupe
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.report import Progress
 from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
-from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
+from cleanlist_async.errors import BudgetExceededError, CleanlistError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.results import EnrichmentResult, ResultStatus
@@ -57,8 +57,8 @@ class RunSpec:
         """Whether it buys what may be bought already: each contact of its own, or what no store remembers."""
         return self.dedupe == "off" or self.enrichment_type not in REMEMBERED
 
-    def check(self) -> None:
-        """Raise ConfigurationError for what cannot work."""
+    def checked(self) -> Self:
+        """Return it. Raises ConfigurationError for what cannot work."""
         check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook_url)
         check_choice("dedupe", self.dedupe, get_args(Dedupe))
@@ -66,7 +66,8 @@ class RunSpec:
         optional(check_function, "progress", self.progress)
         check_flag("fresh", self.fresh)
         optional(check_seconds, "max_age_s", self.max_age_s)
-        Budget(self.max_credits, self.enrichment_type)
+        RunBudget(self.max_credits, self.enrichment_type)
+        return self
 
 
 @dataclass(eq=False, slots=True)
@@ -85,6 +86,8 @@ class Chunk:
         The latest submit, which may expect a webhook, and what the store has of it, if there is one.
     workflow, doubt, refusal
         How that ended: accepted as this workflow, with an unknown outcome, or refused.
+    budget_end
+        The error for contacts that were left out, because the budget of the store does not cover them.
 
     """
 
@@ -96,6 +99,7 @@ class Chunk:
     workflow: AcceptedWorkflow | None = None
     doubt: CleanlistError | None = None
     refusal: CleanlistError | None = None
+    budget_end: BudgetExceededError | None = None
 
     @classmethod
     def of(cls, contacts: Iterable[Prepared]) -> Chunk:
@@ -107,22 +111,23 @@ class Chunk:
         """Whether there are contacts to submit, and no submit of them has an outcome yet."""
         return bool(self.open) and not (self.workflow or self.doubt or self.refusal)
 
-    def split(self) -> Chunk:
-        """Cut off the second half, with what is reserved for it."""
+    def split(self, keep: int | None = None) -> Chunk:
+        """Cut off all but *keep* contacts, by default half, with what is reserved for them."""
         contacts = tuple(self.open.values())
-        half = Chunk.of(contacts[len(contacts) // 2 :])
-        for index in half.open:
+        rest = Chunk.of(contacts[len(contacts) // 2 if keep is None else keep :])
+        for index in rest.open:
             del self.open[index]
-        half.reserved = len(half.open)
-        self.reserved -= half.reserved
-        return half
+        rest.reserved = len(rest.open)
+        self.reserved -= rest.reserved
+        return rest
 
     def end(
         self, enrichment_type: EnrichmentType, stopped_by: CleanlistError | None
     ) -> list[tuple[Prepared, EnrichmentResult]]:
         """Close all that are open, each with the status that is true of it."""
         status, reason, workflow_id = self._state(stopped_by)
-        contacts, ids = (self.workflow.contacts, self.workflow.task_ids) if self.workflow else ((), ())
+        workflow = self.workflow
+        contacts, ids = (workflow.contacts, workflow.ids_before_the_end) if workflow else ((), ())
         id_of = {contact.index: task_id for contact, task_id in zip(contacts, ids, strict=True)}
         ended = [
             (

@@ -9,6 +9,7 @@ from typing import Any
 from anyio.abc import TaskGroup
 
 from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.budget import contacts_within
 from cleanlist_async.enrich.change_signal import ChangeSignal
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
@@ -29,7 +30,13 @@ from cleanlist_async.enrich.submit_outcome import (
     Unknown,
     judge,
 )
-from cleanlist_async.errors import APIConnectionError, ClaimLostError, CleanlistError, StoreError
+from cleanlist_async.errors import (
+    APIConnectionError,
+    BudgetExceededError,
+    ClaimLostError,
+    CleanlistError,
+    StoreError,
+)
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.webhooks.submission import Submission
 
@@ -108,8 +115,12 @@ class ChunkRunner:
                 try:
                     if (workflow := await self._parts.submitter.submit(chunk, contacts)) is not None:
                         await self._accept(chunk, workflow)
+                except BudgetExceededError as error:
+                    self._shrink(chunk, error)
                 except CleanlistError as error:
                     await self._apply(error, chunk, contacts)
+            if chunk.budget_end is not None:
+                self._parts.stop(chunk.budget_end)
         finally:
             # A chunk that was cancelled in the line has not built its body, which gives up its place.
             self._parts.submitter.leave_line(chunk)
@@ -170,6 +181,17 @@ class ChunkRunner:
             self._parts.end(half)
             raise
         self._parts.start(half)
+
+    def _shrink(self, chunk: Chunk, error: BudgetExceededError) -> None:
+        """Keep of a chunk what the budget of the store still covers, and end the rest."""
+        fitting = contacts_within(error, self._parts.spec.enrichment_type)
+        chunk.budget_end = error
+        if not fitting:
+            chunk.refusal = error
+            return
+        rest = chunk.split(fitting)
+        rest.refusal = error
+        self._parts.end(rest)
 
     async def _find_lost(self, chunk: Chunk, submission: Submission) -> None:
         """Take the results of a chunk whose submit was not answered, if its webhook names the workflow."""

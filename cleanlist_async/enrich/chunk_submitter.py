@@ -16,6 +16,7 @@ from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.submit_record import SubmitRecord
 from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.webhooks.submissions import Submissions
 
@@ -65,17 +66,16 @@ class ChunkSubmitter:
             self.leave_line(chunk)
             return bulk_body(contacts, self._spec.enrichment_type, submission.webhook_url)
 
+        call = submit_call(
+            body,
+            RequestClass.SUBMIT,
+            shield_answer=True,
+            spend=lambda: Spend.of_contacts("enrich", self._spec.enrichment_type, len(contacts)),
+        )
         if (record := self._record(contacts)) is not None:
             chunk.record = record
-            call = submit_call(
-                body,
-                RequestClass.SUBMIT,
-                shield_answer=True,
-                before=record.intend,
-                before_retry=partial(record.refused, "the server did not take it"),
-            )
-        else:
-            call = submit_call(body, RequestClass.SUBMIT, shield_answer=True)
+            refused = partial(record.refused, "the server did not take it")
+            call = replace(call, before=record.intend, before_retry=refused, is_recorded=True)
         with anyio.CancelScope() as scope:
             self._waiting.add(scope)
             try:

@@ -84,7 +84,8 @@ class Claims:
         if self._purchases is None:
             raise AssertionError
         try:
-            if claims is None:
+            if claims is None:  # of those that are still ours, nobody else would take any
+                await self._purchases.release(contacts, self._wanted.enrichment_type)
                 claims = await self._purchases.claim(contacts, self._wanted)
             await self._purchases.follow(
                 contacts, claims, self._wanted, self._fetcher, put=self._put_once, buy=self._buy_once
@@ -117,5 +118,5 @@ class Claims:
         with anyio.CancelScope(shield=True):
             try:
                 await self._purchases.release(self._unsent, self._wanted.enrichment_type)
-            except StoreError as error:  # its claims end with the client's lease
+            except StoreError as error:  # they are given back later
                 log.warning("claims could not be given back to the store: %s", error)

@@ -78,6 +78,7 @@ def copy_for(contact: Prepared, result: EnrichmentResult) -> EnrichmentResult:
         duplicate_of=result.index,
         credits_charged=None if result.credits_charged is None else 0.0,
         credits_estimated=0.0,
+        bought_for=None if result.bought_for is None else 0.0,
     )
 
 

@@ -20,11 +20,13 @@ open     not s.    open   any         PLACED
 ("not s." is other or open.)
 
 input
-    The contact that the row repeats as the one it was made for.
+    The contact that the row repeats as the one it was made for, letter by letter. Written in another way it
+    is the same where all contacts of the workflow are known and only one of them can be meant; else open.
 profile
-    The LinkedIn address. Two that differ may be of one person: a profile gets renamed, and has an id
-    (``ACoAA...``) beside its name. So a difference does not prove that these are two people; but name and
-    employer do not outweigh it, since in a large company there are namesakes.
+    The LinkedIn address, of whose parts an id (``ACoAA...``) is compared letter by letter. Two that differ
+    may be of one person: a profile gets renamed, and has an id beside its name. So a difference does not
+    prove that these are two people; but name and employer do not outweigh it, since in a large company there
+    are namesakes.
 name, employer
     A name is the same word for word; an employer by domain, else by name.
 
@@ -41,10 +43,24 @@ by elimination
 in its place
     The row's id is the contact's if ids follow the order, and no other row in sight has the name. Used where
     other contacts of the workflow are not known. So a contact keeps such an id only if no other that lacks a
-    row may have its name: see `matching.Match.trusted_ids`.
+    row may have its name, and no row contradicts the order: see `matching.Match.trusted_ids`.
 in a proven order
     There are as many ids as contacts, no row contradicts their order, and either the rows of all others are
-    in their places, or of so many that luck would have it less than once in a million times.
+    in their places, or of so many that luck would have it less than once in a million times. In the second
+    case no e-mail address among the rows that are left may spell the name of another contact that is left,
+    or have its employer's domain instead of the own; and of namesakes that are left no row is given, unless
+    theirs are all alike.
+
+What remains, since the API documents neither that ids follow the order of contacts nor anything else that a
+row must carry:
+
+- A few ids are exchanged among themselves, all other rows are in their places, and the rows of those few
+  name nobody, nor do their addresses. The same answer comes, letter by letter, where ids follow the order,
+  so no rule can leave the one pending and join the other. One such row alone leaves no doubt.
+- A workflow that nobody waits for to its end is collected later, contact by contact. An id that is not the
+  contact's own leads to the row of a namesake at the same employer, the namesake is known by profile alone
+  (a name in words or in an address would have taken the id away), the row shows no profile, and the
+  contact's own row is missing.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from cleanlist_async.api.models.public import BulkStatus, BulkSubmission
 from cleanlist_async.api.models.rows import EnrichmentRow
 from cleanlist_async.api.public import BULK_STATUS, status_call
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.matching import Match
+from cleanlist_async.enrich.matching import Match, ids_before_the_end
 from cleanlist_async.enrich.normalize import linkedin_slug
 from cleanlist_async.enrich.row_results import found, without_row
 from cleanlist_async.errors import CleanlistError, NotFoundError
@@ -67,6 +67,11 @@ class AcceptedWorkflow:
     is_new: bool = True
     whole: bool = True
     signal: WebhookSignal[BulkStatus] | None = None
+
+    @property
+    def ids_before_the_end(self) -> tuple[str | None, ...]:
+        """The id by which each contact may be collected, if nobody waits for the end of the workflow."""
+        return ids_before_the_end([contact.contact for contact in self.contacts], self.task_ids)
 
     @classmethod
     def of(

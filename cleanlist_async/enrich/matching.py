@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
-from itertools import chain
 from typing import Final
 
 from cleanlist_async.api.models.rows import EnrichmentRow
@@ -33,6 +32,17 @@ def match_rows(
 ) -> dict[int, EnrichmentRow]:
     """Return for each position in *contacts* the row that is certainly its own: see `Match`."""
     return Match(contacts, task_ids, rows, whole=whole).given
+
+
+def ids_before_the_end(contacts: Sequence[Contact], task_ids: Sequence[str | None]) -> tuple[str | None, ...]:
+    """Return the ids to ask for later, of contacts whose workflow nobody waits for: see `Match.trusted_ids`.
+
+    A contact known by profile alone does not take the others' ids away here. Nothing is joined yet, and
+    without ids no order could be proven when all are asked for together.
+    """
+    people = People(contacts, whole=True)
+    doubtful = people.namesakes(list(people), hidden=False)
+    return tuple(None if position in doubtful else task_id for position, task_id in enumerate(task_ids))
 
 
 class Match:
@@ -61,8 +71,8 @@ class Match:
         self._contacts = contacts
         self._task_ids = task_ids
         self._whole = whole
-        self._order_contradicted = False
-        self._people = People(contacts)
+        self._namesakes_are_elsewhere = False
+        self._people = People(contacts, whole=whole)
         positions = {task_id: position for position, task_id in enumerate(task_ids) if task_id is not None}
         self._rows = [PlacedRow.of(row, positions.get(row.task_id or "")) for row in rows]
         self._by_key: dict[Name, list[PlacedRow]] = defaultdict(list)
@@ -173,7 +183,7 @@ class Match:
         places = {position for person in people for position in person.positions}
         # Of two namesakes, one may have moved to the other's employer: then their places decide.
         if any(row.position in places and row.position not in person.positions for person, row in pairs):
-            self._order_contradicted = True
+            self._namesakes_are_elsewhere = True
             return
         for person, row in pairs:
             row.owners = person.positions
@@ -194,17 +204,29 @@ class Match:
 
     def _give_by_order(self) -> None:
         """Give what is left by position, if the other rows prove that ids follow the order of contacts."""
-        if self._order_is_proven:
-            for row in self._rows:
-                if row.position is not None and self._may_be_in_place(row, row.position):
-                    self.given.setdefault(row.position, row.row)
+        if not self._order_is_proven:
+            return
+        lacking = {position for position in range(len(self._contacts)) if position not in self.given}
+        left = [
+            row for row in self._rows if row.position in lacking and self._may_be_in_place(row, row.position)
+        ]
+        # If just two ids are exchanged, the other rows do not show it, but an address may.
+        if self._people.are_addressed_to_others(left, lacking):
+            return
+        people = [person for person in self._people if not lacking.isdisjoint(person.positions)]
+        namesakes = self._people.namesakes(people, hidden=False)
+        row_at = {row.position: row.row for row in left}
+        for row in left:
+            rivals = [row_at.get(position) for position in namesakes.get(row.position or 0, ())]
+            if not rivals or (None not in rivals and _all_alike(filter(None, [row.row, *rivals]))):
+                self.given.setdefault(row.position or 0, row.row)
 
     def _may_be_in_place(self, row: PlacedRow, position: int) -> bool:
         return row.in_place or (not row.certain and self._people.evidence(position, row) > Evidence.NONE)
 
     @cached_property
     def _order_is_proven(self) -> bool:
-        if self._order_contradicted or any(self._belongs_elsewhere(row) for row in self._rows):
+        if self._is_order_contradicted:
             return False
         count, placed = len(self._contacts), [row for row in self._rows if row.position is not None]
         given = sum(self.given.get(row.position or 0) is row.row for row in placed)
@@ -213,9 +235,15 @@ class Match:
         # The chance that so many rows are in place by luck is 1 / (count * (count - 1) * ...).
         return sum(math.log(count - taken) for taken in range(sum(row.in_place for row in placed))) >= _CHANCE
 
+    @cached_property
+    def _is_order_contradicted(self) -> bool:
+        return self._namesakes_are_elsewhere or any(self._belongs_elsewhere(row) for row in self._rows)
+
     def _belongs_elsewhere(self, row: PlacedRow) -> bool:
-        if row.position is None or not row.owners or row.in_place:
+        if row.position is None or row.in_place:
             return False
+        if not row.owners:
+            return self._people.has_name_of_another(row.position, row)
         return row.certain or not any(other.position in row.owners and other.in_place for other in self._rows)
 
     def _give_misses(self) -> None:
@@ -233,26 +261,18 @@ class Match:
 
     @cached_property
     def trusted_ids(self) -> tuple[str | None, ...]:
-        """The id of each contact, or None where it is, or may be, that of another who may have its name.
+        """The id of each contact, or None where it may be that of another.
 
         A contact that has no row yet may be asked for later, without the others. It would then be given the
-        row of a namesake that has its id.
+        row of a namesake that has its id. And where one row contradicts the order, the rows of a part must
+        not prove it.
         """
-        if not self._whole or self._order_is_proven:
+        if not self._whole:
             return tuple(self._task_ids)
         left = [person for person in self._people if self._may_have_more(person)]
-        doubtful = {row.position for row in self._rows if self._belongs_elsewhere(row)}
-        nameless = [person for person in left if not person.keys]
-        by_word: dict[str, list[Person]] = defaultdict(list)
-        for person in left:
-            for word in frozenset[str]().union(*person.keys):
-                by_word[word].append(person)
-        for person in left:
-            # Two names have a word in common, or none is in the other: not all are compared with all.
-            near = chain(nameless, *(by_word[word] for word in frozenset[str]().union(*person.keys)))
-            others = near if person.keys else left
-            if any(other is not person and self._people.may_share_a_name(person, other) for other in others):
-                doubtful.update(person.positions)
+        doubtful: Collection[int] = self._people.namesakes(left, hidden=not self._order_is_proven)
+        if self._is_order_contradicted:
+            doubtful = range(len(self._task_ids))
         return tuple(
             None if position in doubtful and position not in self.given else task_id
             for position, task_id in enumerate(self._task_ids)

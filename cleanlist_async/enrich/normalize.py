@@ -17,11 +17,13 @@ from cleanlist_async.types import JSON
 Name: TypeAlias = frozenset[str]
 """The words of a name, in no order: some write the family name first."""
 Input: TypeAlias = tuple[tuple[str, str], ...]
-"""The fields of a contact, folded."""
+"""The fields of a contact, as they are sent or folded."""
 
 _PROFILE: Final = re.compile(
     r"(?:^|/)(in|pub|sales/lead|sales/people|talent/profile|recruiter/profile)/+([^?#\s]+)", re.IGNORECASE
 )
+_MEMBER_ID: Final = re.compile(r"AC[a-z]AA[\w-]*")
+"""An id that LinkedIn puts in the place of a name."""
 _HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/@]*@)?(?:www\.)?([^/:?#\s]+)", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W_]+")
 _LETTERS: Final = str.maketrans(
@@ -136,25 +138,38 @@ _SHORT_FORMS: Final = {
 def linkedin_slug(url: str | None) -> str | None:
     """Return what names the person in a LinkedIn address, folded; None where nothing does for certain.
 
-    A company's page or a search (``/profile/view?id=1``) names no person.
+    A company's page or a search (``/profile/view?id=1``) names no person. An id keeps its letter case,
+    which distinguishes two people.
     """
-    if not url or len(url) > _LONGEST_TEXT or (found := _PROFILE.search(url)) is None:
+    return _slug(url) if url and len(url) <= _LONGEST_TEXT else None
+
+
+# These are asked of a contact and of its row, and again of a workflow that is read again. What is remembered
+# is short, whatever an answer holds.
+@lru_cache(maxsize=4_096)
+def _slug(url: str) -> str | None:
+    if (found := _PROFILE.search(url)) is None:
         return None
     kind, path = found.groups()
     # Old public addresses go on: /pub/ada-lovelace/7/b1/a is one person, /pub/ada-lovelace many.
     named = path.rstrip("/") if kind.lower() == "pub" else path.partition("/")[0].partition(",")[0]
-    return unquote(named).casefold() or None
+    named = unquote(named)
+    is_id = kind.lower() not in {"in", "pub"} or _MEMBER_ID.fullmatch(named)
+    return (named if is_id else named.casefold()) or None
 
 
 def slug_words(slug: str) -> tuple[str, ...]:
-    """Return the words of a slug such as ``ada-lovelace-7b1``."""
-    return words(slug.replace("-", " "))
+    """Return the words of a slug such as ``ada-lovelace-7b1``; an id has none."""
+    return () if _MEMBER_ID.fullmatch(slug) else words(slug.replace("-", " "))
 
 
 def words(text: str | None) -> tuple[str, ...]:
     """Return the words of *text* without case and accents."""
-    if not text or len(text) > _LONGEST_NAME:
-        return ()
+    return _words(text) if text and len(text) <= _LONGEST_NAME else ()
+
+
+@lru_cache(maxsize=4_096)
+def _words(text: str) -> tuple[str, ...]:
     if text.isascii():  # nearly always, and many times faster
         return tuple(_WORD.findall(text.lower().replace("'", "")))
     plain = unicodedata.normalize("NFKD", text.casefold())
@@ -243,7 +258,6 @@ def same_employer(contact: Employed, row: Employed) -> bool | None:
     return our_words == their_words if our_words and their_words else None
 
 
-@lru_cache(maxsize=4_096)
 def company_words(name: str | None) -> Name:
     """Return the words of a company's name without its legal form, unless that is all there is."""
     found = frozenset(words(name))
@@ -258,27 +272,28 @@ def domain(text: str) -> str:
 
 
 def input_of(contact: Contact) -> Input:
-    """Return a contact's fields, folded."""
-    return _folded({name: getattr(contact, name) for name in API_FIELDS})
+    """Return a contact's fields, as they are sent."""
+    return _as_sent({name: getattr(contact, name) for name in API_FIELDS})
 
 
 def input_in(row: EnrichmentRow) -> Input:
-    """Return the contact that a row says it was made for, folded; empty where it says none."""
-    return _folded(given) if (given := row.input) else ()
+    """Return the contact that a row says it was made for; empty where it says none."""
+    return _as_sent(given) if (given := row.input) else ()
 
 
-def _folded(fields: Mapping[str, JSON]) -> Input:
-    folded: list[tuple[str, str]] = []
-    for name in API_FIELDS:
-        value = fields.get(name)
-        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
-            folded.append((name, value))
-        elif isinstance(value, str) and value.strip():
-            folded.append((name, _folded_field(name, value)))
-    return tuple(folded)
+def _as_sent(fields: Mapping[str, JSON]) -> Input:
+    texts = ((name, fields.get(name)) for name in API_FIELDS)
+    return tuple((name, text) for name, value in texts if isinstance(value, str) and (text := value.strip()))
+
+
+def folded(given: Input) -> Input:
+    """Return the fields of a contact, the same however they are written."""
+    return tuple((name, _folded_field(name, value)) for name, value in given)
 
 
 def _folded_field(name: str, value: str) -> str:
+    if len(value) > _LONGEST_TEXT:
+        return value
     if name == "linkedin_url" and (slug := linkedin_slug(value)):
         return slug
     return domain(value) if name == "company_domain" else " ".join(value.split()).casefold()

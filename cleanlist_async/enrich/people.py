@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Final, Self
 
 from cleanlist_async.api.models.rows import EnrichmentRow
@@ -14,6 +15,8 @@ from cleanlist_async.enrich.evidence import Evidence, Said, agreement, weigh
 from cleanlist_async.enrich.normalize import (
     Input,
     Name,
+    domain,
+    folded,
     input_in,
     input_of,
     linkedin_slug,
@@ -23,9 +26,11 @@ from cleanlist_async.enrich.normalize import (
     names_differ,
     same_employer,
     slug_words,
+    words,
 )
 
 _NO_NAMES: Final[frozenset[Name]] = frozenset()
+_NO_WORDS: Final[Name] = frozenset()
 
 
 @dataclass(eq=False, slots=True)
@@ -40,8 +45,6 @@ class PlacedRow:
     name: Name
     echo: Input
     slugs: Sequence[str]
-    company_name: str | None
-    company_domain: str | None
     owners: Sequence[int] = ()
     certain: bool = False
 
@@ -49,9 +52,8 @@ class PlacedRow:
     def of(cls, row: EnrichmentRow, position: int | None) -> Self:
         """Read a row."""
         echo = input_in(row)
-        slugs = (dict(echo).get("linkedin_url"), linkedin_slug(row.linkedin_url))
-        known = [slug for slug in slugs if slug]
-        return cls(row, position, name_in(row), echo, known, row.company_name, row.company_domain)
+        slugs = (linkedin_slug(dict(echo).get("linkedin_url")), linkedin_slug(row.linkedin_url))
+        return cls(row, position, name_in(row), echo, [slug for slug in slugs if slug])
 
     @property
     def in_place(self) -> bool:
@@ -77,11 +79,16 @@ class Person:
 
 
 class People:
-    """The people that the contacts of a workflow are; `at` holds the one of each position."""
+    """The people that the contacts of a workflow are; `at` holds the one of each position.
 
-    def __init__(self, contacts: Sequence[Contact]) -> None:
+    *whole*: these are all contacts of the workflow.
+    """
+
+    def __init__(self, contacts: Sequence[Contact], *, whole: bool) -> None:
         self.at: list[Person] = []
+        self._people: list[Person] = []
         self._contacts = contacts
+        self._whole = whole
         self._names = [name_of(contact) for contact in contacts]
         self._slugs = [linkedin_slug(contact.linkedin_url) for contact in contacts]
         self._by_slug: dict[str, Person] = {}
@@ -91,6 +98,8 @@ class People:
         for position, (name, slug) in enumerate(zip(self._names, self._slugs, strict=True)):
             known = self._by_slug.get(slug) if slug else self._same(position, bare[name])
             person = known or Person()
+            if known is None:
+                self._people.append(person)
             person.positions.append(position)
             self.at.append(person)
             if name:
@@ -101,7 +110,7 @@ class People:
                 bare[name].append(person)
 
     def __iter__(self) -> Iterator[Person]:
-        return iter({id(person): person for person in self.at}.values())
+        return iter(self._people)
 
     def _same(self, position: int, namesakes: Iterable[Person]) -> Person | None:
         """Return the one of *namesakes* that a contact is, word for word."""
@@ -115,31 +124,45 @@ class People:
 
     @cached_property
     def _by_input(self) -> dict[Input, list[int]]:
-        by_input: dict[Input, list[int]] = defaultdict(list)
-        for position, own in enumerate(self._inputs):
-            by_input[own].append(position)
-        return by_input
+        return _positions_by(self._inputs)
+
+    @cached_property
+    def _by_folded_input(self) -> dict[Input, list[int]]:
+        return _positions_by(map(folded, self._inputs))
 
     # -- evidence ------------------------------------------------------------------------------
 
     def certain_owners(self, row: PlacedRow) -> Sequence[int]:
         """Return the positions that have a row's input, else those that have its profile."""
         # What the row was made for says more than the profile it found, which may be a wrong one.
-        if row.echo and row.echo in self._by_input:
-            return self._by_input[row.echo]
+        if row.echo and (made_for := self._made_for(row)):
+            return made_for
         return next((self._by_slug[slug].positions for slug in row.slugs if slug in self._by_slug), ())
+
+    def _made_for(self, row: PlacedRow) -> Sequence[int]:
+        if row.echo in self._by_input or not self._whole:
+            return self._by_input.get(row.echo, ())
+        # A server may write an input in its own way: that is proof if no other contact can be meant.
+        alike = self._by_folded_input.get(folded(row.echo), ())
+        return alike if len({id(self.at[position]) for position in alike}) == 1 else ()
 
     def evidence(self, position: int, row: PlacedRow) -> Evidence:
         """Weigh what a contact and a row say: see the module `evidence`."""
         contact, name, slug = self._contacts[position], self._names[position], self._slugs[position]
         same_name = True if name and name == row.name else False if names_differ(name, row.name) else None
         return weigh(
-            given=agreement(row.echo == self._inputs[position] if row.echo else None),
+            given=agreement(self._is_made_for(position, row)),
             profile=agreement(slug in row.slugs if slug and row.slugs else None),
             name=agreement(same_name),
             # An employer counts beside a name only: colleagues share it.
-            employer=agreement(same_employer(contact, row)) if same_name else Said.OPEN,
+            employer=agreement(same_employer(contact, row.row)) if same_name else Said.OPEN,
         )
+
+    def _is_made_for(self, position: int, row: PlacedRow) -> bool | None:
+        """Whether a row was made for a contact; None if it does not say, or writes it in another way."""
+        if not row.echo or row.echo == self._inputs[position]:
+            return bool(row.echo) or None
+        return None if folded(row.echo) == folded(self._inputs[position]) else False
 
     def has_other_name(self, position: int, row: PlacedRow) -> bool:
         """Whether a row has certainly another name than a contact."""
@@ -147,7 +170,7 @@ class People:
 
     def same_employer(self, person: Person, row: PlacedRow) -> bool:
         """Whether a row names the employer of this person."""
-        return any(same_employer(self._contacts[position], row) for position in person.positions)
+        return any(same_employer(self._contacts[position], row.row) for position in person.positions)
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -167,13 +190,22 @@ class People:
         """Return the people known to have such a name, and lacking a row."""
         return self._by_key.get(key, ())
 
+    def has_name_of_another(self, position: int, row: PlacedRow) -> bool:
+        """Whether a row has the name of others, lacking a row or not, and not one that a contact has."""
+        key = name_key(row.name)
+        return key in self._keys and key not in self.at[position].keys
+
+    @cached_property
+    def _keys(self) -> set[Name]:
+        return {key for person in self for key in person.keys}
+
     def with_more_or_less_of(self, key: Name) -> Iterable[Person]:
         """Return those who lack a row, and have such a name with more words, or fewer: a middle name, say."""
         near = _NO_NAMES.union(*(self._keys_with.get(word, _NO_NAMES) for word in key))
         others = (other for other in near if other < key or key < other)
         return {id(person): person for other in others for person in self._by_key[other]}.values()
 
-    @property
+    @cached_property
     def has_nameless(self) -> bool:
         """Whether a person without a known name lacks a row: any row may be theirs."""
         return any(person.lacking and not person.keys for person in self)
@@ -202,12 +234,74 @@ class People:
     def _slug_words(self, person: Person) -> set[str]:
         return set(slug_words(self._slugs[person.positions[0]] or ""))
 
-    def may_share_a_name(self, one: Person, other: Person) -> bool:
-        """Whether a row may carry the name of both. Of a nameless person, its address may spell a name."""
-        if one.keys:
-            return not other.keys or any(
-                key <= its_key or its_key <= key for key in one.keys for its_key in other.keys
-            )
-        if other.keys:
-            return any(self._names[position] <= self._slug_words(one) for position in other.positions)
-        return len(self._slug_words(one) & self._slug_words(other)) > 1
+    def namesakes(self, people: Sequence[Person], *, hidden: bool) -> Mapping[int, set[int]]:
+        """Return the positions of the others of *people* whose row may be taken for that of a position.
+
+        *hidden*: the name of a person that is known by profile alone may be any name. Else only one that
+        its address spells counts.
+        """
+        named = [(person, form) for person in people for form in self._name_forms(person)]
+        by_word: dict[str, list[tuple[Person, Name]]] = defaultdict(list)
+        for person, form in named:
+            for word in form:
+                by_word[word].append((person, form))
+        nameless = [person for person in people if hidden and not person.keys]
+        found: dict[int, set[int]] = defaultdict(set)
+        for person, form in named:
+            # Names of which one is in the other, or that have two words in common, have more in common than
+            # the commonest word of one of them: not all are compared with all.
+            *near, commonest = sorted((by_word[word] for word in form), key=len)
+            alike = {
+                position
+                for other, theirs in chain.from_iterable(near or [commonest])
+                if _may_be_one_name(person, form, other, theirs)
+                for position in other.positions
+            }
+            for position in alike:
+                found[position].update(person.positions)
+            for position in person.positions:
+                found[position].update(alike, *(other.positions for other in nameless))
+        for position, others in found.items():
+            others.difference_update(self.at[position].positions)
+        return {position: others for position, others in found.items() if others}
+
+    def _name_forms(self, person: Person) -> Collection[Name]:
+        """Return the keys of a person's names, else the words of its address, if they may spell a name."""
+        spelled = frozenset(self._slug_words(person)) if not person.keys else _NO_WORDS
+        return person.keys or ((name_key(spelled),) if len(spelled) > 1 else ())
+
+    # -- e-mail addresses ----------------------------------------------------------------------
+
+    def are_addressed_to_others(self, rows: Sequence[PlacedRow], lacking: Collection[int]) -> bool:
+        """Whether an e-mail address in one of *rows* is that of another of the contacts *lacking* a row."""
+        names = {name_key(name) for position in lacking if len(name := self._names[position]) > 1}
+        employers = {domain(at) for position in lacking if (at := self._contacts[position].company_domain)}
+        for row in rows:
+            local, _, host = (row.row.email or "").casefold().rpartition("@")
+            position, spelled = row.position or 0, name_key(frozenset(words(local)))
+            own = self._names[position]
+            if own and name_key(own) <= spelled:
+                continue
+            if any(name <= spelled for name in names):
+                return True
+            # A row that has the contact's name may well be of one who moved to that employer.
+            if host in employers and not (own and own == row.name) and self._is_elsewhere(position, host):
+                return True
+        return False
+
+    def _is_elsewhere(self, position: int, host: str) -> bool:
+        contact = self._contacts[position]
+        employed_there = same_employer(contact, EnrichmentRow({"company_domain": host}))
+        return contact.company_domain is not None and not employed_there
+
+
+def _may_be_one_name(one: Person, ours: Name, other: Person, theirs: Name) -> bool:
+    are_spelled = not one.keys and not other.keys  # by an address, which may hold more than the name
+    return ours <= theirs or theirs <= ours or (are_spelled and len(ours & theirs) > 1)
+
+
+def _positions_by(inputs: Iterable[Input]) -> dict[Input, list[int]]:
+    positions: dict[Input, list[int]] = defaultdict(list)
+    for position, own in enumerate(inputs):
+        positions[own].append(position)
+    return positions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -14,8 +14,11 @@ from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import ContactLike, Prepared, prepare
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
+from cleanlist_async.storage.store.records import Claim, Doubtful, Mine
 
 ContactSource: TypeAlias = Iterable[ContactLike] | AsyncIterable[ContactLike]
+Look: TypeAlias = Callable[[Sequence[Prepared]], Awaitable[Mapping[int, Claim]]]
+"""Says what a store has of contacts, by their index, and claims nothing."""
 
 _LISTED: Final = 1_000
 """Invalid and duplicate contacts that a plan lists one by one; it counts them all."""
@@ -28,7 +31,10 @@ class Plan:
     Attributes
     ----------
     contacts, unique
-        Contacts read, and those that would be sent.
+        Contacts read, and how many of them are valid and different.
+    known, doubtful
+        Those of the unique contacts that the client's store knows: bought or on their way, so that they
+        cost nothing; or in a submit of unknown outcome, which are not sent before that is decided.
     invalid, duplicates
         How many would be skipped, and how many are bought once with an earlier one. The first 1,000 of
         each are listed: ``invalid_contacts`` as (index, reason), ``duplicate_contacts`` as (index, first).
@@ -47,6 +53,8 @@ class Plan:
     unique: int = 0
     invalid: int = 0
     duplicates: int = 0
+    known: int = 0
+    doubtful: int = 0
     chunks: int = 0
     minutes: float = 0.0
     credits_max: int | None = 0
@@ -54,6 +62,11 @@ class Plan:
     duplicate_contacts: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
     credits_min = 0
+
+    @property
+    def to_buy(self) -> int:
+        """Contacts that would be sent."""
+        return self.unique - self.known - self.doubtful
 
     @property
     def requests(self) -> int:
@@ -69,8 +82,8 @@ class Planner:
         self._seen = FirstSeen()
         self._chunker = Chunker()
 
-    def add(self, given: ContactLike) -> None:
-        """Look at the next contact."""
+    def add(self, given: ContactLike) -> Prepared | None:
+        """Count the next contact; return it if it is valid and the first of its identity."""
         plan = self.plan
         index = plan.contacts
         plan.contacts += 1
@@ -85,14 +98,30 @@ class Planner:
                 plan.duplicate_contacts.append((index, first))
         else:
             plan.unique += 1
-            plan.chunks += self._chunker.add(contact) is not None
+            return contact
+        return None
+
+    def buy(self, contact: Prepared) -> None:
+        """Count a contact that would be sent."""
+        self.plan.chunks += self._chunker.add(contact) is not None
+
+    def sort(self, contacts: Sequence[Prepared], claims: Mapping[int, Claim]) -> None:
+        """Count contacts of which a store was asked."""
+        for contact in contacts:
+            claim = claims[contact.index]
+            if isinstance(claim, Mine):
+                self.buy(contact)
+            elif isinstance(claim, Doubtful):
+                self.plan.doubtful += 1
+            else:
+                self.plan.known += 1
 
     def finish(self, limits: RateLimits, keys: int) -> Plan:
         """Return the plan, for *keys* keys (0 for a JWT) under *limits*."""
         plan = self.plan
         plan.chunks += self._chunker.flush() is not None
         worst_case = facts.WORST_CASE_CREDITS.get(plan.enrichment_type)
-        plan.credits_max = None if worst_case is None else worst_case * plan.unique
+        plan.credits_max = None if worst_case is None else worst_case * plan.to_buy
         plan.minutes = seconds_for(plan.requests, limits, keys) / 60
         return plan
 
@@ -104,16 +133,37 @@ def seconds_for(requests: int, limits: RateLimits, keys: int) -> float:
 
 
 async def make_plan(
-    contacts: ContactSource, enrichment_type: EnrichmentType, limits: RateLimits, keys: int
+    contacts: ContactSource,
+    enrichment_type: EnrichmentType,
+    limits: RateLimits,
+    keys: int,
+    look: Look | None = None,
 ) -> Plan:
-    """Read all of *contacts* once, and say what enriching them would take."""
+    """Read all of *contacts* once, and say what enriching them would take, less what *look* knows."""
     planner = Planner(enrichment_type)
+    gathered: list[Prepared] = []
+    async for given in each(contacts):
+        if (contact := planner.add(given)) is None:
+            continue
+        if look is None:
+            planner.buy(contact)
+            continue
+        gathered.append(contact)
+        if len(gathered) >= facts.MAX_CONTACTS_PER_REQUEST:
+            planner.sort(gathered, await look(gathered))
+            gathered.clear()
+    if look is not None and gathered:
+        planner.sort(gathered, await look(gathered))
+    return planner.finish(limits, keys)
+
+
+async def each(contacts: ContactSource) -> AsyncGenerator[ContactLike, None]:
+    """Yield contacts, and let other tasks run now and then."""
     if isinstance(contacts, AsyncIterable):
         async for contact in contacts:
-            planner.add(contact)
-    else:
-        for contact in contacts:
-            planner.add(contact)
-            if planner.plan.contacts % 1_000 == 0:
-                await anyio.lowlevel.checkpoint()
-    return planner.finish(limits, keys)
+            yield contact
+        return
+    for count, contact in enumerate(contacts):
+        yield contact
+        if count % 250 == 0:
+            await anyio.lowlevel.checkpoint()

@@ -7,8 +7,10 @@ sends its own. Each submit is recorded before the first byte leaves, and at each
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import anyio
@@ -18,11 +20,11 @@ from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
 from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
-from cleanlist_async.errors import NotFoundError
+from cleanlist_async.errors import CleanlistError, NotFoundError, StoreError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import operations
-from cleanlist_async.storage.store.operations import Buyer, Operation
+from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.records import (
     Claim,
     Doubtful,
@@ -34,6 +36,7 @@ from cleanlist_async.storage.store.records import (
     restored_as,
     serving,
 )
+from cleanlist_async.storage.store.statements import Operation
 
 log: Final = logging.getLogger("cleanlist_async")
 
@@ -57,42 +60,77 @@ class Purchases:
 
         What was accepted by a client that is gone is taken over with it. Raises StoreError.
         """
+        return await self._ask(self._claim, contacts, wanted)
+
+    async def look(self, contacts: Sequence[Prepared], wanted: Wanted) -> dict[int, Claim]:
+        """Return what `claim` would, by index, and claim nothing. Raises StoreError."""
+        return await self._ask(self._look, contacts, wanted)
+
+    async def _ask(
+        self,
+        operation: Callable[[Buyer, Sequence[Prepared], Wanted], Operation[dict[int, Claim]]],
+        contacts: Sequence[Prepared],
+        wanted: Wanted,
+    ) -> dict[int, Claim]:
         buyer = await self._session.opened()
-        claims = await self._store.run(self._claim(buyer, contacts, wanted))
+        await self._session.owed.repay()
+        claims = await self._store.run(operation(buyer, contacts, wanted))
         waiting = [contact for contact in contacts if isinstance(claims[contact.index], Elsewhere)]
         if waiting and await self._session.end_leases_of_the_dead():
-            claims |= await self._store.run(self._claim(buyer, waiting, wanted))
+            claims |= await self._store.run(operation(buyer, waiting, wanted))
         return claims
 
-    def _claim(
+    def _look(
         self, buyer: Buyer, contacts: Sequence[Prepared], wanted: Wanted
     ) -> Operation[dict[int, Claim]]:
         kind = wanted.enrichment_type
         digests = {contact.index: self._session.digest(contact) for contact in contacts}
         rows = yield from operations.look(buyer.organization, set(digests.values()), serving(kind))
-        claims: dict[int, Claim] = {}
+        return {
+            contact.index: judge(rows.get(digests[contact.index], ()), contact, kind, wanted.freshness)
+            for contact in contacts
+        }
+
+    def _claim(
+        self, buyer: Buyer, contacts: Sequence[Prepared], wanted: Wanted
+    ) -> Operation[dict[int, Claim]]:
+        kind = wanted.enrichment_type
+        claims = yield from self._look(buyer, contacts, wanted)
         mine: set[str] = set()
         orphans: dict[tuple[str, EnrichmentType], list[str]] = {}
         for contact in contacts:
-            digest = digests[contact.index]
-            claim = judge(rows.get(digest, ()), contact, kind, wanted.freshness)
+            digest, claim = self._session.digest(contact), claims[contact.index]
             if isinstance(claim, Mine):
-                if digest in mine:
-                    claim = Elsewhere()  # it is bought for another contact of this very call
+                if digest in mine:  # it is bought for another contact of this very call
+                    claims[contact.index] = Elsewhere()
                 mine.add(digest)
             elif isinstance(claim, Orphan):
                 orphans.setdefault((claim.submission, claim.enrichment_type), []).append(digest)
-            claims[contact.index] = claim
         yield from operations.take(buyer, mine, kind)
         for (submission, of_type), theirs in orphans.items():
             yield from operations.adopt(buyer, submission, theirs, of_type)
         return claims
 
     async def release(self, contacts: Iterable[Prepared], enrichment_type: EnrichmentType) -> None:
-        """Give up claims of contacts that were not sent after all."""
+        """Give up claims of contacts that were not sent after all.
+
+        Raises StoreError, and then does it later.
+        """
+        await self._session.owed.make(partial(self._release, list(contacts), enrichment_type))
+
+    def release_later(self, contacts: Iterable[Prepared], enrichment_type: EnrichmentType) -> None:
+        """Give up claims of contacts before the next claim, or soon."""
+        self._session.owed.add(partial(self._release, list(contacts), enrichment_type))
+
+    async def repay(self) -> None:
+        """Make the writes that failed, or were put off. Raises StoreError."""
+        await self._session.owed.repay()
+
+    async def _release(self, contacts: list[Prepared], enrichment_type: EnrichmentType) -> None:
+        buyer = await self._session.opened()
         digests = {self._session.digest(contact) for contact in contacts}
         if digests:
-            await self._store.run(operations.release(await self._session.opened(), digests, enrichment_type))
+            await self._store.run(operations.release(buyer, digests, enrichment_type))
 
     def submit(
         self, contacts: Sequence[Prepared], wanted: Wanted, *, is_unclaimed: bool = False
@@ -112,8 +150,12 @@ class Purchases:
         put: Callable[[Prepared, EnrichmentResult], None],
         buy: Callable[[list[Prepared]], Awaitable[None]],
     ) -> None:
-        """Bring each contact to a result, which is `put`, or to be bought by us, if its buyer gave it up."""
-        waiting, pause_s = list(contacts), _FIRST_PAUSE_S
+        """Bring each contact to a result, which is `put`, or to be bought by us, if its buyer gave it up.
+
+        Raises StoreError.
+        """
+        clock, failure = self._pipeline.limiter.clock, None
+        since, waiting, pause_s = clock() - _FIRST_PAUSE_S, list(contacts), _FIRST_PAUSE_S
         async with anyio.create_task_group() as group:
             while waiting:
                 claimed = [(contact, claims[contact.index]) for contact in waiting]
@@ -130,7 +172,14 @@ class Purchases:
                 if waiting:
                     await anyio.sleep(pause_s)
                     pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-                    claims = await self.claim(waiting, wanted)
+                    since_then = replace(wanted, freshness=wanted.freshness.after(clock() - since))
+                    try:
+                        claims = await self.claim(waiting, since_then)
+                    except StoreError as error:  # raised in here, it would come out as a group
+                        failure = error
+                        break
+        if failure is not None:
+            raise failure
 
     async def _collect(
         self,
@@ -139,7 +188,7 @@ class Purchases:
         fetcher: Fetcher,
         put: Callable[[Prepared, EnrichmentResult], None],
     ) -> None:
-        """Fetch for free what a client bought that is gone."""
+        """Fetch for free what a client bought that is gone. Raises nothing: what cannot be had is pending."""
         contacts, first = [contact for contact, _ in orphans], orphans[0][1]
         record = self.submit(contacts, replace(wanted, enrichment_type=first.enrichment_type))
         record.submission = first.submission
@@ -156,20 +205,30 @@ class Purchases:
         )
         try:
             results = await fetcher.fetch(workflow, first.enrichment_type)
+            with _logged("the results of a workflow"):
+                await record.settle(results)
         except NotFoundError as error:
-            await record.lost(str(error))
-            for contact in contacts:
-                put(
-                    contact,
-                    _doubtful(contact, Doubtful(first.submission, first.workflow_id), first.enrichment_type),
-                )
-            return
+            with _logged("the loss of a workflow"):
+                await record.lost(str(error))
+            doubt = Doubtful(first.submission, first.workflow_id)
+            results = [_doubtful(contact, doubt, first.enrichment_type) for contact in contacts]
+        except CleanlistError as error:
+            await record.leave()
+            results = [_pending(contact, orphan, str(error)) for contact, orphan in orphans]
         except BaseException:
             await record.leave()
             raise
-        await record.settle(results)
         for contact, result in zip(contacts, results, strict=True):
             put(contact, restored_as(result, wanted.enrichment_type))
+
+
+@contextmanager
+def _logged(what: str) -> Generator[None]:
+    """Log that *what* cannot be written now. It is owed, and harms nobody who waits for a result."""
+    try:
+        yield
+    except StoreError as error:
+        log.warning("%s could not be recorded in the store: %s", what, error)
 
 
 def _by_submission(claims: Iterable[tuple[Prepared, Claim]]) -> list[list[tuple[Prepared, Orphan]]]:
@@ -187,4 +246,15 @@ def _doubtful(contact: Prepared, claim: Doubtful, enrichment_type: EnrichmentTyp
         f"an earlier submit ({claim.submission}) may have bought it: see Store.resolve",
         workflow_id=claim.workflow_id,
         enrichment_type=enrichment_type,
+    )
+
+
+def _pending(contact: Prepared, orphan: Orphan, reason: str) -> EnrichmentResult:
+    return without_row(
+        contact,
+        "pending",
+        reason,
+        workflow_id=orphan.workflow_id,
+        task_id=orphan.task_id,
+        enrichment_type=orphan.enrichment_type,
     )

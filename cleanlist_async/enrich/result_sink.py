@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.budget import Budget
+from cleanlist_async.enrich.budget import RunBudget
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.dedupe import Duplicates
 from cleanlist_async.enrich.report import Summary
@@ -25,7 +25,7 @@ class ResultSink:
 
     def __init__(self, spec: RunSpec, summary: Summary, counters: Counters) -> None:
         self.queue = ResultQueue(RESULTS_AHEAD)
-        self.budget = Budget(spec.max_credits, spec.enrichment_type)
+        self.budget = RunBudget(spec.max_credits, spec.enrichment_type)
         self.duplicates = Duplicates(spec.dedupe)
         self._enrichment_type: EnrichmentType = spec.enrichment_type
         self._summary = summary

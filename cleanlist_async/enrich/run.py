@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncIterable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 
 from cleanlist_async.contacts.chunking import Chunker
-from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich.change_signal import ChangeSignal
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.chunk_runner import ChunkRunner, RunParts
@@ -20,7 +20,7 @@ from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
 from cleanlist_async.enrich.claims import Claims
 from cleanlist_async.enrich.dedupe import Duplicates, repeated_identities
 from cleanlist_async.enrich.fetch import Fetcher
-from cleanlist_async.enrich.plan import ContactSource
+from cleanlist_async.enrich.plan import ContactSource, each
 from cleanlist_async.enrich.progress import ProgressReporter, report_end
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import RunOutcome
@@ -141,7 +141,7 @@ class BulkRun:
         chunker, index = Chunker(), 0
         try:
             with self._reading:
-                async with aclosing(_each(self._source)) as contacts:
+                async with aclosing(each(self._source)) as contacts:
                     async for given in contacts:
                         await self._take(prepare(index, given), chunker)
                         index += 1
@@ -237,17 +237,6 @@ class BulkRun:
             self.outcome.stopped_by = error
         self._reading.cancel()
         self._submitter.stop()
-
-
-async def _each(source: ContactSource) -> AsyncGenerator[ContactLike, None]:
-    if isinstance(source, AsyncIterable):
-        async for contact in source:
-            yield contact
-        return
-    for count, contact in enumerate(source):
-        yield contact
-        if count % 250 == 0:
-            await anyio.lowlevel.checkpoint()
 
 
 def _deadline_error(deadline_s: float | None, *, accepted: bool) -> DeadlineExceededError:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterable, Iterable, Mapping, Sized
+from functools import partial
 from typing import Final, cast
 
 from cleanlist_async import facts
-from cleanlist_async.checks import a_type, check_enrichment_type, is_any, wrong
+from cleanlist_async.checks import a_type, is_any, wrong
 from cleanlist_async.contacts.checks import check_contacts
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.collect import Collector
-from cleanlist_async.enrich.plan import ContactSource, Plan, make_plan
+from cleanlist_async.enrich.plan import ContactSource, Look, Plan, make_plan
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import EnrichmentReport
 from cleanlist_async.enrich.row_results import never_read
 from cleanlist_async.enrich.run import BulkRun
 from cleanlist_async.enrich.stream import ResultStream
 from cleanlist_async.errors import CleanlistError, ConfigurationError
-from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
@@ -44,15 +44,18 @@ class BulkService:
         self._pipeline = pipeline
         self._submissions = submissions
 
-    async def plan(self, contacts: ContactSource, enrichment_type: EnrichmentType) -> Plan:
+    async def plan(self, contacts: ContactSource, spec: RunSpec) -> Plan:
         """Say what enriching *contacts* would take."""
-        check_enrichment_type(enrichment_type)
+        source, purchases = _checked_source(contacts), self._purchases
+        look: Look | None = None
+        if purchases is not None and not spec.is_unclaimed:
+            await self._pipeline.root.ensure()
+            look = partial(purchases.look, wanted=spec.wanted)
         limits, keys = self._pipeline.limiter.limits, len(self._pipeline.route.keys)
-        return await make_plan(_checked_source(contacts), enrichment_type, limits, keys)
+        return await make_plan(source, spec.enrichment_type, limits, keys, look)
 
     async def enrich(self, contacts: ContactSource, spec: RunSpec) -> EnrichmentReport:
         """Run *contacts* to the end, and return a result for each in their order."""
-        spec.check()
         source = _checked_source(contacts)
         given = [c async for c in source] if isinstance(source, AsyncIterable) else list(source)
         stream = self._start(given, spec, find_repeated=False)
@@ -86,7 +89,6 @@ class BulkService:
 
     def stream(self, contacts: ContactSource, spec: RunSpec) -> ResultStream:
         """Run *contacts* as they are read, yielding results as they come."""
-        spec.check()
         source = _checked_source(contacts)
         return self._start(source, spec, find_repeated=isinstance(source, Sized) and spec.dedupe == "all")
 

@@ -10,6 +10,7 @@ import anyio
 from cleanlist_async import facts
 from cleanlist_async.api.public import VALIDATE_KEY
 from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.owed_writes import OwedWrites
 from cleanlist_async.errors import CleanlistError, StoreError
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
@@ -33,13 +34,17 @@ class StoreSession:
     def __init__(self, store: Store, pipeline: Pipeline) -> None:
         self.store = store
         self.pipeline = pipeline
+        self.owed = OwedWrites()
         self._process: Process = this_process()
         self._opening = anyio.Lock()
         self._buyer: Buyer | None = None
 
     async def opened(self) -> Buyer:
-        """Open the store, begin the client's lease, and return the name it buys under."""
-        if self._buyer is not None:  # without a checkpoint: what was paid is recorded whoever is cancelled
+        """Open the store, begin the client's lease, and return the name it buys under.
+
+        No checkpoint once it is open: a caller that was cancelled still records what was accepted.
+        """
+        if self._buyer is not None:
             return self._buyer
         async with self._opening:
             if self._buyer is None:
@@ -53,6 +58,7 @@ class StoreSession:
         """End the lease: whoever wants what is still under way may take it over at once."""
         if self._buyer is not None:
             try:
+                await self.owed.repay()
                 await self.store.run(operations.end_leases([self._process.id]))
             except StoreError as error:
                 log.warning("the store could not be told that this client is closed: %s", error)
@@ -66,6 +72,7 @@ class StoreSession:
             await anyio.sleep(facts.STORE_LEASE_S / 3)
             try:
                 await self._renew()
+                await self.owed.repay()
             except StoreError as error:  # what is claimed stays ours until another takes it
                 log.warning("the lease in the store could not be prolonged: %s", error)
 

@@ -12,6 +12,7 @@ how the submit ended                                            outcome
 not a byte left; 429; a refusal of a quote that has gone stale  `Retry`
 a refusal for the key, plan, credits or version; client closed  `Stop`
 the store cannot record it, so that nothing was sent            `Stop`
+a budget that does not cover it, a pause, a veto                `Stop`
 any other refusal                                               `Refused`
 a quote that is used up: an earlier process may have bought     `Unknown`
 2xx without a workflow, 3xx, 5xx, a broken answer, or none      `Unknown`
@@ -34,6 +35,7 @@ from cleanlist_async.errors import (
     APIConnectionError,
     APIError,
     AuthenticationError,
+    BudgetExceededError,
     CleanlistError,
     ConfigurationError,
     InsufficientCreditsError,
@@ -42,6 +44,7 @@ from cleanlist_async.errors import (
     QuoteAlreadyRedeemedError,
     RateLimitError,
     RequestValidationError,
+    SpendVetoedError,
     StoreError,
     UnknownOutcomeError,
     VersionDeprecatedError,
@@ -130,7 +133,9 @@ def _judge_submit(error: CleanlistError, contacts: Sequence[Prepared]) -> Submit
             outcome = Retry()
         case APIError():
             outcome = Retry() if isinstance(error, STALE) else Refused()
-        case ConfigurationError() | StoreError():  # raised only while not a byte has left
+        case (
+            ConfigurationError() | StoreError() | BudgetExceededError() | SpendVetoedError()
+        ):  # raised only while not a byte has left
             outcome = Stop()
         case _:
             outcome = Unknown()

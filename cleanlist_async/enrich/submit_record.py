@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import uuid4
+
+import anyio
 
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.enrich.submit_outcome import Accepted, SubmitOutcome, Unknown
-from cleanlist_async.errors import ClaimLostError, CleanlistError, StoreError
+from cleanlist_async.errors import BudgetExceededError, ClaimLostError, CleanlistError, StoreError
 from cleanlist_async.events import identifier
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
@@ -39,7 +42,10 @@ class SubmitRecord:
     ----------
     submission
         Our name for it.
+    is_written
+        Whether its intent may be in the store: then it may have been sent.
 
+    What came of it is written in order, and repeated where the store fails: see `OwedWrites`.
     """
 
     def __init__(
@@ -51,7 +57,7 @@ class SubmitRecord:
         is_unclaimed: bool,
     ) -> None:
         self.submission = uuid4().hex
-        self._may_be_written = False
+        self.is_written = False
         self._session = session
         self._store = session.store
         self._contacts = tuple(contacts)
@@ -59,18 +65,28 @@ class SubmitRecord:
         self._is_unclaimed = is_unclaimed
 
     async def intend(self) -> None:
-        """Record that it is about to be sent. Raises StoreError, and then nothing is to be sent."""
+        """Record that it is about to be sent, and reserve what it can cost.
+
+        Raises StoreError or BudgetExceededError, and then nothing is to be sent.
+        """
         buyer = await self._session.opened()
-        self._may_be_written = True  # also where the answer of the database is lost
+        digests = {self._session.digest(contact) for contact in self._contacts}
         intent = SubmitIntent(
             self.submission,
             self._wanted.enrichment_type,
             self._wanted.door,
-            tuple({self._session.digest(contact) for contact in self._contacts}),
+            tuple(digests),
             self._is_unclaimed,
+            repeated=len(self._contacts) - len(digests),
         )
-        if not await self._store.run(operations.intend(buyer, intent), commit_unless=False):
-            self._may_be_written = False
+        self.is_written = True  # also where the store fails in the middle of it
+        try:
+            is_ours = await self._store.run(operations.intend(buyer, intent), commit_unless=False)
+        except BudgetExceededError:
+            self.is_written = False
+            raise
+        if not is_ours:
+            self.is_written = False
             raise ClaimLostError("Contacts of this submit were taken over by another process.")
 
     async def accepted(self, workflow: AcceptedWorkflow) -> None:
@@ -78,76 +94,103 @@ class SubmitRecord:
 
         One that is another submit's is not ours: then the outcome of this one is unknown.
         """
-        ids = {
-            self._session.digest(contact): task_id
-            for contact, task_id in zip(workflow.contacts, workflow.task_ids, strict=True)
-            if task_id is not None
-        }
         try:
-            buyer = await self._session.opened()
-            is_ours = await self._store.run(
-                operations.accept(
-                    buyer,
-                    self.submission,
-                    self._wanted.enrichment_type,
-                    workflow.workflow_id,
-                    ids,
-                    key_name=workflow.key,
-                )
-            )
-            if not is_ours:
-                await self.unknown("answered with the workflow of another submit")
+            with anyio.CancelScope(shield=True):
+                await self._session.owed.make(partial(self._accept, workflow))
         except StoreError:
             workflow_id = identifier(workflow.workflow_id)
             log.error("workflow %s was accepted, and the store cannot be written", workflow_id)  # noqa: TRY400
             raise
 
+    async def _accept(self, workflow: AcceptedWorkflow) -> None:
+        ids = {
+            self._session.digest(contact): task_id
+            for contact, task_id in zip(workflow.contacts, workflow.ids_before_the_end, strict=True)
+            if task_id is not None
+        }
+        buyer = await self._session.opened()
+        is_ours = await self._store.run(
+            operations.accept(
+                buyer,
+                self.submission,
+                workflow.workflow_id,
+                ids,
+                key_name=workflow.key,
+            )
+        )
+        if not is_ours:
+            await self._close("unknown", "answered with the workflow of another submit")
+
     async def ended(self, outcome: SubmitOutcome, error: CleanlistError) -> None:
         """Record the outcome of a submit that was not plainly accepted."""
-        if not self._may_be_written or isinstance(outcome, Accepted):
+        if not self.is_written or isinstance(outcome, Accepted):
             return
         try:
             if isinstance(outcome, Unknown):
                 await self.unknown(type(error).__name__)
             else:
                 await self.refused(type(error).__name__)
-        except StoreError as problem:  # it stays on its way there, and is doubtful once this client is gone
+        except StoreError as problem:  # until it is written, the contacts stay on their way there
             log.warning("the outcome of a submit could not be recorded in the store: %s", problem)
 
     async def leave(self) -> None:
         """Leave what is accepted and not settled to whoever asks for it next. Raises nothing."""
-        try:
-            await self.settle(())
-        except StoreError as error:  # it is left when the client's lease ends
-            log.warning("a workflow could not be handed over in the store: %s", error)
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.settle(())
+            except StoreError as error:  # at the latest it is left when the client's lease ends
+                log.warning("a workflow could not be handed over in the store: %s", error)
 
     async def refused(self, reason: str) -> None:
         """Record that the server did not take it: its contacts are claimed as before."""
-        await self._close("refused", reason)
-        self._may_be_written = False
+        await self._end("refused", reason)
+        self.is_written = False
 
     async def unknown(self, reason: str) -> None:
         """Record that it may have been accepted."""
-        await self._close("unknown", reason)
+        await self._end("unknown", reason)
 
     async def lost(self, reason: str) -> None:
         """Record that the server no longer knows its workflow."""
-        await self._close("lost", reason)
+        await self._end("lost", reason)
 
     async def settle(self, results: Sequence[EnrichmentResult]) -> None:
-        """Record what was found. What is still pending is left to whoever asks for it next."""
+        """Record what was found. What is still pending is left to whoever asks for it next.
+
+        Raises StoreError; it is written later then.
+        """
         digests = [self._session.digest(contact) for contact in self._contacts]
         settled: dict[str, str] = {}
         unpaid: list[str] = []
+        repeated: list[float] = []
         for digest, result in zip(digests, results, strict=False):
-            if result.status in {"found", "not_found"}:
+            if result.status == "pending":
+                continue
+            if digest in settled or digest in unpaid:
+                # Contacts that share a row may be billed apart: what looks free stays reserved.
+                if result.credits or result.status != "found":
+                    repeated.append(result.credits)
+            elif result.status in {"found", "not_found"}:
                 settled[digest] = as_text(result)
             elif result.status == "failed":  # the server ended the workflow unfinished, which costs nothing
                 unpaid.append(digest)
+        await self._session.owed.make(partial(self._settle, settled, unpaid, repeated))
+
+    async def _settle(self, settled: dict[str, str], unpaid: list[str], repeated: list[float]) -> None:
         buyer = await self._session.opened()
         await self._store.run(
-            operations.settle(buyer, self.submission, self._wanted.enrichment_type, settled, unpaid)
+            operations.settle(
+                buyer,
+                self.submission,
+                settled,
+                unpaid,
+                repeated=repeated,
+                is_unclaimed=self._is_unclaimed,
+            )
         )
+
+    async def _end(self, state: SubmitState, reason: str) -> None:
+        await self._session.owed.make(partial(self._close, state, reason))
 
     async def _close(self, state: SubmitState, reason: str) -> None:
         buyer = await self._session.opened()

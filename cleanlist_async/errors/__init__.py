@@ -46,7 +46,9 @@
     ├── WaitTimeoutError                    the wait ended before the workflow did
     ├── DeadlineExceededError               deadline_s passed
     ├── OverloadedError                     too many contacts are queued; nothing was sent
-    ├── BudgetExceededError                 max_credits is used up
+    ├── BudgetExceededError                 max_credits, or the budget of a store, is used up
+    │   └── SpendingPausedError             all spending is paused in the store
+    ├── SpendVetoedError                    before_spend refused the call; nothing was sent
     ├── JournalError                        the journal of a job cannot be used; nothing is sent
     │   ├── JournalLockedError              another process uses it
     │   └── InputChangedError               the input differs from what the job was started with
@@ -64,7 +66,8 @@ docs.cleanlist.ai/api-reference/errors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
 
 from cleanlist_async.errors.base import APIError as APIError
 from cleanlist_async.errors.base import CleanlistError as CleanlistError
@@ -282,6 +285,9 @@ class UnknownOutcomeError(CleanlistError):
     * 400, 401, 402, 403, 404 or 422 in the ``detail`` envelope (docs.cleanlist.ai/api-reference/errors),
       unless it says that it is ``retryable``.
 
+    An answer that broke off, or was larger than 256 kB, proves something only by a code that refuses and was
+    read.
+
     After any other answer, and after none, a paid call that carries no quote or idempotency key ends with
     this error.
     """
@@ -332,10 +338,28 @@ class OverloadedError(CleanlistError):
 
 
 class BudgetExceededError(CleanlistError):
-    """``max_credits`` does not cover another contact. Nothing beyond it was sent."""
+    """``max_credits``, or the budget of a store, does not cover the call. Nothing beyond it was sent.
+
+    ``max_credits`` is the limit, and ``committed_credits`` what of it is spent or reserved. For the budget of
+    a store ``period`` says whether the limit is for the ``day`` or the ``month``, and ``period_ends_at`` when
+    the next one begins.
+    """
 
     max_credits: float | None = None
     committed_credits: float | None = None
+    period: Literal["day", "month"] | None = None
+    period_ends_at: datetime | None = None
+
+
+class SpendingPausedError(BudgetExceededError):
+    """All spending of the organization is paused in the store, for this ``reason``, by this ``actor``."""
+
+    reason: str = ""
+    actor: str = ""
+
+
+class SpendVetoedError(CleanlistError):
+    """The client's ``before_spend`` refused a call that spends. Nothing was sent."""
 
 
 class JournalError(CleanlistError):
@@ -364,6 +388,8 @@ class StoreUnavailableError(StoreError):
 
 class ClaimLostError(StoreError):
     """Contacts that were to be sent are no longer this client's: it paused for longer than its lease."""
+
+    retryable = True
 
 
 class ConfigurationError(CleanlistError):

@@ -83,6 +83,8 @@ class APIError(CleanlistError):
         The decoded body: JSON, or text (cut) where it was not JSON. May echo the contacts you sent.
     envelope
         Which of the two documented forms the body had: ``"error"``, ``"detail"`` or ``"none"``.
+    is_cut
+        Whether the body broke off or was too large, so that the rest of what the server said is unknown.
 
     """
 
@@ -105,6 +107,7 @@ class APIError(CleanlistError):
         suggested_actions: JSON = None,
         body: JSON = None,
         envelope: Envelope = "none",
+        is_cut: bool = False,
         method: str = "",
         path: str = "",
     ) -> None:
@@ -118,6 +121,7 @@ class APIError(CleanlistError):
         self.suggested_actions = suggested_actions
         self.body = body
         self.envelope: Envelope = envelope
+        self.is_cut = is_cut
         self.method = method
         self.path = path
 

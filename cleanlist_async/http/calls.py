@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.http.retry import RetrySafety
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.http.transport import Params
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import JSON
@@ -72,6 +73,10 @@ class Call(Generic[T]):
     """Awaited before the first byte of an attempt leaves; a CleanlistError from it stops the attempt."""
     before_retry: Callable[[], Awaitable[None]] | None = None
     """Awaited after an attempt that the server did not accept, before the wait for another."""
+    spend: Callable[[], Spend] | None = None
+    """Returns what a paid call may cost, once its body is built; None where that is not known."""
+    is_recorded: bool = False
+    """Whether `before` reserves what it may cost, and its owner records what it did."""
     single_attempt: bool = False
     """Whether there is only one attempt: the caller decides about others, after a 429 too."""
     idempotent: bool = False

@@ -224,6 +224,7 @@ def decode_error(
         suggested_actions=said.get("suggested_actions"),
         body=content,
         envelope=envelope,
+        is_cut=is_cut,
         method=method,
         path=path,
     )

@@ -41,7 +41,7 @@ def refusal(request: Request, exchange: Exchange) -> APIError:
         method=request.method,
         path=request.path,
         now=datetime.now(UTC),
-        is_cut=exchange.failure == "too_large",
+        is_cut=exchange.failure is not None,
     )
 
 

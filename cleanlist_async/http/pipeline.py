@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -25,10 +25,12 @@ from cleanlist_async.events.statistics import Counters
 from cleanlist_async.http.admission import Admission, Slot, shielded
 from cleanlist_async.http.calls import Call, Operation, Reply
 from cleanlist_async.http.decode import is_large, request_id_of
+from cleanlist_async.http.guarded_call import GuardedCall, Spending
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.outcome import malformed, no_answer, read_value, unknown_outcome
 from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
 from cleanlist_async.http.root_task import RootTask
+from cleanlist_async.http.spending import SpendGuard
 from cleanlist_async.http.transport import Download, Request, Transport, same_origin
 from cleanlist_async.http.workflow_keys import Origin
 from cleanlist_async.ratelimit import RateLimiter, RequestClass, Route, StoreState
@@ -55,11 +57,13 @@ class Pipeline:
         transport: Transport,
         root: RootTask,
         on_event: Listener | None = None,
+        guard: Callable[[], SpendGuard] | None = None,
     ) -> None:
         self.limiter = limiter
         self.route = route
         self.root = root
         self.counters = Counters()
+        self.spending = Spending(guard)
         self._keys = keys
         self._transport = transport
         self._admission = Admission(
@@ -100,13 +104,16 @@ class Pipeline:
         await self.root.ensure()
         so_far = _Attempts()
         with self._trace(call) as trace, _deadline(options.deadline_s, lambda: so_far.may_be_billed):
+            so_far.guarded = await self.spending.begin(call)
             while True:
                 outcome = await self._attempt(call, options, trace, so_far)
                 if isinstance(outcome, Reply):
                     return trace.replied(outcome)
                 # After a lost attempt, a refusal may only mean that the lost one was processed.
                 if so_far.lost and (value := call.already_done(outcome)) is not None:
-                    return trace.replied(Reply(value, call.key))
+                    outcome = Reply(value, call.key)
+                    await so_far.report(outcome)
+                    return trace.replied(outcome)
                 so_far.note(outcome)
                 wait_s = self._wait_before_retry(call, outcome, so_far.failures, options)
                 if wait_s is None:
@@ -126,10 +133,12 @@ class Pipeline:
         """Admit the call, send its request, and judge the outcome."""
         with await self._admission.admit(call, options, trace) as slot:
             # Built after the wait, so that `enrich_one` can include every contact that is queued by now.
-            request = _request(call, so_far.doubted)
+            before = call.before if so_far.guarded is None else so_far.guarded.before
+            request = _request(call, so_far.doubted, before)
             so_far.slot = slot
             await slot.send(request, shield_answer=call.shield_answer)
             outcome = await self._judge(call, slot, lost=so_far.lost)
+            await so_far.report(outcome)
         so_far.slot = None
         so_far.doubted, so_far.sent = slot.exchange.doubted, slot.exchange.sent
         slot.exchange.body = b""  # it is read; the traceback of an error would keep it in memory
@@ -297,6 +306,7 @@ class _Attempts:
     """
 
     slot: Slot | None = None
+    guarded: GuardedCall | None = None
     failures: int = 0
     sent: bool = False
     lost: bool = False
@@ -306,6 +316,11 @@ class _Attempts:
     @property
     def may_be_billed(self) -> bool:
         return self.doubt is not None or (self.slot is not None and self.slot.may_be_billed)
+
+    async def report(self, outcome: Reply[Any] | CleanlistError) -> None:
+        """Tell the guard of a paid call what came of its latest attempt."""
+        if self.guarded is not None:
+            await self.guarded.ended(outcome)
 
     def note(self, error: CleanlistError) -> None:
         refusal = error if isinstance(error, APIError) else None
@@ -319,7 +334,7 @@ def _is_429(error: CleanlistError) -> bool:
     return isinstance(error, RateLimitError) and error.status == 429
 
 
-def _request(call: Call[T], doubted: bytes | None) -> Request:
+def _request(call: Call[T], doubted: bytes | None, before: Callable[[], Awaitable[None]] | None) -> Request:
     operation = call.operation
     return Request(
         operation.method,
@@ -329,7 +344,7 @@ def _request(call: Call[T], doubted: bytes | None) -> Request:
         paid=operation.paid,
         own_connection=operation.own_connection,
         doubted=doubted,
-        before=call.before,
+        before=before,
         max_answer_bytes=operation.max_answer_bytes,
     )
 

@@ -14,7 +14,8 @@ none      not unclear, nor ``retryable: true``   413
 ========  =====================================  =====================================================
 
 Unclear are ``internal_error``, ``workflow_timeout`` and ``filters_unavailable``: the API can give them at any
-point of its work. ``quote_already_redeemed`` is a refusal unless an earlier attempt of the call was lost.
+point of its work. ``quote_already_redeemed`` is a refusal unless an earlier attempt of the call was lost. Of
+a body that broke off or was too large only a refusing code counts: the rest may say ``retryable: true``.
 """
 
 from __future__ import annotations
@@ -109,11 +110,13 @@ def proof_of(*, sent: bool, error: APIError | None, lost: bool = False) -> Proof
 def _is_refusal(error: APIError) -> bool:
     if error.code.casefold() in _UNCLEAR_CODES:  # before the status: not even a 429 with such a code is proof
         return False
-    if error.status == _TOO_MANY_REQUESTS:
-        return True
     statuses = _REFUSING_STATUSES[error.envelope]
     if error.envelope == "error" and (own := REFUSING_CODES.get(error.code)) is not None:
-        return error.status in statuses | own
+        return error.status in statuses | own | {_TOO_MANY_REQUESTS}
+    if error.is_cut:
+        return False
+    if error.status == _TOO_MANY_REQUESTS:
+        return True
     # A code that we do not know, or none: a server that calls it retryable does not say that it refused.
     return error.status in statuses and not error.retryable
 

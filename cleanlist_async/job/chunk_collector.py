@@ -39,6 +39,9 @@ class ChunkCollector:
         try:
             results = await self._results(chunk.row, contacts, submitted_at)
             self._settle(chunk, results)
+            if chunk.row.workflow_id and not any(result.status == "pending" for result in results):
+                spent = sum(result.credits for result in results)
+                await self._run.pipeline.spending.settle(chunk.row.workflow_id, spent)
         except JournalError:
             raise  # the disk fails: the other workflows are not waited for either
         except NotFoundError as error:

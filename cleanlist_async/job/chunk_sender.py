@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.budget import Budget
+from cleanlist_async.enrich.budget import RunBudget
 from cleanlist_async.enrich.submit_outcome import (
     FAILURES_IN_A_ROW,
     Accepted,
@@ -38,7 +38,7 @@ class ChunkSender:
     """Submits planned chunks within the budget, and records the outcome of each."""
 
     def __init__(self, run: RunContext) -> None:
-        self.budget = Budget(run.header.max_credits, run.header.enrichment_type)
+        self.budget = RunBudget(run.header.max_credits, run.header.enrichment_type)
         self._run = run
         self._failures = 0  # in a row, over all chunks
 

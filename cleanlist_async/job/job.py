@@ -82,7 +82,6 @@ class Job:
 
         Raises JournalError for a journal that is not the latest of its job.
         """
-        spec.check()  # before any file is touched
         await pipeline.root.ensure()
         source = Source(given)
         opened = await OpenJournal.open(path, source, spec, pipeline)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
@@ -17,7 +17,7 @@ from cleanlist_async.checks import (
     check_webhook_url,
     check_whole,
 )
-from cleanlist_async.enrich.budget import Budget
+from cleanlist_async.enrich.budget import RunBudget
 from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.http.options import CallOptions
@@ -67,11 +67,11 @@ class JobSpec:
             return self.webhook
         return self.receiver.public_url
 
-    def check(self) -> None:
-        """Raise ConfigurationError for options that cannot work."""
+    def checked(self) -> Self:
+        """Return it. Raises ConfigurationError for what cannot work."""
         check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook, "webhook")
-        Budget(self.max_credits, self.enrichment_type)  # for its checks alone
+        RunBudget(self.max_credits, self.enrichment_type)  # for its checks alone
         if self.policy.on_unknown == "resubmit" and self.enrichment_type not in facts.WORST_CASE_CREDITS:
             raise ConfigurationError(
                 f"on_unknown='resubmit' has no bound for {self.enrichment_type!r}, which costs a credit per"
@@ -91,6 +91,7 @@ class JobSpec:
             raise ConfigurationError(
                 f"submit_mode='exact' takes an enrichment_type of {', '.join(facts.PERSON_TYPES)}."
             )
+        return self
 
 
 async def begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipeline) -> Header:

@@ -14,23 +14,27 @@ _OWNER: Final = 0o600
 _GROUP: Final = 0o070
 
 
-def opener_for(target: Path, source: Path | None = None) -> Callable[[str, int], int]:
+def opener_for(target: Path, source: Path | int | None = None) -> Callable[[str, int], int]:
     """Return an opener, as `open` takes one, for a new file that is to become *target*.
 
-    Its mode is that of an ordinary file, less the umask, less every permission that *source*, or the *target*
-    that it replaces, does not grant. Group permissions of a file of another group do not count.
+    Its mode is that of an ordinary file, less the umask, less every permission that *source* (a path or a
+    descriptor), or the *target* that it replaces, does not grant. Group permissions of a file of another
+    group do not count.
     """
     mode = _ORDINARY
     if target.exists():
         mode &= _mode_of(target, target)
     if source is not None:
-        mode &= _mode_of(source, target) if source.exists() else _OWNER  # gone: assume the strictest
+        try:
+            mode &= _mode_of(source, target)
+        except OSError:  # gone: assume the strictest
+            mode &= _OWNER
     mode |= _OWNER  # a read-only input must not make the output unwritable
     return lambda path, flags: os.open(path, flags, mode)
 
 
-def _mode_of(path: Path, target: Path) -> int:
-    status = path.stat()
+def _mode_of(file: Path | int, target: Path) -> int:
+    status = file.stat() if isinstance(file, Path) else os.fstat(file)
     mode = stat.S_IMODE(status.st_mode)
     if hasattr(os, "getegid") and status.st_gid != _new_group(target.parent):
         mode &= ~_GROUP | (mode << 3)  # the new group gets what the others of the old file had

@@ -150,6 +150,8 @@ class SharedFile:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")  # a commit without an fsync, and readers never wait
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._holds_contacts else 'NORMAL'}")
+        if self._holds_contacts:  # what is removed is overwritten, too
+            connection.execute("PRAGMA secure_delete = ON")
         if self._is_ours(connection):
             return
         connection.execute("BEGIN IMMEDIATE")

@@ -12,7 +12,7 @@ from typing import Final
 
 from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.tables import values
-from cleanlist_async.tables.headers import FULL_NAME, known_as, words
+from cleanlist_async.tables.headers import FULL_NAME, OWN_WORD, known_as, words
 
 _NOT_THE_PERSON: Final = frozenset(
     words(
@@ -79,6 +79,7 @@ def survey(headers: Sequence[str], sample_rows: Sequence[Sequence[str]]) -> Surv
     columns = [
         _Column(header, position, tuple(row[position].strip() for row in sample_rows if position < len(row)))
         for position, header in enumerate(headers)
+        if words(header)[:1] != (OWN_WORD,)
     ]
     search = _Search(columns)
     for name in ("linkedin_url", "email", "first_name", "last_name", "company_name", "company_domain"):
@@ -130,7 +131,8 @@ class _Search:
         self._only_column("company_domain", values.is_domain, "values are web addresses", web)
         # Some exports hold the domain in the column called company.
         if {"company_domain", "company_name"} & self.guesses.keys() == {"company_name"}:
-            named = self.columns[self.guesses["company_name"].column]
+            position = self.guesses["company_name"].column
+            named = next(column for column in self.columns if column.position == position)
             if named.share(values.is_domain) >= _NEARLY_ALL:
                 self.guesses["company_domain"] = Guess(named.header, named.position, "values are domains")
                 del self.guesses["company_name"]

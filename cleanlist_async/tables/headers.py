@@ -83,6 +83,10 @@ _RANKS: Final[Mapping[str, tuple[str, int]]] = {
 }
 
 
+OWN_WORD: Final = "cleanlist"
+"""First word of the columns that an enrichment adds. None of them says whom to look for."""
+
+
 @lru_cache(maxsize=4096)
 def words(header: str) -> tuple[str, ...]:
     """Split a header into its words, without case, accents and punctuation: ``firstName``, ``First name``."""
@@ -96,6 +100,8 @@ def words(header: str) -> tuple[str, ...]:
 def known_as(header: str) -> tuple[str, int] | None:
     """Return the field that a header is known to mean and its rank (0 is best), or None."""
     parts = words(header)
+    if parts[:1] == (OWN_WORD,):
+        return None
     whole = _RANKS.get("".join(parts))
     if whole is None and len(parts) > 1 and parts[0] in _PERSON_WORDS:
         return _RANKS.get("".join(parts[1:]))

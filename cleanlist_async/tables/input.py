@@ -5,10 +5,9 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
-import shutil
+import stat
 import sys
 import tempfile
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
@@ -17,6 +16,7 @@ from typing import BinaryIO, Final
 
 from cleanlist_async.tables.encoding import UTF_8, WINDOWS_1252, Encoding, chosen_encoding, declared_encoding
 from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.snapshot import Snapshot
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 << 20
@@ -57,15 +57,23 @@ class InputFile:
     """A readable file, checked from end to end.
 
     ``damage`` is what is wrong with its characters, if anything: only a reader, which knows rows and columns,
-    can name the place. Standard input is copied to a private temporary file first, because a table is read
-    more than once.
+    can name the place. A *snapshot* is read from a private temporary copy: what happens to the file later
+    changes nothing. Standard input always is, because a table is read more than once.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, encoding: str | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, encoding: str | None = None, snapshot: bool = False
+    ) -> None:
         given = os.fspath(path)
-        self._is_spooled = given == STDIN
-        self.name = "standard input" if self._is_spooled else given
-        self.path = _spool_stdin(self) if self._is_spooled else Path(given)
+        self._is_stdin = given == STDIN
+        self.name = "standard input" if self._is_stdin else given
+        self.path = Path(given)
+        self._snapshot: Snapshot | None = None
+        if self._is_stdin:
+            self._snapshot = self._copied(sys.stdin.buffer)
+        elif snapshot:
+            with self._open() as stream:
+                self._snapshot = self._copied(stream)
         self.notes: list[str] = []
         self.damage: str | None = None
         self._start = self._first_bytes()
@@ -85,13 +93,29 @@ class InputFile:
         errors = _MARK_DAMAGE if self.damage else "strict"
         return TextIOWrapper(stream, encoding=self.encoding.name, errors=errors, newline=newline)
 
+    def read(self) -> bytes:
+        """Return all its bytes."""
+        with self._open() as stream:
+            return stream.read()
+
     @property
-    def given_path(self) -> Path | None:
-        """The file that was given; None for standard input."""
-        return None if self._is_spooled else self.path
+    def given(self) -> Path | int | None:
+        """The file that was given: its path, or the descriptor of standard input; None for a pipe."""
+        return _descriptor_of_stdin() if self._is_stdin else self.path
+
+    def is_at(self, path: Path) -> bool:
+        """Whether *path* is the file that was given."""
+        given = self.given
+        try:
+            status = given.stat() if isinstance(given, Path) else given is not None and os.fstat(given)
+            return isinstance(status, os.stat_result) and os.path.samestat(status, path.stat())
+        except OSError:  # one of them is not there, or not any more
+            return False
 
     def is_unchanged(self) -> bool:
         """Whether the file still holds the bytes that were checked."""
+        if self._snapshot is not None:
+            return True
         checked = self.fingerprint
         try:
             status = self.path.stat()
@@ -119,10 +143,19 @@ class InputFile:
         return "save the file again as UTF-8, or pass --encoding"
 
     def _open(self) -> BinaryIO:
+        if self._snapshot is not None:
+            return self._snapshot.open()
         try:
             return self.path.open("rb")
         except OSError as error:
             raise self._unreadable(error) from error
+
+    def _copied(self, stream: BinaryIO) -> Snapshot:
+        try:
+            return Snapshot(stream)
+        except OSError as error:
+            problem = f"cannot be copied to {tempfile.gettempdir()} ({error.strerror or error})"
+            raise self.error(problem, "free some space there, or name another folder in TMPDIR") from error
 
     def _unreadable(self, error: OSError) -> TableError:
         return self.error(f"cannot be read ({error.strerror or error})", "check the path and its permissions")
@@ -211,10 +244,10 @@ class _LineLengths:
             raise self._file.error(problem, "pass a table with one contact per line")
 
 
-def _spool_stdin(owner: object) -> Path:
-    descriptor, name = tempfile.mkstemp(prefix="cleanlist-", suffix=".csv")
-    path = Path(name)
-    weakref.finalize(owner, path.unlink, missing_ok=True)  # it holds contacts
-    with os.fdopen(descriptor, "wb") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-    return path
+def _descriptor_of_stdin() -> int | None:
+    try:
+        descriptor = sys.stdin.fileno()
+        # A pipe has a mode, too, which says nothing of the file that feeds it.
+        return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    except (OSError, ValueError):  # closed, or replaced by something without a descriptor
+        return None

@@ -24,10 +24,19 @@ class PartFile:
 
     It grants no more permissions than *source*, the file that its contacts come from, if there is one. A
     part left by an earlier run is never touched, because it may hold results that were paid for: the next
-    free name (``.part2``) is taken. Raises :class:`TableError` where the file system refuses.
+    free name (``.part2``) is taken. One that *is_renewable* holds nothing that is not elsewhere: it is called
+    ``.tmp``, and replaces what a killed run left. Raises :class:`TableError` where the file system refuses.
     """
 
-    def __init__(self, target: Path, name: str, encoding: Encoding, source: Path | None = None) -> None:
+    def __init__(
+        self,
+        target: Path,
+        name: str,
+        encoding: Encoding,
+        source: Path | int | None,
+        *,
+        is_renewable: bool = False,
+    ) -> None:
         self.target = target
         self.source = source
         self.name = name
@@ -35,7 +44,9 @@ class PartFile:
         self.notes: list[str] = []
         self._truncate_to: int | None = None
         with self._explained():
-            self.path, self._file = _create_beside(target, source)
+            if is_renewable:
+                target.with_name(f"{target.name}.tmp").unlink(missing_ok=True)
+            self.path, self._file = _create_beside(target, source, ".tmp" if is_renewable else ".part")
         self._file.write(encoding.mark)
 
     def write(self, text: str) -> None:
@@ -124,10 +135,10 @@ class PartFile:
         )
 
 
-def _create_beside(target: Path, source: Path | None) -> tuple[Path, BinaryIO]:
+def _create_beside(target: Path, source: Path | int | None, suffix: str = ".part") -> tuple[Path, BinaryIO]:
     opener = opener_for(target, source)
     for number in count(1):  # "x" claims a name atomically, against another run
-        path = target.with_name(f"{target.name}.part{number if number > 1 else ''}")
+        path = target.with_name(f"{target.name}{suffix}{number if number > 1 else ''}")
         try:
             return path, open(path, "x+b", buffering=_BUFFER, opener=opener)
         except FileExistsError:

@@ -82,27 +82,23 @@ class ContactTable:
         encoding: str | None = None,
         delimiter: str | None = None,
         has_header: bool = True,
+        snapshot: bool = False,
     ) -> Self:
         """Open a table and resolve its columns.
 
         *path* is a ``.csv``, ``.tsv``, ``.tab``, ``.jsonl`` or ``.ndjson`` file (or any, with *format*),
         or ``-`` for CSV on standard input. *mapping* goes from contact field to column and wins over
-        guesses; an empty string leaves a field out. Reads the whole file once, to verify its encoding.
+        guesses; an empty string leaves a field out. Reads the whole file once, to verify its encoding; of a
+        *snapshot* it makes a private copy, which is what is read from then on.
 
         Raises :class:`TableError` if the file cannot be read, holds no header, or no column that is known.
         """
-        file = InputFile(path, encoding=encoding)
+        file = InputFile(path, encoding=encoding, snapshot=snapshot)
         table_format = format or known_format(path)
         if table_format is None:
             raise _no_format(path)
         source = open_source(file, table_format, delimiter=delimiter, has_header=has_header)
-        mapper = Mapper(file, source.headers, survey_of(source))
-        columns = mapper.columns(mapping or {})
-        if not set(mapping or {}) - {"key"}:  # a caller who maps columns has seen the header
-            refuse_data_as_header(source)
-        if not columns.keys() - {"key"}:
-            raise no_columns_error(file, source.headers, has_header=has_header)
-        return cls(source, table_format, columns, [*mapper.notes(columns), *_header_notes(source)])
+        return cls(source, table_format, *resolve(source, mapping or {}, has_header=has_header))
 
     @property
     def notes(self) -> list[str]:
@@ -136,6 +132,22 @@ class ContactTable:
 
     def _texts(self, record: Record) -> dict[int, str]:
         return dict(zip(self._positions, self.source.texts(record, self._positions), strict=True))
+
+
+def resolve(
+    source: Source, mapping: Mapping[str, str], *, has_header: bool
+) -> tuple[Mapping[str, Guess], Sequence[str]]:
+    """Return the column of each contact field, and what the user should know of how they were found.
+
+    Raises :class:`TableError` as :meth:`ContactTable.open` does.
+    """
+    mapper = Mapper(source.file, source.headers, survey_of(source))
+    columns = mapper.columns(mapping)
+    if not set(mapping) - {"key"}:  # a caller who maps columns has seen the header
+        refuse_data_as_header(source)
+    if not columns.keys() - {"key"}:
+        raise no_columns_error(source.file, source.headers, has_header=has_header)
+    return columns, [*mapper.notes(columns), *_header_notes(source)]
 
 
 def known_format(path: str | os.PathLike[str]) -> TableFormat | None:

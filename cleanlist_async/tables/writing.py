@@ -41,7 +41,8 @@ class EnrichedWriter:
     grants no more permissions than the input.
 
     The output grows in ``path.part`` and is renamed by :meth:`close`, as it is when the context is left,
-    with an error or without: nothing that was bought is lost.
+    with an error or without: nothing that was bought is lost. Where *is_renewable* says that it can be
+    written again, it grows in ``path.tmp``, and replaces what a killed run left.
 
     Raises :class:`TableError` if *path* is the input itself, exists (unless *overwrite*), or cannot be
     written.
@@ -55,6 +56,7 @@ class EnrichedWriter:
         *,
         excel_safe: bool = True,
         overwrite: bool = False,
+        is_renewable: bool = False,
         format: TableFormat | None = None,  # noqa: A002 - the word of the command line
     ) -> None:
         self.name = os.fspath(path)
@@ -71,7 +73,13 @@ class EnrichedWriter:
         self._waiting: dict[int, str] = {}
         self._next = 0
         self._records = table.source.records()
-        self._part = PartFile(target, self.name, self._rendering.encoding, table.source.file.given_path)
+        self._part = PartFile(
+            target,
+            self.name,
+            self._rendering.encoding,
+            table.source.file.given,
+            is_renewable=is_renewable,
+        )
         self._is_open = True
         self._broken = False
         self._part.write(self._rendering.head())
@@ -200,7 +208,7 @@ class EnrichedWriter:
         if not target.parent.is_dir():
             raise self._error("cannot be written: its folder does not exist", "create it first")
         if target.exists():
-            if target.samefile(self._table.source.file.path):
+            if self._table.source.file.is_at(target):
                 raise self._error("is the input itself", "write to another file")
             if not self._overwrite:
                 raise self._error("already exists", "name another file, or pass --overwrite")

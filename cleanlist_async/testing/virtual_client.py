@@ -11,6 +11,7 @@ from cleanlist_async.checks import check_instance, optional
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.events import Listener
 from cleanlist_async.facts import ApiVersion
+from cleanlist_async.http.spending import BeforeSpend
 from cleanlist_async.http.transport import HTTPClient, HTTPConnections, Transport
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
 from cleanlist_async.redact import Secret
@@ -45,6 +46,7 @@ class VirtualCleanlist(AsyncCleanlist):
         on_event: Listener | None = None,
         max_queued: int = facts.MAX_QUEUED_CONTACTS,
         store: Store | str | PathLike[str] | None = None,
+        before_spend: BeforeSpend | None = None,
     ) -> None:
         check_instance("network", network, MemoryNetwork)
         optional(check_instance, "rate_limits", rate_limits, RateLimits)
@@ -67,6 +69,7 @@ class VirtualCleanlist(AsyncCleanlist):
             on_event=on_event,
             max_queued=max_queued,
             store=store,
+            before_spend=before_spend,
         )
 
     def _open_transport(

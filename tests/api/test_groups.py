@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from functools import cache
 
 from cleanlist_async.api.modern_operations import ModernOperations
 from tests.support.cases import each_case
@@ -21,6 +22,12 @@ class Groups(ModernOperations):
 def method_of(name):
     group, method = operations_table.methods()[name].split(".")
     return getattr(type(getattr(Groups(), group)), method)
+
+
+@cache
+def tree_of(file):
+    (path,) = (operations_table.ROOT / "tests").rglob(file)
+    return ast.parse(path.read_text("utf-8"))
 
 
 def test_there_are_24_operations_and_no_others_here():
@@ -45,9 +52,7 @@ def test_what_may_cost_is_never_taken_for_safe(name):
 @each_case("name", [*SPECIFIED, *sorted(PROVISIONAL)])
 def test_each_has_a_test_that_calls_its_method(name):
     file, test = operations_table.tests()[name].split("::")
-    (path,) = (operations_table.ROOT / "tests").rglob(file)
-    tree = ast.parse(path.read_text("utf-8"))
-    functions = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    functions = (n for n in ast.walk(tree_of(file)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
     (node,) = (function for function in functions if function.name == test)
     called = {ast.unparse(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
     assert any(call.endswith("." + operations_table.methods()[name]) for call in called)

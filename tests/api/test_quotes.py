@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import anyio
 import pytest
 
@@ -18,6 +20,7 @@ from cleanlist_async import (
 from cleanlist_async.sandbox import Fault
 from tests.support.cases import each_case
 from tests.support.clients import Served, respond, virtual_client
+from tests.support.examples import some
 from tests.support.modern_world import csv_of, error_of, list_of, modern_world, sent
 
 LOST = {
@@ -117,8 +120,8 @@ async def bought(world) -> int:
     return purchases(world)
 
 
-@each_case("fault", LOST)
-@each_case("purchase", PATHS)
+@pytest.mark.scaled
+@each_case(("purchase", "fault"), some(product(PATHS, LOST)))
 async def test_a_lost_answer_is_asked_for_again_only_where_the_server_takes_it_once(purchase, fault):
     async with modern_world(hit_rate=1.0, client_options={"request_timeout_s": 10.0}) as world:
         buyer = await buyer_of(world)

@@ -18,6 +18,7 @@ import cleanlist_async
 from cleanlist_async import (
     AsyncCleanlist,
     BadRequestError,
+    Budget,
     CleanlistError,
     ConfigurationError,
     Contact,
@@ -209,10 +210,12 @@ class Here:
             "VirtualCleanlist.rate_limits": lambda: FAST,
             "app": FastAPI,
             "body": lambda: b"{}",
+            "budget": Budget,
             "client": lambda: self.client,
             "error": ConfigurationError,
             "request": lambda: Request({"type": "http", "headers": []}, anyio.sleep_forever),
             "work": Done,
+            "reason": lambda: "a reason",
             "receiver": lambda: WebhookReceiver("https://app.example/hooks"),
             "cleanlist_client.name": lambda: "cleanlist",
             "chunk": lambda: 0,
@@ -274,7 +277,7 @@ async def opened(**options: Any) -> AsyncIterator[Here]:
         with chdir(folder):
             async with (
                 MemoryNetwork(server) as network,
-                VirtualCleanlist(network, rate_limits=FAST, **options) as client,
+                VirtualCleanlist(network, rate_limits=FAST, store=folder / "store.db", **options) as client,
             ):
                 here = Here(network, server, client, folder)
                 async with here.store, await client.job(here.new_path(), [ADA, GRACE]) as here.job:

@@ -58,6 +58,22 @@ class Frame:
         raise ValueError("the truth value of a frame is ambiguous")
 
 
+class RecordTable(list[dict[str, str]]):
+    """A table without the methods of a DataFrame, which iterates over its rows, some of them."""
+
+    columns = ("first_name", "last_name")
+
+    def to_dict(self) -> dict[str, list[str]]:
+        return {name: [] for name in self.columns}
+
+
+class ArrowTable(list[dict[str, str]]):
+    """A table that shows itself as an Arrow stream alone."""
+
+    def __arrow_c_stream__(self, _requested_schema: object = None) -> object:
+        raise NotImplementedError
+
+
 class Series:
     """One column of a DataFrame."""
 

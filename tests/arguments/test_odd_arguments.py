@@ -19,7 +19,7 @@ from cleanlist_async import (
 )
 from cleanlist_async.checks import a_type
 from tests.arguments.feeding import feed, opened
-from tests.arguments.odd_values import ODD, Frame, Silent, async_function, generator
+from tests.arguments.odd_values import ODD, ArrowTable, Frame, RecordTable, Silent, async_function, generator
 from tests.arguments.spoiling import foreign_exceptions_of_spoiled_answers
 from tests.support.clients import ADA
 
@@ -78,6 +78,18 @@ MISTAKES = {
     "a table": (
         lambda client: client.enrich(Frame()),
         f"{CONTACTS}, not a Frame. {OF_A_FRAME}",
+    ),
+    "a table without the methods of a DataFrame": (
+        lambda client: client.enrich(RecordTable([ADA])),
+        f"{CONTACTS}, not a RecordTable. {OF_A_FRAME}",
+    ),
+    "a table of Arrow": (
+        lambda client: client.public.submit_bulk(ArrowTable([ADA])),
+        f"{CONTACTS}, not an ArrowTable. {OF_A_FRAME}",
+    ),
+    "a table of Arrow for a job": (
+        lambda client: client.job("x.journal", ArrowTable([ADA])),
+        f"{CONTACTS.replace('contacts', 'source', 1)}, not an ArrowTable. {OF_A_FRAME}",
     ),
     "contacts without an order": (
         lambda client: client.enrich({1, 2}),

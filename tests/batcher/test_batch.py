@@ -72,6 +72,7 @@ async def test_full_batches_go_at_once_while_there_are_tokens_for_all_of_them(wo
     assert world.ledger.requests_of(SUBMIT)[-1].at < 5
 
 
+@pytest.mark.slow
 async def test_a_burst_leaves_tokens_for_later_callers(world):
     crowd = start(world, people(4_000))
     await anyio.sleep(30)
@@ -168,6 +169,7 @@ async def test_too_many_waiting_contacts_are_an_error_of_the_next_caller(world):
     check_nothing_leaks(world)
 
 
+@pytest.mark.slow
 async def test_a_caller_that_could_not_be_answered_in_time_is_refused_and_not_bought(world):
     got = await outcomes(start(world, people(10_000), deadline_s=60))
     refused = [one for one in got if isinstance(one, OverloadedError)]
@@ -179,6 +181,7 @@ async def test_a_caller_that_could_not_be_answered_in_time_is_refused_and_not_bo
     await world.client.enrich_one(people(1)[0], deadline_s=60)  # an idle client refuses nobody
 
 
+@pytest.mark.slow
 async def test_a_bulk_run_beside_it_does_not_make_callers_wait(world):
     async with world.client.stream(people(12_000, 1_000)) as stream:
         await anyio.sleep(90)

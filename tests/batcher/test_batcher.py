@@ -21,7 +21,7 @@ from cleanlist_async import (
     UnknownOutcomeError,
     WaitTimeoutError,
 )
-from cleanlist_async.batcher.batcher import Batcher
+from cleanlist_async.batcher.batch_sender import BatchSender
 from cleanlist_async.sandbox import Fault, Shape
 from tests.support.callers import cancel, check_nothing_leaks, check_own_results, outcomes, start
 from tests.support.cases import each_case
@@ -102,7 +102,7 @@ async def test_a_refused_batch_fails_its_own_callers_alone_each_with_its_own_err
 
 
 async def test_a_failing_batch_function_fails_its_own_callers_and_the_next_batch_goes(world, monkeypatch):
-    real, calls = Batcher._body, []
+    real, calls = BatchSender._body, []
 
     def body(self, batch, webhook_url):
         calls.append(batch)
@@ -110,7 +110,7 @@ async def test_a_failing_batch_function_fails_its_own_callers_and_the_next_batch
             raise ZeroDivisionError
         return real(self, batch, webhook_url)
 
-    monkeypatch.setattr(Batcher, "_body", body)
+    monkeypatch.setattr(BatchSender, "_body", body)
     got = await outcomes(start(world, people(300)))
     assert {str(one) for one in got[:250]} == {"The batch failed with ZeroDivisionError."}
     check_own_results(world, people(300), got)
@@ -247,16 +247,43 @@ async def test_what_was_bought_for_a_caller_that_left_is_there_for_the_next(worl
     assert (again.key, again.email) == ("second", world.sandbox.expected(contact, "partial").email)
     assert (again.credits, again.duplicate_of) == (world.ledger.credits_charged, None)
     assert len(world.ledger.requests) == requests
-    await world.client.enrich_one(contact)
-    assert len(world.ledger.contacts) == 2  # once it was taken, it is not remembered
-    assert not world.client._runtime.batcher._untaken
+    third = await world.client.enrich_one(contact)
+    assert (third.email, third.credits, third.duplicate_of) == (again.email, 0, 0)
+    assert len(world.ledger.contacts) == 1
+
+
+async def test_what_one_caller_left_and_another_took_is_there_for_the_one_who_comes_back(world):
+    first, second = start(world, people(2)[:1] * 2)
+    await anyio.sleep(1)
+    await cancel(first)
+    await second
+    again = await world.client.enrich_one(people(1)[0])
+    assert (again.credits, len(world.ledger.contacts)) == (0, 1)
+
+
+async def test_what_every_caller_took_is_bought_anew_without_a_store(world):
+    for _ in range(3):
+        await outcomes(start(world, people(1) * 2))
+    assert len(world.ledger.contacts) == 3
+    assert not world.client._runtime.batcher._leftovers
+
+
+async def test_fresh_and_max_age_s_buy_what_was_left_anew(world):
+    await outcomes(start(world, people(1), deadline_s=2))
+    await anyio.sleep(120)
+    one = people(1)[0]
+    assert (await world.client.enrich_one(one, max_age_s=300)).credits >= 0
+    assert len(world.ledger.contacts) == 1
+    await world.client.enrich_one(one, max_age_s=60)
+    await world.client.enrich_one(one, fresh=True)
+    assert len(world.ledger.contacts) == 3
 
 
 async def test_results_without_a_taker_are_bounded(world, monkeypatch):
     monkeypatch.setattr("cleanlist_async.facts.MAX_UNTAKEN_RESULTS", 5)
     await outcomes(start(world, people(20), deadline_s=2))
     await anyio.sleep(120)
-    assert len(world.client._runtime.batcher._untaken) == 5
+    assert len(world.client._runtime.batcher._leftovers) == 5
 
 
 # -- errors ----------------------------------------------------------------------------------------

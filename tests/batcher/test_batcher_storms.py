@@ -15,12 +15,13 @@ from cleanlist_async import CleanlistError, UnknownOutcomeError, WaitTimeoutErro
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.sandbox.identity import identity_of
 from tests.support.callers import PATIENT_S, check_nothing_leaks, check_own_results, come_and_go, outcomes
+from tests.support.examples import examples
 from tests.support.virtual_sandbox import in_world, people
 
 SUBMIT, STATUS = "/enrich/bulk", "/enrich/status"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 async def test_a_thousand_callers_cancelled_at_random_instants_affect_no_other(world, seed):
     contacts, got, cancelled = await come_and_go(world, seed)
 
@@ -70,7 +71,7 @@ faults = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(visits, faults, st.integers(0, 30))
 def test_whatever_happens_each_caller_has_its_own_end_and_nobody_pays_twice(visits_, faults_, spent):
     async def visit(world, one):

@@ -59,6 +59,9 @@ class CommandLine:
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("CLEANLIST_")}
         self.env["COLUMNS"] = "200"
         self.env["XDG_CACHE_HOME"] = str(folder / "cache")
+        # Of each test its own, since a later sandbox may have the port of an earlier one.
+        self.data = folder.with_name(f"{folder.name}-data")
+        self.env["XDG_DATA_HOME"] = str(self.data)
         self.env["PYTHONPATH"] = str(ROOT)
 
     def use(self, sandbox: Sandbox) -> None:

@@ -212,11 +212,18 @@ def test_spellings_of_a_profile_are_one_identity(address: str) -> None:
         "https://evil.example/linkedin.com/in/ada-love",
         "https://www.linkedin.com/sales/people/ada-love",
         "https://www.linkedin.com/in/ada-love; https://www.linkedin.com/in/bo",
+        "https://www.linkedin.com/pub/ada-love/1/2/3",
         "ada-love",
     ],
 )
 def test_what_is_not_that_profile_is_another_identity(address: str) -> None:
     assert identity_of(linkedin_url=address) != identity_of(linkedin_url="https://linkedin.com/in/ada-love")
+
+
+def test_letter_case_counts_in_the_id_of_a_member() -> None:
+    one, other = "https://linkedin.com/in/ACoAAAbC1x", "https://linkedin.com/in/ACoAAAbc1X"
+    assert identity_of(linkedin_url=one) != identity_of(linkedin_url=other)
+    assert identity_of(linkedin_url=one) == identity_of(linkedin_url=one.replace("https://", "www.") + "/")
 
 
 @given(

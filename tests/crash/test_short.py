@@ -30,8 +30,11 @@ def figure(command, *arguments: str) -> dict:
 
 
 @pytest.mark.smoke
-def test_kills_cancellations_faults_and_full_disks_at_a_few_places():
+def test_kills_at_a_few_lines():
     assert figure(lines, "--modes", "plain", "--stride", "1900")["plain"]["positions"] >= 3
+
+
+def test_cancellations_faults_and_full_disks_at_a_few_places():
     assert figure(cancels, "--modes", "tracked", "--shapes", "run", "--stride", "40")["tracked run"][
         "positions"
     ]

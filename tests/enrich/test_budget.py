@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_async.enrich.budget import Budget
+from cleanlist_async.enrich.budget import RunBudget
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import ENRICHMENT_TYPES, WORST_CASE_CREDITS, EnrichmentType
 from tests.support.cases import each_case
@@ -33,11 +33,11 @@ BOUNDED: tuple[EnrichmentType, ...] = ("partial", "phone_only", "full")
     ],
 )
 def test_how_many_fit(max_credits: float | None, enrichment_type: EnrichmentType, fits: int) -> None:
-    assert Budget(max_credits, enrichment_type).affordable(1_000) == fits
+    assert RunBudget(max_credits, enrichment_type).affordable(1_000) == fits
 
 
 def test_a_reservation_is_taken_and_given_back() -> None:
-    budget = Budget(100, "phone_only")
+    budget = RunBudget(100, "phone_only")
     budget.reserve(7)
     assert budget.affordable(10) == 3
     budget.settle(7, spent=20.0)
@@ -50,13 +50,13 @@ def test_a_reservation_is_taken_and_given_back() -> None:
 def test_no_type_but_one_is_without_a_worst_case() -> None:
     assert set(ENRICHMENT_TYPES) - set(WORST_CASE_CREDITS) == {"prospecting_only"}
     with pytest.raises(ConfigurationError, match="cannot bound 'prospecting_only'"):
-        Budget(5, "prospecting_only")
+        RunBudget(5, "prospecting_only")
 
 
 @each_case("wall", [-1, -0.001, math.nan, math.inf, -math.inf, "5", True, [], Decimal(5)])
 def test_what_is_no_number_of_credits(wall: float) -> None:
     with pytest.raises(ConfigurationError, match="number of credits"):
-        Budget(wall, "partial")
+        RunBudget(wall, "partial")
 
 
 steps = st.lists(st.tuples(st.integers(1, 300), st.floats(0, 1)), max_size=40)
@@ -72,7 +72,7 @@ def test_the_budget_holds_whatever_the_hits(
     wall: float, enrichment_type: EnrichmentType, chunks: list[tuple[int, float]], overlap: int
 ) -> None:
     """Several chunks are out at once; each costs anything up to its worst case."""
-    budget = Budget(wall, enrichment_type)
+    budget = RunBudget(wall, enrichment_type)
     out: list[tuple[int, float]] = []
     for wanted, hits in chunks:
         contacts = budget.affordable(wanted)

@@ -44,7 +44,7 @@ def is_unknown_and_alone(result) -> bool:
     )
 
 
-@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("status", [200, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_run_never_joins_a_second_chunk_to_the_workflow_of_the_first(status):
     async def main():
         server = OneWorkflow(status)

@@ -9,6 +9,7 @@ import pytest
 
 from cleanlist_async.enrich.evidence import Evidence, Said, weigh
 from cleanlist_async.enrich.normalize import name_key, words
+from tests.support.examples import examples
 from tests.support.random_workflows import DENSE_NAMESAKES, FEW_NAMESAKES, NO_NAMESAKES, joined, workflow
 from tests.support.small_worlds import worlds, wrong_joins
 
@@ -54,16 +55,18 @@ def test_no_world_of_one_contact_has_a_wrong_join():
     assert not [wrong for world in worlds(1, alike=False) for wrong in wrong_joins(world)]
 
 
+@pytest.mark.scaled
 @pytest.mark.parametrize(("size", "alike", "every"), [(2, False, 29), (3, True, 151)])
 def test_no_world_of_a_few_contacts_has_a_wrong_join(size, alike, every):
     """Every so many of them; the scorecard goes through them all."""
-    for world in islice(worlds(size, alike=alike), None, None, every):
+    for world in islice(worlds(size, alike=alike), None, None, every * 100 // examples(100)):
         assert not list(wrong_joins(world)), world
 
 
+@pytest.mark.scaled
 @pytest.mark.parametrize("population", [NO_NAMESAKES, FEW_NAMESAKES, DENSE_NAMESAKES])
 def test_no_random_workflow_has_a_wrong_join(population):
     """The rules before these had one in 50 of the dense workflows."""
-    for seed in range(300):
+    for seed in range(examples(300)):
         _joins, wrong, _left = joined(workflow(Random(seed), population))
         assert not wrong, seed

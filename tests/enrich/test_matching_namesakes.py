@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
-from cleanlist_async import Contact
+from cleanlist_async import Contact, WaitTimeoutError
 from tests.support.clients import respond, virtual_client
 
 
@@ -36,6 +37,7 @@ class Server:
 
     def __init__(self, carried, late, ids=IDS):
         self.late = late
+        self.is_running = False
         self._ids = ids
         self._rows = [
             row(OTHERS, "t_others", "others@x.example", carried),
@@ -48,6 +50,8 @@ class Server:
             return respond({"workflow_id": "wf_1", "task_ids": self._ids, "status": "pending"})
         if "task_id=" in request.target:
             return respond({"status": "processing"})
+        if self.is_running:
+            return respond({"workflow_id": "wf_1", "status": "processing"})
         rows = [one for one in self._rows if one["task_id"] in self._ids and one["task_id"] not in self.late]
         return respond({"workflow_id": "wf_1", "status": "completed", "results": rows})
 
@@ -91,3 +95,73 @@ async def test_the_rows_in_sight_are_not_taken_for_the_whole_workflow():
         report = await client.enrich([MINE, OTHERS])
         (result,) = (await client.collect(report.pending[:1])).results
     assert (result.contact, result.status, result.email) == (MINE, "pending", None)
+
+
+ACOAA = Contact(linkedin_url="https://linkedin.com/in/ACoAAB7xYz")
+SPELLED = Contact(linkedin_url="https://linkedin.com/in/ada-lovelace-7b1")
+
+
+def ada(task_id, email, **more):
+    return row_of_ada | {"task_id": task_id, "primary_email": email, **more}
+
+
+row_of_ada = {"status": "completed", "prospect": {"first_name": "Ada", "last_name": "Lovelace"}}
+
+
+async def collected_alone(contacts, there, late, **options):
+    """Enrich *contacts* while *late* rows are missing; then collect each pending contact on its own."""
+    rows = list(there)
+
+    def server(request, _number):
+        if request.method == "POST":
+            return respond({"workflow_id": "wf_1", "task_ids": ["t0", "t1"], "status": "pending"})
+        if "task_id=" in request.target:
+            return respond({"status": "processing"})
+        return respond({"workflow_id": "wf_1", "status": "completed", "results": rows})
+
+    async with virtual_client(server) as client:
+        report = await client.enrich(contacts, **options)
+        rows[:] = late
+        return [(await client.collect([one])).results[0] for one in report.pending]
+
+
+@pytest.mark.parametrize("late", ["t_mine", "t_others"])
+async def test_contacts_left_by_a_deadline_never_get_the_row_of_a_namesake_in_the_same_workflow(late):
+    server = Server(NAMES, [late])
+    server.is_running = True
+    async with virtual_client(server) as client:
+        report = await client.with_options(deadline_s=30).enrich(CONTACTS)
+        server.is_running = False
+        mine, others, *rest = [(await client.collect([one])).results[0] for one in report.pending]
+    assert (mine.email, others.email) == (None, None)
+    assert all(result.email for result in rest)
+
+
+async def test_a_contact_whose_caller_left_never_gets_the_row_of_a_namesake_in_the_same_workflow():
+    server = Server(NAMES, ["t_mine"])
+    server.is_running = True
+    left = []
+
+    async def ask(client, contact):
+        try:
+            await client.enrich_one(contact, deadline_s=30)
+        except WaitTimeoutError as error:
+            left.append(error.pending)
+
+    async with virtual_client(server) as client:
+        async with anyio.create_task_group() as callers:
+            for contact in CONTACTS:
+                callers.start_soon(ask, client, contact)
+        server.is_running = False
+        collected = [(await client.collect([one])).results[0] for one in left]
+    results = {result.contact: result.email for result in collected}
+    assert (results.pop(MINE), results.pop(OTHERS)) == (None, None)
+    assert all(results.values())
+
+
+@pytest.mark.parametrize("contacts", [[SPELLED, ACOAA], [ACOAA, SPELLED]], ids=["first", "last"])
+async def test_a_name_that_an_address_spells_may_be_that_of_a_contact_known_by_its_id_only(contacts):
+    """The row is that of the one with the id, who has the name, too; the other's is late."""
+    place = f"t{contacts.index(SPELLED)}"
+    results = await collected_alone(contacts, [], [ada(place, "acoaa@x.example")])
+    assert [one.email for one in results] == [None, None]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cleanlist_async import AsyncCleanlist, ConfigurationError, Contact, RateLimits
 from cleanlist_async.enrich.plan import seconds_for
 from tests.support.cases import each_case
+from tests.support.examples import examples
 from tests.support.virtual_sandbox import people
 
 
@@ -78,7 +79,7 @@ def test_an_unknown_type_is_refused():
         plan([], enrichment_type="everything")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(st.lists(st.integers(0, 20)))
 def test_a_plan_is_what_a_run_does(numbers):
     made = plan([people(1, n)[0] for n in numbers])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cleanlist_async import BudgetExceededError, Contact
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.sandbox import Fault, Shape
+from tests.support.examples import examples
 from tests.support.virtual_sandbox import (
     check_against_ledger,
     check_one_result_each,
@@ -20,7 +21,7 @@ from tests.support.virtual_sandbox import (
     people,
 )
 
-SETTINGS = settings(max_examples=40, deadline=None)
+SETTINGS = settings(max_examples=examples(40))
 
 persons = st.integers(0, 60).map(lambda n: people(1, n)[0])
 invalid = st.sampled_from([

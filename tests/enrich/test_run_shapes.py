@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cleanlist_async import Contact
 from cleanlist_async.sandbox import Shape
 from tests.support.cases import each_case
+from tests.support.examples import examples
 from tests.support.virtual_sandbox import (
     check_against_ledger,
     check_one_result_each,
@@ -70,7 +71,7 @@ def everything(contacts):
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(shapes, st.lists(st.sampled_from(CONTACTS), min_size=1, max_size=16, unique=True), st.integers(0, 99))
 def test_over_all_disturbances_nobody_gets_anothers_email(shape, contacts, seed):
     in_world(everything(contacts), shape=shape, seed=seed)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from cleanlist_async import BudgetExceededError, ConfigurationError
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.sandbox import Fault, Shape
+from tests.support.examples import examples
 from tests.support.virtual_sandbox import check_against_ledger, in_world, people
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(
     count=st.integers(1, 15),
     max_credits=st.floats(0, 120, allow_nan=False),

@@ -47,7 +47,7 @@ class EndlessAsync(Endless):
         return next(self)
 
 
-@pytest.mark.parametrize("kind", [Endless, EndlessAsync])
+@pytest.mark.parametrize("kind", [Endless, pytest.param(EndlessAsync, marks=pytest.mark.slow)])
 async def test_a_slow_consumer_bounds_what_is_read(world, kind):
     source = kind()
     async with world.client.stream(source, max_open_workflows=4) as stream:

@@ -259,7 +259,6 @@ async def test_a_contact_that_is_just_too_large_is_told_so(shared):
     assert (await shared.post("/enrich", content=body + b" " * 20_000, headers=headers)).status_code == 413
 
 
-@pytest.mark.smoke
 async def test_its_documentation_is_right(shared):
     document = (await shared.get("/openapi.json")).json()
     operations = {(method, path) for path, item in document["paths"].items() for method in item}

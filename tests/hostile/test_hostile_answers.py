@@ -14,6 +14,7 @@ from tests.hostile.answers import CASES, COUNTED, LISTINGS, hostile_server, list
 from tests.hostile.entries import ENTRIES
 from tests.hostile.watching import measure_all, measure_webhook, peak_mib
 from tests.support.clients import against, always, json_answer, outcome_of
+from tests.support.examples import some
 
 LONGEST_BLOCK_S = 0.25
 """CPU seconds. Five times what the scorecard allows: a busy machine makes everything take longer."""
@@ -31,6 +32,7 @@ WORST = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.sockets
 @pytest.mark.parametrize("pairs", [EACH_ENTRY, WORST], ids=["each entry", "the worst"])
 def test_no_answer_stops_the_event_loop_and_each_is_a_value_or_a_typed_error(pairs):
@@ -39,12 +41,14 @@ def test_no_answer_stops_the_event_loop_and_each_is_a_value_or_a_typed_error(pai
     assert [one for one in measured if one.block_s > LONGEST_BLOCK_S or not one.is_typed] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["empty objects", "new names in one object", "1,000 rows of strangers"])
 def test_no_webhook_stops_the_event_loop(case):
     measured = asyncio.run(measure_webhook(case))
     assert measured.block_s < LONGEST_BLOCK_S
 
 
+@pytest.mark.slow
 @pytest.mark.sockets
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell a peak that can be reset")
 def test_no_answer_takes_more_than_64_mib():
@@ -58,7 +62,8 @@ def test_no_answer_takes_more_than_64_mib():
     assert in_new_process(peak_mib, pairs) < MOST_MIB
 
 
-@pytest.mark.parametrize("case", LISTINGS)
+@pytest.mark.scaled
+@pytest.mark.parametrize("case", some(LISTINGS))
 def test_hostile_answers_are_as_large_as_may_be_and_no_larger(case):
     body = listing(case, "results", facts.MAX_STATUS_BYTES)
     assert len(body) <= facts.MAX_STATUS_BYTES

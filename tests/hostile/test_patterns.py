@@ -110,6 +110,7 @@ def test_patterns_are_found():
     assert len(PATTERNS) > 35
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_every_pattern_is_linear(part):
     mine = sorted(PATTERNS)[part::4]
@@ -117,6 +118,7 @@ def test_every_pattern_is_linear(part):
     assert {place: slow for place in mine if (slow := slow_text(PATTERNS[place], uses(*place)))} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("quadratic", "method"),
     [

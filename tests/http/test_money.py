@@ -271,6 +271,31 @@ def test_an_answer_cut_at_any_byte_is_accepted_or_unknown():
             assert_unknown(outcome)
 
 
+LONG_DETAILS = b'{"error": {"code": "%b", "details": "' + b"x" * 300_000 + b'", "retryable": true}}'
+
+
+@each_case(
+    ("status", "body", "broken_off"),
+    [
+        (400, LONG_DETAILS % b"brand_new", None),
+        (429, LONG_DETAILS.replace(b'"code": "%b", ', b""), None),
+        (422, b'{"detail": "' + b"x" * 300_000 + b'", "retryable": true}', None),
+        (413, b"x" * 300_000, None),
+        (400, LONG_DETAILS % b"brand_new", 500),
+        (422, b'{"detail": "No.", "retryable": true}', 60),
+    ],
+)
+def test_an_error_that_is_cut_is_no_refusal(status, body, broken_off):
+    outcome, requests = submit(lambda request, number: type(respond())(status, body, reset_after=broken_off))
+    assert_unknown(outcome)
+    assert (requests, outcome.answer.is_cut) == (1, True)
+
+
+def test_an_error_that_is_cut_is_a_refusal_by_a_known_code_before_the_cut():
+    outcome, requests = submit(lambda request, number: respond(LONG_DETAILS % b"insufficient_credits", 402))
+    assert (type(outcome), outcome.billed, requests) == (errors.InsufficientCreditsError, "no", 1)
+
+
 @each_case(
     "body",
     [

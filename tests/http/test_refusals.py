@@ -62,3 +62,19 @@ def test_no_answer_proves_something_only_if_not_a_byte_left():
     assert proof_of(sent=True, error=APIError("no", status=None)) is Proof.NONE
     assert proof_of(sent=False, error=None) is Proof.NOT_SENT
     assert proof_of(sent=False, error=APIError("no", status=500)) is Proof.NOT_SENT
+
+
+def cut(said: Said) -> APIError:
+    """The error of an answer whose rest never came, or was not read."""
+    body = said.body.removesuffix(b"}").removesuffix(b"}") + b', "details": ["...'
+    return decode_error(said.status, {}, body, method="POST", path="/p", now=NOW, is_cut=True)
+
+
+def test_an_answer_that_is_cut_is_proof_only_by_a_code_that_was_read():
+    """What is missing may be ``retryable: true``, or a code that says that it was taken."""
+    for said in answers():
+        if proof_of(sent=True, error=cut(said)) is Proof.REFUSED:
+            assert said.form in {"error", "wrapped"} and said.code in DOCUMENTED and is_refusal(said), said
+    for code, status in DOCUMENTED.items():
+        refused = proof_of(sent=True, error=cut(Said(status, "error", code))) is Proof.REFUSED
+        assert refused is (code not in UNCLEAR), code

@@ -71,6 +71,8 @@ STATUSES = {
     "DeadlineExceededError": 504,
     "OverloadedError": 503,
     "BudgetExceededError": 402,
+    "SpendingPausedError": 403,
+    "SpendVetoedError": 403,
     "JournalError": 500,
     "JournalLockedError": 409,
     "InputChangedError": 409,

@@ -16,6 +16,7 @@ from cleanlist_async import (
 from cleanlist_async.sandbox import Fault, Sandbox
 from tests.job.worlds import SUBMIT, Bench, open_world, people, states
 from tests.support.cases import each_case
+from tests.support.examples import some
 
 DETAIL = {"detail": "No."}
 HTML = "<html>Please log in</html>"
@@ -53,7 +54,8 @@ def name(fault):
     return f"{fault.when} {fault.status} {str(fault.body)[:24]} {'reset' if fault.reset else ''}"
 
 
-@each_case("fault", AMBIGUOUS)
+@pytest.mark.scaled
+@each_case("fault", some(AMBIGUOUS))
 async def test_an_answer_that_proves_nothing_is_held_and_not_sent_again(fault, tmp_path):
     async with open_world() as world:
         bench = Bench(world, tmp_path, people(15))
@@ -112,17 +114,21 @@ async def test_a_413_halves_the_chunk_whatever_its_body(world, body, tmp_path):
 
 
 @pytest.mark.sockets
-@pytest.mark.parametrize("cut", [70, 90, 120])
-def test_a_2xx_that_names_a_workflow_is_accepted_however_torn(cut, tmp_path):
-    async def main():
+def test_a_2xx_that_names_a_workflow_is_accepted_however_torn(tmp_path):
+    async def torn_after(cut):
         async with Sandbox(workflow_s=0.05) as sandbox:
             sandbox.add_fault(Fault(SUBMIT, when="after", truncate=cut))
             async with AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url) as client:
-                job = await client.job(tmp_path / "run.journal", people(5))
+                job = await client.job(tmp_path / f"{cut}.journal", people(5))
                 async with job:
                     assert (await job.run()).status.state == "complete"
                     assert job.verify() == []
             assert len(sandbox.ledger.requests_of(SUBMIT)) == 1
+
+    async def main():
+        async with asyncio.TaskGroup() as at_once:
+            for cut in (70, 90, 120):
+                at_once.create_task(torn_after(cut))
 
     asyncio.run(main())
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 
 import pytest
 
 from cleanlist_async.sandbox import Fault, Shape
 from tests.job.worlds import SUBMIT, Bench, mixed, open_world, people, states, total
+from tests.support.cases import each_case
+from tests.support.examples import some
 
-BOTH_READINGS = pytest.mark.parametrize("half_full_price", ["each", "full"])
+READINGS = ("each", "full")
+BOTH_READINGS = pytest.mark.parametrize("half_full_price", READINGS)
 PRICE = {"partial": 1, "phone_only": 10, "full": 11}
 
 
-@BOTH_READINGS
-@pytest.mark.parametrize("kind", PRICE)
-@pytest.mark.parametrize("mode", ["plain", "exact"])
+@pytest.mark.scaled
+@each_case(("half_full_price", "kind", "mode"), some(product(READINGS, PRICE, ["plain", "exact"])))
 async def test_receipts_come_to_what_the_server_took(half_full_price, kind, mode, tmp_path):
     async with open_world(half_full_price=half_full_price) as world:
         reading = {"half_full_price": half_full_price} if mode == "plain" else {}

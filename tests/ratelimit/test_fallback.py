@@ -241,6 +241,7 @@ def test_a_redis_that_does_not_answer_for_a_while(
     assert arrived(seen, ended_at, ended_at + 3 * WINDOW_S) >= 30
 
 
+@pytest.mark.slow
 def test_whoever_waits_gets_its_token_when_redis_returns(server: RedisServer) -> None:
     async def main() -> None:
         limiter = RateLimiter.redis(server.url, RateLimits(window_s=0.5))
@@ -260,6 +261,7 @@ def test_whoever_waits_gets_its_token_when_redis_returns(server: RedisServer) ->
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_every_client_is_told_in_its_own_loop_that_redis_was_lost_and_found(server: RedisServer) -> None:
     async def main() -> None:
         limits = RateLimits(window_s=0.5)

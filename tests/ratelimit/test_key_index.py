@@ -11,14 +11,16 @@ from cleanlist_async.ratelimit.buckets import Lease, NamedBucket, Rejection
 from cleanlist_async.ratelimit.key_index import KeyIndex, scan_keys
 from cleanlist_async.ratelimit.memory import FEW_KEYS, MemoryStore
 from tests.support.cases import each_case
+from tests.support.examples import examples
 
 KEYS = tuple(f"key {number}" for number in range(FEW_KEYS + 4))
 ROUTE = Route(KEYS, "organization")
 
 
+@pytest.mark.scaled
 @pytest.mark.parametrize("limit", [1, 2, 30])
-def test_it_finds_whom_asking_all_would_find(limit: int) -> None:
-    for seed in range(50):
+def test_the_index_finds_the_key_that_a_scan_finds(limit: int) -> None:
+    for seed in range(examples(50)):
         rng = random.Random(seed)
         limits = RateLimits(org=1_000, key=limit)
         buckets = [NamedBucket(limits.key_window(), name=name) for name in KEYS]

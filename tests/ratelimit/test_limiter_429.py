@@ -20,6 +20,7 @@ from tests.support.limited_wire import (
     LimitedWire,
     new_limiter,
 )
+from tests.support.shared_stores import SHARED_IS_SLOW
 
 pytestmark = pytest.mark.usefixtures("every_store")
 
@@ -174,6 +175,7 @@ async def test_tokens_granted_but_not_yet_used_when_a_429_comes_wait_for_its_end
     assert now() >= 10.05
 
 
+@SHARED_IS_SLOW
 @each_case("envelope", ["error", "detail"])
 @each_case("count_rejected", [False, True])
 def test_with_a_stranger_on_the_same_key_it_still_gets_through(envelope: str, count_rejected: bool) -> None:  # noqa: FBT001

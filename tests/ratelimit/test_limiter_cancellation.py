@@ -20,7 +20,7 @@ from tests.support.limited_wire import (
     LimitedWire,
     new_limiter,
 )
-from tests.support.shared_stores import flush_reports
+from tests.support.shared_stores import SHARED_IS_SLOW, flush_reports
 
 pytestmark = pytest.mark.usefixtures("every_store")
 
@@ -111,6 +111,7 @@ async def test_a_coroutine_that_is_closed_instead_of_cancelled_gives_its_token_b
     assert_nothing_is_out(limiter)
 
 
+@SHARED_IS_SLOW
 @each_case("pace", PACES)
 @each_case("after", range(40))
 def test_cancellation_at_every_iteration_of_the_loop(pace: Pace, after: int) -> None:

@@ -12,6 +12,7 @@ from cleanlist_async import ratelimit
 from cleanlist_async.ratelimit import RateLimits, Route
 from cleanlist_async.testing import run
 from tests.support.limited_wire import INTERACTIVE, ROUTE, new_limiter
+from tests.support.shared_stores import SHARED_IS_SLOW
 
 OURS = ratelimit.__path__[0]
 
@@ -48,6 +49,7 @@ def calls_per_grant(waiters: int, routes: Sequence[Route], limits: RateLimits | 
     return calls / granted
 
 
+@SHARED_IS_SLOW
 def test_a_queue_of_10_000_costs_little_for_each_grant(every_store: str) -> None:
     few, many = calls_per_grant(200, [ROUTE]), calls_per_grant(10_000, [ROUTE])
     assert many <= few * 1.05
@@ -64,6 +66,7 @@ def test_a_grant_costs_no_more_beside_200_organizations() -> None:
     assert cost(200) <= cost(10) * 1.05
 
 
+@pytest.mark.slow
 def test_a_grant_costs_no_more_with_320_keys_of_one_organization() -> None:
     def cost(keys: int) -> float:
         route = Route(tuple(f"key {n}" for n in range(keys)), "organization")

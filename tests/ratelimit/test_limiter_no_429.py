@@ -23,6 +23,7 @@ from tests.support.limited_wire import (
     Outcome,
     new_limiter,
 )
+from tests.support.shared_stores import SHARED_IS_SLOW
 
 pytestmark = pytest.mark.usefixtures("every_store")
 
@@ -96,12 +97,14 @@ def test_exact_servers_reject_nothing_at_99_per_cent_of_the_rate(
         assert rate_share(server, min(60, 30 * keys)) >= least
 
 
+@SHARED_IS_SLOW
 @each_case("pace", ["burst", "smooth"])
 @each_case("kind", EXACT)
 def test_every_pace_is_safe(kind: LimitKind, pace: Pace) -> None:
     assert simulate(kind, 1, keys=2, pace=pace).rejections == []
 
 
+@SHARED_IS_SLOW
 @each_case("kind", EXACT)
 def test_a_jwt_beside_keys_counts_for_the_organization_only(kind: LimitKind) -> None:
     server = simulate(kind, 2, keys=2, jwt_share=0.5, requests=400, separate_keys=True)
@@ -111,6 +114,7 @@ def test_a_jwt_beside_keys_counts_for_the_organization_only(kind: LimitKind) -> 
     assert max(alone.grants()) < 1.0  # sixty at once, where a key has thirty
 
 
+@SHARED_IS_SLOW
 @each_case("kind", EXACT)
 def test_attempts_that_are_given_up_still_count(kind: LimitKind) -> None:
     for seed in range(3):
@@ -134,6 +138,7 @@ def test_a_request_that_never_left_costs_no_token() -> None:
     assert refused_only.requests == []  # and the run ended in no time at all, or `run` would not return
 
 
+@SHARED_IS_SLOW
 @each_case("kind", EXACT)
 def test_heavy_tailed_latencies(kind: LimitKind) -> None:
     def pareto(rng: random.Random) -> float:
@@ -151,6 +156,7 @@ def test_a_gateway_that_estimates_its_window_draws_few() -> None:
         assert simulate("weighted", seed, requests=400, pace="smooth").rejections == []
 
 
+@SHARED_IS_SLOW
 @each_case(
     "limits",
     [RateLimits(window_s=59.0), RateLimits(org=61, key=31), RateLimits(key=60)],
@@ -159,6 +165,7 @@ def test_the_harness_sees_a_limiter_that_is_wrong(limits: RateLimits) -> None:
     assert any(simulate("sliding", seed, limits=limits).rejections for seed in range(3))
 
 
+@SHARED_IS_SLOW
 async def test_the_whole_client_down_to_httpcore() -> None:
     rng = random.Random(0)
     server = StrictServer(keys=dict.fromkeys(key_names(2), "org"), rows=False)

@@ -13,6 +13,7 @@ import pytest
 from cleanlist_async.errors import RateLimitError
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, RequestClass, Route, memory
 from cleanlist_async.testing import run
+from tests.support.examples import examples
 from tests.support.limited_wire import INTERACTIVE, STATUS, SUBMIT, new_limiter
 from tests.support.shared_stores import flush_reports
 
@@ -164,9 +165,10 @@ def test_everybody_is_served_as_if_all_lines_and_all_keys_were_looked_at(
     assert waited > 1_000
 
 
+@pytest.mark.scaled
 @both_limits
-def test_who_stands_first_is_served_first(limits: RateLimits) -> None:
-    for seed in range(40):
+def test_the_first_in_line_is_served_first(limits: RateLimits) -> None:
+    for seed in range(examples(40)):
         calls = calls_of(seed, limits)
         granted = [call for call in calls if call.granted]
         assert not [(one, other) for other in granted for one in calls if one.was_passed_over_for(other)]

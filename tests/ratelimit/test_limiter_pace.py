@@ -13,6 +13,7 @@ import pytest
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, RequestClass, Route
 from cleanlist_async.testing import StrictServer
 from tests.support.limited_wire import INTERACTIVE, ROUTE, STATUS, SUBMIT, LimitedWire, new_limiter
+from tests.support.shared_stores import SHARED_IS_SLOW
 
 pytestmark = pytest.mark.usefixtures("every_store")
 
@@ -128,6 +129,7 @@ async def test_auto_spaces_bulk_beside_interactive_calls_for_two_windows() -> No
     assert len(set(later)) == 1
 
 
+@SHARED_IS_SLOW
 async def test_an_interactive_call_waits_little_beside_saturated_bulk() -> None:
     rng = random.Random(1)
     server = StrictServer(rows=False)

@@ -27,6 +27,7 @@ from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
 from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.sqlite import LimitsFile
+from tests.support.examples import examples
 from tests.support.hand_clock import HandClock
 from tests.support.shared_stores import PoolBackend, finish
 
@@ -170,14 +171,14 @@ def everything_comes_back(backend: Backend, clock: HandClock) -> None:
 
 
 @given(STEPS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 def test_no_order_of_events_lets_too_many_into_a_window(steps: list[tuple[str, int, int, float]]) -> None:
     clock = HandClock()
     never_too_many(steps, PlainBackend(LIMITS, clock), clock)
 
 
 @given(STEPS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 def test_no_order_of_events_lets_too_many_into_a_window_of_a_file(
     steps: list[tuple[str, int, int, float]],
 ) -> None:

@@ -66,7 +66,7 @@ def simulate(path: Path, seed: int, processes: int, requests: int, *, crashes: i
     return server
 
 
-@pytest.mark.parametrize("crashes", [0, 2])
+@pytest.mark.parametrize("crashes", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_stores_on_one_file_keep_the_limit_together(path: Path, crashes: int) -> None:
     server = simulate(path, crashes, 4, 30, crashes=crashes)
     assert server.rejections == []

@@ -23,6 +23,7 @@ from cleanlist_async.ratelimit.shared.process import Process, boot_clock
 from cleanlist_async.testing import StrictServer, run
 from cleanlist_async.webhooks.mailbox import RedisMailbox
 from tests.ratelimit.test_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
+from tests.support.examples import examples
 from tests.support.forks import check_that_a_fork_inherits_no_token
 from tests.support.hand_clock import HandClock
 from tests.support.leaks import assert_hidden, deep_text, shown
@@ -78,7 +79,7 @@ def visited(who: Actor, times: int = 1) -> list[bool]:
 
 
 @given(STEPS)
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_order_of_events_lets_too_many_into_a_window(
     redis_url: str, loop_in_thread: LoopInThread, steps: list[tuple[str, int, int, float]]
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cleanlist_async import facts
 from cleanlist_async.ratelimit.window import Window
+from tests.support.examples import examples
 
 
 def spent(limit: int = 3) -> Window:
@@ -208,7 +209,7 @@ events = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(limit=st.integers(1, 5), requests=events)
 def test_no_more_arrivals_than_the_limit_in_any_window(
     limit: int, requests: list[tuple[float, float, float, str]]
@@ -241,7 +242,7 @@ def test_no_more_arrivals_than_the_limit_in_any_window(
     assert all(b - a >= 60 - 1e-9 for a, b in zip(arrivals, arrivals[limit:], strict=False))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     limit=st.integers(1, 12),
     out=st.integers(0, 12),

@@ -19,7 +19,7 @@ class Caller(httpx.AsyncClient):
 
     def __init__(self, sandbox: Sandbox, key: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {key or sandbox.api_key}"}
-        super().__init__(base_url=sandbox.base_url + PREFIX, headers=headers, trust_env=False)
+        super().__init__(base_url=sandbox.base_url + PREFIX, headers=headers, trust_env=False, verify=False)
 
     async def submit(self, contacts, enrichment_type="partial", **more):
         body = {"contacts": contacts, "enrichment_type": enrichment_type, **more}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async.sandbox.limits import ArrivalLimit
@@ -97,7 +97,6 @@ def test_weighted_forgets_after_two_windows():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None)
 @given(
     gaps=st.lists(st.floats(0, 90), min_size=1, max_size=60), limit=st.integers(1, 6), phase=st.floats(0, 60)
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async.sandbox.limits import FixedWindow, Limits, SlidingLog, TokenBucket
@@ -30,14 +30,12 @@ def accepted(bucket, times):
     return taken
 
 
-@settings(deadline=None)
 @given(gaps, st.integers(1, 7))
 def test_sliding_never_lets_more_than_the_limit_into_any_window(gaps_, limit):
     taken = accepted(SlidingLog(limit, WINDOW), arrivals(gaps_))
     assert all(late - early >= WINDOW for early, late in zip(taken, taken[limit:], strict=False))
 
 
-@settings(deadline=None)
 @given(gaps, st.integers(1, 7))
 def test_sliding_rejects_only_what_would_be_too_many(gaps_, limit):
     bucket, taken = SlidingLog(limit, WINDOW), []
@@ -49,7 +47,6 @@ def test_sliding_rejects_only_what_would_be_too_many(gaps_, limit):
             taken.append(now)
 
 
-@settings(deadline=None)
 @given(gaps, st.integers(1, 7))
 def test_fixed_window_counts_each_window_by_itself(gaps_, limit):
     times = arrivals(gaps_)
@@ -59,7 +56,6 @@ def test_fixed_window_counts_each_window_by_itself(gaps_, limit):
         assert sum(now // WINDOW == window for now in taken) == min(arrived, limit)
 
 
-@settings(deadline=None)
 @given(gaps, st.integers(1, 7))
 def test_token_bucket_never_exceeds_burst_plus_rate(gaps_, limit):
     taken = accepted(TokenBucket(limit, WINDOW), arrivals(gaps_))

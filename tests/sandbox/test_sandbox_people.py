@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async.contacts.contact import API_FIELDS, Contact
@@ -17,7 +17,6 @@ contacts = st.dictionaries(st.sampled_from(API_FIELDS), st.text(max_size=12) | s
 ADDRESS = re.compile(r"[a-z0-9]+\.[a-z0-9]+\.[0-9a-f]{12}@[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 
-@settings(deadline=None)
 @given(contacts, contacts)
 def test_two_contacts_share_an_address_only_if_they_are_the_same(one, other):
     first, second = (expected(contact, "full", hit_rate=1.0) for contact in (one, other))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,15 @@ async def test_starts_on_a_free_port_and_leaves_it(connect):
         assert first.base_url == f"http://127.0.0.1:{first.port}" != second.base_url
     async with Sandbox(port=first.port) as again, connect(again) as http:
         assert (await http.get("/credits/balance")).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_the_body_of_an_answer_is_sent_before_its_header_is_acknowledged(connect, host):
+    async with Sandbox(host=host) as sandbox, connect(sandbox) as http:
+        await http.get("/credits/balance")
+        (connection,) = sandbox._state.connections
+        server_side = connection.transport.get_extra_info("socket")
+        assert server_side.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_a_taken_port_is_an_os_error():

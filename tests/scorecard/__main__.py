@@ -1,7 +1,8 @@
 """Print the scorecard: ``python -m tests.scorecard [--long] [TOPIC ...]``.
 
 The short form takes a few minutes and is part of ``.ci/run``; ``--long`` repeats the counts at the size that
-a release is judged by. The exit code is 1 when a figure misses its limit.
+a release is judged by. The exit code is 1 when a figure misses its limit, but for times: they are printed
+with their limit as information, since they depend on the machine.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ TOPICS = (
     "journals",
     "webhooks",
     "wire",
+    "tables",
     "foreign_exceptions",
     "secrets",
     "crashes",
+    "store",
 )
 
 
@@ -40,7 +43,7 @@ def main() -> int:
         print(f"\n{topic.replace('_', ' ')}", flush=True)
         for figure in figures(long=options.long):
             print(f"  {figure}", flush=True)
-            missed += not figure.holds
+            missed += not (figure.holds or figure.is_timed)
         print(f"          {time.perf_counter() - began:.0f} s")
     print(f"\n{missed} missed" if missed else "\nall hold")
     return 1 if missed else 0

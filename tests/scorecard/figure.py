@@ -23,9 +23,14 @@ class Figure:
         """Whether the promise is kept."""
         return self.value <= self.limit
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether it depends on the speed of the machine, and on what else that does."""
+        return self.unit in {"ms", "s"}
+
     def __str__(self) -> str:
         tries = "" if self.of is None else f" of {self.of:,}"
-        verdict = "ok" if self.holds else "MISSED"
+        verdict = "ok" if self.holds else "slow" if self.is_timed else "MISSED"
         return f"{verdict:6}  {self.what}: {self.value:,.6g}{tries} {self.unit}".rstrip() + (
             f" (at most {self.limit:,.6g})" if self.limit else ""
         )

@@ -44,6 +44,31 @@ def test_nobody_may_read_the_output_who_may_not_read_the_input(table, tmp_path, 
 
 
 @needs_permissions
+@pytest.mark.parametrize(("source", "written"), [(0o600, 0o600), (0o640, 0o640), (0o400, 0o600)])
+def test_a_file_on_standard_input_counts_as_one_that_is_named(
+    tmp_path, open_umask, monkeypatch, source, written
+):
+    path = tmp_path / "in.csv"
+    path.write_text("Email\na@b.co\n", newline="")
+    path.chmod(source)
+    with path.open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        EnrichedWriter(tmp_path / "out.csv", ContactTable.open("-")).close()
+    assert mode_of(tmp_path / "out.csv") == written
+
+
+@needs_permissions
+def test_a_pipe_on_standard_input_has_no_permissions_to_go_by(tmp_path, open_umask, monkeypatch):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write("Email\na@b.co\n")
+    with os.fdopen(reading) as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        EnrichedWriter(tmp_path / "out.csv", ContactTable.open("-")).close()
+    assert mode_of(tmp_path / "out.csv") == 0o666
+
+
+@needs_permissions
 def test_an_output_that_is_written_over_is_opened_to_nobody(table, tmp_path, open_umask):
     (tmp_path / "out.csv").touch(0o640)
     EnrichedWriter(tmp_path / "out.csv", table, overwrite=True).close()

@@ -27,7 +27,7 @@ STABLE = tuple(
 )
 MADE_HERE = {
     *("Workspace", "LeadLists", "Enrichment", "SmartAgents", "Export", "SearchAPI", "PublicAPI"),
-    *("ContactTable", "Job", "Pages", "ResultStream"),
+    *("BudgetControl", "ContactTable", "Job", "Pages", "ResultStream"),
 }
 """Classes that only this package makes: what their ``__init__`` takes is its own affair."""
 BETWEEN_PARTS = {
@@ -43,7 +43,7 @@ BETWEEN_PARTS = {
     *("RateLimiter.acquire", "RateLimiter.answered", "RateLimiter.lost", "RateLimiter.unsent"),
     *("RateLimiter.available", "RateLimiter.states", "RateLimiter.waiting", "RateLimiter.watch"),
     *("RateLimiter.__init__(store)", "WebhookReceiver.attach", "WebhookReceiver.begin"),
-    *("WebhookReceiver.detach", "WebhookReceiver.expect"),
+    *("Store.run", "WebhookReceiver.detach", "WebhookReceiver.expect"),
 }
 """Methods of public classes, and one parameter, that other parts of the package use, and users do not."""
 

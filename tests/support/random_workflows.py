@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from cleanlist_async import Contact
+from cleanlist_async import AsyncCleanlist, Contact, EnrichmentResult
 from cleanlist_async.api.models.rows import EnrichmentRow
-from cleanlist_async.enrich.matching import Match
+from cleanlist_async.enrich.matching import Match, ids_before_the_end
+from cleanlist_async.testing import ServerRequest, ServerResponse
+from tests.support.clients import respond, virtually
 
 SHORT = {
     "Robert": "Bob",
@@ -34,9 +37,15 @@ class Population:
     employers: int = 500
     namesakes: float = 0.0
     """People who have the name of another in their workflow; half of them the employer as well."""
+    shouting: float = 0.2
+    """Namesakes at one employer who differ in letter case only."""
+    exchanged: float = 0.1
+    """Workflows with ids in order but for two, whose people have different names."""
+    spelled: float = 0.3
+    """Profiles that spell the name."""
     renamed: float = 0.05
     member_ids: float = 0.05
-    """Rows that have an ``ACoAA...`` id for a profile."""
+    """Contacts, and rows, that have an ``ACoAA...`` id for a profile; ids differ in letter case only."""
     moved: float = 0.05
     nicknames: float = 0.05
     silent: float = 0.1
@@ -57,11 +66,20 @@ class Person:
     first: str
     last: str
     employer: str
+    is_spelled: bool
+
+    @property
+    def profile(self) -> str:
+        return f"{self.first}-{self.last}-{self.number}".lower() if self.is_spelled else f"p{self.number}"
+
+    @property
+    def member_id(self) -> str:
+        return "ACoAA" + "".join("xX"[int(bit)] for bit in f"{self.number:b}")
 
 
 @dataclass
 class Workflow:
-    """`rows` carry the position of their contact as an e-mail address; `late` come after the others."""
+    """`rows` carry the position of their contact as a phone number; `late` come after the others."""
 
     contacts: list[Contact]
     ids: list[str | None]
@@ -70,7 +88,7 @@ class Workflow:
 
     def is_anothers(self, row: EnrichmentRow, position: int) -> bool:
         """Whether a row is another's; contacts that are the same word for word are one person."""
-        return self.contacts[int(row.email or "")] != self.contacts[position]
+        return self.contacts[int(row.phones[0])] != self.contacts[position]
 
 
 def workflow(rng: Random, population: Population) -> Workflow:
@@ -83,7 +101,7 @@ def workflow(rng: Random, population: Population) -> Workflow:
         _row(rng, population, task, person, contact, says)
         for task, (person, contact) in enumerate(zip(people, contacts, strict=True))
     ]
-    ids = _ids(rng, len(people))
+    ids = _ids(rng, population, people, contacts)
     if rng.random() < 0.5:
         rng.shuffle(rows)
     missing = population.missing if rng.random() < 0.5 else 0.0
@@ -93,11 +111,19 @@ def workflow(rng: Random, population: Population) -> Workflow:
     return Workflow(contacts, ids, there, late)
 
 
-def _ids(rng: Random, count: int) -> list[str | None]:
-    """Return ids in order, shuffled, or none."""
-    tasks, dice = list(range(count)), rng.random()
+def _ids(
+    rng: Random, population: Population, people: list[Person], contacts: list[Contact]
+) -> list[str | None]:
+    """Return ids in order, shuffled, in order but for two, or none."""
+    tasks, dice = list(range(len(people))), rng.random()
     if dice < 0.4:
         rng.shuffle(tasks)
+    elif rng.random() < population.exchanged:
+        # Of contacts without a name, and of namesakes, nothing may show it: see the module `evidence`.
+        names = {(people[task].first, people[task].last): task for task in tasks if contacts[task].last_name}
+        if len(names) > 1:
+            one, other = rng.sample(sorted(names.values()), 2)
+            tasks[one], tasks[other] = other, one
     return [None if dice > 0.8 else f"t{task}" for task in tasks]
 
 
@@ -106,17 +132,19 @@ def _people(rng: Random, population: Population, count: int) -> list[Person]:
     people: list[Person] = []
     names: set[tuple[str, str]] = set()
     while len(people) < count:
-        number = rng.randrange(10**9)
+        number, is_spelled = rng.randrange(10**9), rng.random() < population.spelled
         employer = f"company{rng.randrange(population.employers)}.example"
         if people and rng.random() < population.namesakes:
             like = rng.choice(people)
-            employer = like.employer if rng.random() < 0.5 else employer
-            people.append(Person(number, like.first, like.last, employer))
+            is_colleague = rng.random() < 0.5
+            first = like.first.upper() if is_colleague and rng.random() < population.shouting else like.first
+            employer = like.employer if is_colleague else employer
+            people.append(Person(number, first, like.last, employer, is_spelled))
             continue
         name = (rng.choice(FIRST), f"Last{_letters(rng.randrange(population.last_names))}")
         if name not in names or len(names) >= len(FIRST) * population.last_names:
             names.add(name)
-            people.append(Person(number, *name, employer))
+            people.append(Person(number, *name, employer, is_spelled))
     return people
 
 
@@ -126,7 +154,8 @@ def _letters(number: int) -> str:
 
 def _contact(rng: Random, population: Population, person: Person, style: str) -> Contact:
     first = SHORT.get(person.first, person.first) if rng.random() < population.nicknames else person.first
-    profile = f"https://www.linkedin.com/in/p{person.number}"
+    slug = person.member_id if rng.random() < population.member_ids else person.profile
+    profile = f"https://www.linkedin.com/in/{slug}"
     named = Contact(first_name=first, last_name=person.last, company_domain=person.employer)
     kind = rng.random()
     if style == "names" or (style == "mixed" and kind < 0.4):
@@ -138,7 +167,13 @@ def _row(
     rng: Random, population: Population, task: int, person: Person, contact: Contact, says: set[str]
 ) -> EnrichmentRow:
     shown = {thing for thing in sorted(says) if rng.random() >= population.silent}
-    said: dict[str, object] = {"task_id": f"t{task}", "status": "completed", "email": str(task)}
+    address = f"{person.first}.{person.last}@{person.employer}".lower()
+    said: dict[str, object] = {
+        "task_id": f"t{task}",
+        "status": "completed",
+        "email": address,
+        "phones": [str(task)],
+    }
     if "profile" in shown:
         said["linkedin_url"] = f"linkedin.com/in/{_slug(rng, population, person)}"
     if "name" in shown:
@@ -158,21 +193,58 @@ def _slug(rng: Random, population: Population, person: Person) -> str:
     dice = rng.random()
     if dice < population.renamed:
         return f"renamed{person.number}"
-    return (
-        f"ACoAA{person.number}" if dice < population.renamed + population.member_ids else f"p{person.number}"
-    )
+    return person.member_id if dice < population.renamed + population.member_ids else person.profile
 
 
 def joined(drawn: Workflow) -> tuple[int, int, int]:
     """Join a workflow's rows, then, as `collect` does, those of the contacts that are left.
 
-    Return the number of joins, of wrong ones among them, and of contacts that are left without a row.
+    Do the latter also as if nobody had waited for the workflow's end. Return the number of joins, of wrong
+    ones among them, and of contacts that are left without a row.
     """
     whole = Match(drawn.contacts, drawn.ids, drawn.rows, whole=True)
-    joins = [(position, row) for position, row in whole.given.items()]
     left = [position for position in range(len(drawn.contacts)) if position not in whole.given]
-    for part in [left, *([position] for position in left[:2])] if left and drawn.late else ():
-        contacts, ids = [drawn.contacts[at] for at in part], [whole.trusted_ids[at] for at in part]
-        again = Match(contacts, ids, drawn.rows + drawn.late, whole=False)
-        joins += [(part[at], row) for at, row in again.given.items()]
+    joins = [(position, row) for position, row in whole.given.items()]
+    if left and drawn.late:
+        for part in (left, left[-1:]):
+            joins += _collected(drawn, part, whole.trusted_ids, drawn.rows + drawn.late)
+    if all(contact.last_name for contact in drawn.contacts):  # else see what remains, in `evidence`
+        early = ids_before_the_end(drawn.contacts, drawn.ids)
+        for part in (list(range(len(drawn.contacts))), left[:1]):
+            joins += _collected(drawn, part, early, drawn.rows)
     return len(joins), sum(drawn.is_anothers(row, position) for position, row in joins), len(left)
+
+
+def joined_by_a_client(drawn: Workflow) -> tuple[int, int]:
+    """Do the same through a client's `enrich` and `collect`, and return the joins and the wrong ones."""
+    rows = [row.raw for row in drawn.rows]
+
+    def server(request: ServerRequest, _number: int) -> ServerResponse:
+        if request.method == "POST":
+            ids = [id_ for id_ in drawn.ids if id_ is not None]
+            return respond({"workflow_id": "wf_1", "task_ids": ids, "status": "processing"})
+        if "task_id=" in request.target:
+            return respond({"status": "processing"})
+        return respond({"workflow_id": "wf_1", "status": "completed", "results": rows})
+
+    async def main(client: AsyncCleanlist, _network: object) -> list[EnrichmentResult]:
+        report = await client.enrich(drawn.contacts, dedupe="off")
+        rows.extend(row.raw for row in drawn.late)
+        later = await client.collect(report.pending)
+        alone = await client.collect(report.pending[-1:])
+        return [*report.results, *later.results, *alone.results]
+
+    joins = [
+        (result.index, EnrichmentRow(result.raw))
+        for result in virtually(main, server)
+        if result.status == "found" and result.raw
+    ]
+    return len(joins), sum(drawn.is_anothers(row, position) for position, row in joins)
+
+
+def _collected(
+    drawn: Workflow, part: list[int], ids: Sequence[str | None], rows: list[EnrichmentRow]
+) -> list[tuple[int, EnrichmentRow]]:
+    contacts = [drawn.contacts[position] for position in part]
+    match = Match(contacts, [ids[position] for position in part], rows, whole=False)
+    return [(part[at], row) for at, row in match.given.items()]

@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from cleanlist_async.ratelimit import RateLimiter, RateLimits
 from cleanlist_async.ratelimit.dispatcher import running_loop
 from cleanlist_async.ratelimit.shared.backend import Backend, SyncAnswer, SyncRequest
@@ -18,6 +20,11 @@ from cleanlist_async.ratelimit.shared.sync_worker import SyncWorker
 from cleanlist_async.ratelimit.sqlite import LimitsFile
 
 T = TypeVar("T")
+
+SHARED_IS_SLOW = pytest.mark.parametrize(
+    "every_store", ["memory", pytest.param("shared", marks=pytest.mark.slow)], indirect=True
+)
+"""For tests of `every_store` that take long: the rules of a shared store have other, faster tests."""
 
 
 class LoopSyncWorker(SyncWorker):

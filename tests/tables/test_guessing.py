@@ -397,3 +397,24 @@ def test_json_lines_give_contacts(tmp_path):
     assert (first.number, first.contact.email, first.contact.key) == (1, "a@b.co", "12345678901234567890")
     assert first.cells["n"] == "1.50"
     assert (second.index, second.number, second.contact.email) == (1, 3, None)
+
+
+def test_columns_of_an_enrichment_are_never_taken_for_the_input():
+    headers = [
+        "First Name",
+        "Last Name",
+        "Company",
+        "cleanlist_email",
+        "Cleanlist Phones",
+        "cleanlist_email (2)",
+    ]
+    rows = [["Ada", "Love", "Engines", "ada@engine.example", "+1", "ada@x.example"]] * 3
+    assert set(guess_columns(headers, rows)) == {"first_name", "last_name", "company_name"}
+
+
+def test_a_company_column_of_domains_is_found_behind_columns_of_an_enrichment():
+    headers = ["cleanlist_status", "cleanlist_email", "Company", "First Name", "Last Name"]
+    rows = [["found", "ada@engine.example", "engine.example", "Ada", "Love"]] * 3
+    guesses = guess_columns(headers, rows)
+    assert guesses["company_domain"].column == 2
+    assert "email" not in guesses

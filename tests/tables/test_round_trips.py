@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
 from cleanlist_async.tables.formulas import phones_without_formula, without_formula
+from tests.support.examples import examples
 
 WIDTH = len(ENRICHMENT_COLUMNS)
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16-le", "utf-16"]
@@ -39,7 +40,7 @@ def rendered(rows, delimiter, end, quoting):
     return "".join(lines)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.lists(cells, max_size=3), tables, layouts, st.randoms(use_true_random=False))
 def test_rows_in_are_rows_out_and_original_cells_are_equal(extra_headers, rows, layout, rng):
     delimiter, end, quoting, encoding = layout
@@ -75,7 +76,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(st.lists(st.dictionaries(st.text(max_size=6), json_values, max_size=4), max_size=8), st.booleans())
 def test_json_objects_keep_every_byte(objects, ascii_only):
     given_lines = [json.dumps({"email": "a@b.co", **item}, ensure_ascii=ascii_only) for item in objects]
@@ -89,7 +90,7 @@ def test_json_objects_keep_every_byte(objects, ascii_only):
         assert all(got.startswith(line[:-1]) for got, line in zip(written, given_lines, strict=True))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(st.binary(max_size=200), st.sampled_from(["in.csv", "in.tsv", "in.jsonl"]), st.booleans())
 def test_any_bytes_are_read_or_refused_with_one_error(data, file_name, has_header):
     with tempfile.TemporaryDirectory() as name:
@@ -101,7 +102,7 @@ def test_any_bytes_are_read_or_refused_with_one_error(data, file_name, has_heade
             assert len(str(error).splitlines()) == 1
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(st.text(max_size=20) | st.from_regex(r"[+=@-]?[0-9x ().;+=-]{0,12}", fullmatch=True))
 def test_a_guarded_cell_never_leads_with_a_formula_sign(value):
     assert without_formula(value)[:1] not in set("=+-@\t\r\n\0")

@@ -27,6 +27,10 @@ pytestmark = pytest.mark.sockets
 TIMEOUT_S = 0.3
 
 
+def caller(**options) -> httpx.AsyncClient:
+    return httpx.AsyncClient(trust_env=False, verify=False, **options)
+
+
 def always(one: Answer) -> Script:
     return lambda request, number: one
 
@@ -38,7 +42,7 @@ def get(script: Script, *paths: str) -> tuple[list[httpx.Response | httpx.HTTPEr
         outcomes: list[httpx.Response | httpx.HTTPError] = []
         async with (
             FaultyServer(script) as server,
-            httpx.AsyncClient(base_url=server.base_url, timeout=TIMEOUT_S, trust_env=False) as http,
+            caller(base_url=server.base_url, timeout=TIMEOUT_S) as http,
         ):
             for path in paths or ("/",):
                 try:
@@ -57,7 +61,7 @@ def outcome(one: Answer) -> httpx.Response | httpx.HTTPError:
 
 def test_it_sees_the_whole_request():
     async def main() -> list[Request]:
-        async with FaultyServer(always(answer())) as server, httpx.AsyncClient(trust_env=False) as http:
+        async with FaultyServer(always(answer())) as server, caller() as http:
             for _ in range(2):
                 response = await http.post(
                     server.base_url + "/a?b=1", content=b"x" * 200_000, headers={"X-K": "v"}
@@ -116,7 +120,7 @@ def test_a_late_second_answer_reaches_the_next_request():
     script: Script = lambda request, number: late if number == 0 else answer(body=b"second")  # noqa: E731
 
     async def main() -> list[str]:
-        async with FaultyServer(script) as server, httpx.AsyncClient(trust_env=False) as http:
+        async with FaultyServer(script) as server, caller() as http:
             return [(await http.get(server.base_url)).text for _ in range(2)]
 
     assert anyio.run(main) == ["first", "first"]
@@ -173,12 +177,12 @@ def test_it_is_bounded_in_count_and_time():
     async def main() -> None:
         async with (
             FaultyServer(always(answer()), max_requests=1) as server,
-            httpx.AsyncClient(trust_env=False) as http,
+            caller() as http,
         ):
             assert (await http.get(server.base_url)).status_code == 200
             with pytest.raises(httpx.RemoteProtocolError):
                 await http.get(server.base_url)
-        async with FaultyServer(always(NEVER), max_connection_s=0.05) as server, httpx.AsyncClient() as http:
+        async with FaultyServer(always(NEVER), max_connection_s=0.05) as server, caller() as http:
             with pytest.raises(httpx.RemoteProtocolError):
                 await http.get(server.base_url)
 
@@ -187,7 +191,7 @@ def test_it_is_bounded_in_count_and_time():
 
 def test_it_ends_while_answers_are_under_way():
     async def main() -> None:
-        async with httpx.AsyncClient(trust_env=False) as http, FaultyServer(always(NEVER)) as server:
+        async with caller() as http, FaultyServer(always(NEVER)) as server:
             with anyio.move_on_after(0.05):
                 await http.get(server.base_url)
 
@@ -199,7 +203,7 @@ def test_a_mistake_in_the_script_is_loud():
         raise LookupError("a mistake")
 
     async def main() -> None:
-        async with FaultyServer(broken) as server, httpx.AsyncClient(trust_env=False) as http:
+        async with FaultyServer(broken) as server, caller() as http:
             await http.get(server.base_url)
 
     with pytest.raises(ExceptionGroup) as caught:

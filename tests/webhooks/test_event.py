@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.cases import each_case
+from tests.support.examples import examples
 from tests.webhooks.couriers import changed
 from tests.webhooks.one_submission import EVENT, WORKFLOW, OneSubmission
 
@@ -41,7 +42,7 @@ def test_what_is_no_event_is_malformed(body):
     assert one.counts(received=0, refused=1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(body=st.binary(max_size=200))
 def test_hostile_bytes_never_raise(body):
     assert OneSubmission().post(body) in {204, 400}

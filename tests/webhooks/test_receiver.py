@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async.webhooks.store import MemoryEventStore
+from tests.support.examples import examples
 from tests.webhooks.couriers import JSON_TYPE, token_in
 from tests.webhooks.one_submission import EVENT, FLAT, IDS, WORKFLOW, OneSubmission
 
@@ -67,7 +68,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     fields=st.dictionaries(st.sampled_from([*FLAT, "tasks", "data", "rows", "task_id"]), JSON_VALUES),
     token=st.none() | st.text(max_size=80),

@@ -120,11 +120,14 @@ class EnrichmentRow(Row):
     *fields* is what the properties read; `raw` is the server's row, by default the same.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_prospect", "_result")
 
     def __init__(self, fields: Mapping[str, JSON], raw: Mapping[str, JSON] | None = None) -> None:
         super().__init__(fields if raw is None else raw)
         self._fields = fields
+        # In the flat shape the findings are in the row itself.
+        self._result = _mapping(fields, "result") or fields
+        self._prospect = _mapping(self._result, "prospect") or _mapping(fields, "prospect") or self._result
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EnrichmentRow):
@@ -227,15 +230,6 @@ class EnrichmentRow(Row):
         return bool(self.email or self.phones)
 
     @property
-    def _result(self) -> Mapping[str, JSON]:
-        # In the flat shape the findings are in the row itself.
-        return _mapping(self._fields, "result") or self._fields
-
-    @property
-    def _prospect(self) -> Mapping[str, JSON]:
-        return _mapping(self._result, "prospect") or _mapping(self._fields, "prospect") or self._result
-
-    @property
     def _company(self) -> Mapping[str, JSON]:
         company = self._result.get("company", self._fields.get("company"))
         return cast("Mapping[str, JSON]", company) if isinstance(company, dict) else _NOTHING
@@ -259,9 +253,10 @@ def text_of(holder: Mapping[str, JSON], *names: str) -> str | None:
     """Return the first of these fields that holds a text, or a number that stands for one."""
     for name in names:
         value = holder.get(name)
-        if isinstance(value, str) and value:
-            return value
-        if isinstance(value, int) and not isinstance(value, bool):
+        if type(value) is str:  # nearly always
+            if value:
+                return value
+        elif isinstance(value, int) and not isinstance(value, bool):
             return str(value)
     return None
 

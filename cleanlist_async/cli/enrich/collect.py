@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.tables import EnrichedWriter, TableError
+from cleanlist_async.tables import EnrichedWriter, Row, TableError
 
 _WORKFLOWS_AT_ONCE: Final = 32
 _OPEN: Final = frozenset({"pending", "unknown"})
@@ -42,25 +42,29 @@ class Collection:
         """Find the open contacts of a file. Raises TableError if there are none."""
         collection = cls(enriched)
         for row, cells in enriched.rows():
-            workflow_id = cells["cleanlist_workflow_id"]
-            # An unknown submit without a workflow cannot be asked for.
-            if cells["cleanlist_status"] not in _OPEN or not workflow_id:
-                continue
-            collection.numbers[row.index] = row.number
-            collection.waiting[workflow_id].append(
-                EnrichmentResult(
-                    row.index,
-                    row.contact,
-                    "pending",
-                    workflow_id=workflow_id,
-                    task_id=cells.get("cleanlist_task_id") or None,
-                    enrichment_type=enrichment_type,
-                )
-            )
+            collection.add(row, cells, enrichment_type)
         if not collection.waiting:
             path = enriched.table.name
             raise TableError(path=path, problem="has no pending contacts", fix="there is nothing to collect")
         return collection
+
+    def add(self, row: Row, cells: Mapping[str, str], enrichment_type: EnrichmentType) -> None:
+        """Take a row with its enrichment, if it is open."""
+        workflow_id = cells["cleanlist_workflow_id"]
+        # An unknown submit without a workflow cannot be asked for.
+        if cells["cleanlist_status"] not in _OPEN or not workflow_id:
+            return
+        self.numbers[row.index] = row.number
+        self.waiting[workflow_id].append(
+            EnrichmentResult(
+                row.index,
+                row.contact,
+                "pending",
+                workflow_id=workflow_id,
+                task_id=cells.get("cleanlist_task_id") or None,
+                enrichment_type=enrichment_type,
+            )
+        )
 
     @property
     def contacts(self) -> int:
@@ -103,15 +107,20 @@ class Collection:
             target, table, self.enriched.columns, overwrite=not output, format=table.format
         ) as writer:
             for row, cells in self.enriched.rows():
-                writer.put(row.index, cells | self._updates(row.index, cells))
-        for open_results in self.waiting.values():
-            for result in open_results:
-                self.tally.count(self.results.get(result.index, result))
+                writer.put(row.index, cells | self.updates(row.index, cells))
+        self.count(self.tally)
         # Only now: a crash before this line leaves the old file whole.
         if not output:
             Path(target).replace(path)
 
-    def _updates(self, index: int, cells: dict[str, str]) -> dict[str, str]:
+    def count(self, tally: Tally) -> None:
+        """Count what was open, as it is now."""
+        for open_results in self.waiting.values():
+            for result in open_results:
+                tally.count(self.results.get(result.index, result))
+
+    def updates(self, index: int, cells: dict[str, str]) -> dict[str, str]:
+        """Return the cells of a row that was open, as far as they were fetched."""
         result = self.results.get(index)
         if result is None:
             return {}

@@ -11,7 +11,16 @@ from cleanlist_async.cli.terminal.asking import Consent
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import end
 from cleanlist_async.cli.terminal.option_groups import with_groups
-from cleanlist_async.cli.terminal.options import AsJSON, FileLayout, Kind, Map, Output, Overwrite, Source
+from cleanlist_async.cli.terminal.options import (
+    AsJSON,
+    FileLayout,
+    Kind,
+    Map,
+    Output,
+    Overwrite,
+    Source,
+    StoreOption,
+)
 from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import MAX_RETRIES, EnrichmentType
 
@@ -30,13 +39,21 @@ def enrich(
     webhook_url: Annotated[
         str | None, typer.Option(help="URL to which the server posts when a workflow ends.")
     ] = None,
+    store: StoreOption = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Buy anew what was bought before, in this file or any other.")
+    ] = False,
     as_json: AsJSON = False,
     connection: Connection,
     max_retries: Annotated[int, typer.Option(hidden=True)] = MAX_RETRIES,
 ) -> None:
-    """Enrich a file. Every row and column is kept; the results are added in new columns."""
+    """Enrich a file. Every row and column is kept; the results are added in new columns.
+
+    What was bought is remembered, so the same command again goes on where a run ended, whatever ended it.
+    """
     from cleanlist_async.cli.enrich.inputs import TableOptions
     from cleanlist_async.cli.enrich.run import Enrichment
+    from cleanlist_async.cli.store.location import StoreLocation
 
     table = TableOptions.parse(mapping, layout)
     command = Enrichment(
@@ -50,6 +67,8 @@ def enrich(
         overwrite,
         dry_run,
         as_json,
+        StoreLocation(store),
+        fresh,
     )
     end(command.carry_out(open_console()))
 

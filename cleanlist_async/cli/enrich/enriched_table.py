@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from itertools import islice
+from typing import Final, cast, get_args
 
 from cleanlist_async.cli.enrich.inputs import TableOptions
+from cleanlist_async.results import ResultStatus
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, Row, TableError
 from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.headers import addressable
 from cleanlist_async.tables.input import STDIN, InputFile
 from cleanlist_async.tables.jsonl_source import JsonlSource, json_source
 from cleanlist_async.tables.mapping import Mapper
-from cleanlist_async.tables.reading import known_format, open_source, survey_of
-from cleanlist_async.tables.records import Record
+from cleanlist_async.tables.reading import known_format, open_source, resolve, survey_of
+from cleanlist_async.tables.records import Record, Source
 
+_SAMPLE_ROWS: Final = 100
 _NEEDED: Final = frozenset({"cleanlist_status", "cleanlist_workflow_id"})
 
 
@@ -26,7 +29,7 @@ class EnrichedTable:
     """`table` is the file without its enrichment, so writing it with `columns` again doubles none of them."""
 
     table: ContactTable
-    whole: CsvSource | JsonlSource
+    whole: Source
     columns: tuple[str, ...]
     positions: tuple[int, ...]
 
@@ -38,18 +41,26 @@ class EnrichedTable:
         if table_format is None or path == STDIN:
             raise TableError(path=path, problem="was not written by enrich", fix="name a file that was")
         file = InputFile(path, encoding=options.encoding)
-        whole = cast(
-            "CsvSource | JsonlSource",
-            open_source(file, table_format, delimiter=options.delimiter, has_header=options.has_header),
-        )
+        whole = open_source(file, table_format, delimiter=options.delimiter, has_header=options.has_header)
         found = _enrichment_positions(whole)
         if not found.keys() >= _NEEDED:
             raise file.error("has no column cleanlist_status", "collect needs a file that enrich wrote")
-        kind = _CsvBefore if isinstance(whole, CsvSource) else _JsonlBefore
-        before = kind(whole, tuple(found.values()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        before = _before(whole, found)
         mapper = Mapper(file, before.headers, survey_of(before))
         table = ContactTable(before, table_format, mapper.columns(options.mapping), ())
         return cls(table, whole, tuple(found), tuple(found.values()))
+
+    @classmethod
+    def within(cls, table: ContactTable, options: TableOptions) -> EnrichedTable | None:
+        """Return *table* without the enrichment that an earlier run added; None if it has none."""
+        whole = table.source
+        found = _enrichment_positions(whole)
+        if not found.keys() >= _NEEDED or not _has_statuses(whole, found["cleanlist_status"]):
+            return None
+        before = _before(whole, found)
+        resolved = resolve(before, options.mapping, has_header=options.has_header)
+        without = ContactTable(before, table.format, *resolved)
+        return cls(without, whole, tuple(found), tuple(found.values()))
 
     def rows(self) -> Iterator[tuple[Row, dict[str, str]]]:
         """Read each row as it was before, and its enrichment."""
@@ -115,7 +126,20 @@ class _JsonlBefore(JsonlSource):
         return raw[: start.start()] + "}" if list(tail) == self._names else None
 
 
-def _enrichment_positions(source: CsvSource | JsonlSource) -> dict[str, int]:
+def _before(whole: Source, found: Mapping[str, int]) -> Source:
+    if isinstance(whole, CsvSource):
+        return _CsvBefore(whole, tuple(found.values()))
+    return _JsonlBefore(cast("JsonlSource", whole), tuple(found.values()))
+
+
+def _has_statuses(source: Source, position: int) -> bool:
+    """Whether a column holds what an enrichment writes there, which a table without headers must show."""
+    filled = (record for record in source.records() if record.cells is not None)
+    sample = [source.texts(record, [position])[0] for record in islice(filled, _SAMPLE_ROWS)]
+    return set(sample) <= {"", *get_args(ResultStatus)}
+
+
+def _enrichment_positions(source: Source) -> dict[str, int]:
     """Return the positions of the latest enrichment: a second one has ``(2)`` in its headers."""
     headers = list(source.headers)
     if isinstance(source, CsvSource) and not source.has_header:

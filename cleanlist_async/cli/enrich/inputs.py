@@ -11,6 +11,9 @@ from pathlib import Path
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.options import FileLayout
+from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.tally import Tally
+from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.enrich.plan import Plan, Planner
 from cleanlist_async.errors import ConfigurationError
@@ -45,7 +48,7 @@ class TableOptions:
             pairs[name.strip()] = header.strip()
         return cls(pairs, layout.encoding, layout.delimiter, not layout.no_header)
 
-    def open(self, path: str) -> ContactTable:
+    def open(self, path: str, *, snapshot: bool = False) -> ContactTable:
         """Open the table at *path*. Raises TableError."""
         return ContactTable.open(
             path,
@@ -53,6 +56,7 @@ class TableOptions:
             encoding=self.encoding,
             delimiter=self.delimiter,
             has_header=self.has_header,
+            snapshot=snapshot,
         )
 
     def as_typed(self) -> str:
@@ -71,11 +75,46 @@ class TableContacts:
     table: ContactTable
     numbers: array[int] = field(default_factory=lambda: array("I"))
 
+    @classmethod
+    def read(cls, table: ContactTable) -> TableContacts:
+        """Read the whole table once. Raises TableError at a row that cannot be read, or without a contact."""
+        contacts = cls(table)
+        for row in table.rows():
+            contacts.numbers.append(row.number)
+        contacts.refuse_none()
+        return contacts
+
+    def refuse_none(self) -> None:
+        """Raise TableError if there is no contact at all."""
+        if not self.numbers:
+            raise TableError(
+                path=self.table.name, problem="has no contacts", fix="there is nothing below its header"
+            )
+
     def __len__(self) -> int:
         return len(self.numbers)
 
     def __iter__(self) -> Iterator[Contact]:
         return self.table.contacts()
+
+    def place(self, index: int) -> int:
+        """Return the index of the row that the contact at *index* comes from."""
+        return index
+
+    def kept(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """Yield rows that are not among the contacts, by index, and the enrichment that they keep."""
+        yield from ()
+
+    @property
+    def settled(self) -> int:
+        """How many rows keep a final result."""
+        return 0
+
+    async def fetch(self, client: AsyncCleanlist, signals: StopSignals) -> None:
+        """Fetch for free what an earlier run submitted. Raises CleanlistError if the key is bad."""
+
+    def count_kept(self, tally: Tally) -> None:
+        """Count those of the kept rows that have no final result."""
 
 
 def survey(
@@ -88,11 +127,11 @@ def survey(
     planner, contacts = Planner(enrichment_type), TableContacts(table)
     # Numbers of four bytes each, since a file may have millions of rows.
     for row in table.rows():
-        planner.add(row.contact)
+        if (contact := planner.add(row.contact)) is not None:
+            planner.buy(contact)
         contacts.numbers.append(row.number)
-    if not contacts:
-        raise TableError(path=table.name, problem="has no contacts", fix="there is nothing below its header")
-    return planner.finish(limits, _keys()), contacts
+    contacts.refuse_none()
+    return planner.finish(limits, keys_given()), contacts
 
 
 def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Sequence[Path] = ()) -> None:
@@ -109,7 +148,7 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
     elif not target.absolute().parent.is_dir():
         problem, fix = "cannot be written: its folder does not exist", "create it first"
     # By the file and not by its name: a link to the input is the input.
-    elif target.exists() and target.samefile(table.source.file.path):
+    elif table.source.file.is_at(target):
         problem, fix = "is the input itself", "write to another file"
     elif any(target.resolve() == file.resolve() for file in kept):
         problem, fix = "belongs to the job", "write to another file"
@@ -119,7 +158,7 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
         raise TableError(path=path, problem=problem, fix=fix)
 
 
-def _keys() -> int:
+def keys_given() -> int:
     """Return the number of keys to send with: 0 for a JWT, 1 where there are none yet."""
     try:
         keys = find_credentials(None, os.environ)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import anyio
 from rich.console import Console
 
 from cleanlist_async.checks import check_enrichment_type
-from cleanlist_async.cli.enrich.inputs import TableOptions, survey
+from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
+from cleanlist_async.cli.enrich.inputs import TableOptions, keys_given, survey
+from cleanlist_async.cli.enrich.own_output import contacts_of
 from cleanlist_async.cli.enrich.run import plan_as_json, show_file_plan
 from cleanlist_async.cli.terminal import render
 from cleanlist_async.cli.terminal.exits import ExitCode
 from cleanlist_async.cli.terminal.output import print_json, print_line
+from cleanlist_async.enrich.plan import make_plan
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 
@@ -20,8 +24,10 @@ def plan(
     """Show what enriching a file would take."""
     check_enrichment_type(enrichment_type)
     table = options.open(path)
-    found, contacts = survey(table, enrichment_type, RateLimits())
-    render.show_columns(console, table)
+    enriched = EnrichedTable.within(table, options)
+    contacts = contacts_of(table, enriched, enrichment_type)
+    found = anyio.run(make_plan, contacts, enrichment_type, RateLimits(), keys_given())
+    render.show_columns(console, contacts.table)
     show_file_plan(console, found, contacts, None)
     if as_json:
         print_json({"plan": plan_as_json(found)})

@@ -41,6 +41,9 @@ class Job:
     max_credits: float | None = None
     webhook_url: str | None = None
     overwrite: bool = False
+    fresh: bool = False
+    is_in_store: bool = False
+    """Whether each result is in a store before it comes here, so that the output can be written again."""
 
 
 @dataclass(slots=True)
@@ -62,8 +65,14 @@ class ResultFile:
         self.tally = Tally()
         self.problem: TableError | None = None
         self.rescue: str | None = None
+        self._contacts = job.contacts
         self._numbers = job.contacts.numbers
-        self._writer = EnrichedWriter(job.output, job.contacts.table, overwrite=job.overwrite)
+        self._is_in_store = job.is_in_store
+        self._writer = EnrichedWriter(
+            job.output, job.contacts.table, overwrite=job.overwrite, is_renewable=job.is_in_store
+        )
+        self._kept = job.contacts.kept()
+        self._next_kept = next(self._kept, None)
         self._stop = stop
         self._unsaved: list[EnrichmentResult] = []
         self._flush_at = time.monotonic() + _FLUSH_EVERY_S
@@ -71,13 +80,16 @@ class ResultFile:
     def take(self, result: EnrichmentResult) -> None:
         """Write a result; the order of results does not matter."""
         self.tally.count(result)
-        # Before it is written, since the write may fail half-way.
-        self._unsaved.append(result)
-        if self.problem is not None:  # the rescue file will have it
+        if not self._is_in_store:  # before it is written, since the write may fail half-way
+            self._unsaved.append(result)
+        if self.problem is not None:  # the rescue file will have it, or the store
             return
         try:
-            self._writer.put(result.index, enrichment_cells(result, self._numbers))
-            self._flush_now_and_then()
+            self._put_kept()
+            self._writer.put(self._contacts.place(result.index), enrichment_cells(result, self._numbers))
+            self._put_kept()
+            if not self._is_in_store:
+                self._flush_now_and_then()
         except TableError as problem:
             self.problem = problem
             self._stop()
@@ -87,7 +99,10 @@ class ResultFile:
         # A stopped run never read the rest of the input, but the file has all its rows.
         unsent = len(self._numbers) - self.tally.contacts
         self.tally.count_unsent(unsent)
+        self._contacts.count_kept(self.tally)
         try:
+            while self._next_kept is not None:
+                self._put_next_kept(*self._next_kept)
             self._writer.close({"cleanlist_status": "failed", "cleanlist_error": _UNSENT} if unsent else None)
         except TableError as problem:
             self.problem = self.problem or problem
@@ -99,6 +114,15 @@ class ResultFile:
         """What the user should know about how the output was written."""
         kept = [f"the latest results are in {self.rescue}"] if self.rescue else []
         return [*self._writer.notes, *kept]
+
+    def _put_kept(self) -> None:
+        """Write the kept rows whose turn it is, so that none waits in memory."""
+        while self._next_kept is not None and self._next_kept[0] == self._writer.rows_written:
+            self._put_next_kept(*self._next_kept)
+
+    def _put_next_kept(self, place: int, cells: dict[str, str]) -> None:
+        self._writer.put(place, cells)
+        self._next_kept = next(self._kept, None)
 
     def _flush_now_and_then(self) -> None:
         started = time.monotonic()
@@ -120,12 +144,14 @@ async def run(client: AsyncCleanlist, job: Job, display: Display, signals: StopS
     def show(progress: Progress) -> None:
         display.update(progress, client.statistics())
 
+    await job.contacts.fetch(client, signals)
     scope = anyio.CancelScope()
     stream = client.stream(
         job.contacts,
         enrichment_type=job.enrichment_type,
         max_credits=job.max_credits,
         webhook_url=job.webhook_url,
+        fresh=job.fresh,
         progress=show,
     )
     file = ResultFile(job, scope.cancel)  # opened before anything is sent: it may not be writable

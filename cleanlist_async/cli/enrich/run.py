@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import anyio
 from rich.console import Console
@@ -11,18 +14,38 @@ from rich.console import Console
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli.enrich.collect import Collection
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
-from cleanlist_async.cli.enrich.inputs import TableContacts, TableOptions, check_output, survey
+from cleanlist_async.cli.enrich.inputs import (
+    TableContacts,
+    TableOptions,
+    check_output,
+    keys_given,
+)
+from cleanlist_async.cli.enrich.own_output import contacts_of, settled_in
 from cleanlist_async.cli.enrich.result_file import Job, Outcome, run
+from cleanlist_async.cli.store.location import StoreLocation
+from cleanlist_async.cli.store.show import summary
 from cleanlist_async.cli.terminal import render
-from cleanlist_async.cli.terminal.asking import Consent, fetch_balance, get_consent
+from cleanlist_async.cli.terminal.asking import Consent, get_consent, read_balance
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json
+from cleanlist_async.cli.terminal.hang_up import Terminal
 from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.progress import showing, warnings_shown
 from cleanlist_async.cli.terminal.stopping import STOPPING, StopSignals
-from cleanlist_async.enrich.plan import Plan
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.enrich.plan import Plan, make_plan
+from cleanlist_async.errors import (
+    AuthenticationError,
+    BudgetExceededError,
+    ConfigurationError,
+    InsufficientCreditsError,
+    PermissionDeniedError,
+    StoreError,
+)
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.storage.file_lock import FileLock, FileLockedError
+from cleanlist_async.storage.store.records import REMEMBERED, StoreCounts
+from cleanlist_async.storage.store.store import Store
+from cleanlist_async.tables import ContactTable, TableError
 from cleanlist_async.types import JSON
 
 
@@ -40,43 +63,51 @@ class Enrichment:
     overwrite: bool = False
     dry_run: bool = False
     as_json: bool = False
+    store: StoreLocation = field(default_factory=StoreLocation)
+    fresh: bool = False
 
     def carry_out(self, console: Console) -> ExitCode:
         """Plan, ask, enrich, write, report."""
         check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook_url)
         has_key = self._has_key()
-        table = self.table.open(self.source)
-        # Before the input is read to its end, which takes a while for a large file.
-        check_output(self.output, table, overwrite=self.overwrite)
-        plan, contacts = survey(table, self.enrichment_type, self.connection.limits)
-        render.show_columns(console, table)
-        with warnings_shown(console):
-            # A dry run is useful offline too; a real one would fail at its first submit.
-            connect, needed = self.connection.open, not self.dry_run
-            balance = fetch_balance(connect, console, must_connect=needed) if has_key else None
-            show_file_plan(console, plan, contacts, balance)
-            if self.dry_run:
+        # What happens to the file while it is enriched must not change what is bought, and for whom.
+        given = self.table.open(self.source, snapshot=True)
+        enriched = EnrichedTable.within(given, self.table)
+        table = given if enriched is None else enriched.table
+        with Terminal(), warnings_shown(console), self._output_locked():
+            # Before the input is read to its end, which takes a while for a large file.
+            earlier = self._earlier_outcomes(table)
+            check_output(self.output, table, overwrite=self.overwrite or earlier is not None)
+            contacts = contacts_of(table, None if self.fresh else enriched, self.enrichment_type)
+            render.show_columns(console, table)
+            store = self.store.open() if has_key else None
+            plan, balance = anyio.run(self._prepare, console, contacts, store)
+            if not self.overwrite and (earlier or 0) > plan.known + contacts.settled:
+                raise TableError(
+                    path=self.output,
+                    problem="already exists, with results that the store does not have",
+                    fix="name another file, or enrich this one, which keeps them",
+                )
+            self._show_plan(console, plan, contacts, balance)
+            if self.dry_run or store is None:
                 render.say(console, "Dry run: nothing was sent for enrichment, and nothing was spent.")
                 return self._print({"plan": plan_as_json(plan), "balance": balance}, ExitCode.DONE)
-            get_consent(plan, self.consent)
             job = Job(
                 contacts,
                 self.output,
                 self.enrichment_type,
-                self.consent.max_credits,
+                get_consent(plan, self.consent),
                 self.webhook_url,
-                self.overwrite,
+                self.overwrite or earlier is not None,
+                self.fresh,
+                is_in_store=self.enrichment_type in REMEMBERED,
             )
             with StopSignals(lambda: render.say(console, STOPPING)) as signals:
-                outcome = anyio.run(self._run, console, job, signals)
-        return self._report(console, outcome, signals)
+                outcome, counts = anyio.run(self._run, console, job, store, signals)
+            return self._report(console, job, outcome, signals, summary(self.store.shown(store), counts))
 
-    async def _run(self, console: Console, job: Job, signals: StopSignals) -> Outcome:
-        window_s = self.connection.limits.window_s
-        async with self.connection.open() as client:
-            with showing(console, len(job.contacts), window_s) as display:
-                return await run(client, job, display, signals)
+    # -- before anything is spent ------------------------------------------------------------------
 
     def _has_key(self) -> bool:
         """Whether there is a key. Raises ConfigurationError if one is needed and missing."""
@@ -89,13 +120,100 @@ class Enrichment:
             raise
         return True
 
-    def _report(self, console: Console, outcome: Outcome, signals: StopSignals) -> ExitCode:
+    @contextmanager
+    def _output_locked(self) -> Generator[None]:
+        """Keep other runs from this output. Raises TableError if one is at it."""
+        lock = FileLock(Path(self.output), is_removed=True)
+        if self.dry_run or not lock.path.parent.is_dir():  # which the check of the output reports
+            yield
+            return
+        try:
+            lock.take()
+        except FileLockedError as locked:
+            by = f" (process {locked.holder})" if locked.holder else ""
+            raise TableError(
+                path=self.output,
+                problem=f"is being written by another run{by}",
+                fix="wait for it, or name another file",
+            ) from None
+        except OSError as error:
+            raise TableError(
+                path=self.output,
+                problem=f"cannot be written ({error.strerror or error})",
+                fix="check the folder, its permissions and free space",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.give_back()
+
+    def _earlier_outcomes(self, table: ContactTable) -> int | None:
+        """Return how many outcomes of this very input the output has; None if it is no such file."""
+        return settled_in(self.output, table, self.table) if Path(self.output).is_file() else None
+
+    async def _prepare(
+        self, console: Console, contacts: TableContacts, store: Store | None
+    ) -> tuple[Plan, float | None]:
+        """Ask for the balance, and make the plan, less what the store knows. Without a store, offline."""
+        if store is None:
+            return await make_plan(contacts, self.enrichment_type, self.connection.limits, keys_given()), None
+        async with store, self.connection.open(store=store) as client:
+            # A dry run is useful offline too; a real one would fail at its first submit.
+            balance = await read_balance(client, console, must_connect=not self.dry_run)
+            return await client.plan(
+                contacts, enrichment_type=self.enrichment_type, fresh=self.fresh
+            ), balance
+
+    def _show_plan(
+        self, console: Console, plan: Plan, contacts: TableContacts, balance: float | None
+    ) -> None:
+        show_file_plan(console, plan, contacts, balance)
+        if plan.known:
+            render.say(
+                console,
+                f"{plan.known:,} of {render.plural(plan.unique, 'contact')} are known from earlier runs,"
+                f" {plan.to_buy:,} to buy.",
+            )
+        if plan.doubtful:
+            render.say(
+                console,
+                f"{render.plural(plan.doubtful, 'contact')} may have been bought by a submit of unknown"
+                " outcome, and will not be sent. Decide:",
+            )
+            render.show_command(console, f"cleanlist-async store show{self.store.as_typed()}")
+
+    # -- running -----------------------------------------------------------------------------------
+
+    async def _run(
+        self, console: Console, job: Job, store: Store, signals: StopSignals
+    ) -> tuple[Outcome, StoreCounts | None]:
+        window_s = self.connection.limits.window_s
+        async with store:
+            async with self.connection.open(store=store) as client:
+                with showing(console, len(job.contacts), window_s) as display:
+                    outcome = await run(client, job, display, signals)
+            try:
+                return outcome, await store.counts()
+            except StoreError:  # what stopped the run says why
+                return outcome, None
+
+    def _report(
+        self, console: Console, job: Job, outcome: Outcome, signals: StopSignals, store: str
+    ) -> ExitCode:
         show_outcome(console, outcome, self.output)
+        render.say(console, f"Store: {store}")
         if outcome.tally.pending:
             report_pending(console, outcome.tally.pending, self._collect_command())
+        if outcome.tally.statuses["unknown"]:
+            render.say(console, "What is unknown may have been paid for, and is not sent again. Decide:")
+            render.show_command(console, f"cleanlist-async store show{self.store.as_typed()}")
         code = exit_code(outcome, signals)
+        is_cut_short = outcome.stopped_by or outcome.file_error or signals.received
+        if code and (is_cut_short or outcome.tally.statuses["failed"]):
+            self._report_how_to_go_on(console, outcome)
         answer: dict[str, JSON] = {
             **outcome.tally.as_json(),
+            "kept": job.contacts.settled,
             "workflows": outcome.summary.workflows,
             "requests": outcome.summary.requests,
             "elapsed_s": round(outcome.summary.elapsed_s, 3),
@@ -104,11 +222,32 @@ class Enrichment:
         }
         return self._print(answer, code)
 
+    def _report_how_to_go_on(self, console: Console, outcome: Outcome) -> None:
+        match outcome.stopped_by:
+            case InsufficientCreditsError():
+                first = "Top up, then go on"
+            case AuthenticationError() | PermissionDeniedError():
+                first = "Set a key that may do this, then go on"
+            case BudgetExceededError():
+                first = "Go on with a --max-credits that suffices,"
+            case _:
+                first = "Go on"
+        render.say(console, f"{first} with the same command: what was bought is not bought again.")
+        render.show_command(console, self._command())
+
+    def _command(self) -> str:
+        parts = ["cleanlist-async", "enrich", self.source, "-o", self.output]
+        parts += ["--fresh"] if self.fresh else []
+        parts += ["--overwrite"] if self.overwrite else []
+        return shlex.join(parts) + self._options() + self.store.as_typed()
+
     def _collect_command(self) -> str:
-        # Only what differs from the defaults, so that the command stays short enough to copy.
+        return f"cleanlist-async collect {shlex.quote(self.output)}{self._options()}"
+
+    def _options(self) -> str:
+        # Only what differs from the defaults, so that a command stays short enough to copy.
         kind = f" --type {self.enrichment_type}" if self.enrichment_type != "partial" else ""
-        options = f"{self.table.as_typed()}{kind}{self.connection.as_typed()}"
-        return f"cleanlist-async collect {shlex.quote(self.output)}{options}"
+        return f"{self.table.as_typed()}{kind}{self.connection.as_typed()}"
 
     def _print(self, answer: dict[str, JSON], code: ExitCode) -> ExitCode:
         if self.as_json:
@@ -141,7 +280,8 @@ def collect(
         async with connection.open() as client:
             await collection.fetch(client, signals)
 
-    with warnings_shown(console), StopSignals(lambda: render.say(console, "Stopping.")) as signals:
+    stopping = StopSignals(lambda: render.say(console, "Stopping."))
+    with Terminal(), warnings_shown(console), stopping as signals:
         anyio.run(fetch)
         # After a signal too: what was fetched until then is written.
         collection.write(output)
@@ -207,10 +347,16 @@ def report_pending(console: Console, pending: dict[str, int], command: str) -> N
 
 
 def show_file_plan(console: Console, plan: Plan, contacts: TableContacts, balance: float | None) -> None:
-    """Show what enriching a file would take, with the first invalid rows."""
+    """Show what enriching a file would take, with the first invalid rows, and what an earlier run left."""
     requests = plan.requests, f"{render.plural(plan.chunks, 'submit')} and as many status requests"
     invalid = ((contacts.numbers[index], reason) for index, reason in plan.invalid_contacts)
     render.show_plan(console, plan, requests, invalid, balance=balance)
+    if contacts.settled:
+        render.say(
+            console,
+            f"{render.plural(contacts.settled, 'row')} of an earlier run have an outcome and keep it"
+            " (--fresh buys anew).",
+        )
 
 
 def plan_as_json(plan: Plan) -> dict[str, JSON]:

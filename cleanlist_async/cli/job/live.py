@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cleanlist_async.cli.job.terminal import Terminal
+from cleanlist_async.cli.terminal.hang_up import Terminal
 from cleanlist_async.cli.terminal.progress import LineTimer, clock_time, limit_use
 from cleanlist_async.cli.terminal.render import plural, say
 from cleanlist_async.events.statistics import Statistics

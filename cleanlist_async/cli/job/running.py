@@ -17,9 +17,9 @@ from cleanlist_async.cli.job.listening import listening, parse_address
 from cleanlist_async.cli.job.live import Scene, View, showing
 from cleanlist_async.cli.job.order import JobOrder
 from cleanlist_async.cli.job.show import Overview, pilot_as_json, show_pilot, status_as_json, status_figures
-from cleanlist_async.cli.job.terminal import Terminal
 from cleanlist_async.cli.terminal.asking import agree_to_spend, fetch_balance, get_consent
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain, error_as_json
+from cleanlist_async.cli.terminal.hang_up import Terminal
 from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.progress import warnings_shown
 from cleanlist_async.cli.terminal.render import plural, say, show_columns, show_command, show_figures
@@ -311,7 +311,7 @@ def start(console: Console, order: JobOrder) -> ExitCode:
             f"{order.journal} is the journal of a job that has already started.",
             fix=f"Resume it: {order.resume_command()}",
         )
-    with Terminal() as terminal, warnings_shown(console):
+    with Terminal(survives=True) as terminal, warnings_shown(console):
         return Run(order, console, terminal, is_new=True).carry_out()
 
 
@@ -320,7 +320,7 @@ def resume(console: Console, order: JobOrder) -> ExitCode:
     Fence(order.journal, adopt=order.adopt).check_place()
     with reading(order.journal) as reader:
         begun = order.as_begun(reader.header)
-    with Terminal() as terminal, warnings_shown(console):
+    with Terminal(survives=True) as terminal, warnings_shown(console):
         return Run(begun, console, terminal, is_new=False).carry_out()
 
 

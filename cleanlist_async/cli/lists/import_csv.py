@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
@@ -89,7 +90,7 @@ class Import:
             list_id = self.list_id or (await client.lead_lists.create_list(self.create or "")).list_id
             return await client.lead_lists.import_csv(
                 list_id,
-                file.path,
+                file.given if isinstance(file.given, Path) else file.read(),
                 column_mapping=table.mapping,
                 encoding=options.encoding,
                 delimiter=options.delimiter,

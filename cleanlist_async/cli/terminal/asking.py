@@ -47,10 +47,15 @@ def fetch_balance(
 
     async def ask() -> float | None:
         async with connect() as client:
-            return (await client.public.credits_balance()).credits
+            return await read_balance(client, console, must_connect=must_connect)
 
+    return anyio.run(ask)
+
+
+async def read_balance(client: AsyncCleanlist, console: Console, *, must_connect: bool) -> float | None:
+    """Return the credits left, as `fetch_balance` does, by a client that is open."""
     try:
-        return anyio.run(ask)
+        return (await client.public.credits_balance()).credits
     except (AuthenticationError, PermissionDeniedError):
         raise  # the run would fail in the same way
     except CleanlistError as error:
@@ -60,23 +65,27 @@ def fetch_balance(
         return None
 
 
-def get_consent(plan: Plan, consent: Consent) -> None:
-    """Ask for a yes unless spending was agreed to before. Raises CommandError without one."""
+def get_consent(plan: Plan, consent: Consent) -> float | None:
+    """Ask for a yes unless spending was agreed to before, and return the credits that may be spent.
+
+    None where nothing bounds them. Raises CommandError without a yes.
+    """
     if consent.yes or plan.credits_max == 0:  # nothing to spend, nothing to ask
-        return
+        return consent.max_credits
     if consent.max_credits is not None and not sys.stdin.isatty():  # as good as a yes, in a script
-        return
+        return consent.max_credits
+    most = _worst_case(plan, consent.max_credits)
     confirm(
-        f"Spend up to {_worst_case(plan, consent.max_credits)}?",
+        f"Spend up to {'any number of credits' if most is None else plural(most, 'credit')}?",
         risk=f"this may spend {credits_range(plan)} credits",
         options=_SPENDING_OPTIONS,
         refusal="not started; nothing was sent.",
     )
+    return most
 
 
-def _worst_case(plan: Plan, max_credits: float | None) -> str:
-    bounds = [bound for bound in (plan.credits_max, max_credits) if bound is not None]
-    return plural(min(bounds), "credit") if bounds else "any number of credits"
+def _worst_case(plan: Plan, max_credits: float | None) -> float | None:
+    return min((bound for bound in (plan.credits_max, max_credits) if bound is not None), default=None)
 
 
 def agree_to_spend(what: str, price: float, consent: Consent) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
+    from cleanlist_async.storage.store.store import Store
     from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 T = TypeVar("T")
@@ -42,7 +44,7 @@ class Connection:
 
         return RateLimits() if self.window_s is None else RateLimits(window_s=self.window_s)
 
-    def open(self, webhooks: WebhookReceiver | None = None) -> AsyncCleanlist:
+    def open(self, webhooks: WebhookReceiver | None = None, store: Store | None = None) -> AsyncCleanlist:
         """Return a client. Raises ConfigurationError, for instance where there is no key."""
         from cleanlist_async.client import AsyncCleanlist
 
@@ -53,6 +55,7 @@ class Connection:
             limiter=limiter,
             max_retries=self.max_retries,
             webhooks=webhooks,
+            store=store,
         )
 
     def limiter(self) -> RateLimiter | None:
@@ -70,12 +73,17 @@ class Connection:
         parts += ["--window-s", f"{self.window_s:g}"] if self.window_s else []
         return "".join(f" {shlex.quote(part)}" for part in parts)
 
-    def ask(self, console: Console, question: Callable[[AsyncCleanlist], Awaitable[T]]) -> T:
-        """Open a client, ask, and close it. Raises CommandError at Ctrl-C."""
+    def ask(
+        self,
+        console: Console,
+        question: Callable[[AsyncCleanlist], Awaitable[T]],
+        store: Store | None = None,
+    ) -> T:
+        """Open a client, with a *store* or without, ask, and close both. Raises CommandError at Ctrl-C."""
         import anyio
 
         async def ask() -> T:
-            async with self.open() as client:
+            async with store or nullcontext(), self.open(store=store) as client:
                 return await question(client)
 
         with warnings_shown(console):

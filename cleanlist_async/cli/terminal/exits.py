@@ -16,6 +16,7 @@ from cleanlist_async.errors import (
     ConfigurationError,
     DeadlineExceededError,
     JournalError,
+    StoreError,
     UnknownOutcomeError,
     WaitTimeoutError,
     WorkflowFailedError,
@@ -35,6 +36,7 @@ class ExitCode(IntEnum):
     INCOMPLETE = 3
     API = 4
     CONNECTION = 5
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -46,12 +48,13 @@ MEANINGS: Final = {
     ExitCode.INCOMPLETE: "finished, but some contacts are pending, unknown or were not sent",
     ExitCode.API: "the API refused: bad key, no credits, or not in the plan",
     ExitCode.CONNECTION: "no connection, or no answer in time",
-    ExitCode.INTERRUPTED: "stopped by Ctrl-C (143: by SIGTERM)",
+    ExitCode.INTERRUPTED: "stopped by Ctrl-C (143: by SIGTERM, 129: by a closed terminal)",
 }
 
 _CODES: Final[dict[type[CleanlistError], ExitCode]] = {
     ConfigurationError: ExitCode.USAGE,
     JournalError: ExitCode.REFUSED,
+    StoreError: ExitCode.REFUSED,
     APIConnectionError: ExitCode.CONNECTION,
     BudgetExceededError: ExitCode.INCOMPLETE,
     DeadlineExceededError: ExitCode.INCOMPLETE,

@@ -42,6 +42,14 @@ Kind = Annotated[str, typer.Option("--type", metavar="TYPE", help=f"Enrichment t
 BaseURL = Annotated[str | None, typer.Option(help="Base URL of the API, such as a sandbox's.")]
 # Hidden: the API has one window, and only a sandbox may have another.
 WindowS = Annotated[float | None, typer.Option(hidden=True, help="Seconds of the rate limit's window.")]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="PATH|URL",
+        help="Store of what was bought. The default is $CLEANLIST_STORE, else one of your own.",
+    ),
+]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 Output = Annotated[str, typer.Option("-o", "--output", metavar="OUT", help="File to write.")]

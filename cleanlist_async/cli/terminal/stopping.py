@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to stop, not as an exception in the middle of something."""
+"""Ctrl-C, SIGTERM and SIGHUP as a request to stop, not as an exception in the middle of something."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from cleanlist_async.cli.terminal.exits import ExitCode
 if TYPE_CHECKING:
     import anyio
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_HANG_UP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
+"""What a closed terminal sends; None on Windows."""
+_OF_SHELLS: Final = 128
+"""What shells add to the number of the signal that ended a command."""
 STOPPING: Final = "Stopping: waiting for the answers to requests already sent, which may be paid for."
 """What a command that spends credits prints when it is stopped."""
 
@@ -31,7 +34,7 @@ class StopSignals:
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
-        for number in _SIGNALS:
+        for number in _signals():
             self._before[number] = signal.signal(number, self._handle)
         return self
 
@@ -57,12 +60,13 @@ class StopSignals:
     @property
     def name(self) -> str:
         """What stopped the command, as a user would say it."""
-        return "SIGTERM" if self.received is signal.SIGTERM else "Ctrl-C"
+        received = self.received or signal.SIGINT
+        return "Ctrl-C" if received is signal.SIGINT else received.name
 
     @property
     def exit_code(self) -> ExitCode:
         """The exit code for having been stopped."""
-        return ExitCode.TERMINATED if self.received is signal.SIGTERM else ExitCode.INTERRUPTED
+        return ExitCode(_OF_SHELLS + (self.received or signal.SIGINT))
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         # The first signal decides the exit code, whatever else an impatient user sends.
@@ -70,3 +74,11 @@ class StopSignals:
         if self._wake:
             self._wake()
         self._on_signal()
+
+
+def _signals() -> list[signal.Signals]:
+    signals = [signal.SIGINT, signal.SIGTERM]
+    # Others that handle it, or ignore it as nohup does, go on without a terminal.
+    if _HANG_UP is not None and signal.getsignal(_HANG_UP) is signal.SIG_DFL:
+        signals.append(_HANG_UP)
+    return signals

@@ -38,6 +38,12 @@ class Tally(Summary):
         if count:
             self.statuses["failed"] += count
 
+    def count_undecided(self, count: int) -> None:
+        """Add rows of an earlier run whose submit has an unknown outcome."""
+        self.contacts += count
+        if count:
+            self.statuses["unknown"] += count
+
     @property
     def is_complete(self) -> bool:
         """Whether every contact has its final result."""
@@ -59,12 +65,14 @@ def enrichment_cells(result: EnrichmentResult, numbers: Sequence[int]) -> dict[s
     first = result.duplicate_of
     # Empty for the others: for a pending or an unknown contact a 0 would be a guess.
     has_price = result.status in {"found", "not_found"}
+    # What a contact cost, whichever run it was bought in.
+    price = result.credits if result.bought_for is None else result.bought_for
     return {
         "cleanlist_status": result.status,
         "cleanlist_email": result.email or "",
         "cleanlist_email_status": result.email_status or "",
         "cleanlist_phones": "; ".join(result.phones),
-        "cleanlist_credits": f"{result.credits:.10g}" if has_price else "",
+        "cleanlist_credits": f"{price:.10g}" if has_price else "",
         "cleanlist_error": result.error or "",
         "cleanlist_workflow_id": result.workflow_id or "",
         "cleanlist_task_id": result.task_id or "",

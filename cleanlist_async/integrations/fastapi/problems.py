@@ -89,6 +89,8 @@ ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
     errors.DeadlineExceededError: _NOT_YET,
     errors.OverloadedError: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "Too many contacts are queued."),
     errors.BudgetExceededError: Answer(HTTPStatus.PAYMENT_REQUIRED, "The credits for this are used up."),
+    errors.SpendingPausedError: Answer(HTTPStatus.FORBIDDEN, "Purchases are paused for now."),
+    errors.SpendVetoedError: Answer(HTTPStatus.FORBIDDEN, "The application does not allow this purchase."),
     errors.JournalError: _NOT_SET_UP,
     errors.JournalLockedError: Answer(HTTPStatus.CONFLICT, "Another process is working on this."),
     errors.InputChangedError: Answer(
@@ -158,8 +160,8 @@ def problem_of(error: CleanlistError) -> Problem:
 def install_error_handlers(app: FastAPI, *, invalid_requests: bool = False) -> None:
     """Answer every CleanlistError that leaves an endpoint of *app* with its `Problem`.
 
-    The status shows whose fault it is: the caller's (400, 402, 404, 409, 413, 422, 429), your application's
-    (500; an invalid key is one, and never 401), or Cleanlist's (501 to 504). 429 and 503 carry
+    The status shows whose fault it is: the caller's (400, 402, 403, 404, 409, 413, 422, 429), your
+    application's (500; an invalid key is one, and never 401), or Cleanlist's (501 to 504). 429 and 503 carry
     ``Retry-After`` in whole seconds where a retry is safe; the request id is in ``Cleanlist-Request-Id``
     as well. Each is logged, without contact data.
 

@@ -16,6 +16,7 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, Attempt, ChunkRow
 from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
@@ -121,6 +122,7 @@ class PlainSubmitter:
             shield_answer=True,  # a cancelled run still gets the workflow id onto the disk
             # After the waits for a token and a connection: only what is about to leave counts as sent.
             before=intent.write,
+            spend=lambda: Spend.of_contacts("job", self._enrichment_type, len(contacts)),
             # An attempt on disk for each request on the wire: the engine makes the next one.
             single_attempt=True,
         )

@@ -43,6 +43,7 @@ from cleanlist_async.errors import (
 )
 from cleanlist_async.http.calls import Call, Operation, Reply
 from cleanlist_async.http.options import CallOptions
+from cleanlist_async.http.spending import Spend
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, Attempt, AttemptOutcome, ChunkRow, Header
 from cleanlist_async.job.submits.bulk import Intent, age_of
@@ -178,6 +179,7 @@ class ExactSubmitter:
             belongs=partial(_is_of_list, list_id=order.list_id),
             shield_answer=True,
             before=before,
+            spend=lambda: Spend.of_contacts("job", self._header.enrichment_type, len(order.rows)),
             # A repetition at once would overtake the server's note of the key: see `look`.
             single_attempt=True,
         )

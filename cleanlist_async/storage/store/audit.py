@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from cleanlist_async.storage.store import statements as sql
+from cleanlist_async.storage.store.statements import Statement
+
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
@@ -16,15 +19,18 @@ class AuditLine:
     number, at
         Its place in the trail, and when it was written, by the clock of the store.
     event
-        ``submit``, ``accepted``, ``refused``, ``unknown``, ``lost``, ``settled`` or ``decided``.
+        Of a call that spends: ``reserved``, ``submit``, ``accepted``, ``refused``, ``unknown``, ``lost`` and
+        ``settled``. Of people: ``decided``, ``budget``, ``paused`` and ``resumed``.
     organization
         Whose credits it concerns.
     door, actor
-        The call that spent (``enrich``, ``enrich_one``), and who made a decision.
+        The call that spends (``enrich``, ``enrich_one``, ``enrich_list``), and who made a decision.
     submission, workflow_id
         The submit it is about, by our name for it and by the server's.
     contacts, credits
         How many contacts, and what they cost in credits: as the server says, else by the price list.
+    reserved
+        The credits that they can cost at most, where these were ``reserved``.
     reason
         Why, where it is not plain.
 
@@ -40,6 +46,7 @@ class AuditLine:
     workflow_id: str | None
     contacts: int | None
     credits: float | None
+    reserved: float | None
     reason: str | None
 
     @classmethod
@@ -47,3 +54,34 @@ class AuditLine:
         """Read a line from its row."""
         number, at, *rest = row
         return cls(number, datetime.fromtimestamp(at, UTC), *rest)
+
+
+def note(
+    event: str,
+    organization: str,
+    *,
+    submission: str | None = None,
+    workflow_id: str | None = None,
+    door: str | None = None,
+    actor: str | None = None,
+    contacts: int | None = None,
+    credits_: float | None = None,
+    reserved: float | None = None,
+    reason: str | None = None,
+) -> Statement:
+    """Return the statement that writes a line."""
+    return Statement(
+        sql.NOTE,
+        {
+            "event": event,
+            "organization": organization,
+            "door": door,
+            "actor": actor,
+            "submission": submission,
+            "workflow_id": workflow_id,
+            "contacts": contacts,
+            "credits": credits_,
+            "reserved": reserved,
+            "reason": reason,
+        },
+    )

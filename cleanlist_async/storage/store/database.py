@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-from cleanlist_async.storage.store.operations import Operation
+from cleanlist_async.storage.store.statements import Operation
 
 T = TypeVar("T")
 

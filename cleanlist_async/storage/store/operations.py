@@ -6,19 +6,19 @@ So the rules stand once, however a database is driven: SQLite in a thread, Postg
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
+from cleanlist_async import facts
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.storage.store import spending
 from cleanlist_async.storage.store import statements as sql
-from cleanlist_async.storage.store.audit import AuditLine
+from cleanlist_async.storage.store.audit import AuditLine, note
 from cleanlist_async.storage.store.records import OrphanedSubmit, PurchaseRow, SubmitState, cost_of
-from cleanlist_async.storage.store.statements import Answer, Statement
+from cleanlist_async.storage.store.statements import Answer, Operation, Statement
 
-T = TypeVar("T")
-Operation: TypeAlias = Generator[Statement, Answer, T]
-"""One transaction: it is given the answer of each statement that it yields, and returns a value."""
 Door: TypeAlias = Literal["enrich", "enrich_one", "job"]
 
 
@@ -35,6 +35,7 @@ class SubmitIntent:
     """A submit that is about to be sent, by the digests of its contacts.
 
     `is_unclaimed` where the caller buys knowingly what may be bought already: then it takes what it sends.
+    `repeated` counts the contacts in it beyond the first of each digest.
     """
 
     submission: str
@@ -42,6 +43,32 @@ class SubmitIntent:
     door: Door
     digests: tuple[str, ...]
     is_unclaimed: bool = False
+    repeated: int = 0
+
+    @property
+    def contacts(self) -> int:
+        """How many contacts are in it."""
+        return len(self.digests) + self.repeated
+
+    @property
+    def worst_case_credits(self) -> float | None:
+        """What it can cost at most; None where nothing bounds that."""
+        price = facts.WORST_CASE_CREDITS.get(self.enrichment_type)
+        return None if price is None else float(price * self.contacts)
+
+
+@dataclass(frozen=True, slots=True)
+class CallIntent:
+    """A paid call that buys no contacts by their identity, and is about to be made.
+
+    `enrichment_type` is empty where the call has none, and `worst_case_credits` None where nothing bounds it.
+    """
+
+    submission: str
+    door: str
+    enrichment_type: str
+    contacts: int | None
+    worst_case_credits: float | None
 
 
 # -- the store itself -----------------------------------------------------------------------------------
@@ -49,9 +76,10 @@ class SubmitIntent:
 
 def create(version: int, secret: bytes, *, is_outside: bool) -> Operation[Answer]:
     """Make what is not there, and return the version, secret and origin of the store as it is."""
-    for text in sql.TABLES.split(";"):
-        if text.strip():
-            yield Statement(text)
+    if (yield Statement(sql.HAS_STORE)).one is None:
+        for text in sql.TABLES.split(";"):
+            if text.strip():
+                yield Statement(text)
     values = {"version": version, "secret": secret, "is_outside": int(is_outside)}
     yield Statement(sql.CREATE_STORE, values)
     return (yield Statement(sql.READ_STORE))
@@ -68,6 +96,7 @@ def name_organization(name: str, organization: str) -> Operation[None]:
     values = {"name": name, "organization": organization}
     yield Statement(sql.NAME_ORGANIZATION, values)
     yield Statement(sql.MOVE_PURCHASES, values)
+    yield from spending.move(name, organization)
 
 
 # -- owners ---------------------------------------------------------------------------------------------
@@ -156,28 +185,50 @@ def _of(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType)
 def intend(buyer: Buyer, intent: SubmitIntent) -> Operation[bool]:
     """Record that claimed contacts are about to be sent; return False if a claim is no longer *buyer*'s.
 
-    The transaction of a False must not be committed.
+    The transaction of a False must not be committed, nor one in which the budget is exceeded.
     """
-    values = {
-        **_of(buyer, intent.digests, intent.enrichment_type),
-        "submission": intent.submission,
-        "door": intent.door,
-        "contacts": len(intent.digests),
-    }
-    yield Statement(sql.INTEND, values)
+    yield from _intend(buyer, intent)
+    values = {**_of(buyer, intent.digests, intent.enrichment_type), "submission": intent.submission}
     if intent.is_unclaimed:
         yield Statement(sql.TAKE, values)
-    if (yield Statement(sql.SEND, values)).changed != len(set(intent.digests)):
-        return False
-    yield _note("submit", buyer, submission=intent.submission, door=intent.door, contacts=len(intent.digests))
-    return True
+    return (yield Statement(sql.SEND, values)).changed == len(set(intent.digests))
+
+
+def intend_call(buyer: Buyer, intent: CallIntent) -> Operation[None]:
+    """Record that a paid call is about to be made. What exceeds the budget must not be committed."""
+    yield from _intend(buyer, intent)
+
+
+def _intend(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[None]:
+    """Reserve what a submit can cost, and record that it is about to be sent."""
+    credits_ = intent.worst_case_credits
+    quarter = yield from spending.reserve(buyer.organization, credits_)
+    values = {
+        "submission": intent.submission,
+        "door": intent.door,
+        "organization": buyer.organization,
+        "owner": buyer.owner,
+        "type": intent.enrichment_type,
+        "contacts": intent.contacts or 0,
+        "reserved": credits_ or 0.0,
+        "quarter": quarter,
+    }
+    yield Statement(sql.INTEND, values)
+    for event, reserved in (("reserved", credits_), ("submit", None)):
+        yield note(
+            event,
+            buyer.organization,
+            submission=intent.submission,
+            door=intent.door,
+            contacts=intent.contacts,
+            reserved=reserved,
+        )
 
 
 def accept(
     buyer: Buyer,
     submission: str,
-    enrichment_type: EnrichmentType,
-    workflow_id: str,
+    workflow_id: str | None,
     task_ids: Mapping[str, str],
     *,
     key_name: str | None,
@@ -186,50 +237,89 @@ def accept(
     values = {"submission": submission, "workflow_id": workflow_id}
     if (yield Statement(sql.IS_ANOTHERS, values)).rows:
         return False
-    yield Statement(sql.ACCEPT, {**values, "key_name": key_name})
+    if not (yield Statement(sql.ACCEPT, {**values, "key_name": key_name})).changed:
+        return True  # it is recorded already
     if task_ids:
-        yield Statement(sql.NAME_TASKS, _given(buyer, submission, enrichment_type, task_ids))
-    yield _note("accepted", buyer, submission=submission, workflow_id=workflow_id)
+        yield Statement(sql.NAME_TASKS, {"submission": submission, "pairs": dict(task_ids)})
+    yield note("accepted", buyer.organization, submission=submission, workflow_id=workflow_id)
     return True
 
 
 def close(buyer: Buyer, submission: str, state: SubmitState, reason: str) -> Operation[None]:
     """Record that a submit was refused, that its outcome is unknown, or that its workflow is lost."""
     values = {"submission": submission, "state": state, "reason": reason}
-    yield Statement(sql.CLOSE, values)
+    if not (yield Statement(sql.CLOSE, values)).changed:
+        return  # it was never recorded, or is closed or accepted already
     if state == "refused":
         yield Statement(sql.TAKE_BACK, values)
-    else:
+        yield from spending.settle_all(submission, spent=0.0)
+    else:  # what it may have cost stays reserved
         yield Statement(sql.ABANDON, {**values, "owner": buyer.owner})
-    yield _note(state, buyer, submission=submission, reason=reason)
+    yield note(state, buyer.organization, submission=submission, reason=reason)
 
 
 def settle(
     buyer: Buyer,
     submission: str,
-    enrichment_type: EnrichmentType,
     results: Mapping[str, str],
     unpaid: Collection[str] = (),
+    *,
+    repeated: Sequence[float] = (),
+    is_unclaimed: bool = False,
 ) -> Operation[None]:
-    """Record results by digest, and what cost nothing; the rest is left to whoever asks for it next."""
-    if results:
-        yield Statement(sql.SETTLE, _given(buyer, submission, enrichment_type, results))
-        credits_ = sum(cost_of(text) for text in results.values())
-        yield _note("settled", buyer, submission=submission, contacts=len(results), credits_=credits_)
+    """Record results by digest, and what cost nothing; the rest is left to whoever asks for it next.
+
+    `repeated` has the credits of contacts beyond the first of each digest. What another has settled meanwhile
+    stays as it is, and is not counted twice. Contacts of an unclaimed submit may be in another since, and are
+    counted all the same: as many as were not counted yet.
+    """
+    unsettled = {digest for (digest,) in (yield Statement(sql.UNSETTLED, {"submission": submission})).rows}
+    if settled := {digest: text for digest, text in results.items() if digest in unsettled}:
+        yield Statement(sql.SETTLE, {"submission": submission, "pairs": settled})
     if unpaid:
         yield Statement(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
     yield Statement(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
+    costs = {**{digest: cost_of(text) for digest, text in results.items()}, **dict.fromkeys(unpaid, 0.0)}
+    counted = [cost for digest, cost in costs.items() if digest in unsettled]
+    if is_unclaimed:
+        counted += [cost for digest, cost in costs.items() if digest not in unsettled] + list(repeated)
+        before = (yield Statement(sql.SETTLED, {"submission": submission})).one or 0
+        counted = counted[: max(0, len(counted) - before)]
+    if counted:
+        yield from spending.settle(submission, counted)
+        yield note(
+            "settled",
+            buyer.organization,
+            submission=submission,
+            contacts=len(counted),
+            credits_=sum(counted),
+        )
 
 
-def _given(
-    buyer: Buyer, submission: str, enrichment_type: EnrichmentType, pairs: Mapping[str, str]
-) -> dict[str, Any]:
-    return {
-        "organization": buyer.organization,
-        "type": enrichment_type,
-        "submission": submission,
-        "pairs": dict(pairs),
-    }
+def accept_call(
+    buyer: Buyer, submission: str, workflow_id: str | None, spent: float | None
+) -> Operation[None]:
+    """Record that the server took a paid call, and what it cost, if that is known already."""
+    is_ours = yield from accept(buyer, submission, workflow_id, {}, key_name=None)
+    if not is_ours:
+        yield from close(buyer, submission, "unknown", "answered with the workflow of another call")
+    elif spent is not None:
+        yield from settle_call(buyer, submission, spent)
+
+
+def settle_call(buyer: Buyer, submission: str, spent: float) -> Operation[None]:
+    """Record what a paid call did cost, the first time that it is told."""
+    if (yield Statement(sql.SETTLE_CALL, {"submission": submission})).changed:
+        yield from spending.settle_all(submission, spent=spent)
+        yield note("settled", buyer.organization, submission=submission, credits_=spent)
+
+
+def settle_workflow(buyer: Buyer, workflow_id: str, spent: float) -> Operation[None]:
+    """Record what the workflow of a paid call did cost; see `settle_call`."""
+    values = {"organization": buyer.organization, "workflow_id": workflow_id}
+    submission = (yield Statement(sql.FIND_UNSETTLED_CALL, values)).one
+    if submission is not None:
+        yield from settle_call(buyer, submission, spent)
 
 
 def orphans() -> Operation[list[OrphanedSubmit]]:
@@ -238,7 +328,11 @@ def orphans() -> Operation[list[OrphanedSubmit]]:
 
 
 def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[OrphanedSubmit | None]:
-    """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted."""
+    """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted.
+
+    None where there is nothing to decide: it is unknown to the store, accepted, refused, or on its way.
+    Raises ConfigurationError for a workflow that is another submit's.
+    """
     found = (yield Statement(sql.FIND_SUBMIT, {"submission": submission})).rows
     if not found:
         return None
@@ -246,58 +340,35 @@ def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation
     buyer = Buyer("", submit.organization)
     if workflow_id is not None:
         values = {"submission": submission, "workflow_id": workflow_id}
+        if (yield Statement(sql.IS_ANOTHERS, values)).rows:
+            raise ConfigurationError("That workflow is another submit's.", fix="See Store.audit().")
         yield Statement(sql.ACCEPT, {**values, "key_name": None})
-        yield _note("decided", buyer, submission=submission, workflow_id=workflow_id, actor=actor)
+        yield note("decided", buyer.organization, submission=submission, workflow_id=workflow_id, actor=actor)
         return submit
     yield Statement(sql.CLOSE, {"submission": submission, "state": "refused", "reason": None})
     yield Statement(sql.TAKE_BACK, {"submission": submission})
-    yield _note("decided", buyer, submission=submission, actor=actor, reason="not accepted")
+    yield from spending.settle_all(submission, spent=0.0)
+    yield note("decided", buyer.organization, submission=submission, actor=actor, reason="not accepted")
     return submit
 
 
 # -- purging and the audit trail ------------------------------------------------------------------------
 
 
-def purge(older_than_s: float) -> Operation[int]:
-    """Forget results that are older; return how many."""
-    return (yield Statement(sql.PURGE, {"older_than_s": older_than_s})).changed
+def purge(older_than_s: float, most: int) -> Operation[int]:
+    """Forget up to *most* results that are older, and what nobody is buying; return how many results."""
+    forgotten = yield Statement(sql.FORGET_RESULTS, {"older_than_s": older_than_s, "most": most})
+    yield Statement(sql.FORGET_PURCHASES, {"most": most})
+    return forgotten.changed
 
 
-def count() -> Operation[tuple[int, int, int]]:
-    """Return how many results, purchases under way, and lines of the audit trail there are."""
-    results, under_way, lines = (yield Statement(sql.COUNT)).rows[0]
-    return results, under_way, lines
+def count() -> Operation[tuple[int, int, int, int]]:
+    """Return how many results, purchases under way, lines of the audit trail and bytes there are."""
+    results, under_way, lines, size = (yield Statement(sql.COUNT)).rows[0]
+    return results, under_way, lines, size
 
 
 def audit(since: float, after: int) -> Operation[list[AuditLine]]:
     """Return up to 1,000 lines of the audit trail, from a time on and after a number."""
     answer = yield Statement(sql.AUDIT, {"since": since, "after": after})
     return [AuditLine.of(row) for row in answer.rows]
-
-
-def _note(
-    event: str,
-    buyer: Buyer,
-    *,
-    submission: str | None = None,
-    workflow_id: str | None = None,
-    door: Door | None = None,
-    actor: str | None = None,
-    contacts: int | None = None,
-    credits_: float | None = None,
-    reason: str | None = None,
-) -> Statement:
-    return Statement(
-        sql.NOTE,
-        {
-            "event": event,
-            "organization": buyer.organization,
-            "door": door,
-            "actor": actor,
-            "submission": submission,
-            "workflow_id": workflow_id,
-            "contacts": contacts,
-            "credits": credits_,
-            "reason": reason,
-        },
-    )

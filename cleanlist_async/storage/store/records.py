@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -51,6 +50,14 @@ class Freshness:
         if max_age_s is None:
             return cls(buy_anew=fresh)
         return cls(max_age_s, min(max_age_s, facts.NOT_FOUND_TTL_S), buy_anew=fresh)
+
+    def after(self, waited_s: float) -> Freshness:
+        """Return the rule of a call that has waited so long: what came meanwhile is as new as any."""
+        if self.buy_anew:
+            return Freshness(waited_s, waited_s)
+        found_s = None if self.found_s is None else max(self.found_s, waited_s)
+        not_found_s = None if self.not_found_s is None else max(self.not_found_s, waited_s)
+        return Freshness(found_s, not_found_s)
 
     def allows(self, status: str, age_s: float) -> bool:
         """Whether a result of this status and age may be reused."""
@@ -136,12 +143,15 @@ class StoreCounts:
         Contacts in a submit that is not settled.
     audit_lines
         Lines of the audit trail.
+    size_bytes
+        What it takes on the disk, in bytes.
 
     """
 
     results: int
     under_way: int
     audit_lines: int
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,16 +235,17 @@ def as_text(result: EnrichmentResult) -> str:
     kept = {name: value for name in _KEPT if (value := getattr(result, name))}
     kept["credits"] = result.credits
     kept["charged"] = result.credits_charged is not None
+    text = to_json(kept)
     raw = to_json(dict(result.raw)) if result.raw else b""
     if 0 < len(raw) <= _MAX_RAW_BYTES:
-        kept["raw"] = json.loads(raw)
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+        text = text[:-1] + b',"raw":' + raw + b"}"
+    return text.decode()
 
 
 def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentType) -> EnrichmentResult:
     """Read the result of a row as that of *contact*, which costs nothing now."""
     kept = cast("dict[str, Any]", from_json(row.result or "{}"))
-    kept.pop("credits", None)
+    bought_for = float(kept.pop("credits", 0.0))
     kept.pop("charged", None)
     raw = cast("dict[str, JSON] | None", kept.pop("raw", None))
     phones = tuple(str(phone) for phone in kept.pop("phones", ()))
@@ -247,6 +258,7 @@ def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentTyp
         credits_charged=0.0,
         raw=raw,
         bought_at=None if row.settled_at is None else datetime.fromtimestamp(row.settled_at, UTC),
+        bought_for=bought_for,
         **kept,
     )
     return restored_as(replace(result, enrichment_type=row.enrichment_type), enrichment_type)

@@ -11,23 +11,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import anyio
-
 from cleanlist_async.errors import StoreError, StoreUnavailableError
 from cleanlist_async.storage.filesystem import refuse_network
 from cleanlist_async.storage.sqlite_file import FileKind, SharedFile
-from cleanlist_async.storage.store.operations import Operation
-from cleanlist_async.storage.store.statements import TABLES, Answer, Dialect, Statement
+from cleanlist_async.storage.store.statements import TABLES, Answer, Dialect, Operation, Statement
+from cleanlist_async.storage.store.to_end import to_end
 
 T = TypeVar("T")
 
 DIALECT: Final = Dialect(
     now="(julianday('now') - 2440587.5) * 86400.0",
     each="json_each(:{name})",
-    pairs="(SELECT key AS name, value FROM json_each(:{name})) AS given",
+    is_in="IN (SELECT value FROM json_each(:{name}))",
+    # The limit keeps SQLite from reading all pairs anew for each row.
+    pairs="(SELECT key AS name, value FROM json_each(:{name}) LIMIT -1) AS given",
+    table_names="(SELECT name FROM sqlite_master WHERE type = 'table') AS tables",
     real="REAL",
     blob="BLOB",
     identity="INTEGER PRIMARY KEY AUTOINCREMENT",
+    size="(SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size())",
 )
 _KIND: Final = FileKind(
     noun="store",
@@ -57,27 +59,20 @@ class SQLiteDatabase:
     async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
         """Run an operation as one exclusive transaction."""
         work = partial(self._run, operation, commit_unless)
-        # Not abandoned on cancellation: nobody would know whether it was done.
-        with anyio.CancelScope(shield=True):
-            value: T = await asyncio.get_running_loop().run_in_executor(self._executor(), work)
-        return value
+        return await to_end(asyncio.get_running_loop().run_in_executor(self._executor(), work))
 
     async def aclose(self) -> None:
-        """Close the file."""
-        with anyio.CancelScope(shield=True):
-            await asyncio.get_running_loop().run_in_executor(self._executor(), self._close)
-        if self._thread is not None:
+        """Close the file, and end the thread."""
+        if self._file is not None:
+            await to_end(asyncio.get_running_loop().run_in_executor(self._executor(), self._file.close))
+        if self._thread is not None and self._pid == os.getpid():
             self._thread.shutdown(wait=False)
-            self._thread = None
+        self._thread = None
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._thread is None or self._pid != os.getpid():  # a fork brings no threads along
             self._thread, self._pid = ThreadPoolExecutor(1, thread_name_prefix="cleanlist-store"), os.getpid()
         return self._thread
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
 
     def _run(self, operation: Operation[T], commit_unless: T | None) -> T:
         try:

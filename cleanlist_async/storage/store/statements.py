@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
+
+T = TypeVar("T")
 
 VERSION: Final = 1
 
@@ -19,27 +21,36 @@ class Dialect:
         Seconds since the epoch, by the clock of the database.
     each
         A table of one column `value`, of the list parameter ``{name}``.
+    is_in
+        Whether what stands before is in the list parameter ``{name}``.
     pairs
         A table `given` of two columns `name` and `value`, of the mapping parameter ``{name}``.
+    table_names
+        A table of one column `name`, of the tables that there are.
     real, blob, identity
         Types of columns: a float, bytes, a number that counts up.
+    size
+        Bytes that the store takes on the disk.
 
     """
 
     now: str
     each: str
+    is_in: str
     pairs: str
+    table_names: str
     real: str
     blob: str
     identity: str
+    size: str
 
     def render(self, text: str) -> str:
         """Return a statement as this database takes it; parameters stay as ``:name``."""
-        words = {"now": self.now, "real": self.real, "blob": self.blob, "identity": self.identity}
-        for word, means in words.items():
-            text = text.replace("{" + word + "}", means)
+        for word in ("now", "table_names", "real", "blob", "identity", "size"):
+            text = text.replace("{" + word + "}", getattr(self, word))
         for name in ("digests", "types", "owners"):
             text = text.replace("{each " + name + "}", self.each.replace("{name}", name))
+            text = text.replace("{in " + name + "}", self.is_in.replace("{name}", name))
         return text.replace("{pairs}", self.pairs.replace("{name}", "pairs"))
 
 
@@ -63,6 +74,9 @@ class Answer:
         """The first column of the first row; None where there is none."""
         return self.rows[0][0] if self.rows else None
 
+
+Operation: TypeAlias = Generator[Statement, Answer, T]
+"""One transaction: it is given the answer of each statement that it yields, and returns a value."""
 
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS cleanlist_store (
@@ -93,6 +107,9 @@ CREATE TABLE IF NOT EXISTS cleanlist_submits (
     workflow_id TEXT,
     key_name TEXT,
     reason TEXT,
+    reserved {real} NOT NULL,
+    quarter BIGINT NOT NULL,
+    settled INTEGER NOT NULL DEFAULT 0,
     at {real} NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS cleanlist_submits_by_workflow ON cleanlist_submits (workflow_id);
@@ -107,12 +124,24 @@ CREATE TABLE IF NOT EXISTS cleanlist_purchases (
     settled_at {real},
     PRIMARY KEY (organization, digest, type)
 );
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_submission ON cleanlist_purchases (submission)
+CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_submission ON cleanlist_purchases (submission, digest)
     WHERE submission IS NOT NULL;
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_owner ON cleanlist_purchases (owner)
-    WHERE owner IS NOT NULL;
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_age ON cleanlist_purchases (settled_at)
-    WHERE settled_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_age ON cleanlist_purchases (coalesce(settled_at, 0));
+CREATE TABLE IF NOT EXISTS cleanlist_budgets (
+    organization TEXT PRIMARY KEY,
+    per_day {real},
+    per_month {real},
+    tz TEXT,
+    paused_reason TEXT,
+    paused_by TEXT,
+    paused_at {real}
+);
+CREATE TABLE IF NOT EXISTS cleanlist_spending (
+    organization TEXT NOT NULL,
+    quarter BIGINT NOT NULL,
+    credits {real} NOT NULL,
+    PRIMARY KEY (organization, quarter)
+);
 CREATE TABLE IF NOT EXISTS cleanlist_audit (
     number {identity},
     at {real} NOT NULL,
@@ -124,6 +153,7 @@ CREATE TABLE IF NOT EXISTS cleanlist_audit (
     workflow_id TEXT,
     contacts INTEGER,
     credits {real},
+    reserved {real},
     reason TEXT
 );
 """
@@ -131,6 +161,7 @@ CREATE TABLE IF NOT EXISTS cleanlist_audit (
 
 # -- the store itself -----------------------------------------------------------------------------------
 
+HAS_STORE: Final = "SELECT 1 FROM {table_names} WHERE name = 'cleanlist_store'"
 READ_STORE: Final = "SELECT version, secret, is_outside FROM cleanlist_store"
 CREATE_STORE: Final = """
 INSERT INTO cleanlist_store (id, version, secret, is_outside, created_at)
@@ -157,13 +188,8 @@ ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
 NEIGHBOURS: Final = """
 SELECT id, pid FROM cleanlist_owners WHERE place = :place AND id <> :owner AND lease_until > {now}
 """
-END_LEASES: Final = (
-    "UPDATE cleanlist_owners SET lease_until = 0 WHERE id IN (SELECT value FROM {each owners})"
-)
-FORGET_OWNERS: Final = """
-DELETE FROM cleanlist_owners WHERE lease_until < {now} - 86400
-AND NOT EXISTS (SELECT 1 FROM cleanlist_purchases WHERE owner = cleanlist_owners.id)
-"""
+END_LEASES: Final = "UPDATE cleanlist_owners SET lease_until = 0 WHERE id {in owners}"
+FORGET_OWNERS: Final = "DELETE FROM cleanlist_owners WHERE lease_until < {now} - 86400"
 
 # -- purchases ------------------------------------------------------------------------------------------
 
@@ -173,8 +199,8 @@ SELECT p.digest, p.type, p.owner, o.lease_until, p.submission, s.state, s.workfl
 FROM cleanlist_purchases p
 LEFT JOIN cleanlist_submits s ON s.id = p.submission
 LEFT JOIN cleanlist_owners o ON o.id = p.owner
-WHERE p.organization = :organization AND p.digest IN (SELECT value FROM {each digests})
-    AND p.type IN (SELECT value FROM {each types})
+WHERE p.organization = :organization AND p.digest {in digests}
+    AND p.type {in types}
 """
 TAKE: Final = """
 INSERT INTO cleanlist_purchases (organization, digest, type, owner)
@@ -185,31 +211,33 @@ SET owner = excluded.owner, submission = NULL, task_id = NULL
 ADOPT: Final = """
 UPDATE cleanlist_purchases SET owner = :owner
 WHERE organization = :organization AND type = :type AND submission = :submission
-    AND digest IN (SELECT value FROM {each digests})
+    AND digest {in digests}
 """
 RELEASE_KNOWN: Final = """
 UPDATE cleanlist_purchases SET owner = NULL
 WHERE organization = :organization AND type = :type AND owner = :owner AND submission IS NULL
-    AND result IS NOT NULL AND digest IN (SELECT value FROM {each digests})
+    AND result IS NOT NULL AND digest {in digests}
 """
 RELEASE_NEW: Final = """
 DELETE FROM cleanlist_purchases
 WHERE organization = :organization AND type = :type AND owner = :owner AND submission IS NULL
-    AND result IS NULL AND digest IN (SELECT value FROM {each digests})
+    AND result IS NULL AND digest {in digests}
 """
 
 # -- submits --------------------------------------------------------------------------------------------
 
 INTEND: Final = """
-INSERT INTO cleanlist_submits (id, organization, type, door, owner, state, contacts, at)
-VALUES (:submission, :organization, :type, :door, :owner, 'sending', :contacts, {now})
-ON CONFLICT (id) DO UPDATE SET state = 'sending', contacts = excluded.contacts, reason = NULL
+INSERT INTO cleanlist_submits
+    (id, organization, type, door, owner, state, contacts, reserved, quarter, at)
+VALUES (:submission, :organization, :type, :door, :owner, 'sending', :contacts, :reserved, :quarter, {now})
+ON CONFLICT (id) DO UPDATE SET state = 'sending', contacts = excluded.contacts, reason = NULL,
+    reserved = excluded.reserved, quarter = excluded.quarter, settled = 0
 """
 SEND: Final = """
 UPDATE cleanlist_purchases SET submission = :submission, task_id = NULL
 WHERE organization = :organization AND type = :type AND owner = :owner
     AND (submission IS NULL OR submission = :submission)
-    AND digest IN (SELECT value FROM {each digests})
+    AND digest {in digests}
 """
 IS_ANOTHERS: Final = """
 SELECT 1 FROM cleanlist_submits WHERE workflow_id = :workflow_id AND id <> :submission
@@ -217,32 +245,37 @@ SELECT 1 FROM cleanlist_submits WHERE workflow_id = :workflow_id AND id <> :subm
 ACCEPT: Final = """
 UPDATE cleanlist_submits
 SET state = 'accepted', workflow_id = :workflow_id, key_name = :key_name, reason = NULL
-WHERE id = :submission AND state IN ('sending', 'unknown')
+WHERE id = :submission AND state <> 'accepted'
 """
 NAME_TASKS: Final = """
 UPDATE cleanlist_purchases SET task_id = given.value FROM {pairs}
-WHERE organization = :organization AND type = :type AND digest = given.name AND submission = :submission
+WHERE submission = :submission AND digest = given.name
 """
 CLOSE: Final = """
 UPDATE cleanlist_submits SET state = :state, reason = :reason
-WHERE id = :submission AND state IN ('sending', 'accepted', 'unknown')
+WHERE id = :submission AND (state IN ('sending', 'unknown') OR state = 'accepted' AND :state = 'lost')
 """
 TAKE_BACK: Final = "UPDATE cleanlist_purchases SET submission = NULL WHERE submission = :submission"
 ABANDON: Final = (
     "UPDATE cleanlist_purchases SET owner = NULL WHERE submission = :submission AND owner = :owner"
 )
+UNSETTLED: Final = "SELECT digest FROM cleanlist_purchases WHERE submission = :submission"
 SETTLE: Final = """
 UPDATE cleanlist_purchases
 SET owner = NULL, submission = NULL, task_id = NULL, result = given.value, settled_at = {now} FROM {pairs}
-WHERE organization = :organization AND type = :type AND digest = given.name AND submission = :submission
+WHERE submission = :submission AND digest = given.name
 """
 GIVE_BACK: Final = """
 UPDATE cleanlist_purchases SET owner = NULL, submission = NULL, task_id = NULL
-WHERE submission = :submission AND digest IN (SELECT value FROM {each digests})
+WHERE submission = :submission AND digest {in digests}
 """
 FIND_SUBMIT: Final = """
 SELECT id, organization, type, door, state, contacts, workflow_id, reason, at
-FROM cleanlist_submits WHERE id = :submission
+FROM cleanlist_submits WHERE id = :submission AND state IN ('sending', 'unknown', 'lost') AND NOT EXISTS (
+    SELECT 1 FROM cleanlist_purchases p JOIN cleanlist_owners o ON o.id = p.owner
+    WHERE p.submission = cleanlist_submits.id AND o.lease_until > {now}) AND NOT EXISTS (
+    SELECT 1 FROM cleanlist_owners o
+    WHERE o.id = cleanlist_submits.owner AND cleanlist_submits.state = 'sending' AND o.lease_until > {now})
 """
 LIST_SUBMITS: Final = """
 SELECT s.id, s.organization, s.type, s.door, s.state, count(p.digest), s.workflow_id, s.reason, s.at
@@ -252,23 +285,91 @@ WHERE s.state <> 'refused' AND coalesce(o.lease_until, 0) <= {now}
 GROUP BY s.id, s.organization, s.type, s.door, s.state, s.workflow_id, s.reason, s.at ORDER BY s.at
 """
 
+# -- budgets ----------------------------------------------------------------------------------------------
+
+READ_BUDGET: Final = """
+SELECT {now}, b.per_day, b.per_month, b.tz, b.paused_reason, b.paused_by, b.paused_at
+FROM (SELECT 1 AS one) AS always LEFT JOIN cleanlist_budgets b ON b.organization = :organization
+"""
+SET_BUDGET: Final = """
+INSERT INTO cleanlist_budgets (organization, per_day, per_month, tz)
+VALUES (:organization, :per_day, :per_month, :tz)
+ON CONFLICT (organization) DO UPDATE
+SET per_day = excluded.per_day, per_month = excluded.per_month, tz = excluded.tz
+"""
+PAUSE: Final = """
+INSERT INTO cleanlist_budgets (organization, paused_reason, paused_by, paused_at)
+VALUES (:organization, :reason, :actor, {now})
+ON CONFLICT (organization) DO UPDATE SET paused_reason = excluded.paused_reason,
+    paused_by = excluded.paused_by, paused_at = excluded.paused_at
+"""
+RESUME: Final = """
+UPDATE cleanlist_budgets SET paused_reason = NULL, paused_by = NULL, paused_at = NULL
+WHERE organization = :organization AND paused_at IS NOT NULL
+"""
+COMMITTED: Final = """
+SELECT coalesce(sum(credits), 0.0) FROM cleanlist_spending
+WHERE organization = :organization AND quarter >= :start AND quarter < :end
+"""
+COMMIT_CREDITS: Final = """
+INSERT INTO cleanlist_spending (organization, quarter, credits) VALUES (:organization, :quarter, :credits)
+ON CONFLICT (organization, quarter) DO UPDATE SET credits = cleanlist_spending.credits + excluded.credits
+"""
+RESERVED: Final = "SELECT organization, quarter, reserved, type FROM cleanlist_submits WHERE id = :submission"
+RELEASE: Final = "UPDATE cleanlist_submits SET reserved = reserved - :released WHERE id = :submission"
+SETTLED: Final = "SELECT settled FROM cleanlist_submits WHERE id = :submission"
+COUNT_SETTLED: Final = "UPDATE cleanlist_submits SET settled = settled + :contacts WHERE id = :submission"
+SETTLE_CALL: Final = "UPDATE cleanlist_submits SET settled = 1 WHERE id = :submission AND settled = 0"
+FIND_UNSETTLED_CALL: Final = """
+SELECT id FROM cleanlist_submits s
+WHERE workflow_id = :workflow_id AND organization = :organization AND settled = 0
+    AND NOT EXISTS (SELECT 1 FROM cleanlist_purchases p WHERE p.submission = s.id)
+"""
+ADD_SPENDING: Final = """
+INSERT INTO cleanlist_spending (organization, quarter, credits)
+SELECT :organization, quarter, credits FROM cleanlist_spending WHERE organization = :name
+ON CONFLICT (organization, quarter) DO UPDATE SET credits = cleanlist_spending.credits + excluded.credits
+"""
+DROP_SPENDING: Final = "DELETE FROM cleanlist_spending WHERE organization = :name"
+MOVE_BUDGET: Final = """
+INSERT INTO cleanlist_budgets (organization, per_day, per_month, tz, paused_reason, paused_by, paused_at)
+SELECT :organization, per_day, per_month, tz, paused_reason, paused_by, paused_at
+FROM cleanlist_budgets WHERE organization = :name
+ON CONFLICT (organization) DO NOTHING
+"""
+DROP_BUDGET: Final = "DELETE FROM cleanlist_budgets WHERE organization = :name"
+MOVE_SUBMITS: Final = "UPDATE cleanlist_submits SET organization = :organization WHERE organization = :name"
+
 # -- purging and the audit trail ------------------------------------------------------------------------
 
-PURGE: Final = """
+FORGET_RESULTS: Final = """
+UPDATE cleanlist_purchases SET result = NULL, settled_at = NULL
+WHERE (organization, digest, type) IN (
+    SELECT organization, digest, type FROM cleanlist_purchases
+    WHERE coalesce(settled_at, 0) > 0 AND coalesce(settled_at, 0) < {now} - :older_than_s LIMIT :most)
+"""
+FORGET_PURCHASES: Final = """
 DELETE FROM cleanlist_purchases
-WHERE owner IS NULL AND submission IS NULL AND coalesce(settled_at, 0) < {now} - :older_than_s
+WHERE (organization, digest, type) IN (
+    SELECT p.organization, p.digest, p.type FROM cleanlist_purchases p
+    LEFT JOIN cleanlist_owners o ON o.id = p.owner
+    WHERE coalesce(p.settled_at, 0) = 0 AND p.submission IS NULL AND coalesce(o.lease_until, 0) <= {now}
+    LIMIT :most)
 """
 COUNT: Final = """
-SELECT (SELECT count(*) FROM cleanlist_purchases WHERE result IS NOT NULL),
+SELECT (SELECT count(*) FROM cleanlist_purchases WHERE coalesce(settled_at, 0) > 0),
     (SELECT count(*) FROM cleanlist_purchases WHERE submission IS NOT NULL),
-    (SELECT count(*) FROM cleanlist_audit)
+    (SELECT count(*) FROM cleanlist_audit), {size}
 """
 NOTE: Final = """
 INSERT INTO cleanlist_audit
-    (at, event, organization, door, actor, submission, workflow_id, contacts, credits, reason)
-VALUES ({now}, :event, :organization, :door, :actor, :submission, :workflow_id, :contacts, :credits, :reason)
+    (at, event, organization, door, actor, submission, workflow_id, contacts, credits,
+    reserved, reason)
+VALUES ({now}, :event, :organization, :door, :actor, :submission, :workflow_id, :contacts, :credits,
+    :reserved, :reason)
 """
 AUDIT: Final = """
-SELECT number, at, event, organization, door, actor, submission, workflow_id, contacts, credits, reason
+SELECT number, at, event, organization, door, actor, submission, workflow_id, contacts, credits,
+    reserved, reason
 FROM cleanlist_audit WHERE at >= :since AND number > :after ORDER BY number LIMIT 1000
 """

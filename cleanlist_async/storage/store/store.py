@@ -11,22 +11,29 @@ from hashlib import sha256
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from cleanlist_async.checks import check_instance, check_seconds, check_text, checked_path, optional
+from cleanlist_async.checks import (
+    check_instance,
+    check_number,
+    check_seconds,
+    check_text,
+    checked_path,
+    optional,
+)
 from cleanlist_async.errors import ConfigurationError, StoreError
 from cleanlist_async.redact import Secret
 from cleanlist_async.storage.store import operations
 from cleanlist_async.storage.store.audit import AuditLine
 from cleanlist_async.storage.store.database import Database
-from cleanlist_async.storage.store.operations import Operation
 from cleanlist_async.storage.store.postgres import PostgresDatabase
 from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts
 from cleanlist_async.storage.store.sqlite import SQLiteDatabase
-from cleanlist_async.storage.store.statements import VERSION
+from cleanlist_async.storage.store.statements import VERSION, Operation
 
 T = TypeVar("T")
 
 SECRET_VARIABLE: Final = "CLEANLIST_STORE_SECRET"  # noqa: S105  # the name of a variable
 _SHORTEST_SECRET: Final = 16
+_PURGED_AT_ONCE: Final = 2_000
 
 
 class Store:
@@ -70,7 +77,8 @@ class Store:
         return self._database.name
 
     def __repr__(self) -> str:
-        return f"<Store {self.name}>"
+        database: Database | None = getattr(self, "_database", None)  # a debugger may ask for it too early
+        return f"<Store {database.name if database else 'without an address'}>"
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -103,7 +111,7 @@ class Store:
             )
         self._key = self._outside or Secret(bytes(kept).decode())
         if self._keep_s is not None:
-            await self.run(operations.purge(self._keep_s))
+            await self._purge(self._keep_s)
 
     async def aclose(self) -> None:
         """Close the file, or the connections. A closed store opens again when it is used."""
@@ -149,10 +157,20 @@ class Store:
             raise ConfigurationError("The store knows no such submit.", fix="See Store.orphans().")
 
     async def purge(self, older_than_s: float = 0.0) -> int:
-        """Remove results older than so many seconds; return how many. They will be bought again."""
-        check_seconds("older_than_s", older_than_s)
+        """Remove results older than so many seconds, by default all; return how many.
+
+        They are bought again when they are asked for.
+        """
+        check_number("older_than_s", older_than_s, "a number of seconds", at_least=0)
         await self.open()
-        return await self.run(operations.purge(older_than_s))
+        return await self._purge(older_than_s)
+
+    async def _purge(self, older_than_s: float) -> int:
+        """Purge in transactions that are short, because others wait for them."""
+        purged = 0
+        while forgotten := await self.run(operations.purge(older_than_s, _PURGED_AT_ONCE)):
+            purged += forgotten
+        return purged
 
     async def audit(self, since: datetime | None = None) -> AsyncIterator[AuditLine]:
         """Yield what happened to money, from *since* on, oldest first. No contact is in it."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,24 @@ def test_a_file_enriched_twice_is_read_by_its_last_enrichment(job, cli, tmp_path
     assert enriched.table.headers == table.headers
     assert [cells["cleanlist_status"] for _, cells in enriched.rows()] == ["failed", "found"] + ["failed"] * 3
     assert [row.contact for row, _ in enriched.rows()] == [row.contact for row in table.rows()]
+
+
+def test_results_that_are_in_a_store_are_not_rescued_and_what_a_killed_run_left_is_replaced(
+    job, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed = ResultFile(replace(job, is_in_store=True), lambda: None)
+    killed.take(result(0))
+    file = ResultFile(replace(job, is_in_store=True), lambda: None)
+    assert [path.name for path in tmp_path.glob("out*")] == ["out.csv.tmp"]
+
+    def full(*_):
+        raise TableError(path="out.csv", problem="cannot be written (No space left on device)")
+
+    monkeypatch.setattr(EnrichedWriter, "put", full)
+    file.take(result(1))
+    file.close()
+    assert file.problem is not None
+    assert file.notes == []
+    assert not list(tmp_path.glob("cleanlist-results-*"))
+    killed.close()

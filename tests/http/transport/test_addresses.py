@@ -12,6 +12,7 @@ import pytest
 
 from cleanlist_async import APIConnectionError, APITimeoutError, MalformedResponseError
 from tests.support import forbidden_addresses as addresses
+from tests.support.cases import each_case
 from tests.support.clients import always, client_of, json_answer, outcome_of
 from tests.support.faulty_server import FaultyServer, answer
 
@@ -22,10 +23,10 @@ GOOD = answer(200, FILE, {"content-type": "text/csv"})
 
 
 @asynccontextmanager
-async def api_that_says(download_url, base_url="https://api.cleanlist.ai", **options):
-    """A client of an API somewhere else that names the address of a file."""
-    made = {"list_id": "l", "download_url": download_url}
-    said = httpx.MockTransport(lambda request: httpx.Response(200, content=json.dumps(made)))
+async def api_that_says(*download_urls, base_url="https://api.cleanlist.ai", **options):
+    """A client of an API somewhere else that names the addresses of files, one with each answer."""
+    answers = iter([json.dumps({"list_id": "l", "download_url": url}) for url in download_urls])
+    said = httpx.MockTransport(lambda request: httpx.Response(200, content=next(answers)))
     async with (
         httpx.AsyncClient(transport=said) as http,
         client_of(
@@ -36,8 +37,14 @@ async def api_that_says(download_url, base_url="https://api.cleanlist.ai", **opt
 
 
 async def download(target, download_url, base_url="https://api.cleanlist.ai", **options):
-    async with api_that_says(download_url, base_url, **options) as client:
-        return await outcome_of(client.export.download_csv("l", target))
+    (outcome,) = await downloads(target, download_url, base_url=base_url, **options)
+    return outcome
+
+
+async def downloads(target, *download_urls, **options):
+    """The outcomes of one download after the other, by one client."""
+    async with api_that_says(*download_urls, **options) as client:
+        return [await outcome_of(client.export.download_csv("l", target)) for _ in download_urls]
 
 
 @pytest.fixture
@@ -59,19 +66,21 @@ def names(monkeypatch):
     return known
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("host", addresses.ALL)
-def test_no_file_is_fetched_from_a_network_that_only_this_machine_is_in(tmp_path, host, scheme):
+@each_case("scheme", ["http", "https"])
+def test_no_file_is_fetched_from_a_network_that_only_this_machine_is_in(tmp_path, names, scheme):
+    names["api.cleanlist.ai"] = ["93.184.215.14"]
+
     async def main():
         async with FaultyServer(always(GOOD)) as server:
             port = server.base_url.rpartition(":")[2]
-            error = await download(tmp_path / "x.csv", f"{scheme}://{host}:{port}/secrets")
-            return error, server.connections
+            urls = [f"{scheme}://{host}:{port}/secrets" for host in addresses.ALL]
+            return await downloads(tmp_path / "x.csv", *urls), server.connections
 
-    error, connections = asyncio.run(main())
-    assert type(error) is MalformedResponseError
-    assert not error.retryable
+    outcomes, connections = asyncio.run(main())
     assert connections == 0
+    for host, error in zip(addresses.ALL, outcomes, strict=True):
+        assert type(error) is MalformedResponseError, host
+        assert not error.retryable, host
     assert not list(tmp_path.iterdir())
 
 
@@ -112,49 +121,52 @@ def test_no_file_is_fetched_under_a_name_that_leads_into_such_a_network_only_on_
     assert b"".join(received) == b""
 
 
-@pytest.mark.parametrize("host", [*addresses.PRIVATE, *addresses.LINK_LOCAL, *addresses.NOBODYS])
-def test_an_api_on_loopback_opens_no_other_network(tmp_path, host):
-    assert type(asyncio.run(download(tmp_path / "x.csv", f"https://{host}/x", "http://127.0.0.1:9"))) is (
-        MalformedResponseError
-    )
+def test_an_api_on_loopback_opens_no_other_network(tmp_path):
+    hosts = [*addresses.PRIVATE, *addresses.LINK_LOCAL, *addresses.NOBODYS]
+    urls = [f"https://{host}/x" for host in hosts]
+    outcomes = asyncio.run(downloads(tmp_path / "x.csv", *urls, base_url="http://127.0.0.1:9"))
+    assert [
+        host for host, error in zip(hosts, outcomes, strict=True) if type(error) is not MalformedResponseError
+    ] == []
 
 
-@pytest.mark.parametrize(
-    ("base_url", "host"),
-    [
-        ("https://127.0.0.1:9", "localhost"),
-        ("https://localhost:9", "127.0.0.1"),
-        ("https://127.0.0.1:9", "name.example"),
-        ("https://api.internal", "[::1]"),
-    ],
-)
-def test_files_may_be_where_the_api_is(tmp_path, names, base_url, host):
+def test_files_may_be_where_the_api_is(tmp_path, names):
     """A connection is made; no TLS answers there."""
     names |= {"api.internal": ["::1", "127.0.0.1"], "name.example": ["127.0.0.1"], "localhost": ["127.0.0.1"]}
 
-    async def main():
+    async def connections_to(base_url, host):
         async with FaultyServer(always(GOOD)) as server:
             port = server.base_url.rpartition(":")[2]
             url = f"https://{host}:{port}/x"
-            return await download(
-                tmp_path / "x.csv", url, base_url, request_timeout_s=0.3
-            ), server.connections
+            options = {"request_timeout_s": 0.3, "api_key": base_url + host}
+            error = await download(tmp_path / "x.csv", url, base_url, **options)
+            assert isinstance(error, APIConnectionError | APITimeoutError), host
+            return server.connections
 
-    error, connections = asyncio.run(main())
-    assert isinstance(error, APIConnectionError | APITimeoutError)
-    assert connections == (host != "[::1]")
+    async def main():
+        return await asyncio.gather(
+            connections_to("https://127.0.0.1:9", "localhost"),
+            connections_to("https://localhost:9", "127.0.0.1"),
+            connections_to("https://127.0.0.1:9", "name.example"),
+            connections_to("https://api.internal", "[::1]"),
+        )
+
+    assert asyncio.run(main()) == [1, 1, 1, 0]
 
 
-@pytest.mark.parametrize("host", [*addresses.LOOPBACK, *addresses.PRIVATE, *addresses.LINK_LOCAL])
-def test_a_proxy_is_not_asked_for_a_private_address(tmp_path, host):
+def test_a_proxy_is_not_asked_for_a_private_address(tmp_path):
+    hosts = [*addresses.LOOPBACK, *addresses.PRIVATE, *addresses.LINK_LOCAL]
+
     async def main():
         async with FaultyServer(always(answer(403))) as proxy:
-            error = await download(tmp_path / "x.csv", f"https://{host}/x", proxy=proxy.base_url)
-            return error, proxy.connections
+            urls = [f"https://{host}/x" for host in hosts]
+            return await downloads(tmp_path / "x.csv", *urls, proxy=proxy.base_url), proxy.connections
 
-    error, connections = asyncio.run(main())
-    assert type(error) is MalformedResponseError
+    outcomes, connections = asyncio.run(main())
     assert connections == 0
+    assert [
+        host for host, error in zip(hosts, outcomes, strict=True) if type(error) is not MalformedResponseError
+    ] == []
 
 
 def test_a_proxy_is_asked_for_a_public_name(tmp_path):

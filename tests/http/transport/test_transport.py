@@ -354,8 +354,10 @@ def test_no_proxy_is_given_a_key_in_clear(base_url, proxy):
 @pytest.mark.parametrize("library", [httpx, httpx2])
 @pytest.mark.parametrize("way", ["proxy", "mounts", "environment"])
 def test_no_proxy_of_an_injected_client_is_given_a_key_in_clear(library, way, monkeypatch):
+    tunnel_refused = lambda request, number: answer(403) if request.method == "CONNECT" else BALANCE  # noqa: E731
+
     async def main():
-        async with FaultyServer(always(BALANCE)) as proxy:
+        async with FaultyServer(tunnel_refused) as proxy:
             if way == "environment":
                 monkeypatch.setenv("HTTP_PROXY", proxy.base_url)
                 monkeypatch.delenv("NO_PROXY", raising=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from cleanlist_async import Contact
@@ -10,6 +12,8 @@ from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.reader import reading
 from tests.job.damage import everything, go_on_flipped, read_flipped, resume_flipped, to_version_1
 from tests.job.worlds import Bench, edit, in_world, people, query, states
+from tests.support.cases import each_case
+from tests.support.examples import examples
 
 GIVEN = [*people(40), people(1)[0], people(3)[2], Contact(first_name="Only")]
 
@@ -30,23 +34,27 @@ def flip(path, text: bytes) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.scaled
 def test_flipped_bytes_are_noticed_or_change_nothing_that_can_be_read(finished):
-    fates = read_flipped(finished, GIVEN, 300)
-    assert fates["refused"] > 30
-    assert fates["refused"] + fates["same"] == 300, fates
+    count = examples(300)
+    fates = read_flipped(finished, GIVEN, count)
+    assert fates["refused"] > count // 10
+    assert fates["refused"] + fates["same"] == count, fates
 
 
+@pytest.mark.scaled
 async def test_flipped_bytes_are_noticed_or_change_nothing_of_a_job_that_is_resumed(world, tmp_path):
-    bench = Bench(world, tmp_path, GIVEN)
+    bench, count = Bench(world, tmp_path, GIVEN), examples(40)
     await bench.run()
-    fates = await resume_flipped(bench, 40)
-    assert fates["refused"] > 3
-    assert fates["refused"] + fates["same"] == 40, fates
+    fates = await resume_flipped(bench, count)
+    assert fates["refused"] > count // 14
+    assert fates["refused"] + fates["same"] == count, fates
 
 
+@pytest.mark.scaled
 def test_flipped_bytes_of_a_job_that_is_half_done_buy_nothing_twice(tmp_path):
-    fates, twice = go_on_flipped(tmp_path, 20)
-    assert fates["refused"] + fates["same"] == 20, fates
+    fates, twice = go_on_flipped(tmp_path, examples(20))
+    assert fates["refused"] + fates["same"] == examples(20), fates
     assert twice == 0
 
 
@@ -60,7 +68,7 @@ async def test_a_flipped_bit_in_a_stored_row_is_an_error_that_names_the_contact(
         reader.costs()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "statement",
     [
         "UPDATE results SET status = 'not_found' WHERE place = 3",
@@ -82,9 +90,11 @@ async def test_a_flipped_bit_in_a_stored_row_is_an_error_that_names_the_contact(
     ],
 )
 def test_a_row_that_was_changed_or_lost_behind_the_journals_back_is_noticed(statement, finished):
-    edit(finished, f"{without_triggers(finished)}; {statement}")
+    damaged = finished.with_name("damaged.journal")
+    shutil.copy(finished, damaged)
+    edit(damaged, f"{without_triggers(damaged)}; {statement}")
     with pytest.raises(JournalError, match="damaged"):
-        everything(finished, GIVEN)
+        everything(damaged, GIVEN)
 
 
 def without_triggers(path) -> str:

@@ -15,6 +15,7 @@ from cleanlist_async.errors import JournalError
 from cleanlist_async.job.reader import deciding, discard_unsent, reading
 from cleanlist_async.sandbox import Fault
 from tests.job.worlds import SUBMIT, Bench, edit, people, query, states
+from tests.support.examples import some
 
 OLD, COPY, REPLACED, LINKED = "is older than", "is a copy of", "Another journal was at", "hard links"
 
@@ -260,9 +261,10 @@ NO_NUMBERS = ("Infinity", "1e999", "-1", "0.5", "true", "9" * 15 + "0" * 9, str(
 DAMAGED = [f'{{"generation": {number}, "path": "x", "sent": true}}' for number in NO_NUMBERS]
 
 
+@pytest.mark.scaled
 @pytest.mark.parametrize(
     "damage",
-    ["", "{", "[]", '{"generation": "1"}', '{"path": 1}', "\0" * 20, "\udc80", "[" * 99_999, *DAMAGED],
+    some(["", "{", "[]", '{"generation": "1"}', '{"path": 1}', "\0" * 20, "\udc80", "[" * 99_999, *DAMAGED]),
     ids=lambda damage: ascii(damage[:20]),
 )
 async def test_a_damaged_record_counts_as_none(world, damage, tmp_path, caplog):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
+from itertools import product
 
 import anyio
 import pytest
@@ -21,6 +23,7 @@ from cleanlist_async.job.submits.exact_results import leave_out_repeated
 from cleanlist_async.sandbox import Fault, Shape
 from tests.job.worlds import IMPORT, Bench, open_world, people, query, states
 from tests.support.cases import each_case
+from tests.support.examples import some
 from tests.support.virtual_sandbox import KEY
 
 HTML = "<html>"
@@ -67,11 +70,9 @@ LOST = [
 ]
 
 
-@each_case("fault", LOST)
-@each_case("nth", [1, 2, 3])
+@pytest.mark.scaled
+@each_case(("fault", "nth"), some(product(LOST, [1, 2, 3])))
 async def test_a_lost_answer_is_asked_for_again_under_its_own_key(fault, nth, tmp_path):
-    from dataclasses import replace
-
     async with open_world() as world:
         bench = bench_of(world, tmp_path)
         world.sandbox.add_fault(replace(fault, nth=nth))

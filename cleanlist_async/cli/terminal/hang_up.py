@@ -1,4 +1,4 @@
-"""A terminal that may be closed while a job runs: the job continues without output."""
+"""A terminal that may be closed while a command runs: the command continues without output."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ class Terminal:
     """Standard output and error while something reads them, then nothing.
 
     A terminal that is closed sends SIGHUP, which ends a process by default, and after that refuses
-    all output with EIO; a pipe whose reader has gone does so with EPIPE.
+    all output with EIO; a pipe whose reader has gone does so with EPIPE. Where it *survives* that, SIGHUP
+    takes the output away and no more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, survives: bool = False) -> None:
         self.is_gone = False
+        self._survives = survives
         # A redirected stream outlives the terminal, and keeps receiving its lines.
         self._of_terminal = [descriptor for descriptor in _STANDARD if os.isatty(descriptor)]
         self._streams = sys.stdout, sys.stderr
@@ -30,14 +32,14 @@ class Terminal:
 
     def __enter__(self) -> Self:
         sys.stdout, sys.stderr = (self._guarded(stream) for stream in self._streams)
-        if _HANG_UP is not None:
+        if _HANG_UP is not None and self._survives:
             self._before = signal.signal(_HANG_UP, self._hang_up)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.stdout, sys.stderr = self._streams
         # With the terminal gone, SIGHUP stays handled: it may come once more while the process ends.
-        if _HANG_UP is not None and not self.is_gone:
+        if _HANG_UP is not None and self._survives and not self.is_gone:
             signal.signal(_HANG_UP, cast("signal.Handlers", self._before))
 
     def _guarded(self, stream: TextIO) -> TextIO:

@@ -1,0 +1,414 @@
+"""What does the store cost for each submit, how long does a claim take, and does it ever block the event loop?
+
+The four steps of a submit of 250 contacts, with all of their rows: claim, intend, accept, settle, each durable before
+the next. At full rate a key sends one request in 2 s. Then the claim of 250 contacts, half of them known, among few
+and among many purchases, which SQL has made. Then the longest time for which the event loop had no turn, while 4 tasks
+claim and settle, and while the database stands still (PostgreSQL: SIGSTOP; SQLite: another process holds the lock).
+PostgreSQL is a server of this machine, behind a proxy that delays each way by 0.5 ms where that is said.
+
+    python -m benchmarks.store [--large] [--rounds 100]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.measuring import percentile
+from cleanlist_async import Store, StoreError, facts
+from cleanlist_async.storage.store.operations import Operation
+from cleanlist_async.storage.store.statements import Statement
+from tests.support.postgres_server import BIN, PostgresServer, postgres_server
+from tests.support.store_owners import ORGANIZATION, Owner, found, people, workflow
+from tests.support.tcp_proxy import tcp_proxy
+
+REQUEST_S, CHUNK = 2.0, 250
+FEW, MANY = 10_000, 10_000_000
+STEPS = ("claim", "intend", "accept", "settle")
+MOST_SHARE = {"SQLite": 0.02, "PostgreSQL": 0.04, "PostgreSQL, 1 ms away": 0.04}
+MOST_CLAIM_S, MOST_BLOCKED_S = 0.060, 0.050
+HALF_MS = 0.0005
+RESULT = '{"status":"found","email":"someone@company.example","credits":1.0,"charged":true}'
+
+FILL = {
+    "SQLite": """
+        WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
+        INSERT INTO cleanlist_purchases (organization, digest, type, result, settled_at)
+        SELECT :organization, printf('%08x%024x', i * 429, i), 'partial', :result, 1700000000 + i FROM n""",
+    "PostgreSQL": """
+        INSERT INTO cleanlist_purchases (organization, digest, type, result, settled_at)
+        SELECT %(organization)s, lpad(to_hex(i * 429), 8, '0') || lpad(to_hex(i), 24, '0'), 'partial',
+            %(result)s, 1700000000 + i
+        FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n(i)""",
+}
+"""Digests in ascending order, all over the range: in a random order it would take hours."""
+
+Times = dict[str, list[float]]
+Fill = Callable[[int, int], None]
+
+
+class Database:
+    """An empty store, and how it is filled and made to stand still."""
+
+    def __init__(self, name: str, url: str, fill: Fill, still: Callable[[], object]) -> None:
+        self.name, self.url, self.fill, self.still = name, url, fill, still
+
+
+@contextmanager
+def databases(folder: str | None) -> Iterator[list[Database]]:
+    """Start all that there are; PostgreSQL as safe as it is by default."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        path = Path(name, "store.db")
+        file = Database("SQLite", f"sqlite:///{path}", filler_of_file(path), lambda: locked(path))
+        if not BIN:
+            yield [file]
+            return
+        with servers() as others:
+            yield [file, *others]
+
+
+@contextmanager
+def servers() -> Iterator[list[Database]]:
+    with postgres_server(settings=()) as server:
+        with server.database() as near, server.database() as far, tcp_proxy(server.port) as proxy:
+            proxy.delay_s = HALF_MS
+            yield [
+                Database("PostgreSQL", server.url(near), filler_of(server, near), lambda: stopped(server)),
+                Database(
+                    "PostgreSQL, 1 ms away",
+                    server.url(far, proxy.port),
+                    filler_of(server, far),
+                    lambda: stopped(server),
+                ),
+            ]
+
+
+def filler_of_file(path: Path) -> Fill:
+    def fill(first: int, last: int) -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            values = {"first": first, "last": last, "organization": ORGANIZATION, "result": RESULT}
+            connection.execute(FILL["SQLite"], values)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    return fill
+
+
+def filler_of(server: PostgresServer, database: str) -> Fill:
+    import psycopg  # noqa: PLC0415  # of an extra
+
+    def fill(first: int, last: int) -> None:
+        with psycopg.connect(server.url(database), autocommit=True) as connection:
+            values = {"first": first, "last": last, "organization": ORGANIZATION, "result": RESULT}
+            connection.execute(FILL["PostgreSQL"], values)
+            connection.execute("VACUUM ANALYZE cleanlist_purchases")
+            connection.execute("CHECKPOINT")
+
+    return fill
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@contextmanager
+def stopped(server: PostgresServer) -> Iterator[None]:
+    pids = [server.process.pid if server.process else 0]
+    pids += [
+        pid for (pid,) in server.execute("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    ]
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        if number == signal.SIGSTOP:
+            yield
+
+
+# -- what is measured ------------------------------------------------------------------------------
+
+
+class Submit:
+    """A chunk of contacts that nobody has, and what the server will answer."""
+
+    def __init__(self, first: int) -> None:
+        self.contacts = people(range(first, first + CHUNK))
+        self.results = [found(contact) for contact in self.contacts]
+        self.reply = workflow(f"public_bulk_{first:08x}-0000-4000-8000-000000000000", self.contacts)
+
+
+def submits(count: int, first: int) -> list[Submit]:
+    return [Submit(first + number * CHUNK) for number in range(count)]
+
+
+async def buy(owner: Owner, submits: list[Submit], times: Times) -> None:
+    """Go through all steps of one submit after the other."""
+    for submit in submits:
+        record = owner.submit(submit.contacts)
+        acts: list[Callable[[], Awaitable[object]]] = [
+            partial(owner.claim, submit.contacts),
+            record.intend,
+            partial(record.accepted, submit.reply),
+            partial(record.settle, submit.results),
+        ]
+        for step, act in zip(STEPS, acts, strict=True):
+            began = time.perf_counter()
+            await act()
+            times[step].append(time.perf_counter() - began)
+        times["all four"].append(sum(times[step][-1] for step in STEPS))
+
+
+async def claims(owner: Owner, rounds: int, first: int) -> list[float]:
+    """Claim chunks of which half is known, and release the rest."""
+    known = await digests_of(owner.store, rounds * CHUNK // 2)
+    seconds: list[float] = []
+    for number in range(rounds):
+        contacts = people(range(first + number * CHUNK, first + (number + 1) * CHUNK))
+        half = dict(zip((c.identity for c in contacts[::2]), known[number * 125 :], strict=False))
+        owner.purchases._session.digest = lambda c, half=half: (
+            half.get(c.identity) or owner.store.digest(c.identity)
+        )
+        began = time.perf_counter()
+        await owner.claim(contacts)
+        seconds.append(time.perf_counter() - began)
+        await owner.purchases.release(contacts, "partial")
+    owner.purchases._session.digest = lambda contact: owner.store.digest(contact.identity)
+    return seconds
+
+
+async def digests_of(store: Store, count: int) -> list[str]:
+    """Digests from all over the table."""
+
+    def read() -> Operation[list[str]]:
+        text = "SELECT digest FROM cleanlist_purchases WHERE organization = :organization AND digest > :from LIMIT 8"
+        digests: list[str] = []
+        for number in range(0, count, 8):
+            values = {"organization": ORGANIZATION, "from": f"{number * 2**32 // count:08x}"}
+            digests += [digest for (digest,) in (yield Statement(text, values)).rows]
+        return digests
+
+    return await store.run(read())
+
+
+class Gaps:
+    """For how long the event loop had no turn for us: by the clock, and by what its thread computed meanwhile.
+
+    On a busy machine the first is long without anybody blocking the loop.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.cpu_s: list[float] = []
+
+    @asynccontextmanager
+    async def noted(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            began, cpu = time.perf_counter(), time.thread_time()
+            await asyncio.sleep(0.001)
+            self.seconds.append(time.perf_counter() - began - 0.001)
+            self.cpu_s.append(time.thread_time() - cpu)
+
+
+async def busy(owner: Owner, first: int) -> Gaps:
+    gaps, times = Gaps(), defaultdict[str, list[float]](list)
+    all_chunks = [submits(5, first + task * 10 * CHUNK) for task in range(4)]
+    gc.collect()
+    gc.freeze()  # what the benchmark holds ready is not to be searched for garbage meanwhile
+    async with gaps.noted():
+        await asyncio.gather(*(buy(owner, chunks, times) for chunks in all_chunks))
+    return gaps
+
+
+async def standing_still(owner: Owner, database: Database, first: int) -> tuple[Gaps, float]:
+    """Ask while the database stands still; return the gaps, and for how long a caller was held up."""
+    gaps, contacts = Gaps(), people(range(first, first + CHUNK))
+    usual_s, facts.STORE_ANSWER_S = facts.STORE_ANSWER_S, 3.0
+    try:
+        with database.still():
+            async with gaps.noted():
+                began = time.perf_counter()
+                with suppress(StoreError):
+                    await owner.claim(contacts)
+                held_up_s = time.perf_counter() - began
+    finally:
+        facts.STORE_ANSWER_S = usual_s
+    return gaps, held_up_s
+
+
+class Figures:
+    """What was measured of one database."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.steps: Times = defaultdict(list)
+        self.claims: dict[int, list[float]] = {}
+        self.busy = self.still = Gaps()
+        self.held_up_s = 0.0
+
+
+async def measure_one(database: Database, rounds: int, sizes: list[int]) -> Figures:
+    figures, there = Figures(database.name), 0
+    async with Store(database.url) as store:
+        owner = await Owner.begin(store, "benchmark")
+        await buy(owner, submits(3, 10**7), defaultdict(list))
+        await buy(owner, submits(rounds, 2 * 10**7), figures.steps)
+        for size in sizes:
+            await asyncio.to_thread(database.fill, there + 1, size)
+            there = size
+            await claims(owner, 3, 3 * 10**7)
+            figures.claims[size] = await claims(owner, rounds, 4 * 10**7)
+        figures.busy = await busy(owner, 5 * 10**7)
+        figures.still, figures.held_up_s = await standing_still(owner, database, 6 * 10**7)
+    return figures
+
+
+def measure(rounds: int = 60, folder: str | None = None, *, large: bool = False) -> report.Section:
+    sizes = [FEW, MANY] if large else [FEW, 20 * FEW]
+    with databases(folder) as all_of_them:
+        measured = [
+            # What is a millisecond away differs in its steps only.
+            asyncio.run(measure_one(database, rounds, sizes if "away" not in database.name else [FEW]))
+            for database in all_of_them
+        ]
+    return report.Section(
+        "The store",
+        __doc__.partition("    python")[0].partition("\n\n")[2],
+        tables(measured),
+        targets(measured),
+    )
+
+
+def tables(measured: list[Figures]) -> list[report.Table]:
+    steps = [
+        (
+            step,
+            *(text(figures.steps[step]) for figures in measured),
+            *(share_text(figures, step) for figures in measured),
+        )
+        for step in (*STEPS, "all four")
+    ]
+    names = [figures.name for figures in measured]
+    claimed = [
+        (figures.name, f"{size:,}", text(seconds))
+        for figures in measured
+        for size, seconds in figures.claims.items()
+    ]
+    gaps = [
+        (
+            figures.name,
+            text(figures.busy.seconds),
+            f"{longest(figures.busy.seconds)} ({longest(figures.busy.cpu_s)})",
+            f"{longest(figures.still.seconds)} ({longest(figures.still.cpu_s)})",
+            f"{figures.held_up_s:.1f}",
+        )
+        for figures in measured
+    ]
+    return [
+        report.Table(
+            ("step of a submit of 250", *names, *(f"{name}: share of 2 s" for name in names)),
+            steps,
+            "ms, median (99th percentile)",
+        ),
+        report.Table(
+            ("database", "purchases", "claim of 250, ms"), claimed, "Claims, median (99th percentile)"
+        ),
+        report.Table(
+            (
+                "database",
+                "busy, median (99th percentile)",
+                "busy, longest",
+                "still, longest",
+                "caller held up, s",
+            ),
+            gaps,
+            "The event loop without a turn, ms; in brackets what its own thread computed meanwhile",
+        ),
+    ]
+
+
+def targets(measured: list[Figures]) -> list[report.Target]:
+    found: list[report.Target] = []
+    for figures in measured:
+        share, most = share_of(figures, "all four"), MOST_SHARE[figures.name]
+        found.append(
+            report.Target(
+                f"{figures.name}: four steps of a submit, share of 2 s",
+                f"under {most:.0%}",
+                f"{share:.2%}",
+                share < most,
+            )
+        )
+        size, seconds = max(figures.claims.items())
+        median = statistics.median(seconds)
+        found.append(
+            report.Target(
+                f"{figures.name}: claim of 250 among {size:,}",
+                f"<= {MOST_CLAIM_S * 1000:.0f} ms",
+                f"{median * 1000:.1f} ms",
+                median <= MOST_CLAIM_S,
+            )
+        )
+        blocked = max(figures.busy.seconds + figures.still.seconds)
+        found.append(
+            report.Target(
+                f"{figures.name}: event loop blocked at most",
+                f"{MOST_BLOCKED_S * 1000:.0f} ms",
+                f"{blocked * 1000:.1f} ms",
+                blocked <= MOST_BLOCKED_S,
+            )
+        )
+    return found
+
+
+def share_of(figures: Figures, step: str) -> float:
+    return statistics.median(figures.steps[step]) / REQUEST_S
+
+
+def share_text(figures: Figures, step: str) -> str:
+    return f"{share_of(figures, step):.2%}"
+
+
+def longest(seconds: list[float]) -> str:
+    return f"{max(seconds) * 1000:.1f}"
+
+
+def text(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds) * 1000:.2f} ({percentile(seconds, 0.99) * 1000:.1f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--large", action="store_true", help="among 10 million purchases, which takes minutes"
+    )
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--folder", help="where the file is; the system's temporary folder if not given")
+    options = parser.parse_args()
+    report.show(lambda: measure(options.rounds, options.folder, large=options.large))
+
+
+if __name__ == "__main__":
+    main()

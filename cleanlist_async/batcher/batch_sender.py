@@ -1,0 +1,197 @@
+"""Sending batches, and what becomes of them: each to its end, in as many requests as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from cleanlist_async.api.public import submit_call
+from cleanlist_async.batcher.batch import Batch
+from cleanlist_async.batcher.batch_fetcher import BatchFetcher
+from cleanlist_async.batcher.capacity import Capacity
+from cleanlist_async.batcher.lanes import Lanes
+from cleanlist_async.batcher.purchase import Purchase
+from cleanlist_async.batcher.tally import Tally
+from cleanlist_async.contacts.chunking import bulk_body
+from cleanlist_async.enrich.budget import contacts_within
+from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.enrich.purchases import Purchases
+from cleanlist_async.enrich.submit_outcome import (
+    Accepted,
+    Refused,
+    Retry,
+    SetAside,
+    Split,
+    Stop,
+    Unknown,
+    judge,
+)
+from cleanlist_async.errors import BudgetExceededError, ClaimLostError, CleanlistError
+from cleanlist_async.events import report_failure
+from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.storage.store.records import REMEMBERED
+from cleanlist_async.webhooks.submission import Submission
+from cleanlist_async.webhooks.submissions import Submissions
+
+
+class BatchSender:
+    """Makes the requests of `lanes`, and gives each caller its own result or error.
+
+    *forget* is called with contacts that are over, *keep* with each result, *lost* with contacts that another
+    process has taken over.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        submissions: Submissions,
+        purchases: Purchases | None,
+        *,
+        fetcher: BatchFetcher,
+        capacity: Capacity,
+        tally: Tally,
+        forget: Callable[[Sequence[Purchase]], None],
+        keep: Callable[[Purchase, EnrichmentResult], None],
+        lost: Callable[[Sequence[Purchase]], None],
+    ) -> None:
+        self.lanes = Lanes(pipeline.root, self._carry)
+        self._pipeline = pipeline
+        self._submissions = submissions
+        self._purchases = purchases
+        self._fetcher = fetcher
+        self._capacity = capacity
+        self._tally = tally
+        self._clock = pipeline.limiter.clock
+        self._forget = forget
+        self._keep = keep
+        self._lost = lost
+
+    async def _carry(self, batch: Batch) -> None:
+        """Bring a batch to its end, and give that to all its callers."""
+        try:
+            with self._submissions.begin() as submission:
+                await self._buy(batch, submission)
+        except CleanlistError as error:
+            self._fail(batch, error)
+        except Exception as problem:  # noqa: BLE001  # its callers would wait for ever
+            report_failure("a batch of contacts", problem)
+            why = f"The batch failed with {type(problem).__name__}."
+            self._fail(batch, CleanlistError(why, billed=batch.billed))
+            await batch.leave()
+        finally:
+            self._forget(batch.purchases)
+
+    def _fail(self, batch: Batch, error: CleanlistError) -> None:
+        """Give all callers of a batch an error; without a token, those of the contacts it would take."""
+        if batch is batch.lane.next_batch:
+            self._forget(self.lanes.close(batch))
+            batch.reopen()  # nothing was sent, so none of them may have been bought
+        for purchase in batch.purchases:
+            purchase.fail(error)
+
+    async def _buy(self, batch: Batch, submission: Submission) -> None:
+        """Submit a batch, in as many attempts as it takes, and give each caller its own result."""
+        call = submit_call(
+            partial(self._body, batch, submission.webhook_url),
+            shield_answer=self._purchases is not None,  # what was accepted is recorded, also at the end
+            before=None if self._purchases is None else batch.intend,
+            before_retry=batch.reopen_later,
+            spend=batch.spend,
+        )
+        is_done = False
+        while not is_done and (batch.is_open or batch.purchases):
+            try:
+                options = replace(batch.options, pace=self._capacity.pace(batch))
+                reply = await self._pipeline.call(call, options)
+            except _NobodyWaitsError:
+                return
+            except ClaimLostError:
+                self._lost(batch.withdraw())
+                return
+            except CleanlistError as error:
+                is_done = await self._apply(error, batch, submission)
+            else:
+                workflow = AcceptedWorkflow.of(reply, batch.contacts, self._clock(), submission.signal)
+                await self._collect(batch, workflow, submission)
+                return
+
+    async def _apply(self, error: CleanlistError, batch: Batch, submission: Submission) -> bool:
+        """Act on the outcome of a submit that was not plainly accepted; return whether the batch is done.
+
+        Raises *error* if its callers have to know.
+        """
+        if isinstance(error, BudgetExceededError):
+            self._shrink(batch, error)
+            return False
+        outcome = judge(error, batch.contacts, sent=True)
+        if batch.record is not None:
+            await batch.record.ended(outcome, error)
+        match outcome:
+            case Accepted(workflow_id):
+                workflow = AcceptedWorkflow.salvaged(
+                    self._pipeline, workflow_id, batch.contacts, submission.signal
+                )
+                await self._collect(batch, workflow, submission)
+                return True
+            case SetAside(invalid):
+                self._forget(batch.set_aside(invalid))
+            case Split():
+                self.lanes.start(batch.split())
+            case Unknown():
+                error.billed = "unknown"
+                if (results := await self._fetcher.fetch_lost(batch, submission)) is None:
+                    raise error
+                await self._deliver(batch, results)
+                return True
+            case Retry() | Refused() | Stop():  # the pipeline has tried as often as it may
+                batch.reopen()
+                raise error
+        return False
+
+    def _shrink(self, batch: Batch, error: BudgetExceededError) -> None:
+        """Keep of a batch what the budget of the store still covers. Raises *error* where that is nothing."""
+        fitting = contacts_within(error, batch.lane.enrichment_type)
+        if not 0 < fitting < len(batch.purchases):
+            batch.reopen()
+            raise error
+        self.lanes.start(batch.split(fitting))
+
+    def _body(self, batch: Batch, webhook_url: str | None) -> bytes:
+        """Build the request of a batch, at the moment its token is granted."""
+        self._forget(self.lanes.close(batch))
+        if not batch.purchases:
+            raise _NobodyWaitsError
+        if self._purchases is not None:
+            wanted = batch.purchases[0].wanted
+            is_unclaimed = wanted.enrichment_type not in REMEMBERED
+            batch.record = self._purchases.submit(batch.contacts, wanted, is_unclaimed=is_unclaimed)
+        return bulk_body(batch.contacts, batch.lane.enrichment_type, webhook_url)
+
+    async def _collect(self, batch: Batch, workflow: AcceptedWorkflow, submission: Submission) -> None:
+        """Wait for the workflow of a batch that was accepted."""
+        submission.accepted(workflow.workflow_id, workflow.task_ids)
+        now = self._clock()
+        for purchase, task_id in zip(batch.purchases, workflow.ids_before_the_end, strict=True):
+            purchase.accepted(workflow.workflow_id, task_id)
+        self._tally.accepted(len(batch.purchases), (now - caller.since for caller in batch.callers))
+        await batch.accepted(workflow)
+        try:
+            results = await self._fetcher.fetch(batch, workflow)
+        except BaseException:  # the client is closed before it is finished
+            self._pipeline.counters.detached_workflows.append(workflow.workflow_id)
+            raise
+        await self._deliver(batch, results)
+
+    async def _deliver(self, batch: Batch, results: Sequence[EnrichmentResult]) -> None:
+        """Record results, then hand them out."""
+        await batch.settle(results)
+        for purchase, result in zip(batch.purchases, results, strict=False):
+            self._pipeline.counters.count_credits(result.credits_charged, result.credits_estimated)
+            self._keep(purchase, result)
+            purchase.deliver(result)
+
+
+class _NobodyWaitsError(Exception):
+    """All callers left before a token was there."""

@@ -1,0 +1,1 @@
+"""The commands on the store of what was bought."""

@@ -1,0 +1,76 @@
+"""Which store the command line uses: one for each user, unless another is named."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.facts import STORE_VARIABLE
+
+if TYPE_CHECKING:
+    from cleanlist_async.storage.store.store import Store
+
+DAY_S: Final = 86_400.0
+KEEP_DAYS: Final = 90
+"""Days for which the user's own store keeps results. Another one is kept as its owner decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLocation:
+    """Where the store is: what ``--store`` names, else ``$CLEANLIST_STORE``, else the user's own file."""
+
+    asked: str | None = field(default=None, repr=False)  # it may hold a password
+
+    @property
+    def address(self) -> str | Path:
+        """The path or URL of the store."""
+        return self.asked or os.environ.get(STORE_VARIABLE) or _own_file()
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a store to look at; for a URL that only shows when it is opened."""
+        address = str(self.address)
+        return "://" in address or Path(address).exists()
+
+    def open(self) -> Store:
+        """Return the store. Raises ConfigurationError for a wrong address, CommandError for no folder."""
+        from cleanlist_async.storage.store.store import Store
+
+        address = self.address
+        if not isinstance(address, Path):
+            return Store(address)
+        try:
+            address.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in it is of real people
+        except OSError as error:
+            raise CommandError(
+                f"the store of what was bought cannot be made in {address.parent}"
+                f" ({error.strerror or error}); pass --store PATH.",
+                ExitCode.REFUSED,
+            ) from error
+        return Store(address, keep_s=KEEP_DAYS * DAY_S)
+
+    def shown(self, store: Store) -> str:
+        """Return what messages call the store: its path, or the database without a password."""
+        address = str(self.address)
+        return store.name if "://" in address else address
+
+    def as_typed(self) -> str:
+        """Return the option as it would be typed again, with a blank before it; a password is not shown."""
+        if not self.asked:
+            return ""
+        is_file = "://" not in self.asked or self.asked.startswith("sqlite:")
+        return f" --store {shlex.quote(self.asked) if is_file else 'URL'}"
+
+
+def _own_file() -> Path:
+    try:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    except RuntimeError:
+        raise CommandError(
+            "there is no home folder for the store of what was bought; pass --store PATH.", ExitCode.USAGE
+        ) from None
+    return data / "cleanlist-async" / "store.db"

@@ -1,0 +1,121 @@
+"""What is done to the budget of an organization, as parts of transactions; see `operations`.
+
+What is committed is summed up by quarter hours: those that a day or a month is made of are some thousands of
+rows at most, however many calls were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from cleanlist_async import facts
+from cleanlist_async.storage.store import statements as sql
+from cleanlist_async.storage.store.audit import note
+from cleanlist_async.storage.store.budget import (
+    QUARTER_S,
+    Budget,
+    BudgetStatus,
+    Period,
+    SpendingPause,
+    pause_of,
+)
+from cleanlist_async.storage.store.statements import Operation, Statement
+
+
+def reserve(organization: str, credits_: float | None) -> Operation[int]:
+    """Commit credits in advance, and return the quarter hour that they count in.
+
+    None stands for a price that is not known. Raises BudgetExceededError where a budget does not cover them,
+    and SpendingPausedError; the transaction must not be committed then. What is free is always covered.
+    """
+    now, budget, pause = yield from _read(organization)
+    quarter = int(now // QUARTER_S) * QUARTER_S
+    if credits_ == 0:
+        return quarter
+    if pause is not None:
+        raise pause.error()
+    for period in budget.periods(now):
+        if period.limit is None:
+            continue
+        counted = yield from _counted(organization, period)
+        if credits_ is None or not counted.covers(credits_):
+            raise counted.exceeded(credits_)
+    yield _commit(organization, quarter, credits_ or 0.0)
+    return quarter
+
+
+def settle(submission: str, costs: Sequence[float]) -> Operation[None]:
+    """Replace the worst case of contacts of a submit by what each cost; it counts when it was reserved."""
+    for *place, reserved, kind in (yield Statement(sql.RESERVED, {"submission": submission})).rows:
+        worst_case = float(facts.WORST_CASE_CREDITS.get(kind, 0) * len(costs))
+        yield Statement(sql.COUNT_SETTLED, {"submission": submission, "contacts": len(costs)})
+        yield from _replace(submission, place, min(worst_case, reserved), sum(costs))
+
+
+def settle_all(submission: str, *, spent: float) -> Operation[None]:
+    """Replace all that a submit has still reserved by what it cost."""
+    for *place, reserved, _ in (yield Statement(sql.RESERVED, {"submission": submission})).rows:
+        yield from _replace(submission, place, reserved, spent)
+
+
+def _replace(submission: str, place: Sequence[Any], released: float, spent: float) -> Operation[None]:
+    organization, quarter = place
+    yield Statement(sql.RELEASE, {"submission": submission, "released": released})
+    yield _commit(organization, quarter, spent - released)
+
+
+def status(organization: str) -> Operation[BudgetStatus]:
+    """Return the budget of an organization and what of it is used."""
+    now, budget, pause = yield from _read(organization)
+    day, month = budget.periods(now)
+    day, month = (yield from _counted(organization, day)), (yield from _counted(organization, month))
+    return BudgetStatus(budget, day, month, pause)
+
+
+def set_budget(organization: str, budget: Budget, actor: str) -> Operation[None]:
+    """Replace the limits."""
+    values = {"per_day": budget.per_day, "per_month": budget.per_month, "tz": budget.tz}
+    yield Statement(sql.SET_BUDGET, {"organization": organization, **values})
+    yield note("budget", organization, actor=actor, reason=str(budget))
+
+
+def pause(organization: str, reason: str, actor: str) -> Operation[None]:
+    """Let nothing be reserved any more."""
+    values = {"organization": organization, "reason": reason, "actor": actor}
+    yield Statement(sql.PAUSE, values)
+    yield note("paused", organization, actor=actor, reason=reason)
+
+
+def resume(organization: str, actor: str) -> Operation[None]:
+    """Let credits be reserved again."""
+    if (yield Statement(sql.RESUME, {"organization": organization})).changed:
+        yield note("resumed", organization, actor=actor)
+
+
+def move(name: str, organization: str) -> Operation[None]:
+    """Give an organization the budget and the spending of a name that stood for it."""
+    values = {"name": name, "organization": organization}
+    for text in (sql.ADD_SPENDING, sql.DROP_SPENDING, sql.MOVE_BUDGET, sql.DROP_BUDGET, sql.MOVE_SUBMITS):
+        yield Statement(text, values)
+
+
+def _read(organization: str) -> Operation[tuple[float, Budget, SpendingPause | None]]:
+    row = (yield Statement(sql.READ_BUDGET, {"organization": organization})).rows[0]
+    now, per_day, per_month, tz, *paused = row
+    return now, Budget(per_day, per_month, tz or "UTC"), pause_of(*paused)
+
+
+def _counted(organization: str, period: Period) -> Operation[Period]:
+    values = {
+        "organization": organization,
+        "start": int(period.start.timestamp()),
+        "end": int(period.end.timestamp()),
+    }
+    return replace(period, committed=float((yield Statement(sql.COMMITTED, values)).one))
+
+
+def _commit(organization: str, quarter: int, credits_: float) -> Statement:
+    values = {"organization": organization, "quarter": quarter, "credits": credits_}
+    return Statement(sql.COMMIT_CREDITS, values)

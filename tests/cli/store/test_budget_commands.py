@@ -1,0 +1,81 @@
+"""The commands on what may be spent, against the sandbox."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.cases import each_case
+
+pytestmark = pytest.mark.sockets
+
+
+@pytest.fixture
+def budget(cli, serve):
+    """Run a budget command on a store of its own."""
+    with serve():
+        cli.env["CLEANLIST_STORE"] = "store.db"
+        yield lambda *args: cli("budget", *args)
+
+
+def test_limits_are_set_one_by_one_and_removed_together(budget, cli):
+    assert "100 credits a day (Asia/Tokyo)" in budget("set", "--per-day", "100", "--tz", "Asia/Tokyo").err
+    budget("set", "--per-month", "2500.5")
+    shown = cli.json("budget", "show")
+
+    assert (shown["day"]["limit"], shown["month"]["limit"], shown["tz"]) == (100, 2500.5, "Asia/Tokyo")
+    assert shown["day"]["ends"].endswith("T00:00:00+09:00")
+    assert "no limit" in budget("set", "--no-limit").err
+    assert cli.json("budget", "show")["month"]["limit"] is None
+
+
+def test_show_prints_what_is_left(budget):
+    budget("set", "--per-day", "100")
+    out = budget("show").out
+
+    assert out.split("\n")[0].split() == ["period", "limit", "spent", "or", "reserved", "left", "ends"]
+    assert out.split("\n")[1].split()[:4] == ["day", "100", "0", "100"]
+
+
+def test_a_pause_stops_a_command_that_would_spend(budget, cli):
+    budget("pause", "a bug in the importer")
+    refused = cli("enrich-company", "--domain", "a.example", "--yes")
+    shown = cli.json("budget", "show")
+    table = budget("show").out
+    budget("resume")
+
+    assert refused.code == 3
+    assert "a bug in the importer" in refused.error
+    assert shown["paused"]["reason"] == "a bug in the importer"
+    assert "a bug in the importer" in table
+    assert cli.json("budget", "show")["paused"] is None
+    assert cli("enrich-company", "--domain", "a.example", "--yes").code == 0
+
+
+@each_case(
+    "args, said",
+    [
+        (["set"], "--no-limit"),
+        (["set", "--no-limit", "--per-day", "1"], "--no-limit"),
+        (["set", "--per-day", "1", "--tz", "Mars/Olympus"], "tz"),
+    ],
+)
+def test_what_cannot_be_set_is_refused(budget, args, said):
+    refused = budget(*args)
+
+    assert refused.code == 2
+    assert said in refused.error
+
+
+def test_the_users_own_store_holds_the_budget_where_no_other_is_named(budget, cli):
+    del cli.env["CLEANLIST_STORE"]
+    budget("set", "--per-day", "5")
+
+    assert cli.json("budget", "show")["day"]["limit"] == 5
+    assert (cli.data / "cleanlist-async" / "store.db").exists()
+
+
+def test_the_store_can_be_named_on_the_command_line(budget, cli):
+    budget("set", "--per-day", "7", "--store", "other.db")
+
+    assert cli.json("budget", "show", "--store", "other.db")["day"]["limit"] == 7
+    assert cli.json("budget", "show")["day"]["limit"] is None

@@ -1,0 +1,95 @@
+"""A proxy before a server, whose network fails as it is told. Runs in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from tests.support.redis_limits import LoopInThread
+
+
+class TCPProxy:
+    """Passes bytes on until it is told otherwise."""
+
+    def __init__(self, port: int) -> None:
+        self.port = 0
+        self.delay_s = 0.0
+        """Seconds that the bytes of each direction are late."""
+        self._server_port = port
+        self._open = asyncio.Event()
+        self._open.set()
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread = LoopInThread()
+        self._thread.run(self._listen())
+
+    def black_hole(self) -> None:
+        """Take bytes, and pass none on."""
+        self._thread.loop.call_soon_threadsafe(self._open.clear)
+
+    def pass_on(self) -> None:
+        """Pass on what was held back, and what comes."""
+        self._thread.loop.call_soon_threadsafe(self._open.set)
+
+    def cut(self) -> None:
+        """Reset all connections."""
+        self._thread.run(self._cut())
+
+    def close(self) -> None:
+        self._thread.run(self._close())
+        self._thread.close()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            theirs, ours = await asyncio.open_connection("127.0.0.1", self._server_port)
+            self._connections |= {writer, ours}
+            pipes = [asyncio.create_task(self._pipe(*ends)) for ends in ((reader, ours), (theirs, writer))]
+            try:
+                await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pipe in pipes:
+                    pipe.cancel()
+                self._connections -= {writer, ours}
+                ours.transport.abort()
+        except (OSError, asyncio.CancelledError):
+            pass  # told to end, or nobody listens
+        finally:
+            writer.transport.abort()
+            self._tasks.discard(task)
+
+    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                await asyncio.sleep(self.delay_s)
+                await self._open.wait()
+                writer.write(data)
+                await writer.drain()
+
+    async def _cut(self) -> None:
+        for writer in self._connections:
+            writer.transport.abort()
+
+    async def _close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@contextmanager
+def tcp_proxy(port: int) -> Iterator[TCPProxy]:
+    proxy = TCPProxy(port)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
