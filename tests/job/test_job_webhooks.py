@@ -11,7 +11,7 @@ import pytest
 from cleanlist_async import InputChangedError
 from cleanlist_async.sandbox import Fault, Shape
 from cleanlist_async.webhooks.receiver import WebhookReceiver
-from tests.job.worlds import SUBMIT, Bench, people, query
+from tests.job.worlds import SUBMIT, Bench, open_world, people, query
 from tests.webhooks.couriers import JSON_TYPE, PUBLIC_URL, changed, token_in, world_with_webhooks
 
 
@@ -47,12 +47,13 @@ async def test_a_job_is_woken_and_asks_nothing(tmp_path):
         bench.check(unknown_at_most=0)
 
 
-async def test_the_results_equal_those_of_polling(world, tmp_path):
+async def test_the_results_equal_those_of_polling(tmp_path):
     def told(results):
         return sorted((r.index, r.status, r.email, r.phones, r.task_id, r.credits) for r in results)
 
     (tmp_path / "polled").mkdir()
-    polled = await Bench(world, tmp_path / "polled", people(40)).results()
+    async with open_world() as world:
+        polled = await Bench(world, tmp_path / "polled", people(40)).results()
     async with pushed_world(tmp_path, contacts=40) as (bench, *_):
         assert told(await bench.results()) == told(polled)
 
@@ -200,8 +201,8 @@ async def test_other_ways_of_submitting_have_no_webhook(mode, tmp_path):
         assert query(bench.path, "SELECT webhook FROM job") == [(None,)]
 
 
-async def test_a_job_begun_without_a_receiver_goes_on_as_it_was_begun(world, tmp_path):
-    async with await Bench(world, tmp_path, people(15)).open():
+async def test_a_job_begun_without_a_receiver_goes_on_as_it_was_begun(tmp_path):
+    async with open_world() as world, await Bench(world, tmp_path, people(15)).open():
         pass
     async with pushed_world(tmp_path) as (bench, *_):
         async with await bench.open() as job:

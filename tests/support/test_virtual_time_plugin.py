@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from tests.support.cases import each_case
 from tests.support.virtual_sandbox import people
 
 
@@ -32,3 +33,13 @@ async def test_a_world_is_new_for_each_case_and_stands_beside_other_fixtures(wor
     async with await world.client.job(tmp_path / "journal", people(count)) as job:
         await job.run()
     assert len(world.ledger.contacts) == count
+
+
+@each_case("first_s", [1, 2])
+@each_case("second_s", [3, 4])
+async def test_each_case_has_a_time_and_a_folder_of_its_own(first_s, second_s, tmp_path):
+    assert anyio.current_time() == 0.0
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "mine").touch()
+    await anyio.sleep(first_s + second_s)
+    assert anyio.current_time() == first_s + second_s

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from cleanlist_async.testing import run
+from tests.support.cases import run_apart
 
 
 @pytest.fixture
@@ -34,7 +35,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(test) or pyfuncitem.get_closest_marker("anyio"):
         return None
     fixtures = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    run(_in_world(test, **fixtures) if "world" in fixtures else test(**fixtures))
+    if "world" in fixtures:
+        run(_in_world(test, **fixtures))
+    else:
+        run_apart(test, run, **fixtures)
     return True
 
 
