@@ -50,7 +50,6 @@ class Purchases:
 
     def __init__(self, session: StoreSession) -> None:
         self._session = session
-        self._store = session.store
         self._pipeline = session.pipeline
 
     # -- claiming ----------------------------------------------------------------------------------
@@ -72,12 +71,16 @@ class Purchases:
         contacts: Sequence[Prepared],
         wanted: Wanted,
     ) -> dict[int, Claim]:
-        buyer = await self._session.opened()
+        await self._session.opened()
         await self._session.owed.repay()
-        claims = await self._store.run(operation(buyer, contacts, wanted))
+
+        async def claims_of(asked: Sequence[Prepared]) -> dict[int, Claim]:
+            return await self._session.run(lambda buyer: operation(buyer, asked, wanted))
+
+        claims = await claims_of(contacts)
         waiting = [contact for contact in contacts if isinstance(claims[contact.index], Elsewhere)]
         if waiting and await self._session.end_leases_of_the_dead():
-            claims |= await self._store.run(operation(buyer, waiting, wanted))
+            claims |= await claims_of(waiting)
         return claims
 
     def _look(
@@ -127,10 +130,10 @@ class Purchases:
         await self._session.owed.repay()
 
     async def _release(self, contacts: list[Prepared], enrichment_type: EnrichmentType) -> None:
-        buyer = await self._session.opened()
+        await self._session.opened()
         digests = {self._session.digest(contact) for contact in contacts}
         if digests:
-            await self._store.run(operations.release(buyer, digests, enrichment_type))
+            await self._session.run(lambda buyer: operations.release(buyer, digests, enrichment_type))
 
     def submit(
         self, contacts: Sequence[Prepared], wanted: Wanted, *, is_unclaimed: bool = False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import anyio
 
@@ -19,8 +20,10 @@ from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.ratelimit.shared.process import Process, has_ended, this_process
 from cleanlist_async.storage.store import operations
 from cleanlist_async.storage.store.operations import Buyer
+from cleanlist_async.storage.store.statements import Operation
 from cleanlist_async.storage.store.store import Store
 
+T = TypeVar("T")
 log: Final = logging.getLogger("cleanlist_async")
 
 _IDENTIFY_S: Final = 90.0
@@ -38,6 +41,7 @@ class StoreSession:
         self._process: Process = this_process()
         self._opening = anyio.Lock()
         self._buyer: Buyer | None = None
+        self._key_name: str | None = None
 
     async def opened(self) -> Buyer:
         """Open the store, begin the client's lease, and return the name it buys under.
@@ -62,6 +66,21 @@ class StoreSession:
                 await self.store.run(operations.end_leases([self._process.id]))
             except StoreError as error:
                 log.warning("the store could not be told that this client is closed: %s", error)
+
+    async def run(self, work: Callable[[Buyer], Operation[T]], *, commit_unless: T | None = None) -> T:
+        """Run an operation under the name that the client buys under. Raises StoreError."""
+        buyer = await self.opened()
+        operation = self._named(work, buyer) if buyer.organization == self._key_name else work(buyer)
+        return await self.store.run(operation, commit_unless=commit_unless)
+
+    def _named(self, work: Callable[[Buyer], Operation[T]], buyer: Buyer) -> Operation[T]:
+        """Run an operation under the organization's name, if another client has learned that meanwhile.
+
+        In one transaction with it: else the other could move our purchases, and buy them, in between.
+        """
+        if (organization := (yield from operations.find_organization(buyer.organization))) is not None:
+            buyer = self._buyer = Buyer(buyer.owner, organization)
+        return (yield from work(buyer))
 
     def digest(self, contact: Prepared) -> str:
         """Return by what a contact is found again, once the session is open."""
@@ -92,7 +111,7 @@ class StoreSession:
     async def _organization(self) -> str:
         """Return whose purchases these are: the organization's id; the key's digest while nobody tells it."""
         origin = self.pipeline.route.organization.rpartition("@")[2]
-        name = self.store.digest(f"{self.pipeline.secret.reveal()}@{origin}".encode())
+        name = self._key_name = self.store.digest(f"{self.pipeline.secret.reveal()}@{origin}".encode())
         if (known := await self.store.run(operations.find_organization(name))) is not None:
             return known
         try:

@@ -69,7 +69,7 @@ class SubmitRecord:
 
         Raises StoreError or BudgetExceededError, and then nothing is to be sent.
         """
-        buyer = await self._session.opened()
+        await self._session.opened()
         digests = {self._session.digest(contact) for contact in self._contacts}
         intent = SubmitIntent(
             self.submission,
@@ -81,7 +81,9 @@ class SubmitRecord:
         )
         self.is_written = True  # also where the store fails in the middle of it
         try:
-            is_ours = await self._store.run(operations.intend(buyer, intent), commit_unless=False)
+            is_ours = await self._session.run(
+                lambda buyer: operations.intend(buyer, intent), commit_unless=False
+            )
         except BudgetExceededError:
             self.is_written = False
             raise

@@ -53,6 +53,7 @@ class Owner:
             pipeline=None,
             owed=OwedWrites(),
             opened=self._opened,
+            run=self._run,
             digest=lambda contact: store.digest(contact.identity),
             end_leases_of_the_dead=self._nobody_is_dead,
         )
@@ -68,6 +69,9 @@ class Owner:
 
     async def _opened(self) -> Buyer:
         return self.buyer
+
+    async def _run(self, work, *, commit_unless=None):
+        return await self.store.run(work(self.buyer), commit_unless=commit_unless)
 
     async def _nobody_is_dead(self) -> bool:
         return False
