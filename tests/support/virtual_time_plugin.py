@@ -12,6 +12,12 @@ from cleanlist_async.testing import run
 from tests.support.cases import run_apart
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Return what tests in real time run on."""
+    return "asyncio"
+
+
 @pytest.fixture
 def world(request: pytest.FixtureRequest) -> AbstractAsyncContextManager:
     """A sandbox and a client of it, with the options of ``@pytest.mark.world(...)``.
