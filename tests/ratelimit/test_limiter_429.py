@@ -8,7 +8,7 @@ import pytest
 
 from cleanlist_async.errors import RateLimitError
 from cleanlist_async.ratelimit import BucketState, RateLimiter, Route
-from cleanlist_async.testing import StrictServer, run
+from cleanlist_async.testing import StrictServer
 from tests.support.cases import each_case
 from tests.support.limited_wire import (
     INTERACTIVE,
@@ -48,13 +48,11 @@ def state(limiter: RateLimiter, name: str = KEY) -> BucketState:
 
 
 @each_case("asked_s", [0.2, 2.0, 37.5, 3_600.0])
-def test_the_pause_is_what_the_server_asks_for_and_a_little_more(asked_s: float) -> None:
-    async def main() -> float:
-        limiter = new_limiter()
-        await reject(limiter, asked_s)
-        return await opened_after(limiter)
+async def test_the_pause_is_what_the_server_asks_for_and_a_little_more(asked_s: float) -> None:
+    limiter = new_limiter()
+    await reject(limiter, asked_s)
 
-    assert asked_s + 0.05 <= run(main()) <= asked_s + 0.35
+    assert asked_s + 0.05 <= await opened_after(limiter) <= asked_s + 0.35
 
 
 async def test_the_form_without_a_word_doubles_the_pause_with_each_429_in_a_row() -> None:
@@ -178,15 +176,14 @@ async def test_tokens_granted_but_not_yet_used_when_a_429_comes_wait_for_its_end
 @SHARED_IS_SLOW
 @each_case("envelope", ["error", "detail"])
 @each_case("count_rejected", [False, True])
-def test_with_a_stranger_on_the_same_key_it_still_gets_through(envelope: str, count_rejected: bool) -> None:  # noqa: FBT001
+async def test_with_a_stranger_on_the_same_key_it_still_gets_through(
+    envelope: str,
+    count_rejected: bool,  # noqa: FBT001
+) -> None:
     """A second limiter that shares nothing: few 429s, and none once both have learnt."""
-
-    async def main() -> None:
-        server = StrictServer(envelope=envelope, count_rejected=count_rejected, rows=False)  # type: ignore[arg-type]
-        wires = [LimitedWire(new_limiter(), server) for _ in range(2)]
-        calls = [wire.call(ROUTE, kind) for wire in wires for kind in (SUBMIT, STATUS) for _ in range(100)]
-        await asyncio.gather(*calls)
-        assert len(server.grants()) == 400
-        assert len(server.rejections) < 100
-
-    run(main())
+    server = StrictServer(envelope=envelope, count_rejected=count_rejected, rows=False)  # type: ignore[arg-type]
+    wires = [LimitedWire(new_limiter(), server) for _ in range(2)]
+    calls = [wire.call(ROUTE, kind) for wire in wires for kind in (SUBMIT, STATUS) for _ in range(100)]
+    await asyncio.gather(*calls)
+    assert len(server.grants()) == 400
+    assert len(server.rejections) < 100

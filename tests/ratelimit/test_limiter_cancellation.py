@@ -40,37 +40,32 @@ def assert_nothing_is_out(limiter: RateLimiter) -> None:
 
 
 @each_case("pace", PACES)
-def test_a_waiter_cancelled_after_the_grant_gives_the_token_to_the_next(pace: Pace) -> None:
-    async def main() -> float:
-        limiter = new_limiter(ONE)
-        first = await limiter.acquire(ROUTE, INTERACTIVE)
-        granted = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
-        following = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
-        await settle()
-        first.unsent()  # charges the token for `granted`, whose task has not run yet
-        granted.cancel()
-        (await following).unsent()
-        assert granted.cancelled()
-        assert_nothing_is_out(limiter)
-        return asyncio.get_running_loop().time()
+async def test_a_waiter_cancelled_after_the_grant_gives_the_token_to_the_next(pace: Pace) -> None:
+    limiter = new_limiter(ONE)
+    first = await limiter.acquire(ROUTE, INTERACTIVE)
+    granted = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
+    following = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
+    await settle()
+    first.unsent()  # charges the token for `granted`, whose task has not run yet
+    granted.cancel()
+    (await following).unsent()
+    assert granted.cancelled()
+    assert_nothing_is_out(limiter)
 
-    assert run(main()) == 0.0
+    assert asyncio.get_running_loop().time() == 0.0
 
 
 @each_case("pace", PACES)
-def test_a_waiter_cancelled_in_the_instant_of_a_grant_is_passed_over(pace: Pace) -> None:
-    async def main() -> None:
-        limiter = new_limiter(ONE)
-        first = await limiter.acquire(ROUTE, INTERACTIVE)
-        gone = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
-        following = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
-        await settle()
-        gone.cancel()  # its future is cancelled at once, its task runs later
-        first.unsent()
-        (await following).unsent()
-        assert_nothing_is_out(limiter)
-
-    run(main())
+async def test_a_waiter_cancelled_in_the_instant_of_a_grant_is_passed_over(pace: Pace) -> None:
+    limiter = new_limiter(ONE)
+    first = await limiter.acquire(ROUTE, INTERACTIVE)
+    gone = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
+    following = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
+    await settle()
+    gone.cancel()  # its future is cancelled at once, its task runs later
+    first.unsent()
+    (await following).unsent()
+    assert_nothing_is_out(limiter)
 
 
 async def test_a_waiter_cancelled_in_the_shaper_frees_the_shaper_and_the_token() -> None:
@@ -114,27 +109,23 @@ async def test_a_coroutine_that_is_closed_instead_of_cancelled_gives_its_token_b
 @SHARED_IS_SLOW
 @each_case("pace", PACES)
 @each_case("after", range(40))
-def test_cancellation_at_every_iteration_of_the_loop(pace: Pace, after: int) -> None:
+async def test_cancellation_at_every_iteration_of_the_loop(pace: Pace, after: int) -> None:
     """The victim goes after so many iterations, wherever it stands then; all others are served."""
-
-    async def main() -> None:
-        limiter = new_limiter(RateLimits(org=2, key=2))
-        server = StrictServer(organization_limit=2, key_limit=2)
-        wire = LimitedWire(limiter, server, latency=lambda: 0.0)
-        calls = [
-            asyncio.ensure_future(wire.call(ROUTE, kind, pace))
-            for kind in (INTERACTIVE, SUBMIT, STATUS, SUBMIT, INTERACTIVE)
-        ]
-        victim = calls[after % len(calls)]
-        await settle(after)
-        victim.cancel()
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes) <= 1
-        assert not any(isinstance(outcome, Exception) for outcome in outcomes)
-        assert server.rejections == []
-        assert_nothing_is_out(limiter)
-
-    run(main())
+    limiter = new_limiter(RateLimits(org=2, key=2))
+    server = StrictServer(organization_limit=2, key_limit=2)
+    wire = LimitedWire(limiter, server, latency=lambda: 0.0)
+    calls = [
+        asyncio.ensure_future(wire.call(ROUTE, kind, pace))
+        for kind in (INTERACTIVE, SUBMIT, STATUS, SUBMIT, INTERACTIVE)
+    ]
+    victim = calls[after % len(calls)]
+    await settle(after)
+    victim.cancel()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes) <= 1
+    assert not any(isinstance(outcome, Exception) for outcome in outcomes)
+    assert server.rejections == []
+    assert_nothing_is_out(limiter)
 
 
 async def test_a_thousand_waiters_cancelled_at_once_are_cancelled_and_nothing_else() -> None:

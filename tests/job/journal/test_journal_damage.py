@@ -103,19 +103,16 @@ def without_triggers(path) -> str:
 
 
 @pytest.mark.parametrize("flipped", [b'"status"', b'"found"', b'"email"', b".example"])
-def test_a_flipped_bit_in_the_cache_of_results_is_an_error(flipped, tmp_path):
-    async def main(world):
-        cache = tmp_path / "cache"
-        bench = Bench(world, tmp_path, people(5), cache=cache)
-        await bench.run()
-        again = Bench(world, tmp_path, people(5), cache=cache)
-        again.path = tmp_path / "again.journal"
-        flip(cache, flipped)
-        with pytest.raises(JournalError, match="cache is damaged"):
-            await again.results()
-        assert not world.ledger.duplicates()
-
-    in_world(main)
+async def test_a_flipped_bit_in_the_cache_of_results_is_an_error(world, flipped, tmp_path):
+    cache = tmp_path / "cache"
+    bench = Bench(world, tmp_path, people(5), cache=cache)
+    await bench.run()
+    again = Bench(world, tmp_path, people(5), cache=cache)
+    again.path = tmp_path / "again.journal"
+    flip(cache, flipped)
+    with pytest.raises(JournalError, match="cache is damaged"):
+        await again.results()
+    assert not world.ledger.duplicates()
 
 
 # -- version 1 -------------------------------------------------------------------------------------
