@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; processes inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+pytest_plugins = ["tests.support.virtual_time_plugin"]
 
 MEMORY, ROOM = Path("/dev/shm"), 2**30
 """A file system in memory, and the bytes it must have free to hold what tests write."""
