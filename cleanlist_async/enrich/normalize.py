@@ -182,6 +182,14 @@ def name_of(contact: Contact) -> Name:
     return _full_name(contact.first_name, contact.last_name)
 
 
+def half_name(contact: Contact) -> Name:
+    """Return the first or last name of a contact that has only one of them; else nothing."""
+    half = (
+        contact.last_name if not contact.first_name else contact.first_name if not contact.last_name else None
+    )
+    return frozenset(words(half))
+
+
 def name_in(row: EnrichmentRow) -> Name:
     """Return the name a row carries."""
     return _full_name(row.first_name, row.last_name) or frozenset(words(row.full_name))

@@ -17,6 +17,7 @@ from cleanlist_async.enrich.normalize import (
     Name,
     domain,
     folded,
+    half_name,
     input_in,
     input_of,
     linkedin_slug,
@@ -224,12 +225,20 @@ class People:
             key = name_key(name)
             # Two addresses that spell the name, or a contact that has it, leave it open whose it is.
             if len(found) == 1 and not any(key <= other or other <= key for other in taken):
-                spelled[found.pop()].append(name)
+                position = found.pop()
+                # A chosen address may spell anything; the half of a name that is given counts more.
+                if not self._is_of_another_half(self.at[position], key):
+                    spelled[position].append(name)
         for position, (name, *others) in spelled.items():
             if not others:
                 self.at[position].keys.add(name_key(name))
                 for same in self.at[position].positions:
                     self._names[same] = name
+
+    def _is_of_another_half(self, person: Person, key: Name) -> bool:
+        """Whether a name contradicts the first or last name that a person is given without the other."""
+        halves = (half_name(self._contacts[position]) for position in person.positions)
+        return any(names_differ(name_key(half), key) for half in halves if half)
 
     def _slug_words(self, person: Person) -> set[str]:
         return set(slug_words(self._slugs[person.positions[0]] or ""))

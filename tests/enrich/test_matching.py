@@ -26,6 +26,20 @@ def test_rows_that_say_who_they_are_need_no_order(ids):
     assert emails([ADA, BOB, CY], ids, rows) == {0: "ada", 1: "bob", 2: "cy"}
 
 
+@pytest.mark.parametrize("ids", [["t0", "t1"], [None] * 2], ids=["in order", "none"])
+def test_an_address_that_spells_anothers_name_does_not_outweigh_the_half_of_the_own(ids):
+    contacts = [
+        Contact(last_name="Kahn", company_domain="a.io", linkedin_url="linkedin.com/in/ada-lee"),
+        Contact(last_name="Lee", company_domain="a.io", linkedin_url="linkedin.com/in/0"),
+    ]
+    rows = [row("t0", "kahn", "Ada Kahn"), row("t1", "lee", "Ada Lee")]
+    assert emails(contacts, ids, rows).get(0) != "lee"
+    agreeing = [Contact(first_name="Ada", linkedin_url="linkedin.com/in/ada-lee"), CY]
+    assert (
+        emails(agreeing, [None] * 2, [row("t0", "lee", "Ada Lee"), row("t1", "cy", "Cy Young")])[0] == "lee"
+    )
+
+
 def test_namesakes_without_employer_in_the_row_are_not_told_apart():
     contacts = [named("John", "Smith", "a.io"), named("John", "Smith", "b.io"), CY]
     rows = [row("t0", "b", "John Smith"), row("t1", "a", "John Smith"), row("t2", "cy", "Cy Young")]
