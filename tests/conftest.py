@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; processes inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+pytest_plugins = ["tests.support.virtual_time_plugin"]
 
 MEMORY, ROOM = Path("/dev/shm"), 2**30
 """A file system in memory, and the bytes it must have free to hold what tests write."""
@@ -117,7 +118,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 REAL_SERVERS = {"sandbox", "cli", "live"}
 """Folders whose tests all talk to real servers or run real processes."""
 SLOW_FOLDERS, SLOW_FIXTURES = {"crash", "examples"}, {"cli", "postgres"}
-"""Tests of these folders, and those with such a fixture, run processes: they are slow unless marked `smoke`."""
+"""Tests of these folders, or with these fixtures, run processes: they are slow unless marked `smoke`."""
 PATIENCE_S = 600
 """Seconds after which a slow test fails; others have those of pyproject.toml."""
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError, RateLimiter, RateLimits, errors, facts
-from cleanlist_async.testing import MemoryNetwork, run
+from cleanlist_async.testing import MemoryNetwork
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.cases import each_case
 from tests.support.clients import (
@@ -27,11 +27,11 @@ from tests.support.clients import (
     json_answer,
     outcome_of,
     respond,
-    virtually,
+    virtual_client,
 )
 from tests.support.examples import examples
 from tests.support.faulty_server import Answer, answer
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import people
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -83,67 +83,52 @@ def test_a_closed_client_frees_its_key_for_other_limits():
     asyncio.run(main())
 
 
-def test_with_options_is_the_same_client_with_other_options():
-    async def main(client, network):
+async def test_with_options_is_the_same_client_with_other_options():
+    served = Served(lambda request, number: respond({}, 500))
+    async with virtual_client(served) as client:
         patient = client.with_options(max_retries=1, pace="burst").with_options(request_timeout_s=7.0)
         assert type(patient) is type(client)
         await outcome_of(patient.public.credits_balance())
-        twice = len(served.requests)
+        mine = len(served.requests)
         await outcome_of(client.public.credits_balance())
         assert patient.statistics() == client.statistics()
         assert patient._options.request_timeout_s == 7.0
         assert client._options.request_timeout_s == 60.0
         await patient.aclose()
-        return (
-            twice,
-            len(served.requests) - twice,
-            await outcome_of(client.public.credits_balance()),
-            network.connections,
-        )
-
-    served = Served(lambda request, number: respond({}, 500))
-    mine, original, closed, connections = virtually(main, served)
+        original = len(served.requests) - mine
+        closed = await outcome_of(client.public.credits_balance())
+        connections = client._network.connections
     assert (mine, original, connections) == (2, 5, 1)
     assert type(closed) is ConfigurationError
 
 
-def test_with_options_shares_the_tokens():
-    async def main(client, network):
+async def test_with_options_shares_the_tokens():
+    served = Served(lambda request, number: respond(ANSWERS["credits_balance"]))
+    async with virtual_client(served, rate_limits=RateLimits(org=9, key=2)) as client:
         await client.public.credits_balance()
         await client.with_options(pace="burst").public.credits_balance()
         await client.with_options(max_retries=0).public.credits_balance()
-        return served.times
-
-    served = Served(lambda request, number: respond(ANSWERS["credits_balance"]))
-    times = virtually(main, served, rate_limits=RateLimits(org=9, key=2))
+        times = served.times
     assert times[1] < 1
     assert times[2] >= 60
 
 
-def test_an_organization_seen_in_an_answer_joins_its_clients():
-    async def main():
-        served = Served(lambda request, number: respond(ANSWERS["validate_key"]))
-        limiter = RateLimiter(RateLimits(org=3, key=3), clock=asyncio.get_running_loop().time)
-        async with (
-            MemoryNetwork(served) as network,
-            VirtualCleanlist(network, "clapi_first_key", limiter=limiter) as one,
-            VirtualCleanlist(network, "clapi_other_key", limiter=limiter) as other,
-        ):
-            for client in (one, other, one, other):
-                await client.public.validate_key()
-            return served.times
-
-    times = run(main())
+async def test_an_organization_seen_in_an_answer_joins_its_clients():
+    served = Served(lambda request, number: respond(ANSWERS["validate_key"]))
+    limiter = RateLimiter(RateLimits(org=3, key=3), clock=asyncio.get_running_loop().time)
+    async with (
+        MemoryNetwork(served) as network,
+        VirtualCleanlist(network, "clapi_first_key", limiter=limiter) as one,
+        VirtualCleanlist(network, "clapi_other_key", limiter=limiter) as other,
+    ):
+        for client in (one, other, one, other):
+            await client.public.validate_key()
+        times = served.times
     assert times[2] < 1
     assert times[3] >= 60, "together they have three"
 
 
-def test_statistics_tell_what_happened():
-    async def main(client, network):
-        await client.public.credits_balance()
-        await client.public.submit_bulk([ADA])
-        return client.statistics()
-
+async def test_statistics_tell_what_happened():
     def handler(request, number):
         if number == 0:
             return respond({}, 503)
@@ -151,7 +136,10 @@ def test_statistics_tell_what_happened():
             return respond({"detail": "slow down"}, 429, retry_after="3")
         return respond(ACCEPTED if request.method == "POST" else ANSWERS["credits_balance"])
 
-    statistics = virtually(main, handler)
+    async with virtual_client(handler) as client:
+        await client.public.credits_balance()
+        await client.public.submit_bulk([ADA])
+        statistics = client.statistics()
     assert (statistics.requests, statistics.answered, statistics.rejected_429, statistics.retries) == (
         4,
         4,
@@ -162,18 +150,16 @@ def test_statistics_tell_what_happened():
     assert (statistics.waiting, statistics.detached_workflows) == (0, ())
 
 
-def test_statistics_count_who_waits():
-    async def main(client, network):
+async def test_statistics_count_who_waits():
+    handler = lambda request, number: respond(ANSWERS["credits_balance"])  # noqa: E731
+    async with virtual_client(handler, rate_limits=RateLimits(org=9, key=2)) as client:
         async with anyio.create_task_group() as group:
             for _ in range(7):
                 group.start_soon(client.public.credits_balance)
             await anyio.sleep(1)
             waiting = client.statistics().waiting
             group.cancel_scope.cancel()
-        return waiting, client.statistics().waiting
-
-    handler = lambda request, number: respond(ANSWERS["credits_balance"])  # noqa: E731
-    assert virtually(main, handler, rate_limits=RateLimits(org=9, key=2)) == (5, 0)
+        assert (waiting, client.statistics().waiting) == (5, 0)
 
 
 @pytest.mark.sockets
@@ -309,19 +295,16 @@ def test_the_wide_limits_are_wide():
     assert WIDE.key == WIDE.org == 10**6
 
 
-def test_of_cancelled_runs_the_latest_is_kept_whole_and_those_before_it_as_far_as_there_is_room(
-    monkeypatch, caplog
+@pytest.mark.world(workflow_s=60.0)
+async def test_of_cancelled_runs_the_latest_is_kept_whole_and_those_before_it_as_far_as_there_is_room(
+    world, monkeypatch, caplog
 ):
     monkeypatch.setattr(facts, "MAX_ABANDONED_RESULTS", 10)
     cancelled = []
-
-    async def main(here):
-        for first, count in ((0, 6), (6, 6), (12, 15)):
-            with anyio.move_on_after(1):
-                await here.client.enrich(people(count, first))
-            cancelled.append([result.contact for result in here.client.abandoned])
-
-    in_world(main, workflow_s=60.0)
+    for first, count in ((0, 6), (6, 6), (12, 15)):
+        with anyio.move_on_after(1):
+            await world.client.enrich(people(count, first))
+        cancelled.append([result.contact for result in world.client.abandoned])
     everyone = people(27)
     assert cancelled == [everyone[:6], everyone[2:12], everyone[12:]]
     dropped = [
@@ -330,18 +313,17 @@ def test_of_cancelled_runs_the_latest_is_kept_whole_and_those_before_it_as_far_a
     assert dropped == [2, 10]
 
 
-def test_of_submits_whose_callers_have_gone_the_latest_workflows_are_kept(monkeypatch):
+async def test_of_submits_whose_callers_have_gone_the_latest_workflows_are_kept(monkeypatch):
     monkeypatch.setattr(facts, "MAX_DETACHED_WORKFLOWS", 2)
 
     async def accept(number):
         await anyio.sleep(9)
         return respond({**ACCEPTED, "workflow_id": f"wf_{number}"})
 
-    async def main(client, network):
+    async with virtual_client(lambda request, number: accept(number)) as client:
         for _ in range(3):
             with anyio.move_on_after(1):
                 await client.public.submit_bulk([ADA])
             await anyio.sleep(20)
-        return client.statistics().detached_workflows
 
-    assert virtually(main, lambda request, number: accept(number)) == ("wf_1", "wf_2")
+        assert client.statistics().detached_workflows == ("wf_1", "wf_2")

@@ -52,7 +52,8 @@ def test_what_may_cost_is_never_taken_for_safe(name):
 @each_case("name", [*SPECIFIED, *sorted(PROVISIONAL)])
 def test_each_has_a_test_that_calls_its_method(name):
     file, test = operations_table.tests()[name].split("::")
-    (node,) = (n for n in ast.walk(tree_of(file)) if isinstance(n, ast.FunctionDef) and n.name == test)
+    functions = (n for n in ast.walk(tree_of(file)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    (node,) = (function for function in functions if function.name == test)
     called = {ast.unparse(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
     assert any(call.endswith("." + operations_table.methods()[name]) for call in called)
 

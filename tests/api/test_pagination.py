@@ -13,7 +13,7 @@ from cleanlist_async import (
     MalformedResponseError,
 )
 from cleanlist_async.api.pagination import MOST_PAGES_WITHOUT_NEWS, Pages
-from tests.support.modern_world import list_of, modern, sent
+from tests.support.modern_world import list_of, sent
 
 
 @dataclass
@@ -161,24 +161,18 @@ def test_a_walk_from_a_cursor_is_never_begun_anew():
     assert shelf.asked == ["2", "4"]
 
 
-def test_a_caller_may_remove_what_it_walks_over():
-    async def main(here):
-        list_id = await list_of(here, 95)
-        lists, seen = here.client.lead_lists, []
-        async for lead in lists.list_leads_in_list(list_id, limit=10):
-            seen.append(lead.lead_id)
-            await lists.remove_leads_from_list(list_id, lead_ids=[lead.lead_id])
-        assert len(seen) == len(set(seen)) == 95
-        assert (await lists.get_list(list_id)).lead_count == 0
-        assert len(sent(here, "/leads", "GET")) < 30
-
-    modern(main)
+async def test_a_caller_may_remove_what_it_walks_over(world):
+    list_id = await list_of(world, 95)
+    lists, seen = world.client.lead_lists, []
+    async for lead in lists.list_leads_in_list(list_id, limit=10):
+        seen.append(lead.lead_id)
+        await lists.remove_leads_from_list(list_id, lead_ids=[lead.lead_id])
+    assert len(seen) == len(set(seen)) == 95
+    assert (await lists.get_list(list_id)).lead_count == 0
+    assert len(sent(world, "/leads", "GET")) < 30
 
 
-def test_all_items_as_a_list():
-    async def main(here):
-        list_id = await list_of(here, 7)
-        leads = await here.client.lead_lists.list_leads_in_list(list_id, limit=3).all()
-        assert len({lead.lead_id for lead in leads}) == len(leads) == 7
-
-    modern(main)
+async def test_all_items_as_a_list(world):
+    list_id = await list_of(world, 7)
+    leads = await world.client.lead_lists.list_leads_in_list(list_id, limit=3).all()
+    assert len({lead.lead_id for lead in leads}) == len(leads) == 7

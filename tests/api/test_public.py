@@ -17,7 +17,7 @@ def call(use, content=None):
     """The outcome of one call, and the requests it took."""
     served = Served(lambda request, number: respond(ACCEPTED if content is None else content))
 
-    async def main(client, network):
+    async def main(client):
         return await outcome_of(use(client.public))
 
     return virtually(main, served), served.requests

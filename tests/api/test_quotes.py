@@ -19,9 +19,9 @@ from cleanlist_async import (
 )
 from cleanlist_async.sandbox import Fault
 from tests.support.cases import each_case
-from tests.support.clients import Served, respond, virtually
+from tests.support.clients import Served, respond, virtual_client
 from tests.support.examples import some
-from tests.support.modern_world import csv_of, error_of, list_of, modern, sent
+from tests.support.modern_world import csv_of, error_of, list_of, modern_world, sent
 
 LOST = {
     "reset after": {"reset": True, "when": "after"},
@@ -46,8 +46,8 @@ REFUSED = {
 class Buyer:
     """The six calls that can spend credits."""
 
-    def __init__(self, here, list_id, task_id):
-        self.here, self.client, self.list_id, self.task_id = here, here.client, list_id, task_id
+    def __init__(self, world, list_id, task_id):
+        self.world, self.client, self.list_id, self.task_id = world, world.client, list_id, task_id
 
     async def quote(self, tool, **asked):
         return (await self.client.workspace.credits_estimate(tool, **asked)).quote_id
@@ -99,88 +99,82 @@ PATHS = {
 UNGUARDED = {"person", "company"}
 
 
-async def buyer_of(here) -> Buyer:
-    list_id = await list_of(here, 3)
-    page = await here.client.search.people(departments=["Sales"], limit=4)
-    return Buyer(here, list_id, page.task_id)
+async def buyer_of(world) -> Buyer:
+    list_id = await list_of(world, 3)
+    page = await world.client.search.people(departments=["Sales"], limit=4)
+    return Buyer(world, list_id, page.task_id)
 
 
-def purchases(here) -> int:
+def purchases(world) -> int:
     """How many runs the server has begun, and companies it has sold."""
-    workflows = {contact.workflow_id for contact in here.ledger.contacts}
+    workflows = {contact.workflow_id for contact in world.ledger.contacts}
     charged = [
-        charge for charge in here.ledger.charges if charge.tool in {"enrich_company", "run_smart_agent"}
+        charge for charge in world.ledger.charges if charge.tool in {"enrich_company", "run_smart_agent"}
     ]
     return len(workflows) + len(charged)
 
 
-async def bought(here) -> int:
+async def bought(world) -> int:
     await anyio.sleep(300)
-    here.ledger.on_read()
-    return purchases(here)
+    world.ledger.on_read()
+    return purchases(world)
 
 
 @pytest.mark.scaled
 @each_case(("purchase", "fault"), some(product(PATHS, LOST)))
-def test_a_lost_answer_is_asked_for_again_only_where_the_server_takes_it_once(purchase, fault):
-    async def main(here):
-        buyer = await buyer_of(here)
-        before = len(sent(here, PATHS[purchase]))
-        here.sandbox.add_fault(Fault("*" + PATHS[purchase], **LOST[fault]))
+async def test_a_lost_answer_is_asked_for_again_only_where_the_server_takes_it_once(purchase, fault):
+    async with modern_world(hit_rate=1.0, client_options={"request_timeout_s": 10.0}) as world:
+        buyer = await buyer_of(world)
+        before = len(sent(world, PATHS[purchase]))
+        world.sandbox.add_fault(Fault("*" + PATHS[purchase], **LOST[fault]))
         try:
             outcome = await getattr(buyer, purchase)()
         except CleanlistError as error:
             outcome = error
-        attempts = len(sent(here, PATHS[purchase])) - before
+        attempts = len(sent(world, PATHS[purchase])) - before
         processed = LOST[fault]["when"] == "after"
         if purchase in UNGUARDED:
             assert (type(outcome), attempts) == (UnknownOutcomeError, 1)
             assert outcome.billed == "unknown"
-            assert await bought(here) == processed
+            assert await bought(world) == processed
         elif processed and purchase != "file":  # the quote is used up, by a call whose answer is lost
             assert (type(outcome), attempts) == (UnknownOutcomeError, 2)
             assert outcome.code == "quote_already_redeemed"
-            assert await bought(here) == 1
+            assert await bought(world) == 1
         else:
             assert not isinstance(outcome, CleanlistError)
             assert attempts == 2
-            assert await bought(here) == 1
-        assert not here.ledger.duplicates()
-
-    modern(main, hit_rate=1.0, client_options={"request_timeout_s": 10.0})
+            assert await bought(world) == 1
+        assert not world.ledger.duplicates()
 
 
 @each_case("fault", REFUSED)
 @each_case("purchase", PATHS)
-def test_proof_that_nothing_happened(purchase, fault):
-    async def main(here):
-        buyer = await buyer_of(here)
-        here.sandbox.add_fault(Fault("*" + PATHS[purchase], **REFUSED[fault]))
+async def test_proof_that_nothing_happened(purchase, fault):
+    async with modern_world(hit_rate=1.0) as world:
+        buyer = await buyer_of(world)
+        world.sandbox.add_fault(Fault("*" + PATHS[purchase], **REFUSED[fault]))
         try:
             await getattr(buyer, purchase)()
         except CleanlistError as error:
             assert (fault, error.billed) == ("413 of a gateway", "no")
-            assert await bought(here) == 0
+            assert await bought(world) == 0
         else:
             assert fault == "429"
-            assert await bought(here) == 1
-
-    modern(main, hit_rate=1.0)
+            assert await bought(world) == 1
 
 
 @each_case("retries", [0, 4])
 @each_case("purchase", PATHS)
-def test_a_server_that_stays_away_leaves_the_outcome_unknown(purchase, retries):
-    async def main(here):
-        buyer = await buyer_of(here)
-        before = len(sent(here, PATHS[purchase]))
-        here.sandbox.add_fault(Fault("*" + PATHS[purchase], status=500, times=99))
+async def test_a_server_that_stays_away_leaves_the_outcome_unknown(purchase, retries):
+    async with modern_world(client_options={"max_retries": retries}) as world:
+        buyer = await buyer_of(world)
+        before = len(sent(world, PATHS[purchase]))
+        world.sandbox.add_fault(Fault("*" + PATHS[purchase], status=500, times=99))
         error = await error_of(getattr(buyer, purchase)())
         assert type(error) is UnknownOutcomeError
-        assert len(sent(here, PATHS[purchase])) - before == (1 if purchase in UNGUARDED else 1 + retries)
-        assert await bought(here) == 0
-
-    modern(main, client_options={"max_retries": retries})
+        assert len(sent(world, PATHS[purchase])) - before == (1 if purchase in UNGUARDED else 1 + retries)
+        assert await bought(world) == 0
 
 
 QUOTE = {"quote_id": "q1", "estimated_cost": 1, "tool": "t", "sufficient": True, "row_count": 1}
@@ -198,7 +192,7 @@ QUOTE = {"quote_id": "q1", "estimated_cost": 1, "tool": "t", "sufficient": True,
         (503, "not_enabled"),
     ],
 )
-def test_a_refusal_after_a_lost_answer_buys_nothing_anew(status, code):
+async def test_a_refusal_after_a_lost_answer_buys_nothing_anew(status, code):
     refusal = {"error": {"code": code, "problem": "no", "retryable": False, "request_id": "r"}}
 
     def handle(request, number):
@@ -207,43 +201,36 @@ def test_a_refusal_after_a_lost_answer_buys_nothing_anew(status, code):
         return respond(b"{", 200) if number == 1 else respond(refusal, status)
 
     server = Served(handle)
-
-    async def main(client, network):
-        return await error_of(client.enrichment.enrich_list("l", max_credits=5))
-
-    error = virtually(main, server)
+    async with virtual_client(server) as client:
+        error = await error_of(client.enrichment.enrich_list("l", max_credits=5))
     assert type(error) is UnknownOutcomeError
     assert error.billed == "unknown"
     assert [request.path.rpartition("/")[2] for request in server.requests] == ["estimate", "bulk", "bulk"]
 
 
-def test_a_deadline_after_a_lost_answer_does_not_claim_that_nothing_was_billed():
-    async def main(client, network):
-        return await error_of(
+async def test_a_deadline_after_a_lost_answer_does_not_claim_that_nothing_was_billed():
+    async with virtual_client(lambda request, number: respond({}, 500, retry_after="60")) as client:
+        error = await error_of(
             client.with_options(deadline_s=3.0).enrichment.enrich_list("l", quote_id="qte_1")
         )
-
-    error = virtually(main, lambda request, number: respond({}, 500, retry_after="60"))
     assert isinstance(error, DeadlineExceededError)
     assert error.billed == "unknown"
 
 
-def test_an_expired_quote_is_replaced_once_under_the_same_wall():
-    async def main(here):
-        list_id = await list_of(here, 3)
-        here.sandbox.add_fault(Fault("*/credits/estimate", delay_s=11.0, when="after"))
-        await here.client.enrichment.enrich_list(list_id, max_credits=3)
-        assert (len(sent(here, "/estimate")), len(sent(here, "/bulk"))) == (2, 2)
-        assert await bought(here) == 1
-        here.sandbox.add_fault(Fault("*/credits/estimate", delay_s=11.0, when="after", times=2))
-        error = await error_of(here.client.enrichment.enrich_list(list_id, max_credits=3))
-        assert isinstance(error, QuoteExpiredError)
-        assert (len(sent(here, "/estimate")), await bought(here)) == (4, 1)
-
-    modern(main, quote_ttl_s=10.0)
+@pytest.mark.world(quote_ttl_s=10.0)
+async def test_an_expired_quote_is_replaced_once_under_the_same_wall(world):
+    list_id = await list_of(world, 3)
+    world.sandbox.add_fault(Fault("*/credits/estimate", delay_s=11.0, when="after"))
+    await world.client.enrichment.enrich_list(list_id, max_credits=3)
+    assert (len(sent(world, "/estimate")), len(sent(world, "/bulk"))) == (2, 2)
+    assert await bought(world) == 1
+    world.sandbox.add_fault(Fault("*/credits/estimate", delay_s=11.0, when="after", times=2))
+    error = await error_of(world.client.enrichment.enrich_list(list_id, max_credits=3))
+    assert isinstance(error, QuoteExpiredError)
+    assert (len(sent(world, "/estimate")), await bought(world)) == (4, 1)
 
 
-def test_the_new_price_is_held_against_the_wall_too():
+async def test_the_new_price_is_held_against_the_wall_too():
     stale = {"error": {"code": "spend_cap_exceeded", "problem": "no", "retryable": False, "request_id": "r"}}
 
     def handle(request, number):
@@ -251,198 +238,157 @@ def test_the_new_price_is_held_against_the_wall_too():
         return respond(quote) if request.path.endswith("/estimate") else respond(stale, 400)
 
     server = Served(handle)
-
-    async def main(client, network):
-        return await error_of(client.enrichment.enrich_list("l", max_credits=3))
-
-    error = virtually(main, server)
+    async with virtual_client(server) as client:
+        error = await error_of(client.enrichment.enrich_list("l", max_credits=3))
     assert isinstance(error, BudgetExceededError)
     assert (error.max_credits, error.committed_credits, error.billed) == (3, 0, "no")
     assert len(server.requests) == 3
 
 
 @each_case("cost", [None, "NaN", "much", 3.01, 4, "inf"])
-def test_a_price_that_is_none_or_too_high_is_not_bought(cost):
+async def test_a_price_that_is_none_or_too_high_is_not_bought(cost):
     server = Served(lambda request, number: respond(QUOTE | {"estimated_cost": cost}))
-
-    async def main(client, network):
+    async with virtual_client(server) as client:
         for call in (
             client.enrichment.enrich_list("l", max_credits=3),
             client.enrichment.enrich_by_task("t", data_points=["Domain"], max_credits=3),
             client.smart_agents.run_smart_agent("l", column_name="c", prompt="p", max_credits=3),
         ):
             assert isinstance(await error_of(call), BudgetExceededError)
-
-    virtually(main, server)
     assert {request.path for request in server.requests} == {"/api/v2/credits/estimate"}
 
 
-def test_a_quote_that_does_not_say_whether_it_suffices_is_tried():
+async def test_a_quote_that_does_not_say_whether_it_suffices_is_tried():
     quote = {name: value for name, value in QUOTE.items() if name != "sufficient"}
     answers = {"estimate": quote, "bulk": {"workflow_id": "w"}}
-
-    async def main(client, network):
-        return await client.enrichment.enrich_list("l", max_credits=1)
-
-    found = virtually(main, lambda request, number: respond(answers[request.path.rpartition("/")[2]]))
+    async with virtual_client(
+        lambda request, number: respond(answers[request.path.rpartition("/")[2]])
+    ) as client:
+        found = await client.enrichment.enrich_list("l", max_credits=1)
     assert found.workflow_id == "w"
 
 
-def test_a_given_quote_is_never_replaced():
-    async def main(here):
-        list_id = await list_of(here, 2)
-        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
-        await anyio.sleep(301)
-        error = await error_of(here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
-        assert isinstance(error, QuoteExpiredError)
-        assert len(sent(here, "/estimate")) == 1
-
-    modern(main)
+async def test_a_given_quote_is_never_replaced(world):
+    list_id = await list_of(world, 2)
+    quote = await world.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+    await anyio.sleep(301)
+    error = await error_of(world.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
+    assert isinstance(error, QuoteExpiredError)
+    assert len(sent(world, "/estimate")) == 1
 
 
-def test_a_used_quote_buys_nothing_and_warns_of_the_call_that_used_it():
-    async def main(here):
-        list_id = await list_of(here, 2)
-        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
-        await here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id)
-        error = await error_of(here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
-        assert isinstance(error, QuoteAlreadyRedeemedError)
-        assert (error.billed, error.safe_to_retry) == ("no", True)
-        assert "An earlier call may have bought with it" in str(error)
-        assert await bought(here) == 1
-
-    modern(main)
+async def test_a_used_quote_buys_nothing_and_warns_of_the_call_that_used_it(world):
+    list_id = await list_of(world, 2)
+    quote = await world.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+    await world.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id)
+    error = await error_of(world.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
+    assert isinstance(error, QuoteAlreadyRedeemedError)
+    assert (error.billed, error.safe_to_retry) == ("no", True)
+    assert "An earlier call may have bought with it" in str(error)
+    assert await bought(world) == 1
 
 
-def test_a_quote_that_a_lost_attempt_may_have_used_is_unknown():
-    async def main(here):
-        list_id = await list_of(here, 2)
-        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
-        here.sandbox.add_fault(Fault("*/enrichment/bulk", status=500, when="after"))
-        error = await error_of(here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
-        assert (type(error), error.code) == (UnknownOutcomeError, "quote_already_redeemed")
-        assert (error.billed, error.answer.billed) == ("unknown", "unknown")
-        assert await bought(here) == 1
-
-    modern(main)
+async def test_a_quote_that_a_lost_attempt_may_have_used_is_unknown(world):
+    list_id = await list_of(world, 2)
+    quote = await world.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+    world.sandbox.add_fault(Fault("*/enrichment/bulk", status=500, when="after"))
+    error = await error_of(world.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
+    assert (type(error), error.code) == (UnknownOutcomeError, "quote_already_redeemed")
+    assert (error.billed, error.answer.billed) == ("unknown", "unknown")
+    assert await bought(world) == 1
 
 
-def test_a_cancelled_caller_leaves_the_workflow_behind_and_it_is_told():
-    async def main(here):
-        list_id = await list_of(here, 0)
-        with anyio.move_on_after(0.06):
-            await here.client.enrichment.enrich_person(list_id, email="a@b.example")
-        await anyio.sleep(1)
-        (workflow_id,) = here.client.statistics().detached_workflows
-        assert (await here.client.enrichment.wait(workflow_id)).is_final
-
-    modern(main)
+async def test_a_cancelled_caller_leaves_the_workflow_behind_and_it_is_told(world):
+    list_id = await list_of(world, 0)
+    with anyio.move_on_after(0.06):
+        await world.client.enrichment.enrich_person(list_id, email="a@b.example")
+    await anyio.sleep(1)
+    (workflow_id,) = world.client.statistics().detached_workflows
+    assert (await world.client.enrichment.wait(workflow_id)).is_final
 
 
-def test_deleting_twice_because_an_answer_was_lost_is_done():
-    async def main(here):
-        list_id = await list_of(here, 0)
-        here.sandbox.add_fault(Fault(f"*/lead-lists/{list_id}", method="DELETE", reset=True, when="after"))
-        assert (await here.client.lead_lists.delete_list(list_id)).deleted
-        assert len(sent(here, f"/lead-lists/{list_id}", "DELETE")) == 2
-
-    modern(main)
+async def test_deleting_twice_because_an_answer_was_lost_is_done(world):
+    list_id = await list_of(world, 0)
+    world.sandbox.add_fault(Fault(f"*/lead-lists/{list_id}", method="DELETE", reset=True, when="after"))
+    assert (await world.client.lead_lists.delete_list(list_id)).deleted
+    assert len(sent(world, f"/lead-lists/{list_id}", "DELETE")) == 2
 
 
-def test_adding_twice_because_an_answer_was_lost_adds_once():
-    async def main(here):
-        source, target = await list_of(here, 2), await list_of(here, 0, "B")
-        ids = [lead.lead_id async for lead in here.client.lead_lists.list_leads_in_list(source)]
-        here.sandbox.add_fault(Fault(f"*/lead-lists/{target}/leads", method="POST", reset=True, when="after"))
-        added = await here.client.lead_lists.add_leads_to_list(target, lead_ids=ids)
-        assert (added.added, added.skipped_duplicates) == (2, 0)  # the first answer, for the same key
-
-    modern(main)
+async def test_adding_twice_because_an_answer_was_lost_adds_once(world):
+    source, target = await list_of(world, 2), await list_of(world, 0, "B")
+    ids = [lead.lead_id async for lead in world.client.lead_lists.list_leads_in_list(source)]
+    world.sandbox.add_fault(Fault(f"*/lead-lists/{target}/leads", method="POST", reset=True, when="after"))
+    added = await world.client.lead_lists.add_leads_to_list(target, lead_ids=ids)
+    assert (added.added, added.skipped_duplicates) == (2, 0)  # the first answer, for the same key
 
 
-def test_a_file_whose_answer_was_lost_is_imported_once_by_a_key_of_its_own():
-    async def main(here):
-        list_id = await list_of(here, 0)
-        here.sandbox.add_fault(Fault("*/csv-import", reset=True, when="after"))
-        done = await here.client.lead_lists.csv_import(
-            list_id,
-            csv_content_base64="RQphQGIuY28K",
-            column_mapping={"email": "E"},
-            dispatch_enrichment=True,
-            enrichment_type="partial",
-        )
-        assert done.idempotency_replayed
-        assert len(sent(here, "/csv-import")) == 2
-        assert await bought(here) == 1
-
-    modern(main)
+async def test_a_file_whose_answer_was_lost_is_imported_once_by_a_key_of_its_own(world):
+    list_id = await list_of(world, 0)
+    world.sandbox.add_fault(Fault("*/csv-import", reset=True, when="after"))
+    done = await world.client.lead_lists.csv_import(
+        list_id,
+        csv_content_base64="RQphQGIuY28K",
+        column_mapping={"email": "E"},
+        dispatch_enrichment=True,
+        enrichment_type="partial",
+    )
+    assert done.idempotency_replayed
+    assert len(sent(world, "/csv-import")) == 2
+    assert await bought(world) == 1
 
 
-def test_a_whole_quote_is_held_against_the_balance():
-    async def main(here):
-        list_id = await list_of(here, 3)
-        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id, scope="full")
-        before = len(here.ledger.requests)
-        poor = quote.model_copy(update={"sufficient": False, "available_credits": 1})
-        error = await error_of(here.client.enrichment.enrich_list(list_id, scope="full", quote_id=poor))
-        assert isinstance(error, InsufficientCreditsError)
-        assert error.shortfall_credits == quote.estimated_cost - 1
-        assert len(here.ledger.requests) == before
-        run = await here.client.enrichment.enrich_list(list_id, scope="full", quote_id=quote)
-        assert run.workflow_id
-
-    modern(main)
+async def test_a_whole_quote_is_held_against_the_balance(world):
+    list_id = await list_of(world, 3)
+    quote = await world.client.workspace.credits_estimate("enrich_list", list_id=list_id, scope="full")
+    before = len(world.ledger.requests)
+    poor = quote.model_copy(update={"sufficient": False, "available_credits": 1})
+    error = await error_of(world.client.enrichment.enrich_list(list_id, scope="full", quote_id=poor))
+    assert isinstance(error, InsufficientCreditsError)
+    assert error.shortfall_credits == quote.estimated_cost - 1
+    assert len(world.ledger.requests) == before
+    run = await world.client.enrichment.enrich_list(list_id, scope="full", quote_id=quote)
+    assert run.workflow_id
 
 
-def test_a_quote_that_is_not_sufficient_is_an_answer_of_200():
-    async def main(here):
-        list_id = await list_of(here, 3)
-        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
-        assert quote.sufficient is False
-        error = await error_of(here.client.enrichment.enrich_list(list_id, max_credits=10))
-        assert isinstance(error, InsufficientCreditsError)
-        assert (error.estimated_cost_credits, error.available_credits, error.shortfall_credits) == (3, 2, 1)
-        assert not sent(here, "/enrichment/bulk")
-
-    modern(main, credits=2)
+@pytest.mark.world(credits=2)
+async def test_a_quote_that_is_not_sufficient_is_an_answer_of_200(world):
+    list_id = await list_of(world, 3)
+    quote = await world.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+    assert quote.sufficient is False
+    error = await error_of(world.client.enrichment.enrich_list(list_id, max_credits=10))
+    assert isinstance(error, InsufficientCreditsError)
+    assert (error.estimated_cost_credits, error.available_credits, error.shortfall_credits) == (3, 2, 1)
+    assert not sent(world, "/enrichment/bulk")
 
 
-def test_running_out_is_the_same_error_when_the_server_says_so():
-    async def main(here):
-        list_id = await list_of(here, 0)
-        error = await error_of(
-            here.client.enrichment.enrich_person(list_id, email="a@b.example", enrichment_type="full")
-        )
-        assert type(error) is InsufficientCreditsError
-        assert (error.status, error.shortfall_credits, error.billed) == (400, 9, "no")
-
-    modern(main, credits=2)
+@pytest.mark.world(credits=2)
+async def test_running_out_is_the_same_error_when_the_server_says_so(world):
+    list_id = await list_of(world, 0)
+    error = await error_of(
+        world.client.enrichment.enrich_person(list_id, email="a@b.example", enrichment_type="full")
+    )
+    assert type(error) is InsufficientCreditsError
+    assert (error.status, error.shortfall_credits, error.billed) == (400, 9, "no")
 
 
-def test_a_quote_does_not_fit_after_leads_were_added():
-    async def main(here):
-        list_id = await list_of(here, 2)
-        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
-        await here.client.lead_lists.import_csv(list_id, csv_of(2, 100))
-        error = await error_of(here.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
-        assert error.code in {"quote_mismatch", "spend_cap_exceeded"}
-        assert not here.ledger.contacts
-
-    modern(main)
+async def test_a_quote_does_not_fit_after_leads_were_added(world):
+    list_id = await list_of(world, 2)
+    quote = await world.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+    await world.client.lead_lists.import_csv(list_id, csv_of(2, 100))
+    error = await error_of(world.client.enrichment.enrich_list(list_id, quote_id=quote.quote_id))
+    assert error.code in {"quote_mismatch", "spend_cap_exceeded"}
+    assert not world.ledger.contacts
 
 
-def test_a_quote_for_something_else_is_refused():
-    async def main(here):
-        list_id = await list_of(here, 2)
-        quote = await here.client.workspace.credits_estimate("enrich_list", list_id=list_id)
-        call = here.client.enrichment.enrich_list(list_id, scope="full", quote_id=quote.quote_id)
-        assert isinstance(await error_of(call), QuoteMismatchError)
-
-    modern(main)
+async def test_a_quote_for_something_else_is_refused(world):
+    list_id = await list_of(world, 2)
+    quote = await world.client.workspace.credits_estimate("enrich_list", list_id=list_id)
+    call = world.client.enrichment.enrich_list(list_id, scope="full", quote_id=quote.quote_id)
+    assert isinstance(await error_of(call), QuoteMismatchError)
 
 
 @pytest.mark.parametrize("status", [400, 409])
-def test_a_stale_quote_is_told_by_its_code_whether_with_400_or_409(status):
+async def test_a_stale_quote_is_told_by_its_code_whether_with_400_or_409(status):
     envelope = {"error": {"code": "quote_expired", "problem": "old", "retryable": False, "request_id": "r"}}
 
     def handle(request, number):
@@ -457,9 +403,8 @@ def test_a_stale_quote_is_told_by_its_code_whether_with_400_or_409(status):
         )
 
     server = Served(handle)
-
-    async def main(client, network):
-        return await client.smart_agents.run_smart_agent("l", column_name="c", prompt="p", max_credits=1)
-
-    assert virtually(main, server).smart_agent_task_id == "sa_1"
+    async with virtual_client(server) as client:
+        assert (
+            await client.smart_agents.run_smart_agent("l", column_name="c", prompt="p", max_credits=1)
+        ).smart_agent_task_id == "sa_1"
     assert len(server.requests) == 4

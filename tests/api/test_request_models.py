@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.support.cases import each_case
-from tests.support.clients import KEY, Served, respond, virtually
+from tests.support.clients import KEY, Served, respond, virtual_client
 from tests.surface.specification import MODELS, SPECIFIED, sample
 
 LIST = "8c2f/1"
@@ -142,15 +142,12 @@ CASES = [(name, *case) for table in (LEAST, MOST) for name, case in table.items(
 
 @each_case("version", ["v2", "v1"])
 @each_case(("name", "group", "arguments", "options", "expected"), CASES)
-def test_a_request_is_as_specified(version, name, group, arguments, options, expected):
+async def test_a_request_is_as_specified(version, name, group, arguments, options, expected):
     specified = SPECIFIED[name]
     ids = {"list_id": LIST, "workflow_id": LIST, "smart_agent_task_id": LIST}
     server = Served(lambda request, number: respond(sample(specified["response_model"]) | ids))
-
-    async def main(client, network):
+    async with virtual_client(server, api_version=version, api_key=KEY) as client:
         await getattr(getattr(client, group), name)(*arguments, **options)
-
-    virtually(main, server, api_version=version, api_key=KEY)
     (request,) = server.requests
     path, _, query = request.target.partition("?")
     own_path = specified["path"].replace("{list_id}", ENCODED).replace("{workflow_id}", ENCODED)

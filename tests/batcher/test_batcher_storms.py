@@ -22,19 +22,16 @@ SUBMIT, STATUS = "/enrich/bulk", "/enrich/status"
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_thousand_callers_cancelled_at_random_instants_affect_no_other(seed):
-    async def main(here):
-        contacts, got, cancelled = await come_and_go(here, seed)
+async def test_a_thousand_callers_cancelled_at_random_instants_affect_no_other(world, seed):
+    contacts, got, cancelled = await come_and_go(world, seed)
 
-        assert {one.status for one in got[::2]} == {"found", "not_found"}
-        assert cancelled > 600
-        assert sum(one is None for one in got) > 300
-        check_own_results(here, contacts, got)
-        assert set(here.ledger.times_accepted().values()) == {1}
-        assert here.ledger.count(429) == 0
-        check_nothing_leaks(here)
-
-    in_world(main)
+    assert {one.status for one in got[::2]} == {"found", "not_found"}
+    assert cancelled > 600
+    assert sum(one is None for one in got) > 300
+    check_own_results(world, contacts, got)
+    assert set(world.ledger.times_accepted().values()) == {1}
+    assert world.ledger.count(429) == 0
+    check_nothing_leaks(world)
 
 
 @dataclass(frozen=True)
@@ -77,26 +74,26 @@ faults = st.lists(
 @settings(max_examples=examples(60))
 @given(visits, faults, st.integers(0, 30))
 def test_whatever_happens_each_caller_has_its_own_end_and_nobody_pays_twice(visits_, faults_, spent):
-    async def visit(here, one):
+    async def visit(world, one):
         await anyio.sleep(one.at_s)
         with anyio.move_on_after(one.leaves_s):
-            return await here.client.enrich_one(people(1, one.person)[0], deadline_s=one.deadline_s)
+            return await world.client.enrich_one(people(1, one.person)[0], deadline_s=one.deadline_s)
 
-    async def main(here):
+    async def main(world):
         async with anyio.create_task_group() as group:
             for _ in range(spent):
-                group.start_soon(here.client.public.validate_key)
+                group.start_soon(world.client.public.validate_key)
         for fault in faults_:
-            here.sandbox.add_fault(fault)
-        tasks = [asyncio.ensure_future(visit(here, one)) for one in visits_]
+            world.sandbox.add_fault(fault)
+        tasks = [asyncio.ensure_future(visit(world, one)) for one in visits_]
         got = await outcomes(tasks)
         await anyio.sleep(1_000)
-        check_nothing_leaks(here)
+        check_nothing_leaks(world)
 
         errors = [one for one in got if isinstance(one, CleanlistError)]
         assert len({id(error) for error in errors}) == len(errors)
-        workflows = {contact.workflow_id for contact in here.ledger.contacts}
-        sent = {identity_of(contact.contact) for contact in here.ledger.contacts}
+        workflows = {contact.workflow_id for contact in world.ledger.contacts}
+        sent = {identity_of(contact.contact) for contact in world.ledger.contacts}
         for one, end in zip(visits_, got, strict=True):
             mine = identity_of(people(1, one.person)[0])
             if isinstance(end, UnknownOutcomeError | WaitTimeoutError):
@@ -107,7 +104,7 @@ def test_whatever_happens_each_caller_has_its_own_end_and_nobody_pays_twice(visi
                 assert end.billed == "no"
         # Nobody hears of a submit whose answer was lost after its callers had left: the next one buys.
         unanswered = sum(fault.path == SUBMIT and fault.reset for fault in faults_)
-        check_results(here, visits_, got, unanswered)
+        check_results(world, visits_, got, unanswered)
 
     in_world(main)
 
@@ -116,12 +113,12 @@ def _bought_by_another(visits_, one):
     return sum(other.person == one.person for other in visits_) > 1
 
 
-def bought_times(here):
+def bought_times(world):
     persons = {identity_of(people(1, person)[0]): person for person in range(13)}
-    return Counter(persons[identity_of(contact.contact)] for contact in here.ledger.contacts)
+    return Counter(persons[identity_of(contact.contact)] for contact in world.ledger.contacts)
 
 
-def check_results(here, visits_, got, unanswered):
+def check_results(world, visits_, got, unanswered):
     """Every result is the server's, and each purchase served all who asked while it was on its way."""
     payers, lost = Counter(), Counter()
     for one, end in zip(visits_, got, strict=True):
@@ -129,13 +126,13 @@ def check_results(here, visits_, got, unanswered):
             lost[one.person] = 1 if not isinstance(end, UnknownOutcomeError) else lost[one.person] + 1
         if end is None or isinstance(end, CleanlistError) or end.status == "invalid":
             continue
-        truth = here.sandbox.expected(people(1, one.person)[0], "partial")
+        truth = world.sandbox.expected(people(1, one.person)[0], "partial")
         assert (end.status, end.email) == ("found" if truth.successful else "not_found", truth.email)
         if end.duplicate_of is None:
             payers[one.person] += 1
-    for person, times in bought_times(here).items():
+    for person, times in bought_times(world).items():
         assert times <= payers[person] + lost[person] + unanswered
-    workflows = {contact.workflow_id for contact in here.ledger.contacts}
+    workflows = {contact.workflow_id for contact in world.ledger.contacts}
     for workflow_id in workflows:
-        bought = [identity_of(c.contact) for c in here.ledger.contacts if c.workflow_id == workflow_id]
+        bought = [identity_of(c.contact) for c in world.ledger.contacts if c.workflow_id == workflow_id]
         assert len(bought) == len(set(bought))

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from cleanlist_async import Contact, WaitTimeoutError
-from tests.support.clients import respond, virtually
+from tests.support.clients import respond, virtual_client
 
 
 def wei(number, **more):
@@ -61,10 +61,9 @@ NAMES = ["first_name", "last_name", "company"]
 
 @pytest.mark.parametrize("carried", [[*NAMES, "linkedin_url"], NAMES], ids=["with profiles", "without"])
 @pytest.mark.parametrize("late", [["t_mine"], ["t_others"], ["t_mine", "t_others"]], ids=str)
-def test_a_pending_contact_collected_later_never_gets_its_namesakes_row(carried, late):
+async def test_a_pending_contact_collected_later_never_gets_its_namesakes_row(carried, late):
     server = Server(carried, late)
-
-    async def main(client, _network):
+    async with virtual_client(server) as client:
         report = await client.enrich(CONTACTS)
         collected = []
         for still_late in (late, [], late[:1]):
@@ -72,36 +71,29 @@ def test_a_pending_contact_collected_later_never_gets_its_namesakes_row(carried,
             collected += (await client.collect(report.pending)).results
             for alone in report.pending:
                 collected += (await client.collect([alone])).results
-        return [*report.results, *collected]
-
-    for result in virtually(main, server):
+    for result in [*report.results, *collected]:
         if result.contact in {MINE, OTHERS} and result.email:
             assert result.email == ("mine@x.example" if result.contact == MINE else "others@x.example")
         assert result.status in {"found", "pending"}
 
 
-def test_a_late_contact_is_found_by_its_profile_once_it_is_there():
+async def test_a_late_contact_is_found_by_its_profile_once_it_is_there():
     server = Server([*NAMES, "linkedin_url"], ["t_mine"])
-
-    async def main(client, _network):
+    async with virtual_client(server) as client:
         report = await client.enrich(CONTACTS)
         server.late = []
-        return report.pending, (await client.collect(report.pending)).results
-
-    pending, later = virtually(main, server)
+        pending = report.pending
+        later = (await client.collect(report.pending)).results
     assert [(one.contact, one.task_id, one.raw) for one in pending] == [(MINE, None, None)]
     assert [one.email for one in later] == ["mine@x.example"]
 
 
-def test_the_rows_in_sight_are_not_taken_for_the_whole_workflow():
+async def test_the_rows_in_sight_are_not_taken_for_the_whole_workflow():
     """One row, and one contact to collect: but the row is the other's."""
     server = Server(NAMES, ["t_mine"], IDS[:2])
-
-    async def main(client, _network):
+    async with virtual_client(server) as client:
         report = await client.enrich([MINE, OTHERS])
-        return (await client.collect(report.pending[:1])).results
-
-    (result,) = virtually(main, server)
+        (result,) = (await client.collect(report.pending[:1])).results
     assert (result.contact, result.status, result.email) == (MINE, "pending", None)
 
 
@@ -116,7 +108,7 @@ def ada(task_id, email, **more):
 row_of_ada = {"status": "completed", "prospect": {"first_name": "Ada", "last_name": "Lovelace"}}
 
 
-def collected_alone(contacts, there, late, **options):
+async def collected_alone(contacts, there, late, **options):
     """Enrich *contacts* while *late* rows are missing; then collect each pending contact on its own."""
     rows = list(there)
 
@@ -127,30 +119,25 @@ def collected_alone(contacts, there, late, **options):
             return respond({"status": "processing"})
         return respond({"workflow_id": "wf_1", "status": "completed", "results": rows})
 
-    async def main(client, _network):
+    async with virtual_client(server) as client:
         report = await client.enrich(contacts, **options)
         rows[:] = late
         return [(await client.collect([one])).results[0] for one in report.pending]
 
-    return virtually(main, server)
-
 
 @pytest.mark.parametrize("late", ["t_mine", "t_others"])
-def test_contacts_left_by_a_deadline_never_get_the_row_of_a_namesake_in_the_same_workflow(late):
+async def test_contacts_left_by_a_deadline_never_get_the_row_of_a_namesake_in_the_same_workflow(late):
     server = Server(NAMES, [late])
     server.is_running = True
-
-    async def main(client, _network):
+    async with virtual_client(server) as client:
         report = await client.with_options(deadline_s=30).enrich(CONTACTS)
         server.is_running = False
-        return [(await client.collect([one])).results[0] for one in report.pending]
-
-    mine, others, *rest = virtually(main, server)
+        mine, others, *rest = [(await client.collect([one])).results[0] for one in report.pending]
     assert (mine.email, others.email) == (None, None)
     assert all(result.email for result in rest)
 
 
-def test_a_contact_whose_caller_left_never_gets_the_row_of_a_namesake_in_the_same_workflow():
+async def test_a_contact_whose_caller_left_never_gets_the_row_of_a_namesake_in_the_same_workflow():
     server = Server(NAMES, ["t_mine"])
     server.is_running = True
     left = []
@@ -161,21 +148,20 @@ def test_a_contact_whose_caller_left_never_gets_the_row_of_a_namesake_in_the_sam
         except WaitTimeoutError as error:
             left.append(error.pending)
 
-    async def main(client, _network):
+    async with virtual_client(server) as client:
         async with anyio.create_task_group() as callers:
             for contact in CONTACTS:
                 callers.start_soon(ask, client, contact)
         server.is_running = False
-        return [(await client.collect([one])).results[0] for one in left]
-
-    results = {result.contact: result.email for result in virtually(main, server)}
+        collected = [(await client.collect([one])).results[0] for one in left]
+    results = {result.contact: result.email for result in collected}
     assert (results.pop(MINE), results.pop(OTHERS)) == (None, None)
     assert all(results.values())
 
 
 @pytest.mark.parametrize("contacts", [[SPELLED, ACOAA], [ACOAA, SPELLED]], ids=["first", "last"])
-def test_a_name_that_an_address_spells_may_be_that_of_a_contact_known_by_its_id_only(contacts):
+async def test_a_name_that_an_address_spells_may_be_that_of_a_contact_known_by_its_id_only(contacts):
     """The row is that of the one with the id, who has the name, too; the other's is late."""
     place = f"t{contacts.index(SPELLED)}"
-    results = collected_alone(contacts, [], [ada(place, "acoaa@x.example")])
+    results = await collected_alone(contacts, [], [ada(place, "acoaa@x.example")])
     assert [one.email for one in results] == [None, None]

@@ -41,12 +41,12 @@ faults = st.lists(
 
 
 def enrich(contacts, **options):
-    async def main(here):
-        report = await here.client.enrich(contacts, **options)
+    async def main(world):
+        report = await world.client.enrich(contacts, **options)
         check_one_result_each(report.results, contacts)
         assert [result.index for result in report.results] == list(range(len(contacts)))
-        check_against_ledger(here, report.results, options.get("enrichment_type", "partial"))
-        return report, here
+        check_against_ledger(world, report.results, options.get("enrichment_type", "partial"))
+        return report, world
 
     return main
 
@@ -54,12 +54,12 @@ def enrich(contacts, **options):
 @SETTINGS
 @given(st.lists(persons | invalid, max_size=120), st.sampled_from(["partial", "phone_only", "full"]))
 def test_each_contact_has_one_result_and_it_is_its_own(contacts, enrichment_type):
-    report, here = in_world(enrich(contacts, enrichment_type=enrichment_type), hit_rate=0.5)
+    report, world = in_world(enrich(contacts, enrichment_type=enrichment_type), hit_rate=0.5)
 
     assert report.stopped_by is None
     assert not report.pending
     assert not report.unknown
-    truth = sum(c.credits for c in here.ledger.accepted_contacts())
+    truth = sum(c.credits for c in world.ledger.accepted_contacts())
     half_found = enrichment_type == "full"
     assert report.summary.credits >= truth if half_found else report.summary.credits == truth
 
@@ -67,9 +67,9 @@ def test_each_contact_has_one_result_and_it_is_its_own(contacts, enrichment_type
 @SETTINGS
 @given(st.lists(persons | invalid, min_size=1, max_size=40), st.sampled_from([1, 2, 3, 7]), faults)
 def test_whatever_goes_wrong_there_is_one_result_each(contacts, size, faults_):
-    async def main(here):
+    async def main(world):
         results = []
-        stream = here.client.stream(contacts)
+        stream = world.client.stream(contacts)
         try:
             async with stream:
                 async for result in stream:
@@ -81,7 +81,7 @@ def test_whatever_goes_wrong_there_is_one_result_each(contacts, size, faults_):
         assert not stream.leftover
         if stream.stopped_by is None:
             check_one_result_each(results, contacts)
-        check_against_ledger(here, [r for r in results if r.status != "unknown"])
+        check_against_ledger(world, [r for r in results if r.status != "unknown"])
         assert stream.summary.contacts == len(results)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -92,66 +92,61 @@ def test_whatever_goes_wrong_there_is_one_result_each(contacts, size, faults_):
 def test_duplicates_are_bought_once_and_all_get_the_result():
     contacts = [*people(300), *people(300), Contact(first_name="x"), *people(10)]
 
-    report, here = in_world(enrich(contacts, enrichment_type="full"), half_full_price="full")
+    report, world = in_world(enrich(contacts, enrichment_type="full"), half_full_price="full")
 
-    assert len(here.ledger.contacts) == 300
+    assert len(world.ledger.contacts) == 300
     assert report.summary.duplicates == 310
     assert [r.duplicate_of for r in report.results[300:600]] == list(range(300))
     assert all(r.credits == 0 for r in report.results[300:])
-    assert report.summary.credits == here.ledger.credits_charged
-    assert report.summary.workflows == 2 == here.submits()
+    assert report.summary.credits == world.ledger.credits_charged
+    assert report.summary.workflows == 2 == world.submits()
 
 
-def test_duplicates_off_buys_each():
-    async def main(here):
-        report = await here.client.enrich(people(2) * 2, dedupe="off")
-        assert len(here.ledger.contacts) == 4
-        assert not here.client.abandoned
-        truth = [here.sandbox.expected(c, "partial").email for c in people(2) * 2]
-        assert [result.email for result in report.results] == truth
-        assert report.summary.duplicates == 0
-
-    in_world(main, hit_rate=1.0)
+@pytest.mark.world(hit_rate=1.0)
+async def test_duplicates_off_buys_each(world):
+    report = await world.client.enrich(people(2) * 2, dedupe="off")
+    assert len(world.ledger.contacts) == 4
+    assert not world.client.abandoned
+    truth = [world.sandbox.expected(c, "partial").email for c in people(2) * 2]
+    assert [result.email for result in report.results] == truth
+    assert report.summary.duplicates == 0
 
 
 def test_the_callers_key_is_never_sent_and_comes_back():
     contacts = [Contact(first_name="A", last_name="B", company_name="C", key=f"row-{i}") for i in range(3)]
 
-    report, here = in_world(enrich(contacts))
+    report, world = in_world(enrich(contacts))
 
     assert [r.key for r in report.results] == ["row-0", "row-1", "row-2"]
-    assert len(here.ledger.contacts) == 1
-    assert b"row-" not in b"".join(here.bodies)
+    assert len(world.ledger.contacts) == 1
+    assert b"row-" not in b"".join(world.bodies)
 
 
-def test_the_webhook_address_and_the_type_are_passed_through():
-    async def main(here):
-        url = "https://example.com/hook"
-        here.sandbox._webhooks.schedule = lambda workflow: urls.append(workflow.webhook_url)
-        await here.client.enrich(people(2), enrichment_type="none", webhook_url=url)
-        assert json.loads(here.bodies[0])["webhook_url"] == url
-        assert json.loads(here.bodies[0])["enrichment_type"] == "none"
-
+async def test_the_webhook_address_and_the_type_are_passed_through(world):
     urls: list[str | None] = []
-    in_world(main)
+    url = "https://example.com/hook"
+    world.sandbox._webhooks.schedule = lambda workflow: urls.append(workflow.webhook_url)
+    await world.client.enrich(people(2), enrichment_type="none", webhook_url=url)
+    assert json.loads(world.bodies[0])["webhook_url"] == url
+    assert json.loads(world.bodies[0])["enrichment_type"] == "none"
     assert urls == ["https://example.com/hook"]
 
 
 def test_nothing_to_do_costs_nothing():
-    report, here = in_world(enrich([]))
-    assert (report.results, here.submits(), report.stopped_by) == ([], 0, None)
-    report, here = in_world(enrich([Contact(first_name="A")] * 3))
-    assert (here.submits(), report.summary.statuses["invalid"]) == (0, 3)
+    report, world = in_world(enrich([]))
+    assert (report.results, world.submits(), report.stopped_by) == ([], 0, None)
+    report, world = in_world(enrich([Contact(first_name="A")] * 3))
+    assert (world.submits(), report.summary.statuses["invalid"]) == (0, 3)
 
 
 def test_summary_and_progress_have_the_numbers():
     seen = []
-    report, here = in_world(enrich([*people(600), Contact()], progress=seen.append))
+    report, world = in_world(enrich([*people(600), Contact()], progress=seen.append))
 
     summary = report.summary
     assert (summary.contacts, summary.workflows, summary.lookups) == (601, 3, 0)
     assert summary.statuses["invalid"] == 1
-    assert summary.requests == len(here.ledger.requests)
+    assert summary.requests == len(world.ledger.requests)
     assert summary.elapsed_s > 0
     last = seen[-1]
     assert (last.done, last.total, last.credits) == (601, 601, summary.credits)
@@ -169,17 +164,14 @@ def test_a_progress_callback_that_raises_does_not_end_the_run(caplog):
     assert "progress callback failed" in caplog.text
 
 
-def test_results_reports_and_their_errors_pickle():
-    async def main(here):
-        report = await here.client.enrich(people(600), max_credits=300)
-        copied = pickle.loads(pickle.dumps(report))
-        assert list(copied.results) == list(report.results)
-        assert copied.summary == report.summary
-        assert type(copied.stopped_by) is BudgetExceededError
-        with pytest.raises(BudgetExceededError):
-            copied.raise_for_error()
-
-    in_world(main)
+async def test_results_reports_and_their_errors_pickle(world):
+    report = await world.client.enrich(people(600), max_credits=300)
+    copied = pickle.loads(pickle.dumps(report))
+    assert list(copied.results) == list(report.results)
+    assert copied.summary == report.summary
+    assert type(copied.stopped_by) is BudgetExceededError
+    with pytest.raises(BudgetExceededError):
+        copied.raise_for_error()
 
 
 def test_raise_for_error_is_silent_when_all_went_well():
@@ -188,8 +180,8 @@ def test_raise_for_error_is_silent_when_all_went_well():
 
 
 def test_a_workflow_that_the_server_fails_costs_nothing_and_says_so():
-    report, here = in_world(enrich(people(3), max_credits=3), shape=Shape(failed_workflows=1.0))
+    report, world = in_world(enrich(people(3), max_credits=3), shape=Shape(failed_workflows=1.0))
 
     assert {r.status for r in report.results} == {"failed"}
     assert all(r.workflow_id and "ended the workflow as 'failed'" in r.error for r in report.results)
-    assert report.summary.credits == here.ledger.credits_charged == 0
+    assert report.summary.credits == world.ledger.credits_charged == 0

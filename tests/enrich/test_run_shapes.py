@@ -11,7 +11,13 @@ from cleanlist_async import Contact
 from cleanlist_async.sandbox import Shape
 from tests.support.cases import each_case
 from tests.support.examples import examples
-from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, in_world, people
+from tests.support.virtual_sandbox import (
+    check_against_ledger,
+    check_one_result_each,
+    in_world,
+    open_world,
+    people,
+)
 
 SHARES = st.sampled_from([0.0, 0.0, 0.3])
 shapes = st.builds(
@@ -47,18 +53,18 @@ CONTACTS = [
 
 
 def everything(contacts):
-    async def main(here):
-        report = await here.client.enrich(contacts)
+    async def main(world):
+        report = await world.client.enrich(contacts)
         check_one_result_each(report.results, contacts)
-        check_against_ledger(here, report.results)
-        later = await here.client.with_options(deadline_s=300).collect(report.pending)
-        check_against_ledger(here, later.results)
+        check_against_ledger(world, report.results)
+        later = await world.client.with_options(deadline_s=300).collect(report.pending)
+        check_against_ledger(world, later.results)
         assert [r.index for r in later.results] == [r.index for r in report.pending]
         one_by_one = [
-            (await here.client.with_options(deadline_s=99).collect([r])).results[0]
+            (await world.client.with_options(deadline_s=99).collect([r])).results[0]
             for r in report.pending[:2]
         ]
-        check_against_ledger(here, one_by_one)
+        check_against_ledger(world, one_by_one)
         return report, later
 
     return main
@@ -103,15 +109,12 @@ def test_with_rows_that_say_who_they_are_nothing_is_pending(shape):
     assert len(report.pending) == lost
 
 
-def test_look_ups_are_counted_and_reported():
-    async def main(here):
-        report = await here.client.enrich(people(12), progress=lambda progress: notes.append(progress.note))
-        assert report.summary.lookups == 8
-        assert here.status_requests() == here.client.statistics().status_requests
-        return report
-
+@pytest.mark.world(shape=Shape(page=4))
+async def test_look_ups_are_counted_and_reported(world):
     notes: list[str | None] = []
-    in_world(main, shape=Shape(page=4))
+    report = await world.client.enrich(people(12), progress=lambda progress: notes.append(progress.note))
+    assert report.summary.lookups == 8
+    assert world.status_requests() == world.client.statistics().status_requests
     assert "8 results are not in their workflow's answer: asking for each, one request apiece" in notes
 
 
@@ -128,31 +131,25 @@ def test_silent_rows_stay_pending_with_their_raw_row():
     assert [r.status for r in later.results] == ["pending"] * 4
 
 
-def test_rows_that_finish_late_are_collected_for_free():
+async def test_rows_that_finish_late_are_collected_for_free():
     shape = Shape(unfinished_rows=0.5, unfinished_s=60.0)
-
-    async def main(here):
-        report = await here.client.enrich(people(20))
+    async with open_world(shape=shape) as world:
+        report = await world.client.enrich(people(20))
         assert 0 < len(report.pending) < 20
         assert "still 'processing'" in report.pending[0].error
         await anyio.sleep(60)
-        later = await here.client.collect(report.pending)
+        later = await world.client.collect(report.pending)
         assert not later.pending
-        assert len(here.ledger.contacts) == 20
-        check_against_ledger(here, [*later.results, *(r for r in report.results if r.status != "pending")])
-
-    in_world(main, shape=shape)
+        assert len(world.ledger.contacts) == 20
+        check_against_ledger(world, [*later.results, *(r for r in report.results if r.status != "pending")])
 
 
-def test_merged_duplicates_share_a_row_that_is_counted_once():
+@pytest.mark.parametrize("shape", [Shape(merge_duplicates=True), Shape(merge_duplicates=True, row="nested")])
+async def test_merged_duplicates_share_a_row_that_is_counted_once(shape):
     url = "https://linkedin.com/in/ada"
     contacts = [Contact(linkedin_url=url), Contact(linkedin_url=url, email="a@b.c"), *people(3)]
-
-    async def main(here):
-        report = await here.client.enrich(contacts)
+    async with open_world(shape=shape, hit_rate=1.0) as world:
+        report = await world.client.enrich(contacts)
         first, second = report.results[:2]
-        assert first.email == second.email == here.sandbox.expected(contacts[0], "partial").email
-        assert report.summary.credits == here.ledger.credits_charged
-
-    in_world(main, shape=Shape(merge_duplicates=True), hit_rate=1.0)
-    in_world(main, shape=Shape(merge_duplicates=True, row="nested"), hit_rate=1.0)
+        assert first.email == second.email == world.sandbox.expected(contacts[0], "partial").email
+        assert report.summary.credits == world.ledger.credits_charged

@@ -20,6 +20,7 @@ from cleanlist_async import (
     UnknownOutcomeError,
 )
 from cleanlist_async.sandbox import Fault
+from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, in_world, people
 
 SUBMIT = "/enrich/bulk"
@@ -297,6 +298,26 @@ def test_a_new_key_of_the_organization_loses_nothing(path):
 
     assert submits == 0
     assert all(result.bought_at is not None for result in report.results)
+
+
+def test_a_client_that_cannot_ask_for_its_organization_buys_nothing_again_once_another_could(path):
+    contacts = people(10)
+
+    async def main(here):
+        here.sandbox.add_fault(Fault("/auth/validate-key", status=503, times=2))
+        await here.client.enrich(contacts[:5])  # bought under the name of the key
+        other = VirtualCleanlist(
+            here.network,
+            list(here.sandbox.api_keys),
+            limiter=here.client._runtime.pipeline.limiter,
+            store=path,
+        )
+        async with other:
+            await other.enrich(contacts)  # under that of the organization
+        await here.client.enrich(contacts)
+        return bought(here)
+
+    assert with_store(main, path) == [1] * 10
 
 
 def test_max_credits_counts_only_what_is_left_to_buy(path):

@@ -30,20 +30,20 @@ def test_the_ledger_never_exceeds_the_budget(
 ):
     contacts = people(count)
 
-    async def main(here):
+    async def main(world):
         try:
-            report = await here.client.enrich(
+            report = await world.client.enrich(
                 contacts, enrichment_type=enrichment_type, max_credits=max_credits
             )
         except BudgetExceededError as error:
             assert error.max_credits == max_credits
-            assert not here.ledger.contacts
+            assert not world.ledger.contacts
             return
-        assert here.ledger.credits_charged <= max_credits
-        check_against_ledger(here, report.results, enrichment_type)
+        assert world.ledger.credits_charged <= max_credits
+        check_against_ledger(world, report.results, enrichment_type)
         if report.stopped_by is not None:
             assert isinstance(report.stopped_by, BudgetExceededError)
-            assert len(here.ledger.contacts) < count
+            assert len(world.ledger.contacts) < count
             # Not one more would have fitted at its worst case.
             held = {"partial": 1, "phone_only": 10, "full": 11}[enrichment_type]
             not_settled = held * len(report.pending)
@@ -59,105 +59,79 @@ def test_the_ledger_never_exceeds_the_budget(
         )
 
 
-def test_the_last_chunk_shrinks_then_what_was_not_spent_is_spent_on():
-    async def main(here):
-        report = await here.client.enrich(people(1_000), max_credits=600)
-        sizes = [body.count(b"first_name") for body in here.bodies]
-        assert sizes[:2] == [250, 250]
-        assert sizes[2] in {100, 250}
-        assert len(here.ledger.contacts) == sum(sizes) > 600
-        assert here.ledger.credits_charged == 600
-        assert isinstance(report.stopped_by, BudgetExceededError)
-        assert report.stopped_by.committed_credits == 600
-
-    in_world(main, hit_rate=0.7)
+@pytest.mark.world(hit_rate=0.7)
+async def test_the_last_chunk_shrinks_then_what_was_not_spent_is_spent_on(world):
+    report = await world.client.enrich(people(1_000), max_credits=600)
+    sizes = [body.count(b"first_name") for body in world.bodies]
+    assert sizes[:2] == [250, 250]
+    assert sizes[2] in {100, 250}
+    assert len(world.ledger.contacts) == sum(sizes) > 600
+    assert world.ledger.credits_charged == 600
+    assert isinstance(report.stopped_by, BudgetExceededError)
+    assert report.stopped_by.committed_credits == 600
 
 
-def test_unknown_submits_keep_their_reservation():
-    async def main(here):
-        here.sandbox.add_fault(Fault("/enrich/bulk", nth=2, status=500, when="after"))
-        report = await here.client.enrich(people(1_000), max_credits=500)
-        assert len(report.unknown) == 250
-        assert here.ledger.credits_charged <= 500
-
-    in_world(main, hit_rate=1.0)
+@pytest.mark.world(hit_rate=1.0)
+async def test_unknown_submits_keep_their_reservation(world):
+    world.sandbox.add_fault(Fault("/enrich/bulk", nth=2, status=500, when="after"))
+    report = await world.client.enrich(people(1_000), max_credits=500)
+    assert len(report.unknown) == 250
+    assert world.ledger.credits_charged <= 500
 
 
-def test_refused_submits_give_it_back():
-    async def main(here):
-        here.sandbox.add_fault(Fault("/enrich/bulk", nth=2, status=422))
-        report = await here.client.enrich(people(750), max_credits=500)
-        assert report.stopped_by is None
-        assert here.ledger.credits_charged == 500
-
-    in_world(main, hit_rate=1.0)
+@pytest.mark.world(hit_rate=1.0)
+async def test_refused_submits_give_it_back(world):
+    world.sandbox.add_fault(Fault("/enrich/bulk", nth=2, status=422))
+    report = await world.client.enrich(people(750), max_credits=500)
+    assert report.stopped_by is None
+    assert world.ledger.credits_charged == 500
 
 
-def test_a_contact_that_the_server_refuses_gives_its_reservation_back():
+@pytest.mark.world(hit_rate=1.0)
+async def test_a_contact_that_the_server_refuses_gives_its_reservation_back(world):
     body = {"detail": [{"loc": ["body", "contacts", 0], "msg": "no"}]}
-
-    async def main(here):
-        here.sandbox.add_fault(Fault("/enrich/bulk", status=422, body=body))
-        report = await here.client.enrich(people(251), max_credits=250)
-        assert report.stopped_by is None
-        assert here.ledger.credits_charged == 250
-
-    in_world(main, hit_rate=1.0)
+    world.sandbox.add_fault(Fault("/enrich/bulk", status=422, body=body))
+    report = await world.client.enrich(people(251), max_credits=250)
+    assert report.stopped_by is None
+    assert world.ledger.credits_charged == 250
 
 
 @pytest.mark.parametrize("max_credits", [0, 0.5, 0.999])
-def test_less_than_one_contact_buys_nothing(max_credits):
-    async def main(here):
-        with pytest.raises(BudgetExceededError):
-            await here.client.enrich(people(3), max_credits=max_credits)
-        assert here.submits() == 0
-
-    in_world(main)
+async def test_less_than_one_contact_buys_nothing(world, max_credits):
+    with pytest.raises(BudgetExceededError):
+        await world.client.enrich(people(3), max_credits=max_credits)
+    assert world.submits() == 0
 
 
-def test_a_fraction_is_rounded_down():
-    async def main(here):
-        await here.client.enrich(people(30), max_credits=25.9, enrichment_type="full")
-        assert here.ledger.credits_charged == 22
-
-    in_world(main, hit_rate=1.0)
+@pytest.mark.world(hit_rate=1.0)
+async def test_a_fraction_is_rounded_down(world):
+    await world.client.enrich(people(30), max_credits=25.9, enrichment_type="full")
+    assert world.ledger.credits_charged == 22
 
 
-def test_what_costs_nothing_needs_no_credits():
-    async def main(here):
-        report = await here.client.enrich(people(3), max_credits=0, enrichment_type="none")
-        assert report.stopped_by is None
-        assert [r.status for r in report.results] == ["found"] * 3
-
-    in_world(main)
+async def test_what_costs_nothing_needs_no_credits(world):
+    report = await world.client.enrich(people(3), max_credits=0, enrichment_type="none")
+    assert report.stopped_by is None
+    assert [r.status for r in report.results] == ["found"] * 3
 
 
 @pytest.mark.parametrize("max_credits", [-1, float("nan"), float("inf")])
-def test_budgets_that_are_none_are_refused(max_credits):
-    async def main(here):
-        with pytest.raises(ConfigurationError):
-            await here.client.enrich(people(3), max_credits=max_credits)
-
-    in_world(main)
+async def test_budgets_that_are_none_are_refused(world, max_credits):
+    with pytest.raises(ConfigurationError):
+        await world.client.enrich(people(3), max_credits=max_credits)
 
 
-def test_prospecting_cannot_be_bounded():
-    async def main(here):
-        with pytest.raises(ConfigurationError, match="cannot bound 'prospecting_only'"):
-            await here.client.enrich(people(3), enrichment_type="prospecting_only", max_credits=5)
-        await here.client.enrich(people(3), enrichment_type="prospecting_only")
-
-    in_world(main)
+async def test_prospecting_cannot_be_bounded(world):
+    with pytest.raises(ConfigurationError, match="cannot bound 'prospecting_only'"):
+        await world.client.enrich(people(3), enrichment_type="prospecting_only", max_credits=5)
+    await world.client.enrich(people(3), enrichment_type="prospecting_only")
 
 
-def test_duplicates_of_what_was_bought_get_it_though_the_budget_ended_before_them():
+@pytest.mark.world(hit_rate=1.0)
+async def test_duplicates_of_what_was_bought_get_it_though_the_budget_ended_before_them(world):
     contacts = [*people(5), *people(1_000, start=100), *people(5)]
-
-    async def main(here):
-        report = await here.client.enrich(contacts, max_credits=250)
-        truth = [here.sandbox.expected(c, "partial").email for c in people(5)]
-        assert [r.email for r in report.results[-5:]] == truth
-        assert [r.duplicate_of for r in report.results[-5:]] == list(range(5))
-        check_against_ledger(here, report.results)
-
-    in_world(main, hit_rate=1.0)
+    report = await world.client.enrich(contacts, max_credits=250)
+    truth = [world.sandbox.expected(c, "partial").email for c in people(5)]
+    assert [r.email for r in report.results[-5:]] == truth
+    assert [r.duplicate_of for r in report.results[-5:]] == list(range(5))
+    check_against_ledger(world, report.results)

@@ -54,7 +54,7 @@ from cleanlist_async.sandbox import Fault
 from tests.support import virtual_sandbox
 from tests.support.callers import outcomes, start
 from tests.support.cases import each_case
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import open_world, people
 
 SUBMIT = "/enrich/bulk"
 CONTACTS = people(4)
@@ -162,24 +162,24 @@ def what_became_of(result) -> str:
     return "result" if result.status in {"found", "not_found"} else result.status
 
 
-async def by_enrich(here, _folder) -> list:
+async def by_enrich(world, _folder) -> list:
     try:
-        return list((await here.client.enrich(CONTACTS)).results)
+        return list((await world.client.enrich(CONTACTS)).results)
     except CleanlistError as error:  # nothing was accepted
         return [error] * len(CONTACTS)
 
 
-async def by_job(here, folder) -> list:
+async def by_job(world, folder) -> list:
     results = {}
-    async with await here.client.job(folder / "run.journal", CONTACTS) as job:
+    async with await world.client.job(folder / "run.journal", CONTACTS) as job:
         with suppress(CleanlistError):
             async for result in job:
                 results[result.index] = result
     return [results.get(place) for place in range(len(CONTACTS))]
 
 
-async def by_enrich_one(here, _folder) -> list:
-    return await outcomes(start(here, CONTACTS))
+async def by_enrich_one(world, _folder) -> list:
+    return await outcomes(start(world, CONTACTS))
 
 
 ENGINES = pytest.mark.parametrize("engine", [by_enrich, by_job, by_enrich_one])
@@ -207,23 +207,23 @@ USED_UP = {"error": {"code": "quote_already_redeemed", "problem": "No."}}
         (Fault(SUBMIT, when="after", status=502, body="<html>"), {"unknown": 4}, 1),
     ],
 )
-def test_every_engine_gives_the_end_of_a_submit_the_same_meaning(
+async def test_every_engine_gives_the_end_of_a_submit_the_same_meaning(
     engine, fault, expected, submits, tmp_path
 ) -> None:
-    async def main(here):
-        here.sandbox.add_fault(fault)
+    async with open_world() as world:
+        world.sandbox.add_fault(fault)
 
-        results = await engine(here, tmp_path)
+        results = await engine(world, tmp_path)
 
         assert Counter(map(what_became_of, results)) == expected
-        assert here.submits() == submits
-        assert not here.ledger.duplicates()
-
-    in_world(main)
+        assert world.submits() == submits
+        assert not world.ledger.duplicates()
 
 
 @ENGINES
-def test_an_error_with_a_2xx_that_names_the_workflow_is_an_acceptance(engine, tmp_path, monkeypatch) -> None:
+async def test_an_error_with_a_2xx_that_names_the_workflow_is_an_acceptance(
+    world, engine, tmp_path, monkeypatch
+) -> None:
     respond = virtual_sandbox._respond
 
     async def odd(sandbox, request):
@@ -233,11 +233,8 @@ def test_an_error_with_a_2xx_that_names_the_workflow_is_an_acceptance(engine, tm
         error = {"code": "internal_error", "problem": "x", "details": json.loads(response.body)}
         return replace(response, body=json.dumps({"error": error}).encode())
 
-    async def main(here):
-        results = await engine(here, tmp_path)
-
-        assert Counter(map(what_became_of, results)) == {"result": 4}
-        assert here.submits() == 1
-
     monkeypatch.setattr(virtual_sandbox, "_respond", odd)
-    in_world(main)
+    results = await engine(world, tmp_path)
+
+    assert Counter(map(what_became_of, results)) == {"result": 4}
+    assert world.submits() == 1

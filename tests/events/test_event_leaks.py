@@ -10,7 +10,7 @@ import anyio
 from cleanlist_async import Contact
 from cleanlist_async.events import AttemptFinished, CallDetached, CallFinished, RateLimited, WorkflowAccepted
 from cleanlist_async.testing import ServerResponse
-from tests.support.clients import KEY, Served, outcome_of, respond, virtually
+from tests.support.clients import KEY, Served, outcome_of, respond, virtual_client
 
 PERSON = Contact(
     first_name="Zephyrine",
@@ -43,7 +43,7 @@ def echoing(request, number):
     )[number % 8]
 
 
-def test_neither_key_nor_contact_is_in_any_event_or_log_line(caplog):
+async def test_neither_key_nor_contact_is_in_any_event_or_log_line(caplog):
     caplog.set_level(logging.DEBUG)
     told = []
 
@@ -55,7 +55,9 @@ def test_neither_key_nor_contact_is_in_any_event_or_log_line(caplog):
     def progress(_progress):
         raise ValueError(PERSON.email)
 
-    async def main(client, network):
+    async with virtual_client(
+        Served(echoing), api_key=KEY, on_event=listener, deadline_s=300.0, latency=lambda: 0.05
+    ) as client:
         for _ in range(12):
             await outcome_of(client.public.submit_bulk([PERSON]))
             await outcome_of(client.public.bulk_status(workflow_id="wf_1"))
@@ -67,8 +69,6 @@ def test_neither_key_nor_contact_is_in_any_event_or_log_line(caplog):
             with anyio.move_on_after(0.02):
                 await outcome_of(client.public.submit_bulk([PERSON]))
             await anyio.sleep(1)
-
-    virtually(main, Served(echoing), api_key=KEY, on_event=listener, deadline_s=300.0, latency=lambda: 0.05)
     assert {AttemptFinished, CallDetached, CallFinished, RateLimited, WorkflowAccepted} <= {
         type(event) for event in told
     }

@@ -22,8 +22,8 @@ from cleanlist_async.events import (
     WorkflowFinished,
 )
 from cleanlist_async.testing import ServerResponse
-from tests.support.clients import ACCEPTED, ADA, ANSWERS, outcome_of, respond, virtually
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.clients import ACCEPTED, ADA, ANSWERS, outcome_of, respond, virtual_client, virtually
+from tests.support.virtual_sandbox import open_world, people
 
 BALANCE = respond(ANSWERS["credits_balance"])
 BROKEN = {"error": {"code": "internal_error", "problem": "Out of order.", "request_id": "req_9"}}
@@ -33,7 +33,7 @@ def balance_events(handler, **options):
     """The outcome of one read, and the events it told."""
     told = []
 
-    async def main(client, network):
+    async def main(client):
         return await outcome_of(client.public.credits_balance())
 
     return virtually(main, handler, on_event=told.append, **options), told
@@ -68,15 +68,14 @@ def test_a_plain_call_starts_attempts_once_and_finishes():
     assert {event.call for event in told} == {started.call}
 
 
-def test_calls_have_numbers_of_their_own():
+async def test_calls_have_numbers_of_their_own():
     told = []
-
-    async def main(client, network):
-        async with anyio.create_task_group() as group:
-            for _ in range(3):
-                group.start_soon(client.public.credits_balance)
-
-    virtually(main, lambda request, number: BALANCE, on_event=told.append)
+    async with (
+        virtual_client(lambda request, number: BALANCE, on_event=told.append) as client,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(3):
+            group.start_soon(client.public.credits_balance)
     calls = [event.call for event in of(told, CallStarted)]
     assert len(set(calls)) == 3
     assert sorted(event.call for event in of(told, CallFinished)) == sorted(calls)
@@ -125,29 +124,24 @@ def test_a_429_tells_which_buckets_pause_and_for_how_long(caplog):
     assert "\n" not in record.getMessage()
 
 
-def test_the_wait_for_the_rate_limit_is_told():
+async def test_the_wait_for_the_rate_limit_is_told():
     told = []
-
-    async def main(client, network):
+    async with virtual_client(
+        lambda request, number: BALANCE, rate_limits=RateLimits(org=1, key=1), on_event=told.append
+    ) as client:
         for _ in range(2):
             await client.public.credits_balance()
-
-    virtually(
-        main, lambda request, number: BALANCE, rate_limits=RateLimits(org=1, key=1), on_event=told.append
-    )
     first, second = of(told, AttemptStarted)
     assert (first.waited_s, round(second.waited_s)) == (0.0, 60)
     assert of(told, CallFinished)[1].waited_s == second.waited_s
 
 
-def test_a_lost_paid_answer_is_an_unknown_outcome(caplog):
+async def test_a_lost_paid_answer_is_an_unknown_outcome(caplog):
     told = []
 
-    async def main(client, network):
-        return await outcome_of(client.public.submit_bulk([ADA]))
-
     lost = ServerResponse(200, b"", reset_after=0)
-    error = virtually(main, lambda request, number: lost, on_event=told.append)
+    async with virtual_client(lambda request, number: lost, on_event=told.append) as client:
+        error = await outcome_of(client.public.submit_bulk([ADA]))
     assert type(error) is errors.UnknownOutcomeError
     assert kinds(told) == [CallStarted, AttemptStarted, AttemptFinished, CallFinished]
     assert (told[2].outcome, told[2].failure) == ("lost", "connection")
@@ -157,18 +151,14 @@ def test_a_lost_paid_answer_is_an_unknown_outcome(caplog):
     assert "submit_bulk was sent, and may have been processed" in record.getMessage()
 
 
-def test_a_refused_connection_is_an_unsent_attempt():
+async def test_a_refused_connection_is_an_unsent_attempt():
     told = []
-
-    async def main(client, network):
-        return await outcome_of(client.public.submit_bulk([ADA]))
-
-    virtually(
-        main,
+    async with virtual_client(
         lambda request, number: respond(ACCEPTED),
         on_event=told.append,
         on_connect=lambda attempt: "accept" if attempt else "refuse",
-    )
+    ) as client:
+        await outcome_of(client.public.submit_bulk([ADA]))
     first, *_rest = of(told, AttemptFinished)
     assert (first.outcome, first.sent_bytes, first.status) == ("unsent", 0, None)
     assert of(told, WorkflowAccepted)
@@ -180,16 +170,13 @@ async def _slow(seconds, response):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_cancelled_submit_is_told_as_detached(known, caplog):
+async def test_a_cancelled_submit_is_told_as_detached(known, caplog):
     told = []
     answer = respond(ACCEPTED) if known else ServerResponse(200, b"", reset_after=0)
-
-    async def main(client, network):
+    async with virtual_client(lambda request, number: _slow(10, answer), on_event=told.append) as client:
         with anyio.move_on_after(2):
             await client.public.submit_bulk([ADA])
         await anyio.sleep(20)
-
-    virtually(main, lambda request, number: _slow(10, answer), on_event=told.append)
     assert kinds(told) == [CallStarted, AttemptStarted, CallFinished, AttemptFinished, CallDetached]
     assert (told[2].error, told[2].billed) == ("CancelledError", "unknown")
     assert told[4].workflow_id == ("wf_1" if known else None)
@@ -197,15 +184,12 @@ def test_a_cancelled_submit_is_told_as_detached(known, caplog):
     assert "the caller of submit_bulk was cancelled" in record.getMessage()
 
 
-def test_a_cancelled_read_bills_nothing():
+async def test_a_cancelled_read_bills_nothing():
     told = []
-
-    async def main(client, network):
+    async with virtual_client(lambda request, number: _slow(10, BALANCE), on_event=told.append) as client:
         with anyio.move_on_after(2):
             await client.public.credits_balance()
         await anyio.sleep(20)
-
-    virtually(main, lambda request, number: _slow(10, BALANCE), on_event=told.append)
     finished = of(told, CallFinished)[0]
     assert (finished.error, finished.billed) == ("CancelledError", "no")
     assert not of(told, CallDetached)
@@ -217,15 +201,12 @@ def test_a_deadline_is_told_as_what_the_caller_sees():
     assert (finished.error, finished.duration_s) == ("DeadlineExceededError", 3.0)
 
 
-def test_a_bulk_run_tells_its_milestones(caplog):
+async def test_a_bulk_run_tells_its_milestones(caplog):
     caplog.set_level(logging.INFO, logger="cleanlist_async")
     told = []
-
-    async def main(here):
-        report = await here.client.enrich(people(600), enrichment_type="partial")
-        return report, here.client.statistics()
-
-    report, statistics = in_world(main, client_options={"on_event": told.append})
+    async with open_world(client_options={"on_event": told.append}) as world:
+        report = await world.client.enrich(people(600), enrichment_type="partial")
+        statistics = world.client.statistics()
     milestones = [
         event
         for event in told
@@ -251,39 +232,30 @@ def test_a_bulk_run_tells_its_milestones(caplog):
     assert sum(line.startswith("enrich finished after") for line in lines) == 1
 
 
-def test_a_run_that_is_stopped_tells_what_stopped_it(caplog):
+async def test_a_run_that_is_stopped_tells_what_stopped_it(caplog):
     told = []
-
-    async def main(here):
-        await here.client.enrich(people(300), max_credits=100)
-
-    in_world(main, client_options={"on_event": told.append})
+    async with open_world(client_options={"on_event": told.append}) as world:
+        await world.client.enrich(people(300), max_credits=100)
     (finished,) = of(told, RunFinished)
     assert finished.error == "BudgetExceededError"
     assert "enrich stopped by BudgetExceededError" in caplog.text
 
 
-def test_a_call_by_path_names_no_id():
+async def test_a_call_by_path_names_no_id():
     told = []
-
-    async def main(client, network):
+    async with virtual_client(lambda request, number: respond({}), on_event=told.append) as client:
         await client.request("GET", "/api/v2/lead-lists/ada@x.example/leads/7f3a", params={"q": "Ada"})
-
-    virtually(main, lambda request, number: respond({}), on_event=told.append)
     assert told[0].path == "/api/v2/lead-lists/{}/leads/{}"
     assert told[0].operation == "GET /api/v2/lead-lists/{}/leads/{}"
     assert "ada" not in repr(told)
 
 
-def test_a_job_tells_its_milestones_and_counts_what_it_settled(tmp_path):
+async def test_a_job_tells_its_milestones_and_counts_what_it_settled(tmp_path):
     told = []
-
-    async def main(here):
-        async with await here.client.job(tmp_path / "journal", people(300), max_credits=3000) as job:
+    async with open_world(client_options={"on_event": told.append}) as world:
+        async with await world.client.job(tmp_path / "journal", people(300), max_credits=3000) as job:
             report = await job.run()
-        return report, here.client.statistics()
-
-    report, statistics = in_world(main, client_options={"on_event": told.append})
+        statistics = world.client.statistics()
     assert of(told, RunStarted) == [RunStarted("job", "partial", 300)]
     (finished,) = of(told, RunFinished)
     assert (finished.kind, finished.contacts, finished.error) == ("job", 300, None)

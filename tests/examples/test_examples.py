@@ -25,11 +25,6 @@ PEOPLE = b"First Name,Last Name,Website\n" + b"".join(
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 @dataclass
 class World:
     """A sandbox, a folder, and what an example printed in it."""

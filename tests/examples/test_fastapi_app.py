@@ -29,11 +29,6 @@ CSV = {"Content-Type": "text/csv"}
 
 
 @pytest.fixture(scope="module")
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
 async def shared(anyio_backend):
     """A caller of a server that several tests share."""
     async with running() as (_, caller):

@@ -24,6 +24,7 @@ from tests.support.clients import (
     against,
     json_answer,
     respond,
+    virtual_client,
     virtually,
 )
 
@@ -71,7 +72,7 @@ def cancelled_after(steps, call, by_scope):
         lambda request, number: respond(ACCEPTED if request.method == "POST" else ANSWERS["credits_balance"])
     )
 
-    async def main(client, network):
+    async def main(client):
         done = []
 
         async def caller():
@@ -110,20 +111,17 @@ def test_a_submit_cancelled_at_any_iteration_is_answered_noted_or_never_sent(by_
 
 
 @pytest.mark.parametrize("time_is_up", [lambda: asyncio.timeout(0), lambda: asyncio.timeout(-1)])
-def test_nothing_is_bought_in_a_time_that_is_up_already(time_is_up):
+async def test_nothing_is_bought_in_a_time_that_is_up_already(time_is_up):
     served = Served(
         lambda request, number: respond(ACCEPTED if request.method == "POST" else ANSWERS["credits_balance"])
     )
-
-    async def main(client, network):
+    async with virtual_client(served) as client:
         await client.public.credits_balance()
         with pytest.raises(TimeoutError):
             async with time_is_up():
                 await client.public.submit_bulk([ADA])
         await anyio.sleep(200)
-        return client.statistics()
-
-    statistics = virtually(main, served)
+        statistics = client.statistics()
     assert [request.method for request in served.requests] == ["GET"]
     assert statistics.detached_workflows == ()
     assert all((bucket.in_flight, bucket.available) == (0, bucket.limit) for bucket in statistics.buckets)
@@ -158,7 +156,7 @@ def kind_of(request):
     return "status request" if "status" in request.path else "interactive read"
 
 
-def test_sixteen_requests_of_each_kind_are_in_flight_at_most():
+async def test_sixteen_requests_of_each_kind_are_in_flight_at_most():
     in_flight, most = Counter(), Counter()
 
     async def counted(request):
@@ -171,20 +169,20 @@ def test_sixteen_requests_of_each_kind_are_in_flight_at_most():
             ANSWERS[{"paid": "submit_bulk", "status request": "bulk_status"}.get(kind, "credits_balance")]
         )
 
-    async def main(client, network):
-        async with anyio.create_task_group() as group:
-            for _ in range(40):
-                for call in KINDS.values():
-                    group.start_soon(call, client)
-
-    virtually(main, lambda request, number: counted(request), latency=lambda: 0.1)
+    async with (
+        virtual_client(lambda request, number: counted(request), latency=lambda: 0.1) as client,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(40):
+            for call in KINDS.values():
+                group.start_soon(call, client)
     assert most == dict.fromkeys(KINDS, facts.MAX_IN_FLIGHT)
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
 @pytest.mark.parametrize("limits", [WIDE, RateLimits()], ids=["unlimited", "published limits"])
 @pytest.mark.parametrize("hung", KINDS)
-def test_requests_that_hang_stop_no_other_kind(hung, limits, cancelled):
+async def test_requests_that_hang_stop_no_other_kind(hung, limits, cancelled):
     """Nor do those that wait for a place behind them keep tokens from the others."""
 
     async def answered(request):
@@ -194,7 +192,7 @@ def test_requests_that_hang_stop_no_other_kind(hung, limits, cancelled):
             ANSWERS["submit_bulk" if request.method == "POST" else "bulk_status"] | ANSWERS["credits_balance"]
         )
 
-    async def main(client, network):
+    async with virtual_client(lambda request, number: answered(request), rate_limits=limits) as client:
         tasks = [asyncio.create_task(KINDS[hung](client)) for _ in range(200)]
         await anyio.sleep(1)
         if cancelled:
@@ -210,14 +208,11 @@ def test_requests_that_hang_stop_no_other_kind(hung, limits, cancelled):
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-        return took_s, in_flight
-
-    took_s, in_flight = virtually(main, lambda request, number: answered(request), rate_limits=limits)
     assert took_s == 0
     assert in_flight == facts.MAX_IN_FLIGHT
 
 
-def test_cancelled_reads_do_not_make_room_for_more_than_sixteen():
+async def test_cancelled_reads_do_not_make_room_for_more_than_sixteen():
     """An abandoned request is still on the wire until its answer comes."""
     in_flight, most = 0, 0
 
@@ -229,14 +224,12 @@ def test_cancelled_reads_do_not_make_room_for_more_than_sixteen():
         in_flight -= 1
         return respond(ANSWERS["credits_balance"])
 
-    async def main(client, network):
+    async with virtual_client(lambda request, number: counted()) as client:
         for _ in range(10):
             with anyio.move_on_after(1):
                 async with anyio.create_task_group() as group:
                     for _ in range(10):
                         group.start_soon(client.public.credits_balance)
-
-    virtually(main, lambda request, number: counted())
     assert most == facts.MAX_IN_FLIGHT
 
 
@@ -248,33 +241,30 @@ async def late(seconds, content):
     return respond(content)
 
 
-def test_closing_waits_for_a_paid_request_and_its_caller_gets_the_answer():
-    async def main(client, network):
+async def test_closing_waits_for_a_paid_request_and_its_caller_gets_the_answer():
+    async with virtual_client(lambda request, number: late(9, ACCEPTED)) as client:
         submit = asyncio.create_task(client.public.submit_bulk([ADA]))
         await anyio.sleep(1)
         await client.aclose()
         closed_at = anyio.current_time()
-        return await submit, closed_at
-
-    submission, closed_at = virtually(main, lambda request, number: late(9, ACCEPTED))
+        submission = await submit
     assert submission.workflow_id == "wf_1"
     assert closed_at == 9
 
 
-def test_closing_notes_a_paid_request_whose_caller_has_gone():
-    async def main(client, network):
+async def test_closing_notes_a_paid_request_whose_caller_has_gone():
+    async with virtual_client(lambda request, number: late(9, ACCEPTED)) as client:
         submit = asyncio.create_task(client.public.submit_bulk([ADA]))
         await anyio.sleep(1)
         submit.cancel()
         await asyncio.wait([submit])
         await client.aclose()
-        return client.statistics().detached_workflows
 
-    assert virtually(main, lambda request, number: late(9, ACCEPTED)) == ("wf_1",)
+        assert client.statistics().detached_workflows == ("wf_1",)
 
 
-def test_a_cancelled_close_goes_on_closing():
-    async def main(client, network):
+async def test_a_cancelled_close_goes_on_closing():
+    async with virtual_client(lambda request, number: late(9, ACCEPTED)) as client:
         submit = asyncio.create_task(client.public.submit_bulk([ADA]))
         await anyio.sleep(1)
         closing = asyncio.create_task(client.aclose())
@@ -283,26 +273,24 @@ def test_a_cancelled_close_goes_on_closing():
         await asyncio.wait([closing])
         submission = await submit
         await client.aclose()
-        return submission
 
-    assert virtually(main, lambda request, number: late(9, ACCEPTED)).workflow_id == "wf_1"
+        assert submission.workflow_id == "wf_1"
 
 
-def test_closing_from_several_tasks_at_once_and_again():
-    async def main(client, network):
+async def test_closing_from_several_tasks_at_once_and_again():
+    async with virtual_client(lambda request, number: late(9, ACCEPTED)) as client:
         async with anyio.create_task_group() as group:
             group.start_soon(client.public.submit_bulk, [ADA])
             await anyio.sleep(1)
             for _ in range(3):
                 group.start_soon(client.aclose)
         await client.aclose()
-        return anyio.current_time()
 
-    assert virtually(main, lambda request, number: late(9, ACCEPTED)) == 9
+        assert anyio.current_time() == 9
 
 
 @pytest.mark.parametrize(("tokens", "submits"), [(facts.MAX_IN_FLIGHT, 3), (10**6, 0)])
-def test_calls_that_wait_end_at_once_when_the_client_is_closed(tokens, submits):
+async def test_calls_that_wait_end_at_once_when_the_client_is_closed(tokens, submits):
     """For tokens, for a connection, for an answer to a read, for the next attempt: whatever they wait for."""
 
     async def ended(call):
@@ -311,37 +299,35 @@ def test_calls_that_wait_end_at_once_when_the_client_is_closed(tokens, submits):
         except errors.CleanlistError as error:
             return type(error), anyio.current_time()
 
-    async def main(client, network):
+    def handler(request, number):
+        return respond({}, 503, retry_after="50") if number < 5 else late(30, {})
+
+    async with virtual_client(handler, rate_limits=RateLimits(org=tokens, key=tokens)) as client:
         public = client.public
         waiting = [asyncio.create_task(ended(public.credits_balance())) for _ in range(40)]
         waiting += [asyncio.create_task(ended(public.submit_bulk([ADA]))) for _ in range(submits)]
         await anyio.sleep(3)
         await client.aclose()
-        return [await task for task in waiting], anyio.current_time(), client.statistics()
-
-    def handler(request, number):
-        return respond({}, 503, retry_after="50") if number < 5 else late(30, {})
-
-    ends, closed_at, statistics = virtually(main, handler, rate_limits=RateLimits(org=tokens, key=tokens))
+        ends = [await task for task in waiting]
+        closed_at = anyio.current_time()
+        statistics = client.statistics()
     assert ends == [(errors.ConfigurationError, 3.0)] * (40 + submits)
     assert closed_at == 3.0
     assert statistics.waiting == 0
     assert all(bucket.in_flight == 0 for bucket in statistics.buckets)
 
 
-def test_a_submit_in_line_for_a_connection_is_not_sent_by_a_closing_client():
+async def test_a_submit_in_line_for_a_connection_is_not_sent_by_a_closing_client():
     served = Served(lambda request, number: late(30, ACCEPTED))
-
-    async def main(client, network):
+    async with virtual_client(served) as client:
         first = [asyncio.create_task(client.public.submit_bulk([ADA])) for _ in range(facts.MAX_IN_FLIGHT)]
         await anyio.sleep(1)
         late_one = asyncio.create_task(client.public.submit_bulk([GRACE]))
         await anyio.sleep(1)
         await client.aclose()
         await asyncio.wait([*first, late_one])
-        return late_one.exception(), {submit.result().workflow_id for submit in first}
-
-    error, accepted = virtually(main, served)
+        error = late_one.exception()
+        accepted = {submit.result().workflow_id for submit in first}
     assert type(error) is errors.ConfigurationError
     assert error.billed == "no"
     assert accepted == {"wf_1"}

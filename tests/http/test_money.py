@@ -11,9 +11,18 @@ import pytest
 from cleanlist_async import errors
 from cleanlist_async.api.models.public import BulkSubmission
 from cleanlist_async.api.public import OPERATIONS
-from cleanlist_async.testing import MemoryNetwork
 from tests.support.cases import each_case
-from tests.support.clients import ACCEPTED, ADA, ANSWERS, CALLS, Served, outcome_of, respond, virtually
+from tests.support.clients import (
+    ACCEPTED,
+    ADA,
+    ANSWERS,
+    CALLS,
+    Served,
+    outcome_of,
+    respond,
+    virtual_client,
+    virtually,
+)
 
 HTML = b"<html><body>Sign in to the proxy</body></html>"
 ON_THE_PAGE = {400, 401, 402, 403, 404, 413, 422}
@@ -35,7 +44,7 @@ def submit(handler, **options):
     """The outcome of one submit, and how many requests the server saw."""
     served = Served(handler)
 
-    async def main(client, network):
+    async def main(client):
         return await outcome_of(client.public.submit_bulk([ADA])), client.statistics()
 
     (outcome, statistics) = virtually(main, served, **options)
@@ -87,18 +96,15 @@ def test_every_operation_declares_what_repeating_it_would_mean():
 
 
 @each_case("operation", OPERATIONS)
-def test_the_declaration_is_what_happens(operation):
+async def test_the_declaration_is_what_happens(operation):
     """A 500 is repeated for a read and for nothing else."""
     served = Served(
         lambda request, number: respond(
             ANSWERS[operation.name] if number else {"detail": "x"}, 200 if number else 500
         )
     )
-
-    async def main(client, network):
-        return await outcome_of(CALLS[operation.name](client))
-
-    outcome = virtually(main, served)
+    async with virtual_client(served) as client:
+        outcome = await outcome_of(CALLS[operation.name](client))
     if operation.retry == "safe":
         assert len(served.requests) == 2
         assert not isinstance(outcome, Exception)
@@ -187,13 +193,11 @@ LIMITED = {
 
 
 @pytest.mark.parametrize("form", LIMITED)
-def test_a_429_is_repeated_after_the_wait_it_asks_for(form):
+async def test_a_429_is_repeated_after_the_wait_it_asks_for(form):
     served = Served(lambda request, number: respond(ACCEPTED) if number == 2 else LIMITED[form])
-
-    async def main(client, network):
-        return await client.public.submit_bulk([ADA]), client.statistics()
-
-    submission, statistics = virtually(main, served)
+    async with virtual_client(served) as client:
+        submission = await client.public.submit_bulk([ADA])
+        statistics = client.statistics()
     assert submission.workflow_id == "wf_1"
     assert (len(served.requests), statistics.rejected_429, statistics.retries) == (3, 2, 2)
     least = 7 if form != "detail" else 2
@@ -226,30 +230,25 @@ def test_a_refused_connection_is_tried_again_and_the_submit_is_made_once():
     ("how", "error", "attempts"),
     [("refuse", errors.APIConnectionError, 5), ("ignore", errors.APITimeoutError, 5)],
 )
-def test_without_a_connection_nothing_was_sent(how, error, attempts):
-    async def main(client, network: MemoryNetwork):
+async def test_without_a_connection_nothing_was_sent(how, error, attempts):
+    async with virtual_client(lambda request, number: respond(ACCEPTED), on_connect=lambda n: how) as client:
         outcome = await outcome_of(client.public.submit_bulk([ADA]))
-        return outcome, network.connect_attempts, client.statistics().buckets
-
-    outcome, connects, buckets = virtually(
-        main, lambda request, number: respond(ACCEPTED), on_connect=lambda n: how
-    )
+        connects = client._network.connect_attempts
+        buckets = client.statistics().buckets
     assert type(outcome) is error
     assert (outcome.billed, outcome.safe_to_retry, outcome.retryable) == ("no", True, True)
     assert connects == attempts
     assert all(bucket.available == bucket.limit for bucket in buckets), "an unsent token is back at once"
 
 
-def test_no_answer_is_an_unknown_outcome_after_the_timeout():
-    async def main(client, network):
-        outcome = await outcome_of(client.public.submit_bulk([ADA]))
-        return outcome, anyio.current_time()
-
+async def test_no_answer_is_an_unknown_outcome_after_the_timeout():
     async def never(request):
         await anyio.sleep_forever()
 
     served = Served(lambda request, number: never(request))
-    outcome, seconds = virtually(main, served, request_timeout_s=20.0)
+    async with virtual_client(served, request_timeout_s=20.0) as client:
+        outcome = await outcome_of(client.public.submit_bulk([ADA]))
+        seconds = anyio.current_time()
     assert_unknown(outcome)
     assert type(outcome.answer) is errors.APITimeoutError
     assert (len(served.requests), seconds) == (1, 20.0)

@@ -12,7 +12,17 @@ from cleanlist_async.api.public import status_call, submit_call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.ratelimit import RequestClass
 from tests.support.cases import each_case
-from tests.support.clients import ACCEPTED, ADA, ANSWERS, CALLS, Served, outcome_of, respond, virtually
+from tests.support.clients import (
+    ACCEPTED,
+    ADA,
+    ANSWERS,
+    CALLS,
+    Served,
+    outcome_of,
+    respond,
+    virtual_client,
+    virtually,
+)
 
 READS = [name for name in CALLS if name != "submit_bulk"]
 BALANCE = respond(ANSWERS["credits_balance"])
@@ -22,7 +32,7 @@ def read(handler, **options):
     """The outcome of one read, and the times of its attempts."""
     served = Served(handler)
 
-    async def main(client, network):
+    async def main(client):
         return await outcome_of(client.public.credits_balance())
 
     return virtually(main, served, **options), served.times
@@ -33,13 +43,10 @@ def gaps(times):
 
 
 @each_case("name", CALLS)
-def test_each_operation_asks_at_its_documented_address(name):
+async def test_each_operation_asks_at_its_documented_address(name):
     served = Served(lambda request, number: respond(ANSWERS[name]))
-
-    async def main(client, network):
+    async with virtual_client(served, api_key="clapi_test_key") as client:
         await CALLS[name](client)
-
-    virtually(main, served, api_key="clapi_test_key")
     (request,) = served.requests
     method, path, query = {
         "validate_key": ("GET", "/auth/validate-key", {}),
@@ -92,10 +99,9 @@ def test_max_retries_is_kept():
         assert (type(outcome), len(times)) == (errors.InternalServerError, retries + 1)
 
 
-def test_the_retry_quota_of_a_client_ends_a_storm_and_successes_fill_it():
+async def test_the_retry_quota_of_a_client_ends_a_storm_and_successes_fill_it():
     storm = Served(lambda request, number: respond({}, 500))
-
-    async def main(client, network):
+    async with virtual_client(storm) as client:
         for _ in range(60):
             await outcome_of(client.public.credits_balance())
         exhausted = len(storm.requests)
@@ -105,9 +111,7 @@ def test_the_retry_quota_of_a_client_ends_a_storm_and_successes_fill_it():
         storm._handler = lambda request, number: respond({}, 500)
         before = len(storm.requests)
         await outcome_of(client.public.credits_balance())
-        return exhausted, len(storm.requests) - before
-
-    exhausted, after = virtually(main, storm)
+        after = len(storm.requests) - before
     assert exhausted == 60 + facts.RETRY_QUOTA // facts.RETRY_COST
     assert after == 2
 
@@ -167,59 +171,52 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_the_answer_of_another_call_is_never_taken(stranger):
-    async def main(client, network):
-        first = await client.public.bulk_status(workflow_id="wf_1")
-        return first, await outcome_of(client.public.bulk_status(workflow_id="wf_1"))
-
+async def test_the_answer_of_another_call_is_never_taken(stranger):
     mine = respond(ANSWERS["bulk_status"])
     served = Served(lambda request, number: mine if number == 1 else respond(stranger))
-    status, error = virtually(main, served)
+    async with virtual_client(served) as client:
+        status = await client.public.bulk_status(workflow_id="wf_1")
+        error = await outcome_of(client.public.bulk_status(workflow_id="wf_1"))
     assert status.workflow_id == "wf_1"
     assert type(error) is errors.MalformedResponseError
     assert len(served.requests) == 7
 
 
-def test_another_tasks_answer_is_never_taken():
-    async def main(client, network):
-        return await outcome_of(client.public.bulk_status(task_id="t_1"))
-
-    error = virtually(main, lambda request, number: respond({"task_id": "t_2", "status": "completed"}))
+async def test_another_tasks_answer_is_never_taken():
+    async with virtual_client(
+        lambda request, number: respond({"task_id": "t_2", "status": "completed"})
+    ) as client:
+        error = await outcome_of(client.public.bulk_status(task_id="t_1"))
     assert type(error) is errors.MalformedResponseError
 
 
-def test_after_a_strangers_answer_the_connection_is_not_used_again():
-    async def main(client, network):
-        await client.public.bulk_status(workflow_id="wf_1")
-        return network.connections
-
+async def test_after_a_strangers_answer_the_connection_is_not_used_again():
     served = Served(lambda request, number: respond(ANSWERS["bulk_status"] if number else STRANGERS[0]))
-    assert virtually(main, served) == 2
+    async with virtual_client(served) as client:
+        await client.public.bulk_status(workflow_id="wf_1")
+        assert client._network.connections == 2
 
 
 # -- deadlines -------------------------------------------------------------------------------------
 
 
-def test_the_deadline_covers_the_wait_for_tokens():
-    async def main(client, network):
-        await client.public.credits_balance()
-        outcome = await outcome_of(client.with_options(deadline_s=12.0).public.submit_bulk([ADA]))
-        return outcome, anyio.current_time(), client.statistics().waiting
-
+async def test_the_deadline_covers_the_wait_for_tokens():
     served = Served(lambda request, number: BALANCE)
-    error, now, waiting = virtually(main, served, rate_limits=RateLimits(org=1, key=1))
+    async with virtual_client(served, rate_limits=RateLimits(org=1, key=1)) as client:
+        await client.public.credits_balance()
+        error = await outcome_of(client.with_options(deadline_s=12.0).public.submit_bulk([ADA]))
+        now = anyio.current_time()
+        waiting = client.statistics().waiting
     assert type(error) is errors.DeadlineExceededError
     assert (error.billed, error.safe_to_retry, now, waiting, len(served.requests)) == ("no", True, 12.0, 0, 1)
 
 
-def test_the_deadline_covers_attempts_and_the_waits_between():
-    async def main(client, network):
-        outcome = await outcome_of(client.public.credits_balance())
-        return outcome, anyio.current_time()
-
-    error, now = virtually(
-        main, lambda request, number: respond({}, 503, retry_after="30"), deadline_s=70.0, latency=lambda: 0.5
-    )
+async def test_the_deadline_covers_attempts_and_the_waits_between():
+    async with virtual_client(
+        lambda request, number: respond({}, 503, retry_after="30"), deadline_s=70.0, latency=lambda: 0.5
+    ) as client:
+        error = await outcome_of(client.public.credits_balance())
+        now = anyio.current_time()
     assert (type(error), error.billed, now) == (errors.DeadlineExceededError, "no", 70.0)
 
 
@@ -228,61 +225,53 @@ async def slow(seconds, response):
     return response
 
 
-def test_a_deadline_while_a_submit_is_on_its_way_says_that_it_may_be_billed():
-    async def main(client, network):
+async def test_a_deadline_while_a_submit_is_on_its_way_says_that_it_may_be_billed():
+    served = Served(lambda request, number: slow(10, respond(ACCEPTED)))
+    async with virtual_client(served, deadline_s=5.0) as client:
         error = await outcome_of(client.public.submit_bulk([ADA]))
         await anyio.sleep(20)
-        return error, client.statistics()
-
-    served = Served(lambda request, number: slow(10, respond(ACCEPTED)))
-    error, statistics = virtually(main, served, deadline_s=5.0)
+        statistics = client.statistics()
     assert type(error) is errors.DeadlineExceededError
     assert (error.billed, error.safe_to_retry) == ("unknown", False)
     assert statistics.detached_workflows == ("wf_1",)
     assert all(bucket.in_flight == 0 for bucket in statistics.buckets)
 
 
-def test_a_deadline_while_a_submit_stands_in_line_for_a_connection_sends_nothing():
-    async def main(client, network):
-        async with anyio.create_task_group() as group:
-            for _ in range(facts.MAX_IN_FLIGHT):
-                group.start_soon(client.public.submit_bulk, [ADA])
-            await anyio.sleep(1)
-            return await outcome_of(client.with_options(deadline_s=5.0).public.submit_bulk([ADA]))
-
+async def test_a_deadline_while_a_submit_stands_in_line_for_a_connection_sends_nothing():
     served = Served(lambda request, number: slow(30, respond(ACCEPTED)))
-    error = virtually(main, served)
+    async with virtual_client(served) as client, anyio.create_task_group() as group:
+        for _ in range(facts.MAX_IN_FLIGHT):
+            group.start_soon(client.public.submit_bulk, [ADA])
+        await anyio.sleep(1)
+        error = await outcome_of(client.with_options(deadline_s=5.0).public.submit_bulk([ADA]))
     assert (type(error), error.billed) == (errors.DeadlineExceededError, "no")
     assert len(served.requests) == facts.MAX_IN_FLIGHT
 
 
-def test_request_timeout_s_bounds_each_attempt():
-    async def main(client, network):
-        outcome = await outcome_of(client.with_options(request_timeout_s=3.0).public.credits_balance())
-        return outcome, anyio.current_time()
-
+async def test_request_timeout_s_bounds_each_attempt():
     served = Served(lambda request, number: slow(1000, BALANCE))
-    error, now = virtually(main, served, max_retries=1)
+    async with virtual_client(served, max_retries=1) as client:
+        error = await outcome_of(client.with_options(request_timeout_s=3.0).public.credits_balance())
+        now = anyio.current_time()
     assert type(error) is errors.APITimeoutError
     assert (error.billed, error.retryable, len(served.requests)) == ("no", True, 2)
     assert 6 <= now <= 7
 
 
-def test_the_wait_for_a_connection_is_no_part_of_the_attempt():
-    async def main(client, network):
+async def test_the_wait_for_a_connection_is_no_part_of_the_attempt():
+    async with virtual_client(lambda request, number: slow(8, BALANCE), request_timeout_s=10.0) as client:
         async with anyio.create_task_group() as group:
             for _ in range(3 * facts.MAX_IN_FLIGHT):
                 group.start_soon(client.public.credits_balance)
-        return client.statistics().retries
 
-    assert virtually(main, lambda request, number: slow(8, BALANCE), request_timeout_s=10.0) == 0
+        assert client.statistics().retries == 0
 
 
 # -- classes ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [RequestClass.SUBMIT, RequestClass.STATUS])
-def test_in_bulk_a_429_uses_up_no_retry(kind):
+async def test_in_bulk_a_429_uses_up_no_retry(kind):
     good = ACCEPTED if kind is RequestClass.SUBMIT else ANSWERS["bulk_status"]
     served = Served(
         lambda request, number: respond(good) if number == 9 else respond({}, 429, retry_after="300")
@@ -292,23 +281,20 @@ def test_in_bulk_a_429_uses_up_no_retry(kind):
         if kind is RequestClass.SUBMIT
         else status_call(workflow_id="wf_1", kind=kind)
     )
-
-    async def main(client, network):
+    async with virtual_client(served) as client:
         reply = await client._runtime.pipeline.call(call, CallOptions(max_retries=0))
-        return reply.value.workflow_id
 
-    assert virtually(main, served) == "wf_1"
+        assert reply.value.workflow_id == "wf_1"
     assert all(gap >= 300 for gap in gaps(served.times))
 
 
-def test_a_body_that_cannot_be_built_costs_no_token():
-    async def main(client, network):
+async def test_a_body_that_cannot_be_built_costs_no_token():
+    async with virtual_client(lambda request, number: respond(ACCEPTED)) as client:
+
         def broken():
             raise RuntimeError("no body")
 
         error = await outcome_of(client._runtime.pipeline.call(submit_call(broken), CallOptions()))
-        return error, client.statistics().buckets
-
-    error, buckets = virtually(main, lambda request, number: respond(ACCEPTED))
+        buckets = client.statistics().buckets
     assert isinstance(error, RuntimeError)
     assert all((bucket.in_flight, bucket.available) == (0, bucket.limit) for bucket in buckets)

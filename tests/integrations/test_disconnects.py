@@ -13,11 +13,6 @@ from cleanlist_async.integrations.fastapi import unless_disconnected
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 class Caller:
     """A caller that stays until it `hangs_up`."""
 

@@ -37,11 +37,6 @@ def application(base_url: str) -> FastAPI:
     return app
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 async def test_an_idle_client_is_well():
     async with running(application("http://127.0.0.1:9")) as caller:
         assert (await caller.get("/health")).json() == {

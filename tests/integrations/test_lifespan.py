@@ -22,11 +22,6 @@ from tests.support.clients import KEY
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 class Opened:
     """Opens clients that never connect, and remembers them."""
 

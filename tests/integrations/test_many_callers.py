@@ -27,11 +27,6 @@ from tests.support.backends import served
 pytestmark = [pytest.mark.sockets, pytest.mark.anyio]
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 class Found(BaseModel):
     status: str
     email: str | None

@@ -15,8 +15,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from cleanlist_async import errors
 from cleanlist_async.integrations.opentelemetry import OpenTelemetry
 from tests.support.callers import outcomes, start
-from tests.support.clients import ACCEPTED, ADA, ANSWERS, outcome_of, respond, virtually
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.clients import ACCEPTED, ADA, ANSWERS, outcome_of, respond, virtual_client
+from tests.support.virtual_sandbox import open_world, people
 
 BALANCE = respond(ANSWERS["credits_balance"], x_request_id="req_1")
 
@@ -33,15 +33,12 @@ def provider(exporter):
     return provider
 
 
-def test_a_call_is_one_span_below_the_current_one(exporter, provider):
+async def test_a_call_is_one_span_below_the_current_one(exporter, provider):
     tracer = provider.get_tracer("app")
-
-    async def main(client, network):
+    async with virtual_client(lambda request, number: BALANCE, on_event=OpenTelemetry(provider)) as client:
         with tracer.start_as_current_span("request"):
             await client.public.credits_balance()
         await client.public.credits_balance()
-
-    virtually(main, lambda request, number: BALANCE, on_event=OpenTelemetry(provider))
     first, request, second = exporter.get_finished_spans()
     assert (first.name, first.kind) == ("cleanlist.credits_balance", SpanKind.CLIENT)
     assert first.parent.span_id == request.context.span_id
@@ -65,13 +62,12 @@ def test_a_call_is_one_span_below_the_current_one(exporter, provider):
     }
 
 
-def test_attempts_retries_and_429s_are_events_on_the_span(exporter, provider):
+async def test_attempts_retries_and_429s_are_events_on_the_span(exporter, provider):
     answers = [respond({}, 429, retry_after="7"), respond({}, 503), BALANCE]
-
-    async def main(client, network):
+    async with virtual_client(
+        lambda request, number: answers[number], on_event=OpenTelemetry(provider)
+    ) as client:
         await client.public.credits_balance()
-
-    virtually(main, lambda request, number: answers[number], on_event=OpenTelemetry(provider))
     (span,) = exporter.get_finished_spans()
     assert [event.name for event in span.events] == [
         *("rate limited", "attempt answered", "retry"),
@@ -82,12 +78,12 @@ def test_attempts_retries_and_429s_are_events_on_the_span(exporter, provider):
     assert span.attributes["cleanlist.waited_s"] >= 7
 
 
-def test_an_error_is_the_status_of_the_span(exporter, provider):
-    async def main(client, network):
-        return await outcome_of(client.public.submit_bulk([ADA]))
-
+async def test_an_error_is_the_status_of_the_span(exporter, provider):
     broken = {"error": {"code": "internal_error", "problem": "secret words", "request_id": "req_7"}}
-    error = virtually(main, lambda request, number: respond(broken, 500), on_event=OpenTelemetry(provider))
+    async with virtual_client(
+        lambda request, number: respond(broken, 500), on_event=OpenTelemetry(provider)
+    ) as client:
+        error = await outcome_of(client.public.submit_bulk([ADA]))
     assert isinstance(error, errors.UnknownOutcomeError)
     (span,) = exporter.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR
@@ -98,49 +94,45 @@ def test_an_error_is_the_status_of_the_span(exporter, provider):
     assert "secret words" not in span.to_json()
 
 
-def test_a_submit_names_its_workflow(exporter, provider):
-    async def main(client, network):
+async def test_a_submit_names_its_workflow(exporter, provider):
+    async with virtual_client(
+        lambda request, number: respond(ACCEPTED), on_event=OpenTelemetry(provider)
+    ) as client:
         await client.public.submit_bulk([ADA])
-
-    virtually(main, lambda request, number: respond(ACCEPTED), on_event=OpenTelemetry(provider))
     (span,) = exporter.get_finished_spans()
     assert (span.attributes["cleanlist.workflow_id"], span.attributes["cleanlist.billed"]) == ("wf_1", "yes")
 
 
-def test_a_cancelled_call_ends_its_span(exporter, provider):
+async def test_a_cancelled_call_ends_its_span(exporter, provider):
     listener = OpenTelemetry(provider)
-
-    async def main(client, network):
-        with anyio.move_on_after(1):
-            await client.public.submit_bulk([ADA])
-        await anyio.sleep(20)
 
     async def slow():
         await anyio.sleep(10)
         return respond(ACCEPTED)
 
-    virtually(main, lambda request, number: slow(), on_event=listener)
+    async with virtual_client(lambda request, number: slow(), on_event=listener) as client:
+        with anyio.move_on_after(1):
+            await client.public.submit_bulk([ADA])
+        await anyio.sleep(20)
     (span,) = exporter.get_finished_spans()
     assert span.attributes["error.type"] == "CancelledError"
     assert not listener._spans
 
 
-def test_what_two_runs_send_hangs_below_each_of_them(exporter, provider):
+async def test_what_two_runs_send_hangs_below_each_of_them(exporter, provider):
     """Submits run in tasks of the client, status requests in a scheduler that all runs share."""
     tracer = provider.get_tracer("app")
     workflows = {}
+    async with open_world(client_options={"on_event": OpenTelemetry(provider)}) as world:
 
-    async def main(here):
         async def run(name, contacts):
             with tracer.start_as_current_span(name):
-                report = await here.client.enrich(contacts)
+                report = await world.client.enrich(contacts)
             workflows[name] = {result.workflow_id for result in report.results}
 
         async with anyio.create_task_group() as group:
             group.start_soon(run, "one", people(300))
             group.start_soon(run, "two", people(300, start=300))
-
-    in_world(main, client_options={"on_event": OpenTelemetry(provider)})
     spans = exporter.get_finished_spans()
     roots = {span.context.span_id: span.name for span in spans if span.name in {"one", "two"}}
     calls = [span for span in spans if span.name.startswith("cleanlist.")]
@@ -152,17 +144,14 @@ def test_what_two_runs_send_hangs_below_each_of_them(exporter, provider):
         assert sum(span.name == "cleanlist.bulk_status" for span in below) >= 2
 
 
-def test_a_batch_hangs_below_the_caller_who_came_first_of_those_in_it(exporter, provider):
+async def test_a_batch_hangs_below_the_caller_who_came_first_of_those_in_it(exporter, provider):
     tracer = provider.get_tracer("app")
-
-    async def main(here):
+    async with open_world(client_options={"on_event": OpenTelemetry(provider)}) as world:
         tasks = []
         for name, first in (("one", 0), ("two", 300)):
             with tracer.start_as_current_span(name):
-                tasks += start(here, people(300, first))
+                tasks += start(world, people(300, first))
         await outcomes(tasks)
-
-    in_world(main, client_options={"on_event": OpenTelemetry(provider)})
     spans = exporter.get_finished_spans()
     roots = {span.context.span_id: span.name for span in spans if span.name in {"one", "two"}}
     calls = [span for span in spans if span.name.startswith("cleanlist.")]

@@ -87,11 +87,6 @@ STATUSES = {
 PRIVATE = "ada@analytical.example clapi_canary0123456789abcdef"
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 async def answered(error: Exception):
     """The answer of an application whose endpoint raises *error*."""
     app = FastAPI()

@@ -22,11 +22,6 @@ LIMIT = 100_000
 
 
 @pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
 def receiver():
     return WebhookReceiver(PUBLIC_URL, max_body_bytes=LIMIT)
 

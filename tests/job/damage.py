@@ -69,7 +69,7 @@ async def resume_flipped(bench: Bench, count: int, seed: int = 0) -> Counter[str
         bench.path.write_bytes(flipped)
         with judged(fates):
             assert await _results(bench) == sound
-    assert not bench.here.ledger.duplicates()
+    assert not bench.world.ledger.duplicates()
     return fates
 
 
@@ -81,8 +81,8 @@ def go_on_flipped(folder: Path, count: int, seed: int = 0) -> tuple[Counter[str]
     fates: Counter[str] = Counter()
     twice = 0
 
-    async def main(here, number: int) -> int:
-        bench = Bench(here, folder, people(15))
+    async def main(world, number: int) -> int:
+        bench = Bench(world, folder, people(15))
         bench.path = folder / f"half-{number}.journal"
         await bench.run(max_credits=10)
         data = bench.path.read_bytes()
@@ -90,11 +90,11 @@ def go_on_flipped(folder: Path, count: int, seed: int = 0) -> tuple[Counter[str]
         with judged(fates):
             results = await _results(bench)
             assert [result.contact for result in results] == bench.contacts
-            check_against_ledger(here, results)
-        return len(here.ledger.duplicates())
+            check_against_ledger(world, results)
+        return len(world.ledger.duplicates())
 
     for number in range(count):
-        twice += in_world(lambda here, number=number: main(here, number))
+        twice += in_world(lambda world, number=number: main(world, number))
     return fates, twice
 
 

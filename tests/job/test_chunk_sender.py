@@ -14,7 +14,7 @@ from cleanlist_async import (
     PermissionDeniedError,
 )
 from cleanlist_async.sandbox import Fault, Sandbox
-from tests.job.worlds import SUBMIT, Bench, in_world, people, states
+from tests.job.worlds import SUBMIT, Bench, open_world, people, states
 from tests.support.cases import each_case
 from tests.support.examples import some
 
@@ -56,74 +56,61 @@ def name(fault):
 
 @pytest.mark.scaled
 @each_case("fault", some(AMBIGUOUS))
-def test_an_answer_that_proves_nothing_is_held_and_not_sent_again(fault, tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(15))
-        here.sandbox.add_fault(fault)
+async def test_an_answer_that_proves_nothing_is_held_and_not_sent_again(fault, tmp_path):
+    async with open_world() as world:
+        bench = Bench(world, tmp_path, people(15))
+        world.sandbox.add_fault(fault)
         report = await bench.run()
         assert states(bench.path) == ["unknown", "done", "done"]
         assert (report.stopped_by, report.status.state) == (None, "complete_with_unknown")
         assert [(c.first, c.last, c.contacts, c.credits_at_risk) for c in report.unknown] == [(0, 4, 5, 5.0)]
-        assert here.submits() == 3
+        assert world.submits() == 3
         bench.check(unknown_at_most=1)
-
-    in_world(main)
 
 
 @each_case("fault", REFUSED)
-def test_a_refusal_in_the_apis_own_words_costs_nothing_and_is_tried_on_resume(fault, tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(15))
-        here.sandbox.add_fault(fault)
+async def test_a_refusal_in_the_apis_own_words_costs_nothing_and_is_tried_on_resume(fault, tmp_path):
+    async with open_world() as world:
+        bench = Bench(world, tmp_path, people(15))
+        world.sandbox.add_fault(fault)
         await bench.run()
         assert states(bench.path) == ["refused", "done", "done"]
         assert not (await bench.run()).unknown
         assert states(bench.path) == ["done"] * 3
         bench.check(unknown_at_most=0)
 
-    in_world(main)
-
 
 @pytest.mark.parametrize("body", [DETAIL, HTML, ""], ids=str)
-def test_a_429_is_tried_again_whatever_its_body(body, tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(10))
-        here.sandbox.add_fault(Fault(SUBMIT, status=429, body=body, times=5))
-        report = await bench.run()
-        assert (report.stopped_by, states(bench.path)) == (None, ["done", "done"])
-        bench.check(unknown_at_most=0)
-
-    in_world(main)
+async def test_a_429_is_tried_again_whatever_its_body(world, body, tmp_path):
+    bench = Bench(world, tmp_path, people(10))
+    world.sandbox.add_fault(Fault(SUBMIT, status=429, body=body, times=5))
+    report = await bench.run()
+    assert (report.stopped_by, states(bench.path)) == (None, ["done", "done"])
+    bench.check(unknown_at_most=0)
 
 
 @pytest.mark.parametrize(("status", "error"), PAUSES)
-def test_what_would_end_every_chunk_alike_pauses_the_job(status, error, tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(15))
-        here.sandbox.add_fault(Fault(SUBMIT, status=status, body=DETAIL, nth=2))
-        report = await bench.run()
-        assert isinstance(report.stopped_by, error)
-        assert states(bench.path) == ["done", "planned", "planned"]
-        assert report.status.state == "paused"
-        assert report.status.paused_by
-        assert here.submits() == 2
-        assert (await bench.run()).status.state == "complete"
-        bench.check(unknown_at_most=0)
-
-    in_world(main)
+async def test_what_would_end_every_chunk_alike_pauses_the_job(world, status, error, tmp_path):
+    bench = Bench(world, tmp_path, people(15))
+    world.sandbox.add_fault(Fault(SUBMIT, status=status, body=DETAIL, nth=2))
+    report = await bench.run()
+    assert isinstance(report.stopped_by, error)
+    assert states(bench.path) == ["done", "planned", "planned"]
+    assert report.status.state == "paused"
+    assert report.status.paused_by
+    assert world.submits() == 2
+    assert (await bench.run()).status.state == "complete"
+    bench.check(unknown_at_most=0)
 
 
 @pytest.mark.parametrize("body", [DETAIL, HTML, ""], ids=str)
-def test_a_413_halves_the_chunk_whatever_its_body(body, tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(8), chunk=8)
-        here.sandbox.add_fault(Fault(SUBMIT, status=413, body=body))
-        report = await bench.run()
-        assert report.status.state == "complete"
-        assert states(bench.path) == ["done", "done"]
-        bench.check(unknown_at_most=0)
-
-    in_world(main)
+async def test_a_413_halves_the_chunk_whatever_its_body(world, body, tmp_path):
+    bench = Bench(world, tmp_path, people(8), chunk=8)
+    world.sandbox.add_fault(Fault(SUBMIT, status=413, body=body))
+    report = await bench.run()
+    assert report.status.state == "complete"
+    assert states(bench.path) == ["done", "done"]
+    bench.check(unknown_at_most=0)
 
 
 @pytest.mark.sockets
@@ -146,16 +133,13 @@ def test_a_2xx_that_names_a_workflow_is_accepted_however_torn(tmp_path):
     asyncio.run(main())
 
 
-def test_not_a_byte_left_when_nobody_listens(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        here.network._on_connect = lambda _attempt: "refuse"
-        report = await bench.run()
-        assert isinstance(report.stopped_by, APIConnectionError)
-        assert states(bench.path) == ["planned"]
-        assert report.status.credits_held == 0
-        here.network._on_connect = lambda _attempt: "accept"
-        assert (await bench.run()).status.state == "complete"
-        bench.check(unknown_at_most=0)
-
-    in_world(main)
+async def test_not_a_byte_left_when_nobody_listens(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    world.network._on_connect = lambda _attempt: "refuse"
+    report = await bench.run()
+    assert isinstance(report.stopped_by, APIConnectionError)
+    assert states(bench.path) == ["planned"]
+    assert report.status.credits_held == 0
+    world.network._on_connect = lambda _attempt: "accept"
+    assert (await bench.run()).status.state == "complete"
+    bench.check(unknown_at_most=0)

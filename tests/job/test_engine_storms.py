@@ -79,22 +79,22 @@ async def interrupt(bench, how, after_s) -> None:
         group.cancel_scope.cancel()
 
 
-def arm(here, mode, chosen) -> int:
+def arm(world, mode, chosen) -> int:
     for number, nth, where in chosen:
         path = PATHS[mode] if where == "submit" else STATUS if mode != "exact" else "*/enrichment/status/*"
-        here.sandbox.add_fault(Fault(path, nth=nth, **FAULTS[number]))
+        world.sandbox.add_fault(Fault(path, nth=nth, **FAULTS[number]))
     return sum(number in AMBIGUOUS and where == "submit" for number, _, where in chosen)
 
 
 async def deliver(bench, job) -> None:
     """Send each webhook that is due, as the server would; twice, since it may."""
     urls = {}
-    for body in bench.here.bodies:
+    for body in bench.world.bodies:
         if b"webhook_url" in body:
             sent = json.loads(body)
             urls[sent["contacts"][0]["first_name"]] = sent["webhook_url"].rpartition("/")[2]
     first = {}
-    for accepted in bench.here.ledger.contacts:
+    for accepted in bench.world.ledger.contacts:
         first.setdefault(accepted.workflow_id, accepted)
     for workflow_id, accepted in first.items():
         token = urls[accepted.contact["first_name"]]
@@ -103,7 +103,7 @@ async def deliver(bench, job) -> None:
 
 
 async def finish(bench, mode, *, unknown_at_most) -> None:
-    bench.here.sandbox.clear_faults()
+    bench.world.sandbox.clear_faults()
     for _ in range(4):
         async with await bench.open() as job:
             if mode == "tracked":
@@ -114,20 +114,20 @@ async def finish(bench, mode, *, unknown_at_most) -> None:
         if report.stopped_by is None and report.status.state.startswith("complete"):
             break
     assert report.stopped_by is None
-    assert not bench.here.ledger.duplicates()
+    assert not bench.world.ledger.duplicates()
     left = set(states(bench.path)) - {"done"}
     assert left <= (set() if mode == "exact" else {"unknown"}), left
     if mode == "tracked":  # each webhook has come, so what is unknown was never accepted
-        bought = {accepted.contact["first_name"] for accepted in bench.here.ledger.contacts}
+        bought = {accepted.contact["first_name"] for accepted in bench.world.ledger.contacts}
         spans = query(bench.path, "SELECT first, last FROM chunks WHERE state = 'unknown'")
         assert not [i for a, b in spans for i in range(a, b + 1) if bench.contacts[i].first_name in bought]
-    submits = len(bench.here.ledger.requests_of(PATHS[mode]))
+    submits = len(bench.world.ledger.requests_of(PATHS[mode]))
     results = await bench.results()
     assert sorted(result.index for result in results) == list(range(len(bench.contacts)))
-    assert len(bench.here.ledger.requests_of(PATHS[mode])) == submits, "nothing was left to do"
+    assert len(bench.world.ledger.requests_of(PATHS[mode])) == submits, "nothing was left to do"
     for result in results:
         if result.status in {"found", "not_found"}:
-            assert result.email == bench.here.sandbox.expected(result.contact, "partial").email
+            assert result.email == bench.world.sandbox.expected(result.contact, "partial").email
     assert len(query(bench.path, "SELECT DISTINCT workflow_id FROM chunks WHERE state = 'done'")) == states(
         bench.path
     ).count("done")
@@ -140,10 +140,10 @@ async def finish(bench, mode, *, unknown_at_most) -> None:
 )
 @given(chosen=faults, interruptions=runs)
 def test_whatever_happens(mode, chosen, interruptions):
-    async def main(here):
+    async def main(world):
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-            bench = Bench(here, Path(folder), people(20), chunk=5, **OPTIONS[mode])
-            ambiguous = arm(here, mode, chosen)
+            bench = Bench(world, Path(folder), people(20), chunk=5, **OPTIONS[mode])
+            ambiguous = arm(world, mode, chosen)
             for how, after_s in interruptions:
                 await interrupt(bench, how, after_s)
             await finish(bench, mode, unknown_at_most=bench.crashes + ambiguous)
@@ -157,9 +157,9 @@ def test_a_crash_at_every_tenth_of_a_second(mode):
     """In steps finer than a round trip: between the intent and the first byte, the answer and the disk."""
     for step in range(0, 24, 2):
 
-        async def main(here, after_s=step / 10):
+        async def main(world, after_s=step / 10):
             with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-                bench = Bench(here, Path(folder), people(10), chunk=5, **OPTIONS[mode])
+                bench = Bench(world, Path(folder), people(10), chunk=5, **OPTIONS[mode])
                 await interrupt(bench, "crash", after_s)
                 await finish(bench, mode, unknown_at_most=1)
 

@@ -11,7 +11,7 @@ import pytest
 
 from cleanlist_async import ConfigurationError, JournalLockedError
 from cleanlist_async.sandbox import Fault, Shape
-from tests.job.worlds import STATUS, SUBMIT, Bench, in_world, people, query, states
+from tests.job.worlds import STATUS, SUBMIT, Bench, people, query, states
 
 
 async def run_until(job, bench, state) -> None:
@@ -28,194 +28,157 @@ async def run_until(job, bench, state) -> None:
         await bench.crash(job)
 
 
-def test_rows_that_were_pending_at_a_crash_are_asked_for_again(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        report = await bench.run()
-        assert report.status.chunks == {"partial": 1}
-        job = await bench.open()
+@pytest.mark.world(shape=Shape(unfinished_rows=0.5, unfinished_s=60))
+async def test_rows_that_were_pending_at_a_crash_are_asked_for_again(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    report = await bench.run()
+    assert report.status.chunks == {"partial": 1}
+    job = await bench.open()
 
-        def killed(*_args):
-            raise SystemError
+    def killed(*_args):
+        raise SystemError
 
-        job._journal.settled = killed
-        with pytest.raises(SystemError):
-            await job.run()
-        await bench.crash(job)
-        assert states(bench.path) == ["fetching"]
-        await anyio.sleep(200)
-        report = await bench.run()
-        assert report.status.results.get("pending", 0) == 0
-        assert report.status.credits_spent == here.ledger.credits_charged
-        assert report.status.credits_held == 0
-
-    in_world(main, shape=Shape(unfinished_rows=0.5, unfinished_s=60))
+    job._journal.settled = killed
+    with pytest.raises(SystemError):
+        await job.run()
+    await bench.crash(job)
+    assert states(bench.path) == ["fetching"]
+    await anyio.sleep(200)
+    report = await bench.run()
+    assert report.status.results.get("pending", 0) == 0
+    assert report.status.credits_spent == world.ledger.credits_charged
+    assert report.status.credits_held == 0
 
 
-def test_a_refusal_that_names_a_workflow_is_no_acceptance(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        body = {"error": {"code": "internal", "message": "x", "details": {"workflow_id": "wf_another"}}}
-        here.sandbox.add_fault(Fault(SUBMIT, when="after", status=500, body=body))
-        await bench.run()
-        assert states(bench.path) == ["unknown"]
-        assert query(bench.path, "SELECT workflow_id FROM chunks") == [(None,)]
-        bench.check()
-
-    in_world(main)
+async def test_a_refusal_that_names_a_workflow_is_no_acceptance(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    body = {"error": {"code": "internal", "message": "x", "details": {"workflow_id": "wf_another"}}}
+    world.sandbox.add_fault(Fault(SUBMIT, when="after", status=500, body=body))
+    await bench.run()
+    assert states(bench.path) == ["unknown"]
+    assert query(bench.path, "SELECT workflow_id FROM chunks") == [(None,)]
+    bench.check()
 
 
-def test_a_failing_progress_display_does_not_end_the_job(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(10))
+async def test_a_failing_progress_display_does_not_end_the_job(world, tmp_path):
+    bench = Bench(world, tmp_path, people(10))
 
-        def broken(_status):
-            raise BrokenPipeError
+    def broken(_status):
+        raise BrokenPipeError
 
-        async with await bench.open() as job:
-            job.on_progress = broken
-            report = await job.run()
-            assert report.status.state == "complete"
-        assert (await here.client.public.credits_balance()).credits is not None
-
-    in_world(main)
-
-
-def test_a_policy_may_hold_and_its_own_errors_come_out_as_they_are(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
-
-        def failing(_chunk):
-            raise LookupError
-
-        with pytest.raises(LookupError):
-            await bench.run(on_unknown=failing)
-        with pytest.raises(ConfigurationError):
-            (await bench.run(on_unknown=lambda _chunk: "buy")).raise_for_error()
-        report = await bench.run(on_unknown=lambda _chunk: "hold")
-        assert report.status.state == "complete_with_unknown"
-
-    in_world(main)
-
-
-def test_a_404_right_after_a_restart_is_a_replica_that_lags(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        await run_until(await bench.open(), bench, "accepted")
-        here.sandbox.add_fault(Fault(STATUS, status=404, times=2))
-        report = await bench.run()
+    async with await bench.open() as job:
+        job.on_progress = broken
+        report = await job.run()
         assert report.status.state == "complete"
-        assert states(bench.path) == ["done"]
-
-    in_world(main)
+    assert (await world.client.public.credits_balance()).credits is not None
 
 
-def test_a_workflow_that_is_gone_is_asked_for_on_each_resume(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        here.sandbox.add_fault(Fault(STATUS, status=404, times=10_000))
-        await bench.run()
-        assert states(bench.path) == ["remote_expired"]
-        here.sandbox.clear_faults()
-        report = await bench.run()
-        assert (states(bench.path), report.status.state) == (["done"], "complete")
+async def test_a_policy_may_hold_and_its_own_errors_come_out_as_they_are(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    world.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
 
-    in_world(main)
+    def failing(_chunk):
+        raise LookupError
 
-
-def test_a_name_beside_the_journal_is_the_same_journal(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        (tmp_path / "alias.journal").symlink_to(bench.path)
-        async with await bench.open():
-            with pytest.raises(JournalLockedError):
-                await here.client.job(tmp_path / "alias.journal", bench.contacts)
-
-    in_world(main)
+    with pytest.raises(LookupError):
+        await bench.run(on_unknown=failing)
+    with pytest.raises(ConfigurationError):
+        (await bench.run(on_unknown=lambda _chunk: "buy")).raise_for_error()
+    report = await bench.run(on_unknown=lambda _chunk: "hold")
+    assert report.status.state == "complete_with_unknown"
 
 
-def test_words_of_the_server_about_contacts_are_not_kept(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        body = {"error": {"code": "not_found", "problem": "No workflow for Canary3 Lovelace3"}}
-        here.sandbox.add_fault(Fault(STATUS, status=404, times=10_000, body=body))
-        await bench.run()
-        assert b"Canary3" not in bench.path.read_bytes()
-
-    in_world(main)
+async def test_a_404_right_after_a_restart_is_a_replica_that_lags(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    await run_until(await bench.open(), bench, "accepted")
+    world.sandbox.add_fault(Fault(STATUS, status=404, times=2))
+    report = await bench.run()
+    assert report.status.state == "complete"
+    assert states(bench.path) == ["done"]
 
 
-def test_what_a_crash_left_unknown_is_shown_before_anything_is_run(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        here.sandbox.add_fault(Fault(SUBMIT, when="after", delay_s=20))
-        await run_until(await bench.open(), bench, "sending")
-        async with await bench.open() as job:
-            (chunk,) = job.unknown()
-            assert job.status().credits_at_risk == chunk.credits_at_risk == 5
-            job.resolve(chunk.number, abandon=True)
-        assert states(bench.path) == ["abandoned"]
+async def test_a_workflow_that_is_gone_is_asked_for_on_each_resume(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    world.sandbox.add_fault(Fault(STATUS, status=404, times=10_000))
+    await bench.run()
+    assert states(bench.path) == ["remote_expired"]
+    world.sandbox.clear_faults()
+    report = await bench.run()
+    assert (states(bench.path), report.status.state) == (["done"], "complete")
 
-    in_world(main)
+
+async def test_a_name_beside_the_journal_is_the_same_journal(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    (tmp_path / "alias.journal").symlink_to(bench.path)
+    async with await bench.open():
+        with pytest.raises(JournalLockedError):
+            await world.client.job(tmp_path / "alias.journal", bench.contacts)
+
+
+async def test_words_of_the_server_about_contacts_are_not_kept(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    body = {"error": {"code": "not_found", "problem": "No workflow for Canary3 Lovelace3"}}
+    world.sandbox.add_fault(Fault(STATUS, status=404, times=10_000, body=body))
+    await bench.run()
+    assert b"Canary3" not in bench.path.read_bytes()
+
+
+async def test_what_a_crash_left_unknown_is_shown_before_anything_is_run(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    world.sandbox.add_fault(Fault(SUBMIT, when="after", delay_s=20))
+    await run_until(await bench.open(), bench, "sending")
+    async with await bench.open() as job:
+        (chunk,) = job.unknown()
+        assert job.status().credits_at_risk == chunk.credits_at_risk == 5
+        job.resolve(chunk.number, abandon=True)
+    assert states(bench.path) == ["abandoned"]
 
 
 # -- two things at once ----------------------------------------------------------------------------
 
 
-def test_of_two_runs_at_once_one_is_refused(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(60))
-        async with await bench.open() as job:
-            unread = aiter(job)
-            await anext(unread)
-            ended = await asyncio.gather(job.run(), job.run(), return_exceptions=True)
-            assert [type(end).__name__ for end in ended] == ["JobReport", "ConfigurationError"]
-            assert (ended[0].stopped_by, ended[0].status.state) == (None, "complete")
-        bench.check(unknown_at_most=0)
-
-    in_world(main)
+async def test_of_two_runs_at_once_one_is_refused(world, tmp_path):
+    bench = Bench(world, tmp_path, people(60))
+    async with await bench.open() as job:
+        unread = aiter(job)
+        await anext(unread)
+        ended = await asyncio.gather(job.run(), job.run(), return_exceptions=True)
+        assert [type(end).__name__ for end in ended] == ["JobReport", "ConfigurationError"]
+        assert (ended[0].stopped_by, ended[0].status.state) == (None, "complete")
+    bench.check(unknown_at_most=0)
 
 
-def test_a_pilot_leaves_the_plan_of_a_running_job_alone(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(60), chunk=20)
-        async with await bench.open() as job:
-            task = asyncio.create_task(job.run())
-            while job.status().state != "running":
-                await anyio.lowlevel.checkpoint()
-            with pytest.raises(ConfigurationError, match="running already"):
-                await job.pilot(5)
-            assert (await task).status.state == "complete"
-        assert len(here.ledger.contacts) == 60
-        bench.check(unknown_at_most=0)
-
-    in_world(main)
+async def test_a_pilot_leaves_the_plan_of_a_running_job_alone(world, tmp_path):
+    bench = Bench(world, tmp_path, people(60), chunk=20)
+    async with await bench.open() as job:
+        task = asyncio.create_task(job.run())
+        while job.status().state != "running":
+            await anyio.lowlevel.checkpoint()
+        with pytest.raises(ConfigurationError, match="running already"):
+            await job.pilot(5)
+        assert (await task).status.state == "complete"
+    assert len(world.ledger.contacts) == 60
+    bench.check(unknown_at_most=0)
 
 
-def test_a_closed_job_says_that_it_is_closed(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        async with await bench.open() as job:
-            await job.run()
-        await job.aclose()
-        looks = (job.status, job.report, job.unknown, job.verify, job.plan, lambda: list(job.receipts()))
-        for look in looks:
-            with pytest.raises(ConfigurationError, match="closed"):
-                look()
-
-    in_world(main)
+async def test_a_closed_job_says_that_it_is_closed(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    async with await bench.open() as job:
+        await job.run()
+    await job.aclose()
+    looks = (job.status, job.report, job.unknown, job.verify, job.plan, lambda: list(job.receipts()))
+    for look in looks:
+        with pytest.raises(ConfigurationError, match="closed"):
+            look()
 
 
-def test_rows_that_fail_at_last_do_not_fail_what_was_found_before(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        assert (await bench.run()).status.chunks == {"partial": 1}
-        [(workflow_id,)] = query(bench.path, "SELECT workflow_id FROM chunks")
-        here.sandbox.add_fault(
-            Fault(STATUS, status=200, body={"status": "failed", "workflow_id": workflow_id}, times=10)
-        )
-        status = (await bench.run()).status
-        assert (status.results, status.chunks) == ({"found": 1, "failed": 4}, {"done": 1})
-
-    in_world(main, shape=Shape(unfinished_rows=0.5, unfinished_s=6_000))
+@pytest.mark.world(shape=Shape(unfinished_rows=0.5, unfinished_s=6_000))
+async def test_rows_that_fail_at_last_do_not_fail_what_was_found_before(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    assert (await bench.run()).status.chunks == {"partial": 1}
+    [(workflow_id,)] = query(bench.path, "SELECT workflow_id FROM chunks")
+    world.sandbox.add_fault(
+        Fault(STATUS, status=200, body={"status": "failed", "workflow_id": workflow_id}, times=10)
+    )
+    status = (await bench.run()).status
+    assert (status.results, status.chunks) == ({"found": 1, "failed": 4}, {"done": 1})

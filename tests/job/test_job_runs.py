@@ -16,7 +16,7 @@ from cleanlist_async import (
     PermissionDeniedError,
 )
 from cleanlist_async.sandbox import Fault
-from tests.job.worlds import STATUS, SUBMIT, Bench, edit, in_world, people, query, states
+from tests.job.worlds import STATUS, SUBMIT, Bench, edit, open_world, people, query, states
 from tests.support.cases import each_case
 
 SHORT = {
@@ -38,90 +38,75 @@ PAUSES = [
 
 
 @pytest.mark.parametrize(("fault", "error", "shortfall"), PAUSES)
-def test_a_paused_job_says_why_and_goes_on_where_it_was(fault, error, shortfall, tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(20))
-        here.sandbox.add_fault(fault)
-        report = await bench.run()
-        assert isinstance(report.stopped_by, error)
-        assert (report.status.state, report.status.shortfall_credits) == ("paused", shortfall)
-        async with await bench.open() as job:
-            assert job.status().state == "paused"
-            assert job.status().shortfall_credits == shortfall
-        done = await bench.run()
-        assert (done.stopped_by, done.status.state, done.status.paused_by) == (None, "complete", None)
-        assert here.submits() == 5
-        bench.check(unknown_at_most=0)
-
-    in_world(main)
+async def test_a_paused_job_says_why_and_goes_on_where_it_was(world, fault, error, shortfall, tmp_path):
+    bench = Bench(world, tmp_path, people(20))
+    world.sandbox.add_fault(fault)
+    report = await bench.run()
+    assert isinstance(report.stopped_by, error)
+    assert (report.status.state, report.status.shortfall_credits) == ("paused", shortfall)
+    async with await bench.open() as job:
+        assert job.status().state == "paused"
+        assert job.status().shortfall_credits == shortfall
+    done = await bench.run()
+    assert (done.stopped_by, done.status.state, done.status.paused_by) == (None, "complete", None)
+    assert world.submits() == 5
+    bench.check(unknown_at_most=0)
 
 
-def test_an_outage_pauses_after_three_chunks_and_holds_what_may_have_been_accepted(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(40))
-        here.sandbox.add_fault(Fault(SUBMIT, status=503, nth=2, times=1e9))
-        report = await bench.run()
-        assert report.stopped_by is not None
-        assert states(bench.path) == ["done", *["unknown"] * 3, *["planned"] * 4]
-        here.sandbox.clear_faults()
-        report = await bench.run()
-        assert states(bench.path) == ["done", *["unknown"] * 3, *["done"] * 4]
-        assert report.status.state == "complete_with_unknown"
-        bench.check(unknown_at_most=3)
-
-    in_world(main)
+async def test_an_outage_pauses_after_three_chunks_and_holds_what_may_have_been_accepted(world, tmp_path):
+    bench = Bench(world, tmp_path, people(40))
+    world.sandbox.add_fault(Fault(SUBMIT, status=503, nth=2, times=1e9))
+    report = await bench.run()
+    assert report.stopped_by is not None
+    assert states(bench.path) == ["done", *["unknown"] * 3, *["planned"] * 4]
+    world.sandbox.clear_faults()
+    report = await bench.run()
+    assert states(bench.path) == ["done", *["unknown"] * 3, *["done"] * 4]
+    assert report.status.state == "complete_with_unknown"
+    bench.check(unknown_at_most=3)
 
 
-def test_an_outage_of_the_status_loses_nothing(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(10))
-        here.sandbox.add_fault(Fault(STATUS, status=503, times=1e9))
-        report = await bench.run()
-        assert report.stopped_by is not None
-        assert set(states(bench.path)) == {"accepted"}
-        here.sandbox.clear_faults()
-        submits = here.submits()
-        assert (await bench.run()).status.state == "complete"
-        assert here.submits() == submits
-        bench.check(unknown_at_most=0)
-
-    in_world(main)
+async def test_an_outage_of_the_status_loses_nothing(world, tmp_path):
+    bench = Bench(world, tmp_path, people(10))
+    world.sandbox.add_fault(Fault(STATUS, status=503, times=1e9))
+    report = await bench.run()
+    assert report.stopped_by is not None
+    assert set(states(bench.path)) == {"accepted"}
+    world.sandbox.clear_faults()
+    submits = world.submits()
+    assert (await bench.run()).status.state == "complete"
+    assert world.submits() == submits
+    bench.check(unknown_at_most=0)
 
 
-def test_a_job_that_is_done_asks_for_nothing(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(20))
-        first = await bench.results()
-        requests = len(here.ledger.requests)
-        again = await bench.results()
-        assert len(here.ledger.requests) == requests
-        key = lambda result: result.index  # noqa: E731
-        assert [(r.index, r.status, r.email, r.credits) for r in sorted(again, key=key)] == [
-            (r.index, r.status, r.email, r.credits) for r in sorted(first, key=key)
-        ]
-
-    in_world(main)
+async def test_a_job_that_is_done_asks_for_nothing(world, tmp_path):
+    bench = Bench(world, tmp_path, people(20))
+    first = await bench.results()
+    requests = len(world.ledger.requests)
+    again = await bench.results()
+    assert len(world.ledger.requests) == requests
+    key = lambda result: result.index  # noqa: E731
+    assert [(r.index, r.status, r.email, r.credits) for r in sorted(again, key=key)] == [
+        (r.index, r.status, r.email, r.credits) for r in sorted(first, key=key)
+    ]
 
 
-def test_a_workflow_the_server_has_forgotten_is_not_bought_again(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(10))
-        here.sandbox.add_fault(Fault(STATUS, status=404, times=1e9))
-        report = await bench.run()
-        assert set(states(bench.path)) == {"remote_expired"}
-        assert (report.stopped_by, report.status.state) == (None, "complete_with_unknown")
-        assert (await bench.run()).status.state == "complete_with_unknown"
-        assert here.submits() == 2
-        assert {r.status for r in await bench.results()} == {"pending"}
-        async with await bench.open() as job:
-            for chunk in (1, 2):
-                job.resolve(chunk, abandon=True)
-            assert job.verify() == []
-        assert states(bench.path) == ["abandoned", "abandoned"]
-        assert (await bench.run()).status.state == "complete"
-        assert here.submits() == 2
-
-    in_world(main)
+async def test_a_workflow_the_server_has_forgotten_is_not_bought_again(world, tmp_path):
+    bench = Bench(world, tmp_path, people(10))
+    world.sandbox.add_fault(Fault(STATUS, status=404, times=1e9))
+    report = await bench.run()
+    assert set(states(bench.path)) == {"remote_expired"}
+    assert (report.stopped_by, report.status.state) == (None, "complete_with_unknown")
+    assert (await bench.run()).status.state == "complete_with_unknown"
+    assert world.submits() == 2
+    assert {r.status for r in await bench.results()} == {"pending"}
+    async with await bench.open() as job:
+        for chunk in (1, 2):
+            job.resolve(chunk, abandon=True)
+        assert job.verify() == []
+    assert states(bench.path) == ["abandoned", "abandoned"]
+    assert (await bench.run()).status.state == "complete"
+    assert world.submits() == 2
 
 
 # -- changed input ---------------------------------------------------------------------------------
@@ -146,23 +131,21 @@ FILE_CHANGES = {
 
 
 @each_case("change", FILE_CHANGES)
-def test_a_file_must_be_the_same_to_the_byte(change, tmp_path):
-    async def main(here):
+async def test_a_file_must_be_the_same_to_the_byte(change, tmp_path):
+    async with open_world() as world:
         path = _file(tmp_path / "in.csv", people(12))
-        bench = Bench(here, tmp_path, path)
-        here.sandbox.add_fault(Fault(SUBMIT, status=402, nth=2))
+        bench = Bench(world, tmp_path, path)
+        world.sandbox.add_fault(Fault(SUBMIT, status=402, nth=2))
         await bench.run()
-        requests = len(here.ledger.requests)
+        requests = len(world.ledger.requests)
         before = path.read_bytes()
         path.write_bytes(FILE_CHANGES[change](before.decode()).encode())
         assert path.read_bytes() != before
         with pytest.raises(InputChangedError):
             await bench.open()
-        assert len(here.ledger.requests) == requests
+        assert len(world.ledger.requests) == requests
         path.write_bytes(before)
         assert (await bench.run()).status.state == "complete"
-
-    in_world(main)
 
 
 def _swap(contacts):
@@ -183,30 +166,25 @@ LIST_CHANGES = {
 
 
 @each_case("change", LIST_CHANGES)
-def test_a_list_must_have_the_same_contacts_in_their_order(change, tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(12))
+async def test_a_list_must_have_the_same_contacts_in_their_order(change, tmp_path):
+    async with open_world() as world:
+        bench = Bench(world, tmp_path, people(12))
         await (await bench.open()).aclose()
         bench.contacts = LIST_CHANGES[change](people(12))
         with pytest.raises(InputChangedError, match="contact"):
             await bench.open()
-        assert not here.ledger.requests
-
-    in_world(main)
+        assert not world.ledger.requests
 
 
-def test_a_changed_duplicate_or_invalid_contact_is_noticed(tmp_path):
-    async def main(here):
-        given = [*people(4), people(1)[0], Contact(first_name="Only")]
-        bench = Bench(here, tmp_path, given)
-        await (await bench.open()).aclose()
-        for place, other in ((4, people(1, 1)[0]), (4, people(1, 77)[0]), (5, people(1, 88)[0])):
-            bench.contacts = [*given]
-            bench.contacts[place] = other
-            with pytest.raises(InputChangedError):
-                await bench.open()
-
-    in_world(main)
+async def test_a_changed_duplicate_or_invalid_contact_is_noticed(world, tmp_path):
+    given = [*people(4), people(1)[0], Contact(first_name="Only")]
+    bench = Bench(world, tmp_path, given)
+    await (await bench.open()).aclose()
+    for place, other in ((4, people(1, 1)[0]), (4, people(1, 77)[0]), (5, people(1, 88)[0])):
+        bench.contacts = [*given]
+        bench.contacts[place] = other
+        with pytest.raises(InputChangedError):
+            await bench.open()
 
 
 @pytest.mark.parametrize(
@@ -218,81 +196,67 @@ def test_a_changed_duplicate_or_invalid_contact_is_noticed(tmp_path):
         {"half_full_price": "each"},
     ],
 )
-def test_a_job_is_resumed_only_with_the_options_it_was_begun_with(other, tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(3))
-        await (await bench.open()).aclose()
-        with pytest.raises(InputChangedError, match=r"enrichment_type|submit_mode|half_full_price"):
-            await bench.open(**other)
-
-    in_world(main)
+async def test_a_job_is_resumed_only_with_the_options_it_was_begun_with(world, other, tmp_path):
+    bench = Bench(world, tmp_path, people(3))
+    await (await bench.open()).aclose()
+    with pytest.raises(InputChangedError, match=r"enrichment_type|submit_mode|half_full_price"):
+        await bench.open(**other)
 
 
-def test_another_server_is_another_job(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(3))
-        job = await bench.open()
-        await job.aclose()
-        edit(bench.path, "UPDATE job SET origin = 'api.cleanlist.ai'")
-        with pytest.raises(InputChangedError, match="base_url"):
+async def test_another_server_is_another_job(world, tmp_path):
+    bench = Bench(world, tmp_path, people(3))
+    job = await bench.open()
+    await job.aclose()
+    edit(bench.path, "UPDATE job SET origin = 'api.cleanlist.ai'")
+    with pytest.raises(InputChangedError, match="base_url"):
+        await bench.open()
+
+
+async def test_a_journal_of_another_version_or_kind_is_refused(world, tmp_path):
+    import sqlite3
+
+    bench = Bench(world, tmp_path, people(3))
+    await (await bench.open()).aclose()
+    for pragma, words in (("user_version = 99", "version 99"), ("application_id = 5", "not the journal")):
+        db = sqlite3.connect(bench.path)
+        db.execute(f"PRAGMA {pragma}")
+        db.close()
+        with pytest.raises(JournalError, match=words):
             await bench.open()
-
-    in_world(main)
-
-
-def test_a_journal_of_another_version_or_kind_is_refused(tmp_path):
-    async def main(here):
-        import sqlite3
-
-        bench = Bench(here, tmp_path, people(3))
-        await (await bench.open()).aclose()
-        for pragma, words in (("user_version = 99", "version 99"), ("application_id = 5", "not the journal")):
-            db = sqlite3.connect(bench.path)
-            db.execute(f"PRAGMA {pragma}")
-            db.close()
-            with pytest.raises(JournalError, match=words):
-                await bench.open()
-        bench.path.write_text("not a database, but long enough to look at " * 40)
-        with pytest.raises(JournalError):
-            await bench.open()
-        assert bench.path.read_text().startswith("not a database")
-
-    in_world(main)
+    bench.path.write_text("not a database, but long enough to look at " * 40)
+    with pytest.raises(JournalError):
+        await bench.open()
+    assert bench.path.read_text().startswith("not a database")
 
 
-def test_results_come_in_every_run_and_an_iteration_left_early_goes_on(tmp_path):
-    async def main(here):
-        contacts = [*people(20), people(1)[0], Contact(first_name="Only")]
-        bench = Bench(here, tmp_path, contacts)
-        seen = []
-        async with await bench.open() as job:
-            async for result in job:
-                seen.append(result.index)
-                if len(seen) == 3:
-                    break
-        async with await bench.open() as job:
-            async for result in job:
-                seen.append(result.index)
-                if len(seen) == 9:
-                    break
-            rest = [result.index async for result in job]
-        assert sorted(rest) == list(range(22))
-        assert sorted(result.index for result in await bench.results()) == list(range(22))
-        bench.check(unknown_at_most=0)
-        assert not query(bench.path, "SELECT 1 FROM chunks WHERE state != 'done'")
-
-    in_world(main)
+async def test_results_come_in_every_run_and_an_iteration_left_early_goes_on(world, tmp_path):
+    contacts = [*people(20), people(1)[0], Contact(first_name="Only")]
+    bench = Bench(world, tmp_path, contacts)
+    seen = []
+    async with await bench.open() as job:
+        async for result in job:
+            seen.append(result.index)
+            if len(seen) == 3:
+                break
+    async with await bench.open() as job:
+        async for result in job:
+            seen.append(result.index)
+            if len(seen) == 9:
+                break
+        rest = [result.index async for result in job]
+    assert sorted(rest) == list(range(22))
+    assert sorted(result.index for result in await bench.results()) == list(range(22))
+    bench.check(unknown_at_most=0)
+    assert not query(bench.path, "SELECT 1 FROM chunks WHERE state != 'done'")
 
 
 @each_case("key", [0, 7, 7.5, b"seven", ("a", 7)])
-def test_a_key_need_not_be_text(key, tmp_path):
-    async def main(here):
+async def test_a_key_need_not_be_text(key, tmp_path):
+    async with open_world() as world:
         given = [{"linkedin_url": f"https://linkedin.com/in/p{i}", "key": key} for i in range(6)]
-        bench = Bench(here, tmp_path, given)
+        bench = Bench(world, tmp_path, given)
         await bench.run(max_credits=5)
         assert {result.key for result in await bench.results()} == {key}
         bench.contacts = [*given[:5], {**given[5], "key": "another"}]
         with pytest.raises(InputChangedError):
             await bench.open()
-
-    in_world(main)

@@ -21,7 +21,7 @@ from cleanlist_async.job.journal.lock import JournalLock
 from cleanlist_async.job.reader import reading
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.storage import filesystem
-from tests.job.worlds import SUBMIT, Bench, in_world, people, states
+from tests.job.worlds import SUBMIT, Bench, in_world, open_world, people, states
 from tests.support.cases import each_case
 from tests.support.virtual_sandbox import KEY
 
@@ -42,50 +42,44 @@ def canaries():
     ]
 
 
-def test_the_journal_holds_no_contact_but_in_results_and_purge_leaves_none(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, canaries())
-        here.sandbox.add_fault(
-            Fault(SUBMIT, status=422, body={"detail": [{"loc": ["body"], "msg": CANARY, "input": CANARY}]})
-        )
-        here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True, nth=2))
-        job = await bench.open()
-        for path in files_of(tmp_path).values():
-            assert CANARY.lower().encode() not in path.read_bytes().lower(), path
-        results = [result async for result in job]
-        emails = [r.email for r in results if r.email]
-        assert any(email.encode() in bench.path.read_bytes() for email in emails)
-        job.purge()
-        assert job.verify() == []
-        assert sum(1 for _ in job.receipts()) == 15
-        await job.aclose()
-        for path in files_of(tmp_path).values():
-            data = path.read_bytes()
-            assert CANARY.lower().encode() not in data.lower(), path
-            assert not [email for email in emails if email.encode() in data]
-            assert KEY.encode() not in data
-        report = await bench.run()
-        assert report.status.state == "complete_with_unknown"
-
-    in_world(main)
+async def test_the_journal_holds_no_contact_but_in_results_and_purge_leaves_none(world, tmp_path):
+    bench = Bench(world, tmp_path, canaries())
+    world.sandbox.add_fault(
+        Fault(SUBMIT, status=422, body={"detail": [{"loc": ["body"], "msg": CANARY, "input": CANARY}]})
+    )
+    world.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True, nth=2))
+    job = await bench.open()
+    for path in files_of(tmp_path).values():
+        assert CANARY.lower().encode() not in path.read_bytes().lower(), path
+    results = [result async for result in job]
+    emails = [r.email for r in results if r.email]
+    assert any(email.encode() in bench.path.read_bytes() for email in emails)
+    job.purge()
+    assert job.verify() == []
+    assert sum(1 for _ in job.receipts()) == 15
+    await job.aclose()
+    for path in files_of(tmp_path).values():
+        data = path.read_bytes()
+        assert CANARY.lower().encode() not in data.lower(), path
+        assert not [email for email in emails if email.encode() in data]
+        assert KEY.encode() not in data
+    report = await bench.run()
+    assert report.status.state == "complete_with_unknown"
 
 
-def test_files_are_their_owners_alone_whatever_the_umask(tmp_path):
-    async def main(here):
-        old = os.umask(0)
-        try:
-            bench = Bench(here, tmp_path, people(10), cache=tmp_path / "cache")
-            seen = set()
-            async with await bench.open() as job:
-                job.on_progress = lambda _status: seen.update(files_of(tmp_path))
-                await job.run()
-            assert {"run.journal", "run.journal.lock", "cache"} <= seen
-            for name, path in files_of(tmp_path).items():
-                assert stat.S_IMODE(path.stat().st_mode) == 0o600, name
-        finally:
-            os.umask(old)
-
-    in_world(main)
+async def test_files_are_their_owners_alone_whatever_the_umask(world, tmp_path):
+    old = os.umask(0)
+    try:
+        bench = Bench(world, tmp_path, people(10), cache=tmp_path / "cache")
+        seen = set()
+        async with await bench.open() as job:
+            job.on_progress = lambda _status: seen.update(files_of(tmp_path))
+            await job.run()
+        assert {"run.journal", "run.journal.lock", "cache"} <= seen
+        for name, path in files_of(tmp_path).items():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, name
+    finally:
+        os.umask(old)
 
 
 # -- locks -----------------------------------------------------------------------------------------
@@ -112,8 +106,8 @@ def test_a_second_process_is_refused_with_the_id_of_the_first(tmp_path):
         process.join(20)
         return said
 
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
+    async def main(world):
+        bench = Bench(world, tmp_path, people(5))
         async with await bench.open():
             pass
         return bench.path
@@ -126,29 +120,23 @@ def test_a_second_process_is_refused_with_the_id_of_the_first(tmp_path):
     JournalLock(path).take().give_back()  # its process is gone, and its lock with it
 
 
-def test_a_second_job_of_the_same_process_is_refused_too(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        async with await bench.open() as job:
-            with pytest.raises(JournalLockedError):
-                await bench.open()
-            assert (await job.run()).status.state == "complete"
-        await (await bench.open()).aclose()
-
-    in_world(main)
-
-
-def test_a_job_that_did_not_open_holds_no_lock(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        await (await bench.open()).aclose()
-        bench.contacts = people(6)
-        with pytest.raises(InputChangedError):
+async def test_a_second_job_of_the_same_process_is_refused_too(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    async with await bench.open() as job:
+        with pytest.raises(JournalLockedError):
             await bench.open()
-        bench.contacts = people(5)
-        await (await bench.open()).aclose()
+        assert (await job.run()).status.state == "complete"
+    await (await bench.open()).aclose()
 
-    in_world(main)
+
+async def test_a_job_that_did_not_open_holds_no_lock(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    await (await bench.open()).aclose()
+    bench.contacts = people(6)
+    with pytest.raises(InputChangedError):
+        await bench.open()
+    bench.contacts = people(5)
+    await (await bench.open()).aclose()
 
 
 # -- the disk --------------------------------------------------------------------------------------
@@ -178,184 +166,153 @@ class _Limit:
 @pytest.mark.sockets  # limits the whole process
 @each_case("mode", ["plain", "exact"])
 @each_case("left", [0, 512, 4_096, 8_192, 16_384])
-def test_on_a_full_disk_nothing_is_sent(mode, left, tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(200), chunk=10, submit_mode=mode)
+async def test_on_a_full_disk_nothing_is_sent(mode, left, tmp_path):
+    async with open_world() as world:
+        bench = Bench(world, tmp_path, people(200), chunk=10, submit_mode=mode)
         async with await bench.open() as job:
             with _Limit(bench.path.stat().st_size + left):
                 report = await job.run()
             assert isinstance(report.stopped_by, JournalError)
         open_ones = {"sending", "unknown"}
         on_disk = sum(state not in {"planned", *open_ones} for state in states(bench.path))
-        workflows = len({accepted.workflow_id for accepted in here.ledger.contacts})
+        workflows = len({accepted.workflow_id for accepted in world.ledger.contacts})
         assert on_disk <= workflows <= on_disk + sum(state in open_ones for state in states(bench.path))
         assert (await bench.run()).stopped_by is None
         bench.check(unknown_at_most=1)
-        assert not here.ledger.duplicates()
-
-    in_world(main)
+        assert not world.ledger.duplicates()
 
 
-def test_a_journal_that_cannot_be_written_sends_nothing(tmp_path, monkeypatch):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(20))
-        async with await bench.open() as job:
-            job._journal._db._connection.execute("PRAGMA query_only = ON")
-            report = await job.run()
-            assert isinstance(report.stopped_by, JournalError)
-            with pytest.raises(JournalError):
-                _ = [result async for result in job]
-        assert not here.ledger.requests_of(SUBMIT)
-
-    in_world(main)
+async def test_a_journal_that_cannot_be_written_sends_nothing(world, tmp_path, monkeypatch):
+    bench = Bench(world, tmp_path, people(20))
+    async with await bench.open() as job:
+        job._journal._db._connection.execute("PRAGMA query_only = ON")
+        report = await job.run()
+        assert isinstance(report.stopped_by, JournalError)
+        with pytest.raises(JournalError):
+            _ = [result async for result in job]
+    assert not world.ledger.requests_of(SUBMIT)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes where it likes")
-def test_a_read_only_file_is_refused(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(20))
-        await (await bench.open()).aclose()
-        bench.path.chmod(0o400)
-        with pytest.raises(JournalError):
-            await bench.run()
-        assert not here.ledger.requests
-
-    in_world(main)
+async def test_a_read_only_file_is_refused(world, tmp_path):
+    bench = Bench(world, tmp_path, people(20))
+    await (await bench.open()).aclose()
+    bench.path.chmod(0o400)
+    with pytest.raises(JournalError):
+        await bench.run()
+    assert not world.ledger.requests
 
 
-def test_no_folder_no_job(tmp_path):
-    async def main(here):
-        with pytest.raises(JournalError):
-            await here.client.job(tmp_path / "missing" / "run.journal", people(1))
-        assert not here.ledger.requests
-
-    in_world(main)
+async def test_no_folder_no_job(world, tmp_path):
+    with pytest.raises(JournalError):
+        await world.client.job(tmp_path / "missing" / "run.journal", people(1))
+    assert not world.ledger.requests
 
 
 # -- what is no source -----------------------------------------------------------------------------
 
 
 @each_case("given", [iter([]), (c for c in ()), 5, b"x", {}, [], {"a": 1}])
-def test_what_is_no_source_is_refused_and_leaves_no_plan(given, tmp_path):
-    async def main(here):
+async def test_what_is_no_source_is_refused_and_leaves_no_plan(given, tmp_path):
+    async with open_world() as world:
         with pytest.raises(ConfigurationError):
-            await here.client.job(tmp_path / "run.journal", given)
-        async with await here.client.job(tmp_path / "run.journal", people(2)) as job:
+            await world.client.job(tmp_path / "run.journal", given)
+        async with await world.client.job(tmp_path / "run.journal", people(2)) as job:
             assert (await job.run()).status.state == "complete"
-
-    in_world(main)
 
 
 # -- clients and keys ------------------------------------------------------------------------------
 
 
-def test_two_jobs_share_one_client(tmp_path):
+async def test_two_jobs_share_one_client(world, tmp_path):
     import anyio
 
-    async def main(here):
-        benches = []
-        for number, start in ((1, 0), (2, 100)):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            benches.append(Bench(here, folder, people(40, start)))
-        async with anyio.create_task_group() as group:
-            for bench in benches:
-                group.start_soon(bench.run)
+    benches = []
+    for number, start in ((1, 0), (2, 100)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        benches.append(Bench(world, folder, people(40, start)))
+    async with anyio.create_task_group() as group:
         for bench in benches:
-            assert set(states(bench.path)) == {"done"}
-        assert len(here.ledger.contacts) == 80
-        assert not here.ledger.duplicates()
-        assert here.ledger.count(429) == 0
+            group.start_soon(bench.run)
+    for bench in benches:
+        assert set(states(bench.path)) == {"done"}
+    assert len(world.ledger.contacts) == 80
+    assert not world.ledger.duplicates()
+    assert world.ledger.count(429) == 0
 
-    in_world(main)
 
+@pytest.mark.world(api_keys=(KEY, KEY + "2"))
+async def test_a_jobs_workflows_are_asked_about_with_the_key_that_submitted_them(world, tmp_path):
+    bench = Bench(world, tmp_path, people(60))
+    async with await bench.open() as job:
+        import anyio
 
-def test_a_jobs_workflows_are_asked_about_with_the_key_that_submitted_them(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(60))
-        async with await bench.open() as job:
-            import anyio
-
-            with anyio.move_on_after(3):
-                await job.run()
-        assert (await bench.run()).status.state == "complete"
-        assert len({r.key_id for r in here.ledger.requests_of(SUBMIT)}) == 2
-        assert here.ledger.count(404) == 0
-        bench.check(unknown_at_most=0)
-
-    in_world(main, api_keys=(KEY, KEY + "2"))
+        with anyio.move_on_after(3):
+            await job.run()
+    assert (await bench.run()).status.state == "complete"
+    assert len({r.key_id for r in world.ledger.requests_of(SUBMIT)}) == 2
+    assert world.ledger.count(404) == 0
+    bench.check(unknown_at_most=0)
 
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJl"
 
 
 @pytest.mark.parametrize("mode", ["plain", "exact"])
-def test_a_session_token_will_do(mode, tmp_path):
+@pytest.mark.world(jwts=(JWT,))
+async def test_a_session_token_will_do(world, mode, tmp_path):
     from cleanlist_async.testing.virtual_client import VirtualCleanlist
 
-    async def main(here):
-        async with VirtualCleanlist(here.network, JWT) as client:
-            here.client = client
-            bench = Bench(here, tmp_path, people(20), submit_mode=mode)
-            assert (await bench.run()).status.state == "complete"
-            bench.check(unknown_at_most=0)
-
-    in_world(main, jwts=(JWT,))
-
-
-def test_a_client_that_is_closed_stops_its_job_and_the_journal_goes_on(tmp_path):
-    from cleanlist_async.testing.virtual_client import VirtualCleanlist
-
-    async def main(here):
-        import anyio
-
-        bench = Bench(here, tmp_path, people(60))
-        limiter = here.client._runtime.pipeline.limiter
-        async with VirtualCleanlist(here.network, KEY, limiter=limiter) as other:
-            first = Bench(type("W", (), {"client": other})(), tmp_path, people(60))
-            job = await first.open()
-            async with anyio.create_task_group() as group:
-                group.start_soon(job.run)
-                await anyio.sleep(3)
-                await other.aclose()
-            await job.aclose()
+    async with VirtualCleanlist(world.network, JWT) as client:
+        world.client = client
+        bench = Bench(world, tmp_path, people(20), submit_mode=mode)
         assert (await bench.run()).status.state == "complete"
         bench.check(unknown_at_most=0)
 
-    in_world(main)
+
+async def test_a_client_that_is_closed_stops_its_job_and_the_journal_goes_on(world, tmp_path):
+    import anyio
+
+    from cleanlist_async.testing.virtual_client import VirtualCleanlist
+
+    bench = Bench(world, tmp_path, people(60))
+    limiter = world.client._runtime.pipeline.limiter
+    async with VirtualCleanlist(world.network, KEY, limiter=limiter) as other:
+        first = Bench(type("W", (), {"client": other})(), tmp_path, people(60))
+        job = await first.open()
+        async with anyio.create_task_group() as group:
+            group.start_soon(job.run)
+            await anyio.sleep(3)
+            await other.aclose()
+        await job.aclose()
+    assert (await bench.run()).status.state == "complete"
+    bench.check(unknown_at_most=0)
 
 
 # -- where it may lie ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "ext4", "overlay", "tmpfs"])
-def test_a_journal_does_not_lie_on_another_machine(kind, tmp_path, monkeypatch):
+async def test_a_journal_does_not_lie_on_another_machine(world, kind, tmp_path, monkeypatch):
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"22 1 0:21 / / rw - ext4 /dev/vda rw\n23 22 0:22 / {tmp_path} rw - {kind} x rw\n")
     monkeypatch.setattr(filesystem, "_MOUNTS", mounts)
-
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        if kind in {"ext4", "overlay", "tmpfs"}:
-            await bench.run()
-            return
-        with pytest.raises(JournalError, match=f"network file system .{kind}."):
-            await bench.open()
-        assert set(files_of(tmp_path)) == {"mountinfo"}
-
-    in_world(main)
+    bench = Bench(world, tmp_path, people(5))
+    if kind in {"ext4", "overlay", "tmpfs"}:
+        await bench.run()
+        return
+    with pytest.raises(JournalError, match=f"network file system .{kind}."):
+        await bench.open()
+    assert set(files_of(tmp_path)) == {"mountinfo"}
 
 
-def test_where_the_system_does_not_say_what_is_mounted_nothing_is_refused(tmp_path, monkeypatch):
+async def test_where_the_system_does_not_say_what_is_mounted_nothing_is_refused(world, tmp_path, monkeypatch):
     monkeypatch.setattr(filesystem, "_MOUNTS", tmp_path / "not here")
-
-    async def main(here):
-        await Bench(here, tmp_path, people(5)).run()
-
-    in_world(main)
+    await Bench(world, tmp_path, people(5)).run()
 
 
-def test_a_source_that_cannot_be_read_is_not_the_journals_fault(tmp_path):
+async def test_a_source_that_cannot_be_read_is_not_the_journals_fault(world, tmp_path):
     class Fickle:
         stops_at = 7
 
@@ -365,63 +322,54 @@ def test_a_source_that_cannot_be_read_is_not_the_journals_fault(tmp_path):
                     raise OSError("the source")
                 yield contact
 
-    async def main(here):
-        source = Fickle()
-        bench = Bench(here, tmp_path, source)
+    source = Fickle()
+    bench = Bench(world, tmp_path, source)
+    with pytest.raises(OSError, match="the source"):
+        await bench.open()
+    source.stops_at = None
+    async with await bench.open() as job:
+        source.stops_at = 7
         with pytest.raises(OSError, match="the source"):
-            await bench.open()
+            await job.pilot(3)
+        with pytest.raises(OSError, match="the source"):
+            await job.run()
         source.stops_at = None
-        async with await bench.open() as job:
-            source.stops_at = 7
-            with pytest.raises(OSError, match="the source"):
-                await job.pilot(3)
-            with pytest.raises(OSError, match="the source"):
-                await job.run()
-            source.stops_at = None
-            assert (await job.run()).status.state == "complete"
-        bench.contacts = people(15)
-        bench.check(unknown_at_most=0)
-
-    in_world(main)
+        assert (await job.run()).status.state == "complete"
+    bench.contacts = people(15)
+    bench.check(unknown_at_most=0)
 
 
-def test_what_is_bought_after_a_purge_can_be_read(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(20))
-        await bench.run(max_credits=10)
-        async with await bench.open() as job:
-            job.purge()
-        with reading(bench.path) as reader, pytest.raises(JournalError, match="purged"):
-            reader.refuse_purged()
-        results = await bench.results()
-        gone = [result for result in results if result.error == "its result was purged"]
-        kept = [result for result in results if result.status == "found" and result not in gone]
-        assert gone
-        assert not any(result.email for result in gone)
-        assert all(result.email for result in kept)
-        with reading(bench.path) as reader:
-            reader.refuse_purged()
-
-    in_world(main)
+async def test_what_is_bought_after_a_purge_can_be_read(world, tmp_path):
+    bench = Bench(world, tmp_path, people(20))
+    await bench.run(max_credits=10)
+    async with await bench.open() as job:
+        job.purge()
+    with reading(bench.path) as reader, pytest.raises(JournalError, match="purged"):
+        reader.refuse_purged()
+    results = await bench.results()
+    gone = [result for result in results if result.error == "its result was purged"]
+    kept = [result for result in results if result.status == "found" and result not in gone]
+    assert gone
+    assert not any(result.email for result in gone)
+    assert all(result.email for result in kept)
+    with reading(bench.path) as reader:
+        reader.refuse_purged()
 
 
-def test_a_journal_is_no_cache_and_an_input_no_journal(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        await bench.run()
-        before = bench.path.read_bytes()
-        for use in (
-            lambda: bench.open(cache=bench.path),
-            lambda: here.client.job(tmp_path / "n", people(1), cache=bench.path),
-        ):
-            with pytest.raises(ConfigurationError, match="no cache"):
-                await use()
+async def test_a_journal_is_no_cache_and_an_input_no_journal(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    await bench.run()
+    before = bench.path.read_bytes()
+    for use in (
+        lambda: bench.open(cache=bench.path),
+        lambda: world.client.job(tmp_path / "n", people(1), cache=bench.path),
+    ):
         with pytest.raises(ConfigurationError, match="no cache"):
-            forget_all(bench.path)
-        assert bench.path.read_bytes() == before
-        table = tmp_path / "in.csv"
-        table.write_text("linkedin_url\nhttps://www.linkedin.com/in/ada\n")
-        with pytest.raises(JournalError, match="neither the journal"):
-            await here.client.job(table, table)
-
-    in_world(main)
+            await use()
+    with pytest.raises(ConfigurationError, match="no cache"):
+        forget_all(bench.path)
+    assert bench.path.read_bytes() == before
+    table = tmp_path / "in.csv"
+    table.write_text("linkedin_url\nhttps://www.linkedin.com/in/ada\n")
+    with pytest.raises(JournalError, match="neither the journal"):
+        await world.client.job(table, table)

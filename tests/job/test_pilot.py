@@ -12,7 +12,7 @@ from cleanlist_async import (
     Contact,
 )
 from cleanlist_async.job.pilot import wilson
-from tests.job.worlds import Bench, in_world, people, query, total
+from tests.job.worlds import Bench, people, query, total
 from tests.support.cases import each_case
 
 WILSON = {  # by R: prop.test(x, n, correct = FALSE)$conf.int
@@ -29,67 +29,54 @@ def test_the_interval_of_a_share(case):
     assert wilson(*case) == pytest.approx(WILSON[case], abs=6e-4)
 
 
-def test_a_pilot_buys_each_kind_in_proportion_and_no_contact_twice(tmp_path, monkeypatch):
+async def test_a_pilot_buys_each_kind_in_proportion_and_no_contact_twice(world, tmp_path, monkeypatch):
     # One sample in twenty lies outside its intervals, by what they mean; this one does not.
     monkeypatch.setattr(secrets, "token_bytes", bytes)
-
-    async def main(here):
-        given = [
-            *(Contact(linkedin_url=f"https://www.linkedin.com/in/p-{i}") for i in range(60)),
-            *people(30),
-            *(Contact(first_name=f"A{i}", last_name=f"B{i}", company_name=f"F{i}") for i in range(10)),
-        ]
-        bench = Bench(here, tmp_path, given, chunk=20)
-        async with await bench.open() as job:
-            pilot = await job.pilot(20)
-            places = sorted(row[0] for row in query(bench.path, "SELECT place FROM picked"))
-            assert (pilot.contacts, len(places)) == (20, 20)
-            assert (sum(p < 60 for p in places), sum(60 <= p < 90 for p in places)) == (12, 6)
-            assert len(here.ledger.contacts) == 20
-            assert pilot.credits == here.ledger.credits_charged
-            low, high = pilot.hit_rate_interval
-            assert low < pilot.hit_rate == pilot.found / 20 < high
-            assert (await job.pilot(20)) == pilot
-            assert len(here.ledger.contacts) == 20
-            assert sorted(r.index for r in [r async for r in job]) == list(range(100))
-            assert total(job) == here.ledger.credits_charged
-            low, high = pilot.expected_credits
-            assert low <= here.ledger.credits_charged <= high
-        bench.check(unknown_at_most=0)
-
-    in_world(main)
+    given = [
+        *(Contact(linkedin_url=f"https://www.linkedin.com/in/p-{i}") for i in range(60)),
+        *people(30),
+        *(Contact(first_name=f"A{i}", last_name=f"B{i}", company_name=f"F{i}") for i in range(10)),
+    ]
+    bench = Bench(world, tmp_path, given, chunk=20)
+    async with await bench.open() as job:
+        pilot = await job.pilot(20)
+        places = sorted(row[0] for row in query(bench.path, "SELECT place FROM picked"))
+        assert (pilot.contacts, len(places)) == (20, 20)
+        assert (sum(p < 60 for p in places), sum(60 <= p < 90 for p in places)) == (12, 6)
+        assert len(world.ledger.contacts) == 20
+        assert pilot.credits == world.ledger.credits_charged
+        low, high = pilot.hit_rate_interval
+        assert low < pilot.hit_rate == pilot.found / 20 < high
+        assert (await job.pilot(20)) == pilot
+        assert len(world.ledger.contacts) == 20
+        assert sorted(r.index for r in [r async for r in job]) == list(range(100))
+        assert total(job) == world.ledger.credits_charged
+        low, high = pilot.expected_credits
+        assert low <= world.ledger.credits_charged <= high
+    bench.check(unknown_at_most=0)
 
 
 @pytest.mark.parametrize("n", [0, 251, -1])
-def test_a_pilot_has_a_size(n, tmp_path):
-    async def main(here):
-        async with await Bench(here, tmp_path, people(5)).open() as job:
-            with pytest.raises(ConfigurationError):
-                await job.pilot(n)
-
-    in_world(main)
+async def test_a_pilot_has_a_size(world, n, tmp_path):
+    async with await Bench(world, tmp_path, people(5)).open() as job:
+        with pytest.raises(ConfigurationError):
+            await job.pilot(n)
 
 
-def test_a_pilot_that_does_not_fit_into_one_import_can_be_asked_for_smaller(tmp_path):
-    async def main(here):
-        long = "x" * 1_900
-        given = [Contact(first_name=f"A{i}", last_name="Yew", company_name=long) for i in range(90)]
-        async with await Bench(here, tmp_path, given, chunk=30, submit_mode="exact").open() as job:
-            with pytest.raises(ConfigurationError, match="smaller pilot"):
-                await job.pilot(90)
-            assert not here.ledger.contacts
-            assert (await job.pilot(20)).contacts == 20
-            assert (await job.pilot(10)).contacts == 20, "what was bought is the pilot"
-            assert len(here.ledger.contacts) == 20
-
-    in_world(main)
+async def test_a_pilot_that_does_not_fit_into_one_import_can_be_asked_for_smaller(world, tmp_path):
+    long = "x" * 1_900
+    given = [Contact(first_name=f"A{i}", last_name="Yew", company_name=long) for i in range(90)]
+    async with await Bench(world, tmp_path, given, chunk=30, submit_mode="exact").open() as job:
+        with pytest.raises(ConfigurationError, match="smaller pilot"):
+            await job.pilot(90)
+        assert not world.ledger.contacts
+        assert (await job.pilot(20)).contacts == 20
+        assert (await job.pilot(10)).contacts == 20, "what was bought is the pilot"
+        assert len(world.ledger.contacts) == 20
 
 
-def test_a_pilot_keeps_to_the_budget(tmp_path):
-    async def main(here):
-        async with await Bench(here, tmp_path, people(50)).open(max_credits=5) as job:
-            with pytest.raises(BudgetExceededError):
-                await job.pilot(15)
-        assert not here.ledger.contacts
-
-    in_world(main)
+async def test_a_pilot_keeps_to_the_budget(world, tmp_path):
+    async with await Bench(world, tmp_path, people(50)).open(max_credits=5) as job:
+        with pytest.raises(BudgetExceededError):
+            await job.pilot(15)
+    assert not world.ledger.contacts

@@ -10,9 +10,20 @@ from cleanlist_async import Contact
 from cleanlist_async.job.journal.schema import add_checksum
 from tests.job.auditor import audit
 from tests.support.chunk_sizes import chunks_of
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import in_world, open_world, people
 
-__all__ = ["Bench", "chunks_of", "edit", "in_world", "mixed", "people", "reset", "states", "total"]
+__all__ = [
+    "Bench",
+    "chunks_of",
+    "edit",
+    "in_world",
+    "mixed",
+    "open_world",
+    "people",
+    "reset",
+    "states",
+    "total",
+]
 
 SUBMIT = "/enrich/bulk"
 STATUS = "/enrich/status"
@@ -44,8 +55,8 @@ def states(path) -> list[str]:
 class Bench:
     """A world, a folder, contacts; opens their job again and again."""
 
-    def __init__(self, here, folder, contacts, *, chunk=5, **options) -> None:
-        self.here = here
+    def __init__(self, world, folder, contacts, *, chunk=5, **options) -> None:
+        self.world = world
         self.path = folder / "run.journal"
         self.contacts = contacts
         self.chunk = chunk
@@ -54,7 +65,7 @@ class Bench:
 
     async def open(self, **options):
         with chunks_of(self.chunk):
-            return await self.here.client.job(self.path, self.contacts, **{**self.options, **options})
+            return await self.world.client.job(self.path, self.contacts, **{**self.options, **options})
 
     async def run(self, **options):
         """Open, run to the end, close; return the report."""
@@ -81,12 +92,12 @@ class Bench:
         left.replace(self.path)
 
     def check(self, *, unknown_at_most=None) -> None:
-        found = audit(self.path, self.here.ledger, self.contacts, unknown_at_most=unknown_at_most)
+        found = audit(self.path, self.world.ledger, self.contacts, unknown_at_most=unknown_at_most)
         assert found == [], found
 
 
 def reset(bench: Bench) -> None:
-    bench.here.sandbox.clear_faults()
+    bench.world.sandbox.clear_faults()
 
 
 def mixed(count):

@@ -47,11 +47,6 @@ FILE = "First,Last,Domain\nAda,Lovelace,analytical.example\nGrace,Hopper,navy.ex
 COLUMNS = {"first_name": "First", "last_name": "Last", "company_domain": "Domain"}
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 class AnyValue(str):
     """Stands for a class that 2.0.0 uses but does not define, where the specification allows any JSON."""
 

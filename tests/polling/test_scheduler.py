@@ -6,6 +6,7 @@ import asyncio
 import gc
 import math
 import random
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -18,91 +19,81 @@ from cleanlist_async.api.public import BULK_STATUS, status_call
 from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.sandbox import Fault
-from cleanlist_async.testing import MemoryNetwork, StrictServer, run
+from cleanlist_async.testing import MemoryNetwork, StrictServer
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import in_world, open_world, people
 
 STATUS = "/enrich/status"
 
 
-def asked_at(here):
-    submitted = here.ledger.requests_of("/enrich/bulk")[0].at
-    return [round(request.at - submitted) for request in here.ledger.requests_of(STATUS)]
+def asked_at(world):
+    submitted = world.ledger.requests_of("/enrich/bulk")[0].at
+    return [round(request.at - submitted) for request in world.ledger.requests_of(STATUS)]
 
 
-def test_a_small_job_is_quick():
-    async def main(here):
-        await here.client.enrich(people(3))
-        assert asked_at(here) == [1, 2, 4, 8]
-
-    in_world(main, workflow_s=5.0, latency=lambda: 0.001)
+@pytest.mark.world(workflow_s=5.0, latency=lambda: 0.001)
+async def test_a_small_job_is_quick(world):
+    await world.client.enrich(people(3))
+    assert asked_at(world) == [1, 2, 4, 8]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("median_s", [20.0, 200.0])
-def test_a_saturated_run_asks_once_about_each_workflow(median_s):
+async def test_a_saturated_run_asks_once_about_each_workflow(median_s):
     rng = random.Random(1)
-
-    async def main():
-        server = StrictServer(workflow_s=lambda: rng.lognormvariate(math.log(median_s), 0.5))
-        async with (
-            MemoryNetwork(server, latency=lambda: rng.uniform(0.02, 0.4)) as network,
-            VirtualCleanlist(network) as client,
-            client.stream(people(40_000)) as stream,
-        ):
-            async for result in stream:
-                assert result.status in {"found", "not_found"}
-            learning = 5 if median_s > 60 else 0  # the run is short beside its workflows
-            asked = client.statistics().status_requests
-            assert asked <= 1.05 * stream.summary.workflows + learning
-        assert not server.rejections
-
-    run(main())
+    server = StrictServer(workflow_s=lambda: rng.lognormvariate(math.log(median_s), 0.5))
+    async with (
+        MemoryNetwork(server, latency=lambda: rng.uniform(0.02, 0.4)) as network,
+        VirtualCleanlist(network) as client,
+        client.stream(people(40_000)) as stream,
+    ):
+        async for result in stream:
+            assert result.status in {"found", "not_found"}
+        learning = 5 if median_s > 60 else 0  # the run is short beside its workflows
+        asked = client.statistics().status_requests
+        assert asked <= 1.05 * stream.summary.workflows + learning
+    assert not server.rejections
 
 
 @pytest.mark.slow
-def test_long_workflows_are_asked_about_once_and_their_end_is_not_missed():
+async def test_long_workflows_are_asked_about_once_and_their_end_is_not_missed():
     rng = random.Random(0)
-
-    async def main():
-        server = StrictServer(
-            workflow_s=lambda: rng.lognormvariate(math.log(600.0), 0.5), organization_limit=600, key_limit=300
-        )
-        async with (
-            MemoryNetwork(server, latency=lambda: rng.uniform(0.02, 0.4)) as network,
-            VirtualCleanlist(network, rate_limits=RateLimits(org=600, key=300)) as client,
-            client.stream(people(50_000)) as stream,
-        ):
-            async for result in stream:
-                assert result.status in {"found", "not_found"}
-            asked = client.statistics().status_requests
-            assert asked <= 1.1 * stream.summary.workflows  # 1.08 on average over seeds
-            last = max(workflow.finishes_at for workflow in server.workflows.values())
-            assert anyio.current_time() <= 1.15 * last
-
-    run(main())
+    server = StrictServer(
+        workflow_s=lambda: rng.lognormvariate(math.log(600.0), 0.5), organization_limit=600, key_limit=300
+    )
+    async with (
+        MemoryNetwork(server, latency=lambda: rng.uniform(0.02, 0.4)) as network,
+        VirtualCleanlist(network, rate_limits=RateLimits(org=600, key=300)) as client,
+        client.stream(people(50_000)) as stream,
+    ):
+        async for result in stream:
+            assert result.status in {"found", "not_found"}
+        asked = client.statistics().status_requests
+        assert asked <= 1.1 * stream.summary.workflows  # 1.08 on average over seeds
+        last = max(workflow.finishes_at for workflow in server.workflows.values())
+        assert anyio.current_time() <= 1.15 * last
 
 
-def test_slow_first_workflows_keep_nobody_waiting():
+async def test_slow_first_workflows_keep_nobody_waiting():
     took = iter([5_000.0] * 2)
+    async with (
+        open_world(workflow_s=lambda _: next(took, 100.0)) as world,
+        anyio.create_task_group() as group,
+    ):
+        for n in range(40):
+            group.start_soon(world.client.enrich, people(1, n))
+        await anyio.sleep(600)
+        assert world.submits() == 40
+        assert len(world.client._runtime.bulk.polls._open) == 2
+        group.cancel_scope.cancel()
 
-    async def main(here):
-        async with anyio.create_task_group() as group:
-            for n in range(40):
-                group.start_soon(here.client.enrich, people(1, n))
-            await anyio.sleep(600)
-            assert here.submits() == 40
-            assert len(here.client._runtime.bulk.polls._open) == 2
-            group.cancel_scope.cancel()
 
-    in_world(main, workflow_s=lambda _: next(took, 100.0))
-
-
-def test_each_kind_of_work_is_learned_for_itself():
-    async def main(here):
-        slow = [(await here.client.public.submit_bulk(people(1, n))).workflow_id for n in range(6)]
-        polls, options = here.client._runtime.polls, here.client._options
-        now, ends = here.client._runtime.pipeline.limiter.clock(), []
+async def test_each_kind_of_work_is_learned_for_itself():
+    took = iter([1_000.0] * 5)
+    async with open_world(workflow_s=lambda _: next(took, 20.0)) as world:
+        slow = [(await world.client.public.submit_bulk(people(1, n))).workflow_id for n in range(6)]
+        polls, options = world.client._runtime.polls, world.client._options
+        now, ends = world.client._runtime.pipeline.limiter.clock(), []
 
         async def wait(workflow_id, name):
             question = status_call(workflow_id=workflow_id)
@@ -118,172 +109,146 @@ def test_each_kind_of_work_is_learned_for_itself():
             group.cancel_scope.cancel()
         assert [name for name, _ in ends] == ["quick"]
 
-    took = iter([1_000.0] * 5)
-    in_world(main, workflow_s=lambda _: next(took, 20.0))
+
+@pytest.mark.world(workflow_s=600.0)
+async def test_early_questions_leave_half_of_the_tokens_alone(world):
+    async with anyio.create_task_group() as group:
+        for n in range(10):
+            group.start_soon(world.client.enrich, people(1, n))
+        await anyio.sleep(55)
+        assert world.submits() == 10
+        assert world.status_requests() <= (30 - 10) / 2 + 1
+        group.cancel_scope.cancel()
 
 
-def test_early_questions_leave_half_of_the_tokens_alone():
-    async def main(here):
-        async with anyio.create_task_group() as group:
-            for n in range(10):
-                group.start_soon(here.client.enrich, people(1, n))
-            await anyio.sleep(55)
-            assert here.submits() == 10
-            assert here.status_requests() <= (30 - 10) / 2 + 1
-            group.cancel_scope.cancel()
-
-    in_world(main, workflow_s=600.0)
-
-
-def test_questions_that_can_wait_leave_room_for_those_that_cannot():
-    async def main(here):
-        ids = [(await here.client.public.submit_bulk(people(1, n))).workflow_id for n in range(2)]
-        async with anyio.create_task_group() as group:
-            for _ in range(28):
-                group.start_soon(here.client.public.validate_key)
-        async with anyio.create_task_group() as group:
-            for id_, kind in zip(ids, (RequestClass.STATUS, RequestClass.INTERACTIVE), strict=True):
-                question = status_call(workflow_id=id_, kind=kind)
-                finished = here.client._runtime.polls.finished
-                options = here.client._options
-                group.start_soon(partial(finished, question, submitted_at=0.0, options=options, is_new=False))
-                await anyio.sleep(1)
-        asked = [request.query.partition("=")[2] for request in here.ledger.requests_of(STATUS)]
-        assert asked[:2] == [ids[1], ids[0]]
-
-    in_world(main)
+async def test_questions_that_can_wait_leave_room_for_those_that_cannot(world):
+    ids = [(await world.client.public.submit_bulk(people(1, n))).workflow_id for n in range(2)]
+    async with anyio.create_task_group() as group:
+        for _ in range(28):
+            group.start_soon(world.client.public.validate_key)
+    async with anyio.create_task_group() as group:
+        for id_, kind in zip(ids, (RequestClass.STATUS, RequestClass.INTERACTIVE), strict=True):
+            question = status_call(workflow_id=id_, kind=kind)
+            finished = world.client._runtime.polls.finished
+            options = world.client._options
+            group.start_soon(partial(finished, question, submitted_at=0.0, options=options, is_new=False))
+            await anyio.sleep(1)
+    asked = [request.query.partition("=")[2] for request in world.ledger.requests_of(STATUS)]
+    assert asked[:2] == [ids[1], ids[0]]
 
 
-def test_a_404_on_a_new_workflow_is_a_replica_that_lags():
-    async def main(here):
-        here.sandbox.add_fault(Fault(STATUS, status=404, times=3))
-        report = await here.client.enrich(people(2))
-        assert report.stopped_by is None
-        assert not report.pending
-        assert here.status_requests() == 4
-
-    in_world(main)
+async def test_a_404_on_a_new_workflow_is_a_replica_that_lags(world):
+    world.sandbox.add_fault(Fault(STATUS, status=404, times=3))
+    report = await world.client.enrich(people(2))
+    assert report.stopped_by is None
+    assert not report.pending
+    assert world.status_requests() == 4
 
 
-def test_after_ten_minutes_a_404_is_the_truth_for_that_workflow_alone():
-    async def main(here):
-        here.sandbox.add_fault(Fault(STATUS, status=404, times=math.inf))
-        started = anyio.current_time()
-        report = await here.client.enrich(people(2))
-        assert 600 < anyio.current_time() - started < 2_000
-        assert [r.status for r in report.results] == ["pending"] * 2
-        here.sandbox.clear_faults()
-        assert not (await here.client.enrich(people(2, 5))).pending
-
-    in_world(main)
+async def test_after_ten_minutes_a_404_is_the_truth_for_that_workflow_alone(world):
+    world.sandbox.add_fault(Fault(STATUS, status=404, times=math.inf))
+    started = anyio.current_time()
+    report = await world.client.enrich(people(2))
+    assert 600 < anyio.current_time() - started < 2_000
+    assert [r.status for r in report.results] == ["pending"] * 2
+    world.sandbox.clear_faults()
+    assert not (await world.client.enrich(people(2, 5))).pending
 
 
-def test_errors_reach_only_their_workflow():
-    async def main(here):
-        first = await here.client.public.submit_bulk(people(1))
-        second = await here.client.public.submit_bulk(people(1, 1))
-        polls, outcome = here.client._runtime.bulk.polls, {}
-        here.sandbox.add_fault(Fault(STATUS, status=500, times=5))
+async def test_errors_reach_only_their_workflow(world):
+    first = await world.client.public.submit_bulk(people(1))
+    second = await world.client.public.submit_bulk(people(1, 1))
+    polls, outcome = world.client._runtime.bulk.polls, {}
+    world.sandbox.add_fault(Fault(STATUS, status=500, times=5))
 
-        async def wait(name, workflow_id, **more):
-            try:
-                outcome[name] = await polls.finished(
-                    status_call(workflow_id=workflow_id),
-                    submitted_at=0.0,
-                    options=here.client._options,
-                    **more,
-                )
-            except CleanlistError as error:
-                outcome[name] = error
+    async def wait(name, workflow_id, **more):
+        try:
+            outcome[name] = await polls.finished(
+                status_call(workflow_id=workflow_id),
+                submitted_at=0.0,
+                options=world.client._options,
+                **more,
+            )
+        except CleanlistError as error:
+            outcome[name] = error
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(wait, "fails", first.workflow_id)
-            await anyio.sleep(3)
-            group.start_soon(wait, "lost", "wf_nobody_knows")
-            await anyio.sleep(60)
-            group.start_soon(wait, "works", second.workflow_id)
-            await anyio.sleep(60)
-            here.sandbox.clear_faults()
-        assert isinstance(outcome["fails"], InternalServerError)
-        assert isinstance(outcome["lost"], NotFoundError)
-        assert outcome["works"].is_final
-
-    in_world(main)
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait, "fails", first.workflow_id)
+        await anyio.sleep(3)
+        group.start_soon(wait, "lost", "wf_nobody_knows")
+        await anyio.sleep(60)
+        group.start_soon(wait, "works", second.workflow_id)
+        await anyio.sleep(60)
+        world.sandbox.clear_faults()
+    assert isinstance(outcome["fails"], InternalServerError)
+    assert isinstance(outcome["lost"], NotFoundError)
+    assert outcome["works"].is_final
 
 
-def test_waiting_can_be_cancelled_and_nothing_goes_on_asking():
-    async def main(here):
-        with anyio.move_on_after(3):
-            await here.client.enrich(people(1))
-        asked = here.status_requests()
-        await anyio.sleep(600)
-        assert here.status_requests() == asked
-        assert not here.client._runtime.bulk.polls._open
-        assert not here.client._runtime.bulk.polls._running
-        assert not (await here.client.collect(here.client.abandoned)).pending
-
-    in_world(main, workflow_s=100.0)
+@pytest.mark.world(workflow_s=100.0)
+async def test_waiting_can_be_cancelled_and_nothing_goes_on_asking(world):
+    with anyio.move_on_after(3):
+        await world.client.enrich(people(1))
+    asked = world.status_requests()
+    await anyio.sleep(600)
+    assert world.status_requests() == asked
+    assert not world.client._runtime.bulk.polls._open
+    assert not world.client._runtime.bulk.polls._running
+    assert not (await world.client.collect(world.client.abandoned)).pending
 
 
-def test_collecting_asks_at_once_and_with_each_key():
-    async def main(here):
-        with anyio.move_on_after(1):
-            await here.client.enrich(people(2))
-        await anyio.sleep(100)
-        before = here.status_requests()
-        here.sandbox.add_fault(Fault(STATUS, status=404))
-        report = await here.client.collect(here.client.abandoned)
-        assert not report.pending
-        assert here.status_requests() == before + 2
-        assert len({request.key_id for request in here.ledger.requests_of(STATUS)[-2:]}) == 2
-
-    in_world(main, api_keys=("clapi_one", "clapi_two"))
+@pytest.mark.world(api_keys=("clapi_one", "clapi_two"))
+async def test_collecting_asks_at_once_and_with_each_key(world):
+    with anyio.move_on_after(1):
+        await world.client.enrich(people(2))
+    await anyio.sleep(100)
+    before = world.status_requests()
+    world.sandbox.add_fault(Fault(STATUS, status=404))
+    report = await world.client.collect(world.client.abandoned)
+    assert not report.pending
+    assert world.status_requests() == before + 2
+    assert len({request.key_id for request in world.ledger.requests_of(STATUS)[-2:]}) == 2
 
 
-def test_a_workflow_is_polled_with_the_key_that_submitted_it():
-    async def main(here):
-        for n in range(4):
-            await here.client.public.validate_key()
-            await here.client.enrich(people(250 * (n + 1), 5_000 * n))
-        workflows = dict.fromkeys(contact.workflow_id for contact in here.ledger.contacts)
-        submits = [request.key_id for request in here.ledger.requests_of("/enrich/bulk")]
-        submitted_with = dict(zip(workflows, submits, strict=True))
-        polls = here.ledger.requests_of(STATUS)
-        assert len(set(submits)) == 2
-        assert all(submitted_with[poll.query.partition("=")[2]] == poll.key_id for poll in polls)
-        assert here.client.statistics().status_requests == len(polls) >= len(submits)
-
-    in_world(main, api_keys=("clapi_one", "clapi_two"))
+@pytest.mark.world(api_keys=("clapi_one", "clapi_two"))
+async def test_a_workflow_is_polled_with_the_key_that_submitted_it(world):
+    for n in range(4):
+        await world.client.public.validate_key()
+        await world.client.enrich(people(250 * (n + 1), 5_000 * n))
+    workflows = dict.fromkeys(contact.workflow_id for contact in world.ledger.contacts)
+    submits = [request.key_id for request in world.ledger.requests_of("/enrich/bulk")]
+    submitted_with = dict(zip(workflows, submits, strict=True))
+    polls = world.ledger.requests_of(STATUS)
+    assert len(set(submits)) == 2
+    assert all(submitted_with[poll.query.partition("=")[2]] == poll.key_id for poll in polls)
+    assert world.client.statistics().status_requests == len(polls) >= len(submits)
 
 
-def test_how_many_are_overdue():
-    async def main(here):
-        polls = here.client._runtime.bulk.polls
+async def test_how_many_are_overdue(world):
+    polls = world.client._runtime.bulk.polls
+    assert polls.overdue == 0
+    await world.client.enrich(people(1))
+    async with anyio.create_task_group() as group:
+        group.start_soon(world.client.enrich, people(1, 1))
+        await anyio.sleep(0.6)
         assert polls.overdue == 0
-        await here.client.enrich(people(1))
-        async with anyio.create_task_group() as group:
-            group.start_soon(here.client.enrich, people(1, 1))
-            await anyio.sleep(0.6)
-            assert polls.overdue == 0
-            polls.estimator(BULK_STATUS.name).due_age_s = 0.01
-            assert polls.overdue == 1
-
-    in_world(main)
+        polls.estimator(BULK_STATUS.name).due_age_s = 0.01
+        assert polls.overdue == 1
 
 
 @pytest.mark.parametrize("at_s", [1.0, 2.0, 3.0, 4.0])
 def test_closing_as_a_question_falls_due_breaks_nothing(at_s):
     broken, ends = [], []
 
-    async def main(here):
+    async def main(world):
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: broken.append(context))
-        accepted = [await here.client.public.submit_bulk(people(1, n)) for n in range(2)]
-        polls, now = here.client._runtime.bulk.polls, here.client._runtime.pipeline.limiter.clock()
+        accepted = [await world.client.public.submit_bulk(people(1, n)) for n in range(2)]
+        polls, now = world.client._runtime.bulk.polls, world.client._runtime.pipeline.limiter.clock()
 
         async def wait(workflow_id):
             try:
                 await polls.finished(
-                    status_call(workflow_id=workflow_id), submitted_at=now, options=here.client._options
+                    status_call(workflow_id=workflow_id), submitted_at=now, options=world.client._options
                 )
             except CleanlistError as error:
                 ends.append(type(error).__name__)
@@ -292,7 +257,7 @@ def test_closing_as_a_question_falls_due_breaks_nothing(at_s):
             for submission in accepted:
                 group.start_soon(wait, submission.workflow_id)
             await anyio.sleep(at_s)
-            await here.client.aclose()
+            await world.client.aclose()
 
     in_world(main, workflow_s=100.0)
     gc.collect()
@@ -303,17 +268,16 @@ def test_closing_as_a_question_falls_due_breaks_nothing(at_s):
 # -- signals ----------------------------------------------------------------------------------------
 
 
-def waiting_with_signal(main, *, within_s=None, **options):
-    """Run ``main(here, signal, status, outcome)`` while a workflow with a signal is waited for."""
-
-    async def inside(here):
-        submitted = await here.client.public.submit_bulk(people(1))
-        polls, signal, outcome, told = here.client._runtime.bulk.polls, WebhookSignal(), [], []
+@asynccontextmanager
+async def waiting_with_signal(*, within_s=None, **options):
+    """A world that waits for a workflow with a signal, that signal, and where the outcome will be."""
+    async with open_world(**options) as world:
+        submitted = await world.client.public.submit_bulk(people(1))
+        polls, signal, outcome, told = world.client._runtime.bulk.polls, WebhookSignal(), [], []
         question = status_call(workflow_id=submitted.workflow_id)
 
         async def wait():
-            now = here.client._runtime.pipeline.limiter.clock()
-            options = here.client._options
+            now = world.client._runtime.pipeline.limiter.clock()
 
             def until():
                 return None if within_s is None else now + within_s
@@ -322,7 +286,7 @@ def waiting_with_signal(main, *, within_s=None, **options):
                 await polls.finished(
                     question,
                     submitted_at=now,
-                    options=options,
+                    options=world.client._options,
                     signal=signal,
                     on_answer=told.append,
                     until=until,
@@ -332,85 +296,70 @@ def waiting_with_signal(main, *, within_s=None, **options):
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.sleep(5)
-            await main(here, signal, outcome)
+            yield world, signal, outcome
             group.cancel_scope.cancel()
         assert told[-1:] == outcome[-1:]
         assert not polls._open
-
-    in_world(inside, **options)
 
 
 def final(**more):
     return BulkStatus(workflow_id="wf", status="completed", **more)
 
 
-def test_a_believed_signal_ends_the_wait_at_once_and_asks_nothing():
-    async def main(here, signal, outcome):
+async def test_a_believed_signal_ends_the_wait_at_once_and_asks_nothing():
+    async with waiting_with_signal(workflow_s=100.0) as (world, signal, outcome):
         started = anyio.current_time()
-        assert here.status_requests() == 0
+        assert world.status_requests() == 0
         signal.believe(final())
         await anyio.sleep(0.001)
         assert [answer.workflow_id for answer in outcome] == ["wf"]
         assert anyio.current_time() - started < 0.01
-        assert here.status_requests() == 0
-
-    waiting_with_signal(main, workflow_s=100.0)
+        assert world.status_requests() == 0
 
 
-def test_a_signal_that_was_there_before_the_wait():
-    async def main(here):
-        signal = WebhookSignal()
-        signal.believe(final())
-        answer = await here.client._runtime.bulk.polls.finished(
-            status_call(workflow_id="wf"), submitted_at=0.0, options=here.client._options, signal=signal
-        )
-        assert answer is signal.answer
-        assert here.status_requests() == 0
-
-    in_world(main)
+async def test_a_signal_that_was_there_before_the_wait(world):
+    signal = WebhookSignal()
+    signal.believe(final())
+    answer = await world.client._runtime.bulk.polls.finished(
+        status_call(workflow_id="wf"), submitted_at=0.0, options=world.client._options, signal=signal
+    )
+    assert answer is signal.answer
+    assert world.status_requests() == 0
 
 
-def test_a_hint_is_asked_about_once_and_then_it_is_polled():
-    async def main(here, signal, outcome):
+async def test_a_hint_is_asked_about_once_and_then_it_is_polled():
+    async with waiting_with_signal(workflow_s=20.0) as (world, signal, outcome):
         signal.hint()
         await anyio.sleep(0.2)
-        assert here.status_requests() == 1
+        assert world.status_requests() == 1
         assert not outcome
         await anyio.sleep(60)
         assert outcome[0].is_final
-        assert here.status_requests() <= 6
-
-    waiting_with_signal(main, workflow_s=20.0)
+        assert world.status_requests() <= 6
 
 
-def test_a_believed_signal_overtakes_a_question():
-    async def main(here, signal, outcome):
+async def test_a_believed_signal_overtakes_a_question():
+    async with waiting_with_signal(workflow_s=100.0, latency=lambda: 2.0) as (_, signal, outcome):
         signal.hint()
         await anyio.sleep(0.01)
         signal.believe(final())
         await anyio.sleep(0.001)
         assert outcome[0].workflow_id == "wf"
 
-    waiting_with_signal(main, workflow_s=100.0, latency=lambda: 2.0)
 
-
-def test_a_workflow_that_waits_for_its_signal_is_not_overdue_before_it_is_silent():
-    async def main(here, signal, _outcome):
-        polls = here.client._runtime.bulk.polls
+async def test_a_workflow_that_waits_for_its_signal_is_not_overdue_before_it_is_silent():
+    async with waiting_with_signal(workflow_s=100.0) as (world, signal, _):
+        polls = world.client._runtime.bulk.polls
         polls.estimator(BULK_STATUS.name).due_age_s = 1.0
         assert polls.overdue == 0
         signal.is_expected = False
         assert polls.overdue == 1
 
-    waiting_with_signal(main, workflow_s=100.0)
 
-
-def test_a_wait_for_a_signal_with_a_deadline_asks_once_before_that():
-    async def main(here, _signal, outcome):
+async def test_a_wait_for_a_signal_with_a_deadline_asks_once_before_that():
+    async with waiting_with_signal(within_s=20.0, workflow_s=12.0) as (world, _, outcome):
         await anyio.sleep(9)
-        assert here.status_requests() == 0
+        assert world.status_requests() == 0
         await anyio.sleep(14)
-        assert here.status_requests() >= 1
+        assert world.status_requests() >= 1
         assert outcome[0].is_final
-
-    waiting_with_signal(main, within_s=20.0, workflow_s=12.0)

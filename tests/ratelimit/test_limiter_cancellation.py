@@ -40,126 +40,105 @@ def assert_nothing_is_out(limiter: RateLimiter) -> None:
 
 
 @each_case("pace", PACES)
-def test_a_waiter_cancelled_after_the_grant_gives_the_token_to_the_next(pace: Pace) -> None:
-    async def main() -> float:
-        limiter = new_limiter(ONE)
-        first = await limiter.acquire(ROUTE, INTERACTIVE)
-        granted = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
-        following = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
-        await settle()
-        first.unsent()  # charges the token for `granted`, whose task has not run yet
-        granted.cancel()
-        (await following).unsent()
-        assert granted.cancelled()
-        assert_nothing_is_out(limiter)
-        return asyncio.get_running_loop().time()
+async def test_a_waiter_cancelled_after_the_grant_gives_the_token_to_the_next(pace: Pace) -> None:
+    limiter = new_limiter(ONE)
+    first = await limiter.acquire(ROUTE, INTERACTIVE)
+    granted = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
+    following = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
+    await settle()
+    first.unsent()  # charges the token for `granted`, whose task has not run yet
+    granted.cancel()
+    (await following).unsent()
+    assert granted.cancelled()
+    assert_nothing_is_out(limiter)
 
-    assert run(main()) == 0.0
+    assert asyncio.get_running_loop().time() == 0.0
 
 
 @each_case("pace", PACES)
-def test_a_waiter_cancelled_in_the_instant_of_a_grant_is_passed_over(pace: Pace) -> None:
-    async def main() -> None:
-        limiter = new_limiter(ONE)
-        first = await limiter.acquire(ROUTE, INTERACTIVE)
-        gone = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
-        following = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
-        await settle()
-        gone.cancel()  # its future is cancelled at once, its task runs later
-        first.unsent()
-        (await following).unsent()
-        assert_nothing_is_out(limiter)
-
-    run(main())
+async def test_a_waiter_cancelled_in_the_instant_of_a_grant_is_passed_over(pace: Pace) -> None:
+    limiter = new_limiter(ONE)
+    first = await limiter.acquire(ROUTE, INTERACTIVE)
+    gone = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
+    following = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE, pace))
+    await settle()
+    gone.cancel()  # its future is cancelled at once, its task runs later
+    first.unsent()
+    (await following).unsent()
+    assert_nothing_is_out(limiter)
 
 
-def test_a_waiter_cancelled_in_the_shaper_frees_the_shaper_and_the_token() -> None:
-    async def main() -> None:
-        limiter = new_limiter()
+async def test_a_waiter_cancelled_in_the_shaper_frees_the_shaper_and_the_token() -> None:
+    limiter = new_limiter()
+    (await limiter.acquire(ROUTE, SUBMIT, "smooth")).unsent()
+    shaped = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "smooth"))
+    await settle()
+    assert limiter.states()[0].in_flight == 1  # holds a token, and waits to be spaced
+    shaped.cancel()
+    await settle()
+    assert_nothing_is_out(limiter)
+    async with asyncio.timeout(3):
         (await limiter.acquire(ROUTE, SUBMIT, "smooth")).unsent()
-        shaped = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "smooth"))
-        await settle()
-        assert limiter.states()[0].in_flight == 1  # holds a token, and waits to be spaced
-        shaped.cancel()
-        await settle()
-        assert_nothing_is_out(limiter)
-        async with asyncio.timeout(3):
-            (await limiter.acquire(ROUTE, SUBMIT, "smooth")).unsent()
-
-    run(main())
 
 
-def test_cancellation_and_a_refusal_in_the_same_instant_is_a_cancellation() -> None:
-    async def main() -> None:
-        limiter = new_limiter()
-        held = [await limiter.acquire(ROUTE, INTERACTIVE) for _ in range(30)]
-        waiting = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE))
-        await settle()
-        held[0].answered(0.0, rejected=True, asked_s=500.0)  # refuses whoever waits
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        for permit in held[1:]:
-            permit.unsent()
-        assert_nothing_is_out(limiter)
-
-    run(main())
+async def test_cancellation_and_a_refusal_in_the_same_instant_is_a_cancellation() -> None:
+    limiter = new_limiter()
+    held = [await limiter.acquire(ROUTE, INTERACTIVE) for _ in range(30)]
+    waiting = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE))
+    await settle()
+    held[0].answered(0.0, rejected=True, asked_s=500.0)  # refuses whoever waits
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    for permit in held[1:]:
+        permit.unsent()
+    assert_nothing_is_out(limiter)
 
 
-def test_a_coroutine_that_is_closed_instead_of_cancelled_gives_its_token_back() -> None:
-    async def main() -> None:
-        limiter = new_limiter(ONE)
-        first = await limiter.acquire(ROUTE, INTERACTIVE)
-        waiting = limiter.acquire(ROUTE, INTERACTIVE)
-        waiting.send(None)
-        first.unsent()
-        assert limiter.states()[0].in_flight == 1
-        waiting.close()
-        assert_nothing_is_out(limiter)
-
-    run(main())
+async def test_a_coroutine_that_is_closed_instead_of_cancelled_gives_its_token_back() -> None:
+    limiter = new_limiter(ONE)
+    first = await limiter.acquire(ROUTE, INTERACTIVE)
+    waiting = limiter.acquire(ROUTE, INTERACTIVE)
+    waiting.send(None)
+    first.unsent()
+    assert limiter.states()[0].in_flight == 1
+    waiting.close()
+    assert_nothing_is_out(limiter)
 
 
 @SHARED_IS_SLOW
 @each_case("pace", PACES)
 @each_case("after", range(40))
-def test_cancellation_at_every_iteration_of_the_loop(pace: Pace, after: int) -> None:
+async def test_cancellation_at_every_iteration_of_the_loop(pace: Pace, after: int) -> None:
     """The victim goes after so many iterations, wherever it stands then; all others are served."""
-
-    async def main() -> None:
-        limiter = new_limiter(RateLimits(org=2, key=2))
-        server = StrictServer(organization_limit=2, key_limit=2)
-        wire = LimitedWire(limiter, server, latency=lambda: 0.0)
-        calls = [
-            asyncio.ensure_future(wire.call(ROUTE, kind, pace))
-            for kind in (INTERACTIVE, SUBMIT, STATUS, SUBMIT, INTERACTIVE)
-        ]
-        victim = calls[after % len(calls)]
-        await settle(after)
-        victim.cancel()
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes) <= 1
-        assert not any(isinstance(outcome, Exception) for outcome in outcomes)
-        assert server.rejections == []
-        assert_nothing_is_out(limiter)
-
-    run(main())
+    limiter = new_limiter(RateLimits(org=2, key=2))
+    server = StrictServer(organization_limit=2, key_limit=2)
+    wire = LimitedWire(limiter, server, latency=lambda: 0.0)
+    calls = [
+        asyncio.ensure_future(wire.call(ROUTE, kind, pace))
+        for kind in (INTERACTIVE, SUBMIT, STATUS, SUBMIT, INTERACTIVE)
+    ]
+    victim = calls[after % len(calls)]
+    await settle(after)
+    victim.cancel()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes) <= 1
+    assert not any(isinstance(outcome, Exception) for outcome in outcomes)
+    assert server.rejections == []
+    assert_nothing_is_out(limiter)
 
 
-def test_a_thousand_waiters_cancelled_at_once_are_cancelled_and_nothing_else() -> None:
-    async def main() -> None:
-        limiter = new_limiter(ONE)
-        held = await limiter.acquire(ROUTE, INTERACTIVE)
-        waiting = [asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT)) for _ in range(1_500)]
-        await settle()
-        for waiter in waiting:
-            waiter.cancel()
-        ends = await asyncio.gather(*waiting, return_exceptions=True)
-        assert {type(end) for end in ends} == {asyncio.CancelledError}
-        held.unsent()
-        assert_nothing_is_out(limiter)
-
-    run(main())
+async def test_a_thousand_waiters_cancelled_at_once_are_cancelled_and_nothing_else() -> None:
+    limiter = new_limiter(ONE)
+    held = await limiter.acquire(ROUTE, INTERACTIVE)
+    waiting = [asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT)) for _ in range(1_500)]
+    await settle()
+    for waiter in waiting:
+        waiter.cancel()
+    ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(end) for end in ends} == {asyncio.CancelledError}
+    held.unsent()
+    assert_nothing_is_out(limiter)
 
 
 def fuzz_run(seed: int) -> StrictServer:
@@ -215,31 +194,25 @@ def test_many_runs_of_random_cancellation_lose_no_token_and_leave_nobody_waiting
     assert sum(rejections) == 0
 
 
-def test_an_interactive_call_that_would_wait_too_long_is_told_so_and_costs_nothing() -> None:
-    async def main() -> None:
-        limiter = new_limiter()
-        (await limiter.acquire(ROUTE, INTERACTIVE)).answered(0.0, rejected=True, asked_s=121.0)
-        with pytest.raises(RateLimitError) as caught:
-            await limiter.acquire(ROUTE, INTERACTIVE)
-        assert 121 <= (caught.value.retry_after_s or 0) <= 122
-        assert caught.value.retryable
-        assert_nothing_is_out(limiter)
-
-    run(main())
+async def test_an_interactive_call_that_would_wait_too_long_is_told_so_and_costs_nothing() -> None:
+    limiter = new_limiter()
+    (await limiter.acquire(ROUTE, INTERACTIVE)).answered(0.0, rejected=True, asked_s=121.0)
+    with pytest.raises(RateLimitError) as caught:
+        await limiter.acquire(ROUTE, INTERACTIVE)
+    assert 121 <= (caught.value.retry_after_s or 0) <= 122
+    assert caught.value.retryable
+    assert_nothing_is_out(limiter)
 
 
-def test_thousands_that_are_cancelled_at_once_stop_nobody() -> None:
-    async def main() -> None:
-        limiter = new_limiter(ONE)
-        first = await limiter.acquire(ROUTE, INTERACTIVE)
-        leaving = [asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE)) for _ in range(3_000)]
-        await settle()
-        following = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE))
-        await settle()
-        for task in leaving:
-            task.cancel()
-        first.unsent()
-        (await following).unsent()
-        assert_nothing_is_out(limiter)
-
-    run(main())
+async def test_thousands_that_are_cancelled_at_once_stop_nobody() -> None:
+    limiter = new_limiter(ONE)
+    first = await limiter.acquire(ROUTE, INTERACTIVE)
+    leaving = [asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE)) for _ in range(3_000)]
+    await settle()
+    following = asyncio.ensure_future(limiter.acquire(ROUTE, INTERACTIVE))
+    await settle()
+    for task in leaving:
+        task.cancel()
+    first.unsent()
+    (await following).unsent()
+    assert_nothing_is_out(limiter)

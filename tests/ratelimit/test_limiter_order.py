@@ -32,67 +32,52 @@ async def take(limiter: RateLimiter, route: Route, count: int) -> list[Permit]:
     return [await limiter.acquire(route, SUBMIT, "burst") for _ in range(count)]
 
 
-def test_both_tokens_are_taken_or_none() -> None:
-    async def main() -> None:
-        limiter = new_limiter(RateLimits(org=2, key=2))
-        held = await take(limiter, A, 2)
-        waiting = asyncio.ensure_future(limiter.acquire(B, SUBMIT, "burst"))  # the organization is spent
-        await asyncio.sleep(1)
-        in_flight = {state.name: state.in_flight for state in limiter.states()}
-        assert in_flight == {"a": 2, "org": 2, "b": 0}
-        held[0].unsent()
-        (await waiting).unsent()
-        held[1].unsent()
-
-    run(main())
+async def test_both_tokens_are_taken_or_none() -> None:
+    limiter = new_limiter(RateLimits(org=2, key=2))
+    held = await take(limiter, A, 2)
+    waiting = asyncio.ensure_future(limiter.acquire(B, SUBMIT, "burst"))  # the organization is spent
+    await asyncio.sleep(1)
+    in_flight = {state.name: state.in_flight for state in limiter.states()}
+    assert in_flight == {"a": 2, "org": 2, "b": 0}
+    held[0].unsent()
+    (await waiting).unsent()
+    held[1].unsent()
 
 
-def test_an_idle_key_is_not_delayed_by_a_busy_one() -> None:
-    async def main() -> None:
-        limiter = new_limiter()
-        busy = [asyncio.ensure_future(served(limiter, A, SUBMIT)) for _ in range(300)]
-        await asyncio.sleep(1)
-        assert await asyncio.gather(*(served(limiter, B, SUBMIT) for _ in range(10))) == [1.0] * 10
-        for task in busy:
-            task.cancel()
-
-    run(main())
+async def test_an_idle_key_is_not_delayed_by_a_busy_one() -> None:
+    limiter = new_limiter()
+    busy = [asyncio.ensure_future(served(limiter, A, SUBMIT)) for _ in range(300)]
+    await asyncio.sleep(1)
+    assert await asyncio.gather(*(served(limiter, B, SUBMIT) for _ in range(10))) == [1.0] * 10
+    for task in busy:
+        task.cancel()
 
 
-def test_status_requests_of_one_key_leave_nothing_for_the_submits_of_another() -> None:
-    async def main() -> None:
-        limiter = new_limiter()
-        busy = [asyncio.ensure_future(served(limiter, A, SUBMIT)) for _ in range(100)]
-        await asyncio.sleep(1)
-        polls = [asyncio.ensure_future(served(limiter, B, STATUS)) for _ in range(30)]
-        assert set(await asyncio.gather(*polls)) == {1.0}
-        for task in busy:
-            task.cancel()
-
-    run(main())
+async def test_status_requests_of_one_key_leave_nothing_for_the_submits_of_another() -> None:
+    limiter = new_limiter()
+    busy = [asyncio.ensure_future(served(limiter, A, SUBMIT)) for _ in range(100)]
+    await asyncio.sleep(1)
+    polls = [asyncio.ensure_future(served(limiter, B, STATUS)) for _ in range(30)]
+    assert set(await asyncio.gather(*polls)) == {1.0}
+    for task in busy:
+        task.cancel()
 
 
 @pytest.mark.parametrize("count", [3, 20])
-def test_several_keys_are_used_evenly(count: int) -> None:
+async def test_several_keys_are_used_evenly(count: int) -> None:
     keys = tuple(f"clapi_{number}" for number in range(count))
+    limiter = new_limiter()
+    permits = await take(limiter, Route(keys, "org"), 60)
 
-    async def main() -> Counter[str | None]:
-        limiter = new_limiter()
-        permits = await take(limiter, Route(keys, "org"), 60)
-        return Counter(permit.key for permit in permits)
-
-    assert run(main()) == dict.fromkeys(keys, 60 // count)
+    assert Counter(permit.key for permit in permits) == dict.fromkeys(keys, 60 // count)
 
 
-def test_a_jwt_needs_no_key_token() -> None:
-    async def main() -> None:
-        limiter = new_limiter()
-        await take(limiter, ROUTE, 30)
-        permits = await take(limiter, JWT_ROUTE, 30)
-        assert all(permit.key is None for permit in permits)
-        assert limiter.available(JWT_ROUTE) == 0
-
-    run(main())
+async def test_a_jwt_needs_no_key_token() -> None:
+    limiter = new_limiter()
+    await take(limiter, ROUTE, 30)
+    permits = await take(limiter, JWT_ROUTE, 30)
+    assert all(permit.key is None for permit in permits)
+    assert limiter.available(JWT_ROUTE) == 0
 
 
 def test_a_route_is_narrowed_to_a_key_of_its_own_only() -> None:
@@ -101,24 +86,22 @@ def test_a_route_is_narrowed_to_a_key_of_its_own_only() -> None:
     assert route.only("stranger") is route
 
 
-def test_interactive_before_submit_before_status() -> None:
-    async def main() -> list[str]:
-        limiter = new_limiter(RateLimits(org=1, key=1))
-        order: list[str] = []
+async def test_interactive_before_submit_before_status() -> None:
+    limiter = new_limiter(RateLimits(org=1, key=1))
+    order: list[str] = []
 
-        async def one(kind: RequestClass) -> None:
-            await served(limiter, ROUTE, kind)
-            order.append(kind.name)
+    async def one(kind: RequestClass) -> None:
+        await served(limiter, ROUTE, kind)
+        order.append(kind.name)
 
-        held = await limiter.acquire(ROUTE, SUBMIT, "burst")
-        async with asyncio.TaskGroup() as group:
-            for kind in (STATUS, SUBMIT, INTERACTIVE, STATUS, SUBMIT, INTERACTIVE):
-                group.create_task(one(kind))
-                await asyncio.sleep(0)
-            held.unsent()
-        return order
+    held = await limiter.acquire(ROUTE, SUBMIT, "burst")
+    async with asyncio.TaskGroup() as group:
+        for kind in (STATUS, SUBMIT, INTERACTIVE, STATUS, SUBMIT, INTERACTIVE):
+            group.create_task(one(kind))
+            await asyncio.sleep(0)
+        held.unsent()
 
-    assert run(main()) == [*["INTERACTIVE"] * 2, *["SUBMIT"] * 2, *["STATUS"] * 2]
+    assert order == [*["INTERACTIVE"] * 2, *["SUBMIT"] * 2, *["STATUS"] * 2]
 
 
 @each_case(
@@ -145,50 +128,43 @@ def test_rank_ages_so_nothing_starves(older: RequestClass, younger: RequestClass
     assert run(first_served(windows * 60 + 1)) is older
 
 
-def test_three_tokens_are_kept_from_status_requests_while_submits_wait() -> None:
-    async def main() -> None:
-        limiter = new_limiter()
-        submits = [asyncio.ensure_future(served(limiter, ROUTE, SUBMIT, "smooth")) for _ in range(3)]
-        polls = [asyncio.ensure_future(served(limiter, ROUTE, STATUS)) for _ in range(40)]
-        await asyncio.sleep(1)
-        # one submit is served, the polls leave three tokens, of which the next submit holds one
-        assert sum(poll.done() for poll in polls) == 30 - 1 - 3
-        assert limiter.available(ROUTE) == 2
-        await asyncio.gather(*submits)
-        await asyncio.sleep(1)
-        assert sum(poll.done() for poll in polls) == 30 - 3
-        await asyncio.gather(*polls)
-
-    run(main())
+async def test_three_tokens_are_kept_from_status_requests_while_submits_wait() -> None:
+    limiter = new_limiter()
+    submits = [asyncio.ensure_future(served(limiter, ROUTE, SUBMIT, "smooth")) for _ in range(3)]
+    polls = [asyncio.ensure_future(served(limiter, ROUTE, STATUS)) for _ in range(40)]
+    await asyncio.sleep(1)
+    # one submit is served, the polls leave three tokens, of which the next submit holds one
+    assert sum(poll.done() for poll in polls) == 30 - 1 - 3
+    assert limiter.available(ROUTE) == 2
+    await asyncio.gather(*submits)
+    await asyncio.sleep(1)
+    assert sum(poll.done() for poll in polls) == 30 - 3
+    await asyncio.gather(*polls)
 
 
-def test_status_requests_get_their_share_beside_endless_submits() -> None:
+async def test_status_requests_get_their_share_beside_endless_submits() -> None:
     """Under saturating polls a submit waits little, and the polls do not starve."""
+    limiter = new_limiter()
+    waits: list[float] = []
+    polled = 0
 
-    async def main() -> tuple[float, int]:
-        limiter = new_limiter()
-        waits: list[float] = []
-        polled = 0
+    async def submitter() -> None:
+        while now() < 1_000:
+            permit = await limiter.acquire(ROUTE, SUBMIT, "burst")
+            waits.append(permit.waited_s)
+            await asyncio.sleep(0.3)
+            permit.answered(now())
+            await asyncio.sleep(10)
 
-        async def submitter() -> None:
-            while now() < 1_000:
-                permit = await limiter.acquire(ROUTE, SUBMIT, "burst")
-                waits.append(permit.waited_s)
-                await asyncio.sleep(0.3)
-                permit.answered(now())
-                await asyncio.sleep(10)
+    async def poller() -> None:
+        nonlocal polled
+        while now() < 1_000:
+            permit = await limiter.acquire(ROUTE, STATUS, "burst")
+            await asyncio.sleep(0.3)
+            permit.answered(now())
+            polled += 1
 
-        async def poller() -> None:
-            nonlocal polled
-            while now() < 1_000:
-                permit = await limiter.acquire(ROUTE, STATUS, "burst")
-                await asyncio.sleep(0.3)
-                permit.answered(now())
-                polled += 1
-
-        await asyncio.gather(submitter(), *(poller() for _ in range(50)))
-        return sorted(waits)[int(len(waits) * 0.99)], polled
-
-    submit_p99_s, polled = run(main())
+    await asyncio.gather(submitter(), *(poller() for _ in range(50)))
+    submit_p99_s = sorted(waits)[int(len(waits) * 0.99)]
     assert submit_p99_s < 60
     assert polled > 300

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, RequestClass, Route
-from cleanlist_async.testing import StrictServer, run
+from cleanlist_async.testing import StrictServer
 from tests.support.limited_wire import INTERACTIVE, ROUTE, STATUS, SUBMIT, LimitedWire, new_limiter
 from tests.support.shared_stores import SHARED_IS_SLOW
 
@@ -47,208 +47,171 @@ def is_even(times: list[float]) -> bool:
     return all(later - earlier > INTERVAL_S * 0.999 for earlier, later in pairwise(times))
 
 
-def test_an_idle_client_gets_a_full_burst_at_once() -> None:
-    async def main() -> list[float]:
-        return await grants(new_limiter(), 30, INTERACTIVE, "auto")
-
-    assert run(main()) == [0.0] * 30
+async def test_an_idle_client_gets_a_full_burst_at_once() -> None:
+    assert await grants(new_limiter(), 30, INTERACTIVE, "auto") == [0.0] * 30
 
 
-def test_smooth_spaces_from_the_first_request_on() -> None:
-    async def main() -> list[float]:
-        return await grants(new_limiter(), 90, SUBMIT, "smooth", round_trip_s=0.4)
-
-    times = run(main())
+async def test_smooth_spaces_from_the_first_request_on() -> None:
+    times = await grants(new_limiter(), 90, SUBMIT, "smooth", round_trip_s=0.4)
     assert is_even(times)
     assert times[-1] < 89 * INTERVAL_S + 1
 
 
-def test_after_a_burst_one_probe_goes_alone_until_its_answer_is_there() -> None:
-    async def main() -> tuple[list[float], list[float]]:
-        limiter = new_limiter()
-        first = await grants(limiter, 61, SUBMIT, "burst", round_trip_s=0.3)
-        await asyncio.sleep(200)  # all tokens are back, and the next burst has its own probe
-        return first, await grants(limiter, 32, SUBMIT, "burst", round_trip_s=0.3)
-
-    first, second = run(main())
+async def test_after_a_burst_one_probe_goes_alone_until_its_answer_is_there() -> None:
+    limiter = new_limiter()
+    first = await grants(limiter, 61, SUBMIT, "burst", round_trip_s=0.3)
+    await asyncio.sleep(200)  # all tokens are back, and the next burst has its own probe
+    second = await grants(limiter, 32, SUBMIT, "burst", round_trip_s=0.3)
     assert first[:30] == [0.0] * 30
     assert [round(at, 2) for at in first[30:33]] == [60.35, 60.68, 60.68]
     assert [round(at - second[0], 2) for at in second] == [0.0] * 30 + [60.35, 60.68]
 
 
-def test_a_probe_that_never_left_is_replaced_at_once() -> None:
-    async def main() -> None:
-        limiter = new_limiter()
-        await grants(limiter, 30, SUBMIT, "burst")
-        probe = await limiter.acquire(ROUTE, SUBMIT, "burst")
-        following = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "burst"))
-        await asyncio.sleep(0.01)
-        assert not following.done()
-        probe.unsent()
-        permit = await following
-        assert now() < 61
-        still_alone = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "burst"))
-        await asyncio.sleep(5)
-        assert not still_alone.done()
-        permit.lost()  # no answer is an end of the probe too, or everything would stand still
-        (await still_alone).unsent()
-        assert now() < 80
-
-    run(main())
+async def test_a_probe_that_never_left_is_replaced_at_once() -> None:
+    limiter = new_limiter()
+    await grants(limiter, 30, SUBMIT, "burst")
+    probe = await limiter.acquire(ROUTE, SUBMIT, "burst")
+    following = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "burst"))
+    await asyncio.sleep(0.01)
+    assert not following.done()
+    probe.unsent()
+    permit = await following
+    assert now() < 61
+    still_alone = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "burst"))
+    await asyncio.sleep(5)
+    assert not still_alone.done()
+    permit.lost()  # no answer is an end of the probe too, or everything would stand still
+    (await still_alone).unsent()
+    assert now() < 80
 
 
-def test_tokens_given_back_out_of_a_burst_are_no_probe() -> None:
-    async def main() -> None:
-        limiter = new_limiter()
-        held = [await limiter.acquire(ROUTE, SUBMIT, "burst") for _ in range(30)]
-        held[0].unsent()
-        held[1].unsent()
-        again = [await limiter.acquire(ROUTE, SUBMIT, "burst") for _ in range(2)]
-        assert now() == 0
-        for number, permit in enumerate((*held[2:], *again)):
-            permit.answered(number / 1000)
-        assert len(set(await grants(limiter, 2, SUBMIT, "burst", round_trip_s=0.5))) == 2
-
-    run(main())
+async def test_tokens_given_back_out_of_a_burst_are_no_probe() -> None:
+    limiter = new_limiter()
+    held = [await limiter.acquire(ROUTE, SUBMIT, "burst") for _ in range(30)]
+    held[0].unsent()
+    held[1].unsent()
+    again = [await limiter.acquire(ROUTE, SUBMIT, "burst") for _ in range(2)]
+    assert now() == 0
+    for number, permit in enumerate((*held[2:], *again)):
+        permit.answered(number / 1000)
+    assert len(set(await grants(limiter, 2, SUBMIT, "burst", round_trip_s=0.5))) == 2
 
 
-def test_the_answer_to_a_probe_wakes_its_key_though_another_waits_for_longer() -> None:
-    async def main() -> None:
-        limiter = new_limiter(RateLimits(org=100))
-        other = Route(("other",), "org_test")
-        later = [await limiter.acquire(other, SUBMIT, "burst") for _ in range(30)]
-        await grants(limiter, 30, SUBMIT, "burst")
-        await asyncio.sleep(30)
-        for permit in later:
-            permit.answered(now())
-        probe = await limiter.acquire(ROUTE, SUBMIT, "burst")
-        waiting = [asyncio.ensure_future(limiter.acquire(route, SUBMIT, "burst")) for route in (other, ROUTE)]
-        await asyncio.sleep(1)
-        probe.answered(now())
-        await asyncio.sleep(1)
-        assert [task.done() for task in waiting] == [False, True]
-        for task in waiting:
-            task.cancel()
-
-    run(main())
+async def test_the_answer_to_a_probe_wakes_its_key_though_another_waits_for_longer() -> None:
+    limiter = new_limiter(RateLimits(org=100))
+    other = Route(("other",), "org_test")
+    later = [await limiter.acquire(other, SUBMIT, "burst") for _ in range(30)]
+    await grants(limiter, 30, SUBMIT, "burst")
+    await asyncio.sleep(30)
+    for permit in later:
+        permit.answered(now())
+    probe = await limiter.acquire(ROUTE, SUBMIT, "burst")
+    waiting = [asyncio.ensure_future(limiter.acquire(route, SUBMIT, "burst")) for route in (other, ROUTE)]
+    await asyncio.sleep(1)
+    probe.answered(now())
+    await asyncio.sleep(1)
+    assert [task.done() for task in waiting] == [False, True]
+    for task in waiting:
+        task.cancel()
 
 
-def test_auto_bursts_bulk_while_nobody_else_is_there() -> None:
-    async def main() -> list[float]:
-        return await grants(new_limiter(), 60, SUBMIT, "auto", round_trip_s=0.3)
-
-    assert max(run(main())) < 64
+async def test_auto_bursts_bulk_while_nobody_else_is_there() -> None:
+    assert max(await grants(new_limiter(), 60, SUBMIT, "auto", round_trip_s=0.3)) < 64
 
 
-def test_auto_spaces_bulk_beside_interactive_calls_for_two_windows() -> None:
-    async def main() -> tuple[list[float], list[float]]:
-        limiter = new_limiter()
-        (await limiter.acquire(ROUTE, INTERACTIVE)).answered(0.0)
-        beside = await grants(limiter, 5, SUBMIT, "auto")
-        await asyncio.sleep(130)
-        return beside, await grants(limiter, 5, SUBMIT, "auto")
-
-    beside, later = run(main())
+async def test_auto_spaces_bulk_beside_interactive_calls_for_two_windows() -> None:
+    limiter = new_limiter()
+    (await limiter.acquire(ROUTE, INTERACTIVE)).answered(0.0)
+    beside = await grants(limiter, 5, SUBMIT, "auto")
+    await asyncio.sleep(130)
+    later = await grants(limiter, 5, SUBMIT, "auto")
     assert is_even(beside)
     assert len(set(later)) == 1
 
 
 @SHARED_IS_SLOW
-def test_an_interactive_call_waits_little_beside_saturated_bulk() -> None:
-    async def main() -> list[float]:
-        rng = random.Random(1)
-        server = StrictServer(rows=False)
-        wire = LimitedWire(new_limiter(), server, latency=lambda: rng.uniform(0.02, 0.4))
-        waits: list[float] = []
+async def test_an_interactive_call_waits_little_beside_saturated_bulk() -> None:
+    rng = random.Random(1)
+    server = StrictServer(rows=False)
+    wire = LimitedWire(new_limiter(), server, latency=lambda: rng.uniform(0.02, 0.4))
+    waits: list[float] = []
 
-        async def bulk(kind: RequestClass) -> None:
-            while now() < 2_400:
-                await wire.call(ROUTE, kind)
+    async def bulk(kind: RequestClass) -> None:
+        while now() < 2_400:
+            await wire.call(ROUTE, kind)
 
-        async def interactive() -> None:
-            while now() < 2_400:
-                permit = await wire.call(ROUTE, INTERACTIVE)
-                if now() > 120:
-                    waits.append(permit.waited_s)
-                await asyncio.sleep(20)
+    async def interactive() -> None:
+        while now() < 2_400:
+            permit = await wire.call(ROUTE, INTERACTIVE)
+            if now() > 120:
+                waits.append(permit.waited_s)
+            await asyncio.sleep(20)
 
-        await asyncio.gather(interactive(), *(bulk(kind) for kind in (SUBMIT, SUBMIT, STATUS, STATUS)))
-        assert server.rejections == []
-        assert len(server.grants()) > 29 * 40 * 0.96
-        return waits
+    await asyncio.gather(interactive(), *(bulk(kind) for kind in (SUBMIT, SUBMIT, STATUS, STATUS)))
+    assert server.rejections == []
+    assert len(server.grants()) > 29 * 40 * 0.96
 
-    waits = sorted(run(main()))
+    waits.sort()
     assert len(waits) > 100
     assert waits[int(len(waits) * 0.99)] <= 4
 
 
-def test_an_interactive_call_takes_a_turn_of_the_bulk_beside_it() -> None:
+async def test_an_interactive_call_takes_a_turn_of_the_bulk_beside_it() -> None:
     """All together stay even, so that a gateway that estimates its window has nothing to refuse."""
+    rng = random.Random(1)
+    server = StrictServer(limiter="weighted", phase_s=20.0, rows=False)
+    wire = LimitedWire(new_limiter(), server, latency=lambda: rng.uniform(0.02, 0.4))
+    waits: list[float] = []
 
-    async def main() -> list[float]:
-        rng = random.Random(1)
-        server = StrictServer(limiter="weighted", phase_s=20.0, rows=False)
-        wire = LimitedWire(new_limiter(), server, latency=lambda: rng.uniform(0.02, 0.4))
-        waits: list[float] = []
+    async def bulk() -> None:
+        while now() < 1_200:
+            await wire.call(ROUTE, SUBMIT)
 
-        async def bulk() -> None:
-            while now() < 1_200:
-                await wire.call(ROUTE, SUBMIT)
+    async def interactive() -> None:
+        waits.append((await wire.call(ROUTE, INTERACTIVE)).waited_s)
 
-        async def interactive() -> None:
-            waits.append((await wire.call(ROUTE, INTERACTIVE)).waited_s)
+    async with anyio.create_task_group() as group:
+        for _ in range(16):
+            group.start_soon(bulk)
+        while now() < 1_200:
+            group.start_soon(interactive)
+            await asyncio.sleep(20)
+    assert server.rejections == []
 
-        async with anyio.create_task_group() as group:
-            for _ in range(16):
-                group.start_soon(bulk)
-            while now() < 1_200:
-                group.start_soon(interactive)
-                await asyncio.sleep(20)
-        assert server.rejections == []
-        return waits
-
-    assert max(run(main())[6:]) < 4
+    assert max(waits[6:]) < 4
 
 
-def test_a_flood_of_interactive_calls_does_not_keep_bulk_out() -> None:
-    async def main() -> tuple[int, int]:
-        wire, sent = LimitedWire(new_limiter(), StrictServer(rows=False)), Counter[RequestClass]()
+async def test_a_flood_of_interactive_calls_does_not_keep_bulk_out() -> None:
+    wire, sent = LimitedWire(new_limiter(), StrictServer(rows=False)), Counter[RequestClass]()
 
-        async def work(kind: RequestClass) -> None:
-            while now() < 1_200:
-                await wire.call(ROUTE, kind)
-                sent[kind] += 1
+    async def work(kind: RequestClass) -> None:
+        while now() < 1_200:
+            await wire.call(ROUTE, kind)
+            sent[kind] += 1
 
-        await asyncio.gather(*(work(kind) for kind in [SUBMIT] * 4 + [INTERACTIVE] * 40))
-        return sent[SUBMIT], sent.total()
-
-    bulk, everything = run(main())
+    await asyncio.gather(*(work(kind) for kind in [SUBMIT] * 4 + [INTERACTIVE] * 40))
+    bulk = sent[SUBMIT]
+    everything = sent.total()
     assert bulk > 0.04 * everything
 
 
-def test_ten_even_minutes_after_a_429_and_then_bursts_again() -> None:
-    async def main() -> None:
-        limiter = new_limiter()
-        (await limiter.acquire(ROUTE, INTERACTIVE)).answered(0.0, rejected=True, asked_s=1.0)
-        assert is_even(await grants(limiter, 5, INTERACTIVE, "auto"))
-        await asyncio.sleep(580 - now())
-        assert is_even(await grants(limiter, 5, INTERACTIVE, "auto"))
-        await asyncio.sleep(601 + 60 - now())
-        assert len(set(await grants(limiter, 20, INTERACTIVE, "auto"))) == 1
-
-    run(main())
+async def test_ten_even_minutes_after_a_429_and_then_bursts_again() -> None:
+    limiter = new_limiter()
+    (await limiter.acquire(ROUTE, INTERACTIVE)).answered(0.0, rejected=True, asked_s=1.0)
+    assert is_even(await grants(limiter, 5, INTERACTIVE, "auto"))
+    await asyncio.sleep(580 - now())
+    assert is_even(await grants(limiter, 5, INTERACTIVE, "auto"))
+    await asyncio.sleep(601 + 60 - now())
+    assert len(set(await grants(limiter, 20, INTERACTIVE, "auto"))) == 1
 
 
-def test_a_queue_learns_of_a_429_that_came_after_it_had_formed() -> None:
-    async def main() -> list[float]:
-        limiter = new_limiter()
-        first = await limiter.acquire(ROUTE, SUBMIT)
-        queue = asyncio.ensure_future(grants(limiter, 60, SUBMIT, "auto"))
-        await asyncio.sleep(10)
-        first.answered(now(), rejected=True, asked_s=100.0)
-        times = await queue
-        return [at for at in times if at > 100]
-
-    later = run(main())
+async def test_a_queue_learns_of_a_429_that_came_after_it_had_formed() -> None:
+    limiter = new_limiter()
+    first = await limiter.acquire(ROUTE, SUBMIT)
+    queue = asyncio.ensure_future(grants(limiter, 60, SUBMIT, "auto"))
+    await asyncio.sleep(10)
+    first.answered(now(), rejected=True, asked_s=100.0)
+    times = await queue
+    later = [at for at in times if at > 100]
     assert len(later) == 31
     assert is_even(later)

@@ -73,15 +73,11 @@ def test_stores_on_one_file_keep_the_limit_together(path: Path, crashes: int) ->
     assert len(server.grants()) >= 30 * (4 - crashes)
 
 
-def test_stores_on_two_files_would_not(path: Path) -> None:
+async def test_stores_on_two_files_would_not(path: Path) -> None:
     server = StrictServer(keys={KEY: "org_test"}, rows=False)
-
-    async def main() -> None:
-        for name in ("one.db", "two.db"):
-            wire = LimitedWire(sqlite_limiter(path.with_name(name)), server)
-            await asyncio.gather(*(wire.call(ROUTE, SUBMIT) for _ in range(20)))
-
-    run(main())
+    for name in ("one.db", "two.db"):
+        wire = LimitedWire(sqlite_limiter(path.with_name(name)), server)
+        await asyncio.gather(*(wire.call(ROUTE, SUBMIT) for _ in range(20)))
     assert server.rejections
 
 
@@ -163,18 +159,15 @@ def test_a_file_that_is_no_limits_file_is_one_clear_error(path: Path, content: b
 
 
 @pytest.mark.parametrize("state", ["{", "{}", "[]", "7", '{"keys": 7}'])
-def test_a_damaged_pool_is_one_clear_error(path: Path, state: str) -> None:
-    async def main() -> None:
+async def test_a_damaged_pool_is_one_clear_error(path: Path, state: str) -> None:
+    await sqlite_limiter(path).acquire(ROUTE, SUBMIT)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE pools SET state = ?", (state,))
+    connection.close()
+    with pytest.raises(ConfigurationError, match="a pool in it is damaged"):
+        LimitsFile(path, RateLimits()).pools()[0].pool(0.0)
+    with pytest.raises(ConfigurationError, match="a pool in it is damaged"):
         await sqlite_limiter(path).acquire(ROUTE, SUBMIT)
-        with sqlite3.connect(path) as connection:
-            connection.execute("UPDATE pools SET state = ?", (state,))
-        connection.close()
-        with pytest.raises(ConfigurationError, match="a pool in it is damaged"):
-            LimitsFile(path, RateLimits()).pools()[0].pool(0.0)
-        with pytest.raises(ConfigurationError, match="a pool in it is damaged"):
-            await sqlite_limiter(path).acquire(ROUTE, SUBMIT)
-
-    run(main())
 
 
 def test_a_directory_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
@@ -182,37 +175,30 @@ def test_a_directory_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -
         RateLimiter.sqlite(tmp_path / "nowhere" / "limits.db")
 
 
-def test_damage_on_the_way_ends_every_call_that_waits(path: Path) -> None:
-    async def main() -> None:
-        limiter = sqlite_limiter(path, RateLimits(org=1, key=1))
-        (await limiter.acquire(ROUTE, SUBMIT)).answered(0.0)
-        waiting = [asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT)) for _ in range(3)]
-        await asyncio.sleep(5)
-        with sqlite3.connect(path) as connection:
-            connection.execute("DROP TABLE names")
-        connection.close()
-        ends = await asyncio.gather(*waiting, return_exceptions=True)
-        assert {type(end) for end in ends} == {ConfigurationError}
-        with pytest.raises(ConfigurationError):
-            await limiter.acquire(ROUTE, INTERACTIVE)
-
-    run(main())
+async def test_damage_on_the_way_ends_every_call_that_waits(path: Path) -> None:
+    limiter = sqlite_limiter(path, RateLimits(org=1, key=1))
+    (await limiter.acquire(ROUTE, SUBMIT)).answered(0.0)
+    waiting = [asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT)) for _ in range(3)]
+    await asyncio.sleep(5)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE names")
+    connection.close()
+    ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(end) for end in ends} == {ConfigurationError}
+    with pytest.raises(ConfigurationError):
+        await limiter.acquire(ROUTE, INTERACTIVE)
 
 
-def test_other_limits_are_refused_while_tokens_are_out(path: Path) -> None:
+async def test_other_limits_are_refused_while_tokens_are_out(path: Path) -> None:
     clock = [1_000.0]
-
-    async def main() -> None:
-        one = sqlite_limiter(path, RateLimits(org=4, key=3), lambda: clock[0])
-        (await one.acquire(ROUTE, SUBMIT)).answered(clock[0])
-        flush_reports(one)
-        two = sqlite_limiter(path, RateLimits(org=5, key=3), lambda: clock[0])
-        with pytest.raises(ConfigurationError, match="other rate limits"):
-            await two.acquire(ROUTE, SUBMIT)
-        clock[0] += 61
-        (await two.acquire(ROUTE, SUBMIT)).unsent()
-
-    run(main())
+    one = sqlite_limiter(path, RateLimits(org=4, key=3), lambda: clock[0])
+    (await one.acquire(ROUTE, SUBMIT)).answered(clock[0])
+    flush_reports(one)
+    two = sqlite_limiter(path, RateLimits(org=5, key=3), lambda: clock[0])
+    with pytest.raises(ConfigurationError, match="other rate limits"):
+        await two.acquire(ROUTE, SUBMIT)
+    clock[0] += 61
+    (await two.acquire(ROUTE, SUBMIT)).unsent()
 
 
 def test_other_limits_are_accepted_once_a_crashed_process_is_forgotten(path: Path) -> None:
@@ -234,98 +220,82 @@ def test_other_limits_are_accepted_once_a_crashed_process_is_forgotten(path: Pat
     run(main())
 
 
-def test_a_429_in_one_process_reaches_an_interactive_call_in_another(path: Path) -> None:
-    async def main() -> None:
-        one, two = sqlite_limiter(path), sqlite_limiter(path)
-        held = await one.acquire(ROUTE, SUBMIT)
-        rest = [await two.acquire(ROUTE, SUBMIT, "burst") for _ in range(29)]
-        waiting = asyncio.ensure_future(two.acquire(ROUTE, INTERACTIVE))
-        await asyncio.sleep(0.5)
-        held.answered(0.5, rejected=True, asked_s=500.0)
-        with pytest.raises(RateLimitError):
-            async with asyncio.timeout(3):
-                await waiting
-        for permit in rest:
-            permit.unsent()
-
-    run(main())
+async def test_a_429_in_one_process_reaches_an_interactive_call_in_another(path: Path) -> None:
+    one, two = sqlite_limiter(path), sqlite_limiter(path)
+    held = await one.acquire(ROUTE, SUBMIT)
+    rest = [await two.acquire(ROUTE, SUBMIT, "burst") for _ in range(29)]
+    waiting = asyncio.ensure_future(two.acquire(ROUTE, INTERACTIVE))
+    await asyncio.sleep(0.5)
+    held.answered(0.5, rejected=True, asked_s=500.0)
+    with pytest.raises(RateLimitError):
+        async with asyncio.timeout(3):
+            await waiting
+    for permit in rest:
+        permit.unsent()
 
 
 @pytest.mark.parametrize("named", [None, "key", "organization"])
-def test_a_429_pauses_in_all_processes_what_it_names_and_all_where_that_is_nothing_we_know(
+async def test_a_429_pauses_in_all_processes_what_it_names_and_all_where_that_is_nothing_we_know(
     path: Path, named: str | None
 ) -> None:
-    async def main() -> None:
-        one, two = sqlite_limiter(path), sqlite_limiter(path)
-        permit = await one.acquire(JWT_ROUTE, SUBMIT)
-        permit.answered(0.0, rejected=True, asked_s=30.0, named=named)
-        (await two.acquire(JWT_ROUTE, SUBMIT)).unsent()
-        assert 30 < asyncio.get_running_loop().time() < 32
-
-    run(main())
+    one, two = sqlite_limiter(path), sqlite_limiter(path)
+    permit = await one.acquire(JWT_ROUTE, SUBMIT)
+    permit.answered(0.0, rejected=True, asked_s=30.0, named=named)
+    (await two.acquire(JWT_ROUTE, SUBMIT)).unsent()
+    assert 30 < asyncio.get_running_loop().time() < 32
 
 
-def test_a_permit_that_was_held_through_a_long_sleep_is_taken_anew(path: Path) -> None:
+async def test_a_permit_that_was_held_through_a_long_sleep_is_taken_anew(path: Path) -> None:
     """The machine slept between the grant and its use: others may have the token by now."""
     clock = [1_000.0]
-
-    async def main() -> None:
-        limiter = sqlite_limiter(path, RateLimits(org=1, key=1), lambda: clock[0])
-        first = await limiter.acquire(ROUTE, SUBMIT, "burst")
-        holder = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "burst"))
+    limiter = sqlite_limiter(path, RateLimits(org=1, key=1), lambda: clock[0])
+    first = await limiter.acquire(ROUTE, SUBMIT, "burst")
+    holder = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "burst"))
+    await asyncio.sleep(0)
+    first.unsent()  # the token is the holder's, whose task has not run
+    clock[0] += 3_600
+    other = sqlite_limiter(path, RateLimits(org=1, key=1), lambda: clock[0])
+    rival = asyncio.ensure_future(other.acquire(ROUTE, SUBMIT, "burst"))
+    for _ in range(5):
         await asyncio.sleep(0)
-        first.unsent()  # the token is the holder's, whose task has not run
-        clock[0] += 3_600
-        other = sqlite_limiter(path, RateLimits(org=1, key=1), lambda: clock[0])
-        rival = asyncio.ensure_future(other.acquire(ROUTE, SUBMIT, "burst"))
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert not rival.done()  # for all it knows the holder is sending right now
-        assert holder.result().lease.good_until > clock[0]  # type: ignore[attr-defined]
-        rival.cancel()
-
-    run(main())
+    assert not rival.done()  # for all it knows the holder is sending right now
+    assert holder.result().lease.good_until > clock[0]  # type: ignore[attr-defined]
+    rival.cancel()
 
 
-def test_a_request_may_take_longer_than_a_lease_while_its_process_lives(path: Path) -> None:
-    async def main() -> None:
-        one, two = (
-            sqlite_limiter(path, RateLimits(org=1, key=1)),
-            sqlite_limiter(path, RateLimits(org=1, key=1)),
-        )
-        permit = await one.acquire(ROUTE, SUBMIT)
-        waiting = asyncio.ensure_future(two.acquire(ROUTE, SUBMIT))
-        await asyncio.sleep(300)
-        assert not waiting.done()
-        permit.answered(300.0)
-        (await waiting).unsent()
-        assert 360 < asyncio.get_running_loop().time() < 362
-
-    run(main())
+async def test_a_request_may_take_longer_than_a_lease_while_its_process_lives(path: Path) -> None:
+    one, two = (
+        sqlite_limiter(path, RateLimits(org=1, key=1)),
+        sqlite_limiter(path, RateLimits(org=1, key=1)),
+    )
+    permit = await one.acquire(ROUTE, SUBMIT)
+    waiting = asyncio.ensure_future(two.acquire(ROUTE, SUBMIT))
+    await asyncio.sleep(300)
+    assert not waiting.done()
+    permit.answered(300.0)
+    (await waiting).unsent()
+    assert 360 < asyncio.get_running_loop().time() < 362
 
 
-def test_a_process_that_waits_looks_at_the_file_once_a_second(path: Path) -> None:
-    async def main() -> None:
-        one, two = (sqlite_limiter(path, RateLimits(org=1, key=1)) for _ in range(2))
-        permit = await one.acquire(ROUTE, SUBMIT)
-        waiting = [asyncio.ensure_future(two.acquire(ROUTE, SUBMIT)) for _ in range(100)]
-        await asyncio.sleep(0.5)
-        worker, looks = worker_of(two), 0
-        request = worker.backend.sync
+async def test_a_process_that_waits_looks_at_the_file_once_a_second(path: Path) -> None:
+    one, two = (sqlite_limiter(path, RateLimits(org=1, key=1)) for _ in range(2))
+    permit = await one.acquire(ROUTE, SUBMIT)
+    waiting = [asyncio.ensure_future(two.acquire(ROUTE, SUBMIT)) for _ in range(100)]
+    await asyncio.sleep(0.5)
+    worker, looks = worker_of(two), 0
+    request = worker.backend.sync
 
-        async def counted(asked: SyncRequest) -> SyncAnswer:
-            nonlocal looks
-            looks += 1
-            return await request(asked)
+    async def counted(asked: SyncRequest) -> SyncAnswer:
+        nonlocal looks
+        looks += 1
+        return await request(asked)
 
-        worker.backend.sync = counted  # type: ignore[method-assign]
-        await asyncio.sleep(100)
-        assert 99 <= looks <= 101
-        permit.unsent()
-        for waiter in waiting:
-            waiter.cancel()
-
-    run(main())
+    worker.backend.sync = counted  # type: ignore[method-assign]
+    await asyncio.sleep(100)
+    assert 99 <= looks <= 101
+    permit.unsent()
+    for waiter in waiting:
+        waiter.cancel()
 
 
 def test_two_runs_of_a_loop_far_apart_each_start_the_sync_worker(path: Path) -> None:
@@ -346,98 +316,80 @@ def test_two_runs_of_a_loop_far_apart_each_start_the_sync_worker(path: Path) -> 
     asyncio.run(main())
 
 
-def test_a_waiter_that_goes_while_its_token_is_on_its_way_leaves_it_to_the_next(path: Path) -> None:
-    async def main() -> None:
-        limiter = sqlite_limiter(path, RateLimits(org=1, key=1))
-        worker, loop = worker_of(limiter), asyncio.get_running_loop()
-        deliver = worker._deliver
-        worker._deliver = lambda lease: void(loop.call_soon(deliver, lease))  # as from another thread
-        gone = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT))
-        await asyncio.sleep(0)
-        gone.cancel()
-        await asyncio.gather(gone, return_exceptions=True)
-        (await limiter.acquire(ROUTE, SUBMIT)).unsent()
-        assert loop.time() == 0
-
-    run(main())
+async def test_a_waiter_that_goes_while_its_token_is_on_its_way_leaves_it_to_the_next(path: Path) -> None:
+    limiter = sqlite_limiter(path, RateLimits(org=1, key=1))
+    worker, loop = worker_of(limiter), asyncio.get_running_loop()
+    deliver = worker._deliver
+    worker._deliver = lambda lease: void(loop.call_soon(deliver, lease))  # as from another thread
+    gone = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    (await limiter.acquire(ROUTE, SUBMIT)).unsent()
+    assert loop.time() == 0
 
 
 def void(_: object) -> None:
     """Return nothing."""
 
 
-def test_a_client_sends_nothing_with_a_lease_that_ran_out(path: Path) -> None:
+async def test_a_client_sends_nothing_with_a_lease_that_ran_out(path: Path) -> None:
     server = StrictServer(keys={"clapi_0": "org"}, rows=False)
+    limiter = sqlite_limiter(path)
+    acquire, permits = limiter.acquire, []
 
-    async def main() -> None:
-        limiter = sqlite_limiter(path)
-        acquire, permits = limiter.acquire, []
+    async def late(*args: object) -> Permit:
+        permit = await acquire(*args)  # type: ignore[arg-type]
+        permits.append(permit)
+        if len(permits) == 1:
+            permit.lease.good_until = -1.0  # type: ignore[attr-defined]
+        return permit
 
-        async def late(*args: object) -> Permit:
-            permit = await acquire(*args)  # type: ignore[arg-type]
-            permits.append(permit)
-            if len(permits) == 1:
-                permit.lease.good_until = -1.0  # type: ignore[attr-defined]
-            return permit
-
-        limiter.acquire = late  # type: ignore[method-assign,assignment]
-        async with (
-            MemoryNetwork(server) as network,
-            VirtualCleanlist(network, "clapi_0", limiter=limiter) as client,
-        ):
-            await client.public.validate_key()
-        assert len(permits) == 2
-        assert len(server.requests) == 1
-
-    run(main())
+    limiter.acquire = late  # type: ignore[method-assign,assignment]
+    async with (
+        MemoryNetwork(server) as network,
+        VirtualCleanlist(network, "clapi_0", limiter=limiter) as client,
+    ):
+        await client.public.validate_key()
+    assert len(permits) == 2
+    assert len(server.requests) == 1
 
 
-def test_a_lease_that_was_taken_for_lost_meanwhile_stays_void(path: Path) -> None:
+async def test_a_lease_that_was_taken_for_lost_meanwhile_stays_void(path: Path) -> None:
     clock = [1_000.0]
-
-    async def main() -> None:
-        one, two = (sqlite_limiter(path, RateLimits(org=1, key=1), lambda: clock[0]) for _ in range(2))
-        permit = await one.acquire(ROUTE, SUBMIT)
-        clock[0] += 61  # its process was stopped for so long
-        waiting = asyncio.ensure_future(two.acquire(ROUTE, SUBMIT))
-        await asyncio.sleep(0)
-        worker_of(one).flush()
-        assert one.store.is_stale(permit.lease, clock[0])
-        waiting.cancel()
-
-    run(main())
+    one, two = (sqlite_limiter(path, RateLimits(org=1, key=1), lambda: clock[0]) for _ in range(2))
+    permit = await one.acquire(ROUTE, SUBMIT)
+    clock[0] += 61  # its process was stopped for so long
+    waiting = asyncio.ensure_future(two.acquire(ROUTE, SUBMIT))
+    await asyncio.sleep(0)
+    worker_of(one).flush()
+    assert one.store.is_stale(permit.lease, clock[0])
+    waiting.cancel()
 
 
-def test_a_429_that_the_pool_has_not_heard_of_yet_is_not_forgotten(path: Path) -> None:
-    async def main() -> None:
-        limiter = sqlite_limiter(path)
-        permit = await limiter.acquire(ROUTE, SUBMIT)
-        worker = worker_of(limiter)
-        assert isinstance(worker.backend, LimitsFile)
-        before = worker.backend.pools()[0].state
-        worker.crash()  # a sync is on its way, and no other can be made
-        permit.answered(0.0, rejected=True, asked_s=30.0)
-        worker._local.copy(ROUTE.organization, before, 0.0)
-        assert limiter.store.paused_for_s(ROUTE, 1.0) > 28
-
-    run(main())
+async def test_a_429_that_the_pool_has_not_heard_of_yet_is_not_forgotten(path: Path) -> None:
+    limiter = sqlite_limiter(path)
+    permit = await limiter.acquire(ROUTE, SUBMIT)
+    worker = worker_of(limiter)
+    assert isinstance(worker.backend, LimitsFile)
+    before = worker.backend.pools()[0].state
+    worker.crash()  # a sync is on its way, and no other can be made
+    permit.answered(0.0, rejected=True, asked_s=30.0)
+    worker._local.copy(ROUTE.organization, before, 0.0)
+    assert limiter.store.paused_for_s(ROUTE, 1.0) > 28
 
 
-def test_names_joined_in_one_process_are_one_in_the_other(path: Path) -> None:
+async def test_names_joined_in_one_process_are_one_in_the_other(path: Path) -> None:
     one_route, two_route = Route(("a",), "of a"), Route(("b",), "of b")
-
-    async def main() -> None:
-        limits = RateLimits(org=2, key=2)
-        one, two = sqlite_limiter(path, limits), sqlite_limiter(path, limits)
-        await one.acquire(one_route, SUBMIT)
-        await two.acquire(two_route, SUBMIT)
-        one.join("of a", "acme")
-        two.join("of b", "acme")
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(30):
-                await two.acquire(two_route, SUBMIT)
-
-    run(main())
+    limits = RateLimits(org=2, key=2)
+    one, two = sqlite_limiter(path, limits), sqlite_limiter(path, limits)
+    await one.acquire(one_route, SUBMIT)
+    await two.acquire(two_route, SUBMIT)
+    one.join("of a", "acme")
+    two.join("of b", "acme")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(30):
+            await two.acquire(two_route, SUBMIT)
 
 
 # -- real threads and real time ----------------------------------------------------------------------

@@ -9,11 +9,6 @@ from cleanlist_async.sandbox import Sandbox
 PREFIX = "/api/v1/public"
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 class Caller(httpx.AsyncClient):
     """A plain HTTP client with the sandbox's first key; it knows nothing of the package under test."""
 

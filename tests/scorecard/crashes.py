@@ -58,15 +58,15 @@ def cancelled_callers(at_least: int) -> Iterator[Figure]:
     """Cancel callers of `enrich_one` at random instants of virtual time, beside as many who stay."""
     cancelled = twice = unserved = left_over = seed = 0
 
-    async def main(here) -> None:
+    async def main(world) -> None:
         nonlocal cancelled, twice, unserved, left_over
         tasks = asyncio.all_tasks()
-        _, got, left = await come_and_go(here, seed)
+        _, got, left = await come_and_go(world, seed)
         cancelled += left
-        twice += sum(times > 1 for times in here.ledger.times_accepted().values())
+        twice += sum(times > 1 for times in world.ledger.times_accepted().values())
         unserved += sum(getattr(one, "status", None) not in {"found", "not_found"} for one in got[::2])
-        left_over += sum(leaks(here).values())
-        await here.client.aclose()
+        left_over += sum(leaks(world).values())
+        await world.client.aclose()
         await asyncio.sleep(1)  # until the server has heard of the connections that were closed
         left_over += len(asyncio.all_tasks() - tasks)
 

@@ -29,7 +29,7 @@ def figures(*, long: bool) -> Iterator[Figure]:
             value = bought_twice(Path(name, str(number)), replace)
             yield Figure(f"contacts bought twice from {what}", value, 0, of=CONTACTS)
         times = 20 if long else 1
-        read, resumed = in_world(lambda here: damaged(here, Path(name), times))
+        read, resumed = in_world(lambda world: damaged(world, Path(name), times))
         gone_on, twice = go_on_flipped(Path(name), 30 * times)
         for how, fates in (("read", read), ("resumed", resumed), ("gone on with", gone_on)):
             foreign = sum(count for fate, count in fates.items() if fate.startswith("foreign"))
@@ -39,9 +39,9 @@ def figures(*, long: bool) -> Iterator[Figure]:
         yield Figure("contacts bought twice after a flipped byte", twice, 0, of=15 * gone_on.total())
 
 
-async def damaged(here, folder: Path, times: int) -> tuple[Counter[str], Counter[str]]:
+async def damaged(world, folder: Path, times: int) -> tuple[Counter[str], Counter[str]]:
     """Flip bytes of a finished job, and return what came of reading and of resuming it."""
-    bench = Bench(here, folder, DAMAGED)
+    bench = Bench(world, folder, DAMAGED)
     await bench.run()
     return read_flipped(bench.path, DAMAGED, 500 * times), await resume_flipped(bench, 50 * times)
 
@@ -50,8 +50,8 @@ def bought_twice(folder: Path, replace: Callable[[Bench, Path, Path], None]) -> 
     """Run a job in two runs, put another file in the place of its journal, and run it again."""
     folder.mkdir()
 
-    async def main(here) -> int:
-        bench = Bench(here, folder, people(CONTACTS), chunk=CHUNK)
+    async def main(world) -> int:
+        bench = Bench(world, folder, people(CONTACTS), chunk=CHUNK)
         await (await bench.open()).aclose()
         evening = Path(shutil.copy(bench.path, folder / "evening"))
         during: list[bytes] = []
@@ -65,7 +65,7 @@ def bought_twice(folder: Path, replace: Callable[[Bench, Path, Path], None]) -> 
         for _ in range(2):
             with suppress(JournalError):
                 await bench.run()
-        return len(here.ledger.duplicates())
+        return len(world.ledger.duplicates())
 
     return in_world(main)
 

@@ -55,7 +55,7 @@ def behind_hung_ones(hung: str, limits: RateLimits, count: int) -> int:
             await anyio.sleep_forever()
         return respond({**ANSWERS["submit_bulk"], **ANSWERS["bulk_status"], **ANSWERS["credits_balance"]})
 
-    async def main(client: object, _network: object) -> int:
+    async def main(client: object) -> int:
         tasks = [asyncio.create_task(KINDS[hung](client)) for _ in range(count)]
         await anyio.sleep(1)
         late = 0

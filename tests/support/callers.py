@@ -14,10 +14,10 @@ from tests.support.virtual_sandbox import check_against_ledger, people
 PATIENT_S = 3_600.0
 
 
-def start(here, contacts, **options):
+def start(world, contacts, **options):
     """One task for each contact, all of them in line."""
     options = {"deadline_s": PATIENT_S, **options}
-    return [asyncio.ensure_future(here.client.enrich_one(contact, **options)) for contact in contacts]
+    return [asyncio.ensure_future(world.client.enrich_one(contact, **options)) for contact in contacts]
 
 
 async def outcomes(tasks):
@@ -37,17 +37,17 @@ async def cancel(*tasks):
             await task
 
 
-def check_own_results(here, contacts, got, enrichment_type="partial"):
+def check_own_results(world, contacts, got, enrichment_type="partial"):
     """Every result is its caller's own, as the server has it, and nobody was bought twice."""
     results = []
     for contact, one in zip(contacts, got, strict=True):
         if one is not None and not isinstance(one, CleanlistError):
             assert (one.contact, one.key, one.index) == (contact, contact.key, 0)
             results.append(one)
-    check_against_ledger(here, results, enrichment_type)
+    check_against_ledger(world, results, enrichment_type)
 
 
-async def come_and_go(here, seed, count=1_000):
+async def come_and_go(world, seed, count=1_000):
     """Let *count* callers come who stay, and as many who are cancelled at random instants.
 
     Half of those who left come again. Returns the contacts (of those who stay at even places), what each
@@ -57,13 +57,13 @@ async def come_and_go(here, seed, count=1_000):
 
     async def come(contact):
         await anyio.sleep(rng.uniform(0, 20))
-        return await here.client.enrich_one(contact, deadline_s=PATIENT_S)
+        return await world.client.enrich_one(contact, deadline_s=PATIENT_S)
 
     async def come_and_leave(contact):
         nonlocal cancelled
         await anyio.sleep(rng.uniform(0, 20))
         with anyio.move_on_after(rng.choice([0, 0.05, 0.1, rng.uniform(0, 30)])):
-            return await here.client.enrich_one(contact, deadline_s=PATIENT_S)
+            return await world.client.enrich_one(contact, deadline_s=PATIENT_S)
         cancelled += 1
         if rng.random() < 0.5:
             return None
@@ -72,19 +72,19 @@ async def come_and_go(here, seed, count=1_000):
     visits = [come, come_and_leave] * count
     tasks = [asyncio.ensure_future(visit(one)) for visit, one in zip(visits, contacts, strict=True)]
     got = await outcomes(tasks)
-    await here.client.drain()
+    await world.client.drain()
     await anyio.sleep(120)  # until every token has come back
     return contacts, got, cancelled
 
 
-def leaks(here):
+def leaks(world):
     """Who is still in line, and what is still out, on the wire or remembered."""
-    statistics, batcher = here.client.statistics(), here.client._runtime.batcher
+    statistics, batcher = world.client.statistics(), world.client._runtime.batcher
     counts = {
         "waiting": statistics.waiting,
         "waiting in enrich_one": statistics.enrich_one.waiting,
         "tokens": sum(bucket.in_flight for bucket in statistics.buckets),
-        "waiting in the limiter": here.client._runtime.pipeline.limiter.waiting(),
+        "waiting in the limiter": world.client._runtime.pipeline.limiter.waiting(),
         "batches on the wire": len(batcher._under_way),
         "next batches": batcher._lanes.next_batches,
         "callers": batcher._callers,
@@ -92,6 +92,6 @@ def leaks(here):
     return {what: count for what, count in counts.items() if count}
 
 
-def check_nothing_leaks(here):
+def check_nothing_leaks(world):
     """Nobody is in line, no token is out, nothing is on the wire, and nothing is remembered."""
-    assert leaks(here) == {}
+    assert leaks(world) == {}

@@ -33,6 +33,8 @@ def each_case(names: str | tuple[str, ...], values: Iterable) -> Callable[[Calla
                     for case in cases:
                         with attempt(case):
                             await test(**case.arguments, **case.own(fixtures))
+
+            run_all.cases = cases
         else:
 
             @functools.wraps(test)
@@ -48,6 +50,18 @@ def each_case(names: str | tuple[str, ...], values: Iterable) -> Callable[[Calla
         return run_all
 
     return decorate
+
+
+def run_apart(test: Callable, run: Callable, **fixtures: object) -> None:
+    """Give an async test to *run*, or each of its cases by itself, so that each has a loop of its own."""
+    cases = getattr(test, "cases", None)
+    if cases is None:
+        run(test(**fixtures))
+        return
+    with _failures_of(cases) as attempt:
+        for case in cases:
+            with attempt(case):
+                run_apart(test.__wrapped__, run, **case.arguments, **case.own(fixtures))
 
 
 class _Case:

@@ -95,21 +95,28 @@ def respond(content: object = None, status: int = 200, **headers: str) -> Server
     )
 
 
+@asynccontextmanager
+async def virtual_client(handler: Handler | Served, **options: object) -> AsyncIterator[VirtualCleanlist]:
+    """A client on a network in memory whose server is *handler*; in virtual time."""
+    server = handler if isinstance(handler, Served) else Served(handler)
+    network_options = {name: options.pop(name) for name in ("latency", "on_connect") if name in options}
+    async with (
+        MemoryNetwork(server, **network_options) as network,
+        VirtualCleanlist(network, **{"rate_limits": WIDE, **options}) as client,
+    ):
+        yield client
+
+
 def virtually(
-    main: Callable[[VirtualCleanlist, MemoryNetwork], Awaitable[object]],
+    main: Callable[[VirtualCleanlist], Awaitable[object]],
     handler: Handler | Served,
     **options: object,
 ) -> object:
-    """Run *main* in virtual time with a client on a network in memory whose server is *handler*."""
-    server = handler if isinstance(handler, Served) else Served(handler)
-    network_options = {name: options.pop(name) for name in ("latency", "on_connect") if name in options}
+    """Run ``main(client)`` in virtual time, with a :func:`virtual_client`."""
 
     async def whole() -> object:
-        async with (
-            MemoryNetwork(server, **network_options) as network,
-            VirtualCleanlist(network, **{"rate_limits": WIDE, **options}) as client,
-        ):
-            return await main(client, network)
+        async with virtual_client(handler, **options) as client:
+            return await main(client)
 
     return run(whole())
 

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from cleanlist_async import Store
 from cleanlist_async.storage.store.operations import Operation
 
+COMMIT = -1
+"""The number of a transaction's commit, however many statements it has."""
+
 
 class StruckStore(Store):
     """Calls `strike` once, before the statement number `strike_at` of a transaction, or before its commit."""
@@ -30,7 +33,7 @@ class StruckStore(Store):
                 number += 1
                 answer = yield statement
         except StopIteration as end:
-            if number == strike_at:
+            if strike_at in {number, COMMIT}:
                 self._strike_once()
             return end.value
 

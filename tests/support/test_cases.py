@@ -58,8 +58,3 @@ async def test_cases_multiply_and_each_has_a_folder_of_its_own(first, second, tm
     assert not list(tmp_path.iterdir())
     (tmp_path / "mine").write_text(f"{first} {second}")
     assert (tmp_path.parent.name, tmp_path.name) == (str(first - 1), str(second - 3))
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"

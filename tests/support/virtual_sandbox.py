@@ -90,10 +90,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(
-    *, latency=lambda: 0.05, client_options=None, limits=None, clients=1, **options
-) -> AsyncIterator:
-    """A sandbox whose clock is the virtual loop's, and a client (or a tuple of them) with its own limiter."""
+async def open_world(
+    *, latency=lambda: 0.05, client_options=None, limits=None, **options
+) -> AsyncIterator[World]:
+    """A sandbox whose clock is the virtual loop's, and a client with a limiter of its own."""
     loop = asyncio.get_running_loop()
     sandbox = Sandbox(clock=loop.time, **{"workflow_s": 5.0, **options})
     limiter = RateLimiter(limits or RateLimits(), clock=loop.time, rng=Random(0))
@@ -114,8 +114,8 @@ def in_world(main, **options):
     """Run ``main(world)`` in virtual time and return what it returns."""
 
     async def inside():
-        async with world(**options) as here:
-            return await main(here)
+        async with open_world(**options) as world:
+            return await main(world)
 
     return run(inside())
 
@@ -135,17 +135,17 @@ def check_one_result_each(results, given) -> None:
         assert result.contact == (contact if isinstance(contact, Contact) else Contact(**contact))
 
 
-def check_against_ledger(here: World, results, enrichment_type="partial") -> None:
+def check_against_ledger(world: World, results, enrichment_type="partial") -> None:
     """Compare contact by contact: nobody bought twice, each finding the server's for that very person."""
-    accepted = here.ledger.times_accepted()
-    assert not here.ledger.duplicates()
+    accepted = world.ledger.times_accepted()
+    assert not world.ledger.duplicates()
     for result in results:
         if result.status == "invalid":
             assert result.email is None
             continue
         sent = isinstance(prepare(0, result.contact), Prepared) and accepted[identity_of(result.contact)]
         if result.status in {"found", "not_found"}:
-            truth = here.sandbox.expected(result.contact, enrichment_type)
+            truth = world.sandbox.expected(result.contact, enrichment_type)
             assert sent == 1
             assert (result.email, result.phones) == (truth.email, truth.phones), result
             assert result.status == ("found" if truth.successful else "not_found")

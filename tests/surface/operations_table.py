@@ -35,13 +35,13 @@ def tests() -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted(Path(__file__).parents[1].rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 for name in _marked(node):
                     found.setdefault(name, f"{path.name}::{node.name}")
     return found
 
 
-def _marked(test: ast.FunctionDef) -> Iterator[str]:
+def _marked(test: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
     for decorator in test.decorator_list:
         if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.operation":
             yield from (ast.literal_eval(name) for name in decorator.args)

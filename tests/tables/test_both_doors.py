@@ -13,8 +13,9 @@ import pytest
 from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.tables import ContactTable, TableError
 from cleanlist_async.tables.import_table import ImportTable
+from cleanlist_async.testing import run
 from tests.support.examples import some
-from tests.support.modern_world import list_of, modern
+from tests.support.modern_world import list_of, modern_world
 from tests.tables.awkward_files import READABLE, REFUSED
 
 CASES = Path(__file__).with_name("cases")
@@ -41,17 +42,17 @@ def through_a_job(path, options):
     return [tuple(getattr(contact, name) or "" for name in API_FIELDS) for contact in contacts]
 
 
-async def through_an_import(here, list_id, path, options):
+async def through_an_import(world, list_id, path, options):
     """The contacts that an import sends of a file, or why it refuses it."""
-    before = len(here.bodies)
+    before = len(world.bodies)
     mapping, options = options.get("mapping"), {name: options[name] for name in options if name in READING}
     try:
         if mapping:  # as the command line completes it
             mapping = ImportTable.open(path, mapping, guess=True, **options).mapping
-        await here.client.lead_lists.import_csv(list_id, path, column_mapping=mapping, **options)
+        await world.client.lead_lists.import_csv(list_id, path, column_mapping=mapping, **options)
     except TableError as error:
         return [] if EMPTY in str(error) else (str(error), error.row, error.column)
-    return [contact for body in here.bodies[before:] for contact in contacts_in(json.loads(body))]
+    return [contact for body in world.bodies[before:] for contact in contacts_in(json.loads(body))]
 
 
 READING = ("encoding", "delimiter", "has_header")
@@ -83,17 +84,19 @@ def sendable(contacts):
 def compare(files):
     """Send each of *files*, name to (path, options), through both doors. Returns what came of each."""
 
-    async def main(here):
-        list_id = await list_of(here, 0)
-        for name, (path, options) in files.items():
-            expected = sendable(through_a_job(path, options))
-            imported = await through_an_import(here, list_id, path, options)
-            if imported != expected:
-                differences[name] = (expected, imported)
-            given[name] = expected
-
     given, differences = {}, {}
-    modern(main)
+
+    async def main():
+        async with modern_world() as world:
+            list_id = await list_of(world, 0)
+            for name, (path, options) in files.items():
+                expected = sendable(through_a_job(path, options))
+                imported = await through_an_import(world, list_id, path, options)
+                if imported != expected:
+                    differences[name] = (expected, imported)
+                given[name] = expected
+
+    run(main())
     return given, differences
 
 

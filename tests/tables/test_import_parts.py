@@ -18,7 +18,7 @@ from cleanlist_async.tables.import_parts import split_table
 from cleanlist_async.tables.import_table import ImportTable
 from tests.support.cases import each_case
 from tests.support.clients import client_of, outcome_of
-from tests.support.modern_world import csv_of, error_of, list_of, modern, sent
+from tests.support.modern_world import csv_of, error_of, list_of, modern_world, sent
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 CELL = st.one_of(TEXT, st.sampled_from(['"', '""', "a,b", "x\ny", "\r\n", "\r", " ", "", "é;è", "\t", "=1"]))
@@ -191,58 +191,50 @@ def test_any_bytes_are_a_file_or_a_clear_refusal(data):
 # -- through the client ----------------------------------------------------------------------------
 
 
-def test_a_large_file_goes_in_parts_with_a_key_each():
+async def test_a_large_file_goes_in_parts_with_a_key_each():
     file = csv_of(1_500) + b"\n" + csv_of(3).split(b"\n", 1)[1]
-
-    async def main(here):
-        list_id = await list_of(here, 0)
-        report = await here.client.lead_lists.import_csv(list_id, file)
+    async with modern_world() as world:
+        list_id = await list_of(world, 0)
+        report = await world.client.lead_lists.import_csv(list_id, file)
         assert (report.rows_parsed, report.rows_imported, report.rows_skipped) == (1_503, 1_500, 3)
         assert report.skip_reasons == {"duplicate_email": 3}
         assert report.skipped_rows == [1_502, 1_503, 1_504]
-        assert len(report.parts) == len(sent(here, "/csv-import")) == 3
+        assert len(report.parts) == len(sent(world, "/csv-import")) == 3
         report.raise_for_error()
-        assert (await here.client.lead_lists.get_list(list_id)).lead_count == 1_500
-        again = await here.client.lead_lists.import_csv(list_id, file)
+        assert (await world.client.lead_lists.get_list(list_id)).lead_count == 1_500
+        again = await world.client.lead_lists.import_csv(list_id, file)
         assert again.rows_imported == 1_500  # no key was given: imported anew
 
-    modern(main)
 
-
-def test_rows_that_the_server_skips_are_named_by_their_place_in_the_file():
+async def test_rows_that_the_server_skips_are_named_by_their_place_in_the_file():
     rows = [f"a{i}@b.example,x" for i in range(700)]
     rows[650] = ",only a city"
     data = "\n".join(["Email,City", *rows]).encode()
-
-    async def main(here):
-        list_id = await list_of(here, 0)
-        report = await here.client.lead_lists.import_csv(list_id, data)
+    async with modern_world() as world:
+        list_id = await list_of(world, 0)
+        report = await world.client.lead_lists.import_csv(list_id, data)
         assert (report.skip_reasons, report.skipped_rows) == ({"missing_required": 1}, [652])
 
-    modern(main)
 
-
-def test_an_import_that_stops_half_way_says_how_far_it_came():
-    async def main(here):
-        list_id = await list_of(here, 0)
-        here.sandbox.add_fault(Fault("*/csv-import", nth=2, status=403, times=9))
-        report = await here.client.lead_lists.import_csv(list_id, csv_of(1_300), idempotency_key="k")
+async def test_an_import_that_stops_half_way_says_how_far_it_came():
+    async with modern_world() as world:
+        list_id = await list_of(world, 0)
+        world.sandbox.add_fault(Fault("*/csv-import", nth=2, status=403, times=9))
+        report = await world.client.lead_lists.import_csv(list_id, csv_of(1_300), idempotency_key="k")
         assert (report.rows_imported, report.stopped_by.status, len(report.parts)) == (600, 403, 1)
         with pytest.raises(type(report.stopped_by)):
             report.raise_for_error()
-        here.sandbox.clear_faults()
-        report = await here.client.lead_lists.import_csv(list_id, csv_of(1_300), idempotency_key="k")
+        world.sandbox.clear_faults()
+        report = await world.client.lead_lists.import_csv(list_id, csv_of(1_300), idempotency_key="k")
         assert report.rows_imported == 1_300
-        assert (await here.client.lead_lists.get_list(list_id)).lead_count == 1_300
-        here.sandbox.add_fault(Fault("*/csv-import", status=403))
-        assert (await error_of(here.client.lead_lists.import_csv(list_id, csv_of(1)))).status == 403
-
-    modern(main)
+        assert (await world.client.lead_lists.get_list(list_id)).lead_count == 1_300
+        world.sandbox.add_fault(Fault("*/csv-import", status=403))
+        assert (await error_of(world.client.lead_lists.import_csv(list_id, csv_of(1)))).status == 403
 
 
-def test_an_import_that_enriches_stays_within_its_wall():
-    async def main(here):
-        lists, list_id = here.client.lead_lists, await list_of(here, 0)
+async def test_an_import_that_enriches_stays_within_its_wall():
+    async with modern_world() as world:
+        lists, list_id = world.client.lead_lists, await list_of(world, 0)
         for options in (
             {"dispatch_enrichment": True},
             {"dispatch_enrichment": True, "enrichment_type": "full"},
@@ -255,13 +247,11 @@ def test_an_import_that_enriches_stays_within_its_wall():
         what = {"dispatch_enrichment": True, "enrichment_type": "phone_only"}
         error = await error_of(lists.import_csv(list_id, csv_of(3), **what, max_credits=29))
         assert isinstance(error, BudgetExceededError)
-        assert not sent(here, "/csv-import")
+        assert not sent(world, "/csv-import")
         report = await lists.import_csv(list_id, csv_of(3), **what, max_credits=30)
         (workflow_id,) = report.workflow_ids
-        done = await here.client.enrichment.wait(workflow_id)
-        assert done.credits_charged == here.ledger.credits_charged <= 30
-
-    modern(main)
+        done = await world.client.enrichment.wait(workflow_id)
+        assert done.credits_charged == world.ledger.credits_charged <= 30
 
 
 @pytest.mark.sockets

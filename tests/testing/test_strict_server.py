@@ -139,7 +139,7 @@ def test_the_429_of_the_detail_envelope_says_nothing():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("window_s", "rejected"), [(60.0, 0), (59.9, 150)])
-def test_a_client_that_sends_again_too_early_is_caught(window_s: float, rejected: int):
+async def test_a_client_that_sends_again_too_early_is_caught(window_s: float, rejected: int):
     server = StrictServer()
 
     async def token(http: httpx.AsyncClient) -> None:
@@ -147,16 +147,13 @@ def test_a_client_that_sends_again_too_early_is_caught(window_s: float, rejected
             await http.get("/credits/balance")
             await anyio.sleep(window_s)
 
-    async def main() -> None:
-        async with (
-            MemoryNetwork(server) as network,
-            client(network) as http,
-            anyio.create_task_group() as tasks,
-        ):
-            for _ in range(30):
-                tasks.start_soon(token, http)
-
-    run(main())
+    async with (
+        MemoryNetwork(server) as network,
+        client(network) as http,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(30):
+            tasks.start_soon(token, http)
     assert len(server.requests) == 300
     assert len(server.rejections) == rejected  # every second round, when it comes too early
 

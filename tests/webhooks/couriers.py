@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from cleanlist_async import WebhookReceiver
-from tests.support.virtual_sandbox import in_world
+from tests.support.virtual_sandbox import open_world
 
 PUBLIC_URL = "https://app.example/webhooks/cleanlist"
 JSON_TYPE = "application/json"
@@ -22,8 +22,8 @@ def token_in(url: str) -> str:
 class Courier:
     """Posts the event of each workflow once it is done; repeats it as the vendor does until it is taken."""
 
-    def __init__(self, here, receiver, disturb=None) -> None:
-        self.here = here
+    def __init__(self, world, receiver, disturb=None) -> None:
+        self.world = world
         self.receiver = receiver
         self.disturb = disturb or (lambda _workflow, token, body: [(0.0, token, JSON_TYPE, body)])
         self.answers: list[int] = []
@@ -32,9 +32,9 @@ class Courier:
     async def run(self) -> None:
         async with anyio.create_task_group() as group:
             while True:
-                self.here.sandbox._advance()
-                for workflow in list(self.here.sandbox._workflows._workflows.values()):
-                    done = workflow.completes_at <= self.here.sandbox.clock()
+                self.world.sandbox._advance()
+                for workflow in list(self.world.sandbox._workflows._workflows.values()):
+                    done = workflow.completes_at <= self.world.sandbox.clock()
                     if done and workflow.webhook_url and workflow.workflow_id not in self._seen:
                         self._seen.add(workflow.workflow_id)
                         group.start_soon(self._deliver, workflow)
@@ -42,7 +42,7 @@ class Courier:
 
     async def _deliver(self, workflow) -> None:
         token = token_in(workflow.webhook_url)
-        body = self.here.sandbox._webhook_payload(workflow)
+        body = self.world.sandbox._webhook_payload(workflow)
         async with anyio.create_task_group() as group:
             for delay_s, *post in self.disturb(workflow, token, body):
                 group.start_soon(self._post, delay_s, *post)
@@ -58,8 +58,8 @@ class Courier:
 
 
 @asynccontextmanager
-async def delivering(here, receiver, disturb=None):
-    courier = Courier(here, receiver, disturb)
+async def delivering(world, receiver, disturb=None):
+    courier = Courier(world, receiver, disturb)
     async with anyio.create_task_group() as group:
         group.start_soon(courier.run)
         try:
@@ -68,16 +68,16 @@ async def delivering(here, receiver, disturb=None):
             group.cancel_scope.cancel()
 
 
-def with_webhooks(main, *, receiver_options=None, disturb=None, **options):
-    """Run ``main(world, receiver, courier)`` in virtual time; its client has the receiver."""
+@asynccontextmanager
+async def world_with_webhooks(*, receiver_options=None, disturb=None, client_options=None, **options):
+    """A world, the receiver that its client has, and the courier that brings it the world's events."""
     receiver = WebhookReceiver(PUBLIC_URL, **(receiver_options or {}))
-
-    async def inside(here):
-        async with delivering(here, receiver, disturb) as courier:
-            return await main(here, receiver, courier)
-
-    client_options = {"webhooks": receiver, **options.pop("client_options", {})}
-    return in_world(inside, client_options=client_options, **options)
+    client_options = {"webhooks": receiver, **(client_options or {})}
+    async with (
+        open_world(client_options=client_options, **options) as world,
+        delivering(world, receiver, disturb) as courier,
+    ):
+        yield world, receiver, courier
 
 
 def changed(body: bytes, **fields) -> bytes:

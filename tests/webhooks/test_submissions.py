@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import random
@@ -13,16 +14,16 @@ from hypothesis import strategies as st
 
 from cleanlist_async import WebhookReceiver
 from cleanlist_async.sandbox import Fault, Shape
+from cleanlist_async.testing import run
 from cleanlist_async.webhooks.store import MemoryEventStore
 from tests.support.examples import examples
 from tests.support.virtual_sandbox import (
     check_against_ledger,
     check_one_result_each,
-    in_world,
+    open_world,
     people,
-    world,
 )
-from tests.webhooks.couriers import PUBLIC_URL, changed, delivering, with_webhooks
+from tests.webhooks.couriers import PUBLIC_URL, changed, delivering, world_with_webhooks
 from tests.webhooks.disturber import Disturber
 
 SUBMIT = "/enrich/bulk"
@@ -34,83 +35,75 @@ def nothing(_workflow, _token, _body):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("median_s", [20.0, 300.0])
-def test_ten_thousand_contacts_take_at_most_four_status_requests(median_s):
-    async def main(here, receiver, _courier):
+async def test_ten_thousand_contacts_take_at_most_four_status_requests(median_s):
+    rng = random.Random(1)
+    async with world_with_webhooks(
+        workflow_s=lambda _: rng.lognormvariate(math.log(median_s), 0.5), credits=1e6
+    ) as (world, receiver, _):
         contacts = people(10_000)
-        report = await here.client.enrich(contacts)
+        report = await world.client.enrich(contacts)
         assert report.stopped_by is None
         check_one_result_each(report.results, contacts)
-        check_against_ledger(here, report.results)
-        assert here.submits() == 40
-        assert here.client.statistics().rejected_429 == 0
+        check_against_ledger(world, report.results)
+        assert world.submits() == 40
+        assert world.client.statistics().rejected_429 == 0
         said = receiver.statistics()
         assert said.received == said.believed == 40
-        assert here.status_requests() <= 4
-
-    rng = random.Random(1)
-    with_webhooks(main, workflow_s=lambda _: rng.lognormvariate(math.log(median_s), 0.5), credits=1e6)
+        assert world.status_requests() <= 4
 
 
-def test_a_small_job_needs_no_status_request():
-    async def main(here, _receiver, _courier):
+async def test_a_small_job_needs_no_status_request():
+    async with world_with_webhooks(workflow_s=10.0) as (world, *_):
         started = anyio.current_time()
-        report = await here.client.enrich(people(3))
+        report = await world.client.enrich(people(3))
         assert not report.pending
-        assert here.status_requests() == 0
+        assert world.status_requests() == 0
         assert anyio.current_time() - started < 10.5
 
-    with_webhooks(main, workflow_s=10.0)
 
-
-def test_every_submit_has_an_address_of_its_own_and_none_is_left_open():
-    async def main(here, receiver, _courier):
-        await here.client.enrich(people(600))
-        urls = [workflow.webhook_url for workflow in here.sandbox._workflows._workflows.values()]
+async def test_every_submit_has_an_address_of_its_own_and_none_is_left_open():
+    async with world_with_webhooks() as (world, receiver, _):
+        await world.client.enrich(people(600))
+        urls = [workflow.webhook_url for workflow in world.sandbox._workflows._workflows.values()]
         assert len(set(urls)) == len(urls) == 3
         assert not receiver._open
-        assert not here.client._runtime.submissions._open
-
-    with_webhooks(main)
+        assert not world.client._runtime.submissions._open
 
 
-def test_an_address_of_the_callers_own_is_left_alone():
-    async def main(here, receiver, _courier):
-        report = await here.client.enrich(people(3), webhook_url="https://mine.example/hook")
+async def test_an_address_of_the_callers_own_is_left_alone():
+    receiver = WebhookReceiver(PUBLIC_URL)
+    async with open_world(client_options={"webhooks": receiver}) as world:
+        report = await world.client.enrich(people(3), webhook_url="https://mine.example/hook")
         assert not report.pending
-        [workflow] = here.sandbox._workflows._workflows.values()
+        [workflow] = world.sandbox._workflows._workflows.values()
         assert workflow.webhook_url == "https://mine.example/hook"
         assert receiver.statistics().received == 0
-        assert here.status_requests() > 0
-
-    receiver = WebhookReceiver(PUBLIC_URL)
-    in_world(lambda here: main(here, receiver, None), client_options={"webhooks": receiver})
+        assert world.status_requests() > 0
 
 
-def test_confirm_always_asks_once_for_each_workflow():
-    async def main(here, receiver, _courier):
+async def test_confirm_always_asks_once_for_each_workflow():
+    async with world_with_webhooks(
+        receiver_options={"confirm": "always"},
+        workflow_s=10.0,
+    ) as (world, receiver, _):
         contacts = people(2_000)
-        report = await here.client.enrich(contacts)
-        check_against_ledger(here, report.results)
+        report = await world.client.enrich(contacts)
+        check_against_ledger(world, report.results)
         assert not report.pending
-        assert here.submits() == here.status_requests() == 8
+        assert world.submits() == world.status_requests() == 8
         assert receiver.statistics().confirmed == 8
 
-    with_webhooks(main, receiver_options={"confirm": "always"}, workflow_s=10.0)
+
+@pytest.mark.parametrize("shape", [Shape(page=100), Shape(failed_workflows=1.0)])
+async def test_truncated_and_failed_workflows_are_asked_about_once(shape):
+    async with world_with_webhooks(shape=shape, workflow_s=10.0) as (world, receiver, _):
+        await world.client.enrich(people(200))
+        said = receiver.statistics()
+        assert (said.received, said.believed, said.confirmed) == (1, 0, 1)
+        assert world.status_requests() >= 1
 
 
-def test_truncated_and_failed_workflows_are_asked_about_once():
-    for shape in (Shape(page=100), Shape(failed_workflows=1.0)):
-
-        async def main(here, receiver, _courier):
-            await here.client.enrich(people(200))
-            said = receiver.statistics()
-            assert (said.received, said.believed, said.confirmed) == (1, 0, 1)
-            assert here.status_requests() >= 1
-
-        with_webhooks(main, shape=shape, workflow_s=10.0)
-
-
-def test_an_event_with_fewer_tasks_than_contacts_completes_nothing():
+async def test_an_event_with_fewer_tasks_than_contacts_completes_nothing():
     contacts = people(8)
 
     def disturb(workflow, token, body):
@@ -118,141 +111,127 @@ def test_an_event_with_fewer_tasks_than_contacts_completes_nothing():
         rows = [row for row in json.loads(body)["results"] if row["task_id"] in named]
         return [(0.0, token, "application/json", changed(body, results=rows))]
 
-    async def main(here, receiver, _courier):
-        report = await here.client.enrich(contacts[:5])
-        people_found = [await here.client.enrich_one(contact) for contact in contacts[5:]]
+    async with world_with_webhooks(
+        shape=Shape(id_count_off=True),
+        disturb=disturb,
+        workflow_s=10.0,
+    ) as (world, receiver, _):
+        report = await world.client.enrich(contacts[:5])
+        people_found = [await world.client.enrich_one(contact) for contact in contacts[5:]]
         assert {result.status for result in (*report.results, *people_found)} <= {"found", "not_found"}
-        check_against_ledger(here, [*report.results])
+        check_against_ledger(world, [*report.results])
         assert receiver.statistics().believed == 0
-        assert receiver.statistics().confirmed == here.submits() == 4
-        assert here.status_requests() >= 4
-
-    with_webhooks(main, shape=Shape(id_count_off=True), disturb=disturb, workflow_s=10.0)
+        assert receiver.statistics().confirmed == world.submits() == 4
+        assert world.status_requests() >= 4
 
 
 # -- when the push stays away ----------------------------------------------------------------------
 
 
-def test_silent_workflows_are_asked_about():
-    async def main(here, _receiver, _courier):
+async def test_silent_workflows_are_asked_about():
+    async with world_with_webhooks(workflow_s=20.0, disturb=nothing) as (world, *_):
         contacts = people(2_000)
-        report = await here.client.enrich(contacts)
+        report = await world.client.enrich(contacts)
         assert not report.pending
-        check_against_ledger(here, report.results)
-        assert here.status_requests() <= 12
-
-    with_webhooks(main, workflow_s=20.0, disturb=nothing)
+        check_against_ledger(world, report.results)
+        assert world.status_requests() <= 12
 
 
-def test_a_receiver_that_never_hears_anything_is_soon_not_waited_for():
-    async def main(here, _receiver, _courier):
+async def test_a_receiver_that_never_hears_anything_is_soon_not_waited_for():
+    async with world_with_webhooks(workflow_s=5.0, disturb=nothing) as (world, *_):
         took = []
         for n in range(6):
             started = anyio.current_time()
-            await here.client.enrich(people(1, n))
+            await world.client.enrich(people(1, n))
             took.append(anyio.current_time() - started)
         assert took[0] < 20
         assert max(took[1:]) < 15
 
-    with_webhooks(main, workflow_s=5.0, disturb=nothing)
 
-
-def test_it_is_waited_for_again_once_an_event_came():
+async def test_it_is_waited_for_again_once_an_event_came():
     deaf, seconds = True, 5.0
 
     def disturb(_workflow, token, body):
         return [] if deaf else [(0.0, token, "application/json", body)]
 
-    async def main(here, _receiver, _courier):
-        nonlocal deaf, seconds
+    async with world_with_webhooks(workflow_s=lambda _: seconds, disturb=disturb) as (world, *_):
         for n in range(4):
-            await here.client.enrich(people(1, n))
+            await world.client.enrich(people(1, n))
         deaf, seconds = False, 15.0
-        asked = here.status_requests()
-        await here.client.enrich(people(1, 4))
-        assert here.status_requests() > asked
-        asked = here.status_requests()
-        await here.client.enrich(people(1, 5))
-        assert here.status_requests() == asked
-
-    with_webhooks(main, workflow_s=lambda _: seconds, disturb=disturb)
+        asked = world.status_requests()
+        await world.client.enrich(people(1, 4))
+        assert world.status_requests() > asked
+        asked = world.status_requests()
+        await world.client.enrich(people(1, 5))
+        assert world.status_requests() == asked
 
 
 @pytest.mark.slow
-def test_a_few_lost_events_hold_up_nobody_for_long():
+async def test_a_few_lost_events_hold_up_nobody_for_long():
     rng = random.Random(5)
 
     def disturb(_workflow, token, body):
         return [] if rng.random() < 0.2 else [(0.0, token, "application/json", body)]
 
-    async def main(here, _receiver, _courier):
-        report = await here.client.enrich(people(4_000))
+    async with world_with_webhooks(workflow_s=30.0, disturb=disturb) as (world, *_):
+        report = await world.client.enrich(people(4_000))
         assert not report.pending
-        check_against_ledger(here, report.results)
-        lost = 16 - here.client.webhooks.statistics().believed
-        assert 2 <= lost <= here.status_requests() <= 2 * lost
+        check_against_ledger(world, report.results)
+        lost = 16 - world.client.webhooks.statistics().believed
+        assert 2 <= lost <= world.status_requests() <= 2 * lost
         assert anyio.current_time() < 250
-
-    with_webhooks(main, workflow_s=30.0, disturb=disturb)
 
 
 # -- early ------------------------------------------------------------------------------------------
 
 
-def test_events_that_come_before_the_answer_to_the_submit():
-    async def main(here, receiver, _courier):
+async def test_events_that_come_before_the_answer_to_the_submit():
+    async with world_with_webhooks(workflow_s=0.0, latency=lambda: 3.0) as (world, receiver, _):
         contacts = people(700)
-        report = await here.client.enrich(contacts)
+        report = await world.client.enrich(contacts)
         assert not report.pending
-        check_against_ledger(here, report.results)
-        assert here.status_requests() == 0
+        check_against_ledger(world, report.results)
+        assert world.status_requests() == 0
         assert receiver.statistics().believed == 3
-
-    with_webhooks(main, workflow_s=0.0, latency=lambda: 3.0)
 
 
 # -- several workers -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_events_that_reach_another_worker(shared):
+async def test_events_that_reach_another_worker(shared):
     secret = "a-secret-of-all-workers"
     store = MemoryEventStore() if shared else None
     owner, other = (WebhookReceiver(PUBLIC_URL, secret=secret, store=store) for _ in range(2))
-
-    async def main(here):
-        async with delivering(here, other):
-            report = await here.client.enrich(people(600))
+    async with open_world(client_options={"webhooks": owner}, workflow_s=10.0) as world:
+        async with delivering(world, other):
+            report = await world.client.enrich(people(600))
         assert not report.pending
-        check_against_ledger(here, report.results)
+        check_against_ledger(world, report.results)
         if shared:
-            assert here.status_requests() == 0
+            assert world.status_requests() == 0
             assert owner.statistics().believed == other.statistics().passed_on == 3
         else:
-            assert here.status_requests() > 0
+            assert world.status_requests() > 0
             assert other.statistics().dropped == 3
         await anyio.sleep(5)
-        assert not here.client._runtime.submissions._following
-
-    in_world(main, client_options={"webhooks": owner}, workflow_s=10.0)
+        assert not world.client._runtime.submissions._following
 
 
-def test_a_store_that_fails_leaves_it_to_polling():
+async def test_a_store_that_fails_leaves_it_to_polling():
     class Broken(MemoryEventStore):
         async def take(self, submission_ids):
             raise OSError("gone")
 
-    async def main(here, _receiver, _courier):
-        assert not (await here.client.enrich(people(3))).pending
-
-    with_webhooks(main, receiver_options={"store": Broken()}, disturb=nothing)
+    async with world_with_webhooks(receiver_options={"store": Broken()}, disturb=nothing) as (world, *_):
+        assert not (await world.client.enrich(people(3))).pending
 
 
 # -- answers that were lost ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("named", ["its own", "another", "nobody's"])
-def test_a_submit_whose_answer_was_lost_is_found_by_its_webhook(named):
+async def test_a_submit_whose_answer_was_lost_is_found_by_its_webhook(named):
     foreign = {}
 
     def disturb(workflow, token, body):
@@ -262,35 +241,31 @@ def test_a_submit_whose_answer_was_lost_is_found_by_its_webhook(named):
         id_ = foreign["id"] if named == "another" else "public_bulk_nobodys"
         return [(0.0, token, "application/json", body.replace(workflow.workflow_id.encode(), id_.encode()))]
 
-    async def main(here, receiver, _courier):
-        await here.client.enrich(people(5))
-        here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
-        report = await here.client.enrich(people(5, 5), max_credits=5)
+    async with world_with_webhooks(disturb=disturb) as (world, receiver, _):
+        await world.client.enrich(people(5))
+        world.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+        report = await world.client.enrich(people(5, 5), max_credits=5)
         check_one_result_each(report.results, people(5, 5))
-        assert here.submits() == 2
+        assert world.submits() == 2
         if named == "its own":
             assert {result.status for result in report.results} <= {"found", "not_found"}
-            check_against_ledger(here, report.results)
-            assert here.status_requests() == 1
+            check_against_ledger(world, report.results)
+            assert world.status_requests() == 1
             assert report.summary.workflows == 1
         else:
             assert {result.status for result in report.results} == {"unknown"}
             assert not any(result.email for result in report.results)
         assert not receiver._open
 
-    with_webhooks(main, disturb=disturb)
 
-
-def test_a_lost_submit_that_was_never_processed_stays_unknown():
-    async def main(here, _receiver, _courier):
-        here.sandbox.add_fault(Fault(SUBMIT, status=500))
+async def test_a_lost_submit_that_was_never_processed_stays_unknown():
+    async with world_with_webhooks() as (world, *_):
+        world.sandbox.add_fault(Fault(SUBMIT, status=500))
         started = anyio.current_time()
-        report = await here.client.enrich(people(5))
+        report = await world.client.enrich(people(5))
         assert {result.status for result in report.results} == {"unknown"}
         assert anyio.current_time() - started < 65
-        assert here.submits() == 1
-
-    with_webhooks(main)
+        assert world.submits() == 1
 
 
 # -- the same as polling ---------------------------------------------------------------------------
@@ -336,53 +311,42 @@ def test_the_results_equal_those_of_polling(shape, seed, workflow_s, latency_s, 
     contacts = people(255)
     options = {"shape": shape, "workflow_s": workflow_s, "latency": lambda: latency_s, "seed": seed}
 
-    async def polled(here):
-        return told((await here.client.enrich(contacts)).results)
+    async def polled():
+        async with open_world(**options) as world:
+            return told((await world.client.enrich(contacts)).results)
 
-    async def pushed(here, _receiver, courier):
-        results = (await here.client.enrich(contacts)).results
-        check_against_ledger(here, results)
-        assert here.submits() == 2
-        return told(results), courier.answers
+    async def pushed():
+        async with world_with_webhooks(
+            disturb=Disturber(seed), receiver_options={"confirm": confirm}, **options
+        ) as (world, _, courier):
+            results = (await world.client.enrich(contacts)).results
+            check_against_ledger(world, results)
+            assert world.submits() == 2
+            return told(results), courier.answers
 
-    by_polling = in_world(polled, **options)
-    by_webhook, answers = with_webhooks(
-        pushed, disturb=Disturber(seed), receiver_options={"confirm": confirm}, **options
-    )
-    assert by_webhook == by_polling
+    by_webhook, answers = run(pushed())
+    assert by_webhook == run(polled())
     assert set(answers) <= {204, 400, 404, 413, 415}
 
 
-def test_a_client_that_is_closed_leaves_no_submission_behind():
+async def test_a_client_that_is_closed_leaves_no_submission_behind():
     receiver = WebhookReceiver(PUBLIC_URL, store=MemoryEventStore())
-
-    async def main(here):
+    async with open_world(client_options={"webhooks": receiver}, workflow_s=100.0) as world:
         async with anyio.create_task_group() as group:
-            group.start_soon(here.client.enrich, people(3))
+            group.start_soon(world.client.enrich, people(3))
             await anyio.sleep(5)
             assert len(receiver._open) == 1
             group.cancel_scope.cancel()
         assert not receiver._open
 
-    in_world(main, client_options={"webhooks": receiver}, workflow_s=100.0)
 
-
-def test_two_clients_share_a_receiver():
-    async def main(here, receiver, _courier):
-        async with (
-            world(client_options={"webhooks": receiver}, api_keys=["clapi_another"]) as there,
-            delivering(there, receiver),
-        ):
-            async with anyio.create_task_group() as group:
-                reports = {}
-
-                async def run(name, where):
-                    reports[name] = await where.client.enrich(people(300))
-
-                group.start_soon(run, "here", here)
-                group.start_soon(run, "there", there)
-            for name, where in (("here", here), ("there", there)):
-                check_against_ledger(where, reports[name].results)
-                assert where.status_requests() == 0
-
-    with_webhooks(main)
+async def test_two_clients_share_a_receiver():
+    async with (
+        world_with_webhooks() as (one, receiver, _),
+        open_world(client_options={"webhooks": receiver}, api_keys=["clapi_another"]) as other,
+        delivering(other, receiver),
+    ):
+        reports = await asyncio.gather(*(world.client.enrich(people(300)) for world in (one, other)))
+        for world, report in zip((one, other), reports, strict=True):
+            check_against_ledger(world, report.results)
+            assert world.status_requests() == 0

@@ -19,6 +19,7 @@ from tests.support.clients import (
     json_answer,
     outcome_of,
     respond,
+    virtual_client,
     virtually,
 )
 from tests.support.faulty_server import redirect
@@ -32,7 +33,7 @@ async def call_each(client):
 
 
 @pytest.mark.parametrize("opened", ["before", "after"])
-def test_a_wrapper_of_the_clients_send_sees_every_request(opened, monkeypatch):
+async def test_a_wrapper_of_the_clients_send_sees_every_request(opened, monkeypatch):
     seen = []
 
     async def send(client, request, **options):
@@ -40,13 +41,11 @@ def test_a_wrapper_of_the_clients_send_sees_every_request(opened, monkeypatch):
         seen.append((request.method, request.url.path, response.status_code))
         return response
 
-    async def main(client, network):
+    async with virtual_client(lambda request, number: respond({}, 404)) as client:
         if opened == "before":
             await call_each(client)
         monkeypatch.setattr(httpx.AsyncClient, "send", send)
         await call_each(client)
-
-    virtually(main, lambda request, number: respond({}, 404))
 
     assert [method for method, _, _ in seen] == ["GET", "GET", "POST", "GET", "GET"]
     assert {status for _, _, status in seen} == {404}
@@ -74,7 +73,7 @@ def test_a_wrapper_of_httpxs_transport_sees_every_request(monkeypatch):
 
 
 @pytest.mark.parametrize("reads", [False, True], ids=["looks at it", "reads the body"])
-def test_event_hooks_of_the_class_see_every_request_and_answer(reads, monkeypatch):
+async def test_event_hooks_of_the_class_see_every_request_and_answer(reads, monkeypatch):
     seen = []
     make = httpx.AsyncClient.__init__
 
@@ -89,17 +88,15 @@ def test_event_hooks_of_the_class_see_every_request_and_answer(reads, monkeypatc
     def init(client, **options):
         make(client, **{**options, "event_hooks": {"request": [on_request], "response": [on_response]}})
 
-    async def main(client, network):
-        return [(await client.public.credits_balance()).credits for _ in range(3)]
-
     monkeypatch.setattr(httpx.AsyncClient, "__init__", init)
-    credits_left = virtually(main, lambda request, number: respond({"credits": number}))
+    async with virtual_client(lambda request, number: respond({"credits": number})) as client:
+        credits_left = [(await client.public.credits_balance()).credits for _ in range(3)]
 
     assert credits_left == [0, 1, 2]
     assert seen == ["GET", 200] * 3
 
 
-def test_a_hook_that_raises_for_a_refusal_loses_no_status(monkeypatch):
+async def test_a_hook_that_raises_for_a_refusal_loses_no_status(monkeypatch):
     make = httpx.AsyncClient.__init__
 
     async def refuse(response):
@@ -108,11 +105,9 @@ def test_a_hook_that_raises_for_a_refusal_loses_no_status(monkeypatch):
     def init(client, **options):
         make(client, **{**options, "event_hooks": {"response": [refuse]}})
 
-    async def main(client, network):
-        return await outcome_of(client.with_options(max_retries=0).public.submit_bulk([ADA]))
-
     monkeypatch.setattr(httpx.AsyncClient, "__init__", init)
-    outcome = virtually(main, lambda request, number: respond({}, 500))
+    async with virtual_client(lambda request, number: respond({}, 500)) as client:
+        outcome = await outcome_of(client.with_options(max_retries=0).public.submit_bulk([ADA]))
 
     assert type(outcome) is errors.UnknownOutcomeError
     assert outcome.status == 500
@@ -190,7 +185,7 @@ def test_what_a_mock_raises_for_a_submit_is_sent_again_only_if_it_comes_before_s
     assert len(asked) == (1 if kind is errors.UnknownOutcomeError else 2)
 
 
-def test_no_cookie_of_an_answer_is_kept_or_sent(monkeypatch):
+async def test_no_cookie_of_an_answer_is_kept_or_sent(monkeypatch):
     headers, clients = [], set()
 
     async def send(client, request, **options):
@@ -201,12 +196,10 @@ def test_no_cookie_of_an_answer_is_kept_or_sent(monkeypatch):
         headers.append(dict(request.headers))
         return respond({"credits": 1}, set_cookie="session=secret; Path=/")
 
-    async def main(client, network):
+    monkeypatch.setattr(httpx.AsyncClient, "send", send)
+    async with virtual_client(answer) as client:
         for _ in range(2):
             await call_each(client)
-
-    monkeypatch.setattr(httpx.AsyncClient, "send", send)
-    virtually(main, answer)
 
     assert len(headers) >= 10
     assert all("cookie" not in sent for sent in headers)
@@ -221,7 +214,7 @@ def test_a_request_has_no_headers_but_ours():
         sent.append(dict(request.headers))
         return respond({"credits": 1})
 
-    virtually(lambda client, network: client.public.credits_balance(), answer)
+    virtually(lambda client: client.public.credits_balance(), answer)
 
     assert sorted(sent[0]) == ["accept", "accept-encoding", "authorization", "host", "user-agent"]
     assert sent[0]["user-agent"] == "cleanlist-async"

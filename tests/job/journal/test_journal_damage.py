@@ -20,8 +20,8 @@ GIVEN = [*people(40), people(1)[0], people(3)[2], Contact(first_name="Only")]
 
 @pytest.fixture
 def finished(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, GIVEN)
+    async def main(world):
+        bench = Bench(world, tmp_path, GIVEN)
         await bench.run()
         return bench.path
 
@@ -43,14 +43,10 @@ def test_flipped_bytes_are_noticed_or_change_nothing_that_can_be_read(finished):
 
 
 @pytest.mark.scaled
-def test_flipped_bytes_are_noticed_or_change_nothing_of_a_job_that_is_resumed(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, GIVEN)
-        await bench.run()
-        return await resume_flipped(bench, count)
-
-    count = examples(40)
-    fates = in_world(main)
+async def test_flipped_bytes_are_noticed_or_change_nothing_of_a_job_that_is_resumed(world, tmp_path):
+    bench, count = Bench(world, tmp_path, GIVEN), examples(40)
+    await bench.run()
+    fates = await resume_flipped(bench, count)
     assert fates["refused"] > count // 14
     assert fates["refused"] + fates["same"] == count, fates
 
@@ -62,17 +58,14 @@ def test_flipped_bytes_of_a_job_that_is_half_done_buy_nothing_twice(tmp_path):
     assert twice == 0
 
 
-def test_a_flipped_bit_in_a_stored_row_is_an_error_that_names_the_contact(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        await bench.run()
-        flip(bench.path, b'{"task_id"')
-        with pytest.raises(JournalError, match=r"the result of contact #[1-5] is not as it was written"):
-            await bench.results()
-        with reading(bench.path) as reader, pytest.raises(JournalError, match="adopt"):
-            reader.costs()
-
-    in_world(main)
+async def test_a_flipped_bit_in_a_stored_row_is_an_error_that_names_the_contact(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    await bench.run()
+    flip(bench.path, b'{"task_id"')
+    with pytest.raises(JournalError, match=r"the result of contact #[1-5] is not as it was written"):
+        await bench.results()
+    with reading(bench.path) as reader, pytest.raises(JournalError, match="adopt"):
+        reader.costs()
 
 
 @each_case(
@@ -110,52 +103,43 @@ def without_triggers(path) -> str:
 
 
 @pytest.mark.parametrize("flipped", [b'"status"', b'"found"', b'"email"', b".example"])
-def test_a_flipped_bit_in_the_cache_of_results_is_an_error(flipped, tmp_path):
-    async def main(here):
-        cache = tmp_path / "cache"
-        bench = Bench(here, tmp_path, people(5), cache=cache)
-        await bench.run()
-        again = Bench(here, tmp_path, people(5), cache=cache)
-        again.path = tmp_path / "again.journal"
-        flip(cache, flipped)
-        with pytest.raises(JournalError, match="cache is damaged"):
-            await again.results()
-        assert not here.ledger.duplicates()
-
-    in_world(main)
+async def test_a_flipped_bit_in_the_cache_of_results_is_an_error(world, flipped, tmp_path):
+    cache = tmp_path / "cache"
+    bench = Bench(world, tmp_path, people(5), cache=cache)
+    await bench.run()
+    again = Bench(world, tmp_path, people(5), cache=cache)
+    again.path = tmp_path / "again.journal"
+    flip(cache, flipped)
+    with pytest.raises(JournalError, match="cache is damaged"):
+        await again.results()
+    assert not world.ledger.duplicates()
 
 
 # -- version 1 -------------------------------------------------------------------------------------
 
 
-def test_a_journal_of_version_1_is_upgraded_and_goes_on(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, GIVEN)
-        await bench.run(max_credits=20)
-        to_version_1(bench.path)
-        await bench.run()
-        assert set(states(bench.path)) == {"done"}
-        assert query(bench.path, "PRAGMA user_version") == [(2,)]
-        assert not here.ledger.duplicates()
-        flip(bench.path, b'{"task_id"')
-        with pytest.raises(JournalError):
-            await bench.results()
-
-    in_world(main)
+async def test_a_journal_of_version_1_is_upgraded_and_goes_on(world, tmp_path):
+    bench = Bench(world, tmp_path, GIVEN)
+    await bench.run(max_credits=20)
+    to_version_1(bench.path)
+    await bench.run()
+    assert set(states(bench.path)) == {"done"}
+    assert query(bench.path, "PRAGMA user_version") == [(2,)]
+    assert not world.ledger.duplicates()
+    flip(bench.path, b'{"task_id"')
+    with pytest.raises(JournalError):
+        await bench.results()
 
 
-def test_an_old_copy_of_version_1_is_refused_after_the_upgrade(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, GIVEN)
-        await bench.run(max_credits=20)
-        to_version_1(bench.path)
-        backup = bench.path.read_bytes()
-        await bench.run()
-        bench.path.write_bytes(backup)
-        with pytest.raises(JournalError, match="is older than"):
-            await bench.open()
-
-    in_world(main)
+async def test_an_old_copy_of_version_1_is_refused_after_the_upgrade(world, tmp_path):
+    bench = Bench(world, tmp_path, GIVEN)
+    await bench.run(max_credits=20)
+    to_version_1(bench.path)
+    backup = bench.path.read_bytes()
+    await bench.run()
+    bench.path.write_bytes(backup)
+    with pytest.raises(JournalError, match="is older than"):
+        await bench.open()
 
 
 def test_a_journal_of_version_1_is_read_without_being_changed(finished):
@@ -166,21 +150,18 @@ def test_a_journal_of_version_1_is_read_without_being_changed(finished):
     assert finished.read_bytes() == data
 
 
-def test_damage_in_a_journal_of_version_1_is_a_journal_error(tmp_path):
-    async def main(here):
-        bench = Bench(here, tmp_path, people(5))
-        await bench.run()
-        to_version_1(bench.path)
-        flip(bench.path, b'{"task_id"')
-        journal = Journal.open(bench.path, read_only=True)
-        with pytest.raises(JournalError, match="result of contact #"):
-            journal.results_of(journal.chunk(1), dict(enumerate(people(5))))
-        journal.close()
-        edit(bench.path, "DROP TRIGGER along_the_arrows; UPDATE chunks SET state = 'donf'")
-        with reading(bench.path) as reader, pytest.raises(JournalError, match="damaged"):
-            reader.status()
-
-    in_world(main)
+async def test_damage_in_a_journal_of_version_1_is_a_journal_error(world, tmp_path):
+    bench = Bench(world, tmp_path, people(5))
+    await bench.run()
+    to_version_1(bench.path)
+    flip(bench.path, b'{"task_id"')
+    journal = Journal.open(bench.path, read_only=True)
+    with pytest.raises(JournalError, match="result of contact #"):
+        journal.results_of(journal.chunk(1), dict(enumerate(people(5))))
+    journal.close()
+    edit(bench.path, "DROP TRIGGER along_the_arrows; UPDATE chunks SET state = 'donf'")
+    with reading(bench.path) as reader, pytest.raises(JournalError, match="damaged"):
+        reader.status()
 
 
 def test_an_upgrade_that_fails_leaves_the_journal_as_it_was(finished, monkeypatch):
