@@ -96,22 +96,26 @@ class Store:
         """
         if self._key is not None:
             return
-        made = secrets.token_hex(32) if self._outside is None else self._check_value()
+        made = Secret(secrets.token_hex(32) if self._outside is None else self._check_value())
         is_outside = self._outside is not None
-        answer = await self.run(operations.create(VERSION, made.encode(), is_outside=is_outside))
-        version, kept, was_outside = answer.rows[0]
+        version, kept, was_outside = await self._create(made, is_outside=is_outside)
         if version > VERSION:
             raise StoreError(
                 f"The store {self.name} was made by a newer version of this package.", fix="Upgrade it."
             )
-        if bool(was_outside) != is_outside or (is_outside and bytes(kept) != made.encode()):
+        if was_outside != is_outside or (is_outside and kept.reveal() != made.reveal()):
             raise StoreError(
                 f"The store {self.name} was made with another secret.",
                 fix=f"Give the secret it was made with: secret=, or ${SECRET_VARIABLE}.",
             )
-        self._key = self._outside or Secret(bytes(kept).decode())
+        self._key = self._outside or kept
         if self._keep_s is not None:
             await self._purge(self._keep_s)
+
+    async def _create(self, made: Secret, *, is_outside: bool) -> tuple[int, Secret, bool]:
+        create = operations.create(VERSION, made.reveal().encode(), is_outside=is_outside)
+        version, kept, was_outside = (await self.run(create)).rows[0]
+        return version, Secret(bytes(kept).decode()), bool(was_outside)
 
     async def aclose(self) -> None:
         """Close the file, or the connections. A closed store opens again when it is used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from traceback import TracebackException
 
 import pytest
 
@@ -44,6 +45,16 @@ async def test_a_store_made_without_a_secret_does_not_open_with_one(store, store
     with pytest.raises(StoreError, match="made with another secret"):
         await other.open()
     await other.aclose()
+
+
+async def test_the_secret_of_a_store_that_is_refused_is_in_no_traceback(store, store_url):
+    secret = (await store.run(operations.create(1, b"another", is_outside=False))).rows[0][1]
+    await store.run(one_statement("UPDATE cleanlist_store SET version = 99"))
+    with pytest.raises(StoreError) as caught:
+        await Store(store_url).open()
+    ours = caught.value.__traceback__.tb_next  # below this test, which knows it
+    shown = "".join(TracebackException(StoreError, caught.value, ours, capture_locals=True).format())
+    assert bytes(secret).decode() not in shown
 
 
 async def test_a_store_of_a_newer_version_is_refused(store, store_url):
