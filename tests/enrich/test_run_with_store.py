@@ -21,6 +21,7 @@ from cleanlist_async import (
 )
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
+from tests.support.examples import examples
 from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, in_world, people
 
 SUBMIT = "/enrich/bulk"
@@ -366,7 +367,7 @@ def test_the_audit_trail_adds_up_to_the_ledger(path):
     assert not any("Lovelace" in str(line) or "example" in str(line) for line in lines)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.data())
 def test_whatever_breaks_nobody_is_bought_twice_or_lost(tmp_path_factory, data):
     """Runs over overlapping lists, one after the other, some cut short, with faults and odd shapes."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import pytest
+
 from cleanlist_async.errors import APIError
 from cleanlist_async.http.decode import decode_error
 from cleanlist_async.http.retry import Proof, proof_of
@@ -70,6 +72,7 @@ def cut(said: Said) -> APIError:
     return decode_error(said.status, {}, body, method="POST", path="/p", now=NOW, is_cut=True)
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_cut_is_proof_only_by_a_code_that_was_read():
     """What is missing may be ``retryable: true``, or a code that says that it was taken."""
     for said in answers():

@@ -142,6 +142,7 @@ async def test_a_thousand_callers_of_whom_many_hang_up():
         assert made.submits <= 1_000 / 250 + 8
 
 
+@pytest.mark.slow
 async def test_who_hangs_up_before_the_submit_is_bought_nothing():
     async with world(window_s=1.0, key_limit=1) as made:
         async with asyncio.TaskGroup() as group:

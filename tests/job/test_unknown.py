@@ -305,6 +305,7 @@ async def test_an_answer_that_names_the_workflow_of_another_chunk_is_none(world,
 
 
 @each_case("body", [b"", b"{", b"[]", b"null", b'{"workflow_id": 5}', b"\xff", b'{"workflow_id": ""}'])
+@pytest.mark.slow
 async def test_a_webhook_with_nothing_in_it_changes_nothing(body, tmp_path):
     async with open_world() as world:
         bench = await one_unknown(world, tmp_path, LOST, webhook=HOOK)

@@ -90,6 +90,7 @@ def test_no_order_of_events_lets_too_many_into_a_window(
     finish(backend.aclose())
 
 
+@pytest.mark.slow
 def test_stores_on_one_redis_keep_the_limit_together(
     redis_url: str, namespace: str, loop_in_thread: LoopInThread
 ) -> None:
@@ -345,6 +346,7 @@ def test_a_key_whose_tokens_are_back_takes_no_room(open_redis: Open, clock: Hand
     assert max(use(f"k{number}") for number in range(50)) <= 2
 
 
+@pytest.mark.slow
 def test_all_of_a_namespace_is_in_one_slot_of_a_cluster(
     program: str, wait_for_workers: Callable[[], None]
 ) -> None:

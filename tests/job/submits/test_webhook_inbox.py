@@ -185,6 +185,7 @@ async def test_a_job_without_webhooks_does_not_look(mode, tmp_path):
 @each_case("policy", [{}, {"on_unknown": "resubmit", "max_duplicate_credits": 100}])
 @each_case("later_s", [1, 1_800])
 @each_case("fault", [LOST, Fault(SUBMIT, when="after", delay_s=50, reset=True)])
+@pytest.mark.slow
 async def test_what_came_while_no_process_ran_is_found_before_anything_is_sent_again(
     policy, later_s, fault, tmp_path
 ):
