@@ -392,6 +392,7 @@ def test_other_limits_are_refused_while_tokens_are_out(open_redis: Open, clock: 
     assert visited(actor(two, clock, "two")) == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_fork_opens_a_connection_of_its_own_and_inherits_no_token(
     redis_url: str, namespace: str, wait_for_workers: Callable[[], None]
