@@ -17,9 +17,8 @@ _JOINERS: Final = re.compile("[\u200c\u200d]")
 _PROFILE: Final = re.compile(r"(?:^|/)in/+([^/?#\s]+)", re.IGNORECASE)
 _MEMBER_ID: Final = re.compile(r"ac[a-z]aa[\w-]+", re.IGNORECASE)
 """An id of a profile, in which letter case counts; chosen names of profiles have none."""
-_LINKEDIN: Final = re.compile(
-    r"(?:[a-z][a-z0-9+.-]*:)?/*(?:[a-z0-9-]+\.)*linkedin\.[a-z.]+/", re.IGNORECASE
-)  # any country's host, with or without a scheme
+_HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]{0,20}:)?/{0,9}([a-z0-9.-]+)", re.IGNORECASE)
+"""The host of an address, with or without a scheme."""
 
 
 def visible(text: str) -> str:
@@ -47,8 +46,14 @@ def profile(url: str) -> str:
     and ``https://de.linkedin.com/in/Ada-L/`` are one profile.
     """
     address = visible(url).strip()
-    if _LINKEDIN.match(address) and (found := _PROFILE.search(address)):
+    if _is_linkedin(address) and (found := _PROFILE.search(address)):
         name = unquote(found[1])  # only now, so that an encoded slash does not end the name
         return "in/" + (name if _MEMBER_ID.fullmatch(name) else folded(name))
     # Elsewhere the query may name the person; a fragment never reaches a server.
     return folded(address).partition("#")[0].rstrip("/")
+
+
+def _is_linkedin(address: str) -> bool:
+    """Whether an address is of LinkedIn, in any country."""
+    host = _HOST.match(address)
+    return host is not None and "linkedin" in host[1].lower().split(".")[:-1]
