@@ -227,7 +227,7 @@ def joined_by_a_client(drawn: Workflow) -> tuple[int, int]:
             return respond({"status": "processing"})
         return respond({"workflow_id": "wf_1", "status": "completed", "results": rows})
 
-    async def main(client: AsyncCleanlist, _network: object) -> list[EnrichmentResult]:
+    async def main(client: AsyncCleanlist) -> list[EnrichmentResult]:
         report = await client.enrich(drawn.contacts, dedupe="off")
         rows.extend(row.raw for row in drawn.late)
         later = await client.collect(report.pending)
