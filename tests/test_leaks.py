@@ -229,7 +229,7 @@ def test_nor_is_the_token_in_an_address_for_webhooks(door, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
 
     async def main():
-        async with client_of("http://127.0.0.1:9") as client:
+        async with client_of("http://127.0.0.1:19") as client:  # where no other test has a limiter
             refusals = [GIVEN_AN_ADDRESS[door](client, address) for address in ODD_ADDRESSES.values()]
             good = f"https://x.example/{TOKEN}"
             refusals.append(GIVEN_AN_ADDRESS[door](client, good, enrichment_type="everything"))

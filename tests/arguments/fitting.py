@@ -74,7 +74,8 @@ def fits(value: object, hint: Any, parameter: str = "") -> bool:
 
 def _is_of_class(value: object, kind: Any, inner: tuple[Any, ...], parameter: str) -> bool:
     if kind is Callable:
-        return _is_plain_function(value)
+        may_be_async = "Awaitable" in str(inner[-1:])
+        return callable(value) and not inspect.isclass(value) if may_be_async else _is_plain_function(value)
     if kind is float:
         return type(value) in (int, float)
     if kind in (int, bool):
