@@ -60,6 +60,12 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(autouse=True)
+def no_records_of_earlier_tests(state_folder: Path) -> None:
+    """Forget journals of earlier tests: pytest may give their folder to another, once it is removed."""
+    shutil.rmtree(state_folder / "cleanlist-async", ignore_errors=True)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def certificates_read_once() -> Iterator[None]:
     """Share what clients know of certificates: reading them takes 20 ms, more than most tests."""
