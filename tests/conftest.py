@@ -16,6 +16,8 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from cleanlist_async.ratelimit import registry
+
 if TYPE_CHECKING:
     from tests.support.postgres_server import PostgresServer
 
@@ -61,9 +63,10 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def no_records_of_earlier_tests(state_folder: Path) -> None:
-    """Forget journals of earlier tests: pytest may give their folder to another, once it is removed."""
+def nothing_of_earlier_tests(state_folder: Path) -> None:
+    """Forget their journals, whose folders pytest may have given to this test, and clients not yet collected."""
     shutil.rmtree(state_folder / "cleanlist-async", ignore_errors=True)
+    registry._users.clear()
 
 
 @pytest.fixture(autouse=True, scope="session")
