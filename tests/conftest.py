@@ -64,7 +64,7 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def nothing_of_earlier_tests(state_folder: Path) -> None:
-    """Forget their journals, whose folders pytest may have given to this test, and clients not yet collected."""
+    """Forget their journals, whose folders pytest may give to this test, and clients not yet collected."""
     shutil.rmtree(state_folder / "cleanlist-async", ignore_errors=True)
     registry._users.clear()
 

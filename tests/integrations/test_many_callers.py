@@ -105,6 +105,7 @@ def person(number: int) -> dict[str, str]:
     return {"first_name": f"Ada{number}", "last_name": "Lovelace", "company_domain": "analytical.example"}
 
 
+@pytest.mark.slow
 async def test_five_hundred_callers_share_a_few_requests():
     people = [person(number) for number in range(500)]
     async with world() as made:

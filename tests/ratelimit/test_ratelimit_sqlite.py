@@ -298,6 +298,7 @@ async def test_a_process_that_waits_looks_at_the_file_once_a_second(path: Path) 
         waiter.cancel()
 
 
+@pytest.mark.slow
 def test_two_runs_of_a_loop_far_apart_each_start_the_sync_worker(path: Path) -> None:
     limiter = RateLimiter.sqlite(path, RateLimits(org=1, key=1))
     others = set(threading.enumerate())

@@ -310,6 +310,7 @@ def test_the_names_of_one_key_lead_to_one_organization(open_redis: Open) -> None
     assert not finish(two.sync(SyncRequest(Process("3", 1, "x"), "acme", "3", wanted=(wanted,)))).granted
 
 
+@pytest.mark.slow
 def test_every_key_expires_and_holds_no_secret(
     redis_url: str, namespace: str, wait_for_workers: Callable[[], None]
 ) -> None:
@@ -475,6 +476,7 @@ def test_a_namespace_that_would_split_a_slot_is_refused() -> None:
         RateLimiter.redis("redis://localhost", namespace="a}b")
 
 
+@pytest.mark.slow
 def test_a_wrong_password_is_one_clear_error_without_it(
     caplog: pytest.LogCaptureFixture, wait_for_workers: Callable[[], None]
 ) -> None:

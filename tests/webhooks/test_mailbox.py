@@ -229,6 +229,7 @@ def test_a_full_mailbox_displaces_nothing(
 
 
 @pytest.mark.sockets
+@pytest.mark.slow
 def test_in_redis_what_is_forgotten_leaves_its_room(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

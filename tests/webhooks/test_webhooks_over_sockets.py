@@ -102,6 +102,7 @@ async def test_an_event_that_reaches_another_worker_finds_the_one_that_waits(tmp
         assert not sandbox.ledger.duplicates()
 
 
+@pytest.mark.slow
 async def test_an_event_of_a_job_that_reaches_another_worker_finds_the_job(tmp_path):
     secret = "a-secret-of-all-workers"
     async with (

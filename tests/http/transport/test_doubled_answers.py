@@ -123,6 +123,7 @@ def test_an_answer_that_comes_again_on_an_idle_connection_is_not_the_next_one():
     assert asyncio.run(main()) == (1, 2, 0)
 
 
+@pytest.mark.slow
 def test_a_refusal_that_comes_twice_refuses_nothing_else():
     async def main(status):
         def script(request, number):
