@@ -132,6 +132,11 @@ PATIENCE_S = 600
 """Seconds after which a slow test fails; others have those of pyproject.toml."""
 
 
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Use half as many workers again as processors: many tests wait, for a window or a process."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) * 3 // 2
+
+
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     root = Path(__file__).parent
