@@ -91,7 +91,7 @@ class CommandLine:
 
     def finish(self, process: subprocess.Popen[str]) -> Finished:
         try:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=150)
             return Finished(process.returncode, out, err)
         finally:
             process.kill()
