@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias, cast
 
-from pydantic_core import to_json
-
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.errors import APIError, CleanlistError, JournalError, UnknownOutcomeError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.results import EnrichmentResult, ResultStatus
+from cleanlist_async.storage.store.records import kept_raw
 from cleanlist_async.types import JSON
 
 SubmitMode: TypeAlias = Literal["plain", "tracked", "exact"]
@@ -24,8 +23,6 @@ Decision: TypeAlias = Literal["accepted", "absent", "resubmit", "abandon"]
 
 NOTHING_TO_SEND: Final = "nothing to send"
 PURGED: Final = "its result was purged"
-_MAX_RAW_BYTES: Final = 256_000
-"""Bytes of a row stored with its result: more would block the event loop. A documented row takes 500."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,17 +151,8 @@ def as_row(result: EnrichmentResult, request_id: str | None, *, cached: bool) ->
         result.credits_estimated,
         request_id,
         int(cached),
-        _kept_raw(result.raw),
+        kept_raw(result.raw),
     )
-
-
-def _kept_raw(raw: Mapping[str, JSON] | None) -> str | None:
-    """Return a row as it is stored; None for one that is too large to describe a person."""
-    # Each text is measured first: encoding a huge one is what would block the loop.
-    if not raw or any(isinstance(value, str) and len(value) > _MAX_RAW_BYTES for value in raw.values()):
-        return None
-    kept = to_json(raw)
-    return kept.decode() if len(kept) <= _MAX_RAW_BYTES else None
 
 
 def from_row(row: tuple[object, ...], contacts: Mapping[int, Contact]) -> EnrichmentResult | None:

@@ -200,20 +200,18 @@ def intend(buyer: Buyer, intent: SubmitIntent) -> Operation[bool]:
 
     The transaction of a False must not be committed, nor one in which the budget is exceeded.
     """
-    yield from _intend(buyer, intent)
+    yield from intend_call(buyer, intent)
     values = {**_of(buyer, intent.digests, intent.enrichment_type), "submission": intent.submission}
     if intent.is_unclaimed:
         yield Statement(sql.TAKE, values)
     return (yield Statement(sql.SEND, values)).changed == len(set(intent.digests))
 
 
-def intend_call(buyer: Buyer, intent: CallIntent) -> Operation[None]:
-    """Record that a paid call is about to be made. What exceeds the budget must not be committed."""
-    yield from _intend(buyer, intent)
+def intend_call(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[None]:
+    """Reserve what a paid call can cost, and record that it is about to be made.
 
-
-def _intend(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[None]:
-    """Reserve what a submit can cost, and record that it is about to be sent."""
+    What exceeds the budget must not be committed.
+    """
     credits_ = intent.worst_case_credits
     quarter = yield from spending.reserve(buyer.organization, credits_)
     values = {

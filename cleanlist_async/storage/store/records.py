@@ -27,6 +27,7 @@ _SERVED_BY: Final[Mapping[EnrichmentType, tuple[EnrichmentType, ...]]] = {
 }
 """For each type, those whose results answer it: ``full`` looks for the e-mail address and the phone."""
 _MAX_RAW_BYTES: Final = 256_000
+"""Bytes of a row stored with its result: more would block the event loop. A documented row takes 500."""
 _KEPT: Final = ("status", "email", "email_status", "phones", "task_id", "workflow_id", "error")
 
 
@@ -234,26 +235,30 @@ def as_text(result: EnrichmentResult) -> str:
     """Lay a result into a row: what the server found, not what the caller had given."""
     kept = {name: value for name in _KEPT if (value := getattr(result, name))}
     kept["credits"] = result.credits
-    kept["charged"] = result.credits_charged is not None
-    text = to_json(kept)
-    raw = to_json(dict(result.raw)) if result.raw else b""
-    if 0 < len(raw) <= _MAX_RAW_BYTES:
-        text = text[:-1] + b',"raw":' + raw + b"}"
-    return text.decode()
+    text, raw = to_json(kept).decode(), kept_raw(result.raw)
+    return text if raw is None else f'{text[:-1]},"raw":{raw}}}'
+
+
+def kept_raw(raw: Mapping[str, JSON] | None) -> str | None:
+    """Return a row of the server as it is stored; None for one that is too large to describe a person."""
+    # Each text is measured first: encoding a huge one is what would block the loop.
+    if not raw or any(isinstance(value, str) and len(value) > _MAX_RAW_BYTES for value in raw.values()):
+        return None
+    kept = to_json(raw)
+    return kept.decode() if len(kept) <= _MAX_RAW_BYTES else None
 
 
 def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentType) -> EnrichmentResult:
     """Read the result of a row as that of *contact*, which costs nothing now."""
     kept = cast("dict[str, Any]", from_json(row.result or "{}"))
     bought_for = float(kept.pop("credits", 0.0))
-    kept.pop("charged", None)
     raw = cast("dict[str, JSON] | None", kept.pop("raw", None))
     phones = tuple(str(phone) for phone in kept.pop("phones", ()))
     result = EnrichmentResult(
         index=contact.index,
         contact=contact.contact,
         key=contact.contact.key,
-        enrichment_type=enrichment_type,
+        enrichment_type=row.enrichment_type,
         phones=phones,
         credits_charged=0.0,
         raw=raw,
@@ -261,7 +266,7 @@ def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentTyp
         bought_for=bought_for,
         **kept,
     )
-    return restored_as(replace(result, enrichment_type=row.enrichment_type), enrichment_type)
+    return restored_as(result, enrichment_type)
 
 
 def restored_as(result: EnrichmentResult, wanted: EnrichmentType) -> EnrichmentResult:

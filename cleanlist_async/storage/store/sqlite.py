@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -109,9 +109,14 @@ def _carry_out(connection: sqlite3.Connection, operation: Operation[T]) -> T:
 
 
 def _execute(connection: sqlite3.Connection, statement: Statement) -> Answer:
-    cursor = connection.execute(DIALECT.render(statement.text), _parameters(statement))
+    cursor = connection.execute(_rendered(DIALECT, statement.text), _parameters(statement))
     rows = cursor.fetchall()
     return Answer(rows, cursor.rowcount)
+
+
+@lru_cache(maxsize=256)
+def _rendered(dialect: Dialect, text: str) -> str:
+    return dialect.render(text)
 
 
 def _parameters(statement: Statement) -> dict[str, Any]:
