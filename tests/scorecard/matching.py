@@ -15,6 +15,7 @@ from tests.support.random_workflows import (
     FEW_NAMESAKES,
     NO_NAMESAKES,
     Population,
+    has_name,
     joined,
     joined_by_a_client,
     workflow,
@@ -82,4 +83,4 @@ def _through_a_client(population: Population, workflows: int, core: int) -> Coun
 
 def _told(count: int):
     drawn = (workflow(Random(seed), NO_NAMESAKES) for seed in range(count))
-    return (one for one in drawn if all(contact.last_name for contact in one.contacts))
+    return (one for one in drawn if all(map(has_name, one.contacts)))

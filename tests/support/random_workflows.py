@@ -48,14 +48,16 @@ class Population:
     """Contacts, and rows, that have an ``ACoAA...`` id for a profile; ids differ in letter case only."""
     moved: float = 0.05
     nicknames: float = 0.05
+    halves: float = 0.0
+    """Contacts given by profile that have half a name besides: only the first, or only the last."""
     silent: float = 0.1
     """Things that a row leaves out though others have them."""
     missing: float = 0.05
 
 
 NO_NAMESAKES = Population()
-FEW_NAMESAKES = Population(namesakes=0.03)
-DENSE_NAMESAKES = Population(last_names=3, employers=20, namesakes=0.3, missing=0.15)
+FEW_NAMESAKES = Population(namesakes=0.03, halves=0.2)
+DENSE_NAMESAKES = Population(last_names=3, employers=20, namesakes=0.3, halves=0.2, missing=0.15)
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,11 @@ class Workflow:
         return self.contacts[int(row.phones[0])] != self.contacts[position]
 
 
+def has_name(contact: Contact) -> bool:
+    """Whether a contact gives a whole name."""
+    return bool(contact.first_name and contact.last_name)
+
+
 def workflow(rng: Random, population: Population) -> Workflow:
     """Draw a workflow of up to 40 contacts."""
     people = _people(rng, population, rng.choice((1, 2, 3, 4, 6, 9, 12, 25, 40)))
@@ -120,7 +127,7 @@ def _ids(
         rng.shuffle(tasks)
     elif rng.random() < population.exchanged:
         # Of contacts without a name, and of namesakes, nothing may show it: see the module `evidence`.
-        names = {(people[task].first, people[task].last): task for task in tasks if contacts[task].last_name}
+        names = {(people[task].first, people[task].last): task for task in tasks if has_name(contacts[task])}
         if len(names) > 1:
             one, other = rng.sample(sorted(names.values()), 2)
             tasks[one], tasks[other] = other, one
@@ -160,7 +167,12 @@ def _contact(rng: Random, population: Population, person: Person, style: str) ->
     kind = rng.random()
     if style == "names" or (style == "mixed" and kind < 0.4):
         return named
-    return Contact(linkedin_url=profile) if kind < 0.7 else replace(named, linkedin_url=profile)
+    if kind >= 0.7:
+        return replace(named, linkedin_url=profile)
+    if population.halves and rng.random() < population.halves:
+        half = {"first_name": first} if rng.random() < 0.5 else {"last_name": person.last}
+        return Contact(linkedin_url=profile, **half)
+    return Contact(linkedin_url=profile)
 
 
 def _row(
@@ -208,7 +220,7 @@ def joined(drawn: Workflow) -> tuple[int, int, int]:
     if left and drawn.late:
         for part in (left, left[-1:]):
             joins += _collected(drawn, part, whole.trusted_ids, drawn.rows + drawn.late)
-    if all(contact.last_name for contact in drawn.contacts):  # else see what remains, in `evidence`
+    if all(map(has_name, drawn.contacts)):  # else see what remains, in `evidence`
         early = ids_before_the_end(drawn.contacts, drawn.ids)
         for part in (list(range(len(drawn.contacts))), left[:1]):
             joins += _collected(drawn, part, early, drawn.rows)
