@@ -17,7 +17,7 @@ from cleanlist_async.storage.store import spending
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import AuditLine, note
 from cleanlist_async.storage.store.records import OrphanedSubmit, PurchaseRow, SubmitState, cost_of, serving
-from cleanlist_async.storage.store.statements import Answer, Operation, Statement
+from cleanlist_async.storage.store.statements import Answer, Operation, Statement, deferred
 
 Door: TypeAlias = Literal["enrich", "enrich_one", "job"]
 
@@ -94,8 +94,8 @@ def find_organization(name: str) -> Operation[str | None]:
 def name_organization(name: str, organization: str) -> Operation[None]:
     """Note that *name* is *organization*, and give it what was bought under that name."""
     values = {"name": name, "organization": organization}
-    yield Statement(sql.NAME_ORGANIZATION, values)
-    yield Statement(sql.MOVE_PURCHASES, values)
+    yield deferred(sql.NAME_ORGANIZATION, values)
+    yield deferred(sql.MOVE_PURCHASES, values)
     yield from spending.move(name, organization)
 
 
@@ -104,7 +104,7 @@ def name_organization(name: str, organization: str) -> Operation[None]:
 
 def renew(owner: str, place: str, pid: int, lease_s: float) -> Operation[None]:
     """Begin or prolong the lease of an owner."""
-    yield Statement(sql.RENEW, {"owner": owner, "place": place, "pid": pid, "lease_s": lease_s})
+    yield deferred(sql.RENEW, {"owner": owner, "place": place, "pid": pid, "lease_s": lease_s})
 
 
 def neighbours(owner: str, place: str) -> Operation[list[tuple[str, int]]]:
@@ -115,8 +115,8 @@ def neighbours(owner: str, place: str) -> Operation[list[tuple[str, int]]]:
 
 def end_leases(owners: Sequence[str]) -> Operation[None]:
     """End the leases of owners that are gone."""
-    yield Statement(sql.END_LEASES, {"owners": list(owners)})
-    yield Statement(sql.FORGET_OWNERS)
+    yield deferred(sql.END_LEASES, {"owners": list(owners)})
+    yield deferred(sql.FORGET_OWNERS, {})
 
 
 # -- purchases ------------------------------------------------------------------------------------------
@@ -156,14 +156,14 @@ def look(
 def take(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
     """Claim purchases that nobody has. Only after a `look` in the same transaction."""
     if digests:
-        yield Statement(sql.TAKE, _of(buyer, digests, enrichment_type))
+        yield deferred(sql.TAKE, _of(buyer, digests, enrichment_type))
 
 
 def release(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
     """Give up claims of which nothing was sent."""
     values = _of(buyer, digests, enrichment_type)
-    yield Statement(sql.RELEASE_KNOWN, values)
-    yield Statement(sql.RELEASE_NEW, values)
+    yield deferred(sql.RELEASE_KNOWN, values)
+    yield deferred(sql.RELEASE_NEW, values)
 
 
 def give_up(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
@@ -173,14 +173,14 @@ def give_up(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentT
     """
     yield from release(buyer, digests, enrichment_type)
     values = {**_of(buyer, digests, enrichment_type), "types": list(serving(enrichment_type))}
-    yield Statement(sql.RELEASE_ADOPTED, values)
+    yield deferred(sql.RELEASE_ADOPTED, values)
 
 
 def adopt(
     buyer: Buyer, submission: str, digests: Collection[str], enrichment_type: EnrichmentType
 ) -> Operation[None]:
     """Take over purchases of an accepted submit whose owner is gone. Only after a `look`, as `take`."""
-    yield Statement(sql.ADOPT, {**_of(buyer, digests, enrichment_type), "submission": submission})
+    yield deferred(sql.ADOPT, {**_of(buyer, digests, enrichment_type), "submission": submission})
 
 
 def _of(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> dict[str, Any]:
@@ -200,11 +200,12 @@ def intend(buyer: Buyer, intent: SubmitIntent) -> Operation[bool]:
 
     The transaction of a False must not be committed, nor one in which the budget is exceeded.
     """
-    yield from intend_call(buyer, intent)
     values = {**_of(buyer, intent.digests, intent.enrichment_type), "submission": intent.submission}
     if intent.is_unclaimed:
-        yield Statement(sql.TAKE, values)
-    return (yield Statement(sql.SEND, values)).changed == len(set(intent.digests))
+        yield deferred(sql.TAKE, values)
+    sent = yield deferred(sql.SEND, values)
+    yield from intend_call(buyer, intent)
+    return sent.changed == len(set(intent.digests))
 
 
 def intend_call(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[None]:
@@ -224,7 +225,7 @@ def intend_call(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[No
         "reserved": credits_ or 0.0,
         "quarter": quarter,
     }
-    yield Statement(sql.INTEND, values)
+    yield deferred(sql.INTEND, values)
     for event, reserved in (("reserved", credits_), ("submit", None)):
         yield note(
             event,
@@ -246,12 +247,14 @@ def accept(
 ) -> Operation[bool]:
     """Record the workflow of a submit, and the task of each digest; return False if it is another's."""
     values = {"submission": submission, "workflow_id": workflow_id}
-    if (yield Statement(sql.IS_ANOTHERS, values)).rows:
+    others = yield deferred(sql.IS_ANOTHERS, values)
+    accepted = yield Statement(sql.ACCEPT, {**values, "key_name": key_name})
+    if others.rows:
         return False
-    if not (yield Statement(sql.ACCEPT, {**values, "key_name": key_name})).changed:
+    if not accepted.changed:
         return True  # it is recorded already
     if task_ids:
-        yield Statement(sql.NAME_TASKS, {"submission": submission, "pairs": dict(task_ids)})
+        yield deferred(sql.NAME_TASKS, {"submission": submission, "pairs": dict(task_ids)})
     yield note("accepted", buyer.organization, submission=submission, workflow_id=workflow_id)
     return True
 
@@ -267,9 +270,9 @@ def close(
     if not (yield Statement(sql.CLOSE, values)).changed:
         return  # it was never recorded, or is closed or accepted already
     if state != "refused" or is_unclaimed:
-        yield Statement(sql.ABANDON, {**values, "owner": buyer.owner})
+        yield deferred(sql.ABANDON, {**values, "owner": buyer.owner})
     if state == "refused":  # otherwise what it may have cost stays reserved
-        yield Statement(sql.TAKE_BACK, values)
+        yield deferred(sql.TAKE_BACK, values)
         yield from spending.settle_all(submission, spent=0.0)
     yield note(state, buyer.organization, submission=submission, reason=reason)
 
@@ -289,20 +292,22 @@ def settle(
     stays as it is, and is not counted twice. Contacts of an unclaimed submit may be in another since, and are
     counted all the same: as many as were not counted yet.
     """
-    unsettled = {digest for (digest,) in (yield Statement(sql.UNSETTLED, {"submission": submission})).rows}
+    open_ones = yield deferred(sql.UNSETTLED, {"submission": submission})
+    reserved = yield from spending.reservation(submission)
+    unsettled = {digest for (digest,) in open_ones.rows}
     if settled := {digest: text for digest, text in results.items() if digest in unsettled}:
-        yield Statement(sql.SETTLE, {"submission": submission, "pairs": settled})
+        yield deferred(sql.SETTLE, {"submission": submission, "pairs": settled})
     if unpaid:
-        yield Statement(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
-    yield Statement(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
+        yield deferred(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
+    yield deferred(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
     costs = {**{digest: cost_of(text) for digest, text in results.items()}, **dict.fromkeys(unpaid, 0.0)}
     counted = [cost for digest, cost in costs.items() if digest in unsettled]
     if is_unclaimed:
         counted += [cost for digest, cost in costs.items() if digest not in unsettled] + list(repeated)
-        before = (yield Statement(sql.SETTLED, {"submission": submission})).one or 0
+        before = 0 if reserved is None else reserved.settled
         counted = counted[: max(0, len(counted) - before)]
-    if counted:
-        yield from spending.settle(submission, counted)
+    if counted and reserved is not None:
+        yield from spending.settle(reserved, counted)
         yield note(
             "settled",
             buyer.organization,
@@ -346,8 +351,9 @@ def orphans() -> Operation[list[OrphanedSubmit]]:
 def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[OrphanedSubmit | None]:
     """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted.
 
-    None where there is nothing to decide: it is unknown to the store, accepted, refused, or on its way.
-    Raises ConfigurationError for a workflow that is another submit's.
+    One that was accepted, and whose owner is gone, can only be given up. None where there is nothing to
+    decide: the submit is not in the store, refused or settled, or its owner waits for it. Raises
+    ConfigurationError for a workflow that is another submit's, or where there is one already.
     """
     found = (yield Statement(sql.FIND_SUBMIT, {"submission": submission})).rows
     if not found:
@@ -355,14 +361,18 @@ def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation
     submit = OrphanedSubmit(*found[0])
     buyer = Buyer("", submit.organization)
     if workflow_id is not None:
+        if submit.state == "accepted":
+            raise ConfigurationError(
+                "That submit has a workflow already.", fix="Give absent=True if its results cannot be read."
+            )
         values = {"submission": submission, "workflow_id": workflow_id}
         if (yield Statement(sql.IS_ANOTHERS, values)).rows:
             raise ConfigurationError("That workflow is another submit's.", fix="See Store.audit().")
         yield Statement(sql.ACCEPT, {**values, "key_name": None})
         yield note("decided", buyer.organization, submission=submission, workflow_id=workflow_id, actor=actor)
         return submit
-    yield Statement(sql.CLOSE, {"submission": submission, "state": "refused", "reason": None})
-    yield Statement(sql.TAKE_BACK, {"submission": submission})
+    yield deferred(sql.REJECT, {"submission": submission})
+    yield deferred(sql.TAKE_BACK, {"submission": submission})
     yield from spending.settle_all(submission, spent=0.0)
     yield note("decided", buyer.organization, submission=submission, actor=actor, reason="not accepted")
     return submit

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar
 from cleanlist_async.errors import StoreError, StoreUnavailableError
 from cleanlist_async.storage.filesystem import refuse_network
 from cleanlist_async.storage.sqlite_file import FileKind, SharedFile
-from cleanlist_async.storage.store.statements import TABLES, Answer, Dialect, Operation, Statement
+from cleanlist_async.storage.store.dialect import Dialect
+from cleanlist_async.storage.store.statements import TABLES, Answer, Operation, Statement
 from cleanlist_async.storage.store.to_end import to_end
 
 T = TypeVar("T")
