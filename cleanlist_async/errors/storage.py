@@ -18,7 +18,7 @@ class JournalError(CleanlistError):
     __module__ = FACE
 
 
-class JournalLockedError(JournalError, JobLockedError):
+class JournalLockedError(JobLockedError, JournalError):
     """Another process, or another job of this one, uses the journal."""
 
     __module__ = FACE

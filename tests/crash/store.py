@@ -1,8 +1,8 @@
-"""Processes that run `enrich` with a store are killed, paused or refused at its statements.
+"""Processes that run `enrich`, or a job, with a store are killed, paused or refused at its statements.
 
 ::
 
-    python -m tests.crash.store --database postgres --what kill --stride 1
+    python -m tests.crash.store --database postgres --what kill --door job --stride 1
 
 In each case something happens to one run or to several, then runs follow until all is bought. The store is
 audited beside the server's ledger: nobody is bought twice, and nobody is lost.
@@ -19,12 +19,20 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from cleanlist_async import Contact, Store, StoreUnavailableError, facts
+from cleanlist_async import (
+    AsyncCleanlist,
+    CleanlistError,
+    Contact,
+    JobLockedError,
+    Store,
+    StoreUnavailableError,
+    facts,
+)
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.identity import prepare
 from cleanlist_async.enrich import run as enrich_run
@@ -86,7 +94,9 @@ class CountingStore(Store):
 # -- one life of a process ---------------------------------------------------------------------------------
 
 
-def start(url: str, base_url: str, what: str = "", place: int = -1, truth: dict | None = None) -> Child:
+def start(
+    url: str, base_url: str, door: str, what: str = "", place: int = -1, truth: dict | None = None
+) -> Child:
     """Fork a process that enriches all contacts; something happens to it at the so-many-th place."""
 
     def work(pipe: int) -> None:
@@ -94,33 +104,62 @@ def start(url: str, base_url: str, what: str = "", place: int = -1, truth: dict 
         facts.MAX_CONTACTS_PER_REQUEST = CHUNK
         enrich_run.Chunker = partial(Chunker, max_contacts=CHUNK)
         with asyncio.Runner(loop_factory=RacingLoop) as runner:
-            report = runner.run(live(url, base_url, what, place, truth))
+            report = runner.run(live(url, base_url, DOORS[door], what, place, truth))
         os.write(pipe, json.dumps(report).encode() + b"\n")
 
     return Child(work)
 
 
-async def live(url: str, base_url: str, what: str, place: int, truth: dict | None) -> dict:
+async def live(url: str, base_url: str, door: Door, what: str, place: int, truth: dict | None) -> dict:
     store = CountingStore(url)
     store.strike_at, store.is_between = place, what == "stop" and url.startswith("sqlite")
     store.strike = partial(strike, what, url)
-    report = None
+    statuses: list[str] = []
     stopped_by: BaseException | None = None
     try:
         async with store, open_client(base_url, store=store) as client:
             if truth is not None:
                 await resolve(store, truth)
-            report = await client.enrich(PEOPLE, enrichment_type="partial")
-            stopped_by = report.stopped_by
+            stopped_by = await door(client, statuses)
     except StoreUnavailableError as error:
         stopped_by = error
-    if stopped_by is not None and not isinstance(stopped_by, StoreUnavailableError):
+    if stopped_by is not None and not isinstance(stopped_by, StoreUnavailableError | JobLockedError):
         raise stopped_by
     return {
-        "statuses": [result.status for result in report.results] if report else [],
+        "statuses": statuses,
         "places": store.places,
         "struck": store.places >= place > 0,
     }
+
+
+async def enrich(client: AsyncCleanlist, statuses: list[str]) -> CleanlistError | None:
+    """Enrich all contacts; put their statuses into a list, and return what stopped it."""
+    report = await client.enrich(PEOPLE, enrichment_type="partial")
+    statuses += [result.status for result in report.results]
+    return report.stopped_by
+
+
+async def run_job(client: AsyncCleanlist, statuses: list[str]) -> CleanlistError | None:
+    """Do the same as a job, which waits until nobody else is at it."""
+    while True:
+        try:
+            job = await client.job("crm", PEOPLE)
+        except JobLockedError:
+            await asyncio.sleep(1.0)
+        else:
+            break
+    async with job:
+        try:
+            async for result in job:
+                statuses.append(result.status)
+        except (JobLockedError, StoreUnavailableError) as error:
+            return error
+        assert await job.verify() == []
+    return None
+
+
+Door = Callable[[AsyncCleanlist, list[str]], Awaitable[CleanlistError | None]]
+DOORS: dict[str, Door] = {"enrich": enrich, "job": run_job}
 
 
 def strike(what: str, url: str) -> None:
@@ -184,15 +223,15 @@ async def audit(url: str, ledger: dict) -> dict:
 # -- cases -------------------------------------------------------------------------------------------------
 
 
-def happen(url: str, server: ServerProcess, what: str, places: list[int]) -> dict:
+def happen(url: str, server: ServerProcess, door: str, what: str, places: list[int]) -> dict:
     """Let it happen at places of one run after the other, then run to the end, and audit."""
     server.ask("reset")
     problems: list[str] = []
     struck = 0
     for place in places:
-        struck += struck_once(url, server, what, place, problems)
+        struck += struck_once(url, server, door, what, place, problems)
     left = asyncio.run(audit(url, server.ask("ledger")))
-    again = start(url, server.base_url).end()
+    again = start(url, server.base_url, door).end()
     statuses = Counter((again.report or {}).get("statuses", []))
     problems += complaints(again)
     if (
@@ -201,7 +240,7 @@ def happen(url: str, server: ServerProcess, what: str, places: list[int]) -> dic
     ):
         problems.append(f"the second run ends with {dict(statuses)}, and {left['unknown']} were in flight")
     truth = {record["contact"]: record["workflow_id"] for record in server.ask("ledger")["accepted"]}
-    last = start(url, server.base_url, truth=truth).end()
+    last = start(url, server.base_url, door, truth=truth).end()
     problems += complaints(last)
     end = asyncio.run(audit(url, server.ask("ledger")))
     done = Counter((last.report or {}).get("statuses", []))
@@ -220,8 +259,10 @@ def happen(url: str, server: ServerProcess, what: str, places: list[int]) -> dic
     }
 
 
-def struck_once(url: str, server: ServerProcess, what: str, place: int, problems: list[str]) -> bool:
-    child = start(url, server.base_url, what, place)
+def struck_once(
+    url: str, server: ServerProcess, door: str, what: str, place: int, problems: list[str]
+) -> bool:
+    child = start(url, server.base_url, door, what, place)
     if what != "stop":
         death = child.end()
         problems += complaints(death)
@@ -230,7 +271,7 @@ def struck_once(url: str, server: ServerProcess, what: str, place: int, problems
     if not os.WIFSTOPPED(status):  # it had fewer statements than the run before
         return False
     stopped_at = time.monotonic()
-    problems += complaints(start(url, server.base_url).end())
+    problems += complaints(start(url, server.base_url, door).end())
     time.sleep(max(0.0, 3 * LEASE_S - (time.monotonic() - stopped_at)))
     os.kill(child.pid, signal.SIGCONT)
     problems += complaints(child.end())
@@ -263,7 +304,7 @@ def places_of(options: argparse.Namespace, new: Callable[[], str], server: Serve
     if options.only:
         return [[int(place) for place in options.only.split(",")]]
     server.ask("reset")
-    end = start(new(), server.base_url, options.what if options.what == "stop" else "").end()
+    end = start(new(), server.base_url, options.door, options.what if options.what == "stop" else "").end()
     if not end.report or "places" not in end.report:
         raise RuntimeError(f"the undisturbed run failed: {end}")
     last = end.report["places"]
@@ -279,11 +320,12 @@ def main(arguments: list[str] | None = None) -> int:
     cases: list[dict] = []
     with databases(options.database) as new, ServerProcess() as server:
         for places in places_of(options, new, server):
-            found = guarded(partial(happen, new(), server, options.what, places), struck=0)
-            command = f"{_MODULE} --database {options.database} --what {options.what} --only "
+            found = guarded(partial(happen, new(), server, options.door, options.what, places), struck=0)
+            which = f"--database {options.database} --what {options.what} --door {options.door}"
+            command = f"{_MODULE} {which} --only "
             cases.append({"command": command + ",".join(map(str, places)), **found})
     figure = {
-        "what": f"{options.what} at statements of a store in {options.database}",
+        "what": f"{options.what} at statements of {options.door} with a store in {options.database}",
         "cases": len(cases),
         "struck": sum(case["struck"] for case in cases),
         "dup": sum(case["dup"] for case in cases),
@@ -298,6 +340,7 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.store")
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--what", choices=WHAT, default="kill")
+    parser.add_argument("--door", choices=DOORS, default="enrich")
     parser.add_argument("--stride", type=int, default=1, help="every so many statements")
     parser.add_argument("--first", type=int, default=0, help="leave out so many statements")
     parser.add_argument("--storms", type=int, default=0, help="so many cases of two to four random places")
