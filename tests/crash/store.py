@@ -218,7 +218,7 @@ def cases_of(options: argparse.Namespace, there: Databases, server: ServerProces
         last = count_places(Life(there.new(), server.base_url, door, what, 0))
         places = [[place] for place in range(1 + options.first, last + 1, options.stride)]
         if options.cases:
-            places = [[1 + last * number // options.cases] for number in range(options.cases)]
+            places = [[1 + last * (2 * n + 1) // (2 * options.cases)] for n in range(options.cases)]
         if options.storms:
             places = [[rng.randint(1, last) for _ in range(rng.randint(2, 4))] for _ in range(options.storms)]
         cases += [(what, door, one) for one in places]

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from cleanlist_async import facts
-from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.storage.store import spending
+from cleanlist_async.storage.store import jobs, spending
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import AuditLine, note
-from cleanlist_async.storage.store.records import OrphanedSubmit, PurchaseRow, SubmitState, cost_of, serving
-from cleanlist_async.storage.store.statements import Answer, Operation, Statement, deferred
+from cleanlist_async.storage.store.job_records import JobLease
+from cleanlist_async.storage.store.records import PurchaseRow, SubmitState, cost_of, serving
+from cleanlist_async.storage.store.statements import Operation, Statement, deferred
 
 Door: TypeAlias = Literal["enrich", "enrich_one", "job"]
 
@@ -35,7 +35,7 @@ class SubmitIntent:
     """A submit that is about to be sent, by the digests of its contacts.
 
     `is_unclaimed` where the caller buys knowingly what may be bought already: then it takes what it sends.
-    `repeated` counts the contacts in it beyond the first of each digest.
+    `repeated` counts the contacts in it beyond the first of each digest. `job` is that which it is made for.
     """
 
     submission: str
@@ -44,6 +44,7 @@ class SubmitIntent:
     digests: tuple[str, ...]
     is_unclaimed: bool = False
     repeated: int = 0
+    job: JobLease | None = None
 
     @property
     def contacts(self) -> int:
@@ -71,18 +72,7 @@ class CallIntent:
     worst_case_credits: float | None
 
 
-# -- the store itself -----------------------------------------------------------------------------------
-
-
-def create(version: int, secret: bytes, *, is_outside: bool) -> Operation[Answer]:
-    """Make what is not there, and return the version, secret and origin of the store as it is."""
-    if (yield Statement(sql.HAS_STORE)).one is None:
-        for text in sql.TABLES.split(";"):
-            if text.strip():
-                yield Statement(text)
-    values = {"version": version, "secret": secret, "is_outside": int(is_outside)}
-    yield Statement(sql.CREATE_STORE, values)
-    return (yield Statement(sql.READ_STORE))
+# -- organizations --------------------------------------------------------------------------------------
 
 
 def find_organization(name: str) -> Operation[str | None]:
@@ -198,13 +188,18 @@ def _of(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType)
 def intend(buyer: Buyer, intent: SubmitIntent) -> Operation[bool]:
     """Record that claimed contacts are about to be sent; return False if a claim is no longer *buyer*'s.
 
-    The transaction of a False must not be committed, nor one in which the budget is exceeded.
+    The transaction of a False must not be committed, nor one in which a budget is exceeded or the job is
+    another's by now.
     """
     values = {**_of(buyer, intent.digests, intent.enrichment_type), "submission": intent.submission}
     if intent.is_unclaimed:
         yield deferred(sql.TAKE, values)
     sent = yield deferred(sql.SEND, values)
+    if intent.job is not None:
+        yield from jobs.admit(buyer.owner, intent.job, intent.worst_case_credits or 0.0)
     yield from intend_call(buyer, intent)
+    if intent.job is not None:
+        yield from jobs.assign(intent.job, intent.submission)
     return sent.changed == len(set(intent.digests))
 
 
@@ -283,14 +278,16 @@ def settle(
     results: Mapping[str, str],
     unpaid: Collection[str] = (),
     *,
+    outcomes: Sequence[jobs.Values] = (),
     repeated: Sequence[float] = (),
     is_unclaimed: bool = False,
 ) -> Operation[None]:
     """Record results by digest, and what cost nothing; the rest is left to whoever asks for it next.
 
-    `repeated` has the credits of contacts beyond the first of each digest. What another has settled meanwhile
-    stays as it is, and is not counted twice. Contacts of an unclaimed submit may be in another since, and are
-    counted all the same: as many as were not counted yet.
+    `outcomes` are recorded in the job of the submit, if it has one; see `jobs.settle_rows`. `repeated` has
+    the credits of contacts beyond the first of each digest. What another has settled meanwhile stays as it
+    is, and is not counted twice. Contacts of an unclaimed submit may be in another since, and are counted all
+    the same: as many as were not counted yet.
     """
     open_ones = yield deferred(sql.UNSETTLED, {"submission": submission})
     reserved = yield from spending.reservation(submission)
@@ -308,6 +305,8 @@ def settle(
         counted = counted[: max(0, len(counted) - before)]
     if counted and reserved is not None:
         yield from spending.settle(reserved, counted)
+        if reserved.job is not None:
+            yield from jobs.settle_rows(reserved.job, [row for row in outcomes if row[0] in unsettled])
         yield note(
             "settled",
             buyer.organization,
@@ -341,41 +340,6 @@ def settle_workflow(buyer: Buyer, workflow_id: str, spent: float) -> Operation[N
     submission = (yield Statement(sql.FIND_UNSETTLED_CALL, values)).one
     if submission is not None:
         yield from settle_call(buyer, submission, spent)
-
-
-def orphans() -> Operation[list[OrphanedSubmit]]:
-    """Return the submits of owners that are gone whose results nobody has taken."""
-    return [OrphanedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
-
-
-def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[OrphanedSubmit | None]:
-    """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted.
-
-    One that was accepted, and whose owner is gone, can only be given up. None where there is nothing to
-    decide: the submit is not in the store, refused or settled, or its owner waits for it. Raises
-    ConfigurationError for a workflow that is another submit's, or where there is one already.
-    """
-    found = (yield Statement(sql.FIND_SUBMIT, {"submission": submission})).rows
-    if not found:
-        return None
-    submit = OrphanedSubmit(*found[0])
-    buyer = Buyer("", submit.organization)
-    if workflow_id is not None:
-        if submit.state == "accepted":
-            raise ConfigurationError(
-                "That submit has a workflow already.", fix="Give absent=True if its results cannot be read."
-            )
-        values = {"submission": submission, "workflow_id": workflow_id}
-        if (yield Statement(sql.IS_ANOTHERS, values)).rows:
-            raise ConfigurationError("That workflow is another submit's.", fix="See Store.audit().")
-        yield Statement(sql.ACCEPT, {**values, "key_name": None})
-        yield note("decided", buyer.organization, submission=submission, workflow_id=workflow_id, actor=actor)
-        return submit
-    yield deferred(sql.REJECT, {"submission": submission})
-    yield deferred(sql.TAKE_BACK, {"submission": submission})
-    yield from spending.settle_all(submission, spent=0.0)
-    yield note("decided", buyer.organization, submission=submission, actor=actor, reason="not accepted")
-    return submit
 
 
 # -- purging and the audit trail ------------------------------------------------------------------------

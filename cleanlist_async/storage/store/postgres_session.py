@@ -20,9 +20,8 @@ from pydantic_core import to_json
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.redact import Secret
-from cleanlist_async.storage.store.dialect import Dialect
 from cleanlist_async.storage.store.postgres_transaction import Transaction
-from cleanlist_async.storage.store.statements import Operation, Statement
+from cleanlist_async.storage.store.statements import Dialect, Operation, Statement
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection, AsyncPipeline
@@ -36,6 +35,8 @@ DIALECT: Final = Dialect(
     is_in="= ANY (:{name}::text[])",
     # An array of texts with quotation marks takes psycopg several times as long to write.
     pairs="json_each_text(:{name}::json) AS given(name, value)",
+    rows="jsonb_array_elements(:{name}::jsonb) AS given(value)",
+    column="(given.value ->> {number})",
     table_names="(SELECT relname AS name FROM pg_class WHERE pg_table_is_visible(oid)) AS tables",
     real="DOUBLE PRECISION",
     blob="BYTEA",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from cleanlist_async import facts
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.storage.store import job_statements as job_sql
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.budget import (
@@ -26,11 +27,15 @@ from cleanlist_async.storage.store.statements import Operation, Statement, defer
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a submit or another paid call has still reserved, and how many of its contacts are settled."""
+    """What a submit or another paid call has still reserved, and how many of its contacts are settled.
+
+    `job` is the one that it is made for, if any, in whose limit it counts too.
+    """
 
     submission: str
     organization: str
     quarter: int
+    job: str | None
     credits: float
     enrichment_type: EnrichmentType
     settled: int
@@ -80,6 +85,8 @@ def settle_all(submission: str, *, spent: float) -> Operation[None]:
 def _replace(reserved: Reservation, released: float, spent: float) -> Operation[None]:
     yield deferred(sql.RELEASE, {"submission": reserved.submission, "released": released})
     yield _commit(reserved.organization, reserved.quarter, spent - released)
+    if reserved.job is not None:
+        yield deferred(job_sql.SETTLE, {"job": reserved.job, "released": released, "spent": spent})
 
 
 def status(organization: str) -> Operation[BudgetStatus]:
@@ -113,7 +120,9 @@ def resume(organization: str, actor: str) -> Operation[None]:
 def move(name: str, organization: str) -> Operation[None]:
     """Give an organization the budget and the spending of a name that stood for it."""
     values = {"name": name, "organization": organization}
-    for text in (sql.ADD_SPENDING, sql.DROP_SPENDING, sql.MOVE_BUDGET, sql.DROP_BUDGET, sql.MOVE_SUBMITS):
+    for text in (sql.ADD_SPENDING, sql.DROP_SPENDING, sql.MOVE_BUDGET, sql.DROP_BUDGET):
+        yield deferred(text, values)
+    for text in (sql.MOVE_SUBMITS, sql.MOVE_JOBS):
         yield deferred(text, values)
 
 

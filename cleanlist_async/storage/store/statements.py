@@ -1,14 +1,71 @@
-"""The SQL of a store, as both databases understand it once it is rendered in their `Dialect`."""
+"""The SQL of a store, which both databases understand, and what differs between them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-VERSION: Final = 1
+_ORGANIZATION: Final = """
+coalesce((SELECT known.organization FROM cleanlist_organizations known WHERE known.name = :organization),
+    :organization)
+""".strip()
+"""What ``:organization`` is called by now: a client may have begun under a name that stood for it."""
+_COLUMN: Final = re.compile(r"\{column (\d)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What differs between two databases.
+
+    Attributes
+    ----------
+    now
+        Seconds since the epoch, by the clock of the database.
+    each
+        A table of one column `value`, of the list parameter ``{name}``.
+    is_in
+        Whether what stands before is in the list parameter ``{name}``.
+    pairs
+        A table `given` of two columns `name` and `value`, of the mapping parameter ``{name}``.
+    rows, column
+        A table `given` of rows, of the parameter ``{name}``: JSON text of a list of lists. The column
+        ``{number}`` of such a row, from 0.
+    table_names
+        A table of one column `name`, of the tables that there are.
+    real, blob, identity
+        Types of columns: a float, bytes, a number that counts up.
+    size
+        Bytes that the store takes on the disk.
+
+    """
+
+    now: str
+    each: str
+    is_in: str
+    pairs: str
+    rows: str
+    column: str
+    table_names: str
+    real: str
+    blob: str
+    identity: str
+    size: str
+
+    def render(self, text: str) -> str:
+        """Return a statement as this database takes it; parameters stay as ``:name``."""
+        text = text.replace("{organization}", _ORGANIZATION)
+        for word in ("now", "table_names", "real", "blob", "identity", "size"):
+            text = text.replace("{" + word + "}", getattr(self, word))
+        for name in ("digests", "types", "owners"):
+            text = text.replace("{each " + name + "}", self.each.replace("{name}", name))
+            text = text.replace("{in " + name + "}", self.is_in.replace("{name}", name))
+        text = text.replace("{rows}", self.rows.replace("{name}", "rows"))
+        text = _COLUMN.sub(lambda match: self.column.replace("{number}", match[1]), text)
+        return text.replace("{pairs}", self.pairs.replace("{name}", "pairs"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,92 +103,11 @@ def deferred(text: str, values: Mapping[str, Any]) -> Statement:
     return Statement(text, values, is_deferred=True)
 
 
-TABLES: Final = """
-CREATE TABLE IF NOT EXISTS cleanlist_store (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    version INTEGER NOT NULL,
-    secret {blob} NOT NULL,
-    is_outside INTEGER NOT NULL,
-    created_at {real} NOT NULL
-);
-CREATE TABLE IF NOT EXISTS cleanlist_organizations (
-    name TEXT PRIMARY KEY,
-    organization TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS cleanlist_owners (
-    id TEXT PRIMARY KEY,
-    place TEXT NOT NULL,
-    pid INTEGER NOT NULL,
-    lease_until {real} NOT NULL
-);
-CREATE TABLE IF NOT EXISTS cleanlist_submits (
-    id TEXT PRIMARY KEY,
-    organization TEXT NOT NULL,
-    type TEXT NOT NULL,
-    door TEXT NOT NULL,
-    owner TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('sending', 'accepted', 'unknown', 'refused', 'lost')),
-    contacts INTEGER NOT NULL,
-    workflow_id TEXT,
-    key_name TEXT,
-    reason TEXT,
-    reserved {real} NOT NULL,
-    quarter BIGINT NOT NULL,
-    settled INTEGER NOT NULL DEFAULT 0,
-    at {real} NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS cleanlist_submits_by_workflow ON cleanlist_submits (workflow_id);
-CREATE TABLE IF NOT EXISTS cleanlist_purchases (
-    organization TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    type TEXT NOT NULL,
-    owner TEXT,
-    submission TEXT,
-    earlier TEXT,
-    task_id TEXT,
-    result TEXT,
-    settled_at {real},
-    PRIMARY KEY (organization, digest, type)
-);
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_submission ON cleanlist_purchases (submission, digest)
-    WHERE submission IS NOT NULL;
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_age ON cleanlist_purchases (coalesce(settled_at, 0));
-CREATE TABLE IF NOT EXISTS cleanlist_budgets (
-    organization TEXT PRIMARY KEY,
-    per_day {real},
-    per_month {real},
-    tz TEXT,
-    paused_reason TEXT,
-    paused_by TEXT,
-    paused_at {real}
-);
-CREATE TABLE IF NOT EXISTS cleanlist_spending (
-    organization TEXT NOT NULL,
-    quarter BIGINT NOT NULL,
-    credits {real} NOT NULL,
-    PRIMARY KEY (organization, quarter)
-);
-CREATE TABLE IF NOT EXISTS cleanlist_audit (
-    number {identity},
-    at {real} NOT NULL,
-    event TEXT NOT NULL,
-    organization TEXT NOT NULL,
-    door TEXT,
-    actor TEXT,
-    submission TEXT,
-    workflow_id TEXT,
-    contacts INTEGER,
-    credits {real},
-    reserved {real},
-    reason TEXT
-);
-"""
-"""Names begin with ``cleanlist_``: a database may hold tables of others."""
-
 # -- the store itself -----------------------------------------------------------------------------------
 
 HAS_STORE: Final = "SELECT 1 FROM {table_names} WHERE name = 'cleanlist_store'"
 READ_STORE: Final = "SELECT version, secret, is_outside FROM cleanlist_store"
+SET_VERSION: Final = "UPDATE cleanlist_store SET version = :version"
 CREATE_STORE: Final = """
 INSERT INTO cleanlist_store (id, version, secret, is_outside, created_at)
 VALUES (1, :version, :secret, :is_outside, {now}) ON CONFLICT (id) DO NOTHING
@@ -303,7 +279,7 @@ INSERT INTO cleanlist_spending (organization, quarter, credits) VALUES ({organiz
 ON CONFLICT (organization, quarter) DO UPDATE SET credits = cleanlist_spending.credits + excluded.credits
 """
 RESERVED: Final = """
-SELECT organization, quarter, reserved, type, settled FROM cleanlist_submits WHERE id = :submission
+SELECT organization, quarter, job, reserved, type, settled FROM cleanlist_submits WHERE id = :submission
 """
 RELEASE: Final = "UPDATE cleanlist_submits SET reserved = reserved - :released WHERE id = :submission"
 COUNT_SETTLED: Final = "UPDATE cleanlist_submits SET settled = settled + :contacts WHERE id = :submission"
@@ -336,6 +312,11 @@ ON CONFLICT (organization) DO UPDATE SET
 """Limits of the organization come before those of the name; a pause of either holds."""
 DROP_BUDGET: Final = "DELETE FROM cleanlist_budgets WHERE organization = :name"
 MOVE_SUBMITS: Final = "UPDATE cleanlist_submits SET organization = :organization WHERE organization = :name"
+MOVE_JOBS: Final = """
+UPDATE cleanlist_jobs SET organization = :organization WHERE organization = :name AND NOT EXISTS (
+    SELECT 1 FROM cleanlist_jobs other
+    WHERE other.organization = :organization AND other.name = cleanlist_jobs.name)
+"""
 
 # -- purging and the audit trail ------------------------------------------------------------------------
 
