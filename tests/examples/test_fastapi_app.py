@@ -282,7 +282,7 @@ async def test_killed_in_the_middle_it_goes_on_and_buys_nothing_twice(tmp_path):
         settings = {
             "CLEANLIST_API_KEY": sandbox.api_key,
             "CLEANLIST_BASE_URL": sandbox.base_url,
-            "LISTS_FOLDER": str(tmp_path / "lists"),
+            "CLEANLIST_STORE": str(tmp_path / "store.db"),
         }
         async with running(**settings) as (application, caller):
             assert (await caller.get("/demo.csv")).status_code == 404
@@ -305,12 +305,49 @@ async def test_killed_in_the_middle_it_goes_on_and_buys_nothing_twice(tmp_path):
         assert progress["credits"] == sandbox.ledger.credits_charged
 
 
+async def test_a_list_that_is_pressed_again_buys_nothing_twice(tmp_path):
+    async with Sandbox(workflow_s=0.5, hit_rate=1.0) as sandbox:
+        settings = {
+            "CLEANLIST_API_KEY": sandbox.api_key,
+            "CLEANLIST_BASE_URL": sandbox.base_url,
+            "CLEANLIST_STORE": str(tmp_path / "store.db"),
+        }
+        async with running(**settings) as (_, caller):
+            paths = [
+                (await caller.post("/lists", content=table(300), headers=CSV)).headers["Location"]
+                for _ in range(2)  # at once
+            ]
+            ends = [await finished(caller, path) for path in paths]
+        async with running(**settings) as (_, caller):
+            paths.append((await caller.post("/lists", content=table(300), headers=CSV)).headers["Location"])
+            ends += [await finished(caller, path) for path in paths]  # those of before, too
+        assert [progress["statuses"] for progress, _ in ends] == [{"found": 300}] * 5
+        assert ends[-1][0]["credits"] == 0
+        assert len(sandbox.ledger.contacts) == 300
+
+
+async def test_a_list_that_is_forgotten_is_gone_for_good(tmp_path):
+    async with Sandbox(workflow_s=0.1) as sandbox:
+        settings = {
+            "CLEANLIST_API_KEY": sandbox.api_key,
+            "CLEANLIST_BASE_URL": sandbox.base_url,
+            "CLEANLIST_STORE": str(tmp_path / "store.db"),
+        }
+        async with running(**settings) as (_, caller):
+            path = (await caller.post("/lists", content=table(5), headers=CSV)).headers["Location"]
+            await finished(caller, path)
+            assert (await caller.delete(path)).status_code == 204
+        async with running(**settings) as (_, caller):
+            assert (await caller.get(path)).status_code == 404
+    assert b"Grace" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
 async def test_a_list_stops_at_its_wall_and_says_so(tmp_path):
     async with Sandbox(workflow_s=0.1) as sandbox:
         settings = {
             "CLEANLIST_API_KEY": sandbox.api_key,
             "CLEANLIST_BASE_URL": sandbox.base_url,
-            "LISTS_FOLDER": str(tmp_path),
+            "CLEANLIST_STORE": str(tmp_path / "store.db"),
             "CREDITS_PER_LIST": "5",
         }
         async with running(**settings) as (_, caller):
@@ -361,6 +398,17 @@ def test_the_page_in_a_real_browser(tmp_path):
         assert browser.evaluate("document.querySelectorAll('#rows tr').length") == 8
         browser.wait_for("document.querySelector('#person .answer').textContent.startsWith('ada.lovelace.')")
         browser.wait_for("document.getElementById('health').textContent.endsWith('0 refused')")
+
+        is_done = "document.getElementById('state')?.textContent === 'All 810 contacts are done.'"
+        browser.evaluate("window.isOld = true; location.reload()")
+        browser.wait_for(f"!window.isOld && {is_done}")
+        assert int(browser.evaluate(text.format("found"))) == found
+        browser.wait_for("document.getElementById('count').textContent.startsWith('810 contacts')")
+        browser.evaluate("document.getElementById('state').textContent = ''")
+        browser.evaluate("document.querySelector('#list button').click()")
+        browser.wait_for(is_done)
+        assert browser.evaluate(text.format("found")) == str(found)
+        assert browser.evaluate(text.format("credits")) == "0"  # it was bought before
 
         browser.evaluate("document.getElementById('table').value = 'nothing'")
         browser.evaluate("document.querySelector('#list button').click()")
