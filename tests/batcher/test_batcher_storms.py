@@ -16,7 +16,7 @@ from cleanlist_async.sandbox import Fault
 from cleanlist_async.sandbox.identity import identity_of
 from tests.support.callers import PATIENT_S, check_nothing_leaks, check_own_results, come_and_go, outcomes
 from tests.support.examples import examples
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import open_world, people
 
 SUBMIT, STATUS = "/enrich/bulk", "/enrich/status"
 
@@ -73,13 +73,13 @@ faults = st.lists(
 @pytest.mark.slow
 @settings(max_examples=examples(60))
 @given(visits, faults, st.integers(0, 30))
-def test_whatever_happens_each_caller_has_its_own_end_and_nobody_pays_twice(visits_, faults_, spent):
+async def test_whatever_happens_each_caller_has_its_own_end_and_nobody_pays_twice(visits_, faults_, spent):
     async def visit(world, one):
         await anyio.sleep(one.at_s)
         with anyio.move_on_after(one.leaves_s):
             return await world.client.enrich_one(people(1, one.person)[0], deadline_s=one.deadline_s)
 
-    async def main(world):
+    async with open_world() as world:
         async with anyio.create_task_group() as group:
             for _ in range(spent):
                 group.start_soon(world.client.public.validate_key)
@@ -105,8 +105,6 @@ def test_whatever_happens_each_caller_has_its_own_end_and_nobody_pays_twice(visi
         # Nobody hears of a submit whose answer was lost after its callers had left: the next one buys.
         unanswered = sum(fault.path == SUBMIT and fault.reset for fault in faults_)
         check_results(world, visits_, got, unanswered)
-
-    in_world(main)
 
 
 def _bought_by_another(visits_, one):

@@ -127,15 +127,13 @@ async def test_submits_that_are_cut_off_are_unknown_and_stop_the_run(world):
 
 
 @pytest.mark.sockets
-def test_a_refused_connection_is_raised():
+@pytest.mark.anyio
+async def test_a_refused_connection_is_raised():
     from tests.support.clients import client_of
 
-    async def main():
-        async with client_of("http://127.0.0.1:9", max_retries=1) as client:
-            with pytest.raises(APIConnectionError):
-                await client.enrich(people(600))
-
-    anyio.run(main)
+    async with client_of("http://127.0.0.1:9", max_retries=1) as client:
+        with pytest.raises(APIConnectionError):
+            await client.enrich(people(600))
 
 
 async def test_a_key_revoked_while_waiting_ends_the_run_and_says_so(world):
