@@ -67,8 +67,8 @@ async def test_while_one_batch_is_paced_new_callers_join_the_next(world):
 
 
 async def test_full_batches_go_at_once_while_there_are_tokens_for_all_of_them(world):
-    await outcomes(start(world, people(2_000)))
-    assert sizes(world) == [250] * 8
+    await outcomes(start(world, people(1_000)))
+    assert sizes(world) == [250] * 4
     assert world.ledger.requests_of(SUBMIT)[-1].at < 5
 
 

@@ -119,6 +119,7 @@ async def test_workflows_that_were_taken_over_by_a_run_cancelled_meanwhile_are_f
         assert not report.pending
 
 
+@pytest.mark.slow
 async def test_streams_that_are_read_in_turn_do_not_wait_for_each_other(world):
     known, new = people(2_500), people(100, start=5_000)
 

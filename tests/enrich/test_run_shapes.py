@@ -79,7 +79,7 @@ async def test_over_all_disturbances_nobody_gets_anothers_email(shape, contacts,
 @each_case("carry_linkedin", [True, False])
 @each_case("key", ["results", "tasks", "data"])
 async def test_without_disturbance_nothing_is_pending(row, carry_linkedin, key):
-    contacts = people(300) if not carry_linkedin else CONTACTS
+    contacts = people(30) if not carry_linkedin else CONTACTS
     report, _later = await everything(
         contacts, shape=Shape(row=row, carry_linkedin=carry_linkedin, results_key=key)
     )

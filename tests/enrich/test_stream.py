@@ -65,6 +65,7 @@ async def test_a_slow_consumer_bounds_what_is_read(world, kind):
     check_against_ledger(world, [first, *stream.leftover])
 
 
+@pytest.mark.slow
 @pytest.mark.world(workflow_s=600)
 async def test_reading_ahead_of_tokens_is_bounded(world):
     source = Endless()

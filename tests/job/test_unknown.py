@@ -411,7 +411,7 @@ async def test_verify_finds_planted_damage(damage, tmp_path):
 
 
 async def test_verify_finds_a_damaged_file(world, tmp_path):
-    bench = Bench(world, tmp_path, people(200), chunk=5)
+    bench = Bench(world, tmp_path, people(100), chunk=5)
     await bench.run()
     job = await bench.open()
     async with job:

@@ -85,12 +85,12 @@ async def test_confirm_always_asks_once_for_each_workflow():
         receiver_options={"confirm": "always"},
         workflow_s=10.0,
     ) as (world, receiver, _):
-        contacts = people(2_000)
+        contacts = people(1_000)
         report = await world.client.enrich(contacts)
         check_against_ledger(world, report.results)
         assert not report.pending
-        assert world.submits() == world.status_requests() == 8
-        assert receiver.statistics().confirmed == 8
+        assert world.submits() == world.status_requests() == 4
+        assert receiver.statistics().confirmed == 4
 
 
 @pytest.mark.parametrize("shape", [Shape(page=100), Shape(failed_workflows=1.0)])
@@ -129,11 +129,11 @@ async def test_an_event_with_fewer_tasks_than_contacts_completes_nothing():
 
 async def test_silent_workflows_are_asked_about():
     async with world_with_webhooks(workflow_s=20.0, disturb=nothing) as (world, *_):
-        contacts = people(2_000)
+        contacts = people(1_000)
         report = await world.client.enrich(contacts)
         assert not report.pending
         check_against_ledger(world, report.results)
-        assert world.status_requests() <= 12
+        assert world.status_requests() <= 6
 
 
 async def test_a_receiver_that_never_hears_anything_is_soon_not_waited_for():
