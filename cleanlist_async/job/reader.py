@@ -41,6 +41,10 @@ class RuleTotal:
     credits: float
 
 
+class IncompletePlanError(JournalError):
+    """The process that planned the job ended before it was done: nothing was sent, and it is planned anew."""
+
+
 class JournalReader:
     """Reads a journal in short queries, so as not to disturb the job that may be writing it."""
 
@@ -231,7 +235,9 @@ def _read_only(path: Path) -> _Opened:
 def _planned(journal: Journal) -> Header:
     header = journal.header
     if header is None:
-        raise JournalError(f"The plan of {journal.path.name} is not complete.", fix="Start the job again.")
+        raise IncompletePlanError(
+            f"The plan of {journal.path.name} is not complete.", fix="Start the job again."
+        )
     return header
 
 

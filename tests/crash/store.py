@@ -151,7 +151,7 @@ async def run_job(client: AsyncCleanlist, statuses: list[str]) -> CleanlistError
     async with job:
         try:
             async for result in job:
-                statuses.append(result.status)
+                statuses.append(result.status)  # noqa: PERF401  # those before an error count too
         except (JobLockedError, StoreUnavailableError) as error:
             return error
         assert await job.verify() == []

@@ -82,7 +82,7 @@ async def test_a_job_is_taken_over_in_the_middle_and_its_old_runner_sends_nothin
 
         async with anyio.create_task_group() as group:
             group.start_soon(run)
-            while not here.ledger.contacts:
+            while not here.ledger.contacts:  # noqa: ASYNC110  # the server sets no event of ours
                 await anyio.sleep(0.02)
             with pytest.raises(JobLockedError, match="process"):
                 await other.job("crm")
