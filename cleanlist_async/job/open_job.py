@@ -6,7 +6,7 @@ import warnings
 from os import PathLike
 from pathlib import Path
 
-from cleanlist_async.checks import checked_path
+from cleanlist_async.checks import checked_path, wrong
 from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.errors import ConfigurationError
@@ -29,6 +29,8 @@ async def open_job(
     asked_type: EnrichmentType | None,
 ) -> Job:
     """Begin a job, or resume it. *asked_type* is None where the caller named no enrichment type."""
+    if not isinstance(name, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise wrong("name", "the name of a job, or the path of a journal", name)
     if is_name(name) and is_journal(path := Path(name)):
         warnings.warn(
             f"client.job({name!r}) will be a job in the client's store: pass Path({name!r}).",

@@ -41,10 +41,6 @@ class RuleTotal:
     credits: float
 
 
-class IncompletePlanError(JournalError):
-    """The process that planned the job ended before it was done: nothing was sent, and it is planned anew."""
-
-
 class JournalReader:
     """Reads a journal in short queries, so as not to disturb the job that may be writing it."""
 
@@ -167,11 +163,17 @@ class _ResultReader:
 @contextmanager
 def reading(path: Path) -> Generator[JournalReader]:
     """Open a journal for reading. Raises JournalError for another file, or for an incomplete plan."""
-    journal, header = _open(path)
+    journal = _open(path)
     try:
-        yield JournalReader(journal, header)
+        yield JournalReader(journal, _planned(journal))
     finally:
         journal.close()
+
+
+def header_of(path: Path) -> Header | None:
+    """Return what a job was begun with; None while its plan is not complete."""
+    with closing(_open(path)) as journal:
+        return journal.header
 
 
 @contextmanager
@@ -206,7 +208,7 @@ def discard_unsent(path: Path) -> bool:
         return True
 
 
-def _open(path: Path) -> _Opened:
+def _open(path: Path) -> Journal:
     _check_exists(path)
     try:
         return _read_only(path)
@@ -223,21 +225,20 @@ def _open(path: Path) -> _Opened:
     return _read_only(path)
 
 
-def _read_only(path: Path) -> _Opened:
+def _read_only(path: Path) -> Journal:
     journal = Journal.open(path, read_only=True)
     try:
-        return journal, _planned(journal)
+        _ = journal.header  # which shows whether it can be read
     except BaseException:
         journal.close()
         raise
+    return journal
 
 
 def _planned(journal: Journal) -> Header:
     header = journal.header
     if header is None:
-        raise IncompletePlanError(
-            f"The plan of {journal.path.name} is not complete.", fix="Start the job again."
-        )
+        raise JournalError(f"The plan of {journal.path.name} is not complete.", fix="Start the job again.")
     return header
 
 

@@ -6,7 +6,7 @@ import csv
 from array import array
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -55,7 +55,7 @@ def input_of(memory: StoreMemory) -> Generator[ContactTable]:
     with TemporaryDirectory(prefix="cleanlist-") as folder:  # for its owner alone
         path = Path(folder, f"{memory.name}.csv")
         with path.open("w", encoding="utf-8", newline="") as file:
-            rows = csv.DictWriter(file, ("row", *CONTACT_FIELDS))  # numbered, as a blank row is none
-            rows.writeheader()
-            memory.contacts(lambda row: rows.writerow({"row": row.place + 1, **asdict(row.contact)}))
+            rows = csv.writer(file)
+            rows.writerow(("row", *CONTACT_FIELDS))  # numbered, as a blank row is none
+            memory.contacts(lambda row: rows.writerow((row.place + 1, *astuple(row.contact))))
         yield ContactTable.open(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from cleanlist_async.cli.job.memory import Begun
 from cleanlist_async.job.journal.known_journals import Fence
 from cleanlist_async.job.journal.records import Decision
-from cleanlist_async.job.reader import IncompletePlanError, RuleTotal, deciding, discard_unsent, reading
+from cleanlist_async.job.reader import RuleTotal, deciding, discard_unsent, header_of, reading
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.status import JobStatus, Receipt
 from cleanlist_async.job.unknown import UnknownChunk, decide
@@ -50,10 +50,7 @@ class JournalMemory:
         Fence(self.path, adopt=self.adopt).check_place()
         if not self.path.exists() or not self.path.stat().st_size:
             return None
-        try:
-            with reading(self.path) as reader:
-                header = reader.header
-        except IncompletePlanError:
+        if (header := header_of(self.path)) is None:
             return None
         return Begun(
             header.enrichment_type,

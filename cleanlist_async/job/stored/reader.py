@@ -134,7 +134,8 @@ class StoredJobReader:
         """Remove its contacts, and what was found for them. Raises JobLockedError while another runs it."""
         if (await self.refresh()).is_running and not is_ours:
             raise self.job.locked()
-        await self.store.purge_job(self.job.id, self.job.organization)
+        while await self.store.run(jobs.purge_rows(self.job.id, self.job.organization)):
+            pass
 
     # -- its contacts --------------------------------------------------------------------------
 

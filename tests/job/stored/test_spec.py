@@ -68,7 +68,6 @@ async def test_what_cannot_be_a_name_is_refused(world, name):
         {"enrichment_type": "none"},
         {"enrichment_type": "prospecting_only"},
     ],
-    ids=str,
 )
 async def test_options_of_a_journal_are_refused_for_a_name(world, options):
     with pytest.raises(ConfigurationError, match="use a journal file"):
