@@ -253,7 +253,7 @@ class AsyncCleanlist(ModernOperations, BaseClient):
 
         try:
             spec = JobSpec(
-                enrichment_type=enrichment_type or "partial",
+                enrichment_type="partial" if enrichment_type is None else enrichment_type,
                 max_credits=max_credits,
                 webhook=webhook,
                 submit_mode=submit_mode,

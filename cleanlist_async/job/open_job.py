@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from os import PathLike
+from pathlib import Path
 
-from cleanlist_async.checks import checked_path
+from cleanlist_async.checks import checked_path, wrong
 from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.errors import ConfigurationError
@@ -13,7 +15,7 @@ from cleanlist_async.job.job import Job
 from cleanlist_async.job.journal_job import JournalJob
 from cleanlist_async.job.source import JobSource
 from cleanlist_async.job.spec import JobSpec
-from cleanlist_async.job.stored.spec import StoredJobSpec, is_name
+from cleanlist_async.job.stored.spec import StoredJobSpec, is_journal, is_name
 from cleanlist_async.job.stored.stored_job import StoredJob
 
 
@@ -27,6 +29,15 @@ async def open_job(
     asked_type: EnrichmentType | None,
 ) -> Job:
     """Begin a job, or resume it. *asked_type* is None where the caller named no enrichment type."""
+    if not isinstance(name, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise wrong("name", "the name of a job, or the path of a journal", name)
+    if is_name(name) and is_journal(path := Path(name)):
+        warnings.warn(
+            f"client.job({name!r}) will be a job in the client's store: pass Path({name!r}).",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        name = path
     if is_name(name):
         if session is None:
             raise ConfigurationError(

@@ -58,7 +58,7 @@ class Overview:
     lists_to_create: int
     was_sent: bool
 
-    def show(self, console: Console, table: ContactTable, balance: float | None) -> None:
+    def show(self, console: Console, table: ContactTable | None, balance: float | None) -> None:
         """Show it, before anything is spent."""
         lists = ("lists", f"{self.lists_to_create:,}", "to be created in your workspace")
         show_plan(
@@ -71,7 +71,9 @@ class Overview:
         )
         say(console, f'Submit mode "{self.submit_mode}": {self.promise}.')
 
-    def _invalid_rows(self, table: ContactTable) -> Iterator[tuple[int, str]]:
+    def _invalid_rows(self, table: ContactTable | None) -> Iterator[tuple[int, str]]:
+        if table is None:
+            return ((index + 1, reason) for index, reason in self.plan.invalid_contacts[:FEW])
         reasons = dict(self.plan.invalid_contacts[:FEW])
         # The plan knows indexes only; the table is read again, and no further than needed, for their numbers.
         rows = (row for row in table.rows() if row.index in reasons) if reasons else iter(())
@@ -172,7 +174,7 @@ def _finite(value: float | tuple[float, float]) -> JSON:
 
 def _state(status: JobStatus, *, is_running: bool) -> str:
     state = state_of(status, is_running=is_running)
-    remark = {"stopped": "resume it with job resume", "paused": status.paused_by}.get(state)
+    remark = {"stopped": "resume it", "paused": status.paused_by}.get(state)
     return state.replace("_", " ") + (f": {remark}" if remark else "")
 
 

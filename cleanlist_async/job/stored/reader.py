@@ -122,11 +122,20 @@ class StoredJobReader:
             problems.append(f"it has {contacts:,} contacts, and {rows:,} of them in the store")
         return problems
 
+    async def costs(self) -> list[tuple[str, int, float]]:
+        """Return (rule, contacts, credits) of what has an outcome, without duplicates and invalid ones."""
+        return await self.store.run(jobs.costs(self.job.id))
+
+    async def discard_unsent(self) -> bool:
+        """Remove a job of which nothing was ever sent; return False for any other, which stays."""
+        return await self.store.run(jobs.forget_unsent(self.job.id))
+
     async def purge(self, *, is_ours: bool = False) -> None:
         """Remove its contacts, and what was found for them. Raises JobLockedError while another runs it."""
         if (await self.refresh()).is_running and not is_ours:
             raise self.job.locked()
-        await self.store.purge_job(self.job.id, self.job.organization)
+        while await self.store.run(jobs.purge_rows(self.job.id, self.job.organization)):
+            pass
 
     # -- its contacts --------------------------------------------------------------------------
 
@@ -140,16 +149,7 @@ class StoredJobReader:
         """Yield a receipt for every contact in the order of the input."""
         async for page in self.pages():
             for row, result in page:
-                rule = "duplicate" if row.first is not None and row.status else row.rule or "none"
-                yield Receipt(
-                    row.place,
-                    row.contact.key,
-                    result.status,
-                    row.credits,
-                    cast("Rule", rule),
-                    result.workflow_id,
-                    None,
-                )
+                yield receipt_of(row, result)
 
     async def pages(self) -> AsyncGenerator[list[tuple[JobRow, EnrichmentResult]], None]:
         """Yield all contacts with their results, some at a time. Raises StoreError once they are purged."""
@@ -211,6 +211,20 @@ class StoredJobReader:
                 )
         error = "never sent: the job has not reached it"
         return without_row(contact, "failed", error, enrichment_type=kind)
+
+
+def receipt_of(row: JobRow, result: EnrichmentResult) -> Receipt:
+    """Return the receipt of a contact."""
+    rule = "duplicate" if row.first is not None and row.status else row.rule or "none"
+    return Receipt(
+        row.place,
+        row.contact.key,
+        result.status,
+        row.credits,
+        cast("Rule", rule),
+        result.workflow_id,
+        None,
+    )
 
 
 def _of_first(result: EnrichmentResult, first: int) -> EnrichmentResult:

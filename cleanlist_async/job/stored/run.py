@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Container
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from cleanlist_async import facts
@@ -126,7 +127,7 @@ class StoredRun:
             self._spec,
             max_credits=job.credits_left,
             job_age_s=job.age_s,
-            progress=lambda progress: self._show(live, progress),
+            progress=partial(self._show, live),
         )
         stream = self._stream = self._bulk.stream_rows(self._rows(), spec, job.contacts)
         async with stream:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -60,19 +59,11 @@ class StoredJobSpec:
 def is_name(journal: str | PathLike[str]) -> TypeGuard[str]:
     """Whether a job is named: text without a folder that does not end in ``.journal``.
 
-    Raises ConfigurationError for a name that cannot be one. A journal that is in the current folder under
-    such a name is one, for now.
+    Raises ConfigurationError for text that cannot be one.
     """
     if not isinstance(journal, str) or journal.endswith(".journal"):
         return False
     if any(separator in journal for separator in (os.sep, os.altsep) if separator):
-        return False
-    if _is_journal(Path(journal)):
-        warnings.warn(
-            f"client.job({journal!r}) will be a job in the store of the client: pass Path({journal!r}).",
-            DeprecationWarning,
-            stacklevel=4,
-        )
         return False
     if not journal.strip() or len(journal) > _LONGEST_NAME or not journal.isprintable():
         raise ConfigurationError(
@@ -81,7 +72,8 @@ def is_name(journal: str | PathLike[str]) -> TypeGuard[str]:
     return True
 
 
-def _is_journal(path: Path) -> bool:
+def is_journal(path: Path) -> bool:
+    """Whether there is the journal of a job at a path."""
     try:
         with path.open("rb") as file:
             head = file.read(_APPLICATION_ID.stop)

@@ -311,7 +311,7 @@ async def _prepare(
             )
         job = await take_snapshot(store, job, source)
         if not job.contacts:
-            await store.run(jobs.forget_unsent(job.lease))
+            await store.run(jobs.forget_unsent(job.id))
             raise ConfigurationError(f"{source.name} has no contacts.")
     elif source is not None:
         await refuse_changed_input(store, job, source)

@@ -98,16 +98,17 @@ class JobRecord:
         """Credits that are neither spent nor reserved; None without a limit."""
         return None if self.max_credits is None else max(0.0, self.max_credits - self.spent - self.reserved)
 
+    @property
+    def host(self) -> str:
+        """The machine on which it runs."""
+        return (self.place or "another machine").partition(" ")[0]
+
     def locked(self) -> JobLockedError:
         """Return the error that says who runs it."""
-        host = (self.place or "another machine").partition(" ")[0]
-        since = (
-            ""
-            if self.since is None
-            else f" since {datetime.fromtimestamp(self.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
-        )
+        since = datetime.fromtimestamp(self.since or 0.0, UTC)
         return JobLockedError(
-            f"The job {self.name!r} is run by process {self.pid or '?'} on {host}{since}.",
+            f"The job {self.name!r} is run by process {self.pid or '?'} on {self.host}, since"
+            f" {since:%Y-%m-%d %H:%M:%S} UTC.",
             fix="Wait for it, or end that process: then the same call goes on with the job.",
         )
 

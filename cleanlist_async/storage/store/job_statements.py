@@ -135,6 +135,10 @@ GROUP BY s.number, s.at, s.reason, s.reserved, s.id ORDER BY s.number
 
 # -- checking and purging -------------------------------------------------------------------------------
 
+COSTS: Final = """
+SELECT rule, count(*), sum(credits) FROM cleanlist_job_rows
+WHERE job = :job AND status IS NOT NULL AND first IS NULL AND digest IS NOT NULL GROUP BY rule ORDER BY rule
+"""
 SUMS: Final = """
 SELECT j.spent, j.reserved, j.contacts,
     (SELECT coalesce(sum(r.credits), 0.0) FROM cleanlist_job_rows r WHERE r.job = j.id),

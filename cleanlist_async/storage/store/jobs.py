@@ -218,6 +218,13 @@ def give_up(job: str, submission: str) -> Operation[None]:
 # -- checking and purging -------------------------------------------------------------------------------
 
 
+def costs(job: str) -> Operation[list[tuple[str, int, float]]]:
+    """Return (rule, contacts, credits) of what has an outcome, without duplicates and invalid contacts."""
+    return [
+        (str(rule), int(n), float(sum_)) for rule, n, sum_ in (yield Statement(sql.COSTS, {"job": job})).rows
+    ]
+
+
 def sums(job: str) -> Operation[tuple[Any, ...]]:
     """Return what must agree: (spent, reserved, contacts), by the job, its rows and its submits."""
     return (yield Statement(sql.SUMS, {"job": job})).rows[0]
@@ -235,11 +242,11 @@ def purge_rows(job: str, organization: str) -> Operation[bool]:
     return True
 
 
-def forget_unsent(lease: JobLease) -> Operation[bool]:
+def forget_unsent(job: str) -> Operation[bool]:
     """Remove a job of which nothing was sent; return False for any other."""
-    if not (yield Statement(sql.FORGET, {"job": lease.job})).changed:
+    if not (yield Statement(sql.FORGET, {"job": job})).changed:
         return False
-    yield Statement(sql.CUT_ROWS, {"job": lease.job, "start": 0})
+    yield Statement(sql.CUT_ROWS, {"job": job, "start": 0})
     return True
 
 

@@ -190,16 +190,12 @@ class Store:
     async def _purge(self, older_than_s: float) -> int:
         """Purge in transactions that are short, because others wait for them."""
         for job, organization in await self.run(jobs.old(older_than_s)):
-            await self.purge_job(job, organization)
+            while await self.run(jobs.purge_rows(job, organization)):
+                pass
         purged = 0
         while forgotten := await self.run(operations.purge(older_than_s, _PURGED_AT_ONCE)):
             purged += forgotten
         return purged
-
-    async def purge_job(self, job: str, organization: str) -> None:
-        """Remove the contacts of a job, and their results. For the parts of this package."""
-        while await self.run(jobs.purge_rows(job, organization)):
-            pass
 
     async def audit(self, since: datetime | None = None) -> AsyncIterator[AuditLine]:
         """Yield what happened to money, from *since* on, oldest first. No contact is in it."""

@@ -142,8 +142,7 @@ def test_an_output_of_the_same_rows_is_written_again_and_no_other_file_is(cli, s
 # -- its own output ------------------------------------------------------------------------------------
 
 
-@pytest.mark.smoke
-@pytest.mark.parametrize("store", ["the same", "another"])
+@pytest.mark.parametrize("store", [pytest.param("the same", marks=pytest.mark.smoke), "another"])
 def test_of_its_own_output_only_rows_without_an_outcome_are_sent(cli, serve, people, store):
     given = cli.write(people(500))
     with serve(credits=250.0) as sandbox:

@@ -37,8 +37,7 @@ def test_show_counts_results_and_lists_what_is_undecided(cli, serve, people, key
     assert "50 contacts" in text.out
 
 
-@pytest.mark.smoke
-@pytest.mark.parametrize("decision", ["accepted", "absent"])
+@pytest.mark.parametrize("decision", [pytest.param("accepted", marks=pytest.mark.smoke), "absent"])
 def test_a_decision_lets_the_same_command_go_on(cli, serve, people, keyless, decision):
     given = cli.write(people(300))
     with serve() as sandbox:
