@@ -21,7 +21,7 @@ from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.redact import Secret
 from cleanlist_async.storage.store.postgres_transaction import Transaction
-from cleanlist_async.storage.store.statements import Dialect, Operation, Statement
+from cleanlist_async.storage.store.statements import SHOWN_NUL, Dialect, Operation, Statement
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection, AsyncPipeline
@@ -47,7 +47,6 @@ DIALECT: Final = Dialect(
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
-_SHOWN_NUL: Final = "\N{SYMBOL FOR NULL}"
 WRONG_LOGIN: Final = re.compile(
     "authentication failed|no password supplied|does not exist|no such (user|data)"
 )
@@ -201,7 +200,7 @@ def _storable(value: Any) -> Any:
     PostgreSQL refuses that character, and a write that must not be lost would fail for good.
     """
     if isinstance(value, str):
-        return value.replace("\0", _SHOWN_NUL)
+        return value.replace("\0", SHOWN_NUL)
     if isinstance(value, dict):
         pairs = cast("dict[str, str]", value)
         return to_json({name: _storable(text) for name, text in pairs.items()}).decode()
