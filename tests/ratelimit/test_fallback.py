@@ -6,7 +6,7 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -15,16 +15,17 @@ import pytest
 
 from cleanlist_async import AsyncCleanlist, RateLimiter, RateLimits
 from cleanlist_async.events import Event, LimitsAway, LimitsBack
-from cleanlist_async.ratelimit.redis.fallback import LocalFallback
 from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncRequest, TokenRequest
+from cleanlist_async.ratelimit.shared.fallback import LocalFallback
 from cleanlist_async.ratelimit.shared.process import Process
+from cleanlist_async.ratelimit.shared.share import SHARE_KEPT_S
 from cleanlist_async.sandbox import Sandbox
 from tests.ratelimit.test_pool import Actor, actor
 from tests.support.fleet import Fleet, Seen, strict_server
 from tests.support.hand_clock import HandClock
 from tests.support.limited_wire import ROUTE, SUBMIT
-from tests.support.redis_limits import BlockingBackend, ClockedRedis, LoopInThread
 from tests.support.redis_server import RedisServer, redis_server, skip_without, wait_until_old_enough
+from tests.support.remote_limits import BlockingBackend, ClockedRedis, LoopInThread
 from tests.support.shared_stores import finish
 
 pytestmark = pytest.mark.sockets
@@ -49,10 +50,10 @@ class Cable:
 class BehindCable(ClockedRedis):
     cable: Cable
 
-    async def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
+    async def _run(self, work: Callable[[], Awaitable[Any]]) -> Any:
         if self.cable.pulled:
             raise BackendUnavailableError("the cable is pulled")
-        return await super()._run(script, keys, arguments)
+        return await super()._run(work)
 
 
 @pytest.fixture
@@ -82,6 +83,12 @@ def answer_all(who: Actor) -> None:
     who.sync()
 
 
+def agree_on_shares(*crowd: Actor) -> None:
+    """Let each sync until it has its share: one that had more gives it up, and says so with its next sync."""
+    for who in crowd * 3:
+        who.sync()
+
+
 def granted(who: Actor, times: int, wanted: TokenRequest = ONE) -> int:
     return sum(who.sync(wanted) is not None for _ in range(times))
 
@@ -89,10 +96,8 @@ def granted(who: Actor, times: int, wanted: TokenRequest = ONE) -> int:
 def test_a_process_goes_on_with_what_it_had_up_to_its_share(start: Start, cable: Cable) -> None:
     one, two = start("one"), start("two")
     assert granted(one, 3) == 3
-    assert granted(two, 0) == 0
-    two.sync()
     answer_all(one)
-    two.sync()
+    agree_on_shares(one, two)
     cable.pulled = True
     cable.clock.now += 30
     assert granted(one, 1) + granted(two, 1) == 0
@@ -106,8 +111,7 @@ def test_its_whole_share_is_there_when_all_others_are_back(
     start: Start, cable: Cable, wanted: TokenRequest
 ) -> None:
     one, two = start("one"), start("two")
-    for who in (one, two, one):
-        who.sync()
+    agree_on_shares(one, two)
     cable.pulled = True
     assert granted(one, 1, wanted) + granted(two, 1, wanted) == 0
     cable.clock.now += CAUTION_S - 1
@@ -116,14 +120,47 @@ def test_its_whole_share_is_there_when_all_others_are_back(
     assert (granted(one, 4, wanted), granted(two, 4, wanted)) == (2, 2)
 
 
-def test_of_many_processes_each_has_one_token(start: Start, cable: Cable) -> None:
+@pytest.mark.parametrize("rounds", [1, 2, 3, 4])
+def test_more_processes_than_tokens_never_have_more_than_the_limit(
+    start: Start, cable: Cable, rounds: int
+) -> None:
     crowd = [start(f"p{number}") for number in range(6)]
-    for who in [*crowd, *crowd]:
+    for who in crowd * rounds:
         who.sync()
     cable.pulled = True
-    crowd[0].sync(ONE)
+    taken = [granted_while_away(who) for who in crowd]
     cable.clock.now += CAUTION_S + 0.1
-    assert granted(crowd[0], 3) == 1
+    taken = [granted_while_away(who) for who in crowd]
+    assert sum(taken) == (4 if rounds != 2 else 1)  # in the second, the first gives up what others then take
+
+
+def test_a_share_that_a_process_may_not_know_to_be_smaller_is_given_to_no_other(
+    start: Start, cable: Cable
+) -> None:
+    one, two = start("one"), start("two")
+    one.sync()  # all four
+    two.sync()
+    one.sync()  # two, from the answer on
+    two.sync()
+    cable.pulled = True
+    with pytest.raises(BackendUnavailableError):
+        two.sync()  # for all the pool knows, the answer never reached the first
+
+
+def test_a_process_that_was_silent_for_long_has_no_share(start: Start, cable: Cable) -> None:
+    one = start("one")
+    one.sync()
+    cable.clock.now += SHARE_KEPT_S + 1
+    cable.pulled = True
+    with pytest.raises(BackendUnavailableError):
+        one.sync(ONE)
+
+
+def granted_while_away(who: Actor) -> int:
+    try:
+        return granted(who, 6)
+    except BackendUnavailableError:
+        return 0  # it waits
 
 
 def test_what_was_taken_meanwhile_is_told_before_anything_else_is_given(start: Start, cable: Cable) -> None:
@@ -132,6 +169,7 @@ def test_what_was_taken_meanwhile_is_told_before_anything_else_is_given(start: S
     assert granted(two, 2) == 2
     answer_all(one)
     answer_all(two)
+    agree_on_shares(one, two)
     cable.pulled = True
     one.sync()
     two.sync()

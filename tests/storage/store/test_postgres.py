@@ -15,7 +15,7 @@ from itertools import count
 import pytest
 
 from cleanlist_async import ConfigurationError, Store, StoreError, StoreUnavailableError, facts
-from cleanlist_async.storage.store import postgres_session
+from cleanlist_async.storage.store import postgres as store_in_postgres
 from tests.support.leaks import assert_hidden, deep_text, shown
 from tests.support.store_owners import Owner, found, people, workflow
 from tests.support.struck_store import COMMIT, StruckStore
@@ -246,7 +246,7 @@ def signal_if_there(pid: int, number: signal.Signals) -> None:
 async def test_a_process_that_pauses_in_its_transaction_loses_it_and_holds_up_nobody(
     postgres, database, monkeypatch, ann, store
 ):
-    monkeypatch.setattr(postgres_session, "_PAUSED_S", 0.1)
+    monkeypatch.setattr(store_in_postgres, "_PAUSED_S", 0.1)
 
     def pause() -> None:
         until = time.monotonic() + 30  # generous
