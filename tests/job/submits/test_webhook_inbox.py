@@ -47,7 +47,7 @@ class Store(MemoryEventStore):
 
 
 def worker(store=None, secret=SECRET) -> WebhookReceiver:
-    return WebhookReceiver(PUBLIC_URL, secret=secret, store=store)
+    return WebhookReceiver(PUBLIC_URL, secret=secret, mailbox=store)
 
 
 @asynccontextmanager
