@@ -9,9 +9,9 @@ nothing on the disk, PostgreSQL waits for it at each commit. A round trip is a q
 answer: what one call of one process takes that waits for its token, and reports the answer.
 
     python -m benchmarks.shared_limits [--processes 8] [--window-s 3] [--windows 4]
-        [--only fleet trouble rivals cost organizations]
+        [--only fleet trouble rivals cost trips organizations]
 
-Of the whole suite, "fleet", "rivals" and "cost" with one key are part; the others take minutes.
+Of the whole suite, "fleet", "rivals", "cost" and "trips" with one key are part; the others take minutes.
 """
 
 from __future__ import annotations
@@ -25,58 +25,29 @@ import resource
 import statistics
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
-from psycopg import AsyncClientCursor
 from redis import Redis
 
 from benchmarks import report
 from benchmarks.shared_rivals import Open, rivals, work
+from benchmarks.shared_stores import ROUTE, WIDE, MakeLimiter, Servers, trips
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, RequestClass, Route
-from cleanlist_async.ratelimit.redis.backend import RedisLimits
 from cleanlist_async.ratelimit.shared.lease import lease_s
-from cleanlist_async.storage.sqlite_file import SharedFile
 from tests.support.fleet import Fleet, strict_server
-from tests.support.postgres_server import BIN, PostgresServer, postgres_server
+from tests.support.postgres_server import BIN, postgres_server
 from tests.support.redis_server import PROGRAMS, RedisServer, redis_server, wait_until_old_enough
 
-MakeLimiter = Callable[[], RateLimiter]
-TABLES = ("fleet", "trouble", "rivals", "cost", "organizations")
-IN_THE_SUITE = ("fleet", "rivals", "cost")
+TABLES = ("fleet", "trouble", "rivals", "cost", "trips", "organizations")
+IN_THE_SUITE = ("fleet", "rivals", "cost", "trips")
 ORG, KEY = 60, 30
 START_S = 5.0
 """Seconds for all processes to load the package; they begin at one moment."""
 KEYS = {"one key": [["clapi_0"]], "four keys": [[f"clapi_{number}"] for number in range(4)]}
-
-
-@dataclass(frozen=True)
-class Servers:
-    """Where stores are: a folder, and the servers that are installed."""
-
-    directory: Path
-    redis: RedisServer | None
-    postgres: PostgresServer | None
-
-    def stores(self, limits: RateLimits) -> dict[str, MakeLimiter]:
-        """Every store that processes can share, by name; each call begins with empty ones."""
-        name = uuid.uuid4().hex[:8]
-        found: dict[str, MakeLimiter] = {
-            "sqlite": partial(RateLimiter.sqlite, self.directory / f"{name}.db", limits)
-        }
-        if self.redis is not None:
-            wait_until_old_enough(self.redis.url, limits)
-            found["redis"] = partial(RateLimiter.redis, self.redis.url, limits, namespace=name)
-        if self.postgres is not None:
-            url = self.postgres.url(self.postgres.new_database())
-            found["postgresql"] = partial(RateLimiter.postgres, url, limits)
-        return found
 
 
 # -- the strict server ------------------------------------------------------------------------------
@@ -150,29 +121,6 @@ class Run:
             time.sleep(rng.uniform(0.5, 1.0) * self.window_s)
 
 
-async def round_trips(make: MakeLimiter, calls: int) -> float:
-    """Return the round trips of one call; of a file, its transactions."""
-    limiter, trips = make(), 0
-
-    def counted(ask: Callable[..., Any]) -> Callable[..., Any]:
-        def ask_and_count(*args: Any, **options: Any) -> Any:
-            nonlocal trips
-            trips += 1
-            return ask(*args, **options)
-
-        return ask_and_count
-
-    with (
-        patch.object(AsyncClientCursor, "execute", counted(AsyncClientCursor.execute)),
-        patch.object(RedisLimits, "_script", counted(RedisLimits._script)),
-        patch.object(SharedFile, "transaction", counted(SharedFile.transaction)),
-    ):
-        for _ in range(calls):
-            permit = await limiter.acquire(ROUTE, RequestClass.INTERACTIVE)
-            permit.answered(limiter.clock())
-    return trips / calls
-
-
 def lose_data(server: RedisServer, workers: Fleet) -> None:
     del workers
     server.restart()
@@ -180,8 +128,6 @@ def lose_data(server: RedisServer, workers: Fleet) -> None:
 
 # -- the cost of one token --------------------------------------------------------------------------
 
-ROUTE = Route(("key",), "organization")
-WIDE = RateLimits(org=10_000_000, key=10_000_000, window_s=2.0)
 FEW = RateLimits(org=60, key=30, window_s=0.05)
 
 
@@ -291,9 +237,7 @@ def resident() -> int:
 # -- everything -------------------------------------------------------------------------------------
 
 
-def fleets(
-    run: Run, asked: Collection[str], of_keys: Collection[str], directory: Path, server: RedisServer | None
-) -> list[Seen]:
+def fleets(run: Run, asked: Collection[str], of_keys: Collection[str], servers: Servers) -> list[Seen]:
     """Fleets of ours."""
     limits = RateLimits(window_s=run.window_s)
     found: list[Seen] = []
@@ -332,13 +276,6 @@ def costs(processes: int, servers: Servers) -> report.Table:
         rows.append(cost_row(f"{name}, taken", partial(spend_with_rival, open_rival), processes, 2_000))
     columns = ("store", "wall, µs", "CPU, µs", "wall, together", "CPU, together")
     return report.Table(columns, rows, f"One token, alone and in {processes} processes")
-
-
-def trips(servers: Servers) -> report.Table:
-    rows = [
-        (name, f"{asyncio.run(round_trips(make, 300)):.2f}") for name, make in servers.stores(WIDE).items()
-    ]
-    return report.Table(("store", "round trips"), rows, "One call: its token taken, and its answer reported")
 
 
 def many_organizations(limits: RateLimits, server: RedisServer) -> report.Table:
@@ -389,7 +326,9 @@ def measure(
             rows = [one.row for one in (*seen, *theirs)]
             tables.append(report.Table(columns, rows, f"{processes} processes, windows of {window_s:g} s"))
         if "cost" in asked:
-            tables += [costs(processes, servers), trips(servers)]
+            tables.append(costs(processes, servers))
+        if "trips" in asked:
+            tables.append(trips(servers))
         if "organizations" in asked and server is not None:
             tables.append(many_organizations(RateLimits(window_s=window_s), server))
     text = __doc__.partition("    python")[0].partition("\n\n")[2].strip()
