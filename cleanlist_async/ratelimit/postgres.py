@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -74,6 +75,10 @@ DELETE FROM cleanlist_limit_pools WHERE id = ANY (%(merged)s::text[])
 COMMIT
 """
 
+_POOLS: Final = "SELECT id, state FROM cleanlist_limit_pools"
+_NAMES: Final = "SELECT name, pool FROM cleanlist_limit_names"
+_NOW: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
+
 _KIND: Final = DatabaseKind(
     noun="limits database",
     unavailable=BackendUnavailableError,
@@ -121,6 +126,11 @@ class PostgresLimits(RemoteLimits):
     async def aclose(self) -> None:
         """Close the connection; the next call opens another."""
         await self._postgres.aclose()
+
+    async def stored(self) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
+        """Return all that is stored, by number, the number of each name, and the time of the server."""
+        work = self._postgres.run(_read_all, self.answer_s)
+        return await self.reach(work, BackendUnavailableError)
 
     async def _change(
         self, organization: str, names: list[str], apply: Apply, ours: PostgresConnection, until: float
@@ -176,3 +186,21 @@ class PostgresLimits(RemoteLimits):
             self.server(timeline, now, started_at=float("-inf")),
             sent,
         )
+
+
+async def _read_all(
+    ours: PostgresConnection, until: float
+) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
+    from psycopg.errors import UndefinedTable  # noqa: PLC0415
+
+    async def read(
+        connection: AsyncConnection[Any],
+    ) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
+        pools, names = list[tuple[str, str]](), list[tuple[str, str]]()
+        with suppress(UndefinedTable):  # nobody has used it yet
+            pools = await (await connection.execute(_POOLS.encode())).fetchall()
+            names = await (await connection.execute(_NAMES.encode())).fetchall()
+        [(now,)] = await (await connection.execute(_NOW.encode())).fetchall()
+        return {id_: cast("StoredPool", json.loads(state)) for id_, state in pools}, names, now
+
+    return await ours.begin(read, until)

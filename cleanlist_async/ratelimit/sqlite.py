@@ -21,33 +21,19 @@ import os
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final, cast
 
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import PoolState, SyncAnswer, SyncRequest
 from cleanlist_async.ratelimit.shared.lease import poll_s
+from cleanlist_async.ratelimit.shared.named_pool import NamedPool, named_pools
 from cleanlist_async.ratelimit.shared.pool import Pool, plain_limits
 from cleanlist_async.ratelimit.shared.process import boot_clock, has_ended
 from cleanlist_async.ratelimit.shared.reachability import Reachability
 from cleanlist_async.storage.sqlite_file import SharedFile, may_pass
 
 log: Final = logging.getLogger("cleanlist_async")
-
-
-@dataclass(frozen=True, slots=True)
-class NamedPool:
-    """One pool of the file, and the names of the organizations that lead to it."""
-
-    organizations: tuple[str, ...]
-    state: PoolState
-
-    def pool(self, now: float) -> Pool:
-        """Return the pool as it is at *now*."""
-        pool = Pool.of(self.state)
-        pool.advance_to(now, clock_began_at=0.0)
-        return pool
 
 
 class LimitsFile:
@@ -125,17 +111,11 @@ class LimitsFile:
     def pools(self) -> list[NamedPool]:
         """Return all pools, as they were at the last sync to each."""
         with self._file.transaction() as rows:
-            states = dict(rows.execute("SELECT id, state FROM pools"))
-            names: dict[int, list[str]] = {}
-            for name, number in rows.execute("SELECT name, pool FROM names ORDER BY name"):
-                names.setdefault(number, []).append(name)
+            states = rows.execute("SELECT id, state FROM pools").fetchall()
+            names = rows.execute("SELECT name, pool FROM names").fetchall()
         self._file.close()
         with self._damage_explained():
-            pools = {number: _read(state) for number, state in states.items()}
-            return [
-                NamedPool(tuple(name for name in names.get(number, ()) if name not in pool["keys"]), pool)
-                for number, pool in pools.items()
-            ]
+            return named_pools({number: _read(state) for number, state in states}, names)
 
     def reset(self) -> None:
         """Forget all pools: every token is free at once, whatever is on its way to the server."""

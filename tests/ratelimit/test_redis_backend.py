@@ -314,3 +314,41 @@ def program(request: pytest.FixtureRequest) -> str:
     skip_without(request.param)
     assert request.param in PROGRAMS
     return str(request.param)
+
+
+@pytest.mark.parametrize("policy", ["noeviction", "allkeys-lru", "volatile-ttl"])
+def test_a_redis_that_may_drop_keys_is_said_once(
+    program: str, policy: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main(url: str) -> None:
+        backend = RedisLimits(url, TWO, boot_clock)
+        for _ in range(3):
+            await backend.sync(silent("x"))
+        await backend.aclose()
+
+    with redis_server(program, options=("--maxmemory", "50mb", "--maxmemory-policy", policy)) as server:
+        asyncio.run(main(server.url))
+    said = [record.message for record in caplog.records if "maxmemory-policy" in record.message]
+    assert len(said) == (policy != "noeviction")
+    assert all(policy in message for message in said)
+
+
+@pytest.mark.slow
+def test_a_server_of_a_cluster_that_lacks_the_keys_is_one_clear_error(program: str) -> None:
+    async def main(url: str) -> None:
+        backend = RedisLimits(url, TWO, boot_clock)
+        with pytest.raises(ConfigurationError, match="one server of a cluster"):
+            await backend.sync(silent("x"))
+        await backend.aclose()
+
+    options = ("--save", "", "--cluster-enabled", "yes")
+    with redis_server(program, options=options) as asked, redis_server(program, options=options) as other:
+        with asked.client() as ours, other.client() as theirs:
+            slot = ours.execute_command("CLUSTER", "KEYSLOT", "cleanlist")
+            ours.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, slot - 1, slot + 1, 16383)
+            theirs.execute_command("CLUSTER", "ADDSLOTS", slot)
+            theirs.execute_command("CLUSTER", "SET-CONFIG-EPOCH", 2)
+            ours.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port)
+            while b"cluster_state:ok" not in ours.execute_command("CLUSTER", "INFO"):
+                time.sleep(0.05)
+        asyncio.run(main(asked.url))

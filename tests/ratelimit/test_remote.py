@@ -203,3 +203,31 @@ def test_a_fork_opens_a_connection_of_its_own_and_inherits_no_token(
     check_that_a_fork_inherits_no_token(limiter, patience_s=0.4)
     limiter.store.worker.reset()  # type: ignore[attr-defined]  # this process holds them to its end
     wait_for_workers()
+
+
+# -- what is said ------------------------------------------------------------------------------------
+
+
+def test_a_pause_after_a_loss_is_said_once_with_its_length(
+    remote: RemoteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = actor(remote.open(), remote.clock)
+    visited(one)
+    remote.forget()
+    visited(one, 3)
+    said = [record.message for record in caplog.records]
+    assert len(said) == 1
+    assert "may have lost what was sent lately: requests wait for 120 s" in said[0]
+
+
+@pytest.mark.parametrize(("rate", "word"), [(0.97, "faster"), (1.08, "slower"), (1.0005, None)])
+def test_a_clock_that_drifts_is_said_once(
+    remote: RemoteStore, caplog: pytest.LogCaptureFixture, rate: float, word: str | None
+) -> None:
+    one = actor(remote.open(ours=lambda: remote.clock.now * rate), remote.clock)
+    for _ in range(25):
+        visited(one)
+        remote.clock.now += 1
+    said = [record.message for record in caplog.records if "clock" in record.message]
+    assert len(said) == (word is not None)
+    assert word is None or f"% {word} than this machine's" in said[0]

@@ -18,7 +18,7 @@ import logging
 import math
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -82,6 +82,32 @@ class RedisLimits(RemoteLimits):
         client, self._client = self._client, None
         if client is not None and self._pid == os.getpid():
             await client.aclose()
+
+    async def stored(self) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
+        """Return all that is stored, by number, the number of each name, and the time of the server."""
+        moved: dict[str, str] = {}
+        pools: dict[str, StoredPool] = {}
+        names: list[tuple[str, str]] = []
+
+        async def read() -> float:
+            client = self._connected()
+            async for key in client.scan_iter(match=_escaped(self._key("pool", "*"))):
+                number = key.decode().removeprefix(self._key("pool", ""))
+                to, state = await client.hmget(key, "moved", "state")
+                if to is not None:
+                    moved[number] = to.decode()
+                elif state is not None:
+                    pools[number] = json.loads(state)
+            async for key in client.scan_iter(match=_escaped(self._key("name", "*"))):
+                number = (await client.get(key) or b"").decode()
+                while number in moved:
+                    number = moved[number]
+                names.append((key.decode().removeprefix(self._key("name", "")), number))
+            seconds, micros = await client.time()
+            return seconds + micros / 1e6
+
+        now: float = await self._run(read)
+        return pools, names, now
 
     # -- one atomic change ---------------------------------------------------------------------
 
@@ -170,6 +196,11 @@ class RedisLimits(RemoteLimits):
 
     def _key(self, kind: str, name: str) -> str:
         return f"{self._prefix}{kind}:{name}"
+
+
+def _escaped(pattern: str) -> str:
+    """Return *pattern* with all but its last star taken literally."""
+    return "".join(f"\\{one}" if one in "*?[]^\\" else one for one in pattern[:-1]) + pattern[-1]
 
 
 _of_parents: Final[list[object]] = []

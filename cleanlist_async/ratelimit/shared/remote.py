@@ -6,7 +6,7 @@ import logging
 import math
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from cleanlist_async.errors import CleanlistError, ConfigurationError
@@ -21,7 +21,8 @@ from cleanlist_async.ratelimit.shared.data_loss import (
     lost_until,
 )
 from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
-from cleanlist_async.ratelimit.shared.pool import Pool, plain_limits
+from cleanlist_async.ratelimit.shared.named_pool import NamedPool, named_pools
+from cleanlist_async.ratelimit.shared.pool import Pool, limits_of, plain_limits
 from cleanlist_async.ratelimit.shared.process import has_ended
 from cleanlist_async.ratelimit.shared.reachability import Reachability
 from cleanlist_async.ratelimit.shared.share import CLOCKS_DIFFER, NO_SHARE, SHARE_KEPT_S, larger, next_share
@@ -101,6 +102,30 @@ class RemoteLimits(ABC):
         self, organization: str, names: Collection[str], apply: Apply
     ) -> tuple[SyncAnswer, StoredPool]:
         """Read the pool that *names* lead to, change and store it, atomically; return what is stored then."""
+
+    # -- for the command line ------------------------------------------------------------------
+
+    async def pools(self) -> tuple[list[NamedPool], float]:
+        """Return all pools as they were at the last sync to each, and the time of the server."""
+        stored, names, now = await self.stored()
+        return named_pools({number: one["pool"] for number, one in stored.items()}, names), now
+
+    async def reset(self) -> None:
+        """Forget what was sent: every token is free at once, whatever is on its way to the server."""
+
+        def forget(pool: Pool, _: StoredPool, now: float) -> SyncAnswer:
+            empty = Pool(pool.limits)
+            empty.now = now
+            pool.keys.clear()
+            return SyncAnswer(None, math.inf, empty.state())
+
+        for named in (await self.pools())[0]:
+            self.limits = limits_of(named.state)  # each may have its own
+            await self.change("", [*named.organizations, *named.state["keys"]], forget)
+
+    @abstractmethod
+    async def stored(self) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
+        """Return all that is stored, by number, the number of each name, and the time of the server."""
 
     async def reach(self, work: Awaitable[T], unavailable: type[CleanlistError]) -> T:
         """Await *work*. Raises BackendUnavailableError, now and while it is too early to try again."""
