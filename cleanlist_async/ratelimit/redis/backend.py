@@ -90,7 +90,7 @@ class RedisLimits(RemoteLimits):
         names: list[tuple[str, str]] = []
 
         async def read() -> float:
-            client = self._connected()
+            client: Any = self._connected()  # some of its methods have no types
             async for key in client.scan_iter(match=_escaped(self._key("pool", "*"))):
                 number = key.decode().removeprefix(self._key("pool", ""))
                 to, state = await client.hmget(key, "moved", "state")
@@ -132,7 +132,8 @@ class RedisLimits(RemoteLimits):
 
     async def _check_policy(self) -> None:
         """Say it if this Redis may drop keys: then nobody knows what was sent."""
-        memory: dict[str, Any] = await self._run(lambda: self._connected().info("memory"))
+        client: Any = self._connected()
+        memory = await self._run(lambda: client.info("memory"))
         policy = str(memory.get("maxmemory_policy", "noeviction"))
         if memory.get("maxmemory") and policy != "noeviction":
             log.warning(
@@ -144,6 +145,7 @@ class RedisLimits(RemoteLimits):
         self._is_checked = True
 
     # -- two round trips -----------------------------------------------------------------------
+
     async def _look(
         self, names: Collection[str], me: str, *, insists: bool
     ) -> tuple[Server, PoolLookup] | None:

@@ -7,6 +7,7 @@ import math
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from cleanlist_async.errors import CleanlistError, ConfigurationError
@@ -152,7 +153,8 @@ class RemoteLimits(ABC):
         pool = Pool(self.limits)
         kept = StoredPool(pool=pool.state(), run=server.run, generations=[], processes={}, shares={})
         seen = self.history.of(organization)
-        doubts = [lost_until(stored, seen, server, self._watch) for stored in stored_pools or [None]]
+        lost = partial(lost_until, seen=seen, server=server, watch=self._watch)
+        doubts = [lost(stored) for stored in stored_pools] or [lost(None)]
         for place, stored in enumerate(stored_pools):
             loaded = self._load(stored, server)
             if place == 0:
