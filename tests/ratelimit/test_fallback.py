@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import signal
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 import pytest
@@ -21,7 +18,7 @@ from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.shared.share import SHARE_KEPT_S
 from cleanlist_async.sandbox import Sandbox
 from tests.ratelimit.test_pool import Actor, actor
-from tests.support.fleet import Fleet, Seen, strict_server
+from tests.support.crowd import LIMITS, WINDOW_S, Crowd
 from tests.support.hand_clock import HandClock
 from tests.support.limited_wire import ROUTE, SUBMIT
 from tests.support.redis_server import RedisServer, redis_server, skip_without, wait_until_old_enough
@@ -211,33 +208,7 @@ def test_a_process_that_never_reached_it_waits(start: Start, cable: Cable) -> No
         start("one").sync(ONE)
 
 
-# -- real processes ----------------------------------------------------------------------------------
-
-WINDOW_S = 1.2
-LIMITS = RateLimits(window_s=WINDOW_S)
-START_S = 2.5
-
-
-def run_fleet(
-    server: RedisServer, fail: Literal["closed", "local"], windows: int, trouble: Callable[[Fleet], None]
-) -> tuple[Seen, float, float]:
-    """Let *trouble* come after two windows; return what the API saw, and when the trouble began and ended."""
-    open_limiter = partial(RateLimiter.redis, server.url, LIMITS, fail=fail)
-    with strict_server(60, 30, WINDOW_S) as (base_url, stop):
-        starts_at = time.monotonic() + START_S
-        fleet = Fleet(open_limiter, [["a"]], base_url, starts_at, starts_at + windows * WINDOW_S)
-        for number in range(3):
-            fleet.start(number)
-        time.sleep(max(0.0, starts_at + 2 * WINDOW_S - time.monotonic()))
-        began_at = time.monotonic()
-        trouble(fleet)
-        ended_at = time.monotonic()
-        fleet.join()
-        return stop(), began_at, ended_at
-
-
-def arrived(seen: Seen, since: float, until: float) -> int:
-    return sum(since <= at < until for at in seen.arrivals)
+# -- in real time ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -248,17 +219,22 @@ def server() -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.mark.slow
-def test_a_restart_that_loses_everything_while_a_process_is_killed(server: RedisServer) -> None:
-    def trouble(fleet: Fleet) -> None:
-        server.kill()
-        fleet.kill_some(1, random.Random(0))
-        server.start()
+def crowd_on(server: RedisServer, fail: Literal["closed", "local"]) -> Crowd:
+    return Crowd([RateLimiter.redis(server.url, LIMITS, fail=fail) for _ in range(3)])
 
-    seen, _, ended_at = run_fleet(server, "closed", 7, trouble)
-    assert seen.rejected == 0
-    assert seen.busiest <= 30
-    assert arrived(seen, ended_at, ended_at + 4 * WINDOW_S) >= 30
+
+@pytest.mark.slow
+def test_a_restart_that_loses_everything_draws_no_429(server: RedisServer) -> None:
+    crowd = crowd_on(server, "closed")
+
+    async def main() -> None:
+        async with crowd.at_work():
+            await crowd.send(45)
+            await asyncio.to_thread(server.restart)
+            await crowd.send(60)
+
+    asyncio.run(main())
+    assert crowd.busiest() <= 30
 
 
 @pytest.mark.slow
@@ -266,17 +242,25 @@ def test_a_restart_that_loses_everything_while_a_process_is_killed(server: Redis
 def test_a_redis_that_does_not_answer_for_a_while(
     server: RedisServer, fail: Literal["closed", "local"]
 ) -> None:
-    def trouble(_: Fleet) -> None:
-        server.signal(signal.SIGSTOP)
-        time.sleep(3 * WINDOW_S)
-        server.signal(signal.SIGCONT)
+    crowd = crowd_on(server, fail)
 
-    seen, began_at, ended_at = run_fleet(server, fail, 8, trouble)
-    assert seen.rejected == 0
-    assert seen.busiest <= 30
-    meanwhile = arrived(seen, began_at + WINDOW_S / 2, ended_at)
-    assert (meanwhile >= 15) if fail == "local" else (meanwhile <= 5)
-    assert arrived(seen, ended_at, ended_at + 3 * WINDOW_S) >= 30
+    async def main() -> int:
+        async with crowd.at_work():
+            await crowd.send(90)
+            server.signal(signal.SIGSTOP)
+            before = len(crowd.arrivals)
+            if fail == "local":
+                await crowd.send(40)
+            else:
+                await asyncio.sleep(3 * WINDOW_S)
+            meanwhile = len(crowd.arrivals) - before
+            server.signal(signal.SIGCONT)
+            await crowd.send(60)
+            return meanwhile
+
+    meanwhile = asyncio.run(main())
+    assert crowd.busiest() <= 30
+    assert fail == "local" or meanwhile <= 5  # what was granted before
 
 
 @pytest.mark.slow
