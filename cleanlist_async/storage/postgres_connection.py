@@ -163,19 +163,33 @@ class PostgresConnection:
         try:
             return await work(self, until)
         except BaseException:
-            self.close()  # the server undoes what is not committed
+            if not self._is_idle():
+                self.close()  # the server undoes what is not committed
             raise
         finally:
             watchdog.cancel()
             self._turn.release()
 
-    async def begin(self, work: Callable[[AsyncConnection[Any]], Awaitable[T]], until: float) -> T:
-        """Await *work*, which begins a transaction; again on a new connection, if the server closed this."""
+    async def begin(
+        self,
+        work: Callable[[AsyncConnection[Any]], Awaitable[T]],
+        until: float,
+        *,
+        is_begun: Callable[[], bool] = lambda: False,
+    ) -> T:
+        """Await *work*, which begins a transaction.
+
+        The server may have closed the connection while it was idle: then *work* is done again on a new one,
+        unless it *is_begun* by then.
+        """
         from psycopg import OperationalError  # noqa: PLC0415
 
         if self._connection is not None:
-            with suppress(OperationalError):
+            try:
                 return await work(self._connection)
+            except OperationalError:
+                if is_begun():
+                    raise
             self.close()
         self._connection = await self._connect(until)
         return await work(self._connection)
@@ -194,6 +208,13 @@ class PostgresConnection:
             connection.pgconn.finish()
         else:
             _of_parents.append(connection)  # closing it here would end the parent's
+
+    def _is_idle(self) -> bool:
+        """Whether the connection is open, with no transaction and nothing to answer."""
+        from psycopg.pq import TransactionStatus  # noqa: PLC0415
+
+        connection = self._connection
+        return connection is not None and connection.info.transaction_status == TransactionStatus.IDLE
 
     def __del__(self) -> None:
         self.close()  # psycopg's warning of one that is left open names its user

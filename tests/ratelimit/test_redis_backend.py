@@ -104,7 +104,8 @@ def silent(name: str) -> SyncRequest:
 
 
 @pytest.mark.slow
-def test_every_key_expires_and_holds_no_secret(
+@pytest.mark.anyio
+async def test_every_key_expires_and_holds_no_secret(
     redis_url: str, namespace: str, wait_for_workers: Callable[[], None]
 ) -> None:
     import redis
@@ -112,13 +113,10 @@ def test_every_key_expires_and_holds_no_secret(
     secret = "clapi_" + "s3cr3t" * 8
     limits = RateLimits(window_s=0.2)
 
-    async def main() -> None:
-        limiter = RateLimiter.redis(redis_url, limits, namespace=namespace)
-        async with AsyncCleanlist(secret, limiter=limiter, base_url="http://127.0.0.1:9") as client:
-            (await limiter.acquire(client._runtime.pipeline.route, SUBMIT)).answered(boot_clock())
-        await asyncio.to_thread(limiter.store.worker.flush)  # type: ignore[attr-defined]
-
-    asyncio.run(main())
+    limiter = RateLimiter.redis(redis_url, limits, namespace=namespace)
+    async with AsyncCleanlist(secret, limiter=limiter, base_url="http://127.0.0.1:9") as client:
+        (await limiter.acquire(client._runtime.pipeline.route, SUBMIT)).answered(boot_clock())
+    await asyncio.to_thread(limiter.store.worker.flush)  # type: ignore[attr-defined]
     with redis.Redis.from_url(redis_url) as client:
         keys = client.keys(f"{{{namespace}}}*")
         assert len(keys) == 3

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.ratelimit import RateLimiter, RateLimits
+from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.ratelimit.shared.backend import SyncRequest, TokenRequest
 from cleanlist_async.ratelimit.shared.process import Process
-from cleanlist_async.testing import StrictServer, run
+from cleanlist_async.testing import StrictServer
 from tests.ratelimit.test_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
 from tests.support.examples import examples
 from tests.support.forks import check_that_a_fork_inherits_no_token
@@ -43,25 +43,19 @@ def test_no_order_of_events_lets_too_many_into_a_window(
 
 
 @pytest.mark.slow
-def test_stores_on_one_server_keep_the_limit_together(remote: RemoteStore) -> None:
+async def test_stores_on_one_server_keep_the_limit_together(remote: RemoteStore) -> None:
     rng = Random(1)
     server = StrictServer(keys={KEY: "org_test"}, rows=False)
+    clock = asyncio.get_running_loop().time
 
-    async def main() -> None:
-        clock = asyncio.get_running_loop().time
+    async def process() -> None:
+        limiter = shared_limiter(remote.open(RateLimits(), ours=clock, servers=clock), clock)
+        wire = LimitedWire(limiter, server, latency=lambda: rng.uniform(0.02, 0.4))
+        await asyncio.gather(
+            *(wire.call(ROUTE, rng.choice((INTERACTIVE, SUBMIT, STATUS))) for _ in range(25))
+        )
 
-        def limiter() -> RateLimiter:
-            return shared_limiter(remote.open(RateLimits(), ours=clock, servers=clock), remote.clock)
-
-        async def process() -> None:
-            wire = LimitedWire(limiter(), server, latency=lambda: rng.uniform(0.02, 0.4))
-            await asyncio.gather(
-                *(wire.call(ROUTE, rng.choice((INTERACTIVE, SUBMIT, STATUS))) for _ in range(25))
-            )
-
-        await asyncio.gather(*(process() for _ in range(3)))
-
-    run(main())
+    await asyncio.gather(*(process() for _ in range(3)))
     assert server.rejections == []
     assert len(server.grants()) == 75
 

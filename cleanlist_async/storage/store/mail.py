@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.storage.store.statements import Operation, Statement
+from cleanlist_async.storage.store.statements import Operation, Statement, deferred
 
 _HAS_MAIL: Final = "SELECT 1 FROM {table_names} WHERE name = 'cleanlist_mail'"
 _TABLE: Final = """
@@ -37,13 +37,13 @@ RETURNING id, recipient, content, sent_at >= {now} - :kept_s
 def create() -> Operation[None]:
     """Make the table if it is not there; one that is there needs no right to make any."""
     if (yield Statement(_HAS_MAIL)).one is None:
-        yield Statement(_TABLE)
-        yield Statement(_INDEX)
+        yield deferred(_TABLE, {})
+        yield deferred(_INDEX, {})
 
 
 def put(recipient: str, event: bytes) -> Operation[bool]:
     """Keep an event, a repeated one only once; return whether it is kept. There may be no room."""
-    yield Statement(_FORGET, {"kept_s": facts.MAILBOX_KEPT_S})
+    yield deferred(_FORGET, {"kept_s": facts.MAILBOX_KEPT_S})
     of_one = {"recipient": recipient, "event": event}
     waiting, size, same = (yield Statement(_COUNT_OF_ONE, of_one)).rows[0]
     if same:
@@ -56,7 +56,7 @@ def put(recipient: str, event: bytes) -> Operation[bool]:
         or size_of_all + len(event) > facts.MAX_MAILBOX_BYTES
     ):
         return False
-    yield Statement(_PUT, of_one)
+    yield deferred(_PUT, of_one)
     return True
 
 
