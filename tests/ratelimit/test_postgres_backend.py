@@ -45,6 +45,12 @@ def store(postgres: PostgresServer, loop_in_thread: LoopInThread) -> Iterator[Po
         store.close()
 
 
+@pytest.fixture
+def proxy(postgres: PostgresServer) -> Iterator[TCPProxy]:
+    with tcp_proxy(postgres.port) as proxy:
+        yield proxy
+
+
 def visited(who: Actor, times: int = 1) -> list[bool]:
     return [who.sync(ONE) is not None for _ in range(times)]
 
@@ -150,32 +156,22 @@ def test_many_that_come_first_at_once_make_the_tables_once(store: PostgresStore)
     assert store.execute("SELECT count(*) FROM cleanlist_limit_pools") == [(1,)]
 
 
-def test_a_sync_takes_two_round_trips(postgres: PostgresServer, store: PostgresStore) -> None:
-    answers = 0
-
-    class Counting(TCPProxy):
-        async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            nonlocal answers
-            is_answer = reader._transport.get_extra_info("peername")[1] == postgres.port  # type: ignore[attr-defined]
-            while data := await reader.read(1_000_000):
-                answers += is_answer
-                writer.write(data)
-
-    proxy = Counting(postgres.port)
-    backend = PostgresLimits(store.url.replace(str(postgres.port), str(proxy.port)), RateLimits(), boot_clock)
+def test_a_sync_takes_two_round_trips(
+    postgres: PostgresServer, store: PostgresStore, proxy: TCPProxy
+) -> None:
+    url = store.url.replace(str(postgres.port), str(proxy.port))
+    backend = PostgresLimits(url, RateLimits(), boot_clock)
 
     async def main() -> int:
         await backend.sync(silent("one"))
-        before = answers
+        before = proxy.round_trips
         for _ in range(10):
             await backend.sync(silent("one"))
-        after = answers
+        after = proxy.round_trips
         await backend.aclose()
         return after - before
 
-    trips = asyncio.run(main())
-    proxy.close()
-    assert trips == 20
+    assert asyncio.run(main()) == 20
 
 
 def test_a_pool_that_nobody_used_for_a_day_is_removed(store: PostgresStore) -> None:
@@ -271,12 +267,6 @@ def test_the_tables_hold_no_key(store: PostgresStore, wait_for_workers: Callable
 
 
 # -- trouble while limiters are at work ---------------------------------------------------------------
-
-
-@pytest.fixture
-def proxy(postgres: PostgresServer) -> Iterator[TCPProxy]:
-    with tcp_proxy(postgres.port) as proxy:
-        yield proxy
 
 
 @pytest.mark.parametrize("fail", ["closed", "local"])

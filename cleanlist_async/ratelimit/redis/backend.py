@@ -104,7 +104,7 @@ class RedisLimits(RemoteLimits):
                     number = moved[number]
                 names.append((key.decode().removeprefix(self._key("name", "")), number))
             seconds, micros = await client.time()
-            return seconds + micros / 1e6
+            return float(seconds + micros / 1e6)
 
         now: float = await self._run(read)
         return pools, names, now
