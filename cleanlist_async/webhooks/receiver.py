@@ -112,9 +112,10 @@ class WebhookReceiver:
         check_choice("confirm", confirm, get_args(Confirm))
         check_whole("max_body_bytes", max_body_bytes, "a number of bytes", at_least=1)
         self._confirm: Confirm = confirm
+        self.mailbox = _mailbox("mailbox", mailbox)
         if store is not None:
+            self.mailbox = _mailbox("store", store)
             warnings.warn("store= is called mailbox= now.", DeprecationWarning, stacklevel=2)
-        self.mailbox = _mailbox(store if mailbox is None else mailbox)
         self._bodies = BodyReader(max_body_bytes)
         self._open: dict[str, Submission] = {}
         self._closed: OrderedDict[str, None] = OrderedDict()
@@ -292,7 +293,7 @@ class WebhookReceiver:
         return f"<WebhookReceiver {self._public_url}>"
 
 
-def _mailbox(mailbox: EventStore | Store | None) -> EventStore | None:
+def _mailbox(name: str, mailbox: EventStore | Store | None) -> EventStore | None:
     if mailbox is None:
         return None
     from cleanlist_async.storage.store.store import Store  # noqa: PLC0415  # not everybody has one
@@ -300,7 +301,7 @@ def _mailbox(mailbox: EventStore | Store | None) -> EventStore | None:
 
     if isinstance(mailbox, Store):
         return StoreMailbox(mailbox)
-    check_methods("mailbox", mailbox, "put", "take")
+    check_methods(name, mailbox, "put", "take")
     return mailbox
 
 
