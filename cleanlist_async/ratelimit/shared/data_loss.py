@@ -85,7 +85,7 @@ class ClockWatch:
             self._said = True
             log.warning(
                 "The clock of %s runs at least %.1f %% %s than this machine's: one of them is wrong. "
-                "%s Mend it.",
+                "%s Fix it.",
                 self._server,
                 abs(drift) * 100,
                 "faster" if drift > 0 else "slower",
