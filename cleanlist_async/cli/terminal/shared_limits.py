@@ -49,12 +49,13 @@ def limiter_of(limits: RateLimits, *, on_loopback: bool) -> RateLimiter | None:
     limits other than the published ones, and a file that cannot be used only causes a warning.
     Raises ConfigurationError when what was asked for cannot be used.
     """
-    place = shared_limits()
     asked = _asked() is not None
     # A sandbox has limits of its own: sharing those of the real API would slow both down.
-    if place is None or not (asked or (limits == RateLimits() and not on_loopback)):
+    if not (asked or (limits == RateLimits() and not on_loopback)):
         return None
     try:
+        if (place := shared_limits()) is None:
+            return None
         if isinstance(place, Path) and not asked:
             # The file shows which keys this user has, if only by their hashes.
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,10 +85,15 @@ def _asked() -> str | None:
 
 
 def _default_file() -> Path:
-    if sys.platform == "darwin":
-        caches = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        if sys.platform == "darwin":
+            caches = Path.home() / "Library" / "Caches"
+        elif sys.platform == "win32":
+            caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        else:
+            caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        raise ConfigurationError(
+            "There is no home folder for the limits file.", fix=f"Set {VARIABLE} to a path, or to {_NONE}."
+        ) from None
     return caches / "cleanlist-async" / "limits.db"
