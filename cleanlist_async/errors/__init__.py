@@ -334,7 +334,6 @@ class OverloadedError(CleanlistError):
     """
 
     retryable = True
-    retry_after_s: float | None = None
 
 
 class BudgetExceededError(CleanlistError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -37,7 +36,8 @@ class CleanlistJobOperator(BaseOperator):
     template_fields: Sequence[str] = ("job", "contacts")
 
     def __init__(self, *, job: str, contacts: str, max_credits: float, **options: Any) -> None:
-        super().__init__(**{"retries": 5, "retry_delay": timedelta(minutes=2), **options})
+        options.setdefault("retries", 5)
+        super().__init__(**options)
         self.job = job
         self.contacts = contacts
         self.max_credits = max_credits
@@ -48,7 +48,8 @@ class CleanlistJobOperator(BaseOperator):
             report = asyncio.run(self._run())
             report.raise_for_error()
         except CleanlistError as error:
-            raise (AirflowException if error.safe_to_retry else AirflowFailException)(str(error)) from error
+            may_succeed_later = error.retryable and error.safe_to_retry
+            raise (AirflowException if may_succeed_later else AirflowFailException)(str(error)) from error
         status = report.status
         return {"job": self.job, "results": dict(status.results), "credits": status.credits_spent}
 

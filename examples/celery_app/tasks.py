@@ -36,7 +36,7 @@ def enrich(task: Task[[str], dict[str, object]], name: str) -> dict[str, object]
         report = asyncio.run(_run(name))
         report.raise_for_error()
     except CleanlistError as error:
-        if not error.safe_to_retry:  # for example a key that was revoked, or a submit of unknown outcome
+        if not (error.retryable and error.safe_to_retry):  # a key that was revoked, say
             raise
         raise task.retry(exc=error, countdown=error.retry_after_s or 60) from error
     return {"job": name, "results": dict(report.status.results), "credits": report.status.credits_spent}

@@ -17,14 +17,14 @@ from cleanlist_async import AsyncCleanlist, CleanlistError, JobReport
 
 
 @dg.asset(retry_policy=dg.RetryPolicy(max_retries=5, delay=60, backoff=dg.Backoff.EXPONENTIAL))
-def enriched_contacts() -> dg.MaterializeResult[None]:
+def enriched_contacts() -> dg.MaterializeResult:
     """Enrich the contacts of ``$CONTACTS``; they and their results are in the store, under the job's name."""
     name = os.environ.get("JOB", "crm-2026-11")
     try:
         report = asyncio.run(_run(name, os.environ["CONTACTS"]))
         report.raise_for_error()
     except CleanlistError as error:
-        raise dg.Failure(str(error), allow_retries=error.safe_to_retry) from error
+        raise dg.Failure(str(error), allow_retries=error.retryable and error.safe_to_retry) from error
     status = report.status
     found = status.results.get("found", 0)
     return dg.MaterializeResult(metadata={"job": name, "found": found, "credits": status.credits_spent})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -53,7 +53,7 @@ async def fetch_chunk(workflow_id: str) -> list[dict[str, object]]:
 
 
 @asynccontextmanager
-async def failures_for_temporal() -> AsyncIterator[None]:
+async def failures_for_temporal() -> AsyncGenerator[None]:
     """Raise the package's errors as Temporal's, which say whether to try again, and when."""
     try:
         yield
@@ -63,13 +63,13 @@ async def failures_for_temporal() -> AsyncIterator[None]:
             str(error),
             {"request_id": error.request_id, "billed": error.billed},
             type=type(error).__name__,
-            non_retryable=not error.safe_to_retry,
+            non_retryable=not (error.retryable and error.safe_to_retry),
             next_retry_delay=wait,
         ) from error
 
 
 @asynccontextmanager
-async def heartbeats() -> AsyncIterator[None]:
+async def heartbeats() -> AsyncGenerator[None]:
     """Tell Temporal now and then, meanwhile, that this worker is alive."""
 
     async def tell() -> None:
