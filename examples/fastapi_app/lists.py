@@ -150,7 +150,7 @@ class LiveLists:
     async def _enrich(self, source: Path, *, task_status: TaskStatus[LiveList]) -> None:
         """Run one list until it ends or stops; the journal has what was bought either way."""
         job = await self._client.job(source.with_suffix(".journal"), source, max_credits=self._credits)
-        one = self._lists[source.stem] = LiveList(source.stem, job.status().contacts)
+        one = self._lists[source.stem] = LiveList(source.stem, (await job.status()).contacts)
         try:
             with one.scope:
                 task_status.started(one)

@@ -33,7 +33,9 @@ MADE_HERE = {
 BETWEEN_PARTS = {
     *(
         "ImportReport.add",
-        "Job.open",
+        "JobRecord.lease",
+        "JobRecord.locked",
+        "JobRecord.of",
         "Pilot.of",
         "Receipt.of",
         "UnknownChunk.of",
@@ -43,7 +45,7 @@ BETWEEN_PARTS = {
     *("RateLimiter.acquire", "RateLimiter.answered", "RateLimiter.lost", "RateLimiter.unsent"),
     *("RateLimiter.available", "RateLimiter.states", "RateLimiter.waiting", "RateLimiter.watch"),
     *("RateLimiter.__init__(store)", "WebhookReceiver.attach", "WebhookReceiver.begin"),
-    *("Store.run", "WebhookReceiver.detach", "WebhookReceiver.expect"),
+    *("Store.purge_job", "Store.run", "WebhookReceiver.detach", "WebhookReceiver.expect"),
 }
 """Methods of public classes, and one parameter, that other parts of the package use, and users do not."""
 

@@ -176,15 +176,15 @@ class Run:
         async def buy() -> None:
             bought.append(await job.pilot(size))
 
-        error = await self._with_view(client, job, signals, buy, min(size, job.plan().unique))
-        return bought[0] if bought else Ending(job.status(), error, _code(signals))
+        error = await self._with_view(client, job, signals, buy, min(size, (await job.plan()).unique))
+        return bought[0] if bought else Ending(await job.status(), error, _code(signals))
 
     async def _run(self, client: AsyncCleanlist, job: Job, signals: StopSignals) -> Ending:
         async def run() -> None:
             (await job.run()).raise_for_error()
 
         error = await self._with_view(client, job, signals, run)
-        ending = Ending(job.status(), error, _code(signals))
+        ending = Ending(await job.status(), error, _code(signals))
         # The server names what the refused request lacks, which may be less than the rest of the job needs.
         if isinstance(error, InsufficientCreditsError):
             ending.shortfall = error.shortfall_credits or await _shortfall(client, job)
@@ -204,7 +204,7 @@ class Run:
         failure: Exception | None = None
         scope = anyio.CancelScope()
         window_s = self.order.connection.limits.window_s
-        watch = _Watch(client, job, pilot)
+        watch = _Watch(client, job, pilot, await job.status())
         address = parse_address(self.order.listen) if self.order.listen else None
         with showing(self.console, window_s, self.terminal) as view, signals.stopping(scope), scope:
             async with listening(client.webhooks, address), anyio.create_task_group() as group:
@@ -286,11 +286,11 @@ class Run:
 class _Watch:
     """Shows where a job stands, twice a second."""
 
-    def __init__(self, client: AsyncCleanlist, job: Job, pilot: int | None) -> None:
+    def __init__(self, client: AsyncCleanlist, job: Job, pilot: int | None, status: JobStatus) -> None:
         self._client = client
         self._job = job
         self._pilot = pilot
-        self._latest = job.status()  # the journal is read once: later states come by the callback
+        self._latest = status  # it is read once: later states come by the callback
         job.on_progress = self._note
 
     async def follow(self, view: View) -> None:
@@ -325,7 +325,8 @@ def resume(console: Console, order: JobOrder) -> ExitCode:
 
 
 async def _overview(_client: AsyncCleanlist, job: Job) -> Overview:
-    return Overview(job.plan(), job.requests, job.submit_mode, job.promise, job.lists_to_create, job.was_sent)
+    status = await job.status()
+    return Overview(await job.plan(), job.submit_mode, job.promise, job.lists_to_create, status.was_sent)
 
 
 def _code(signals: StopSignals) -> ExitCode:
@@ -334,7 +335,7 @@ def _code(signals: StopSignals) -> ExitCode:
 
 async def _shortfall(client: AsyncCleanlist, job: Job) -> float | None:
     """Return the credits missing for the rest of the job at its worst case; None where that is unknown."""
-    needed = job.credits_to_go
+    needed = (await job.status()).credits_to_go
     try:
         balance = (await client.public.credits_balance()).credits
     except CleanlistError:

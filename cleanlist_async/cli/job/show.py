@@ -9,6 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
+from cleanlist_async.cli.enrich.run import plan_as_json
 from cleanlist_async.cli.terminal.render import FEW, Figures, number, plural, say, show_figures, show_plan
 from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.job.journal.records import SubmitMode
@@ -52,7 +53,6 @@ class Overview:
     """What a job is going to do."""
 
     plan: Plan
-    requests: int
     submit_mode: SubmitMode
     promise: str
     lists_to_create: int
@@ -64,7 +64,7 @@ class Overview:
         show_plan(
             console,
             self.plan,
-            (self.requests, f"{plural(self.plan.chunks, 'chunk')} of at most 250 contacts"),
+            (self.plan.requests, f"{plural(self.plan.chunks, 'chunk')} of at most 250 contacts"),
             self._invalid_rows(table),
             balance=balance,
             more=[lists] if self.lists_to_create else (),
@@ -79,9 +79,7 @@ class Overview:
 
     def as_json(self) -> dict[str, JSON]:
         """Return it for ``--json``."""
-        plan = asdict(self.plan)
-        kept = {name: value for name, value in plan.items() if not name.endswith("_contacts")}
-        return {**kept, "credits_min": 0, "requests": self.requests, "lists_to_create": self.lists_to_create}
+        return {**plan_as_json(self.plan), "lists_to_create": self.lists_to_create}
 
 
 def show_pilot(console: Console, pilot: Pilot) -> None:

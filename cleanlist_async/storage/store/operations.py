@@ -13,11 +13,12 @@ from typing import Any, Literal, TypeAlias
 from cleanlist_async import facts
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.storage.store import spending
+from cleanlist_async.storage.store import jobs, spending
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import AuditLine, note
+from cleanlist_async.storage.store.job_records import JobLease
 from cleanlist_async.storage.store.records import OrphanedSubmit, PurchaseRow, SubmitState, cost_of, serving
-from cleanlist_async.storage.store.statements import Answer, Operation, Statement
+from cleanlist_async.storage.store.statements import Operation, Statement
 
 Door: TypeAlias = Literal["enrich", "enrich_one", "job"]
 
@@ -35,7 +36,7 @@ class SubmitIntent:
     """A submit that is about to be sent, by the digests of its contacts.
 
     `is_unclaimed` where the caller buys knowingly what may be bought already: then it takes what it sends.
-    `repeated` counts the contacts in it beyond the first of each digest.
+    `repeated` counts the contacts in it beyond the first of each digest. `job` is that which it is made for.
     """
 
     submission: str
@@ -44,6 +45,7 @@ class SubmitIntent:
     digests: tuple[str, ...]
     is_unclaimed: bool = False
     repeated: int = 0
+    job: JobLease | None = None
 
     @property
     def contacts(self) -> int:
@@ -71,18 +73,7 @@ class CallIntent:
     worst_case_credits: float | None
 
 
-# -- the store itself -----------------------------------------------------------------------------------
-
-
-def create(version: int, secret: bytes, *, is_outside: bool) -> Operation[Answer]:
-    """Make what is not there, and return the version, secret and origin of the store as it is."""
-    if (yield Statement(sql.HAS_STORE)).one is None:
-        for text in sql.TABLES.split(";"):
-            if text.strip():
-                yield Statement(text)
-    values = {"version": version, "secret": secret, "is_outside": int(is_outside)}
-    yield Statement(sql.CREATE_STORE, values)
-    return (yield Statement(sql.READ_STORE))
+# -- organizations --------------------------------------------------------------------------------------
 
 
 def find_organization(name: str) -> Operation[str | None]:
@@ -198,9 +189,14 @@ def _of(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType)
 def intend(buyer: Buyer, intent: SubmitIntent) -> Operation[bool]:
     """Record that claimed contacts are about to be sent; return False if a claim is no longer *buyer*'s.
 
-    The transaction of a False must not be committed, nor one in which the budget is exceeded.
+    The transaction of a False must not be committed, nor one in which a budget is exceeded or the job is
+    another's by now.
     """
+    if intent.job is not None:
+        yield from jobs.admit(buyer.owner, intent.job, intent.worst_case_credits or 0.0)
     yield from intend_call(buyer, intent)
+    if intent.job is not None:
+        yield from jobs.assign(intent.job, intent.submission)
     values = {**_of(buyer, intent.digests, intent.enrichment_type), "submission": intent.submission}
     if intent.is_unclaimed:
         yield Statement(sql.TAKE, values)
@@ -280,14 +276,16 @@ def settle(
     results: Mapping[str, str],
     unpaid: Collection[str] = (),
     *,
+    outcomes: Sequence[jobs.Values] = (),
     repeated: Sequence[float] = (),
     is_unclaimed: bool = False,
 ) -> Operation[None]:
     """Record results by digest, and what cost nothing; the rest is left to whoever asks for it next.
 
-    `repeated` has the credits of contacts beyond the first of each digest. What another has settled meanwhile
-    stays as it is, and is not counted twice. Contacts of an unclaimed submit may be in another since, and are
-    counted all the same: as many as were not counted yet.
+    `outcomes` are recorded in the job of the submit, if it has one; see `jobs.settle_rows`. `repeated` has
+    the credits of contacts beyond the first of each digest. What another has settled meanwhile stays as it
+    is, and is not counted twice. Contacts of an unclaimed submit may be in another since, and are counted all
+    the same: as many as were not counted yet.
     """
     unsettled = {digest for (digest,) in (yield Statement(sql.UNSETTLED, {"submission": submission})).rows}
     if settled := {digest: text for digest, text in results.items() if digest in unsettled}:
@@ -302,7 +300,9 @@ def settle(
         before = (yield Statement(sql.SETTLED, {"submission": submission})).one or 0
         counted = counted[: max(0, len(counted) - before)]
     if counted:
-        yield from spending.settle(submission, counted)
+        job = yield from spending.settle(submission, counted)
+        if job is not None:
+            yield from jobs.settle_rows(job, [row for row in outcomes if row[0] in unsettled])
         yield note(
             "settled",
             buyer.organization,
@@ -343,8 +343,12 @@ def orphans() -> Operation[list[OrphanedSubmit]]:
     return [OrphanedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
 
 
-def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[OrphanedSubmit | None]:
+def decide(
+    submission: str, actor: str, *, workflow_id: str | None, is_certain: bool = True
+) -> Operation[OrphanedSubmit | None]:
     """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted.
+
+    If that is not certain, what it may have cost stays reserved.
 
     None where there is nothing to decide: it is unknown to the store, accepted, refused, or on its way.
     Raises ConfigurationError for a workflow that is another submit's.
@@ -363,8 +367,10 @@ def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation
         return submit
     yield Statement(sql.CLOSE, {"submission": submission, "state": "refused", "reason": None})
     yield Statement(sql.TAKE_BACK, {"submission": submission})
-    yield from spending.settle_all(submission, spent=0.0)
-    yield note("decided", buyer.organization, submission=submission, actor=actor, reason="not accepted")
+    if is_certain:
+        yield from spending.settle_all(submission, spent=0.0)
+    reason = "not accepted" if is_certain else "to be sent again at its own risk"
+    yield note("decided", buyer.organization, submission=submission, actor=actor, reason=reason)
     return submit
 
 

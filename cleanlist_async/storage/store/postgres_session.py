@@ -29,6 +29,8 @@ DIALECT: Final = Dialect(
     # A subquery would let PostgreSQL read the whole table as long as it has no statistics of it.
     is_in="= ANY (:{name}::text[])",
     pairs="unnest(:{name}_names::text[], :{name}_values::text[]) AS given(name, value)",
+    rows="jsonb_array_elements(:{name}::jsonb) AS given(value)",
+    column="(given.value ->> {number})",
     table_names="(SELECT relname AS name FROM pg_class WHERE pg_table_is_visible(oid)) AS tables",
     real="DOUBLE PRECISION",
     blob="BYTEA",

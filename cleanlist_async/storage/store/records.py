@@ -60,6 +60,15 @@ class Freshness:
         not_found_s = None if self.not_found_s is None else max(self.not_found_s, waited_s)
         return Freshness(found_s, not_found_s)
 
+    def since(self, age_s: float) -> Freshness:
+        """Return the rule of a call that began so long ago: what was new enough then is so now."""
+        if not age_s:
+            return self
+        if self.buy_anew:
+            return Freshness(age_s, age_s)
+        found_s = None if self.found_s is None else self.found_s + age_s
+        return Freshness(found_s, None if self.not_found_s is None else self.not_found_s + age_s)
+
     def allows(self, status: str, age_s: float) -> bool:
         """Whether a result of this status and age may be reused."""
         if self.buy_anew:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from cleanlist_async import facts
+from cleanlist_async.storage.store import job_statements as job_sql
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.budget import (
@@ -46,12 +47,18 @@ def reserve(organization: str, credits_: float | None) -> Operation[int]:
     return quarter
 
 
-def settle(submission: str, costs: Sequence[float]) -> Operation[None]:
-    """Replace the worst case of contacts of a submit by what each cost; it counts when it was reserved."""
+def settle(submission: str, costs: Sequence[float]) -> Operation[str | None]:
+    """Replace the worst case of contacts of a submit by what each cost; it counts when it was reserved.
+
+    Returns the job that the submit is one of, if it is, in whose limit it counts too.
+    """
+    job: str | None = None
     for *place, reserved, kind in (yield Statement(sql.RESERVED, {"submission": submission})).rows:
         worst_case = float(facts.WORST_CASE_CREDITS.get(kind, 0) * len(costs))
         yield Statement(sql.COUNT_SETTLED, {"submission": submission, "contacts": len(costs)})
         yield from _replace(submission, place, min(worst_case, reserved), sum(costs))
+        job = place[-1]
+    return job
 
 
 def settle_all(submission: str, *, spent: float) -> Operation[None]:
@@ -61,9 +68,11 @@ def settle_all(submission: str, *, spent: float) -> Operation[None]:
 
 
 def _replace(submission: str, place: Sequence[Any], released: float, spent: float) -> Operation[None]:
-    organization, quarter = place
+    organization, quarter, job = place
     yield Statement(sql.RELEASE, {"submission": submission, "released": released})
     yield _commit(organization, quarter, spent - released)
+    if job is not None:
+        yield Statement(job_sql.SETTLE, {"job": job, "released": released, "spent": spent})
 
 
 def status(organization: str) -> Operation[BudgetStatus]:
@@ -97,7 +106,9 @@ def resume(organization: str, actor: str) -> Operation[None]:
 def move(name: str, organization: str) -> Operation[None]:
     """Give an organization the budget and the spending of a name that stood for it."""
     values = {"name": name, "organization": organization}
-    for text in (sql.ADD_SPENDING, sql.DROP_SPENDING, sql.MOVE_BUDGET, sql.DROP_BUDGET, sql.MOVE_SUBMITS):
+    for text in (sql.ADD_SPENDING, sql.DROP_SPENDING, sql.MOVE_BUDGET, sql.DROP_BUDGET):
+        yield Statement(text, values)
+    for text in (sql.MOVE_SUBMITS, sql.MOVE_JOBS):
         yield Statement(text, values)
 
 
