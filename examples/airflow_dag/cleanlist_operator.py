@@ -50,6 +50,8 @@ class CleanlistJobOperator(BaseOperator):
         except CleanlistError as error:
             may_succeed_later = error.retryable and error.safe_to_retry
             raise (AirflowException if may_succeed_later else AirflowFailException)(str(error)) from error
+        if report.unknown:
+            raise AirflowFailException(f"Look at `cleanlist-async job unknown {self.job}`.")
         status = report.status
         return {"job": self.job, "results": dict(status.results), "credits": status.credits_spent}
 

@@ -39,6 +39,8 @@ def enrich(task: Task[[str], dict[str, object]], name: str) -> dict[str, object]
         if not (error.retryable and error.safe_to_retry):  # a key that was revoked, say
             raise
         raise task.retry(exc=error, countdown=error.retry_after_s or 60) from error
+    if report.unknown:
+        raise RuntimeError(f"Look at `cleanlist-async job unknown {name}`.")
     return {"job": name, "results": dict(report.status.results), "credits": report.status.credits_spent}
 
 

@@ -25,6 +25,8 @@ def enriched_contacts() -> dg.MaterializeResult:
         report.raise_for_error()
     except CleanlistError as error:
         raise dg.Failure(str(error), allow_retries=error.retryable and error.safe_to_retry) from error
+    if report.unknown:
+        raise dg.Failure(f"Look at `cleanlist-async job unknown {name}`.", allow_retries=False)
     status = report.status
     found = status.results.get("found", 0)
     return dg.MaterializeResult(metadata={"job": name, "found": found, "credits": status.credits_spent})
@@ -35,4 +37,6 @@ async def _run(name: str, contacts: str) -> JobReport:
         return await job.run()
 
 
-defs = dg.Definitions([enriched_contacts], jobs=[dg.define_asset_job("enrich_contacts")])
+defs = dg.Definitions(
+    [enriched_contacts], jobs=[dg.define_asset_job("enrich_contacts", executor_def=dg.in_process_executor)]
+)
