@@ -59,10 +59,13 @@ MISTAKES = {
         lambda client: client.collect([ADA]),
         f"{PENDING}; a dict is in it.",
     ),
-    "no journal": (lambda client: client.job(None, [ADA]), "journal must be the path of a file, not None."),
+    "no name": (
+        lambda client: client.job(None, [ADA]),
+        "name must be the name of a job, or the path of a journal, not None.",
+    ),
     "no source": (
         lambda client: client.job("x.journal", None),
-        "source must be an iterable of Contact or mappings, not None. For one contact, pass a list of one.",
+        "A job in a journal needs its source: the journal holds no contacts.",
     ),
     "an async progress": (
         lambda client: client.enrich([ADA], progress=async_function),
@@ -106,7 +109,7 @@ MISTAKES = {
     ),
     "a generator for a path": (
         lambda client: client.job(generator(), [ADA]),
-        "journal must be the path of a file, not a generator.",
+        "name must be the name of a job, or the path of a journal, not a generator.",
     ),
     "a class for its instance": (
         lambda client: client.enrich([ADA], progress=RateLimits),
@@ -187,7 +190,12 @@ def test_every_public_callable_is_fed():
 
     found = asyncio.run(names())
     assert {"AsyncCleanlist", "RateLimiter.sqlite", "Sandbox", "webhook_router"} <= found
-    assert {"VirtualCleanlist.job", "PublicAPI.submit_bulk", "SearchAPI.people", "Job.resolve"} <= found
+    assert {
+        "VirtualCleanlist.job",
+        "PublicAPI.submit_bulk",
+        "SearchAPI.people",
+        "JournalJob.resolve",
+    } <= found
     assert len(found) > 70
 
 

@@ -123,7 +123,7 @@ async def test_a_2xx_that_names_a_workflow_is_accepted_however_torn(tmp_path):
                 job = await client.job(tmp_path / f"{cut}.journal", people(5))
                 async with job:
                     assert (await job.run()).status.state == "complete"
-                    assert job.verify() == []
+                    assert await job.verify() == []
             assert len(sandbox.ledger.requests_of(SUBMIT)) == 1
 
     async with asyncio.TaskGroup() as at_once:

@@ -109,7 +109,7 @@ async def finish(bench, mode, *, unknown_at_most) -> None:
             if mode == "tracked":
                 await deliver(bench, job)
             report = await job.run()
-            assert job.verify() == []
+            assert await job.verify() == []
         bench.check(unknown_at_most=unknown_at_most)
         if report.stopped_by is None and report.status.state.startswith("complete"):
             break

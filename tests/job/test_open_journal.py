@@ -54,9 +54,9 @@ async def test_the_journal_holds_no_contact_but_in_results_and_purge_leaves_none
     results = [result async for result in job]
     emails = [r.email for r in results if r.email]
     assert any(email.encode() in bench.path.read_bytes() for email in emails)
-    job.purge()
-    assert job.verify() == []
-    assert sum(1 for _ in job.receipts()) == 15
+    await job.purge()
+    assert await job.verify() == []
+    assert sum([1 async for _ in job.receipts()]) == 15
     await job.aclose()
     for path in files_of(tmp_path).values():
         data = path.read_bytes()
@@ -340,7 +340,7 @@ async def test_what_is_bought_after_a_purge_can_be_read(world, tmp_path):
     bench = Bench(world, tmp_path, people(20))
     await bench.run(max_credits=10)
     async with await bench.open() as job:
-        job.purge()
+        await job.purge()
     with reading(bench.path) as reader, pytest.raises(JournalError, match="purged"):
         reader.refuse_purged()
     results = await bench.results()

@@ -71,7 +71,9 @@ def test_a_decision_must_be_one_and_about_a_known_submit(cli, serve, people, key
         "either --workflow ID or --absent"
         in keyless("store", "resolve", "x", "--absent", "--workflow", "w").error
     )
-    assert "no such submit" in keyless("store", "resolve", "x", "--absent").error
+    unheard_of = keyless("store", "resolve", "x", "--absent").error
+    assert "no such submit" in unheard_of
+    assert "See: cleanlist-async store show" in unheard_of
 
 
 @pytest.mark.smoke

@@ -149,7 +149,7 @@ async def test_an_event_after_the_decision_to_send_again_still_prevents_it(decis
         bench.world.sandbox.add_fault(LOST)
         await bench.run()
         async with await bench.open() as job:
-            job.resolve(1, **{decision: True})
+            await job.resolve(1, **{decision: True})
             assert states(bench.path) == ["planned"]
             assert await post_all(bench.world, other) == {204}
             assert (await job.run()).status.state == "complete"
