@@ -35,7 +35,8 @@ PACKAGES = {
 
 
 ACCEPTED_AND_SENDING = """
-SELECT count(*) FILTER (WHERE state = 'accepted'), count(*) FILTER (WHERE state = 'sending') FROM cleanlist_submits
+SELECT count(*) FILTER (WHERE state = 'accepted'), count(*) FILTER (WHERE state = 'sending')
+FROM cleanlist_submits
 """
 
 
