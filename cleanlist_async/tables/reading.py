@@ -117,7 +117,8 @@ class ContactTable:
         """
         index, build = 0, self._build
         for record in self.source.records():
-            if (cells := record.cells) is not None:
+            if record.is_contact:
+                cells = record.cells
                 # The cells of a CSV row serve as they are: a dict for each row would cost more than the rest.
                 texts = cells if isinstance(cells, tuple) else self._texts(record)
                 yield Row(index, record.number, cells, build(texts))
@@ -127,7 +128,8 @@ class ContactTable:
         """Read the contacts alone."""
         build = self._build
         for record in self.source.records():
-            if (cells := record.cells) is not None:
+            if record.is_contact:
+                cells = record.cells
                 yield build(cells if isinstance(cells, tuple) else self._texts(record))
 
     def _texts(self, record: Record) -> dict[int, str]:
@@ -184,7 +186,7 @@ def open_source(
 
 def survey_of(source: Source) -> Survey:
     """Survey a table by its headers and its first rows."""
-    filled = (record for record in source.records() if record.cells is not None)
+    filled = (record for record in source.records() if record.is_contact)
     sample = [_sample_texts(source, record) for record in islice(filled, _SAMPLE_ROWS)]
     # Headers as they stand in the file: of two called "Email" neither is the better one.
     headers = source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
@@ -194,8 +196,7 @@ def survey_of(source: Source) -> Survey:
 def _sample_texts(source: Source, record: Record) -> Sequence[str]:
     if isinstance(record.cells, tuple):
         return record.cells
-    cells = record.cells or {}
-    plain = map(cells.get, source.headers)
+    plain = map(record.cells.get, source.headers)
     return [value if isinstance(value, str) else "" for value in plain]
 
 
