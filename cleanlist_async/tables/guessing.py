@@ -62,6 +62,10 @@ class Survey:
     others: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     sample: Sequence[Sequence[str]] = ()
 
+    def share(self, column: int, test: Callable[[str], bool]) -> float:
+        """Return the share of the values of a column that pass; 0 if there are none."""
+        return _Column.of("", column, self.sample).share(test)
+
     def misfit(self, name: str, column: int) -> str | None:
         """Return a value of a column in which no value can be that of the field *name*; None if one can."""
         values_of = _Column.of("", column, self.sample).filled
@@ -259,6 +263,7 @@ _CAN_BE: Final[Mapping[str, Callable[[str], bool]]] = {
 _IS_CHOSEN_WELL: Final[Mapping[str, Callable[[str], bool]]] = {
     **dict.fromkeys(("first_name", "last_name", "company_name"), _can_be_a_name),
     **_CAN_BE,
+    "company_domain": lambda value: values.is_domain(value) or values.is_email(value),
     "linkedin_url": lambda value: (
         re.search(r"linkedin\.|\bin/", value, re.IGNORECASE) is not None and not _is_other_address(value)
     ),

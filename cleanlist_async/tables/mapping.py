@@ -12,9 +12,13 @@ from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, words
 from cleanlist_async.tables.input import InputFile
+from cleanlist_async.tables.values import is_email
+from cleanlist_async.tables.work_email import published_free_hosts
 
 BY_CALLER: Final = "as you said"
 _NAME_HALVES: Final = ("first_name", "last_name")
+_SHARED: Final = ("key", "company_domain")
+"""Fields whose column may be another's, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,15 @@ class Mapper:
             problem = f"no value of this column can be {field}, such as {_quoted(value[:40])}"
             fix = f"map another column: --map {field}=..."
             raise self.file.error(problem, fix, column=self.headers[position])
+        if (
+            field == "company_domain"
+            and self.survey.share(position, is_email)
+            and published_free_hosts() is None
+        ):
+            problem = "the hosts that give e-mail addresses to everyone are not known"
+            raise self.file.error(
+                problem, "pip install 'cleanlist-async[cli]'", column=self.headers[position]
+            )
         return Guess(self.headers[position], position, BY_CALLER)
 
     def _position(self, header: str) -> int:
@@ -90,8 +103,8 @@ class Mapper:
         raise self.file.error(f'there is no column "{header}"', fix)
 
     def _guessed(self, given: Mapping[str, Guess | None]) -> dict[str, Guess]:
-        # The column of the key may be that of a field, too: often the e-mail address is the key.
-        taken = {guess.column for field, guess in given.items() if guess and field != "key"}
+        # The column of the key may be that of a field, too, and a work e-mail address holds a domain.
+        taken = {guess.column for field, guess in given.items() if guess and field not in _SHARED}
         guesses = {
             field: guess
             for field, guess in self.survey.guesses.items()

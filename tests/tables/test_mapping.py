@@ -63,8 +63,8 @@ def test_a_column_of_which_one_value_fits_may_be_mapped(tmp_path):
 
 TWO_COLUMNS = {
     "e-mail": (
-        "Name,Email,Work Email",
-        "Ada Love,a@x.example,ada@acme.example",
+        "Name,Company,Email,Work Email",
+        "Ada Love,Acme,a@x.example,ada@acme.example",
         'email is taken from "Email"',
     ),
     "company": (
@@ -98,9 +98,9 @@ def test_two_columns_that_qualify_are_noted(name, tmp_path):
 @each_case(
     ("header", "row"),
     [
-        ("Name,Email,Work Email", "Ada Love,ada@acme.example,ada@acme.example"),
-        ("Name,Email,Work Email", "Ada Love,ada@acme.example,"),
-        ("Name,Email,Work Email", "Ada Love,,ada@acme.example"),
+        ("Name,Company,Email,Work Email", "Ada Love,Acme,ada@acme.example,ada@acme.example"),
+        ("Name,Company,Email,Work Email", "Ada Love,Acme,ada@acme.example,"),
+        ("Name,Company,Email,Work Email", "Ada Love,Acme,,ada@acme.example"),
     ],
 )
 def test_a_second_column_that_holds_the_same_or_nothing_is_not_noted(header, row, tmp_path):
