@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import typer
-
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.options import AsJSON
 from cleanlist_async.cli.terminal.output import print_json, print_table
 from cleanlist_async.cli.terminal.render import open_console, say
@@ -20,11 +19,7 @@ if TYPE_CHECKING:
     from cleanlist_async.ratelimit.shared.pool import Pool
     from cleanlist_async.ratelimit.sqlite import LimitsFile, NamedPool
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Show or reset the rate limits that processes on this machine share through a file.",
-)
+app = CommandGroup("Show or reset the rate limits that processes here share.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,7 @@ class Bucket:
 
 @app.command("show")
 def show(*, as_json: AsJSON = False) -> None:
-    """Show the buckets, which processes hold tokens or wait for one, and when the next token returns."""
+    """Show the buckets, who holds tokens or waits for one, and when."""
     from cleanlist_async.ratelimit.shared.process import boot_clock
 
     console, path, now = open_console(), _path(), boot_clock()

@@ -162,7 +162,10 @@ def enrich_person(
     as_json: AsJSON = False,
     connection: Connection,
 ) -> None:
-    """Enrich one person into a list: partial costs 1 credit, phone_only 10, full 11; a miss is free."""
+    """Enrich one person into a list.
+
+    The type partial costs 1 credit, phone_only 10, full 11; a miss is free.
+    """
     person = Person(
         email=email,
         linkedin_url=linkedin_url,

@@ -20,7 +20,7 @@ ContactSource: TypeAlias = Iterable[ContactLike] | AsyncIterable[ContactLike]
 Look: TypeAlias = Callable[[Sequence[Prepared]], Awaitable[Mapping[int, Claim]]]
 """Says what a store has of contacts, by their index, and claims nothing."""
 
-_LISTED: Final = 1_000
+LISTED: Final = 1_000
 """Invalid and duplicate contacts that a plan lists one by one; it counts them all."""
 
 
@@ -77,8 +77,9 @@ class Plan:
 class Planner:
     """Counts contacts one by one, in memory that does not depend on what they hold."""
 
-    def __init__(self, enrichment_type: EnrichmentType) -> None:
+    def __init__(self, enrichment_type: EnrichmentType, listed: int = LISTED) -> None:
         self.plan = Plan(enrichment_type)
+        self._listed = listed
         self._seen = FirstSeen()
         self._chunker = Chunker()
 
@@ -90,11 +91,11 @@ class Planner:
         contact = prepare(index, given)
         if not isinstance(contact, Prepared):
             plan.invalid += 1
-            if plan.invalid <= _LISTED:
+            if plan.invalid <= self._listed:
                 plan.invalid_contacts.append((index, contact.reason))
         elif (first := self._seen.setdefault(contact.identity, index)) != index:
             plan.duplicates += 1
-            if plan.duplicates <= _LISTED:
+            if plan.duplicates <= self._listed:
                 plan.duplicate_contacts.append((index, first))
         else:
             plan.unique += 1

@@ -15,7 +15,7 @@ from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import Tally
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.enrich.plan import Plan, Planner
+from cleanlist_async.enrich.plan import LISTED, Plan, Planner
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.credentials import find_credentials
@@ -118,13 +118,14 @@ class TableContacts:
 
 
 def survey(
-    table: ContactTable, enrichment_type: EnrichmentType, limits: RateLimits
+    table: ContactTable, enrichment_type: EnrichmentType, limits: RateLimits, *, listed: int = LISTED
 ) -> tuple[Plan, TableContacts]:
     """Read the whole table once: what enriching it takes, and the source for doing it.
 
-    Raises TableError at a row that cannot be read, or if there is no contact at all.
+    *listed*: how many of the invalid rows, and of the duplicates, the plan lists. Raises TableError at a row
+    that cannot be read, or if there is no contact at all.
     """
-    planner, contacts = Planner(enrichment_type), TableContacts(table)
+    planner, contacts = Planner(enrichment_type, listed), TableContacts(table)
     # Numbers of four bytes each, since a file may have millions of rows.
     for row in table.rows():
         if (contact := planner.add(row.contact)) is not None:

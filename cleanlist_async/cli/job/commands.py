@@ -11,6 +11,7 @@ import typer
 from cleanlist_async.cli.terminal.asking import Consent
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import end
+from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.option_groups import with_groups
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
@@ -27,11 +28,7 @@ from cleanlist_async.facts import EnrichmentType
 if TYPE_CHECKING:
     from cleanlist_async.cli.job.order import JobOrder
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Run a durable job: kill it at any point, resume it, and never pay twice.",
-)
+app = CommandGroup("Run a durable job: kill it, resume it, never pay twice.")
 
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="Journal of the job.")]
 Input = Annotated[str, typer.Argument(metavar="IN", help="The input: a CSV, TSV or JSON Lines file.")]
@@ -148,7 +145,7 @@ def resume(
     pilot: Pilot = None,
     run: RunOptions,
 ) -> None:
-    """Continue a job as it was started, after a crash, Ctrl-C, an outage or a top-up."""
+    """Continue a job, after a crash, Ctrl-C, an outage or a top-up."""
     from cleanlist_async.cli.job import running
 
     end(running.resume(open_console(), run.order(journal, source, mapping, consent, pilot)))
@@ -164,7 +161,7 @@ def status(journal: JournalFile, *, as_json: AsJSON = False) -> None:
 
 @app.command()
 def unknown(journal: JournalFile, *, as_json: AsJSON = False) -> None:
-    """List the chunks that may have been accepted; exits with 3 if there are any."""
+    """List the chunks that may have been accepted. Exits with 3 if there are any."""
     from cleanlist_async.cli.job.looking import Look
 
     end(Look(open_console(), journal, as_json).unknown())
