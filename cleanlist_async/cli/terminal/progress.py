@@ -51,7 +51,7 @@ class Display(Protocol):
 class Waits:
     """What a run waits for, which changes with time alone."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._at_server = 0
         self._oldest_at = 0.0
@@ -140,15 +140,17 @@ class Lines:
 
 
 @contextmanager
-def showing(console: Console, total: int, window_s: float) -> Generator[Display]:
+def showing(
+    console: Console, total: int, window_s: float, clock: Callable[[], float] = time.monotonic
+) -> Generator[Display]:
     """Show progress while the context lasts."""
     if not is_live(console):
-        yield Lines(console, window_s)
+        yield Lines(console, window_s, clock)
         return
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as RichProgress
 
-    waits = Waits()
+    waits = Waits(clock)
 
     class Bars(RichProgress):
         def get_renderables(self) -> Iterable[RenderableType]:
