@@ -15,7 +15,7 @@ from tests.support.store_owners import ORGANIZATION
 from tests.support.tcp_proxy import tcp_proxy
 
 HALF_MS = 0.0005
-RESULT = '{"status":"found","email":"someone@company.example","credits":1.0,"charged":true}'
+RESULT = '{"status":"found","email":"someone@company.example","credits":1.0}'
 
 FILL = {
     "SQLite": """

@@ -264,7 +264,7 @@ def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentTyp
         raw=raw,
         bought_at=None if row.settled_at is None else datetime.fromtimestamp(row.settled_at, UTC),
         bought_for=bought_for,
-        **kept,
+        **{name: value for name, value in kept.items() if name in _KEPT},
     )
     return restored_as(result, enrichment_type)
 
