@@ -47,6 +47,22 @@ class TableError(CleanlistError, ValueError):
         return on_one_line(f"{sentence}; {self.fix}" if self.fix else sentence)
 
 
+class AmbiguousColumnsError(TableError):
+    """Several columns could be a field without which no contact can be sent.
+
+    Attributes
+    ----------
+    field
+        The field.
+    headers
+        Names of the columns, in their order.
+
+    """
+
+    field: str = ""
+    headers: tuple[str, ...] = ()
+
+
 def on_one_line(text: str) -> str:
     """Replace line breaks and other control characters, so that a cell cannot forge a line of output."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cleanlist_async.cli.terminal.asking import choose_column
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.options import FileLayout
 from cleanlist_async.cli.terminal.stopping import StopSignals
@@ -21,6 +22,7 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.credentials import find_credentials
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.tables import ContactTable, TableError
+from cleanlist_async.tables.errors import AmbiguousColumnsError
 from cleanlist_async.tables.input import STDIN
 from cleanlist_async.tables.reading import known_format
 
@@ -29,7 +31,7 @@ from cleanlist_async.tables.reading import known_format
 class TableOptions:
     """How to read a table, as the command line says."""
 
-    mapping: Mapping[str, str] = field(default_factory=dict[str, str])
+    mapping: dict[str, str] = field(default_factory=dict[str, str])
     encoding: str | None = None
     delimiter: str | None = None
     has_header: bool = True
@@ -49,15 +51,19 @@ class TableOptions:
         return cls(pairs, layout.encoding, layout.delimiter, not layout.no_header)
 
     def open(self, path: str, *, snapshot: bool = False) -> ContactTable:
-        """Open the table at *path*. Raises TableError."""
-        return ContactTable.open(
-            path,
-            self.mapping,
-            encoding=self.encoding,
-            delimiter=self.delimiter,
-            has_header=self.has_header,
-            snapshot=snapshot,
-        )
+        """Open the table at *path*, asking where two columns could be a field. Raises TableError."""
+        while True:
+            try:
+                return ContactTable.open(
+                    path,
+                    self.mapping,
+                    encoding=self.encoding,
+                    delimiter=self.delimiter,
+                    has_header=self.has_header,
+                    snapshot=snapshot,
+                )
+            except AmbiguousColumnsError as tie:
+                self.mapping[tie.field] = choose_column(tie)
 
     def as_typed(self) -> str:
         """Return the options as they would be typed again, with a space before each."""
