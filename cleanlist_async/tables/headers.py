@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Final
 
-from cleanlist_async.tables.vocabulary import FOOTER, HALF_OF_A_NAME, HEADERS
+from cleanlist_async.tables.vocabulary import FOOTER, HALF_OF_A_NAME, HEADERS, LAST_NAME_FIRST
 
 _PERSON_WORDS: Final = frozenset(
     {
@@ -63,6 +63,11 @@ def is_half_of_a_name(half: str, header: str) -> bool:
     return "".join(words(header)) in _halves()[half]
 
 
+def last_name_comes_first(header: str) -> bool:
+    """Whether a header says that the whole names below it begin with the last name."""
+    return "".join(words(header)) in _last_name_first()
+
+
 def opens_a_footer(cell: str) -> bool:
     """Whether a line below a table that begins with *cell* is known to be no row of it."""
     return "©" in cell or any(word in _footer() for word in words(cell)[:1])
@@ -86,6 +91,11 @@ def _ranks() -> Mapping[str, tuple[str, int]]:
 @cache
 def _halves() -> Mapping[str, frozenset[str]]:
     return {half: frozenset(_each(listed)) for half, listed in HALF_OF_A_NAME.items()}
+
+
+@cache
+def _last_name_first() -> frozenset[str]:
+    return frozenset(_each(LAST_NAME_FIRST))
 
 
 @cache

@@ -161,6 +161,14 @@ HALF_OF_A_NAME: Final[Mapping[str, str]] = {
 }
 """Headers of a whole name that mean one half of it where the other half has a column of its own."""
 
+LAST_NAME_FIRST: Final = """
+    last name first name, nachname vorname, nom prénom, nom et prénom, apellidos y nombre,
+    cognome e nome, cognome nome, nazwisko i imię, příjmení a jméno, priezvisko a meno, név, teljes név,
+    nume și prenume, nume prenume, prezime i ime, soyadı adı, фио, фамилия имя, фамилия и имя,
+    фамилия имя отчество, піб, прізвище та імя, прізвище імя, ονοματεπώνυμο, họ và tên, họ tên
+"""
+"""Headers of a whole name that begins with the last name."""
+
 FOOTER: Final = """
     total, totals, grand, subtotal, sum, count, rows, records, record, generated, exported, report,
     copyright, confidential, page, source, filtered, printed, end, summe, gesamt, gesamtsumme, anzahl,

@@ -115,8 +115,9 @@ def choose_column(tie: AmbiguousColumnsError) -> str:
     typer.echo(f"Several columns could be {tie.field}:", err=True)
     for place, header in enumerate(tie.headers, 1):
         typer.echo(f"  {place}  {clean(header)}", err=True)
-    while not 1 <= (chosen := typer.prompt("Which of them is it?", type=int, err=True)) <= len(tie.headers):
-        pass
+    chosen = 0
+    while not 1 <= chosen <= len(tie.headers):
+        chosen = typer.prompt("Which of them is it?", type=int, err=True)
     return tie.headers[chosen - 1]
 
 
