@@ -63,7 +63,8 @@ class CommandGroup(typer.Typer):
 
     def command(self, name: str | None = None, **options: Any) -> Callable[..., Any]:
         """Add a command."""
-        return super().command(name, **{"cls": Command, **options})
+        options.setdefault("cls", Command)
+        return super().command(name, **options)
 
 
 def _write_help(

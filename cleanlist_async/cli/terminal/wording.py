@@ -32,7 +32,7 @@ _PHRASES: Final = (
     (r"\bclient\.(enrich|collect)\b(?:\([^)]*\))?", r"cleanlist-async \1"),
     (r"\bStore\.orphans\(\)", "cleanlist-async store show"),
     (r"\bStore\.audit\(\)", "cleanlist-async audit"),
-    (rf"\b({'|'.join(_OPTIONS)})\b(?:=(?:'([^']*)'|(\w+)))?", None),
+    (rf"\b({'|'.join(_OPTIONS)})\b(?: ?= ?(?:'([^']*)'|([\w.]+)))?", None),
 )
 
 

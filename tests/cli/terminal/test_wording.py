@@ -16,6 +16,7 @@ from cleanlist_async.cli.terminal.wording import at_the_command_line
         ("client.collect([error.pending]) fetches it", "cleanlist-async collect fetches it"),
         ("See Store.orphans().", "See cleanlist-async store show."),
         ("submit_mode='tracked' needs a webhook", "--submit-mode tracked needs a webhook"),
+        ("max_credits = 7 does not cover another", "--max-credits 7 does not cover another"),
         ("Give the secret it was made with: secret=, or $X.", "Give the secret it was made with: $X."),
         (
             "No answer from api.example: ConnectError: [Errno -2] Name or service not known.",
