@@ -46,7 +46,11 @@ class OddRows:
         held: list[tuple[int, list[str]]] = []  # the footer, unless a contact follows
         for number, cells in rows:
             # The common case first: this runs for each of a million rows.
-            is_blank = not (cells and cells[0].strip()) and not any(map(str.strip, cells))
+            if not held and len(cells) == width > 2 and all(map(str.strip, cells[:3])):
+                is_apart = False
+                yield Record(number, tuple(cells))
+                continue
+            is_blank = not any(map(str.strip, cells))
             if is_blank and not held:
                 yield self._blank_row(number, cells)
             elif len(held) < _LONGEST_FOOTER and (is_blank or self._may_be_footer(cells, is_apart=is_apart)):
@@ -55,7 +59,7 @@ class OddRows:
                 for row in held:
                     yield self._no_footer(*row)
                 held.clear()
-                yield Record(number, tuple(cells)) if len(cells) == width else self._no_footer(number, cells)
+                yield self._no_footer(number, cells)
             is_apart = is_blank or bool(held)
         for row in held:
             yield self._footer_row(*row)
