@@ -18,8 +18,13 @@ class TableError(CleanlistError, ValueError):
         Header of the column, or None.
     problem, fix
         What is wrong, and what to do about it. ``str()`` joins all of them in one line.
+    field, candidates
+        A field of a contact, and the headers of the columns that could all be it, where that is the problem.
 
     """
+
+    field: str = ""
+    candidates: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -45,22 +50,6 @@ class TableError(CleanlistError, ValueError):
         place = ", ".join(places)
         sentence = f"{place}: {self.problem}" if place else self.problem
         return on_one_line(f"{sentence}; {self.fix}" if self.fix else sentence)
-
-
-class AmbiguousColumnsError(TableError):
-    """Several columns could be a field without which no contact can be sent.
-
-    Attributes
-    ----------
-    field
-        The field.
-    headers
-        Names of the columns, in their order.
-
-    """
-
-    field: str = ""
-    headers: tuple[str, ...] = ()
 
 
 def on_one_line(text: str) -> str:

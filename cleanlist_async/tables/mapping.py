@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cleanlist_async.contacts.contact import CONTACT_FIELDS
-from cleanlist_async.tables.errors import AmbiguousColumnsError, TableError
+from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, words
 from cleanlist_async.tables.input import InputFile
@@ -123,9 +123,8 @@ class Mapper:
             if tied and field not in mapping:  # a guess here would enrich the wrong person
                 names = " and ".join(f'"{self.headers[column]}" (column {column + 1})' for column in tied)
                 fix = f"choose one: {self._choice(field, tied)}"
-                problem = f"{names} could both be {field}"
-                error = AmbiguousColumnsError(path=self.file.name, problem=problem, fix=fix)
-                error.field, error.headers = field, tuple(self.headers[column] for column in tied)
+                error = self.file.error(f"{names} could both be {field}", fix)
+                error.field, error.candidates = field, tuple(self.headers[column] for column in tied)
                 raise error
 
 

@@ -22,7 +22,6 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.credentials import find_credentials
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.tables import ContactTable, TableError
-from cleanlist_async.tables.errors import AmbiguousColumnsError
 from cleanlist_async.tables.input import STDIN
 from cleanlist_async.tables.reading import known_format
 
@@ -62,8 +61,8 @@ class TableOptions:
                     has_header=self.has_header,
                     snapshot=snapshot,
                 )
-            except AmbiguousColumnsError as tie:
-                self.mapping[tie.field] = choose_column(tie)
+            except TableError as error:
+                self.mapping[error.field] = choose_column(error)
 
     def as_typed(self) -> str:
         """Return the options as they would be typed again, with a space before each."""

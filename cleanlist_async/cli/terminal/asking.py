@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.enrich.plan import Plan
-    from cleanlist_async.tables.errors import AmbiguousColumnsError
+    from cleanlist_async.tables.errors import TableError
 
 _SPENDING_OPTIONS: Final = "--yes, or --max-credits with a limit"
 
@@ -108,17 +108,17 @@ def agree_to_spend(what: str, price: float, consent: Consent) -> None:
     confirm(f"{can_cost}. Continue?", risk=can_cost, options=_SPENDING_OPTIONS, refusal="nothing was sent.")
 
 
-def choose_column(tie: AmbiguousColumnsError) -> str:
-    """Ask which of several columns is a field. Raises the error itself where there is no terminal."""
-    if not sys.stdin.isatty():
-        raise tie
-    typer.echo(f"Several columns could be {tie.field}:", err=True)
-    for place, header in enumerate(tie.headers, 1):
+def choose_column(error: TableError) -> str:
+    """Ask which of several columns is a field. Raises any other *error*, and where there is no terminal."""
+    if not error.candidates or not sys.stdin.isatty():
+        raise error
+    typer.echo(f"Several columns could be {error.field}:", err=True)
+    for place, header in enumerate(error.candidates, 1):
         typer.echo(f"  {place}  {clean(header)}", err=True)
     chosen = 0
-    while not 1 <= chosen <= len(tie.headers):
+    while not 1 <= chosen <= len(error.candidates):
         chosen = typer.prompt("Which of them is it?", type=int, err=True)
-    return tie.headers[chosen - 1]
+    return error.candidates[chosen - 1]
 
 
 def confirm(question: str, *, risk: str, refusal: str, options: str = "--yes") -> None:
