@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import isclass
 from typing import Final
 
 from cleanlist_async.checks import is_any, wrong
 from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.contacts.identity import ContactLike, Invalid, prepare
+from cleanlist_async.errors import ConfigurationError
 
 _EXPORTS: Final = ("iterrows", "iter_rows", "to_dict", "to_dicts", "to_pydict", "to_pylist", "to_pandas")
 """Methods of tables that hand out their rows or columns."""
@@ -31,6 +33,21 @@ def check_contacts(contacts: object, *kinds: type, name: str = "contacts") -> No
     is_one = is_any(contacts, Contact, Mapping, str, bytes, bytearray, memoryview)
     if is_one or isclass(contacts) or not is_any(contacts, *kinds):
         raise wrong(name, expected, contacts, fix="For one contact, pass a list of one.")
+
+
+def check_form(contacts: Sequence[ContactLike]) -> None:
+    """Check that not all contacts are malformed in one way, which is a mistake of the program."""
+    reasons: set[str] = set()
+    for contact in contacts:  # of most lists only the first is looked at
+        checked = prepare(0, contact)
+        if not isinstance(checked, Invalid) or not checked.is_malformed:
+            return
+        reasons.add(checked.reason)
+        if len(reasons) > 1:
+            return
+    if reasons:
+        every = "The contact" if len(contacts) == 1 else f"Every one of the {len(contacts):,} contacts"
+        raise ConfigurationError(f"{every} {reasons.pop()}.", fix="Nothing was sent.")
 
 
 def is_frame(value: object) -> bool:

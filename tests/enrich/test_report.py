@@ -62,6 +62,8 @@ async def test_contacts_that_are_all_malformed_in_one_way_are_an_error(world, na
     with pytest.raises(ConfigurationError, match=says):
         await world.client.enrich(contacts)
     with pytest.raises(ConfigurationError, match=says):
+        await world.client.plan(contacts)
+    with pytest.raises(ConfigurationError, match=says):
         world.client.stream(contacts)
     assert world.submits() == 0
 

@@ -32,6 +32,7 @@ from cleanlist_async.cli.terminal.hang_up import Terminal
 from cleanlist_async.cli.terminal.output import print_grid, print_json, print_line
 from cleanlist_async.cli.terminal.progress import showing, warnings_shown
 from cleanlist_async.cli.terminal.stopping import STOPPING, StopSignals
+from cleanlist_async.cli.terminal.wording import at_the_command_line
 from cleanlist_async.enrich.plan import Plan, make_plan
 from cleanlist_async.errors import (
     AuthenticationError,
@@ -326,7 +327,7 @@ def show_outcome(console: Console, outcome: Outcome, output: str, more: render.F
         render.say(console, f"note: {note}")
     if outcome.stopped_by is None:  # else the error below is the reason
         for status, reason in tally.reasons.items():
-            render.say(console, f"{status}: {reason}")
+            render.say(console, f"{status}: {at_the_command_line(reason)}")
     if outcome.file_error is None:
         render.say(console, f"Written: {output}")
     for error in (outcome.stopped_by, outcome.file_error):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from cleanlist_async.cli.terminal.render import is_live, plural, say
+from cleanlist_async.cli.terminal.wording import at_the_command_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -183,7 +184,7 @@ class WarningLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one warning."""
-        say(self._console, f"note: {record.getMessage()}")
+        say(self._console, f"note: {at_the_command_line(record.getMessage())}")
 
 
 @contextmanager
