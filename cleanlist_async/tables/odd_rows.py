@@ -46,11 +46,7 @@ class OddRows:
         held: list[tuple[int, list[str]]] = []  # the footer, unless a contact follows
         for number, cells in rows:
             # The common case first: this runs for each of a million rows.
-            if not held and len(cells) == width > 2 and all(map(str.strip, cells[:3])):
-                is_apart = False
-                yield Record(number, tuple(cells))
-                continue
-            is_blank = not any(map(str.strip, cells))
+            is_blank = not (cells and cells[0].strip()) and not any(map(str.strip, cells))
             if is_blank and not held:
                 yield self._blank_row(number, cells)
             elif len(held) < _LONGEST_FOOTER and (is_blank or self._may_be_footer(cells, is_apart=is_apart)):
@@ -59,7 +55,7 @@ class OddRows:
                 for row in held:
                     yield self._no_footer(*row)
                 held.clear()
-                yield self._no_footer(number, cells)
+                yield Record(number, tuple(cells)) if len(cells) == width else self._no_footer(number, cells)
             is_apart = is_blank or bool(held)
         for row in held:
             yield self._footer_row(*row)
@@ -77,6 +73,8 @@ class OddRows:
 
     def _may_be_footer(self, cells: Sequence[str], *, is_apart: bool) -> bool:
         """Whether a row can be a line below the table, *is_apart* from it by blank rows or not."""
+        if len(cells) > 2 and cells[0] and cells[1] and cells[2]:  # nearly all rows of a table
+            return False
         filled = [cell.strip() for cell in cells if cell.strip()]
         if len(filled) > 2 or len(filled) > self._width - (self._width > 2):
             return False
