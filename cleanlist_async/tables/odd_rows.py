@@ -49,7 +49,11 @@ class OddRows:
             is_blank = not (cells and cells[0].strip()) and not any(map(str.strip, cells))
             if is_blank and not held:
                 yield self._blank_row(number, cells)
-            elif len(held) < _LONGEST_FOOTER and (is_blank or self._may_be_footer(cells, is_apart=is_apart)):
+            elif (
+                not (len(cells) > 2 and cells[0] and cells[1] and cells[2])  # as in nearly all rows
+                and len(held) < _LONGEST_FOOTER
+                and (is_blank or self._may_be_footer(cells, is_apart=is_apart))
+            ):
                 held.append((number, cells))
             else:
                 for row in held:
@@ -73,8 +77,6 @@ class OddRows:
 
     def _may_be_footer(self, cells: Sequence[str], *, is_apart: bool) -> bool:
         """Whether a row can be a line below the table, *is_apart* from it by blank rows or not."""
-        if len(cells) > 2 and cells[0] and cells[1] and cells[2]:  # nearly all rows of a table
-            return False
         filled = [cell.strip() for cell in cells if cell.strip()]
         if len(filled) > 2 or len(filled) > self._width - (self._width > 2):
             return False
