@@ -49,10 +49,9 @@ class OddRows:
             is_blank = not (cells and cells[0].strip()) and not any(map(str.strip, cells))
             if is_blank and not held:
                 yield self._blank_row(number, cells)
-            elif (
-                not (len(cells) > 2 and cells[0] and cells[1] and cells[2])  # as in nearly all rows
-                and len(held) < _LONGEST_FOOTER
-                and (is_blank or self._may_be_footer(cells, is_apart=is_apart))
+            elif len(held) < _LONGEST_FOOTER and (
+                is_blank
+                or ((len(cells) < 3 or not all(cells[:3])) and self._may_be_footer(cells, is_apart=is_apart))
             ):
                 held.append((number, cells))
             else:
