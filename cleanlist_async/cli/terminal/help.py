@@ -119,7 +119,7 @@ def _text(parameter: Any) -> str:
     notes: list[str] = []
     default, variable = parameter.default, getattr(parameter, "envvar", None)
     if isinstance(default, str | int | float) and not isinstance(default, bool) and default != "":
-        notes.append(f"default: {default}")
+        notes.append(f"default: {f'{default:g}' if isinstance(default, float) else default}")
     if variable:
         notes.append(f"env: {variable}")
     remarks = f" [{', '.join(notes)}]" if notes else ""

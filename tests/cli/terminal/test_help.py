@@ -18,6 +18,13 @@ def groups_and_commands():
     return found
 
 
+def command_at(path):
+    command = typer.main.get_command(app)
+    for name in path:
+        command = command.commands[name]
+    return command
+
+
 GROUPS, COMMANDS = groups_and_commands().values()
 
 
@@ -53,6 +60,16 @@ def test_a_command_is_described_on_one_line_of_its_group(cli):
         for command in COMMANDS:
             if command[:-1] == group:
                 assert command[-1] in names
+
+
+def test_every_option_and_argument_says_what_it_is_for():
+    silent = [
+        (*path, parameter.name)
+        for path in COMMANDS
+        for parameter in command_at(path).params
+        if not (parameter.help or getattr(parameter, "hidden", False))
+    ]
+    assert silent == []
 
 
 def test_required_options_are_in_the_usage(cli):
