@@ -18,6 +18,8 @@ from cleanlist_async.cli.terminal.output import print_json, print_line
 from cleanlist_async.enrich.plan import LISTED, make_plan
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
+from cleanlist_async.tables import ContactTable
+from cleanlist_async.types import JSON
 
 
 def plan(
@@ -32,7 +34,7 @@ def plan(
     render.show_columns(console, contacts.table)
     if as_json:
         show_file_plan(console, found, contacts, None)
-        print_json({"plan": plan_as_json(found)})
+        print_json({"plan": plan_as_json(found), **_as_json(contacts.table)})
     else:
         console.print()
         print_file_plan(found, contacts)
@@ -58,6 +60,7 @@ def validate(
                 "duplicates": found.duplicates,
                 "invalid_rows": [{"row": row, "reason": reason} for row, reason in invalid],
                 "duplicate_rows": [{"row": row, "first": first} for row, first in repeated],
+                **_as_json(table),
             }
         )
     else:
@@ -68,6 +71,12 @@ def validate(
     counts = f"{found.invalid:,} invalid, {render.plural(found.duplicates, 'duplicate')}"
     render.say(console, f"{render.plural(found.contacts, 'contact')}: {counts}.")
     return ExitCode.REFUSED if found.invalid else ExitCode.DONE
+
+
+def _as_json(table: ContactTable) -> dict[str, JSON]:
+    """Return how a table was read: the column of each field, and the notes."""
+    columns: dict[str, JSON] = {field: guess.header for field, guess in table.columns.items()}
+    return {"columns": columns, "notes": [*table.notes]}
 
 
 def _print_rows(invalid: list[tuple[int, str]], repeated: list[tuple[int, int]]) -> None:
