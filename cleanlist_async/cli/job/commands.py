@@ -131,9 +131,9 @@ def run_job(
     store: StoreOption = None,
     run: RunOptions,
 ) -> None:
-    """Start a job, or resume it: the same command does both, on any machine that shares the store.
+    """Start a job, or resume it, on any machine that shares the store.
 
-    The store has a copy of the input, so a job that was started goes on without IN too.
+    The same command does both. The store has a copy of the input, so a job that was started goes on without IN too.
     """
     from cleanlist_async.cli.job import running
 
