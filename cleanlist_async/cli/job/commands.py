@@ -133,7 +133,8 @@ def run_job(
 ) -> None:
     """Start a job, or resume it, on any machine that shares the store.
 
-    The same command does both. The store has a copy of the input, so a job that was started goes on without IN too.
+    The same command does both. The store has a copy of the input, so a job that was started goes on without
+    IN too.
     """
     from cleanlist_async.cli.job import running
 
