@@ -115,7 +115,7 @@ def choose_column(error: TableError) -> str:
     typer.echo(f"Several columns could be {error.field}:", err=True)
     for place, header in enumerate(error.candidates, 1):
         typer.echo(f"  {place}  {clean(header)}", err=True)
-    chosen = 0
+    chosen = 0  # no place of any of them
     while not 1 <= chosen <= len(error.candidates):
         chosen = typer.prompt("Which of them is it?", type=int, err=True)
     return error.candidates[chosen - 1]

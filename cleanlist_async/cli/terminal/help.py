@@ -102,6 +102,7 @@ def _summary(command: Any) -> str:
 
 def _names(option: Any, *, short: bool = False) -> str:
     # A long name is indented as if each had a short one, as usual.
+    # Short first, in whatever order a command declares them.
     names = ", ".join(sorted(option.opts, key=len))
     if short:
         names = min(option.opts, key=len)

@@ -24,7 +24,7 @@ _OPTIONS: Final = {
 }
 _PHRASES: Final = (
     (r"\b(?:[A-Z][a-z]+)+(?:Error|Timeout|Exception): ", ""),  # names of classes
-    (r"\[Errno -?\d+\] ", ""),
+    (r"\[Errno -?\d+\] ", ""),  # what it means follows in words
     (r", or pass api_key=|\bsecret=, or ", ""),
     (r"adopt=True \((--adopt)[^)]*\)", r"\1"),
     (r"\bverify= or (--ca-bundle)", r"\1"),
