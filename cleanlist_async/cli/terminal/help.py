@@ -101,14 +101,13 @@ def _summary(command: Any) -> str:
 
 
 def _names(option: Any, *, short: bool = False) -> str:
-    # A long name is indented as if each had a short one, as usual.
     # Short first, in whatever order a command declares them.
-    names = ", ".join(sorted(option.opts, key=len))
+    names = sorted(option.opts, key=len)
     if short:
-        names = min(option.opts, key=len)
-    elif len(option.opts) == 1:
-        names = f"    {names}"
-    return names if option.is_flag else f"{names} {_metavar(option)}"
+        text = names[0]
+    else:  # a long name alone is indented as if it had a short one, as usual
+        text = ", ".join(names) if len(names) > 1 else f"    {names[0]}"
+    return text if option.is_flag else f"{text} {_metavar(option)}"
 
 
 def _metavar(parameter: Any) -> str:
