@@ -103,10 +103,9 @@ def _summary(command: Any) -> str:
 def _names(option: Any, *, short: bool = False) -> str:
     # Short first, in whatever order a command declares them.
     names = sorted(option.opts, key=len)
-    if short:
-        text = names[0]
-    else:  # a long name alone is indented as if it had a short one, as usual
-        text = ", ".join(names) if len(names) > 1 else f"    {names[0]}"
+    # A long name alone is indented as if it had a short one, as usual.
+    shown = names if len(names) > 1 else [f"    {names[0]}"]
+    text = names[0] if short else ", ".join(shown)
     return text if option.is_flag else f"{text} {_metavar(option)}"
 
 
