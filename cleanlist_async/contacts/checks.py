@@ -8,7 +8,7 @@ from typing import Final
 
 from cleanlist_async.checks import is_any, wrong
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.contacts.identity import ContactLike, Invalid, prepare
+from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.errors import ConfigurationError
 
 _EXPORTS: Final = ("iterrows", "iter_rows", "to_dict", "to_dicts", "to_pydict", "to_pylist", "to_pandas")
@@ -35,19 +35,39 @@ def check_contacts(contacts: object, *kinds: type, name: str = "contacts") -> No
         raise wrong(name, expected, contacts, fix="For one contact, pass a list of one.")
 
 
+class FormCheck:
+    """Tells whether all contacts are malformed in one way, which is a mistake of the program."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._reason: str | None = None
+        self._is_one_way = True
+
+    def add(self, contact: Prepared | Invalid) -> bool:
+        """Take the next contact, and return whether it is malformed as all before it."""
+        if not self._is_one_way:
+            return False
+        self._count += 1
+        reason = contact.reason if isinstance(contact, Invalid) and contact.is_malformed else None
+        self._is_one_way = reason is not None and self._reason in {None, reason}
+        self._reason = reason
+        return self._is_one_way
+
+    @property
+    def error(self) -> ConfigurationError | None:
+        """The error of contacts that are all malformed in one way; None for any others."""
+        if not self._is_one_way or self._reason is None:
+            return None
+        every = "The contact" if self._count == 1 else f"Every one of the {self._count:,} contacts"
+        return ConfigurationError(f"{every} {self._reason}.", fix="Nothing was sent.")
+
+
 def check_form(contacts: Sequence[ContactLike]) -> None:
-    """Check that not all contacts are malformed in one way, which is a mistake of the program."""
-    reasons: set[str] = set()
-    for contact in contacts:  # of most lists only the first is looked at
-        checked = prepare(0, contact)
-        if not isinstance(checked, Invalid) or not checked.is_malformed:
-            return
-        reasons.add(checked.reason)
-        if len(reasons) > 1:
-            return
-    if reasons:
-        every = "The contact" if len(contacts) == 1 else f"Every one of the {len(contacts):,} contacts"
-        raise ConfigurationError(f"{every} {reasons.pop()}.", fix="Nothing was sent.")
+    """Check that not all contacts are malformed in one way."""
+    form = FormCheck()
+    # Of most lists only the first contact is looked at.
+    if all(form.add(prepare(0, contact)) for contact in contacts) and form.error is not None:
+        raise form.error
 
 
 def is_frame(value: object) -> bool:
