@@ -58,19 +58,21 @@ _VERSION: Final = typer.Option(
 def _main(
     *,
     version: Annotated[bool, _VERSION] = False,  # noqa: ARG001 - its callback has done it
-    limits_file: Annotated[
+    limits: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH",
-            envvar="CLEANLIST_LIMITS_FILE",
-            help="File through which all runs on this machine share the rate limits, or none for no file. "
-            "The default is in your cache directory.",
+            "--limits",
+            "--limits-file",
+            metavar="PATH|URL",
+            envvar=["CLEANLIST_LIMITS", "CLEANLIST_LIMITS_FILE"],
+            help="What runs share the rate limits through: a file, redis://... or postgresql://..., or none. "
+            "The default is a file in your cache directory.",
         ),
     ] = None,
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, hidden=True, help="Show tracebacks.")] = False,
 ) -> None:
-    if limits_file is not None:  # commands read the variable where they open a client
-        os.environ["CLEANLIST_LIMITS_FILE"] = limits_file
+    if limits is not None:  # commands read the variable where they open a client
+        os.environ["CLEANLIST_LIMITS"] = limits
     if debug:
         import logging
 

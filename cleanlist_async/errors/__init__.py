@@ -342,7 +342,6 @@ class OverloadedError(CleanlistError):
     """
 
     retryable = True
-    retry_after_s: float | None = None
 
 
 class BudgetExceededError(CleanlistError):
