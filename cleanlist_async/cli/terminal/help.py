@@ -103,9 +103,9 @@ def _summary(command: Any) -> str:
 def _names(option: Any, *, short: bool = False) -> str:
     # Short first, in whatever order a command declares them.
     names = sorted(option.opts, key=len)
-    # A long name alone is indented as if it had a short one, as usual.
-    shown = names if len(names) > 1 else [f"    {names[0]}"]
-    text = names[0] if short else ", ".join(shown)
+    # Long names are indented as if there were a short one, as usual.
+    indent = "" if short or len(names[0]) == len("-h") else " " * len("-h, ")
+    text = indent + (names[0] if short else ", ".join(names))
     return text if option.is_flag else f"{text} {_metavar(option)}"
 
 
@@ -116,10 +116,11 @@ def _metavar(parameter: Any) -> str:
 
 def _text(parameter: Any) -> str:
     notes: list[str] = []
-    default, variable = parameter.default, getattr(parameter, "envvar", None)
+    default, variables = parameter.default, getattr(parameter, "envvar", None) or ()
     if isinstance(default, str | int | float) and not isinstance(default, bool) and default != "":
         notes.append(f"default: {f'{default:g}' if isinstance(default, float) else default}")
-    if variable:
-        notes.append(f"env: {variable}")
+    if variables:
+        names = [variables] if isinstance(variables, str) else variables
+        notes.append(f"env: {' or '.join(names)}")
     remarks = f" [{', '.join(notes)}]" if notes else ""
     return f"{parameter.help or ''}{remarks}"
