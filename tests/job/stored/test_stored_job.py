@@ -123,6 +123,8 @@ async def test_what_was_bought_before_costs_the_job_nothing_and_what_it_buys_ser
         plan = await job.plan()
         assert (plan.known, plan.to_buy, plan.chunks) == (30, 30, 2)
         await job.run()
+        plan = await job.plan()
+        assert (plan.unique, plan.known, plan.to_buy) == (60, 60, 0)
         rules = {receipt.rule async for receipt in job.receipts()}
     report = await world.client.enrich(MANY)
     assert rules <= {"cache", "charged", "price list", "none"}
@@ -153,7 +155,8 @@ async def test_a_failing_display_does_not_end_the_job(world):
 
 
 async def test_a_job_that_is_run_again_while_its_results_are_read_reads_them_anew(world):
-    async with await world.client.job("crm", MANY) as job:
+    await stopped_in_the_middle(world, MANY, max_open_workflows=1, after_s=30.0)
+    async with await world.client.job("crm") as job:
         unread = aiter(job)
         await anext(unread)
         report = await job.run()
@@ -238,6 +241,20 @@ async def test_who_was_paused_beyond_the_lease_sends_nothing_afterwards(world, p
     assert world.submits() == 3
     assert (status.state, status.credits_spent) == ("complete", world.ledger.credits_charged)
     assert set(world.ledger.times_accepted().values()) == {1}
+
+
+async def test_who_lost_the_job_cannot_release_or_end_it(world, path):
+    async with another_client(world, world.client.store) as other:
+        lost = await other.job("crm", MANY)
+        end_leases(path)
+        async with await world.client.job("crm"):
+            with pytest.raises(JobLockedError, match="taken over"):
+                (await lost.run()).raise_for_error()
+            await lost.status()  # sees who has it
+            await lost.aclose()
+            ((job),) = await world.client.store.jobs()
+            assert (job.state, job.is_running) == ("open", True)
+    assert world.submits() == 0
 
 
 # -- the input -----------------------------------------------------------------------------------------------
