@@ -337,6 +337,26 @@ async def test_the_budget_of_the_store_holds_for_jobs_too(world):
     assert (await run(world.client)).status.state == "complete"
 
 
+async def test_before_spend_is_told_of_the_job_and_may_refuse_it(world):
+    asked = []
+
+    def before_spend(spend):
+        asked.append((spend.door, spend.contacts, spend.worst_case_credits))
+        return False
+
+    async with another_client(world, world.client.store, before_spend=before_spend) as other:
+        report = await run(other, people(20))
+    assert (type(report.stopped_by).__name__, asked) == ("SpendVetoedError", [("job", 20, 20.0)])
+    assert (report.status.state, report.status.credits_held, world.submits()) == ("paused", 0, 0)
+
+
+async def test_the_audit_trail_tells_of_the_job(world):
+    await run(world.client, people(20))
+    lines = [line async for line in world.client.store.audit()]
+    assert {line.door for line in lines if line.event == "reserved"} == {"job"}
+    assert sum(line.credits or 0 for line in lines) == world.ledger.credits_charged
+
+
 # -- unknown outcomes ----------------------------------------------------------------------------------------
 
 
@@ -466,6 +486,7 @@ async def test_after_the_store_has_failed_the_same_call_finishes_the_job(world, 
     results = await results_of(world.client)
     check_one_result_each(results, MANY)
     check_against_ledger(world, results)
+    assert await paid(world.client) == world.ledger.credits_charged
 
 
 async def test_a_take_over_whose_answer_was_lost_locks_nobody_out(world):
