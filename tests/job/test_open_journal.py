@@ -21,7 +21,7 @@ from cleanlist_async.job.journal.lock import JournalLock
 from cleanlist_async.job.reader import reading
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.storage import filesystem
-from tests.job.worlds import SUBMIT, Bench, in_world, open_world, people, states
+from tests.job.worlds import SUBMIT, Bench, open_world, people, states
 from tests.support.cases import each_case
 from tests.support.virtual_sandbox import KEY
 
@@ -95,7 +95,7 @@ def _try_lock(path, answers):
 
 
 @pytest.mark.sockets  # a process
-def test_a_second_process_is_refused_with_the_id_of_the_first(tmp_path):
+async def test_a_second_process_is_refused_with_the_id_of_the_first(world, tmp_path):
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
 
@@ -106,13 +106,10 @@ def test_a_second_process_is_refused_with_the_id_of_the_first(tmp_path):
         process.join(20)
         return said
 
-    async def main(world):
-        bench = Bench(world, tmp_path, people(5))
-        async with await bench.open():
-            pass
-        return bench.path
-
-    path = in_world(main)
+    bench = Bench(world, tmp_path, people(5))
+    async with await bench.open():
+        pass
+    path = bench.path
     lock = JournalLock(path).take()
     assert f"process {os.getpid()}" in ask(path)
     lock.give_back()

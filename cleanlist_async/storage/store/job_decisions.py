@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from cleanlist_async.errors import StoreError
-from cleanlist_async.storage.store import jobs, operations
+from cleanlist_async.storage.store import decisions, jobs
 from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.job_records import JobRecord
 from cleanlist_async.storage.store.statements import Operation
@@ -28,5 +28,5 @@ def decide(
         yield note("decided", job.organization, submission=submission, actor=actor, reason="given up")
     else:
         is_certain = decision != "resubmit"
-        yield from operations.decide(submission, actor, workflow_id=workflow_id, is_certain=is_certain)
+        yield from decisions.decide(submission, actor, workflow_id=workflow_id, is_certain=is_certain)
     yield from jobs.reopen(job.id)

@@ -13,7 +13,7 @@ from cleanlist_async.errors import BudgetExceededError, JobLockedError, StoreErr
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import job_statements as sql
 from cleanlist_async.storage.store.job_records import JobLease, JobRecord, JobRow
-from cleanlist_async.storage.store.statements import Operation, Statement
+from cleanlist_async.storage.store.statements import Operation, Statement, deferred
 
 Values: TypeAlias = Sequence[str | int | float | None]
 """One row of a statement that takes many."""
@@ -143,12 +143,12 @@ def limit_reached(job: JobRecord, credits_: float) -> BudgetExceededError:
 
 def assign(lease: JobLease, submission: str) -> Operation[None]:
     """Give a submit that was admitted to its job, and a number in it."""
-    yield Statement(sql.ASSIGN, {"job": lease.job, "submission": submission})
+    yield deferred(sql.ASSIGN, {"job": lease.job, "submission": submission})
 
 
 def settle_rows(job: str, rows: Sequence[Values]) -> Operation[None]:
     """Record outcomes by digest: (digest, status, error, workflow id, rule, credits)."""
-    yield Statement(sql.SETTLE_ROWS, {"job": job, "rows": json.dumps(rows)})
+    yield deferred(sql.SETTLE_ROWS, {"job": job, "rows": json.dumps(rows)})
 
 
 # -- its plan -------------------------------------------------------------------------------------------

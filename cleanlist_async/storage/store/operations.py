@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from cleanlist_async import facts
-from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import jobs, spending
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import AuditLine, note
 from cleanlist_async.storage.store.job_records import JobLease
-from cleanlist_async.storage.store.records import OrphanedSubmit, PurchaseRow, SubmitState, cost_of, serving
-from cleanlist_async.storage.store.statements import Operation, Statement
+from cleanlist_async.storage.store.records import PurchaseRow, SubmitState, cost_of, serving
+from cleanlist_async.storage.store.statements import Operation, Statement, deferred
 
 Door: TypeAlias = Literal["enrich", "enrich_one", "job"]
 
@@ -85,8 +84,8 @@ def find_organization(name: str) -> Operation[str | None]:
 def name_organization(name: str, organization: str) -> Operation[None]:
     """Note that *name* is *organization*, and give it what was bought under that name."""
     values = {"name": name, "organization": organization}
-    yield Statement(sql.NAME_ORGANIZATION, values)
-    yield Statement(sql.MOVE_PURCHASES, values)
+    yield deferred(sql.NAME_ORGANIZATION, values)
+    yield deferred(sql.MOVE_PURCHASES, values)
     yield from spending.move(name, organization)
 
 
@@ -95,7 +94,7 @@ def name_organization(name: str, organization: str) -> Operation[None]:
 
 def renew(owner: str, place: str, pid: int, lease_s: float) -> Operation[None]:
     """Begin or prolong the lease of an owner."""
-    yield Statement(sql.RENEW, {"owner": owner, "place": place, "pid": pid, "lease_s": lease_s})
+    yield deferred(sql.RENEW, {"owner": owner, "place": place, "pid": pid, "lease_s": lease_s})
 
 
 def neighbours(owner: str, place: str) -> Operation[list[tuple[str, int]]]:
@@ -106,8 +105,8 @@ def neighbours(owner: str, place: str) -> Operation[list[tuple[str, int]]]:
 
 def end_leases(owners: Sequence[str]) -> Operation[None]:
     """End the leases of owners that are gone."""
-    yield Statement(sql.END_LEASES, {"owners": list(owners)})
-    yield Statement(sql.FORGET_OWNERS)
+    yield deferred(sql.END_LEASES, {"owners": list(owners)})
+    yield deferred(sql.FORGET_OWNERS, {})
 
 
 # -- purchases ------------------------------------------------------------------------------------------
@@ -147,14 +146,14 @@ def look(
 def take(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
     """Claim purchases that nobody has. Only after a `look` in the same transaction."""
     if digests:
-        yield Statement(sql.TAKE, _of(buyer, digests, enrichment_type))
+        yield deferred(sql.TAKE, _of(buyer, digests, enrichment_type))
 
 
 def release(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
     """Give up claims of which nothing was sent."""
     values = _of(buyer, digests, enrichment_type)
-    yield Statement(sql.RELEASE_KNOWN, values)
-    yield Statement(sql.RELEASE_NEW, values)
+    yield deferred(sql.RELEASE_KNOWN, values)
+    yield deferred(sql.RELEASE_NEW, values)
 
 
 def give_up(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
@@ -164,14 +163,14 @@ def give_up(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentT
     """
     yield from release(buyer, digests, enrichment_type)
     values = {**_of(buyer, digests, enrichment_type), "types": list(serving(enrichment_type))}
-    yield Statement(sql.RELEASE_ADOPTED, values)
+    yield deferred(sql.RELEASE_ADOPTED, values)
 
 
 def adopt(
     buyer: Buyer, submission: str, digests: Collection[str], enrichment_type: EnrichmentType
 ) -> Operation[None]:
     """Take over purchases of an accepted submit whose owner is gone. Only after a `look`, as `take`."""
-    yield Statement(sql.ADOPT, {**_of(buyer, digests, enrichment_type), "submission": submission})
+    yield deferred(sql.ADOPT, {**_of(buyer, digests, enrichment_type), "submission": submission})
 
 
 def _of(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> dict[str, Any]:
@@ -192,15 +191,16 @@ def intend(buyer: Buyer, intent: SubmitIntent) -> Operation[bool]:
     The transaction of a False must not be committed, nor one in which a budget is exceeded or the job is
     another's by now.
     """
+    values = {**_of(buyer, intent.digests, intent.enrichment_type), "submission": intent.submission}
+    if intent.is_unclaimed:
+        yield deferred(sql.TAKE, values)
+    sent = yield deferred(sql.SEND, values)
     if intent.job is not None:
         yield from jobs.admit(buyer.owner, intent.job, intent.worst_case_credits or 0.0)
     yield from intend_call(buyer, intent)
     if intent.job is not None:
         yield from jobs.assign(intent.job, intent.submission)
-    values = {**_of(buyer, intent.digests, intent.enrichment_type), "submission": intent.submission}
-    if intent.is_unclaimed:
-        yield Statement(sql.TAKE, values)
-    return (yield Statement(sql.SEND, values)).changed == len(set(intent.digests))
+    return sent.changed == len(set(intent.digests))
 
 
 def intend_call(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[None]:
@@ -220,7 +220,7 @@ def intend_call(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[No
         "reserved": credits_ or 0.0,
         "quarter": quarter,
     }
-    yield Statement(sql.INTEND, values)
+    yield deferred(sql.INTEND, values)
     for event, reserved in (("reserved", credits_), ("submit", None)):
         yield note(
             event,
@@ -242,12 +242,14 @@ def accept(
 ) -> Operation[bool]:
     """Record the workflow of a submit, and the task of each digest; return False if it is another's."""
     values = {"submission": submission, "workflow_id": workflow_id}
-    if (yield Statement(sql.IS_ANOTHERS, values)).rows:
+    others = yield deferred(sql.IS_ANOTHERS, values)
+    accepted = yield Statement(sql.ACCEPT, {**values, "key_name": key_name})
+    if others.rows:
         return False
-    if not (yield Statement(sql.ACCEPT, {**values, "key_name": key_name})).changed:
+    if not accepted.changed:
         return True  # it is recorded already
     if task_ids:
-        yield Statement(sql.NAME_TASKS, {"submission": submission, "pairs": dict(task_ids)})
+        yield deferred(sql.NAME_TASKS, {"submission": submission, "pairs": dict(task_ids)})
     yield note("accepted", buyer.organization, submission=submission, workflow_id=workflow_id)
     return True
 
@@ -263,9 +265,9 @@ def close(
     if not (yield Statement(sql.CLOSE, values)).changed:
         return  # it was never recorded, or is closed or accepted already
     if state != "refused" or is_unclaimed:
-        yield Statement(sql.ABANDON, {**values, "owner": buyer.owner})
+        yield deferred(sql.ABANDON, {**values, "owner": buyer.owner})
     if state == "refused":  # otherwise what it may have cost stays reserved
-        yield Statement(sql.TAKE_BACK, values)
+        yield deferred(sql.TAKE_BACK, values)
         yield from spending.settle_all(submission, spent=0.0)
     yield note(state, buyer.organization, submission=submission, reason=reason)
 
@@ -287,22 +289,24 @@ def settle(
     is, and is not counted twice. Contacts of an unclaimed submit may be in another since, and are counted all
     the same: as many as were not counted yet.
     """
-    unsettled = {digest for (digest,) in (yield Statement(sql.UNSETTLED, {"submission": submission})).rows}
+    open_ones = yield deferred(sql.UNSETTLED, {"submission": submission})
+    reserved = yield from spending.reservation(submission)
+    unsettled = {digest for (digest,) in open_ones.rows}
     if settled := {digest: text for digest, text in results.items() if digest in unsettled}:
-        yield Statement(sql.SETTLE, {"submission": submission, "pairs": settled})
+        yield deferred(sql.SETTLE, {"submission": submission, "pairs": settled})
     if unpaid:
-        yield Statement(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
-    yield Statement(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
+        yield deferred(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
+    yield deferred(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
     costs = {**{digest: cost_of(text) for digest, text in results.items()}, **dict.fromkeys(unpaid, 0.0)}
     counted = [cost for digest, cost in costs.items() if digest in unsettled]
     if is_unclaimed:
         counted += [cost for digest, cost in costs.items() if digest not in unsettled] + list(repeated)
-        before = (yield Statement(sql.SETTLED, {"submission": submission})).one or 0
+        before = 0 if reserved is None else reserved.settled
         counted = counted[: max(0, len(counted) - before)]
-    if counted:
-        job = yield from spending.settle(submission, counted)
-        if job is not None:
-            yield from jobs.settle_rows(job, [row for row in outcomes if row[0] in unsettled])
+    if counted and reserved is not None:
+        yield from spending.settle(reserved, counted)
+        if reserved.job is not None:
+            yield from jobs.settle_rows(reserved.job, [row for row in outcomes if row[0] in unsettled])
         yield note(
             "settled",
             buyer.organization,
@@ -336,42 +340,6 @@ def settle_workflow(buyer: Buyer, workflow_id: str, spent: float) -> Operation[N
     submission = (yield Statement(sql.FIND_UNSETTLED_CALL, values)).one
     if submission is not None:
         yield from settle_call(buyer, submission, spent)
-
-
-def orphans() -> Operation[list[OrphanedSubmit]]:
-    """Return the submits of owners that are gone whose results nobody has taken."""
-    return [OrphanedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
-
-
-def decide(
-    submission: str, actor: str, *, workflow_id: str | None, is_certain: bool = True
-) -> Operation[OrphanedSubmit | None]:
-    """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted.
-
-    If that is not certain, what it may have cost stays reserved.
-
-    None where there is nothing to decide: it is unknown to the store, accepted, refused, or on its way.
-    Raises ConfigurationError for a workflow that is another submit's.
-    """
-    found = (yield Statement(sql.FIND_SUBMIT, {"submission": submission})).rows
-    if not found:
-        return None
-    submit = OrphanedSubmit(*found[0])
-    buyer = Buyer("", submit.organization)
-    if workflow_id is not None:
-        values = {"submission": submission, "workflow_id": workflow_id}
-        if (yield Statement(sql.IS_ANOTHERS, values)).rows:
-            raise ConfigurationError("That workflow is another submit's.", fix="See Store.audit().")
-        yield Statement(sql.ACCEPT, {**values, "key_name": None})
-        yield note("decided", buyer.organization, submission=submission, workflow_id=workflow_id, actor=actor)
-        return submit
-    yield Statement(sql.CLOSE, {"submission": submission, "state": "refused", "reason": None})
-    yield Statement(sql.TAKE_BACK, {"submission": submission})
-    if is_certain:
-        yield from spending.settle_all(submission, spent=0.0)
-    reason = "not accepted" if is_certain else "to be sent again at its own risk"
-    yield note("decided", buyer.organization, submission=submission, actor=actor, reason=reason)
-    return submit
 
 
 # -- purging and the audit trail ------------------------------------------------------------------------

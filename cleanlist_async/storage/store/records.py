@@ -210,19 +210,22 @@ def judge(
 ) -> Claim:
     """Say what is to be done for a contact, by its rows of all types that answer *enrichment_type*.
 
-    A purchase under way comes before a result, and is as new as any. Only a doubtful one is bought anew by
-    ``fresh``, knowingly.
+    A purchase under way comes before a result, and is as new as any. A doubtful one comes after a result that
+    may be reused, and is bought anew by ``fresh``, knowingly.
     """
+    doubt: Doubtful | None = None
     for row in rows:
         under_way = _under_way(row)
-        if under_way is not None and not (isinstance(under_way, Doubtful) and freshness.buy_anew):
+        if isinstance(under_way, Doubtful):
+            doubt = doubt or under_way
+        elif under_way is not None:
             return under_way
     for row in sorted(rows, key=lambda row: row.enrichment_type != enrichment_type):
         if row.result is not None and row.settled_at is not None:
             result = restored(row, contact, enrichment_type)
             if freshness.allows(result.status, row.now - row.settled_at):
                 return Known(result)
-    return Mine()
+    return Mine() if doubt is None or freshness.buy_anew else doubt
 
 
 def _under_way(row: PurchaseRow) -> Claim | None:

@@ -70,13 +70,18 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement and its parameters: text, numbers, bytes, lists of text, mappings of text to text."""
+    """One statement and its parameters: text, numbers, bytes, lists of text, mappings of text to text.
+
+    A `is_deferred` one may be sent together with the next: its answer holds nothing until a statement that is
+    not deferred is answered. Over a network that saves a round trip.
+    """
 
     text: str
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    is_deferred: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What came of a statement: its rows, and how many rows it changed."""
 
@@ -91,6 +96,12 @@ class Answer:
 
 Operation: TypeAlias = Generator[Statement, Answer, T]
 """One transaction: it is given the answer of each statement that it yields, and returns a value."""
+
+
+def deferred(text: str, values: Mapping[str, Any]) -> Statement:
+    """Return a statement whose answer is not needed before that of the next one."""
+    return Statement(text, values, is_deferred=True)
+
 
 # -- the store itself -----------------------------------------------------------------------------------
 
@@ -188,7 +199,8 @@ SELECT 1 FROM cleanlist_submits WHERE workflow_id = :workflow_id AND id <> :subm
 ACCEPT: Final = """
 UPDATE cleanlist_submits
 SET state = 'accepted', workflow_id = :workflow_id, key_name = :key_name, reason = NULL
-WHERE id = :submission AND state <> 'accepted'
+WHERE id = :submission AND state <> 'accepted' AND NOT EXISTS (
+    SELECT 1 FROM cleanlist_submits other WHERE other.workflow_id = :workflow_id AND other.id <> :submission)
 """
 NAME_TASKS: Final = """
 UPDATE cleanlist_purchases SET task_id = given.value FROM {pairs}
@@ -198,6 +210,7 @@ CLOSE: Final = """
 UPDATE cleanlist_submits SET state = :state, reason = :reason
 WHERE id = :submission AND (state IN ('sending', 'unknown') OR state = 'accepted' AND :state = 'lost')
 """
+REJECT: Final = "UPDATE cleanlist_submits SET state = 'refused', reason = NULL WHERE id = :submission"
 TAKE_BACK: Final = """
 UPDATE cleanlist_purchases
 SET submission = CASE WHEN owner IS NULL THEN earlier END,
@@ -220,7 +233,8 @@ WHERE submission = :submission AND digest {in digests}
 """
 FIND_SUBMIT: Final = """
 SELECT id, organization, type, door, state, contacts, workflow_id, reason, at
-FROM cleanlist_submits WHERE id = :submission AND state IN ('sending', 'unknown', 'lost') AND NOT EXISTS (
+FROM cleanlist_submits WHERE id = :submission AND state <> 'refused' AND (state <> 'accepted' OR EXISTS (
+    SELECT 1 FROM cleanlist_purchases p WHERE p.submission = cleanlist_submits.id)) AND NOT EXISTS (
     SELECT 1 FROM cleanlist_purchases p JOIN cleanlist_owners o ON o.id = p.owner
     WHERE p.submission = cleanlist_submits.id AND o.lease_until > {now}) AND NOT EXISTS (
     SELECT 1 FROM cleanlist_owners o
@@ -265,10 +279,9 @@ INSERT INTO cleanlist_spending (organization, quarter, credits) VALUES ({organiz
 ON CONFLICT (organization, quarter) DO UPDATE SET credits = cleanlist_spending.credits + excluded.credits
 """
 RESERVED: Final = """
-SELECT organization, quarter, job, reserved, type FROM cleanlist_submits WHERE id = :submission
+SELECT organization, quarter, job, reserved, type, settled FROM cleanlist_submits WHERE id = :submission
 """
 RELEASE: Final = "UPDATE cleanlist_submits SET reserved = reserved - :released WHERE id = :submission"
-SETTLED: Final = "SELECT settled FROM cleanlist_submits WHERE id = :submission"
 COUNT_SETTLED: Final = "UPDATE cleanlist_submits SET settled = settled + :contacts WHERE id = :submission"
 SETTLE_CALL: Final = "UPDATE cleanlist_submits SET settled = 1 WHERE id = :submission AND settled = 0"
 FIND_UNSETTLED_CALL: Final = """
@@ -286,8 +299,17 @@ MOVE_BUDGET: Final = """
 INSERT INTO cleanlist_budgets (organization, per_day, per_month, tz, paused_reason, paused_by, paused_at)
 SELECT :organization, per_day, per_month, tz, paused_reason, paused_by, paused_at
 FROM cleanlist_budgets WHERE organization = :name
-ON CONFLICT (organization) DO NOTHING
+ON CONFLICT (organization) DO UPDATE SET
+    per_day = CASE WHEN cleanlist_budgets.tz IS NULL THEN excluded.per_day ELSE cleanlist_budgets.per_day END,
+    per_month = CASE WHEN cleanlist_budgets.tz IS NULL THEN excluded.per_month
+        ELSE cleanlist_budgets.per_month END,
+    tz = coalesce(cleanlist_budgets.tz, excluded.tz),
+    paused_reason = coalesce(cleanlist_budgets.paused_reason, excluded.paused_reason),
+    paused_by = CASE WHEN cleanlist_budgets.paused_at IS NULL THEN excluded.paused_by
+        ELSE cleanlist_budgets.paused_by END,
+    paused_at = coalesce(cleanlist_budgets.paused_at, excluded.paused_at)
 """
+"""Limits of the organization come before those of the name; a pause of either holds."""
 DROP_BUDGET: Final = "DELETE FROM cleanlist_budgets WHERE organization = :name"
 MOVE_SUBMITS: Final = "UPDATE cleanlist_submits SET organization = :organization WHERE organization = :name"
 MOVE_JOBS: Final = """

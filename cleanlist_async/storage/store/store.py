@@ -21,7 +21,7 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.errors import ConfigurationError, StoreError
 from cleanlist_async.redact import Secret
-from cleanlist_async.storage.store import jobs, opening, operations
+from cleanlist_async.storage.store import decisions, jobs, opening, operations
 from cleanlist_async.storage.store.audit import AuditLine
 from cleanlist_async.storage.store.database import Database
 from cleanlist_async.storage.store.job_records import JobRecord
@@ -144,7 +144,7 @@ class Store:
         ``sending`` or ``unknown`` may have been processed, and holds its contacts until `resolve`.
         """
         await self.open()
-        return await self.run(operations.orphans())
+        return await self.run(decisions.orphans())
 
     async def resolve(
         self, submission: str, *, workflow_id: str | None = None, absent: bool = False, actor: str = ""
@@ -160,7 +160,7 @@ class Store:
         if (workflow_id is not None) == absent:
             raise ConfigurationError("Give either workflow_id or absent=True.")
         await self.open()
-        if await self.run(operations.decide(submission, actor, workflow_id=workflow_id)) is None:
+        if await self.run(decisions.decide(submission, actor, workflow_id=workflow_id)) is None:
             raise ConfigurationError("The store knows no such submit.", fix="See Store.orphans().")
 
     async def jobs(self) -> list[JobRecord]:
