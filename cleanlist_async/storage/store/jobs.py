@@ -74,9 +74,12 @@ def limit(lease: JobLease, max_credits: float | None) -> Operation[None]:
 
 
 def begin_run(lease: JobLease) -> Operation[JobRecord]:
-    """Forget what stopped the run before, and return the job."""
-    yield Statement(sql.BEGIN_RUN, _of(lease))
-    return (yield from read(lease.job))
+    """Forget what stopped the run before, and return the job. Raises JobLockedError for a former runner."""
+    is_ours = (yield Statement(sql.BEGIN_RUN, _of(lease))).changed
+    job = yield from read(lease.job)
+    if not is_ours:
+        raise _taken_over(job)
+    return job
 
 
 def end(lease: JobLease, stopped_by: str | None, shortfall: float | None) -> Operation[None]:
@@ -115,11 +118,15 @@ def admit(owner: str, lease: JobLease, credits_: float) -> Operation[None]:
         return
     job = yield from read(lease.job)
     if (job.fence, job.runner) != (lease.fence, owner):
-        raise JobLockedError(
-            f"The job {job.name!r} was taken over by another process while this one was paused.",
-            fix="What this one had sent is not lost: the other has its results.",
-        )
+        raise _taken_over(job)
     raise limit_reached(job, credits_)
+
+
+def _taken_over(job: JobRecord) -> JobLockedError:
+    return JobLockedError(
+        f"The job {job.name!r} was taken over by another process while this one was paused.",
+        fix="What this one had sent is not lost: the other has its results.",
+    )
 
 
 def limit_reached(job: JobRecord, credits_: float) -> BudgetExceededError:
@@ -160,14 +167,14 @@ def _shown(value: str | float | None) -> str | float | None:
 def add_rows(lease: JobLease, rows: Sequence[Values]) -> Operation[None]:
     """Add contacts to a plan: (place, digest, contact, first, status, error). Raises JobLockedError."""
     if not (yield Statement(sql.COUNT_PLANNED, {**_of(lease), "count": len(rows)})).changed:
-        raise (yield from read(lease.job)).locked()
+        raise _taken_over((yield from read(lease.job)))
     yield Statement(sql.ADD_ROWS, {"job": lease.job, "rows": _as_json(rows)})
 
 
 def cut(lease: JobLease, start: int) -> Operation[None]:
     """Drop what an unfinished plan has from a place on. Raises JobLockedError."""
     if not (yield Statement(sql.CUT_PLAN, {**_of(lease), "start": start})).changed:
-        raise (yield from read(lease.job)).locked()
+        raise _taken_over((yield from read(lease.job)))
     yield Statement(sql.CUT_ROWS, {"job": lease.job, "start": start})
 
 
