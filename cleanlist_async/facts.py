@@ -72,6 +72,8 @@ MAILBOX_KEPT_S: Final = 3_600.0
 MAX_IN_FLIGHT: Final = 16
 """Requests of one kind on the wire at once: interactive reads, status requests, paid calls of either class.
 httpx scans its whole pool for each request; 16 keeps that free."""
+LEAST_SUBMITS_IN_FLIGHT: Final = 2
+"""Submits that may be in flight at once however fast they are answered, so that a slow one holds up none."""
 
 # -- limits of the modern operations (docs.cleanlist.ai/openapi-public-v2.json) --------------------
 

@@ -14,6 +14,7 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.errors import (
+    APIConnectionError,
     APIError,
     CleanlistError,
     DeadlineExceededError,
@@ -131,7 +132,13 @@ class Pipeline:
         self, call: Call[T], options: CallOptions, trace: CallTrace, so_far: _Attempts
     ) -> Reply[T] | CleanlistError:
         """Admit the call, send its request, and judge the outcome."""
-        with await self._admission.admit(call, options, trace) as slot:
+        check = partial(self.call, call.check, replace(options, max_retries=0)) if call.check else None
+        try:
+            admitted = await self._admission.admit(call, options, trace, check)
+        except APIConnectionError as trouble:  # the check failed, so that nothing was sent
+            so_far.sent = False
+            return trouble
+        with admitted as slot:
             # Built after the wait, so that `enrich_one` can include every contact that is queued by now.
             before = call.before if so_far.guarded is None else so_far.guarded.before
             request = _request(call, so_far.doubted, before)

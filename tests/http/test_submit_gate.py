@@ -1,0 +1,163 @@
+"""How many submits are in flight, and what an outage costs: enrich, enrich_one and the job keep to one rule."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from itertools import pairwise
+
+import anyio
+import pytest
+
+from cleanlist_async import APIConnectionError, CleanlistError, RateLimits, UnknownOutcomeError
+from cleanlist_async.sandbox import Fault
+from tests.support.virtual_sandbox import check_against_ledger, open_world, people
+
+BULK, CHECK = "/enrich/bulk", "/auth/validate-key"
+OUTAGE = {"status": 503, "body": {"detail": "outage"}, "times": math.inf}
+
+
+def unknown(report) -> int:
+    return len(report.unknown)
+
+
+def moments(world, path: str) -> list[float]:
+    """When requests of a path came."""
+    return [request.at for request in world.ledger.requests_of(path)]
+
+
+@pytest.mark.parametrize("nth", [1, 2, 6])
+async def test_submits_that_fail_are_sent_one_at_a_time_each_after_a_free_call(world, nth):
+    world.sandbox.add_fault(Fault(BULK, nth=nth, **OUTAGE))
+
+    report = await world.client.enrich(people(3_000))
+
+    failed, checks = moments(world, BULK)[nth - 1 :], moments(world, CHECK)
+    assert isinstance(report.stopped_by, UnknownOutcomeError)
+    assert 3 <= len(failed) <= 4
+    assert unknown(report) == 250 * len(failed)
+    alone = failed[-2:] if nth > 1 else failed
+    assert all(any(one < check < other for check in checks) for one, other in pairwise(alone))
+    check_against_ledger(world, [result for result in report.results if result.status != "unknown"])
+
+
+async def test_a_server_that_answers_nothing_is_not_sent_a_second_contact_more(world):
+    world.sandbox.add_fault(Fault(BULK, nth=5, **OUTAGE))
+    world.sandbox.add_fault(Fault(CHECK, **OUTAGE))
+
+    report = await world.client.enrich(people(3_000))
+
+    assert isinstance(report.stopped_by, APIConnectionError)
+    assert "nothing was sent" in str(report.stopped_by)
+    assert unknown(report) <= 500
+    assert world.submits() <= 6
+    never_sent = [result for result in report.results if result.status == "failed"]
+    assert len(never_sent) == 3_000 - 250 * world.submits()
+    assert {result.billed for result in never_sent} == {"no"}
+
+
+async def test_a_short_outage_costs_what_was_on_its_way_and_the_run_goes_on(world):
+    faults = [Fault(BULK, nth=5, **OUTAGE), Fault(CHECK, **OUTAGE)]
+    for fault in faults:
+        world.sandbox.add_fault(fault)
+
+    async def recover() -> None:
+        while world.submits() < 5:
+            await anyio.sleep(0.1)
+        await anyio.sleep(3)
+        world.sandbox.clear_faults()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(recover)
+        report = await world.client.enrich(people(3_000))
+
+    assert report.stopped_by is None
+    assert unknown(report) <= 500
+    assert len(world.ledger.contacts) == 3_000 - unknown(report)
+    check_against_ledger(world, [result for result in report.results if result.status != "unknown"])
+
+
+@pytest.mark.parametrize("asked_s", [30, 90])
+async def test_the_next_submit_waits_as_long_as_the_server_asks(world, asked_s):
+    world.sandbox.add_fault(
+        Fault(BULK, nth=2, status=503, body={"detail": "outage"}, headers=[("retry-after", str(asked_s))])
+    )
+
+    report = await world.client.enrich(people(2_000))
+
+    after_it = [at for at in moments(world, BULK) if at > moments(world, BULK)[1] + 1]
+    assert report.stopped_by is None
+    assert min(after_it) - moments(world, BULK)[1] >= asked_s
+    assert unknown(report) == 250
+
+
+@pytest.mark.parametrize("reset", [True, False])
+async def test_a_lost_answer_is_as_unclear_as_a_503(reset):
+    async with open_world(client_options={"request_timeout_s": 5.0}) as world:
+        lost = {"reset": True} if reset else {"delay_s": 60.0}
+        world.sandbox.add_fault(Fault(BULK, nth=3, times=math.inf, when="after", **lost))
+        report = await world.client.enrich(people(3_000))
+        assert isinstance(report.stopped_by, UnknownOutcomeError)
+        assert unknown(report) <= 1_000
+
+
+@pytest.mark.parametrize(("answer_s", "most"), [(1.0, 2), (3.0, 2), (5.5, 3), (7.5, 4)])
+async def test_no_more_submits_are_in_flight_than_the_rate_needs(world, answer_s, most):
+    world.sandbox.add_fault(Fault(BULK, delay_s=answer_s, times=math.inf))
+
+    report = await world.client.enrich(people(2_500))
+
+    arrivals = moments(world, BULK)
+    in_flight = [sum(at <= other < at + answer_s for other in arrivals) for at in arrivals]
+    assert report.stopped_by is None
+    assert max(in_flight) == most
+
+
+async def test_a_slow_server_is_sent_as_much_as_the_rate_allows():
+    """With answers of 50 s, 6 submits a minute need five in flight."""
+    limits = RateLimits(key=6)
+    async with open_world(limits=limits, key_limit=6) as world:
+        world.sandbox.add_fault(Fault(BULK, delay_s=50.0, times=math.inf))
+        await world.client.enrich(people(250 * 12))
+        arrivals = moments(world, BULK)
+    in_flight = [sum(at <= other < at + 50.0 for other in arrivals) for at in arrivals]
+    assert max(in_flight) == 5
+
+
+async def test_callers_of_enrich_one_share_the_rule(world):
+    world.sandbox.add_fault(Fault(BULK, **OUTAGE))
+    contacts = people(40)
+
+    async def ask(contact) -> CleanlistError | None:
+        try:
+            await world.client.enrich_one(contact)
+        except CleanlistError as error:
+            return error
+        return None
+
+    lost = await ask(contacts[0])
+    world.sandbox.add_fault(Fault(CHECK, **OUTAGE))
+    refused = await asyncio.gather(*map(ask, contacts[1:]))
+
+    assert lost.billed == "unknown"
+    assert {error.billed for error in refused} == {"no"}
+    assert world.submits() == 1
+    world.sandbox.clear_faults()
+    assert [await ask(contact) for contact in contacts[1:]] == [None] * 39
+    assert not world.ledger.duplicates()
+
+
+@pytest.mark.parametrize("is_reachable", [True, False])
+async def test_a_job_keeps_to_the_rule(world, tmp_path, is_reachable):
+    world.sandbox.add_fault(Fault(BULK, nth=2, **OUTAGE))
+    if not is_reachable:
+        world.sandbox.add_fault(Fault(CHECK, **OUTAGE))
+
+    job = await world.client.job(tmp_path / "run.journal", people(5_000), enrichment_type="partial")
+    async with job:
+        report = await job.run()
+
+    sent, checks = moments(world, BULK)[1:], moments(world, CHECK)
+    assert len(sent) == (3 if is_reachable else 1)
+    assert len(report.unknown) == len(sent)
+    assert all(any(one < check < other for check in checks) for one, other in pairwise(sent))
