@@ -78,7 +78,8 @@ class Admission:
         try:
             if check is not None:
                 permit = await self._submit_permit(call, options, check)
-                return Slot(self, permit, self._submits.leave, options.request_timeout_s, trace, self._submits)
+                leave = self._submits.leave
+                return Slot(self, permit, leave, options.request_timeout_s, trace, gate=self._submits)
             places = self._places[call.kind, call.operation.paid]
             permit = await self._permit(call, options)
             try:
@@ -146,6 +147,7 @@ class Slot:
         release: Callable[[], None],
         timeout_s: float,
         trace: CallTrace,
+        *,
         gate: SubmitGate | None = None,
     ) -> None:
         self.permit = permit
