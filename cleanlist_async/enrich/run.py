@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterable
 from contextlib import aclosing
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 import anyio
@@ -20,6 +21,7 @@ from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
 from cleanlist_async.enrich.claims import Claims
 from cleanlist_async.enrich.dedupe import Duplicates, repeated_identities
 from cleanlist_async.enrich.fetch import Fetcher
+from cleanlist_async.enrich.look_alikes import LookAlikes
 from cleanlist_async.enrich.plan import ContactSource, each
 from cleanlist_async.enrich.progress import ProgressReporter, report_end
 from cleanlist_async.enrich.purchases import Purchases
@@ -143,7 +145,7 @@ class BulkRun:
 
     async def _feed(self) -> None:
         """Start one task for each chunk, as fast as tokens, room and budget allow."""
-        chunker = Chunker()
+        chunker = Chunker(apart=LookAlikes())
         if self._parts.claims.is_shared:
             self._group.start_soon(self._send_in_silence, chunker)
         try:
@@ -154,8 +156,7 @@ class BulkRun:
                         self._contacts_read += 1
                         await self._take(contact, chunker)
                 await self._queue(await self._parts.claims.flush(self._group), chunker)
-                if rest := chunker.flush():
-                    await self._start(rest)
+                await self._start_all(chunker.rest())
         except StoreError as error:
             self._stop(error)
         except Exception as problem:  # noqa: BLE001  # the source is the caller's, and so is what it raises
@@ -163,7 +164,7 @@ class BulkRun:
             report_failure("the source of contacts", problem)
         finally:
             # These were read and are in no chunk: they get a result all the same.
-            self._parts.end(Chunk.of(chunker.flush() or ()))
+            self._parts.end(Chunk.of(chain.from_iterable(chunker.rest())))
             self._is_read.set()
 
     async def _send_in_silence(self, chunker: Chunker) -> None:
@@ -174,7 +175,7 @@ class BulkRun:
         before = 0
         while not self._is_read.is_set():
             if before == self._contacts_read and not self._starts:
-                await self._start(chunker.flush() or [])
+                await self._start_all(chunker.rest())
             before = self._contacts_read
             with anyio.move_on_after(_SILENCE_S):
                 await self._is_read.wait()
@@ -190,7 +191,7 @@ class BulkRun:
             self._sink.put(known)
         elif self._total is None and duplicates.waiting >= _DUPLICATES_AHEAD:
             # Their firsts may be in the chunk that is being filled, which would wait for more contacts.
-            await self._start(chunker.flush() or [])
+            await self._start_all(chunker.rest())
             while duplicates.waiting >= _DUPLICATES_AHEAD:
                 await self._change.wait()
         if self.results.is_full:
@@ -207,9 +208,17 @@ class BulkRun:
             self._parts.end(Chunk.of(rest))
         if self._parts.claims.is_full:
             # Others may wait for what is in the chunk that is being filled, as we wait for theirs.
-            await self._start(chunker.flush() or [])
+            await self._start_all(chunker.rest())
             while self._parts.claims.is_full:
                 await self._change.wait()
+
+    async def _start_all(self, chunks: Iterable[list[Prepared]]) -> None:
+        rest = deque(chunks)
+        try:
+            while rest:
+                await self._start(rest.popleft())
+        finally:
+            self._parts.end(Chunk.of(chain.from_iterable(rest)))
 
     async def _start(self, contacts: list[Prepared]) -> None:
         """Start as many chunks as the budget needs for these contacts; usually one."""
