@@ -22,6 +22,8 @@ LONGEST_VALUE: Final = 2_000
 
 RULE: Final = "needs linkedin_url, or first_name + last_name + (company_domain or company_name)"
 NO_PROFILE: Final = "linkedin_url is not the address of a person's profile on LinkedIn"
+_NAMES: Final = ("first_name", "last_name")
+_COMPANIES: Final = ("company_domain", "company_name")
 
 _FIELD_NAMES: Final = frozenset(CONTACT_FIELDS)
 
@@ -56,11 +58,12 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """A contact that is not sent, and why."""
+    """A contact that is not sent, and why; *is_malformed*: by the names or types of its fields."""
 
     index: int
     contact: Contact
     reason: str
+    is_malformed: bool = False
 
 
 def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
@@ -74,12 +77,12 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     # The common case first: a Contact cannot have an unknown field.
     contact, problem = (given, None) if isinstance(given, Contact) else _from_mapping(given)
     if problem is not None:
-        return Invalid(index, contact, problem)
+        return Invalid(index, contact, problem, is_malformed=True)
     try:
         fields = _fields_of(contact)
         payload = to_json(fields)  # the bytes of the request and of the digest alike
     except _UnfitError as unfit:
-        return Invalid(index, contact, str(unfit))
+        return Invalid(index, contact, str(unfit), is_malformed=unfit.is_malformed)
     except ValueError:
         return Invalid(index, contact, "holds characters that no encoding has (lone surrogates)")
     is_same = all(getattr(contact, name) == fields.get(name) for name in API_FIELDS)
@@ -88,6 +91,10 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
 
 class _UnfitError(Exception):
     """Why a contact is not sent."""
+
+    def __init__(self, reason: str, *, is_malformed: bool = False) -> None:
+        super().__init__(reason)
+        self.is_malformed = is_malformed
 
 
 def _fields_of(contact: Contact) -> dict[str, str]:
@@ -98,17 +105,16 @@ def _fields_of(contact: Contact) -> dict[str, str]:
         if value is None:
             continue
         if not isinstance(value, str):  # a mapping may hold anything
-            raise _UnfitError(f"{name} must be text, not {a_type(value)}")
+            raise _UnfitError(f"{name} must be text, not {_shown(value)}", is_malformed=True)
         if len(value) > LONGEST_VALUE:
             raise _UnfitError(f"{name} has {len(value):,} characters, more than {LONGEST_VALUE:,}")
         if (text := cleaned(value)) and not is_placeholder(name, text):
             fields[name] = text
-    reason = RULE
-    if "linkedin_url" in fields and not is_profile(fields["linkedin_url"]):
+    is_foreign = "linkedin_url" in fields and not is_profile(fields["linkedin_url"])
+    if is_foreign:
         del fields["linkedin_url"]
-        reason = NO_PROFILE
     if not is_sufficient(fields):
-        raise _UnfitError(reason)
+        raise _UnfitError(NO_PROFILE if is_foreign else _what_is_missing(fields))
     return fields
 
 
@@ -133,6 +139,21 @@ def is_sufficient(fields: Mapping[str, str]) -> bool:
         return True
     has_name = "first_name" in fields and "last_name" in fields
     return has_name and ("company_domain" in fields or "company_name" in fields)
+
+
+def _what_is_missing(fields: Mapping[str, str]) -> str:
+    """Name the fields that would complete a contact."""
+    missing = [name for name in _NAMES if name not in fields]
+    has_company = any(name in fields for name in _COMPANIES)
+    if len(missing) == len(_NAMES) and not has_company:
+        return RULE
+    company = [] if has_company else [f"({' or '.join(_COMPANIES)})"]
+    return f"needs {' + '.join(missing + company)}, or linkedin_url"
+
+
+def _shown(value: object) -> str:
+    """Describe a value of the wrong type; NaN is how pandas writes a blank cell."""
+    return "NaN" if isinstance(value, float) and value != value else a_type(value)  # noqa: PLR0124
 
 
 def _from_mapping(given: object) -> tuple[Contact, str | None]:

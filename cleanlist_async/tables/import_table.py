@@ -13,10 +13,9 @@ from cleanlist_async.tables.contact_building import contact_builder
 from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, words
 from cleanlist_async.tables.input import InputFile
-from cleanlist_async.tables.jsonl_source import json_text
 from cleanlist_async.tables.mapping import Mapper, is_split_name, no_columns_error
 from cleanlist_async.tables.reading import known_format, open_source, refuse_data_as_header, survey_of
-from cleanlist_async.tables.records import Record, Source
+from cleanlist_async.tables.records import Source
 
 _ALIASES: Final = {
     "phone": "phone",
@@ -97,7 +96,7 @@ class ImportTable:
         # Without repetition: first and last name may come from the same column.
         positions = tuple({guess.column: None for guess in self.columns.values()})
         for record in self.source.records():
-            if _is_blank(record):
+            if not record.is_contact:
                 continue
             texts = dict(zip(positions, self.source.texts(record, positions), strict=True))
             contact = build(texts)
@@ -135,9 +134,3 @@ def _known(header: str) -> tuple[str, int] | None:
         return alias, 0
     known = known_as(header)
     return ("full_name", known[1]) if known and known[0] == "full_name" else None
-
-
-def _is_blank(record: Record) -> bool:
-    cells = record.cells or ()
-    texts = cells if isinstance(cells, tuple) else map(json_text, cells.values())
-    return not any(text.strip() for text in texts)

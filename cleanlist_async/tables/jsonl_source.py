@@ -53,8 +53,9 @@ class JsonlSource:
         """Read all lines, in one pass."""
         with self.file.text(newline="\n") as lines:  # JSON may hold a bare \r between its values
             for number, line in enumerate(lines, 1):
-                raw = line.strip()
-                yield Record(number, self._object(number, raw) if raw else None, raw)
+                raw = line.strip().rstrip("\x1a")  # Ctrl-Z, which ends a file of a program for DOS
+                cells = self._object(number, raw) if raw else {}
+                yield Record(number, cells, raw, is_contact=bool(raw))
 
     def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
         """Return the text of some values of an object; a list or an object in one of them is an error."""
@@ -78,7 +79,7 @@ class JsonlSource:
     def _keys(records: Iterator[Record]) -> tuple[str, ...]:
         keys: dict[str, None] = {}
         for record in records:
-            keys.update(dict.fromkeys(cast("dict[str, JSONValue]", record.cells or {})))
+            keys.update(dict.fromkeys(cast("dict[str, JSONValue]", record.cells)))
         return tuple(keys)
 
     def _object(self, number: int, raw: str) -> dict[str, JSONValue]:

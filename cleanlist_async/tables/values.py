@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from cleanlist_async.tables.work_email import is_work_host
+
 # Possessive before the dot, so that a long value without one fails in linear time.
 _EMAIL: Final = re.compile(r"[^@\s,;]+@[^@\s,;][^@\s,;.]*+\.[^@\s,;]{2,}")
 _PERSON_PAGE: Final = re.compile(r"linkedin\.com/(?:mwlite/)?(?:in|pub)/[^/\s]", re.IGNORECASE)
@@ -70,8 +72,9 @@ def is_full_name(value: str) -> bool:
 def company_domain(value: str) -> str | None:
     """Reduce a domain or web address to the bare domain: ``https://www.acme.com/about`` is ``acme.com``.
 
-    A page on a host that many companies share (``facebook.com/acme``) is None. What is no domain at all
-    is returned as it is, less surrounding white space: whether to send it is not decided here.
+    Of an e-mail address it is the host, if that is a company's own. An address that anybody can have, or a
+    page on a host that many companies share (``facebook.com/acme``), is None. What is no domain at all is
+    returned as it is, less surrounding white space: whether to send it is not decided here.
     """
     text = value.strip()
     address = text.split("://", 1)[-1].removeprefix("//")
@@ -79,6 +82,8 @@ def company_domain(value: str) -> str | None:
     host = authority.rpartition("@")[2].partition(":")[0].rstrip(".").lower().removeprefix("www.")
     if not _DOMAIN.fullmatch(host):
         return text or None
+    if "@" in authority and "://" not in text and not is_work_host(host):
+        return None
     if path.strip("/") and _is_shared(host):  # the bare host is the company itself
         return None
     return host

@@ -23,7 +23,7 @@ def test_validate_lists_rows_as_a_spreadsheet_numbers_them(cli, people):
     done = cli("validate", "in.csv")
     assert done.code == 1
     assert done.out.splitlines() == [
-        "row 3: invalid: needs linkedin_url, or first_name + last_name + (company_domain or company_name)",
+        "row 3: invalid: needs last_name + (company_domain or company_name), or linkedin_url",
         "row 5: duplicate of row 2",
     ]
     cli.write([first, second, first])
