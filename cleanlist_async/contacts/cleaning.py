@@ -37,5 +37,9 @@ def is_placeholder(field: str, text: str) -> bool:
         return not (field in _NAME_FIELDS and text in _NAMES)
     if text[:1].isalnum():  # nearly always
         return False
-    is_bare = all(unicodedata.category(sign)[0] in "PSZ" for sign in text)  # punctuation, symbols, spaces
-    return is_bare or _ERROR.fullmatch(text) is not None
+    return _ERROR.fullmatch(text) is not None or all(map(_is_punctuation, text))
+
+
+def _is_punctuation(sign: str) -> bool:
+    category = unicodedata.category(sign)
+    return category[0] in "PZ" or category in {"Sm", "Sc", "Sk"}  # an emoji may be a name

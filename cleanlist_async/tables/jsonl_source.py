@@ -40,7 +40,7 @@ class JsonlSource:
     def __init__(self, file: InputFile) -> None:
         self.file = file
         if file.damage:
-            raise file.error(file.damage, file.way_out, row=self._damaged_line())
+            raise file.damage_at(row=self._damaged_line())
         # A sample is enough to find the fields of a contact; a writer of CSV asks for all keys.
         self.headers = self._keys(islice(self.records(), _SAMPLE))
 

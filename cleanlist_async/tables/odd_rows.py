@@ -13,8 +13,8 @@ _NAMED: Final = 5
 _LONGEST_FOOTER: Final = 1_000
 _LEAST_REPEATED: Final = 2
 """Columns of a header that is looked for in the rows: a single word may be a value."""
-_BLANK: Final = " \t\r\n\x1a"
-"""Ctrl-Z, the last of them, ends a file of a program for DOS."""
+_END_OF_FILE: Final = "\x1a"
+"""Ctrl-Z, which ends a file of a program for DOS."""
 
 
 class RowTally:
@@ -37,7 +37,7 @@ class RowTally:
 
 
 def _content(cell: str) -> str:
-    return cell.strip().strip(_BLANK)
+    return cell.strip().strip(_END_OF_FILE)
 
 
 class OddRows:
@@ -62,7 +62,7 @@ class OddRows:
         held: list[tuple[int, list[str]]] = []  # the footer, unless a contact follows
         for number, cells in rows:
             # The common case first: this runs for each of a million rows.
-            is_blank = not (cells and cells[0].strip(_BLANK)) and not any(map(_content, cells))
+            is_blank = not (cells and _content(cells[0])) and not any(map(_content, cells))
             if is_blank and not held:
                 yield self._blank_row(number, cells)
             elif len(held) < _LONGEST_FOOTER and (is_blank or self._may_be_footer(cells, is_apart=is_apart)):
@@ -91,7 +91,7 @@ class OddRows:
 
     def _may_be_footer(self, cells: Sequence[str], *, is_apart: bool) -> bool:
         """Whether a row can be a line below the table, *is_apart* from it by blank rows or not."""
-        filled = [cell.strip() for cell in cells if cell.strip()]
+        filled = [content for cell in cells if (content := _content(cell))]
         if len(filled) > 2 or len(filled) > self._width - (self._width > 2):
             return False
         if any(values.is_email(cell) or values.is_person_page(cell) for cell in filled):

@@ -72,7 +72,7 @@ class ContactTable:
         self._notes = tuple(notes)
         self._build = contact_builder(columns)
         self._positions = tuple(guess.column for guess in columns.values())
-        self._cell_notes = CellNotes()
+        self._cell_notes = CellNotes(columns)
 
     @classmethod
     def open(
@@ -105,7 +105,7 @@ class ContactTable:
     @property
     def notes(self) -> list[str]:
         """What the user should know about how the table was read; grows while it is read."""
-        return [*self.source.file.notes, *self._notes, *self.source.notes, *self._cell_notes.notes]
+        return [*self._notes, *self.source.notes, *self._cell_notes.notes]
 
     @property
     def fingerprint(self) -> str:
@@ -123,9 +123,8 @@ class ContactTable:
                 cells = record.cells
                 # The cells of a CSV row serve as they are: a dict for each row would cost more than the rest.
                 texts = cells if isinstance(cells, tuple) else self._texts(record)
-                contact = build(texts)
-                self._cell_notes.look_at(record.number, contact)
-                yield Row(index, record.number, cells, contact)
+                self._cell_notes.look_at(record.number, texts)
+                yield Row(index, record.number, cells, build(texts))
                 index += 1
 
     def contacts(self) -> Iterator[Contact]:
@@ -134,9 +133,9 @@ class ContactTable:
         for record in self.source.records():
             if record.is_contact:
                 cells = record.cells
-                contact = build(cells if isinstance(cells, tuple) else self._texts(record))
-                self._cell_notes.look_at(record.number, contact)
-                yield contact
+                texts = cells if isinstance(cells, tuple) else self._texts(record)
+                self._cell_notes.look_at(record.number, texts)
+                yield build(texts)
 
     def _texts(self, record: Record) -> dict[int, str]:
         return dict(zip(self._positions, self.source.texts(record, self._positions), strict=True))

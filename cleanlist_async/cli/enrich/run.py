@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli.enrich.collect import Collection
+from cleanlist_async.cli.enrich.encodings import opened
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import (
     TableContacts,
@@ -72,7 +73,9 @@ class Enrichment:
         check_webhook_url(self.webhook_url)
         has_key = self._has_key()
         # What happens to the file while it is enriched must not change what is bought, and for whom.
-        given = self.table.open(self.source, snapshot=True)
+        options, given = opened(console, self.table, self.source, snapshot=True)
+        if options is not self.table:
+            return replace(self, table=options).carry_out(console)
         enriched = EnrichedTable.within(given, self.table)
         table = given if enriched is None else enriched.table
         with Terminal(), warnings_shown(console), self._output_locked():
