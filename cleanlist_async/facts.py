@@ -214,6 +214,8 @@ MAX_QUEUED_CONTACTS: Final = 20_000
 
 MAX_UNTAKEN_RESULTS: Final = 10_000
 """Results kept for callers of `enrich_one` that were cancelled: 20 MB at most, at 2 kB each."""
+UNTAKEN_KEPT_S: Final = 86_400.0
+"""Seconds for which they are kept; a store keeps them for longer."""
 
 MAX_ABANDONED_RESULTS: Final = 10_000
 """Results kept of cancelled runs before the latest, also 20 MB at most; those of the latest are all kept."""

@@ -126,6 +126,11 @@ class Batcher:
             self._leftovers.discard(name)
         return result
 
+    @property
+    def untaken(self) -> list[EnrichmentResult]:
+        """Results that no store has, and that their callers left before they were there."""
+        return self._leftovers.untaken()
+
     async def drain(self) -> None:
         """Take no more callers, and wait until those that wait have their answers."""
         self._is_draining = True

@@ -250,7 +250,7 @@ class Slot:
         rejected = exchange.status == 429  # the status alone: a 429 pauses its buckets whatever its body says
         counters.rejected_429 += rejected
         if exchange.status and not exchange.ok:
-            self.refusal = refusal(request, exchange)
+            self.refusal = refusal(request, exchange, self._admission.transport.base_url)
         asked_s = self.refusal.retry_after_s if self.refusal else None
         named = _named_bucket(self.refusal.details) if self.refusal else None
         permit.answered(exchange.answered_at, rejected=rejected, asked_s=asked_s, named=named)

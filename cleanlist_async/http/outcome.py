@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from typing import Final, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 from cleanlist_async import facts
 from cleanlist_async.errors import (
@@ -13,6 +14,7 @@ from cleanlist_async.errors import (
     APITimeoutError,
     CleanlistError,
     MalformedResponseError,
+    RedirectedError,
     UnknownOutcomeError,
 )
 from cleanlist_async.http.calls import Call
@@ -21,21 +23,26 @@ from cleanlist_async.http.decode import (
     has_too_many_values,
     holds_error,
     parse_json,
+    request_id_of,
     salvage_workflow_id,
 )
 from cleanlist_async.http.lenient_json import read_leniently
 from cleanlist_async.http.root_task import client_is_closed
-from cleanlist_async.http.transport import Exchange, Request
-from cleanlist_async.redact import one_line
+from cleanlist_async.http.transport import Exchange, Request, same_origin
+from cleanlist_async.redact import one_line, scrub
 from cleanlist_async.types import JSON
 
 T = TypeVar("T")
 
+_LONGEST_LOCATION: Final = 200
+
 log: Final = logging.getLogger("cleanlist_async")
 
 
-def refusal(request: Request, exchange: Exchange) -> APIError:
+def refusal(request: Request, exchange: Exchange, base_url: str = "") -> APIError:
     """Return the error that an answer without a 2xx status means."""
+    if 300 <= exchange.status < 400:
+        return redirected(request, exchange, base_url)
     return decode_error(
         exchange.status,
         exchange.headers,
@@ -45,6 +52,38 @@ def refusal(request: Request, exchange: Exchange) -> APIError:
         now=datetime.now(UTC),
         is_cut=exchange.failure is not None,
     )
+
+
+def redirected(request: Request, exchange: Exchange, base_url: str) -> RedirectedError:
+    """Return the error of an answer that redirects, which is not followed."""
+    error = RedirectedError(
+        f"The server answered {exchange.status}, and redirects are not followed.",
+        status=exchange.status,
+        code=f"http_{exchange.status}",
+        request_id=request_id_of(exchange.headers),
+        method=request.method,
+        path=request.path,
+    )
+    own = base_url + request.path
+    if not (given := exchange.headers.get("location", "").strip()):
+        return error
+    try:
+        target = urlsplit(urljoin(own, given))
+        is_same_server = same_origin(target.geturl(), own)
+        # Without the query and the user, which may hold a secret.
+        port = f":{target.port}" if target.port else ""
+        shown = f"{target.scheme}://{target.hostname}{port}{target.path}"
+    except ValueError:  # none that could be followed
+        return error
+    error.location = one_line(scrub(shown), _LONGEST_LOCATION)
+    is_same_path = target.path.rstrip("/") == urlsplit(own).path.rstrip("/")
+    error.is_elsewhere = is_same_path or not is_same_server
+    error.problem = f"The server redirects to {error.location}, which is not followed."
+    if is_same_path and not is_same_server:
+        error.fix = f"Set base_url (CLEANLIST_BASE_URL) to {error.location.removesuffix(request.path)}."
+    else:
+        error.fix = "Check base_url (CLEANLIST_BASE_URL): this is not the API, or a gateway in between."
+    return error
 
 
 def no_answer(exchange: Exchange) -> CleanlistError:

@@ -15,7 +15,7 @@ from typing import Final
 import anyio
 
 from cleanlist_async import facts
-from cleanlist_async.errors import APIConnectionError, APIError, CleanlistError
+from cleanlist_async.errors import APIConnectionError, APIError, CleanlistError, RedirectedError
 from cleanlist_async.http.retry import backoff_s
 from cleanlist_async.ratelimit import RateLimiter, Route
 
@@ -130,7 +130,7 @@ class SubmitGate:
             await check()
         except CleanlistError as error:
             # A refusal in the API's own words is an answer: the server works.
-            if error.retryable or not isinstance(error, APIError):
+            if error.retryable or isinstance(error, RedirectedError) or not isinstance(error, APIError):
                 self._last_error = error
                 self._fail(error.retry_after_s if isinstance(error, APIError) else None)
                 return

@@ -29,7 +29,10 @@ def test_placeholders_are_blank_counted_and_reported(tmp_path):
 
 
 def test_a_linkedin_value_that_is_no_profile_is_reported_and_not_sent(tmp_path):
-    text = f"{HEAD}Ada,Love,Acme,https://www.linkedin.com/company/acme\n,,,ada@acme.example\n" + ",,,https://linkedin.com/in/cy\n" * 3
+    text = (
+        f"{HEAD}Ada,Love,Acme,https://www.linkedin.com/company/acme\n,,,ada@acme.example\n"
+        + ",,,https://linkedin.com/in/cy\n" * 3
+    )
     table = table_of(tmp_path, text)
     contacts, notes = read_twice(table)
     first, second, *_ = (prepare(index, contact) for index, contact in enumerate(contacts))

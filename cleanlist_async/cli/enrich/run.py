@@ -19,6 +19,7 @@ from cleanlist_async.cli.enrich.inputs import (
     TableContacts,
     TableOptions,
     check_output,
+    check_space,
     keys_given,
 )
 from cleanlist_async.cli.enrich.own_output import contacts_of, settled_in
@@ -96,6 +97,7 @@ class Enrichment:
             if self.dry_run or store is None:
                 render.say(console, "Dry run: nothing was sent for enrichment, and nothing was spent.")
                 return self._print({"plan": plan_as_json(plan), "balance": balance}, ExitCode.DONE)
+            check_space(self.output, contacts)
             job = Job(
                 contacts,
                 self.output,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -216,3 +217,14 @@ def test_no_file_is_more_open_than_the_input(cli, serve, people):
     written = {path.name: path.stat().st_mode & 0o777 for path in cli.folder.iterdir() if path.is_file()}
     assert {"out.csv", "again.csv", "exported.csv", "run.journal"} <= written.keys()
     assert set(written.values()) == {0o600}
+
+
+def test_nothing_is_bought_if_the_disk_has_no_room_for_the_output(cli, serve, people, monkeypatch):
+    cli.write(people(3))
+    usage = shutil.disk_usage(cli.folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000))
+    with serve() as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", "--yes", *FAST)
+        assert not sandbox.ledger.contacts
+    assert done.code == 1
+    assert "out.csv: may need 0.0 MB, and its disk has 0.0 MB left; free some space" in done.error
