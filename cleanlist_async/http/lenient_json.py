@@ -126,7 +126,8 @@ class _Reader:
             case '"':
                 return self._string()
             case "{" | "[" if depth >= _DEEPEST:
-                return self._skip()
+                self._skip()
+                return None
             case "{":
                 return self._object(depth)
             case "[":

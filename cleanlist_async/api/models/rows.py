@@ -264,8 +264,9 @@ def text_of(holder: Mapping[str, JSON], *names: str) -> str | None:
 
 def _number(value: JSON) -> float | None:
     # bool is a subclass of int: a credit of True would count as 1.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and abs(value) < math.inf else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) < math.inf else None
 
 
 def _phones(result: Mapping[str, JSON]) -> tuple[str, ...]:

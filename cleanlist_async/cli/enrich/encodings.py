@@ -45,7 +45,9 @@ def _ask(console: Console, options: TableOptions, path: str, unknown: EncodingUn
     for name in _CANDIDATES:
         if sample := "; ".join(_names_in(options, path, name)):
             say(console, f"  {name:<10} {sample}")
-    chosen: str = typer.prompt("Which one is right? (none of them: press Enter)", default="", err=True)
+    chosen: str = typer.prompt(
+        "Which one is right? (none of them: press Enter)", default="", show_default=False, err=True
+    )
     if not chosen:
         raise CommandError("not started; nothing was sent. Save the file as UTF-8.", ExitCode.REFUSED)
     return chosen

@@ -8,7 +8,7 @@ from tests.cli.command_line import FAST
 
 pytestmark = pytest.mark.sockets
 
-CYRILLIC = "First Name,Last Name,Company\nИван,Петров,Ромашка\n".encode("cp1251")
+CYRILLIC = "First Name,Last Name,Company\nЮлий,Ильин,Жюли\n".encode("cp1251")
 COMMAND = ("enrich", "in.csv", "-o", "out.csv", *FAST)
 
 
@@ -19,7 +19,7 @@ def test_it_is_refused_unattended(cli, serve, command):
         done = cli(*((*COMMAND, "--yes") if command == "enrich" else (command, "in.csv")))
         assert not sandbox.ledger.contacts
     assert done.code == 1
-    assert 'in.csv, row 2, column "First Name": holds the byte 0xC8' in done.error
+    assert 'in.csv, row 2, column "First Name": holds the byte 0xDE' in done.error
     assert "pass --encoding" in done.error
 
 
@@ -28,10 +28,10 @@ def test_it_is_read_as_the_encoding_that_is_chosen_by_a_sample_of_names(cli, ser
     with serve() as sandbox:
         done = cli.answer("cp1251\ny\n", *COMMAND)
         sent = [accepted.contact for accepted in sandbox.ledger.contacts]
-    assert "cp1251     Иван Петров Ромашка" in done.err
-    assert "cp1252     Èâàí Ïåòðîâ Ðîìàøêà" in done.err
+    assert "cp1251     Юлий Ильин Жюли" in done.err
+    assert "cp1252     Þëèé Èëüèí Æþëè" in done.err
     assert done.code == 0, done.err
-    assert [(one["first_name"], one["last_name"]) for one in sent] == [("Иван", "Петров")]
+    assert [(one["first_name"], one["last_name"]) for one in sent] == [("Юлий", "Ильин")]
 
 
 def test_nothing_is_sent_if_none_is_right(cli, serve):
@@ -40,4 +40,4 @@ def test_nothing_is_sent_if_none_is_right(cli, serve):
         done = cli.answer("\n", *COMMAND)
         assert not sandbox.ledger.contacts
     assert done.code == 1
-    assert "nothing was sent" in done.error
+    assert "nothing was sent" in done.err
