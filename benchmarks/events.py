@@ -52,7 +52,7 @@ async def calls(count: int, on_event: Callable[[Event], object] | None) -> float
 def alone(count: int) -> float:
     """Return the seconds that the telling itself takes, without a call and with nobody to listen."""
     events, call, clock = Events(), Call(CREDITS_BALANCE), time.monotonic
-    permit = Permit(RateLimiter(), Lease("key", (), []), 0.0)
+    permit = Permit(RateLimiter(), Lease("key", (), []), 0.0, lambda *_settled, **_options: None)
     request, exchange, reply = Request("GET", "/"), Exchange(sent=True, status=200), Reply(None, "k")
     before = time.process_time()
     for _ in range(count):

@@ -63,7 +63,7 @@ async def plan(journal: Path, source: Path | Contacts) -> tuple[int, float, floa
         start, cpu = time.perf_counter(), time.process_time()
         async with await client.job(journal, source) as job:
             seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
-            return job.plan().chunks, seconds, cpu_s
+            return (await job.plan()).chunks, seconds, cpu_s
 
 
 def planned(journal: Path, source: Path | Contacts) -> Planned:

@@ -85,7 +85,7 @@ async def run_job(client: AsyncCleanlist, journal: Path, contacts: People, settl
         report.raise_for_error()
         assert report.status.state == "complete", report
         settled.append(report.status.settled)
-        return job.verify()
+        return await job.verify()
 
 
 async def simulate(contacts: int, jobs: int, limiter_kind: LimitKind, seed: int, folder: Path) -> Measured:

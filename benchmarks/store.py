@@ -34,6 +34,7 @@ FEW, MANY = 10_000, 10_000_000
 STEPS = ("claim", "intend", "accept", "settle")
 MOST_SHARE = {"SQLite": 0.02, "PostgreSQL": 0.04, "PostgreSQL, 1 ms away": 0.04}
 MOST_CLAIM_S, MOST_BLOCKED_S = 0.060, 0.050
+MOST_ROUND_TRIPS = 8
 
 Times = dict[str, list[float]]
 
@@ -164,6 +165,8 @@ class Figures:
         self.claims: dict[int, list[float]] = {}
         self.busy = self.still = Gaps()
         self.held_up_s = 0.0
+        self.round_trips = 0.0
+        """Of one submit; 0 where there is no network to count them on."""
 
 
 async def measure_one(database: Database, rounds: int, sizes: list[int]) -> Figures:
@@ -171,7 +174,10 @@ async def measure_one(database: Database, rounds: int, sizes: list[int]) -> Figu
     async with Store(database.url) as store:
         owner = await Owner.begin(store, "benchmark")
         await buy(owner, submits(3, 10**7), defaultdict(list))
+        before = database.proxy.round_trips if database.proxy else 0
         await buy(owner, submits(rounds, 2 * 10**7), figures.steps)
+        if database.proxy:
+            figures.round_trips = (database.proxy.round_trips - before) / rounds
         for size in sizes:
             await asyncio.to_thread(database.fill, there + 1, size)
             there = size
@@ -258,6 +264,15 @@ def targets(measured: list[Figures]) -> list[report.Target]:
                 share < most,
             )
         )
+        if figures.round_trips:
+            found.append(
+                report.Target(
+                    f"{figures.name}: round trips of a submit",
+                    f"<= {MOST_ROUND_TRIPS}",
+                    f"{figures.round_trips:.1f}",
+                    round(figures.round_trips) <= MOST_ROUND_TRIPS,
+                )
+            )
         size, seconds = max(figures.claims.items())
         median = statistics.median(seconds)
         found.append(

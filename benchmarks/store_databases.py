@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tests.support.postgres_server import BIN, PostgresServer, postgres_server
 from tests.support.store_owners import ORGANIZATION
-from tests.support.tcp_proxy import tcp_proxy
+from tests.support.tcp_proxy import TCPProxy, tcp_proxy
 
 HALF_MS = 0.0005
-RESULT = '{"status":"found","email":"someone@company.example","credits":1.0,"charged":true}'
+RESULT = '{"status":"found","email":"someone@company.example","credits":1.0}'
 
 FILL = {
     "SQLite": """
@@ -34,10 +34,12 @@ Fill = Callable[[int, int], None]
 
 
 class Database:
-    """An empty store, and how it is filled and made to stand still."""
+    """An empty store, how it is filled and made to stand still, and the network before it, if there is one."""
 
-    def __init__(self, name: str, url: str, fill: Fill, still: Callable[[], object]) -> None:
-        self.name, self.url, self.fill, self.still = name, url, fill, still
+    def __init__(
+        self, name: str, url: str, fill: Fill, still: Callable[[], object], proxy: TCPProxy | None = None
+    ) -> None:
+        self.name, self.url, self.fill, self.still, self.proxy = name, url, fill, still, proxy
 
 
 @contextmanager
@@ -65,6 +67,7 @@ def servers() -> Iterator[list[Database]]:
                     server.url(far, proxy.port),
                     filler_of(server, far),
                     lambda: stopped(server),
+                    proxy,
                 ),
             ]
 

@@ -207,10 +207,10 @@ class AsyncCleanlist(ModernOperations, BaseClient):
 
     async def job(
         self,
-        journal: str | PathLike[str],
-        source: JobSource,
+        name: str | PathLike[str],
+        source: JobSource | None = None,
         *,
-        enrichment_type: EnrichmentType = "partial",
+        enrichment_type: EnrichmentType | None = None,
         max_credits: float | None = None,
         webhook: str | None = None,
         submit_mode: ChosenMode = "auto",
@@ -224,33 +224,36 @@ class AsyncCleanlist(ModernOperations, BaseClient):
     ) -> Job:
         """Begin a durable bulk job, or resume it: the same call does both. Sends nothing yet.
 
-        *journal* is the file that survives a crash; *source* a CSV, TSV or JSON Lines file, or an iterable
-        that can be read again. `max_credits` is a budget in credits, and may be another one, or none, on
-        resume. `webhook` is the public address of your receiver, for `Job.receive`; by default that of
-        `webhooks`, which needs no such call. `submit_mode` says how a submit whose answer was lost is found
-        again; see `Job.promise`. `on_unknown` holds such a submit, or sends it again at the cost of at most
-        `max_duplicate_credits`, or asks a function of yours. `cache` is a file of results that were bought
-        before with the same API key (of several, the first), and are reused for `cache_ttl_s` seconds.
-        `half_full_price` says what ``full`` costs where only one half was found, which is not documented:
-        ``"full"`` 11 credits, ``"each"`` those of the half. If the server reports a price, that counts.
+        *name* is that of a job in the client's `store`, which any process that shares the store can run, one
+        at a time. A path, or text that has a folder in it or ends in ``.journal``, is a journal: a file of
+        this machine. *source* is a CSV, TSV or JSON Lines file, or an iterable that can be read again; a job
+        in a store copies it, and is resumed without it too. `enrichment_type` is ``"partial"`` by default,
+        and that of the job on resume. `max_credits` is a budget in credits over all runs and processes, and
+        may be another one, or none, on resume; without a *source* None leaves it as it is.
 
-        A journal that is older than the last run of its job, a copy of one that still exists, or a new one
-        where another had sent contacts, is refused, for it would buy them again; so is one with a hard link.
-        The last run is recorded in ``$XDG_STATE_HOME/cleanlist-async`` (``~/.local/state``); without a
-        record, a warning is logged. `adopt` accepts such a journal: look at what was bought first, with
-        ``cleanlist-async usage``. Other copies are refused from then on.
+        The other options are those of a journal. `webhook` is the public address of your receiver, for
+        `Job.receive`; by default that of `webhooks`, which needs no such call. `submit_mode` says how a
+        submit whose answer was lost is found again; see `Job.promise`. `on_unknown` holds such a submit, or
+        sends it again at the cost of at most `max_duplicate_credits`, or asks a function of yours. `cache` is
+        a file of results that were bought before with the same API key (of several, the first), and are
+        reused for `cache_ttl_s` seconds. `half_full_price` says what ``full`` costs where only one half was
+        found, which is not documented: ``"full"`` 11 credits, ``"each"`` those of the half. If the server
+        reports a price, that counts.
 
-        Raises JournalLockedError when another process works on the journal, InputChangedError when the source
-        or the options differ from those that the job was started with, JournalError for a journal that is
-        refused or damaged.
+        A journal that is older than the last run of its job (recorded in ``~/.local/state/cleanlist-async``),
+        a copy of one, one with a hard link, or a new one where another had sent contacts, is refused, for it
+        would buy them again. `adopt` accepts it, and refuses other copies: look at what was bought first.
+
+        Raises JobLockedError when another process runs the job, InputChangedError when the source or options
+        are not those that it began with, JournalError or StoreError when its memory cannot be used.
         """
-        from cleanlist_async.job.job import Job
+        from cleanlist_async.job.open_job import open_job
         from cleanlist_async.job.spec import JobSpec
         from cleanlist_async.job.unknown import UnknownPolicy
 
         try:
             spec = JobSpec(
-                enrichment_type=enrichment_type,
+                enrichment_type="partial" if enrichment_type is None else enrichment_type,
                 max_credits=max_credits,
                 webhook=webhook,
                 submit_mode=submit_mode,
@@ -268,9 +271,8 @@ class AsyncCleanlist(ModernOperations, BaseClient):
             raise refusal.with_traceback(None) from None  # as in `enrich`
         finally:
             del webhook
-        return await Job.open(
-            self._runtime.pipeline, self._runtime.polls, checked_path("journal", journal), source, spec
-        )
+        bulk, session = self._runtime.bulk, self._runtime.spending.session
+        return await open_job(bulk, session, name, source, spec, asked_type=enrichment_type)
 
     @property
     def abandoned(self) -> list[EnrichmentResult]:

@@ -55,6 +55,7 @@ __all__ = [
     "Guess",
     "HTTPClient",
     "HalfFullPrice",
+    "JobRecord",
     "JobSource",
     "JobState",
     "JsonExportPage",
@@ -96,6 +97,7 @@ __all__ = [
     "SpendingPause",
     "StartedSmartAgent",
     "StoreCounts",
+    "StoredState",
     "SubmitMode",
     "SubmitState",
     "TableError",
@@ -173,6 +175,7 @@ if TYPE_CHECKING:
     from cleanlist_async.enrich.budget_control import BudgetControl
     from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.plan import ContactSource
+    from cleanlist_async.enrich.row_results import Rule
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
     from cleanlist_async.http.spending import BeforeSpend, Spend
     from cleanlist_async.http.transport.sender import HTTPClient
@@ -182,7 +185,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.run_state import WaitsFor
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.spec import ChosenMode
-    from cleanlist_async.job.status import JobState, Receipt, Rule
+    from cleanlist_async.job.status import JobState, Receipt
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.ratelimit import Pace
     from cleanlist_async.ratelimit.limiter import WhenAway
@@ -190,6 +193,7 @@ if TYPE_CHECKING:
     from cleanlist_async.storage.redis_connection import RedisUnavailableError
     from cleanlist_async.storage.store.audit import AuditLine
     from cleanlist_async.storage.store.budget import BudgetStatus, Period, PeriodName, SpendingPause
+    from cleanlist_async.storage.store.job_records import JobRecord, StoredState
     from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts, SubmitState
     from cleanlist_async.tables import ContactTable, Guess, Row, TableError, TableFormat
     from cleanlist_async.webhooks.receiver import Confirm
@@ -257,6 +261,7 @@ else:
             "enrich.budget_control": ("BudgetControl",),
             "enrich.dedupe": ("Dedupe",),
             "enrich.plan": ("ContactSource",),
+            "enrich.row_results": ("Rule",),
             "results": ("ResultStatus",),
             "facts": ("ApiVersion", "CsvField", "EnrichmentType", "PersonType"),
             "http.spending": ("BeforeSpend", "Spend"),
@@ -267,13 +272,14 @@ else:
             "job.pilot": ("Pilot",),
             "job.source": ("JobSource",),
             "job.spec": ("ChosenMode",),
-            "job.status": ("JobState", "Receipt", "Rule"),
+            "job.status": ("JobState", "Receipt"),
             "job.unknown": ("OnUnknown",),
             "ratelimit": ("Pace",),
             "ratelimit.limiter": ("WhenAway",),
             "storage.redis_connection": ("RedisUnavailableError",),
             "storage.store.audit": ("AuditLine",),
             "storage.store.budget": ("BudgetStatus", "Period", "PeriodName", "SpendingPause"),
+            "storage.store.job_records": ("JobRecord", "StoredState"),
             "storage.store.records": ("StoreCounts", "SubmitState", "OrphanedSubmit"),
             "tables": ("ContactTable", "Guess", "Row", "TableError", "TableFormat"),
             "webhooks.receiver": ("Confirm",),

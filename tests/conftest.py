@@ -6,9 +6,12 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +27,14 @@ if TYPE_CHECKING:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; processes inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Compiling takes longer than most tests: workers, processes and later runs share what one of them compiled.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+gc.disable()  # until all is imported and collected: what it would search is kept
+
 pytest_plugins = ["tests.support.virtual_time_plugin"]
 
+ROOT = Path(__file__).parent
 MEMORY, ROOM = Path("/dev/shm"), 2**30
 """A file system in memory, and the bytes it must have free to hold what tests write."""
 if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
@@ -42,6 +51,18 @@ def pytest_configure(config: pytest.Config) -> None:
     Properties and what is marked `scaled` count as slow there, so that all of them is run by `-m slow` too.
     """
     settings.load_profile("whole" if _runs_slow_tests(config) else "part")
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Let each worker begin with modules of its own, so that it finds the others compiled."""
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None:
+        return
+    folders = [Path(arg) for arg in session.config.args if Path(arg).is_dir()]
+    files = sorted(file for folder in folders for file in folder.rglob("test_*.py"))
+    for file in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        with suppress(Exception, pytest.skip.Exception):  # which are told when it is collected
+            import_module(".".join(file.resolve().relative_to(ROOT.parent).with_suffix("").parts))
 
 
 def _is_property(item: pytest.Item) -> bool:
@@ -80,6 +101,7 @@ def certificates_read_once() -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Leave what was imported and collected, most of the heap, out of each later search for garbage."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
@@ -139,10 +161,9 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    root = Path(__file__).parent
     whole = _runs_slow_tests(config)
     for item in items:
-        folder = item.path.relative_to(root).parts[0] if item.path.is_relative_to(root) else ""
+        folder = item.path.relative_to(ROOT).parts[0] if item.path.is_relative_to(ROOT) else ""
         if folder in REAL_SERVERS:
             item.add_marker(pytest.mark.sockets)
         is_slow = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,25 @@ def test_every_benchmark_is_part_of_the_whole_and_runs_alone():
             assert f"\n    python -m benchmarks.{path.stem}" in source
             assert source.endswith('if __name__ == "__main__":\n    main()\n')
     assert found >= 15
+
+
+@pytest.mark.slow
+@pytest.mark.sockets
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    {
+        "batcher": {"rates": (1,), "seconds": 5.0, "callers": 50},
+        "enrich_one_sockets": {"callers": 50, "requests": 10, "window_s": 1.0},
+        "events": {"count": 5, "rounds": 1},
+        "job_journal": {"contacts": 1_000, "rounds": 2},
+        "job_soak": {"contacts": 1_000, "jobs": 1},
+        "makespan": {"contacts": 1_000, "medians": (3.0,), "seeds": 1},
+        "memory": {"contacts": 2_000},
+        "pipe": {"sizes": (1_000,), "rounds": 1},
+        "store": {"rounds": 2},
+    }.items(),
+)
+def test_a_benchmark_runs_with_small_settings(name, settings):
+    section = import_module(f"benchmarks.{name}").measure(**settings)
+    assert section.tables
+    assert all(table.rows for table in section.tables)

@@ -72,15 +72,13 @@ def test_one_key_under_two_limits_is_refused_however_the_address_is_written():
     assert twin._runtime.pipeline.route == first._runtime.pipeline.route
 
 
-def test_a_closed_client_frees_its_key_for_other_limits():
-    async def main():
-        url = "http://127.0.0.1:9912"
-        async with AsyncCleanlist(KEY, base_url=url, rate_limits=RateLimits(org=5)):
-            pass
-        async with AsyncCleanlist(KEY, base_url=url, rate_limits=RateLimits(org=6)):
-            pass
-
-    asyncio.run(main())
+@pytest.mark.anyio
+async def test_a_closed_client_frees_its_key_for_other_limits():
+    url = "http://127.0.0.1:9912"
+    async with AsyncCleanlist(KEY, base_url=url, rate_limits=RateLimits(org=5)):
+        pass
+    async with AsyncCleanlist(KEY, base_url=url, rate_limits=RateLimits(org=6)):
+        pass
 
 
 async def test_with_options_is_the_same_client_with_other_options():
@@ -270,25 +268,19 @@ def answers(draw):
     max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(answers())
-def test_whatever_the_server_says_a_value_or_an_error_of_ours_comes_out(said):
-    async def main():
-        async with against(always(said.ending("fin")), request_timeout_s=0.5, max_retries=0) as (
-            client,
-            server,
-        ):
-            for name, call in CALLS.items():
-                before = len(server.requests)
-                try:
-                    await call(client)
-                except errors.CleanlistError as error:
-                    str(error), repr(error)
-                    if name == "submit_bulk" and error.safe_to_retry:
-                        assert isinstance(error, errors.APIError), error
-                assert len(server.requests) == before + 1
-            return client.statistics()
-
-    statistics = asyncio.run(main())
-    assert all(bucket.in_flight == 0 for bucket in statistics.buckets)
+@pytest.mark.anyio
+async def test_whatever_the_server_says_a_value_or_an_error_of_ours_comes_out(said):
+    async with against(always(said.ending("fin")), request_timeout_s=0.5, max_retries=0) as (client, server):
+        for name, call in CALLS.items():
+            before = len(server.requests)
+            try:
+                await call(client)
+            except errors.CleanlistError as error:
+                str(error), repr(error)
+                if name == "submit_bulk" and error.safe_to_retry:
+                    assert isinstance(error, errors.APIError), error
+            assert len(server.requests) == before + 1
+        assert all(bucket.in_flight == 0 for bucket in client.statistics().buckets)
 
 
 def test_the_wide_limits_are_wide():

@@ -130,35 +130,33 @@ def test_no_refusal_of_another_option_shows_the_key(options):
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_no_public_object_shows_the_key(kind):
+@pytest.mark.anyio
+async def test_no_public_object_shows_the_key(kind):
     key = KEYS[kind]
 
-    async def main():
-        async with against(always(json_answer(ANSWERS["credits_balance"])), api_key=key) as (client, _):
-            await client.public.credits_balance()
-            stream = client.stream([ADA])
-            things = [client, client.public, client.with_options(pace="smooth"), client.statistics(), stream]
-            things += [
-                client._runtime.pipeline,
-                client._runtime.transport,
-                client._runtime.pipeline.limiter,
-                client._runtime.root,
-                client._runtime.bulk.polls,
-            ]
-            for thing in things:
-                assert_hidden(deep_text(thing), key)
-                assert_hidden(f"{thing} {thing!r} {thing:}", key)
-                assert_hidden(str(vars(thing)) if hasattr(thing, "__dict__") else "", key)
-            for secret in client._runtime.pipeline._keys.values():
-                for attempt in (pickle.dumps, copy.copy, copy.deepcopy, json.dumps):
-                    with pytest.raises(TypeError) as caught:
-                        attempt(secret)
-                    assert_hidden(str(caught.value), key)
-            for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
-                with pytest.raises(TypeError, match="cannot be pickled or copied"):
-                    attempt(client)
-
-    asyncio.run(main())
+    async with against(always(json_answer(ANSWERS["credits_balance"])), api_key=key) as (client, _):
+        await client.public.credits_balance()
+        stream = client.stream([ADA])
+        things = [client, client.public, client.with_options(pace="smooth"), client.statistics(), stream]
+        things += [
+            client._runtime.pipeline,
+            client._runtime.transport,
+            client._runtime.pipeline.limiter,
+            client._runtime.root,
+            client._runtime.bulk.polls,
+        ]
+        for thing in things:
+            assert_hidden(deep_text(thing), key)
+            assert_hidden(f"{thing} {thing!r} {thing:}", key)
+            assert_hidden(str(vars(thing)) if hasattr(thing, "__dict__") else "", key)
+        for secret in client._runtime.pipeline._keys.values():
+            for attempt in (pickle.dumps, copy.copy, copy.deepcopy, json.dumps):
+                with pytest.raises(TypeError) as caught:
+                    attempt(secret)
+                assert_hidden(str(caught.value), key)
+        for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match="cannot be pickled or copied"):
+                attempt(client)
 
 
 # -- passwords in addresses ------------------------------------------------------------------------
@@ -225,17 +223,16 @@ async def opened(make):
 
 
 @pytest.mark.parametrize("door", GIVEN_AN_ADDRESS)
-def test_nor_is_the_token_in_an_address_for_webhooks(door, tmp_path, monkeypatch):
+@pytest.mark.anyio
+async def test_nor_is_the_token_in_an_address_for_webhooks(door, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    async def main():
-        async with client_of("http://127.0.0.1:19") as client:  # where no other test has a limiter
-            refusals = [GIVEN_AN_ADDRESS[door](client, address) for address in ODD_ADDRESSES.values()]
-            good = f"https://x.example/{TOKEN}"
-            refusals.append(GIVEN_AN_ADDRESS[door](client, good, enrichment_type="everything"))
-            return [await outcome_of(refusal) for refusal in refusals]
-
-    for outcome in asyncio.run(main()):
+    async with client_of("http://127.0.0.1:19") as client:  # where no other test has a limiter
+        refusals = [GIVEN_AN_ADDRESS[door](client, address) for address in ODD_ADDRESSES.values()]
+        good = f"https://x.example/{TOKEN}"
+        refusals.append(GIVEN_AN_ADDRESS[door](client, good, enrichment_type="everything"))
+        outcomes = [await outcome_of(refusal) for refusal in refusals]
+    for outcome in outcomes:
         assert isinstance(outcome, ConfigurationError)
         assert_hidden(shown(outcome), TOKEN)
 
@@ -267,17 +264,15 @@ def test_no_refusal_of_another_option_shows_the_password_of_a_proxy(options):
     [answer(407), answer(403), FIN, RESET, NEVER, garbage()],
     ids=["407", "403", "fin", "reset", "never", "x"],
 )
-def test_no_failure_of_a_proxy_shows_its_password(said, debug_log):
-    async def main():
-        async with FaultyServer(always(said)) as server:
-            proxy = server.base_url.replace("//", f"//user:{PASSWORD}@")
-            options = {"proxy": proxy, "request_timeout_s": 0.2, "max_retries": 0}
-            async with client_of("https://api.invalid", **options) as client:
-                outcomes = await asyncio.gather(*(outcome_of(call(client)) for call in CALLS.values()))
-                assert_hidden(deep_text(client, 3), PASSWORD)  # deeper are httpcore's own headers
-                return outcomes, server.requests
-
-    outcomes, requests = asyncio.run(main())
+@pytest.mark.anyio
+async def test_no_failure_of_a_proxy_shows_its_password(said, debug_log):
+    async with FaultyServer(always(said)) as server:
+        proxy = server.base_url.replace("//", f"//user:{PASSWORD}@")
+        options = {"proxy": proxy, "request_timeout_s": 0.2, "max_retries": 0}
+        async with client_of("https://api.invalid", **options) as client:
+            outcomes = await asyncio.gather(*(outcome_of(call(client)) for call in CALLS.values()))
+            assert_hidden(deep_text(client, 3), PASSWORD)  # deeper are httpcore's own headers
+            requests = server.requests
     assert all("proxy-authorization" in request.headers for request in requests)
     for outcome in outcomes:
         assert isinstance(outcome, errors.APIConnectionError | errors.APITimeoutError), outcome
@@ -328,14 +323,13 @@ ECHOES = {
 @pytest.mark.sockets
 @pytest.mark.scaled
 @pytest.mark.parametrize(("kind", "form"), some(product(KEYS, ECHOES)))
-def test_a_server_that_echoes_the_key_gets_it_into_nothing(kind, form, debug_log):
+@pytest.mark.anyio
+async def test_a_server_that_echoes_the_key_gets_it_into_nothing(kind, form, debug_log):
     key = KEYS[kind]
 
-    async def main():
-        async with against(always(ECHOES[form](key)), api_key=key, max_retries=0) as (client, _):
-            return [await outcome_of(call(client)) for call in CALLS.values()]
-
-    for outcome in asyncio.run(main()):
+    async with against(always(ECHOES[form](key)), api_key=key, max_retries=0) as (client, _):
+        outcomes = [await outcome_of(call(client)) for call in CALLS.values()]
+    for outcome in outcomes:
         if isinstance(outcome, Exception):
             texts = shown(outcome)
             assert_hidden(texts, key)
@@ -352,12 +346,11 @@ def test_a_server_that_echoes_the_key_gets_it_into_nothing(kind, form, debug_log
 
 @pytest.mark.sockets
 @pytest.mark.parametrize("broken", [FIN, RESET, NEVER, garbage()], ids=["fin", "reset", "never", "garbage"])
-def test_no_failure_of_the_network_shows_the_key(broken, debug_log):
-    async def main():
-        async with against(always(broken), request_timeout_s=0.1, max_retries=1) as (client, _):
-            return [await outcome_of(call(client)) for call in CALLS.values()]
-
-    for outcome in asyncio.run(main()):
+@pytest.mark.anyio
+async def test_no_failure_of_the_network_shows_the_key(broken, debug_log):
+    async with against(always(broken), request_timeout_s=0.1, max_retries=1) as (client, _):
+        outcomes = [await outcome_of(call(client)) for call in CALLS.values()]
+    for outcome in outcomes:
         assert isinstance(outcome, errors.CleanlistError)
         assert_hidden(shown(outcome), KEY)
     assert_hidden(debug_log.getvalue(), KEY)
@@ -375,16 +368,14 @@ def test_the_canary_would_be_seen():
             assert_hidden(text, KEY)
 
 
-def test_a_key_given_as_something_else_is_not_printed():
-    async def main():
-        client = client_of("http://127.0.0.1:9")
-        return [
-            await outcome_of(client.public.bulk_status(workflow_id=KEY)),
-            await outcome_of(client.public.webhook_deliveries(KEY)),
-            await outcome_of(client.public.submit_bulk([ADA], KEY)),
-        ]
-
-    for error in asyncio.run(main()):
+@pytest.mark.anyio
+async def test_a_key_given_as_something_else_is_not_printed():
+    client = client_of("http://127.0.0.1:9")
+    for error in [
+        await outcome_of(client.public.bulk_status(workflow_id=KEY)),
+        await outcome_of(client.public.webhook_deliveries(KEY)),
+        await outcome_of(client.public.submit_bulk([ADA], KEY)),
+    ]:
         assert isinstance(error, CleanlistError)
         assert_hidden(str(error), KEY)
 

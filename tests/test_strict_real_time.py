@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import anyio
 import pytest
 
@@ -26,31 +24,27 @@ async def send(server: CountingServer, keys: list[str], limits: RateLimits, requ
 
 @pytest.mark.slow
 @pytest.mark.parametrize("keys", [1, 2, 3])
-def test_the_limit_is_reached_and_never_passed(keys: int) -> None:
-    async def main() -> None:
-        async with counting_server(org=60, key=30, window_s=WINDOW_S) as server:
-            limit = min(60, 30 * keys)
-            names = [f"clapi_{number}" for number in range(keys)]
-            rejected = await send(server, names, RateLimits(window_s=WINDOW_S), WINDOWS * limit)
-            assert rejected == server.rejected == 0
-            assert limit // 2 < server.busiest(server.arrivals) <= limit
-            assert all(server.busiest(log) <= 30 for log in server.arrivals_of.values())
-
-    asyncio.run(main())
+@pytest.mark.anyio
+async def test_the_limit_is_reached_and_never_passed(keys: int) -> None:
+    async with counting_server(org=60, key=30, window_s=WINDOW_S) as server:
+        limit = min(60, 30 * keys)
+        names = [f"clapi_{number}" for number in range(keys)]
+        rejected = await send(server, names, RateLimits(window_s=WINDOW_S), WINDOWS * limit)
+        assert rejected == server.rejected == 0
+        assert limit // 2 < server.busiest(server.arrivals) <= limit
+        assert all(server.busiest(log) <= 30 for log in server.arrivals_of.values())
 
 
-def test_the_server_would_have_noticed() -> None:
-    async def main() -> None:
-        async with counting_server(org=60, key=30, window_s=60) as server:
-            careless = RateLimits(key=40)
-            client = AsyncCleanlist("clapi_0", base_url=server.base_url, rate_limits=careless)
-            with anyio.fail_after(60):
-                async with client, anyio.create_task_group() as group:
-                    for _ in range(40):
-                        group.start_soon(client.public.validate_key)
-                    while not server.rejected:  # noqa: ASYNC110 - the server sets no event of ours
-                        await anyio.sleep(0.005)
-                    group.cancel_scope.cancel()
-            assert len(server.arrivals) > 30
-
-    asyncio.run(main())
+@pytest.mark.anyio
+async def test_the_server_would_have_noticed() -> None:
+    async with counting_server(org=60, key=30, window_s=60) as server:
+        careless = RateLimits(key=40)
+        client = AsyncCleanlist("clapi_0", base_url=server.base_url, rate_limits=careless)
+        with anyio.fail_after(60):
+            async with client, anyio.create_task_group() as group:
+                for _ in range(40):
+                    group.start_soon(client.public.validate_key)
+                while not server.rejected:  # noqa: ASYNC110 - the server sets no event of ours
+                    await anyio.sleep(0.005)
+                group.cancel_scope.cancel()
+        assert len(server.arrivals) > 30

@@ -28,13 +28,17 @@ from cleanlist_async.errors import BudgetExceededError, CleanlistError, UnknownO
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.results import EnrichmentResult, ResultStatus
+from cleanlist_async.storage.store.job_records import JobLease
 from cleanlist_async.storage.store.records import REMEMBERED, Freshness
 from cleanlist_async.webhooks.submission import Submission
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What the caller asked for. ``max_credits`` in credits, ``max_age_s`` in seconds."""
+    """What the caller asked for. ``max_credits`` in credits, ``max_age_s`` in seconds.
+
+    For a `job` in a store: the right to run it, and how many seconds ago it was begun.
+    """
 
     enrichment_type: EnrichmentType
     options: CallOptions
@@ -45,12 +49,14 @@ class RunSpec:
     max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
     fresh: bool = False
     max_age_s: float | None = None
+    job: JobLease | None = None
+    job_age_s: float = 0.0
 
     @property
     def wanted(self) -> Wanted:
-        """What it asks a store for."""
-        freshness = Freshness.of(self.max_age_s, fresh=self.fresh)
-        return Wanted(self.enrichment_type, freshness, "enrich")
+        """What it asks a store for. What was new enough when a job was begun is so until its end."""
+        freshness = Freshness.of(self.max_age_s, fresh=self.fresh).since(self.job_age_s)
+        return Wanted(self.enrichment_type, freshness, "enrich" if self.job is None else "job", self.job)
 
     @property
     def is_unclaimed(self) -> bool:

@@ -70,7 +70,9 @@ class ChunkSubmitter:
             body,
             RequestClass.SUBMIT,
             shield_answer=True,
-            spend=lambda: Spend.of_contacts("enrich", self._spec.enrichment_type, len(contacts)),
+            spend=lambda: Spend.of_contacts(
+                self._spec.wanted.door, self._spec.enrichment_type, len(contacts)
+            ),
         )
         if (record := self._record(contacts)) is not None:
             chunk.record = record

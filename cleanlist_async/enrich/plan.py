@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -11,7 +12,7 @@ import anyio.lowlevel
 from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.first_seen import FirstSeen
-from cleanlist_async.contacts.identity import ContactLike, Prepared, prepare
+from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.enrich.look_alikes import LookAlikes
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
@@ -40,7 +41,8 @@ class Plan:
         How many would be skipped, and how many are bought once with an earlier one. The first 1,000 of
         each are listed: ``invalid_contacts`` as (index, reason), ``duplicate_contacts`` as (index, first).
     requests
-        Bulk requests of at most 250 contacts, plus one status request for each.
+        Bulk requests of at most 250 contacts, plus one status request for each; in a job of mode ``exact``
+        five for each chunk.
     minutes
         How long the rate limit makes this take, without the time the last workflow needs.
     credits_max
@@ -61,6 +63,7 @@ class Plan:
     credits_max: int | None = 0
     invalid_contacts: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     duplicate_contacts: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    requests_per_chunk: int = field(default=2, repr=False)
 
     credits_min = 0
 
@@ -71,8 +74,8 @@ class Plan:
 
     @property
     def requests(self) -> int:
-        """Submits, plus one status request for each."""
-        return 2 * self.chunks
+        """How many requests it takes if nothing goes wrong."""
+        return self.requests_per_chunk * self.chunks
 
 
 class Planner:
@@ -85,22 +88,31 @@ class Planner:
 
     def add(self, given: ContactLike) -> Prepared | None:
         """Count the next contact; return it if it is valid and the first of its identity."""
-        plan = self.plan
-        index = plan.contacts
-        plan.contacts += 1
+        index = self.plan.contacts
         contact = prepare(index, given)
         if not isinstance(contact, Prepared):
-            plan.invalid += 1
-            if plan.invalid <= _LISTED:
-                plan.invalid_contacts.append((index, contact.reason))
+            self.skip(index, contact.reason)
         elif (first := self._seen.setdefault(contact.identity, index)) != index:
-            plan.duplicates += 1
-            if plan.duplicates <= _LISTED:
-                plan.duplicate_contacts.append((index, first))
+            self.repeat(index, first)
         else:
-            plan.unique += 1
+            self.plan.contacts += 1
+            self.plan.unique += 1
             return contact
         return None
+
+    def skip(self, index: int, reason: str) -> None:
+        """Count a contact that is invalid."""
+        self.plan.contacts += 1
+        self.plan.invalid += 1
+        if self.plan.invalid <= _LISTED:
+            self.plan.invalid_contacts.append((index, reason))
+
+    def repeat(self, index: int, first: int) -> None:
+        """Count a contact that repeats the *first*."""
+        self.plan.contacts += 1
+        self.plan.duplicates += 1
+        if self.plan.duplicates <= _LISTED:
+            self.plan.duplicate_contacts.append((index, first))
 
     def buy(self, contact: Prepared) -> None:
         """Count a contact that would be sent."""
@@ -156,6 +168,15 @@ async def make_plan(
     if look is not None and gathered:
         planner.sort(gathered, await look(gathered))
     return planner.finish(limits, keys)
+
+
+async def prepared(contacts: ContactSource) -> AsyncGenerator[Prepared | Invalid, None]:
+    """Yield contacts checked, each with its index."""
+    index = 0
+    async with aclosing(each(contacts)) as given:
+        async for contact in given:
+            yield prepare(index, contact)
+            index += 1
 
 
 async def each(contacts: ContactSource) -> AsyncGenerator[ContactLike, None]:

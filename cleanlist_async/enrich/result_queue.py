@@ -55,6 +55,12 @@ class ResultQueue:
             self._wake()
         return self._items.popleft()
 
+    def take_ready(self, most: int) -> list[EnrichmentResult]:
+        """Take up to so many that are there."""
+        if len(self._items) >= self._ahead:
+            self._wake()
+        return [self._items.popleft() for _ in range(min(most, len(self._items)))]
+
     async def room(self) -> None:
         """Wait until the consumer has caught up."""
         while self.is_full:

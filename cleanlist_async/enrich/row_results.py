@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final, Literal, TypeAlias
 
 from cleanlist_async import facts
 from cleanlist_async.api.models.rows import EnrichmentRow
@@ -12,6 +13,10 @@ from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult, ResultStatus
+
+Rule: TypeAlias = Literal["charged", "price list", "price of a half", "cache", "duplicate", "none"]
+"""By which rule a contact was priced; see `Receipt`."""
+_HALVES: Final = (facts.EMAIL_CREDITS, facts.PHONE_CREDITS)
 
 
 def found(
@@ -103,6 +108,21 @@ def never_read(
             yield copy_for(checked, first)
         else:
             yield without_row(checked, "failed", f"never sent: {stopped_by}")
+
+
+def rule_of(result: EnrichmentResult) -> Rule:
+    """Return by which rule a result was priced when it was bought."""
+    if result.credits_charged is not None:
+        return "charged"
+    return estimate_rule(result.credits_estimated, result.enrichment_type)
+
+
+def estimate_rule(credits_: float, enrichment_type: EnrichmentType | None) -> Rule:
+    """Return the rule of a price that the server did not tell."""
+    # In `full` only a half-found contact can be estimated at the price of one half.
+    if enrichment_type == "full" and credits_ in _HALVES:
+        return "price of a half"
+    return "price list" if credits_ else "none"
 
 
 def estimate(row: EnrichmentRow, enrichment_type: EnrichmentType) -> float:

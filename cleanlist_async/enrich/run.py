@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import chain
@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 
 from cleanlist_async.contacts.chunking import Chunker
-from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
+from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared
 from cleanlist_async.enrich.change_signal import ChangeSignal
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.chunk_runner import ChunkRunner, RunParts
@@ -22,7 +22,6 @@ from cleanlist_async.enrich.claims import Claims
 from cleanlist_async.enrich.dedupe import Duplicates, repeated_identities
 from cleanlist_async.enrich.fetch import Fetcher
 from cleanlist_async.enrich.look_alikes import LookAlikes
-from cleanlist_async.enrich.plan import ContactSource, each
 from cleanlist_async.enrich.progress import ProgressReporter, report_end
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import RunOutcome
@@ -34,7 +33,7 @@ from cleanlist_async.errors import (
     DeadlineExceededError,
     StoreError,
 )
-from cleanlist_async.events import RunStarted, report_failure
+from cleanlist_async.events import RunKind, RunStarted, report_failure
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.webhooks.submissions import Submissions
@@ -46,7 +45,11 @@ _SILENCE_S: Final = 10.0
 
 
 class BulkRun:
-    """Runs in the client's task group; its results are read from `results`."""
+    """Runs in the client's task group; its results are read from `results`.
+
+    Only the results of identities that occur more than once in *repeated_in* are remembered for later
+    contacts; without it, those that the spec says.
+    """
 
     def __init__(
         self,
@@ -54,11 +57,11 @@ class BulkRun:
         polls: PollScheduler,
         submissions: Submissions,
         spec: RunSpec,
-        source: ContactSource,
+        source: AsyncGenerator[Prepared | Invalid, None],
         *,
         purchases: Purchases | None,
         total: int | None,
-        find_repeated: bool = False,
+        repeated_in: Iterable[ContactLike] | None = None,
     ) -> None:
         self.outcome = RunOutcome()
         self.finished = anyio.Event()
@@ -82,7 +85,7 @@ class BulkRun:
             buy=self._start,
             fail=self._stop,
         )
-        self._find_repeated = find_repeated
+        self._repeated_in = repeated_in
         self._scope = anyio.CancelScope()
         self._reading = anyio.CancelScope()
         self._contacts_read = 0
@@ -110,7 +113,8 @@ class BulkRun:
         """Run to the end. Raises nothing of its own: see `outcome` and `results`."""
         events = self._pipeline.events
         self._progress.start()
-        events.emit(RunStarted("enrich", self._spec.enrichment_type, self._total))
+        kind: RunKind = "enrich" if self._spec.job is None else "job"
+        events.emit(RunStarted(kind, self._spec.enrichment_type, self._total))
         try:
             with self._scope:
                 await self._run()
@@ -123,14 +127,14 @@ class BulkRun:
         finally:
             self.results.close()
             self._progress.report()
-            report_end(events, "enrich", self.summary, self.summary.elapsed_s, self.outcome.error)
+            report_end(events, kind, self.summary, self.summary.elapsed_s, self.outcome.error)
             self.finished.set()
 
     async def _run(self) -> None:
         deadline_s = self._spec.options.deadline_s
         with anyio.move_on_after(deadline_s) as deadline:
-            if self._find_repeated and not isinstance(self._source, AsyncIterable):
-                self._sink.duplicates = Duplicates("all", await repeated_identities(self._source))
+            if self._repeated_in is not None:
+                self._sink.duplicates = Duplicates("all", await repeated_identities(self._repeated_in))
             try:
                 async with anyio.create_task_group() as self._group:
                     self._runner = ChunkRunner(self._parts, self._group)
@@ -150,9 +154,8 @@ class BulkRun:
             self._group.start_soon(self._send_in_silence, chunker)
         try:
             with self._reading:
-                async with aclosing(each(self._source)) as contacts:
-                    async for given in contacts:
-                        contact = prepare(self._contacts_read, given)
+                async with aclosing(self._source) as contacts:
+                    async for contact in contacts:
                         self._contacts_read += 1
                         await self._take(contact, chunker)
                 await self._queue(await self._parts.claims.flush(self._group), chunker)

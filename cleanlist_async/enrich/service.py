@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence, Sized
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence, Sized
 from functools import partial
 from typing import Final, cast
 
 from cleanlist_async import facts
 from cleanlist_async.checks import a_type, is_any, wrong
 from cleanlist_async.contacts.checks import check_contacts
-from cleanlist_async.contacts.identity import ContactLike, Invalid, prepare
+from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.collect import Collector
-from cleanlist_async.enrich.plan import ContactSource, Look, Plan, make_plan
+from cleanlist_async.enrich.plan import ContactSource, Look, Plan, make_plan, prepared
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import EnrichmentReport
 from cleanlist_async.enrich.row_results import never_read
@@ -42,7 +42,7 @@ class BulkService:
         self.polls = polls
         self._purchases = purchases
         self.abandoned: list[EnrichmentResult] = []
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._submissions = submissions
 
     async def plan(self, contacts: ContactSource, spec: RunSpec) -> Plan:
@@ -50,9 +50,9 @@ class BulkService:
         source, purchases = _checked_source(contacts), self._purchases
         look: Look | None = None
         if purchases is not None and not spec.is_unclaimed:
-            await self._pipeline.root.ensure()
+            await self.pipeline.root.ensure()
             look = partial(purchases.look, wanted=spec.wanted)
-        limits, keys = self._pipeline.limiter.limits, len(self._pipeline.route.keys)
+        limits, keys = self.pipeline.limiter.limits, len(self.pipeline.route.keys)
         return await make_plan(source, spec.enrichment_type, limits, keys, look)
 
     async def enrich(self, contacts: ContactSource, spec: RunSpec) -> EnrichmentReport:
@@ -99,25 +99,40 @@ class BulkService:
     async def collect(self, pending: Iterable[EnrichmentResult], options: CallOptions) -> EnrichmentReport:
         """Fetch what was submitted before."""
         results = _checked_pending(pending)
-        await self._pipeline.root.ensure()
-        return await Collector(self._pipeline, self.polls, options).collect(results)
+        await self.pipeline.root.ensure()
+        return await Collector(self.pipeline, self.polls, options).collect(results)
+
+    def stream_rows(
+        self, rows: AsyncGenerator[Prepared | Invalid, None], spec: RunSpec, total: int
+    ) -> ResultStream:
+        """Run contacts that were checked, and of which each is given once, as they are read."""
+        return self._stream(rows, spec, total, ())
 
     def _start(self, source: ContactSource, spec: RunSpec, *, find_repeated: bool) -> ResultStream:
         total = len(source) if isinstance(source, Sized) else None
+        repeated_in = source if find_repeated and not isinstance(source, AsyncIterable) else None
+        return self._stream(prepared(source), spec, total, repeated_in)
 
+    def _stream(
+        self,
+        rows: AsyncGenerator[Prepared | Invalid, None],
+        spec: RunSpec,
+        total: int | None,
+        repeated_in: Iterable[ContactLike] | None,
+    ) -> ResultStream:
         async def start() -> BulkRun:
-            await self._pipeline.root.ensure()
+            await self.pipeline.root.ensure()
             run = BulkRun(
-                self._pipeline,
+                self.pipeline,
                 self.polls,
                 self._submissions,
                 spec,
-                source,
+                rows,
                 purchases=self._purchases,
                 total=total,
-                find_repeated=find_repeated,
+                repeated_in=repeated_in,
             )
-            self._pipeline.root.spawn(run.main)
+            self.pipeline.root.spawn(run.main)
             return run
 
         return ResultStream(start)

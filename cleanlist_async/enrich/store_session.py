@@ -29,12 +29,22 @@ key stands for the organization."""
 
 
 class StoreSession:
-    """Opens the store when it is first needed, and keeps a lease in it until the client is closed."""
+    """Opens the store when it is first needed, and keeps a lease in it until the client is closed.
+
+    Attributes
+    ----------
+    owed
+        Writes that are still to be made.
+    jobs
+        The ids of jobs that the client runs.
+
+    """
 
     def __init__(self, store: Store, pipeline: Pipeline) -> None:
         self.store = store
         self.pipeline = pipeline
         self.owed = OwedWrites()
+        self.jobs: set[str] = set()
         self._process: Process = this_process()
         self._opening = anyio.Lock()
         self._buyer: Buyer | None = None

@@ -74,6 +74,10 @@ class ResultStream:
                 raise error
         raise StopAsyncIteration
 
+    def ready(self, most: int) -> list[EnrichmentResult]:
+        """Take up to so many further results that are there already."""
+        return self._run.results.take_ready(most) if self._run else []
+
     async def aclose(self) -> None:
         """Stop the run if it is not over. Waits for a submit that is on its way: it may have been paid."""
         run = self._run

@@ -13,6 +13,7 @@ not a byte left; 429; a refusal of a quote that has gone stale  `Retry`
 a refusal for the key, plan, credits or version; client closed  `Stop`
 a redirect to another server                                    `Stop`
 the store cannot record it, so that nothing was sent            `Stop`
+another process has taken over the job                          `Stop`
 a budget that does not cover it, a pause, a veto                `Stop`
 any other refusal                                               `Refused`
 a quote that is used up: an earlier process may have bought     `Unknown`
@@ -40,6 +41,7 @@ from cleanlist_async.errors import (
     CleanlistError,
     ConfigurationError,
     InsufficientCreditsError,
+    JobLockedError,
     PayloadTooLargeError,
     PermissionDeniedError,
     QuoteAlreadyRedeemedError,
@@ -137,7 +139,11 @@ def _judge_submit(error: CleanlistError, contacts: Sequence[Prepared]) -> Submit
         case APIError():
             outcome = Retry() if isinstance(error, STALE) else Refused()
         case (
-            ConfigurationError() | StoreError() | BudgetExceededError() | SpendVetoedError()
+            ConfigurationError()
+            | StoreError()
+            | JobLockedError()
+            | BudgetExceededError()
+            | SpendVetoedError()
         ):  # raised only while not a byte has left
             outcome = Stop()
         case _:

@@ -13,13 +13,22 @@ import anyio
 
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.enrich.row_results import rule_of
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.enrich.submit_outcome import Accepted, SubmitOutcome, Unknown
-from cleanlist_async.errors import BudgetExceededError, ClaimLostError, CleanlistError, StoreError
+from cleanlist_async.errors import (
+    BudgetExceededError,
+    ClaimLostError,
+    CleanlistError,
+    JobLockedError,
+    StoreError,
+)
 from cleanlist_async.events import identifier
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import operations
+from cleanlist_async.storage.store.job_records import JobLease
+from cleanlist_async.storage.store.jobs import Values
 from cleanlist_async.storage.store.operations import Door, SubmitIntent
 from cleanlist_async.storage.store.records import Freshness, SubmitState, as_text
 
@@ -28,11 +37,12 @@ log: Final = logging.getLogger("cleanlist_async")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a call wants of contacts: which type, how new, and through which door."""
+    """What a call wants of contacts: which type, how new, through which door, and for which job."""
 
     enrichment_type: EnrichmentType
     freshness: Freshness
     door: Door
+    job: JobLease | None = None
 
 
 class SubmitRecord:
@@ -67,7 +77,7 @@ class SubmitRecord:
     async def intend(self) -> None:
         """Record that it is about to be sent, and reserve what it can cost.
 
-        Raises StoreError or BudgetExceededError, and then nothing is to be sent.
+        Raises StoreError, BudgetExceededError or JobLockedError, and then nothing is to be sent.
         """
         buyer = await self._session.opened()
         digests = {self._session.digest(contact) for contact in self._contacts}
@@ -78,11 +88,12 @@ class SubmitRecord:
             tuple(digests),
             self._is_unclaimed,
             repeated=len(self._contacts) - len(digests),
+            job=self._wanted.job,
         )
         self.is_written = True  # also where the store fails in the middle of it
         try:
             is_ours = await self._store.run(operations.intend(buyer, intent), commit_unless=False)
-        except BudgetExceededError:
+        except (BudgetExceededError, JobLockedError):
             self.is_written = False
             raise
         if not is_ours:
@@ -163,6 +174,7 @@ class SubmitRecord:
         settled: dict[str, str] = {}
         unpaid: list[str] = []
         repeated: list[float] = []
+        outcomes: list[Values] = []
         for digest, result in zip(digests, results, strict=False):
             if result.status == "pending":
                 continue
@@ -174,9 +186,14 @@ class SubmitRecord:
                 settled[digest] = as_text(result)
             elif result.status == "failed":  # the server ended the workflow unfinished, which costs nothing
                 unpaid.append(digest)
-        await self._session.owed.make(partial(self._settle, settled, unpaid, repeated))
+            outcomes.append(
+                (digest, result.status, result.error, result.workflow_id, rule_of(result), result.credits)
+            )
+        await self._session.owed.make(partial(self._settle, settled, unpaid, repeated, outcomes))
 
-    async def _settle(self, settled: dict[str, str], unpaid: list[str], repeated: list[float]) -> None:
+    async def _settle(
+        self, settled: dict[str, str], unpaid: list[str], repeated: list[float], outcomes: list[Values]
+    ) -> None:
         buyer = await self._session.opened()
         await self._store.run(
             operations.settle(
@@ -184,6 +201,7 @@ class SubmitRecord:
                 self.submission,
                 settled,
                 unpaid,
+                outcomes=outcomes,
                 repeated=repeated,
                 is_unclaimed=self._is_unclaimed,
             )

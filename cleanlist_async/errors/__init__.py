@@ -50,8 +50,9 @@
     ├── BudgetExceededError                 max_credits, or the budget of a store, is used up
     │   └── SpendingPausedError             all spending is paused in the store
     ├── SpendVetoedError                    before_spend refused the call; nothing was sent
+    ├── JobLockedError                      another process runs the job; nothing is sent
     ├── JournalError                        the journal of a job cannot be used; nothing is sent
-    │   ├── JournalLockedError              another process uses it
+    │   ├── JournalLockedError              another process uses it (also a JobLockedError)
     │   └── InputChangedError               the input differs from what the job was started with
     ├── StoreError                          the store cannot be used; nothing is sent without it
     │   ├── StoreUnavailableError           it cannot be reached now
@@ -75,6 +76,13 @@ from cleanlist_async.errors.base import CleanlistError as CleanlistError
 from cleanlist_async.errors.base import Envelope as Envelope
 from cleanlist_async.errors.base import FieldError as FieldError
 from cleanlist_async.errors.base import RedirectedError as RedirectedError
+from cleanlist_async.errors.storage import ClaimLostError as ClaimLostError
+from cleanlist_async.errors.storage import InputChangedError as InputChangedError
+from cleanlist_async.errors.storage import JobLockedError as JobLockedError
+from cleanlist_async.errors.storage import JournalError as JournalError
+from cleanlist_async.errors.storage import JournalLockedError as JournalLockedError
+from cleanlist_async.errors.storage import StoreError as StoreError
+from cleanlist_async.errors.storage import StoreUnavailableError as StoreUnavailableError
 from cleanlist_async.types import Billed as Billed
 
 if TYPE_CHECKING:
@@ -359,36 +367,6 @@ class SpendingPausedError(BudgetExceededError):
 
 class SpendVetoedError(CleanlistError):
     """The client's ``before_spend`` refused a call that spends. Nothing was sent."""
-
-
-class JournalError(CleanlistError):
-    """The journal of a job cannot be read or written. Nothing is sent without it."""
-
-
-class JournalLockedError(JournalError):
-    """Another process, or another job of this one, uses the journal."""
-
-    retryable = True
-
-
-class InputChangedError(JournalError):
-    """The input differs from what the job was started with, so results would go to the wrong people."""
-
-
-class StoreError(CleanlistError):
-    """The store of what was bought cannot be read or written. Nothing is sent without it."""
-
-
-class StoreUnavailableError(StoreError):
-    """The store cannot be reached now, or is busy: a database that restarts, a full disk, a held lock."""
-
-    retryable = True
-
-
-class ClaimLostError(StoreError):
-    """Contacts that were to be sent are no longer this client's: it paused for longer than its lease."""
-
-    retryable = True
 
 
 class ConfigurationError(CleanlistError):

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from cleanlist_async.types import JSON, Billed
 
-_FACE: Final = "cleanlist_async.errors"
+FACE: Final = "cleanlist_async.errors"
 """The module that tracebacks and pickles name for these classes: this one may move."""
 
 Envelope: TypeAlias = Literal["error", "detail", "none"]
@@ -29,7 +29,7 @@ class CleanlistError(Exception):
 
     """
 
-    __module__ = _FACE
+    __module__ = FACE
     retryable: bool = False
     billed: Billed = "no"
 
@@ -88,7 +88,7 @@ class APIError(CleanlistError):
 
     """
 
-    __module__ = _FACE
+    __module__ = FACE
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class RedirectedError(APIError):
 
     """
 
-    __module__ = _FACE
+    __module__ = FACE
     location: str | None = None
     is_elsewhere: bool = False
 
@@ -151,7 +151,7 @@ class FieldError:
     the contact it belongs to, where it belongs to one. The offending value is left out: it is contact data.
     """
 
-    __module__ = _FACE
+    __module__ = FACE
     loc: tuple[str | int, ...]
     msg: str
     type: str = "value_error"

@@ -18,12 +18,6 @@ _REQUESTS_PER_CHUNK: Final[dict[SubmitMode, int]] = {"plain": 2, "tracked": 2, "
 status and the leads."""
 
 
-def requests_of(journal: Journal, header: Header) -> int:
-    """Return how many requests the whole job takes if nothing goes wrong."""
-    chunks = sum(chunks for chunks, _ in journal.counts().values())
-    return _REQUESTS_PER_CHUNK[header.submit_mode] * chunks
-
-
 def plan_of(journal: Journal, header: Header, pipeline: Pipeline) -> Plan:
     """Return what the whole job takes: requests, minutes, and credits at most."""
     invalid, duplicates = journal.set_aside()
@@ -31,15 +25,17 @@ def plan_of(journal: Journal, header: Header, pipeline: Pipeline) -> Plan:
     unique = sum(contacts for _, contacts in counts)
     worst = facts.WORST_CASE_CREDITS.get(header.enrichment_type)
     limits, keys = pipeline.limiter.limits, len(pipeline.route.keys)
-    return Plan(
+    plan = Plan(
         header.enrichment_type,
         contacts=header.contacts,
         unique=unique,
         invalid=invalid,
         duplicates=duplicates,
         chunks=sum(chunks for chunks, _ in counts),
-        minutes=seconds_for(requests_of(journal, header), limits, keys) / 60,
         credits_max=None if worst is None else worst * unique,
         invalid_contacts=list(islice(journal.invalid(), _MAX_LISTED)),
         duplicate_contacts=list(islice(journal.duplicates(), _MAX_LISTED)),
+        requests_per_chunk=_REQUESTS_PER_CHUNK[header.submit_mode],
     )
+    plan.minutes = seconds_for(plan.requests, limits, keys) / 60
+    return plan

@@ -14,6 +14,7 @@ from typing import Final
 import anyio.lowlevel
 
 from cleanlist_async import facts
+from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.errors import ConfigurationError, UnknownOutcomeError
@@ -121,23 +122,39 @@ async def choose(source: Source, n: int, salt: bytes) -> frozenset[int]:
 
     A kind is the set of fields a contact has: what it has decides how well it is found.
     """
-    seen, strata = FirstSeen(), defaultdict[str, _Sample](lambda: _Sample(n))
-    total = 0
+    seen, sampler = FirstSeen(), Sampler(n, salt)
     for place, given in enumerate(source):
         contact = prepare(place, given)
         if isinstance(contact, Prepared) and seen.setdefault(contact.payload_digest, place) == place:
-            total += 1
-            # As good as random, and the same again when a pilot of this size is planned a second time.
-            rank = hmac.digest(salt, place.to_bytes(8, "big"), sha256)
-            strata[_kind(contact)].add(rank, place)
+            sampler.add(place, contact.contact)
         if place % 1_000 == 0:
             await anyio.lowlevel.checkpoint()
-    return frozenset(_apportion(list(strata.values()), min(n, total), total))
+    return sampler.chosen()
 
 
-def _kind(contact: Prepared) -> str:
+class Sampler:
+    """Chooses *n* of the contacts that are added to it, as `choose` does."""
+
+    def __init__(self, n: int, salt: bytes) -> None:
+        self._n = n
+        self._salt = salt
+        self._strata = defaultdict[str, _Sample](lambda: _Sample(n))
+        self.total = 0
+
+    def add(self, place: int, contact: Contact) -> None:
+        """Add a contact that may be sent, and repeats none before."""
+        self.total += 1
+        # As good as random, and the same again when a pilot of this size is planned a second time.
+        rank = hmac.digest(self._salt, place.to_bytes(8, "big"), sha256)
+        self._strata[_kind(contact)].add(rank, place)
+
+    def chosen(self) -> frozenset[int]:
+        """Return the places of the sample."""
+        return frozenset(_apportion(list(self._strata.values()), min(self._n, self.total), self.total))
+
+
+def _kind(given: Contact) -> str:
     # By the strongest field it has: a profile matches best, then a name with a domain.
-    given = contact.contact
     if given.linkedin_url:
         return "linkedin"
     return "domain" if given.company_domain else "company"

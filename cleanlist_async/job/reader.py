@@ -163,11 +163,17 @@ class _ResultReader:
 @contextmanager
 def reading(path: Path) -> Generator[JournalReader]:
     """Open a journal for reading. Raises JournalError for another file, or for an incomplete plan."""
-    journal, header = _open(path)
+    journal = _open(path)
     try:
-        yield JournalReader(journal, header)
+        yield JournalReader(journal, _planned(journal))
     finally:
         journal.close()
+
+
+def header_of(path: Path) -> Header | None:
+    """Return what a job was begun with; None while its plan is not complete."""
+    with closing(_open(path)) as journal:
+        return journal.header
 
 
 @contextmanager
@@ -202,7 +208,7 @@ def discard_unsent(path: Path) -> bool:
         return True
 
 
-def _open(path: Path) -> _Opened:
+def _open(path: Path) -> Journal:
     _check_exists(path)
     try:
         return _read_only(path)
@@ -219,13 +225,14 @@ def _open(path: Path) -> _Opened:
     return _read_only(path)
 
 
-def _read_only(path: Path) -> _Opened:
+def _read_only(path: Path) -> Journal:
     journal = Journal.open(path, read_only=True)
     try:
-        return journal, _planned(journal)
+        _ = journal.header  # which shows whether it can be read
     except BaseException:
         journal.close()
         raise
+    return journal
 
 
 def _planned(journal: Journal) -> Header:

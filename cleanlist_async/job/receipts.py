@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
-from cleanlist_async import facts
 from cleanlist_async.contacts.identity import prepare
+from cleanlist_async.enrich.row_results import estimate_rule
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Header
 from cleanlist_async.job.journal.states import SETTLED
 from cleanlist_async.job.source import Source
-from cleanlist_async.job.status import Receipt, Rule
-
-_HALVES: Final = (facts.EMAIL_CREDITS, facts.PHONE_CREDITS)
+from cleanlist_async.job.status import Receipt
 
 
 def receipts(journal: Journal, header: Header, source: Source) -> Iterator[Receipt]:
@@ -42,8 +39,5 @@ def receipts(journal: Journal, header: Header, source: Source) -> Iterator[Recei
         elif charged is not None:
             yield Receipt(place, key, status, charged, "charged", workflow_id, request_id)
         else:
-            rule: Rule = "price list" if estimated else "none"
-            # In `full` only a half-found contact can be estimated at the price of one half.
-            if header.enrichment_type == "full" and estimated in _HALVES:
-                rule = "price of a half"
+            rule = estimate_rule(estimated, header.enrichment_type)
             yield Receipt(place, key, status, estimated, rule, workflow_id, request_id)

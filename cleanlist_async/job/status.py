@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from cleanlist_async import facts
+from cleanlist_async.enrich.row_results import Rule
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Header, SubmitMode
@@ -15,8 +16,6 @@ from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.results import ResultStatus
 
 JobState: TypeAlias = Literal["planned", "running", "paused", "complete", "complete_with_unknown"]
-
-Rule: TypeAlias = Literal["charged", "price list", "price of a half", "cache", "duplicate", "none"]
 
 _UNFINISHED = frozenset({ChunkState.PLANNED, ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.FETCHING})
 _IN_DOUBT = frozenset({ChunkState.UNKNOWN, ChunkState.PARTIAL, ChunkState.REMOTE_EXPIRED})
@@ -54,6 +53,10 @@ class JobStatus:
         Credits spent; the most that unsettled submits can still cost; and the unknown ones among them.
     shortfall_credits
         Credits that are missing, as the server says, when the job is paused for lack of credits.
+    was_sent
+        Whether anything was sent beyond a pilot, in any run.
+    credits_to_go
+        Most credits that the contacts still to be sent can cost; None where nothing bounds it.
 
     """
 
@@ -72,6 +75,8 @@ class JobStatus:
     max_credits: float | None
     paused_by: str | None = None
     shortfall_credits: float | None = None
+    was_sent: bool = False
+    credits_to_go: float | None = None
 
     @property
     def settled(self) -> int:
@@ -114,8 +119,11 @@ class JobReport:
 def status_of(journal: Journal, header: Header, *, running: bool) -> JobStatus:
     """Read the state of a job."""
     latest = journal.header or header  # the budget and what paused it may have changed since it was opened
-    counts = {state: chunks for state, (chunks, _) in journal.counts().items()}
-    per_contact = facts.WORST_CASE_CREDITS.get(header.enrichment_type) or 0
+    by_state = journal.counts()
+    counts = {state: chunks for state, (chunks, _) in by_state.items()}
+    worst_case = facts.WORST_CASE_CREDITS.get(header.enrichment_type)
+    per_contact = worst_case or 0
+    _, to_send = by_state.get(ChunkState.PLANNED, (0, 0))
     spent, held = journal.committed()
     # Unknown now, and sent again by decision before: each of these may have been bought.
     doubtful = sum(
@@ -138,6 +146,8 @@ def status_of(journal: Journal, header: Header, *, running: bool) -> JobStatus:
         max_credits=latest.max_credits,
         paused_by=latest.paused_by,
         shortfall_credits=latest.shortfall,
+        was_sent=journal.was_sent(but_the_pilot=True),
+        credits_to_go=None if worst_case is None else float(worst_case * to_send),
     )
 
 

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from cleanlist_async.events import report_failure
-from cleanlist_async.facts import MAX_WAITING_BYTES
-from cleanlist_async.webhooks.mailbox import has_room
 
 log: Final = logging.getLogger("cleanlist_async")
 
 LOOK_EVERY_S: Final = 0.5
 LOOK_AGAIN_S: Final = 5.0
 """Seconds until the next look after the store could not be read."""
-
-_SUBMISSIONS_KEPT: Final = 1_000
-_BYTES_KEPT: Final = 64 * MAX_WAITING_BYTES
-"""Of all submissions: some hundreds of events of the documented size."""
 
 
 class EventStore(Protocol):
@@ -40,37 +33,6 @@ class EventStore(Protocol):
     async def take(self, submission_ids: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
         """Return the events of these submissions so far, and delete them. Does not wait."""
         ...
-
-
-class MemoryEventStore:
-    """Events between receivers of one process.
-
-    Keeps at most four events of each submission (2 MiB together), and the latest 1,000 submissions (128 MiB).
-    """
-
-    def __init__(self) -> None:
-        self._events: OrderedDict[str, list[bytes]] = OrderedDict()
-        self._bytes = 0
-
-    async def put(self, submission_id: str, event: bytes, /) -> bool:
-        """Keep an event; a repeated one only once. Return whether it is kept."""
-        kept = self._events.get(submission_id, [])
-        if event in kept:
-            return True
-        if not has_room(event, len(kept), sum(map(len, kept))):
-            return False
-        self._events.setdefault(submission_id, kept).append(event)
-        self._bytes += len(event)
-        # The oldest go first: their owners are most likely to have asked the server by now.
-        while len(self._events) > _SUBMISSIONS_KEPT or self._bytes > _BYTES_KEPT:
-            self._bytes -= sum(map(len, self._events.popitem(last=False)[1]))
-        return True
-
-    async def take(self, submission_ids: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
-        """Return the events of these submissions, and delete them."""
-        taken = {id_: self._events.pop(id_) for id_ in submission_ids if id_ in self._events}
-        self._bytes -= sum(len(event) for events in taken.values() for event in events)
-        return taken
 
 
 async def look_into(

@@ -3,16 +3,16 @@
 Usage: uvicorn --app-dir examples/fastapi_app app:app
 
 Without a key it runs against a sandbox of its own: invented people, no credits. With CLEANLIST_API_KEY it
-spends credits, at most CREDITS_PER_LIST (1000) for a list. Lists and their journals are in LISTS_FOLDER
-(./lists), and resume when the process starts again. With PUBLIC_URL, the address at which Cleanlist reaches
-this server, webhooks are received. It answers to that host name and those of this machine; ALLOWED_HOSTS,
-separated by commas, adds more. Anyone who reaches it can buy: put it behind a login.
+spends credits, at most CREDITS_PER_LIST (1000) for a list. Lists, and what was bought, are in CLEANLIST_STORE
+(./purchases.db, or a PostgreSQL): a list goes on when the process starts again, and nobody is bought twice.
+With PUBLIC_URL, the address at which Cleanlist reaches this server, webhooks are received. It answers to that
+host name and those of this machine; ALLOWED_HOSTS, separated by commas, adds more. Anyone who reaches it can
+buy: put it behind a login.
 """
 
 import os
-import tempfile
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
@@ -38,6 +38,7 @@ from cleanlist_async.integrations.fastapi import (
 )
 
 HAS_KEY = bool(os.environ.get("CLEANLIST_API_KEY"))
+STORE = os.environ.get("CLEANLIST_STORE", "purchases.db")
 PUBLIC_URL = os.environ.get("PUBLIC_URL")
 CREDITS_PER_LIST = float(os.environ.get("CREDITS_PER_LIST", "1000"))
 DESCRIPTION = "Enriches one person while the caller waits, or a list whose progress is shown live."
@@ -54,28 +55,17 @@ receiver = WebhookReceiver(f"{PUBLIC_URL}/webhooks/cleanlist") if PUBLIC_URL els
 
 
 def open_client() -> AbstractAsyncContextManager[AsyncCleanlist]:
-    return AsyncCleanlist(webhooks=receiver) if HAS_KEY else sandboxed_client(receiver)
-
-
-@contextmanager
-def folder_of_lists() -> Generator[Path]:
-    """Yield the folder of the lists, a temporary one for those of the sandbox."""
-    if HAS_KEY:
-        yield Path(os.environ.get("LISTS_FOLDER", "lists"))
-    else:
-        with tempfile.TemporaryDirectory(prefix="cleanlist-lists-") as folder:
-            yield Path(folder)
+    return AsyncCleanlist(webhooks=receiver, store=STORE) if HAS_KEY else sandboxed_client(receiver)
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
     """Open the client, then what works with it; close in reverse. No task outlives this block."""
-    with folder_of_lists() as folder:
-        async with cleanlist_lifespan(open_client)(app) as state, anyio.create_task_group() as tasks:
-            lists = LiveLists(state["cleanlist"], tasks, folder, CREDITS_PER_LIST)
-            await lists.resume()
-            yield {**state, "lists": lists}
-            tasks.cancel_scope.cancel()
+    async with cleanlist_lifespan(open_client)(app) as state, anyio.create_task_group() as tasks:
+        lists = LiveLists(state["cleanlist"], tasks, CREDITS_PER_LIST)
+        await lists.resume()
+        yield {**state, "lists": lists}
+        tasks.cancel_scope.cancel()
 
 
 app = FastAPI(title="Cleanlist live", version="1.0", description=DESCRIPTION, lifespan=lifespan)

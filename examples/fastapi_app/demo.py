@@ -3,7 +3,9 @@
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from itertools import product
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from cleanlist_async import AsyncCleanlist, RateLimits, WebhookReceiver
 from cleanlist_async.sandbox import Sandbox
@@ -15,15 +17,24 @@ TRADES = ("analytics", "energy", "foods", "labs", "logistics", "mobility", "robo
 
 @asynccontextmanager
 async def sandboxed_client(webhooks: WebhookReceiver | None) -> AsyncGenerator[AsyncCleanlist]:
-    """Open a client of a local sandbox with a window of ten seconds."""
+    """Open a client of a local sandbox with a window of ten seconds, and a store that ends with it."""
 
     def workflow_s(random: Random) -> float:
         return random.uniform(0.5, 5)
 
     limits = RateLimits(window_s=10)
-    async with Sandbox(window_s=limits.window_s, workflow_s=workflow_s) as sandbox:
-        key, url = sandbox.api_key, sandbox.base_url
-        async with AsyncCleanlist(key, base_url=url, rate_limits=limits, webhooks=webhooks) as client:
+    with TemporaryDirectory(prefix="cleanlist-demo-") as folder:
+        store = Path(folder, "purchases.db")
+        async with (
+            Sandbox(window_s=limits.window_s, workflow_s=workflow_s) as sandbox,
+            AsyncCleanlist(
+                sandbox.api_key,
+                base_url=sandbox.base_url,
+                rate_limits=limits,
+                webhooks=webhooks,
+                store=store,
+            ) as client,
+        ):
             yield client
 
 

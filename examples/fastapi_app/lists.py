@@ -1,12 +1,11 @@
-"""Lists that are enriched in the background: each a file of contacts, and the journal of its job."""
+"""Lists that are enriched in the background, each a job in the client's store: it survives this process."""
 
-import json
 import logging
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryDirectory
+from typing import Final, Literal
 from uuid import uuid4
 
 import anyio
@@ -20,6 +19,8 @@ log = logging.getLogger(__name__)
 
 MAX_LISTS = 20
 PAGE_SIZE = 500
+PREFIX: Final = "list-"
+"""Of the names of our jobs: the store may hold those of others."""
 
 
 class Enriched(BaseModel):
@@ -40,7 +41,8 @@ class Enriched(BaseModel):
 class ListProgress(BaseModel):
     """Where a list stands, and the results that came after `since`; ask for `next` to get those after it.
 
-    `stopped` lists have a `problem`; they resume when the server starts again.
+    `credits` is what it cost in all: contacts that were bought before, by whatever list, cost nothing. Lists
+    that are `stopped` have a `problem`; they go on when the server starts again.
     """
 
     id: str
@@ -56,10 +58,11 @@ class ListProgress(BaseModel):
 
 @dataclass
 class LiveList:
-    """A list that is being enriched. Its journal has all results; these are kept in memory to be shown."""
+    """A list that is being enriched. The store has all results; these are kept in memory to be shown."""
 
     id: str
-    contacts: int
+    contacts: int = 0
+    spent_before: float = 0.0
     results: list[EnrichmentResult] = field(default_factory=list[EnrichmentResult])
     statuses: Counter[str] = field(default_factory=Counter[str])
     state: Literal["running", "complete", "stopped"] = "running"
@@ -81,7 +84,7 @@ class LiveList:
             contacts=self.contacts,
             done=len(self.results),
             statuses=dict(self.statuses),
-            credits=sum(result.credits for result in self.results),
+            credits=self.spent_before + sum(result.credits for result in self.results),
             problem=self.problem,
             results=[Enriched.model_validate(result) for result in results],
             next=since + len(results),
@@ -91,15 +94,11 @@ class LiveList:
 class LiveLists:
     """All lists of this process, at most MAX_LISTS. Their tasks run in the given group."""
 
-    def __init__(
-        self, client: AsyncCleanlist, tasks: TaskGroup, folder: Path, credits_per_list: float
-    ) -> None:
+    def __init__(self, client: AsyncCleanlist, tasks: TaskGroup, credits_per_list: float) -> None:
         self._client = client
         self._tasks = tasks
-        self._folder = folder
         self._credits = credits_per_list
         self._lists: dict[str, LiveList] = {}
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @property
     def is_full(self) -> bool:
@@ -112,52 +111,55 @@ class LiveLists:
 
     async def start_csv(self, table: bytes) -> LiveList:
         """Enrich a CSV file. Raises CleanlistError if it is not a table of contacts."""
-        return await self._start(".csv", table)
+        with TemporaryDirectory(prefix="cleanlist-lists-") as folder:
+            source = Path(folder, "contacts.csv")
+            await anyio.Path(source).write_bytes(table)
+            return await self._start(source)  # the store has a copy by then
 
-    async def start(self, contacts: Iterable[Contact]) -> LiveList:
+    async def start(self, contacts: list[Contact]) -> LiveList:
         """Enrich contacts."""
-        lines = (json.dumps(asdict(contact)) for contact in contacts)
-        return await self._start(".jsonl", "\n".join(lines).encode())
+        return await self._start(contacts)
 
     async def resume(self) -> None:
-        """Resume the lists of earlier runs: results in their journals are not bought again."""
-        for journal in sorted(self._folder.glob("*.journal")):
-            for source in self._folder.glob(f"{journal.stem}.[cj]s*"):
+        """Go on with the lists of earlier processes: what they bought is not bought again."""
+        if self._client.store is None:
+            return
+        for job in await self._client.store.jobs():
+            if job.name.startswith(PREFIX) and job.state != "purged":
                 try:
-                    await self._tasks.start(self._enrich, source)
+                    await self._tasks.start(self._enrich, job.name, None)
                 except CleanlistError as error:  # for instance, another process has it
-                    log.warning("list %s is not resumed: %s", journal.stem, type(error).__name__)
+                    log.warning("%s is not resumed: %s", job.name, type(error).__name__)
 
     async def forget(self, one: LiveList) -> None:
-        """Stop a list, and remove every trace of its contacts."""
+        """Stop a list, and remove its contacts and what was found for them from the store."""
         one.scope.cancel()
         await one.ended.wait()
         del self._lists[one.id]
-        for file in self._folder.glob(f"{one.id}.*"):
-            file.unlink()
+        async with await self._client.job(one.id) as job:
+            await job.purge()
 
-    async def _start(self, suffix: str, content: bytes) -> LiveList:
-        source = self._folder / f"{uuid4().hex}{suffix}"
-        source.write_bytes(content)
-        try:
-            started: LiveList = await self._tasks.start(self._enrich, source)
-        except CleanlistError:
-            for file in self._folder.glob(f"{source.stem}.*"):
-                file.unlink()
-            raise
+    async def _start(self, source: Path | list[Contact]) -> LiveList:
+        started: LiveList = await self._tasks.start(self._enrich, f"{PREFIX}{uuid4().hex}", source)
         return started
 
-    async def _enrich(self, source: Path, *, task_status: TaskStatus[LiveList]) -> None:
-        """Run one list until it ends or stops; the journal has what was bought either way."""
-        job = await self._client.job(source.with_suffix(".journal"), source, max_credits=self._credits)
-        one = self._lists[source.stem] = LiveList(source.stem, job.status().contacts)
+    async def _enrich(
+        self, name: str, source: Path | list[Contact] | None, *, task_status: TaskStatus[LiveList]
+    ) -> None:
+        """Run one list until it ends or stops; the store has what was bought either way."""
+        # Without a source the job has its limit already.
+        job = await self._client.job(name, source, max_credits=None if source is None else self._credits)
+        one = LiveList(name)
         try:
-            with one.scope:
-                task_status.started(one)
-                async with job:
+            async with job:
+                status = await job.status()
+                one.contacts, one.spent_before = status.contacts, status.credits_spent
+                self._lists[name] = one
+                with one.scope:
+                    task_status.started(one)
                     async for result in job:
                         one.add(result)
-                one.state = "complete"
+                    one.state = "complete"
         except CleanlistError as error:
             one.state, one.problem = "stopped", problem_of(error)
         finally:

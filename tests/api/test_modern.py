@@ -102,7 +102,7 @@ async def test_many_waits_share_one_schedule_and_leave_half_of_the_tokens(world)
 async def test_waits_and_bulk_runs_share_the_limit_and_keep_it(world):
     list_id = await list_of(world, 0)
     async with anyio.create_task_group() as group:
-        group.start_soon(world.client.enrich, people(4_000))
+        group.start_soon(world.client.enrich, people(1_000))
         for n in range(8):
             run = await world.client.enrichment.enrich_person(list_id, email=f"p{n}@b.example")
             group.start_soon(world.client.enrichment.wait, run.workflow_id)

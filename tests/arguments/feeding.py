@@ -71,7 +71,7 @@ INTERNAL = {
 """Methods that one part of the package has for another, and those of the sandbox for tests."""
 
 
-COMPLAINS_LATER = {"Contact", "Job.knows", "Job.receive.token", "WebhookReceiver.receive"}
+COMPLAINS_LATER = {"Contact", "JournalJob.knows", "JournalJob.receive.token", "WebhookReceiver.receive"}
 """A contact's fields are judged when it is used; what a stranger posts is answered, whatever it is."""
 
 
@@ -195,7 +195,7 @@ class Here:
             "Enrichment.enrich_company.domain": lambda: "a.example",
             "Enrichment.enrich_list.max_credits": lambda: 100,
             "Enrichment.enrich_person.email": lambda: "ada@a.example",
-            "Job.resolve.abandon": lambda: True,
+            "JournalJob.resolve.abandon": lambda: True,
             "LeadLists.add_leads_to_list.lead_ids": lambda: ["lead_1"],
             "LeadLists.csv_import.column_mapping": lambda: {"email": "Email"},
             "LeadLists.import_csv.source": lambda: b"Email\na@a.example\n",
@@ -207,6 +207,8 @@ class Here:
             "SearchAPI.people.titles": lambda: ["a"],
             "SmartAgents.run_smart_agent.max_credits": lambda: 100,
             "SmartAgents.run_smart_agent.prompt": lambda: "a prompt",
+            "VirtualCleanlist.job.name": self.new_path,
+            "VirtualCleanlist.job.source": lambda: [ADA, GRACE],
             "VirtualCleanlist.rate_limits": lambda: FAST,
             "app": FastAPI,
             "body": lambda: b"{}",
@@ -226,7 +228,6 @@ class Here:
             "content_type": lambda: "application/json",
             "csv_content_base64": lambda: "RW1haWwKYUBhLmV4YW1wbGUK",
             "data_points": lambda: ["Email"],
-            "journal": self.new_path,
             "lead_ids": lambda: ["lead_1"],
             "lead_list_id": lambda: "list_1",
             "list_id": lambda: "list_1",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-import anyio
 import pytest
 
 from cleanlist_async import (
@@ -22,6 +21,8 @@ from tests.arguments.feeding import feed, opened
 from tests.arguments.odd_values import ODD, ArrowTable, Frame, RecordTable, Silent, async_function, generator
 from tests.arguments.spoiling import foreign_exceptions_of_spoiled_answers
 from tests.support.clients import ADA
+
+pytestmark = pytest.mark.anyio
 
 EVERY = 41
 """One of so many in a default run: a prime, so that each parameter and each odd value has its turn."""
@@ -58,10 +59,13 @@ MISTAKES = {
         lambda client: client.collect([ADA]),
         f"{PENDING}; a dict is in it.",
     ),
-    "no journal": (lambda client: client.job(None, [ADA]), "journal must be the path of a file, not None."),
+    "no name": (
+        lambda client: client.job(None, [ADA]),
+        "name must be the name of a job, or the path of a journal, not None.",
+    ),
     "no source": (
         lambda client: client.job("x.journal", None),
-        "source must be an iterable of Contact or mappings, not None. For one contact, pass a list of one.",
+        "A job in a journal needs its source: the journal holds no contacts.",
     ),
     "an async progress": (
         lambda client: client.enrich([ADA], progress=async_function),
@@ -105,7 +109,7 @@ MISTAKES = {
     ),
     "a generator for a path": (
         lambda client: client.job(generator(), [ADA]),
-        "journal must be the path of a file, not a generator.",
+        "name must be the name of a job, or the path of a journal, not a generator.",
     ),
     "a class for its instance": (
         lambda client: client.enrich([ADA], progress=RateLimits),
@@ -119,17 +123,14 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_named_before_anything_is_sent(mistake):
+async def test_a_mistake_is_named_before_anything_is_sent(mistake):
     call, message = MISTAKES[mistake]
 
-    async def main():
-        async with opened() as here:
-            with pytest.raises(ConfigurationError) as caught:
-                await call(here.client)
-            assert str(caught.value) == message
-            assert here.server.requests == 0
-
-    anyio.run(main)
+    async with opened() as here:
+        with pytest.raises(ConfigurationError) as caught:
+            await call(here.client)
+        assert str(caught.value) == message
+        assert here.server.requests == 0
 
 
 @pytest.mark.parametrize(
@@ -152,25 +153,19 @@ def test_an_option_that_cannot_work_is_named(options, message):
     assert str(caught.value).startswith(message)
 
 
-def test_a_progress_function_of_a_job_must_be_plain():
-    async def main():
-        async with opened() as here:
-            here.job.on_progress = async_function
-            with pytest.raises(ConfigurationError, match="on_progress must be a plain function"):
-                await here.job.run()
-            assert here.server.requests == 0
-
-    anyio.run(main)
+async def test_a_progress_function_of_a_job_must_be_plain():
+    async with opened() as here:
+        here.job.on_progress = async_function
+        with pytest.raises(ConfigurationError, match="on_progress must be a plain function"):
+            await here.job.run()
+        assert here.server.requests == 0
 
 
-def test_an_empty_key_is_no_key_of_ours():
-    async def main():
-        async with opened() as here:
-            with pytest.raises(RequestValidationError, match="idempotency_key"):
-                await here.client.lead_lists.add_leads_to_list("l", lead_ids=["a"], idempotency_key="")
-            assert here.server.requests == 0
-
-    anyio.run(main)
+async def test_an_empty_key_is_no_key_of_ours():
+    async with opened() as here:
+        with pytest.raises(RequestValidationError, match="idempotency_key"):
+            await here.client.lead_lists.add_leads_to_list("l", lead_ids=["a"], idempotency_key="")
+        assert here.server.requests == 0
 
 
 @pytest.mark.parametrize(
@@ -195,11 +190,16 @@ def test_every_public_callable_is_fed():
 
     found = asyncio.run(names())
     assert {"AsyncCleanlist", "RateLimiter.sqlite", "Sandbox", "webhook_router"} <= found
-    assert {"VirtualCleanlist.job", "PublicAPI.submit_bulk", "SearchAPI.people", "Job.resolve"} <= found
+    assert {
+        "VirtualCleanlist.job",
+        "PublicAPI.submit_bulk",
+        "SearchAPI.people",
+        "JournalJob.resolve",
+    } <= found
     assert len(found) > 70
 
 
 def test_spoiled_answers_raise_no_foreign_exceptions():
-    calls, foreign = asyncio.run(foreign_exceptions_of_spoiled_answers(rounds=6))
-    assert calls > 150
+    calls, foreign = asyncio.run(foreign_exceptions_of_spoiled_answers(rounds=3))
+    assert calls > 75
     assert foreign == []

@@ -25,7 +25,7 @@ _OTHERS = 10_000
 
 @dataclass
 class Ends:
-    """How a storm ended, in contacts: bought twice, of unknown outcome, or without a result for no reason."""
+    """How a storm ended: contacts bought twice, callers of unknown outcome, and those without a result."""
 
     callers: int
     twice: int
@@ -117,8 +117,9 @@ async def storm(
     disturb: Callable[[Workers], Awaitable[None]] | None = None,
     *,
     workflow_s: float,
+    callers_each: int = 1,
 ) -> Ends:
-    """Let a caller for each contact *call* four workers, while they are disturbed."""
+    """Let callers for each contact *call* four workers, while they are disturbed."""
     rng = Random(7)
     limits = {"window_s": LIMITS.window_s, "org_limit": LIMITS.org, "key_limit": LIMITS.key}
     async with Sandbox(workflow_s=workflow_s, hit_rate=1.0, **limits) as sandbox, AsyncExitStack() as stack:
@@ -126,17 +127,19 @@ async def storm(
         stack.push_async_callback(workers.aclose)
         await workers.start(4)
         async with asyncio.timeout(PATIENCE_S):
-            calls = [asyncio.ensure_future(call(workers, number, rng)) for number in range(contacts)]
+            numbers = [number for number in range(contacts) for _ in range(callers_each)]
+            calls = [asyncio.ensure_future(call(workers, number, rng)) for number in numbers]
             if disturb is not None:
                 await disturb(workers)
             got = await asyncio.gather(*calls)
         unknown = sum(one is not None and one.get("billed") == "unknown" for one in got)
         emails = [sandbox.expected(contact, "partial").email for contact in people(contacts)]
         right = sum(
-            one is not None and one.get("email") == email for one, email in zip(got, emails, strict=True)
+            one is not None and one.get("email") == emails[number]
+            for one, number in zip(got, numbers, strict=True)
         )
-        lost = contacts - right - unknown
-        return Ends(contacts, len(sandbox.ledger.duplicates()), unknown, lost)
+        lost = len(calls) - right - unknown
+        return Ends(len(calls), len(sandbox.ledger.duplicates()), unknown, lost)
 
 
 async def retry_once(workers: Workers, contact: int, rng: Random) -> dict[str, str | None] | None:
@@ -173,6 +176,16 @@ async def hang_up(workers: Workers, contact: int, rng: Random) -> dict[str, str 
 async def callers_who_come_back(folder: Path) -> Ends:
     """Callers who hang up and come back through any of 4 workers."""
     return await storm(folder, 225, hang_up, workflow_s=1.5)
+
+
+async def crowd(folder: Path) -> Ends:
+    """A thousand callers for 200 contacts."""
+
+    async def call(workers: Workers, contact: int, rng: Random) -> dict[str, str | None] | None:
+        await asyncio.sleep(rng.uniform(0, 2.0))
+        return await workers.ask(rng.randrange(4), contact)
+
+    return await storm(folder, 200, call, workflow_s=1.5, callers_each=5)
 
 
 async def short_grace(folder: Path) -> Ends:

@@ -16,18 +16,18 @@ from cleanlist_async.sandbox import Fault
 from cleanlist_async.sandbox.identity import identity_of
 from tests.support.callers import PATIENT_S, check_nothing_leaks, check_own_results, come_and_go, outcomes
 from tests.support.examples import examples
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import open_world, people
 
 SUBMIT, STATUS = "/enrich/bulk", "/enrich/status"
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
-async def test_a_thousand_callers_cancelled_at_random_instants_affect_no_other(world, seed):
-    contacts, got, cancelled = await come_and_go(world, seed)
+@pytest.mark.parametrize(("seed", "count"), [(1, 300), pytest.param(2, 1_000, marks=pytest.mark.slow)])
+async def test_callers_cancelled_at_random_instants_affect_no_other(world, seed, count):
+    contacts, got, cancelled = await come_and_go(world, seed, count)
 
     assert {one.status for one in got[::2]} == {"found", "not_found"}
-    assert cancelled > 600
-    assert sum(one is None for one in got) > 300
+    assert cancelled > 0.6 * count
+    assert sum(one is None for one in got) > 0.3 * count
     check_own_results(world, contacts, got)
     assert set(world.ledger.times_accepted().values()) == {1}
     assert world.ledger.count(429) == 0
@@ -73,13 +73,13 @@ faults = st.lists(
 @pytest.mark.slow
 @settings(max_examples=examples(60))
 @given(visits, faults, st.integers(0, 30))
-def test_whatever_happens_each_caller_has_its_own_end_and_nobody_pays_twice(visits_, faults_, spent):
+async def test_whatever_happens_each_caller_has_its_own_end_and_nobody_pays_twice(visits_, faults_, spent):
     async def visit(world, one):
         await anyio.sleep(one.at_s)
         with anyio.move_on_after(one.leaves_s):
             return await world.client.enrich_one(people(1, one.person)[0], deadline_s=one.deadline_s)
 
-    async def main(world):
+    async with open_world() as world:
         async with anyio.create_task_group() as group:
             for _ in range(spent):
                 group.start_soon(world.client.public.validate_key)
@@ -105,8 +105,6 @@ def test_whatever_happens_each_caller_has_its_own_end_and_nobody_pays_twice(visi
         # Nobody hears of a submit whose answer was lost after its callers had left: the next one buys.
         unanswered = sum(fault.path == SUBMIT and fault.reset for fault in faults_)
         check_results(world, visits_, got, unanswered)
-
-    in_world(main)
 
 
 def _bought_by_another(visits_, one):

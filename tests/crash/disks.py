@@ -16,10 +16,10 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from tests.crash.auditor import audit
+from tests.crash.aftermath import aftermath, life_in, report_of_undisturbed, totals
 from tests.crash.figures import finish, folder, guarded, spread
 from tests.crash.processes import Death, ServerProcess, run_life
-from tests.crash.work import CONTACTS, MODES, Life, write_source
+from tests.crash.work import MODES
 
 CLEAR = ("The journal run.journal cannot be used", "Check the disk")
 """What the error must say: which file cannot be written, and where to look."""
@@ -49,10 +49,8 @@ def _options() -> argparse.ArgumentParser:
 def sizes_of_disks(mode: str, count: int) -> list[int]:
     """Return so many sizes, from no room at all to just too little for the journal of the whole job."""
     with folder() as place, ServerProcess() as server:
-        life = _life(Path(place), server, mode)
-        end = run_life(life, kill_at=-1).end()
-        if not end.report or end.report.get("state") != "complete":
-            raise RuntimeError(f"the undisturbed run failed: {end}")
+        life = life_in(Path(place), server, mode)
+        report_of_undisturbed(run_life(life, kill_at=-1).end())
         needed = Path(life.journal).stat().st_size
     return [(needed - 1) * number // max(1, count - 1) for number in range(count)]
 
@@ -67,33 +65,16 @@ def fill(cases: Iterable[tuple[str, int]]) -> Iterable[dict]:
             yield {"command": command, **found}
 
 
-def _life(place: Path, server: ServerProcess, mode: str) -> Life:
-    return Life(str(place / "run.journal"), str(write_source(place)), server.base_url, mode)
-
-
 def _fill(place: Path, server: ServerProcess, mode: str, size: int) -> dict:
     """Run the job into a full disk, audit what it left, resume it with room to its end, and audit that."""
     server.ask("reset")
-    life = _life(place, server, mode)
-    stopped = run_life(life, kill_at=-1, file_bytes=size).end()
-    ledger = server.ask("ledger")
-    left = audit(Path(life.journal), ledger, CONTACTS)
-    life.truth = {record["contact"]: record["workflow_id"] for record in ledger["accepted"]}
-    resumed = run_life(life, kill_at=-1).end()
-    end = audit(Path(life.journal), server.ask("ledger"), CONTACTS, over=True)
-    report = resumed.report or {"error": f"died of signal {resumed.signal}"}
-    problems = [*left.problems, *end.problems, *report.get("verify", [])]
-    problems += [report["error"]] if "error" in report else []
-    if report.get("state") != "complete":
-        problems.append(f"the resumed job is {report.get('state')}: {report.get('stopped_by')}")
-    said = what_it_said(stopped)
+    life = life_in(place, server, mode)
+    said = what_it_said(run_life(life, kill_at=-1, file_bytes=size).end())
+    after = aftermath(life, server)
     is_clear = all(part in said for part in CLEAR)
     if not is_clear:
-        problems.append(f"a disk of {size} bytes: {said or 'no error'}")
-    found = {"dup": left.duplicates + end.duplicates, "lost": left.lost + end.lost, "unknown": left.unknown}
-    if found["dup"] or found["lost"] or found["unknown"] > 1:
-        problems.append(str(found))
-    return {**found, "full": bool(said), "clear": is_clear, "problem": "; ".join(problems)[-1_500:]}
+        after.problems.append(f"a disk of {size} bytes: {said or 'no error'}")
+    return after.told(full=bool(said), clear=is_clear)
 
 
 def what_it_said(death: Death) -> str:
@@ -106,9 +87,7 @@ def what_it_said(death: Death) -> str:
 def summary(ends: list[dict]) -> dict:
     return {
         "sizes": sum(end["full"] for end in ends),
-        "dup": sum(end["dup"] for end in ends),
-        "lost": sum(end["lost"] for end in ends),
-        "unknown_max": max((end["unknown"] for end in ends), default=0),
+        **totals(ends),
         "without_a_clear_error": sum(not end["clear"] for end in ends),
     }
 

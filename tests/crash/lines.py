@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from tests.crash.auditor import audit
+from tests.crash.aftermath import aftermath, life_in, report_of_undisturbed, totals
 from tests.crash.figures import finish, folder, guarded, spread
 from tests.crash.processes import JOB, PATH_OF_A_REQUEST, RECORD, ServerProcess, run_life
-from tests.crash.work import CONTACTS, MODES, Life, write_source
+from tests.crash.work import MODES
 
 CODE = {"job": JOB, "record": RECORD, "request": PATH_OF_A_REQUEST}
 
@@ -53,10 +53,8 @@ def _options() -> argparse.ArgumentParser:
 def executed_lines(mode: str, code: str) -> int:
     """Count the lines of a run that nobody disturbs."""
     with folder() as place, ServerProcess() as server:
-        end = run_life(_life(Path(place), server, mode), counted=CODE[code]).end()
-        if not end.report or end.report.get("state") != "complete":
-            raise RuntimeError(f"the undisturbed run failed: {end}")
-        return end.report["lines"]
+        end = run_life(life_in(Path(place), server, mode), counted=CODE[code]).end()
+        return report_of_undisturbed(end)["lines"]
 
 
 def crash_at(cases: Iterable[tuple[str, str, int]]) -> Iterable[dict]:
@@ -69,39 +67,18 @@ def crash_at(cases: Iterable[tuple[str, str, int]]) -> Iterable[dict]:
             yield {"command": command, **found}
 
 
-def _life(place: Path, server: ServerProcess, mode: str) -> Life:
-    return Life(str(place / "run.journal"), str(write_source(place)), server.base_url, mode)
-
-
 def crash_and_resume(place: Path, server: ServerProcess, mode: str, code: str, position: int) -> dict:
     """Kill a run at a line, audit what it left, resume it to the end, and audit that."""
     server.ask("reset")
-    life = _life(place, server, mode)
+    life = life_in(place, server, mode)
     death = run_life(life, kill_at=position, counted=CODE[code]).end()
-    ledger = server.ask("ledger")
-    left = audit(Path(life.journal), ledger, CONTACTS)
-    life.truth = {record["contact"]: record["workflow_id"] for record in ledger["accepted"]}
-    resumed = run_life(life, kill_at=-1).end()
-    end = audit(Path(life.journal), server.ask("ledger"), CONTACTS, over=True)
-    report = resumed.report or {"error": f"died of signal {resumed.signal}"}
-    problems = [*left.problems, *end.problems, *report.get("verify", [])]
-    problems += [report["error"]] if "error" in report else []
+    after = aftermath(life, server)
     if death.report and "error" in death.report:
-        problems.append(death.report["error"])
-    if report.get("state") != "complete":
-        problems.append(f"the resumed job is {report.get('state')}: {report.get('stopped_by')}")
-    found = {"dup": left.duplicates + end.duplicates, "lost": left.lost + end.lost, "unknown": left.unknown}
-    if found["dup"] or found["lost"] or found["unknown"] > 1:
-        problems.append(str(found))
-    if mode != "plain" and report.get("unknown", 0) > _never_accepted(left, ledger):
-        problems.append(f"{report['unknown']} chunks stayed unknown in mode {mode}")
-    return {
-        **found,
-        "killed": death.signal == 9,
-        "place": death.place,
-        "stayed_unknown": report.get("unknown", 0),
-        "problem": "; ".join(problems)[-1_500:],
-    }
+        after.problems.append(death.report["error"])
+    stayed_unknown = after.report.get("unknown", 0)
+    if mode != "plain" and stayed_unknown > _never_accepted(after.left, after.ledger):
+        after.problems.append(f"{stayed_unknown} chunks stayed unknown in mode {mode}")
+    return after.told(killed=death.signal == 9, place=death.place, stayed_unknown=stayed_unknown)
 
 
 def _never_accepted(left, ledger) -> int:
@@ -116,10 +93,7 @@ def summary(cases: list[dict]) -> dict:
     return {
         "positions": sum(case["killed"] for case in cases),
         "lines": len({case["place"] for case in cases if case["place"]}),
-        "dup": sum(case["dup"] for case in cases),
-        "lost": sum(case["lost"] for case in cases),
-        "unknown_max": max((case["unknown"] for case in cases), default=0),
-        "unknown_cases": sum(case["unknown"] > 0 for case in cases),
+        **totals(cases),
         "stayed_unknown": sum(case["stayed_unknown"] > 0 for case in cases),
     }
 

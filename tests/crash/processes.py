@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -33,11 +34,15 @@ _PATIENCE_S = 60.0
 
 @dataclass
 class Death:
-    """How a child ended: `report` of one that came to its end, `place` of one that was killed."""
+    """How a child ended: `report` of one that came to its end, `place` of one to which something happened.
+
+    `in_flight` counts submits on their way then, where that was told.
+    """
 
     signal: int
     report: dict | None
     place: str | None
+    in_flight: int = 0
     stderr: str = ""
 
 
@@ -76,8 +81,9 @@ class Child:
         _, status = os.waitpid(self.pid, 0)
         lines = [json.loads(line) for line in told.splitlines()]
         report = next((line for line in lines if "place" not in line), None)
-        place = next((line["place"] for line in lines if "place" in line), None)
-        return Death(os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, report, place)
+        struck = next((line for line in lines if "place" in line), {})
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        return Death(number, report, struck.get("place"), struck.get("in_flight", 0))
 
 
 def run_life(
@@ -101,9 +107,9 @@ def run_life(
         if file_bytes is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails instead of ending the process
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
-        counter = _LineCounter(kill_at, pipe, counted)
+        counter = LineCounter(kill_at, pipe, counted)
         if kill_at >= 0:
-            sys.settrace(counter.on_call)
+            counter.begin()
         with asyncio.Runner(loop_factory=RacingLoop) as runner:
             if kill_after_s is not None:
                 runner.get_loop().call_later(kill_after_s, os.kill, os.getpid(), signal.SIGKILL)
@@ -114,16 +120,27 @@ def run_life(
     return Child(work)
 
 
-class _LineCounter:
-    """Counts the executed lines of some files, and ends the process at one of them."""
+class LineCounter:
+    """Counts the executed lines of some files in all threads, and ends the process at one of them.
 
-    def __init__(self, kill_at: int, pipe: int, counted: tuple[str, ...]) -> None:
+    Before that it writes to a pipe where it was, with what *more* returns.
+    """
+
+    def __init__(
+        self, kill_at: int, pipe: int, counted: tuple[str, ...], more: Callable[[], dict] = dict
+    ) -> None:
         self.count = 0
+        self._more = more
         self._counted = counted
         self._kill_at = kill_at
         self._pipe = pipe
 
-    def on_call(self, frame, event, _arg):
+    def begin(self) -> None:
+        """Count from now on."""
+        threading.settrace(self._on_call)
+        sys.settrace(self._on_call)
+
+    def _on_call(self, frame, event, _arg):
         return self._on_line if frame.f_code.co_filename.startswith(self._counted) else None
 
     def _on_line(self, frame, event, _arg):
@@ -131,7 +148,7 @@ class _LineCounter:
             self.count += 1
             if self.count == self._kill_at:
                 place = f"{Path(frame.f_code.co_filename).relative_to(_PACKAGE)}:{frame.f_lineno}"
-                os.write(self._pipe, json.dumps({"place": place}).encode() + b"\n")
+                os.write(self._pipe, json.dumps({"place": place, **self._more()}).encode() + b"\n")
                 os.kill(os.getpid(), signal.SIGKILL)
         return self._on_line
 

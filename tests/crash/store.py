@@ -1,161 +1,100 @@
-"""Processes that run `enrich` with a store are killed, paused or refused at its statements.
+"""Processes that buy with a store are killed, stopped or refused at its statements, or their database is.
 
 ::
 
-    python -m tests.crash.store --database postgres --what kill --stride 1
+    python -m tests.crash.store --database postgres --what kill,terminate --door enrich,enrich_one --jobs 2
 
 In each case something happens to one run or to several, then runs follow until all is bought. The store is
-audited beside the server's ledger: nobody is bought twice, and nobody is lost.
+audited beside the server's ledger: nobody is bought twice or lost, each purchase was recorded before it was
+sent, and no more submits are in doubt than were on their way when it happened.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import random
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from cleanlist_async import Contact, Store, StoreUnavailableError, facts
-from cleanlist_async.contacts.chunking import Chunker
-from cleanlist_async.contacts.identity import prepare
-from cleanlist_async.enrich import run as enrich_run
-from cleanlist_async.storage.store.operations import Operation
-from cleanlist_async.storage.store.statements import Statement
-from tests.crash.clocks import SPEED, RacingLoop
-from tests.crash.figures import finish, folder, guarded
-from tests.crash.processes import Child, Death, ServerProcess
-from tests.crash.work import CHUNK, CONTACTS, open_client
+from cleanlist_async import Store
+from tests.crash.figures import finish, folder, guarded, spread
+from tests.crash.processes import Death, ServerProcess
+from tests.crash.store_life import DOORS, LEASE_S, Life, names_of, rows_of
+from tests.crash.work import CONTACTS
+
+if TYPE_CHECKING:
+    from tests.support.postgres_server import PostgresServer
 
 _MODULE = "python -m tests.crash.store"
-LEASE_S = 2.0
-"""Real seconds: the clock of a database does not race."""
-WHAT = ("kill", "stop", "terminate", "refuse")
-"""kill -9; SIGSTOP for three leases while another takes over; the backend is terminated; the store fails."""
-PEOPLE = [
-    Contact(first_name=f"Ada{n}", last_name=f"Lovelace{n}", company_domain="a.example")
-    for n in range(CONTACTS)
-]
-BY_SUBMISSION = """
-SELECT p.digest, p.submission, s.state, s.workflow_id, p.result FROM cleanlist_purchases p
-LEFT JOIN cleanlist_submits s ON s.id = p.submission
-"""
+WHAT = {
+    "kill": "kill -9 at statements",
+    "line": "kill -9 at executed lines",
+    "stop": "SIGSTOP for three leases, while another takes over",
+    "refuse": "a statement that fails",
+    "away": "a store that fails from a statement on",
+    "terminate": "a backend that is terminated at a statement",
+    "restart": "a server that crashes and restarts at a statement",
+    "cut": "connections that are cut at a statement",
+    "hole": "a network that swallows what comes from a statement on",
+    "delay": "a network that is slow from a statement on",
+}
+OF_PROCESSES = ("kill", "line", "stop", "refuse", "away")
+"""What may happen with a file, too."""
+Case: TypeAlias = tuple[str, str, list[int]]
+"""What happens to callers of which door, at which places."""
+_BOUGHT = {"found", "not_found"}
 
 
-class CountingStore(Store):
-    """Counts statements, commits and what lies between; at one of them something happens."""
+class Databases:
+    """Gives empty stores in a file each, or in a PostgreSQL of its own."""
 
-    places = 0
-    strike_at = -1
-    is_between = False
-    """Whether only places outside of transactions count: who stops inside holds up all who share a file."""
-    strike: Callable[[], object]
+    def __init__(self, folder: str, server: PostgresServer | None) -> None:
+        self.server = server
+        self._folder = folder
+        self._made = 0
 
-    async def run(self, operation, *, commit_unless=None):
-        value = await super().run(self._counted(operation), commit_unless=commit_unless)
-        self._pass_place()
-        return value
+    def new(self) -> str:
+        """Return the address of another empty store."""
+        self._made += 1
+        if self.server is None:
+            return f"sqlite:///{Path(self._folder, f'{self._made}.db')}"
+        name = f"t{self._made}"
+        self.server.execute(f"CREATE SCHEMA {name}")
+        return f"{self.server.url()}?options=-csearch_path%3D{name}"
 
-    def _counted(self, operation: Operation) -> Operation:
-        answer = None
-        try:
-            while True:
-                statement = operation.send(answer)
-                self._pass_place(within=True)
-                answer = yield statement
-        except StopIteration as end:
-            self._pass_place(within=True)
-            return end.value
-
-    def _pass_place(self, *, within: bool = False) -> None:
-        if within and self.is_between:
-            return
-        self.places += 1
-        if self.places == self.strike_at:
-            self.strike()
-
-
-# -- one life of a process ---------------------------------------------------------------------------------
-
-
-def start(url: str, base_url: str, what: str = "", place: int = -1, truth: dict | None = None) -> Child:
-    """Fork a process that enriches all contacts; something happens to it at the so-many-th place."""
-
-    def work(pipe: int) -> None:
-        facts.STORE_LEASE_S, facts.STORE_ANSWER_S = LEASE_S, facts.STORE_ANSWER_S * SPEED
-        facts.MAX_CONTACTS_PER_REQUEST = CHUNK
-        enrich_run.Chunker = partial(Chunker, max_contacts=CHUNK)
-        with asyncio.Runner(loop_factory=RacingLoop) as runner:
-            report = runner.run(live(url, base_url, what, place, truth))
-        os.write(pipe, json.dumps(report).encode() + b"\n")
-
-    return Child(work)
-
-
-async def live(url: str, base_url: str, what: str, place: int, truth: dict | None) -> dict:
-    store = CountingStore(url)
-    store.strike_at, store.is_between = place, what == "stop" and url.startswith("sqlite")
-    store.strike = partial(strike, what, url)
-    report = None
-    stopped_by: BaseException | None = None
-    try:
-        async with store, open_client(base_url, store=store) as client:
-            if truth is not None:
-                await resolve(store, truth)
-            report = await client.enrich(PEOPLE, enrichment_type="partial")
-            stopped_by = report.stopped_by
-    except StoreUnavailableError as error:
-        stopped_by = error
-    if stopped_by is not None and not isinstance(stopped_by, StoreUnavailableError):
-        raise stopped_by
-    return {
-        "statuses": [result.status for result in report.results] if report else [],
-        "places": store.places,
-        "struck": store.places >= place > 0,
-    }
-
-
-def strike(what: str, url: str) -> None:
-    if what == "terminate":
-        import psycopg
-
-        with psycopg.connect(url, autocommit=True) as other:
-            other.execute(
+    def strike(self, what: str) -> None:
+        """Let something happen to the server."""
+        if self.server is None:
+            raise AssertionError
+        if what == "restart":
+            self.server.stop(signal.SIGQUIT)
+            self.server.start()
+        else:
+            self.server.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
             )
-    elif what == "refuse":
-        raise StoreUnavailableError("The disk is gone.")
-    else:
-        os.kill(os.getpid(), signal.SIGKILL if what == "kill" else signal.SIGSTOP)
 
 
-async def resolve(store: Store, truth: dict) -> None:
-    """Decide what became of each doubtful submit, as its owner would after a look into the portal."""
-    names = {
-        store.digest(prepare(n, contact).identity): contact.first_name for n, contact in enumerate(PEOPLE)
-    }
-    doubtful = {orphan.submission for orphan in await store.orphans() if orphan.state != "accepted"}
-    for digest, submission, *_ in await rows_of(store):
-        if submission in doubtful:
-            doubtful.discard(submission)
-            workflow_id = truth.get(names[digest])
-            await store.resolve(submission, workflow_id=workflow_id, absent=workflow_id is None)
+@contextmanager
+def databases(kind: str) -> Iterator[Databases]:
+    with folder() as place:
+        if kind == "sqlite":
+            yield Databases(place, None)
+            return
+        from tests.support.postgres_server import postgres_server
 
-
-async def rows_of(store: Store) -> list[tuple]:
-    def read() -> Operation[list[tuple]]:
-        return list((yield Statement(BY_SUBMISSION)).rows)
-
-    return await store.run(read())
+        with postgres_server(settings=("fsync=off",)) as server:
+            yield Databases(place, server)
 
 
 # -- auditing ----------------------------------------------------------------------------------------------
@@ -164,18 +103,17 @@ async def rows_of(store: Store) -> list[tuple]:
 async def audit(url: str, ledger: dict) -> dict:
     """Compare the store with what the server accepted."""
     async with Store(url) as store:
-        digests = {
-            store.digest(prepare(n, contact).identity): contact.first_name for n, contact in enumerate(PEOPLE)
-        }
-        rows = {digests[digest]: rest for digest, *rest in await rows_of(store)}
+        names = names_of(store)
+        rows = {names[digest]: rest for digest, *rest in await rows_of(store)}
         spent = sum([line.credits or 0.0 async for line in store.audit()])
     bought = Counter(record["contact"] for record in ledger["accepted"])
     known = {name for name, (submission, _, _, result) in rows.items() if submission or result}
-    doubtful = [name for name, (_, state, _, _) in rows.items() if state in {"sending", "unknown", "lost"}]
+    doubtful = [row for row in rows.values() if row[1] in {"sending", "unknown", "lost"}]
     return {
         "dup": sum(times - 1 for times in bought.values()),
-        "lost": len(set(bought) - known),
+        "lost": len(set(bought) - known),  # bought, and the store has no word of it
         "unknown": len(doubtful),
+        "unknown_submits": len({submission for submission, *_ in doubtful}),
         "spent": spent,
         "cost": sum(record["credits"] or 0.0 for record in ledger["accepted"]),
     }
@@ -184,126 +122,152 @@ async def audit(url: str, ledger: dict) -> dict:
 # -- cases -------------------------------------------------------------------------------------------------
 
 
-def happen(url: str, server: ServerProcess, what: str, places: list[int]) -> dict:
+def happen(there: Databases, server: ServerProcess, life: Life, places: list[int]) -> dict:
     """Let it happen at places of one run after the other, then run to the end, and audit."""
     server.ask("reset")
+    life = Life(there.new(), server.base_url, life.door, life.what)
     problems: list[str] = []
-    struck = 0
-    for place in places:
-        struck += struck_once(url, server, what, place, problems)
-    left = asyncio.run(audit(url, server.ask("ledger")))
-    again = start(url, server.base_url).end()
-    statuses = Counter((again.report or {}).get("statuses", []))
-    problems += complaints(again)
+    deaths = [strike(there, life, place, problems) for place in places]
+    in_flight = sum(death.in_flight for death in deaths)
+    left = asyncio.run(audit(life.url, server.ask("ledger")))
+    if left["unknown_submits"] > in_flight:
+        problems.append(f"{left['unknown_submits']} submits in doubt, and {in_flight} were on their way")
+    statuses = end_of(life.undisturbed(), problems)
     if (
         statuses["unknown"] > left["unknown"]
-        or statuses["found"] + statuses["not_found"] + statuses["unknown"] != CONTACTS
+        or sum(statuses[one] for one in (*_BOUGHT, "unknown")) != CONTACTS
     ):
-        problems.append(f"the second run ends with {dict(statuses)}, and {left['unknown']} were in flight")
-    truth = {record["contact"]: record["workflow_id"] for record in server.ask("ledger")["accepted"]}
-    last = start(url, server.base_url, truth=truth).end()
-    problems += complaints(last)
-    end = asyncio.run(audit(url, server.ask("ledger")))
-    done = Counter((last.report or {}).get("statuses", []))
-    if done["found"] + done["not_found"] != CONTACTS:
-        problems.append(f"the last run ends with {dict(done)}")
+        problems.append(f"the second run ends with {dict(statuses)}, and {left['unknown']} were in doubt")
+    if statuses["unknown"]:
+        truth = {record["contact"]: record["workflow_id"] for record in server.ask("ledger")["accepted"]}
+        done = end_of(life.undisturbed(truth), problems)
+        if sum(done[one] for one in _BOUGHT) != CONTACTS:
+            problems.append(f"the last run ends with {dict(done)}")
+    end = asyncio.run(audit(life.url, server.ask("ledger")))
     if end["spent"] != end["cost"]:
         problems.append(f"the audit trail says {end['spent']} credits, the server {end['cost']}")
     if left["dup"] or left["lost"] or end["dup"] or end["lost"] or end["unknown"]:
         problems.append(f"{left} {end}")
     return {
-        "struck": struck,
+        "struck": any(death.place for death in deaths),
         "dup": end["dup"],
         "lost": left["lost"] + end["lost"],
-        "unknown": statuses["unknown"],
+        "unknown": left["unknown_submits"],
+        "beyond": max(0, left["unknown_submits"] - in_flight),
         "problem": "; ".join(problems)[-1_500:],
     }
 
 
-def struck_once(url: str, server: ServerProcess, what: str, place: int, problems: list[str]) -> bool:
-    child = start(url, server.base_url, what, place)
-    if what != "stop":
-        death = child.end()
-        problems += complaints(death)
-        return death.signal == signal.SIGKILL or (death.report or {}).get("struck", False)
-    _, status = os.waitpid(child.pid, os.WUNTRACED)
-    if not os.WIFSTOPPED(status):  # it had fewer statements than the run before
-        return False
+def strike(there: Databases, life: Life, place: int, problems: list[str]) -> Death:
+    """Begin a run to which something happens at a place, and wait for its end."""
+    life = Life(life.url, life.base_url, life.door, life.what, place)
+    child = life.start()
+    if life.what in {"stop", "terminate", "restart"}:
+        found = os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        if found and found.si_code == os.CLD_STOPPED:
+            while_stopped(there, life, problems)
+            os.kill(child.pid, signal.SIGCONT)
+    death = child.end()
+    complain_of(death, problems)
+    return death
+
+
+def while_stopped(there: Databases, life: Life, problems: list[str]) -> None:
     stopped_at = time.monotonic()
-    problems += complaints(start(url, server.base_url).end())
-    time.sleep(max(0.0, 3 * LEASE_S - (time.monotonic() - stopped_at)))
-    os.kill(child.pid, signal.SIGCONT)
-    problems += complaints(child.end())
-    return True
-
-
-def complaints(death: Death) -> list[str]:
-    report = death.report or (
-        {} if death.signal == signal.SIGKILL else {"error": f"died of signal {death.signal}"}
-    )
-    return [report["error"]] if "error" in report else []
-
-
-@contextmanager
-def databases(kind: str) -> Iterator[Callable[[], str]]:
-    """Give a function that makes an empty store and returns its address."""
-    if kind == "sqlite":
-        with folder() as place:
-            numbers = iter(range(10**6))
-            yield lambda: f"sqlite:///{Path(place, f'{next(numbers)}.db')}"
+    if life.what != "stop":
+        there.strike(life.what)
         return
-    from tests.support.postgres_server import postgres_server
-
-    with postgres_server(settings=("fsync=off",)) as server:
-        yield lambda: server.url(server.new_database())
+    end_of(life.undisturbed(), problems)
+    time.sleep(max(0.0, 3 * LEASE_S - (time.monotonic() - stopped_at)))
 
 
-def places_of(options: argparse.Namespace, new: Callable[[], str], server: ServerProcess) -> list[list[int]]:
-    """Return where it is to happen, in each case: in one run, or for a storm in several."""
+def end_of(life: Life, problems: list[str]) -> Counter[str]:
+    """Run to the end, and return how many contacts have which status."""
+    death = life.start().end()
+    complain_of(death, problems)
+    return Counter((death.report or {}).get("statuses", []))
+
+
+def complain_of(death: Death, problems: list[str]) -> None:
+    if death.report and "error" in death.report:
+        problems.append(death.report["error"])
+    elif not death.report and death.signal != signal.SIGKILL:
+        problems.append(f"died of signal {death.signal}")
+
+
+def strike_share(options: argparse.Namespace, shares: Iterable[int]) -> Iterable[dict]:
+    """Carry out the cases of some of the processes that share the work, with a server of their own."""
+    with databases(options.database) as there, ServerProcess() as server:
+        cases = cases_of(options, there, server)
+        for what, door, places in [case for share in shares for case in cases[share :: options.jobs]]:
+            life = Life("", server.base_url, door, what)
+            found = guarded(partial(happen, there, server, life, places), struck=False, beyond=0)
+            only = ",".join(map(str, places))
+            command = f"{_MODULE} --database {options.database} --what {what} --door {door} --only {only}"
+            yield {"kind": f"{what} {door}", "command": command, **found}
+
+
+def cases_of(options: argparse.Namespace, there: Databases, server: ServerProcess) -> list[Case]:
+    """Return what is to happen where: at places of one run, or for a storm of several."""
+    kinds = [(what, door) for what in options.what.split(",") for door in options.door.split(",")]
     if options.only:
-        return [[int(place) for place in options.only.split(",")]]
-    server.ask("reset")
-    end = start(new(), server.base_url, options.what if options.what == "stop" else "").end()
+        ((what, door),) = kinds
+        return [(what, door, [int(place) for place in options.only.split(",")])]
+    rng, cases = random.Random(options.seed), []
+    for what, door in kinds:
+        last = count_places(Life(there.new(), server.base_url, door, what, 0))
+        places = [[place] for place in range(1 + options.first, last + 1, options.stride)]
+        if options.cases:
+            places = [[1 + last * (2 * n + 1) // (2 * options.cases)] for n in range(options.cases)]
+        if options.storms:
+            places = [[rng.randint(1, last) for _ in range(rng.randint(2, 4))] for _ in range(options.storms)]
+        cases += [(what, door, one) for one in places]
+    return cases
+
+
+def count_places(life: Life) -> int:
+    """Count the places of a run that nobody disturbs."""
+    end = life.start().end()
     if not end.report or "places" not in end.report:
         raise RuntimeError(f"the undisturbed run failed: {end}")
-    last = end.report["places"]
-    if options.storms:
-        rng = random.Random(options.seed)
-        return [[rng.randint(1, last) for _ in range(rng.randint(2, 4))] for _ in range(options.storms)]
-    return [[place] for place in range(1 + options.first, last + 1, options.stride)]
+    return end.report["places"]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    options = _options().parse_args(arguments)
-    started = time.monotonic()
-    cases: list[dict] = []
-    with databases(options.database) as new, ServerProcess() as server:
-        for places in places_of(options, new, server):
-            found = guarded(partial(happen, new(), server, options.what, places), struck=0)
-            command = f"{_MODULE} --database {options.database} --what {options.what} --only "
-            cases.append({"command": command + ",".join(map(str, places)), **found})
+def measure(options: argparse.Namespace) -> tuple[dict, list[dict]]:
+    """Return the figure of all cases, and the cases."""
+    cases = spread(range(options.jobs), partial(strike_share, options), options.jobs)
     figure = {
-        "what": f"{options.what} at statements of a store in {options.database}",
-        "cases": len(cases),
-        "struck": sum(case["struck"] for case in cases),
-        "dup": sum(case["dup"] for case in cases),
-        "lost": sum(case["lost"] for case in cases),
+        "what": f"a store in {options.database}",
+        "struck": dict(Counter(case["kind"] for case in cases if case["struck"])),
+        **{name: sum(case[name] for case in cases) for name in ("dup", "lost", "beyond")},
         "unknown_max": max((case["unknown"] for case in cases), default=0),
         "unknown_cases": sum(case["unknown"] > 0 for case in cases),
     }
+    return figure, cases
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parsed(arguments)
+    started = time.monotonic()
+    figure, cases = measure(options)
     return finish(figure, [case for case in cases if case["problem"]], started)
 
 
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.store")
+def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the options."""
+    known = "; ".join(f"{name}: {text}" for name, text in WHAT.items())
+    parser = argparse.ArgumentParser(prog=_MODULE)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    parser.add_argument("--what", choices=WHAT, default="kill")
-    parser.add_argument("--stride", type=int, default=1, help="every so many statements")
-    parser.add_argument("--first", type=int, default=0, help="leave out so many statements")
+    parser.add_argument("--what", default="kill", help=f"one or several of {known}")
+    parser.add_argument("--door", default="enrich", help=f"one or several of {', '.join(DOORS)}")
+    parser.add_argument("--stride", type=int, default=1, help="every so many places")
+    parser.add_argument("--first", type=int, default=0, help="leave out so many places")
+    parser.add_argument("--cases", type=int, default=0, help="so many places of each kind, evenly spread")
     parser.add_argument("--storms", type=int, default=0, help="so many cases of two to four random places")
     parser.add_argument("--seed", type=int, default=0, help="of the storms")
     parser.add_argument("--only", default="", help="one place, or several one run after the other")
-    return parser
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

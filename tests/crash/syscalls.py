@@ -19,10 +19,10 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from tests.crash.auditor import audit
+from tests.crash.aftermath import aftermath, life_in, report_of_undisturbed, totals
 from tests.crash.figures import finish, folder, guarded, spread
 from tests.crash.processes import Death, ServerProcess, run_life
-from tests.crash.work import CONTACTS, Life, write_source
+from tests.crash.work import Life
 
 DISK = ("pwrite64", "fdatasync", "fsync", "ftruncate", "unlink")
 WIRE = ("connect", "sendto", "recvfrom")
@@ -52,10 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
             "calls": dict(counts),
             "kills": sum(end["killed"] for end in ends),
             "errors": sum(end["injected"] and not end["killed"] for end in ends),
-            "dup": sum(end["dup"] for end in ends),
-            "lost": sum(end["lost"] for end in ends),
-            "unknown_max": max((end["unknown"] for end in ends), default=0),
-            "unknown_cases": sum(end["unknown"] > 0 for end in ends),
+            **totals(ends),
             "stopped_by_the_disk": sum(end["stopped"] for end in ends),
             "paid_requests_after_that": sum(end["paid_after"] for end in ends),
             "questions_on_their_way_then": max((end["free_after"] for end in ends), default=0),
@@ -116,15 +113,9 @@ def count_calls(mode: str) -> Counter[str]:
     """Count the system calls of a run that nobody disturbs."""
     with folder() as place, ServerProcess() as server:
         log = Path(place) / "strace.log"
-        end = run_traced(_life(Path(place), server, mode), log)
-        if not end.report or end.report.get("state") != "complete":
-            raise RuntimeError(f"the undisturbed run failed: {end}")
+        report_of_undisturbed(run_traced(life_in(Path(place), server, mode), log))
         names = (line.partition("(")[0] for line in log.read_text().splitlines())
         return Counter(name for name in names if name in {*DISK, *WIRE})
-
-
-def _life(place: Path, server: ServerProcess, mode: str) -> Life:
-    return Life(str(place / "run.journal"), str(write_source(place)), server.base_url, mode)
 
 
 def strike(cases: Iterable[tuple[str, str, str, int]]) -> Iterable[dict]:
@@ -140,38 +131,24 @@ def strike(cases: Iterable[tuple[str, str, str, int]]) -> Iterable[dict]:
 def _strike(place: Path, server: ServerProcess, mode: str, call: str, how: str, number: int) -> dict:
     """Disturb one call of a run, audit what it left, resume it to the end, and audit that."""
     server.ask("reset")
-    life, log = _life(place, server, mode), place / "strace.log"
+    life, log = life_in(place, server, mode), place / "strace.log"
     death = run_traced(life, log, f"{call}:{how}:when={number}")
     traced = log.read_text()
-    ledger = server.ask("ledger")
-    left = audit(Path(life.journal), ledger, CONTACTS)
-    life.truth = {record["contact"]: record["workflow_id"] for record in ledger["accepted"]}
-    resumed = run_life(life, kill_at=-1).end()
-    end = audit(Path(life.journal), server.ask("ledger"), CONTACTS, over=True)
-    report = resumed.report or {"error": f"died of signal {resumed.signal}"}
-    problems = [*left.problems, *end.problems, *report.get("verify", [])]
-    problems += [report["error"]] if "error" in report else []
-    if report.get("state") != "complete":
-        problems.append(f"the resumed job is {report.get('state')}: {report.get('stopped_by')}")
+    after = aftermath(life, server)
     on_disk = call in DISK and how.startswith("error")
     if on_disk and "(INJECTED)" in traced:
-        problems += _not_clean(death)
+        after.problems.extend(_not_clean(death))
     stopped = on_disk and death.report is not None and death.report.get("state") != "complete"
     paid, free = requests_after(traced, "POST"), requests_after(traced, "GET")
     if stopped and paid:
-        problems.append(f"{paid} paid requests were sent after the error")
-    found = {"dup": left.duplicates + end.duplicates, "lost": left.lost + end.lost, "unknown": left.unknown}
-    if found["dup"] or found["lost"] or found["unknown"] > 1:
-        problems.append(str(found))
-    return {
-        **found,
-        "killed": death.signal == 9,
-        "injected": "(INJECTED)" in traced or death.signal == 9,
-        "stopped": stopped,
-        "paid_after": paid if stopped else 0,
-        "free_after": free if stopped else 0,
-        "problem": "; ".join(problems)[-1_500:],
-    }
+        after.problems.append(f"{paid} paid requests were sent after the error")
+    return after.told(
+        killed=death.signal == 9,
+        injected="(INJECTED)" in traced or death.signal == 9,
+        stopped=stopped,
+        paid_after=paid if stopped else 0,
+        free_after=free if stopped else 0,
+    )
 
 
 def _not_clean(death: Death) -> list[str]:

@@ -93,7 +93,7 @@ async def _run(job: Job, life: Life) -> dict:
             report = await job.run()
         unknown = len(report.unknown)
         if life.truth is not None:
-            _resolve(job, life.truth)
+            await _resolve(job, life.truth)
             report = await job.run()
         return {
             "state": report.status.state,
@@ -101,7 +101,7 @@ async def _run(job: Job, life: Life) -> dict:
             "told_unknown": told_unknown,
             "left": len(report.unknown),
             "stopped_by": str(report.stopped_by) if report.stopped_by else None,
-            "verify": job.verify(),
+            "verify": await job.verify(),
         }
     finally:
         told.cancel()
@@ -109,13 +109,13 @@ async def _run(job: Job, life: Life) -> dict:
             await told
 
 
-def _resolve(job: Job, truth: Mapping[str, str]) -> None:
-    for chunk in job.unknown():
+async def _resolve(job: Job, truth: Mapping[str, str]) -> None:
+    for chunk in await job.unknown():
         workflow_id = truth.get(f"Ada{chunk.first}")
         if workflow_id:
-            job.resolve(chunk.number, accepted=workflow_id)
+            await job.resolve(chunk.number, accepted=workflow_id)
         else:
-            job.resolve(chunk.number, absent=True)
+            await job.resolve(chunk.number, absent=True)
 
 
 async def _hear_webhooks(job: Job, life: Life) -> None:

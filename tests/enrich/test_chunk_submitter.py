@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import pytest
@@ -11,7 +10,7 @@ from cleanlist_async.errors import UnknownOutcomeError
 from tests.support.clients import against, json_answer
 from tests.support.virtual_sandbox import people
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 
 
 class OneWorkflow:
@@ -45,42 +44,33 @@ def is_unknown_and_alone(result) -> bool:
 
 
 @pytest.mark.parametrize("status", [200, pytest.param(500, marks=pytest.mark.slow)])
-def test_a_run_never_joins_a_second_chunk_to_the_workflow_of_the_first(status):
-    async def main():
-        server = OneWorkflow(status)
-        async with against(server) as (client, _):
-            report = await client.enrich(people(500))
-            again = await client.collect(report.results)
-        assert [len(contacts) for contacts in server.submits] == [250, 250]
-        for results in (report.results, again.results):
-            assert all(result.status == "found" for result in results[:250])
-            assert all(is_unknown_and_alone(result) for result in results[250:])
-
-    asyncio.run(main())
+async def test_a_run_never_joins_a_second_chunk_to_the_workflow_of_the_first(status):
+    server = OneWorkflow(status)
+    async with against(server) as (client, _):
+        report = await client.enrich(people(500))
+        again = await client.collect(report.results)
+    assert [len(contacts) for contacts in server.submits] == [250, 250]
+    for results in (report.results, again.results):
+        assert all(result.status == "found" for result in results[:250])
+        assert all(is_unknown_and_alone(result) for result in results[250:])
 
 
-def test_another_run_of_the_client_is_never_joined_to_the_workflow_of_the_first():
-    async def main():
-        server = OneWorkflow()
-        async with against(server) as (client, _):
-            await client.public.submit_bulk(people(1))
-            async with client.stream(people(3, start=10)) as stream:
-                results = [result async for result in stream]
-        assert len(server.submits) == 2
-        assert all(is_unknown_and_alone(result) for result in results)
-
-    asyncio.run(main())
+async def test_another_run_of_the_client_is_never_joined_to_the_workflow_of_the_first():
+    server = OneWorkflow()
+    async with against(server) as (client, _):
+        await client.public.submit_bulk(people(1))
+        async with client.stream(people(3, start=10)) as stream:
+            results = [result async for result in stream]
+    assert len(server.submits) == 2
+    assert all(is_unknown_and_alone(result) for result in results)
 
 
-def test_a_batch_of_single_calls_is_never_joined_to_the_workflow_of_a_run():
-    async def main():
-        server = OneWorkflow()
-        first, second = people(2)
-        async with against(server) as (client, _):
-            assert (await client.enrich_one(first)).email == "0@first.example"
-            with pytest.raises(UnknownOutcomeError) as caught:
-                await client.enrich_one(second)
-        assert (caught.value.billed, caught.value.workflow_id) == ("unknown", None)
-        assert len(server.submits) == 2
-
-    asyncio.run(main())
+async def test_a_batch_of_single_calls_is_never_joined_to_the_workflow_of_a_run():
+    server = OneWorkflow()
+    first, second = people(2)
+    async with against(server) as (client, _):
+        assert (await client.enrich_one(first)).email == "0@first.example"
+        with pytest.raises(UnknownOutcomeError) as caught:
+            await client.enrich_one(second)
+    assert (caught.value.billed, caught.value.workflow_id) == ("unknown", None)
+    assert len(server.submits) == 2

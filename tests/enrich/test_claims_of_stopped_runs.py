@@ -13,25 +13,14 @@ from cleanlist_async import ConfigurationError, InsufficientCreditsError, StoreE
 from cleanlist_async.sandbox import Fault
 from tests.support.cases import each_case
 from tests.support.stores import FaultyStore, another_client
-from tests.support.virtual_sandbox import check_against_ledger, in_world, people
+from tests.support.virtual_sandbox import check_against_ledger, open_world, people
+
+pytestmark = pytest.mark.world(with_store=True)
 
 SUBMIT = "/enrich/bulk"
 STATUS = "/enrich/status"
 VALIDATE = "/auth/validate-key"
 NO_CREDITS = {"when": "before", "status": 402, "body": {"detail": "no credits"}}
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store.db"
-
-
-def with_store(store, main, **options):
-    async def in_time(here):
-        with anyio.fail_after(3_600):
-            return await main(here)
-
-    return in_world(in_time, client_options={"store": store}, **options)
 
 
 async def leave_accepted(here, store, contacts, **options):
@@ -43,91 +32,69 @@ async def leave_accepted(here, store, contacts, **options):
         await run
 
 
-def test_two_runs_that_stop_do_not_wait_for_what_the_other_did_not_send(path):
-    async def main(here):
-        here.sandbox.add_fault(Fault(SUBMIT, times=100, **NO_CREDITS))
-        runs = [here.client.enrich(people(500)), here.client.enrich(people(500)[::-1])]
-        ended = await asyncio.gather(*runs, return_exceptions=True)
-        assert {type(one) for one in ended} == {InsufficientCreditsError}
-
-    with_store(path, main)
+async def test_two_runs_that_stop_do_not_wait_for_what_the_other_did_not_send(world):
+    world.sandbox.add_fault(Fault(SUBMIT, times=100, **NO_CREDITS))
+    runs = [world.client.enrich(people(500)), world.client.enrich(people(500)[::-1])]
+    ended = await asyncio.gather(*runs, return_exceptions=True)
+    assert {type(one) for one in ended} == {InsufficientCreditsError}
 
 
 @each_case("is_known", [False, True])
-def test_what_dedupe_off_was_refused_holds_nobody_up(is_known, tmp_path_factory):
-    path = tmp_path_factory.mktemp("store") / "store.db"
-
-    async def main(here):
+async def test_what_dedupe_off_was_refused_holds_nobody_up(is_known, tmp_path):
+    async with open_world(store=tmp_path / "store.db") as world:
         if is_known:
-            await here.client.enrich(people(20))
-        here.sandbox.add_fault(Fault(SUBMIT, **NO_CREDITS))
+            await world.client.enrich(people(20))
+        world.sandbox.add_fault(Fault(SUBMIT, **NO_CREDITS))
         with pytest.raises(InsufficientCreditsError):
-            await here.client.enrich(people(20), dedupe="off")
-        report = await here.client.enrich(people(20))
-        check_against_ledger(here, report.results)
-        assert len(here.ledger.contacts) == 20
-
-    with_store(path, main)
+            await world.client.enrich(people(20), dedupe="off")
+        report = await world.client.enrich(people(20))
+        check_against_ledger(world, report.results)
+        assert len(world.ledger.contacts) == 20
 
 
-def test_what_may_have_been_bought_stays_so_where_fresh_was_refused(path):
-    async def main(here):
-        here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
-        await here.client.enrich(people(20))
-        here.sandbox.add_fault(Fault(SUBMIT, **NO_CREDITS))
+async def test_what_may_have_been_bought_stays_so_where_fresh_was_refused(world):
+    world.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+    await world.client.enrich(people(20))
+    world.sandbox.add_fault(Fault(SUBMIT, **NO_CREDITS))
+    with pytest.raises(InsufficientCreditsError):
+        await world.client.enrich(people(20), fresh=True)
+    report = await world.client.enrich(people(20))
+    assert {result.status for result in report.results} == {"unknown"}
+    assert len(world.ledger.contacts) == 20
+
+
+async def test_what_others_are_buying_stays_theirs_where_dedupe_off_was_refused(world, store_path):
+    async with another_client(world, store_path) as other:
+        theirs = asyncio.ensure_future(other.enrich(people(20)))
+        await anyio.sleep(1)
+        world.sandbox.add_fault(Fault(SUBMIT, **NO_CREDITS))
         with pytest.raises(InsufficientCreditsError):
-            await here.client.enrich(people(20), fresh=True)
-        report = await here.client.enrich(people(20))
-        assert {result.status for result in report.results} == {"unknown"}
-        assert len(here.ledger.contacts) == 20
-
-    with_store(path, main)
-
-
-def test_what_others_are_buying_stays_theirs_where_dedupe_off_was_refused(path):
-    async def main(here):
-        async with another_client(here, path) as other:
-            theirs = asyncio.ensure_future(other.enrich(people(20)))
-            await anyio.sleep(1)
-            here.sandbox.add_fault(Fault(SUBMIT, **NO_CREDITS))
-            with pytest.raises(InsufficientCreditsError):
-                await here.client.enrich(people(20), dedupe="off")
-            await theirs
-        report = await here.client.enrich(people(20))
-        check_against_ledger(here, report.results)
-        assert not report.pending
-
-    with_store(path, main)
+            await world.client.enrich(people(20), dedupe="off")
+        await theirs
+    report = await world.client.enrich(people(20))
+    check_against_ledger(world, report.results)
+    assert not report.pending
 
 
-def test_workflows_that_were_taken_over_by_a_claim_without_an_answer_are_fetched_by_the_next(path):
-    async def main(here):
-        await leave_accepted(here, path, people(20))
-        store = here.client.store
+async def test_workflows_that_were_taken_over_by_a_claim_without_an_answer_are_fetched_by_the_next(
+    store_path,
+):
+    async with open_world(store=FaultyStore(store_path)) as world:
+        await leave_accepted(world, store_path, people(20))
+        store = world.client.store
         store.losing = {"claim"}
         with pytest.raises(StoreError):
-            await here.client.enrich(people(20))
+            await world.client.enrich(people(20))
         store.losing = set()
-        report = await here.client.enrich(people(20))
-        check_against_ledger(here, report.results)
-        assert here.submits() == 1
+        report = await world.client.enrich(people(20))
+        check_against_ledger(world, report.results)
+        assert world.submits() == 1
         assert not report.pending
 
-    with_store(FaultyStore(path), main)
 
-
-def test_workflows_that_were_taken_over_by_a_run_cancelled_meanwhile_are_fetched_by_the_next(path):
-    async def main(here):
-        await leave_accepted(here, path, people(20))
-        with anyio.CancelScope() as scope:
-            here.client.store.after_claim = scope.cancel
-            await here.client.enrich(people(20))
-        here.client.store.after_claim = lambda: None
-        report = await here.client.enrich(people(20))
-        check_against_ledger(here, report.results)
-        assert (scope.cancelled_caught, here.submits()) == (True, 1)
-        assert not report.pending
-
+async def test_workflows_that_were_taken_over_by_a_run_cancelled_meanwhile_are_fetched_by_the_next(
+    store_path,
+):
     class StoreWithHook(FaultyStore):
         def after_claim(self):
             pass
@@ -140,92 +107,92 @@ def test_workflows_that_were_taken_over_by_a_run_cancelled_meanwhile_are_fetched
                 await anyio.lowlevel.checkpoint()
             return value
 
-    with_store(StoreWithHook(path), main)
+    async with open_world(store=StoreWithHook(store_path)) as world:
+        await leave_accepted(world, store_path, people(20))
+        with anyio.CancelScope() as scope:
+            world.client.store.after_claim = scope.cancel
+            await world.client.enrich(people(20))
+        world.client.store.after_claim = lambda: None
+        report = await world.client.enrich(people(20))
+        check_against_ledger(world, report.results)
+        assert (scope.cancelled_caught, world.submits()) == (True, 1)
+        assert not report.pending
 
 
-def test_streams_that_are_read_in_turn_do_not_wait_for_each_other(path):
+@pytest.mark.slow
+async def test_streams_that_are_read_in_turn_do_not_wait_for_each_other(world):
     known, new = people(2_500), people(100, start=5_000)
 
-    async def main(here):
-        await here.client.enrich(known)
-        async with here.client.stream([*new, *known]) as later:
-            await anyio.sleep(1)  # it has claimed the new ones, and reads no further than its consumer
-            async with here.client.stream(new[::-1]) as first:
-                results = [one async for one in first]
-            results += [one async for one in later]
-        check_against_ledger(here, results)
-        assert len(here.ledger.contacts) == 2_600
-
-    with_store(path, main)
+    await world.client.enrich(known)
+    async with world.client.stream([*new, *known]) as later:
+        await anyio.sleep(1)  # it has claimed the new ones, and reads no further than its consumer
+        async with world.client.stream(new[::-1]) as first:
+            results = [one async for one in first]
+        results += [one async for one in later]
+    check_against_ledger(world, results)
+    assert len(world.ledger.contacts) == 2_600
 
 
-def test_a_source_that_falls_silent_holds_nobody_up(path):
+async def test_a_source_that_falls_silent_holds_nobody_up(world):
     known, new = people(200), people(100, start=5_000)
 
-    async def main(here):
-        await here.client.enrich(known)
-        heard = asyncio.Event()
+    await world.client.enrich(known)
+    heard = asyncio.Event()
 
-        async def source():
-            for contact in [*new, *known]:
-                yield contact
-            await heard.wait()
+    async def source():
+        for contact in [*new, *known]:
+            yield contact
+        await heard.wait()
 
-        async with here.client.stream(source()) as stream:
-            await anyio.sleep(1)
-            report = await here.client.enrich(new)
-            heard.set()
-            results = [one async for one in stream]
-        check_against_ledger(here, [*report.results, *results])
-        assert len(here.ledger.contacts) == len(results) == 300
-
-    with_store(path, main)
+    async with world.client.stream(source()) as stream:
+        await anyio.sleep(1)
+        report = await world.client.enrich(new)
+        heard.set()
+        results = [one async for one in stream]
+    check_against_ledger(world, [*report.results, *results])
+    assert len(world.ledger.contacts) == len(results) == 300
 
 
-def test_clients_of_one_key_buy_once_also_where_one_knows_its_organization_and_one_does_not(path):
-    async def main(here):
-        here.sandbox.add_fault(Fault(VALIDATE, status=503, body={"detail": "Not now."}, times=2))
-        async with another_client(here, path) as nameless, another_client(here, path) as named:
-            await nameless.enrich(people(1))
-            await named.enrich(people(1, start=1))
-            reports = await asyncio.gather(nameless.enrich(people(3)), named.enrich(people(3)[::-1]))
-        check_against_ledger(here, [one for report in reports for one in report.results])
-        assert len(here.ledger.contacts) == 3
+async def test_clients_of_one_key_buy_once_also_where_one_knows_its_organization_and_one_does_not(
+    world, store_path
+):
+    world.sandbox.add_fault(Fault(VALIDATE, status=503, body={"detail": "Not now."}, times=2))
+    async with another_client(world, store_path) as nameless, another_client(world, store_path) as named:
+        await nameless.enrich(people(1))
+        await named.enrich(people(1, start=1))
+        reports = await asyncio.gather(nameless.enrich(people(3)), named.enrich(people(3)[::-1]))
+    check_against_ledger(world, [one for report in reports for one in report.results])
+    assert len(world.ledger.contacts) == 3
 
-    with_store(path, main)
 
-
-def test_a_workflow_that_another_key_does_not_see_is_left_to_the_key_that_started_it(path):
+async def test_a_workflow_that_another_key_does_not_see_is_left_to_the_key_that_started_it(store_path):
     one, other = keys = ["clapi_one_0123456789abcdef", "clapi_other_0123456789abcdef"]
 
-    async def main(here):
-        await leave_accepted(here, path, people(5), keys=[one])
-        here.sandbox.add_fault(Fault(STATUS, status=404, body={"detail": "no results for ada@c0.example"}))
-        async with another_client(here, path, keys=[other]) as client:
+    async with open_world(store=store_path, api_keys=keys) as world:
+        await leave_accepted(world, store_path, people(5), keys=[one])
+        world.sandbox.add_fault(Fault(STATUS, status=404, body={"detail": "no results for ada@c0.example"}))
+        async with another_client(world, store_path, keys=[other]) as client:
             assert {result.status for result in (await client.enrich(people(5))).results} == {"pending"}
-        async with another_client(here, path, keys=[one]) as client:
+        async with another_client(world, store_path, keys=[one]) as client:
             report = await client.enrich(people(5))
-            check_against_ledger(here, report.results)
+            check_against_ledger(world, report.results)
             assert "ada@" not in repr([line async for line in client.store.audit()])
         assert not report.pending
-        assert here.submits() == 1
-
-    with_store(path, main, api_keys=keys)
+        assert world.submits() == 1
 
 
-def test_a_workflow_that_is_gone_is_told_to_the_audit_trail_without_the_words_of_the_server(path):
-    async def main(here):
-        await leave_accepted(here, path, people(5))
-        here.sandbox.add_fault(Fault(STATUS, status=404, body={"detail": "no results for ada@c0.example"}))
-        assert {result.status for result in (await here.client.enrich(people(5))).results} == {"unknown"}
-        trail = [line async for line in here.client.store.audit()]
-        assert (trail[-1].event, trail[-1].reason) == ("lost", "NotFoundError")
-
-    with_store(path, main)
+async def test_a_workflow_that_is_gone_is_told_to_the_audit_trail_without_the_words_of_the_server(
+    world, store_path
+):
+    await leave_accepted(world, store_path, people(5))
+    world.sandbox.add_fault(Fault(STATUS, status=404, body={"detail": "no results for ada@c0.example"}))
+    assert {result.status for result in (await world.client.enrich(people(5))).results} == {"unknown"}
+    trail = [line async for line in world.client.store.audit()]
+    assert (trail[-1].event, trail[-1].reason) == ("lost", "NotFoundError")
 
 
 @each_case("door", ["enrich", "enrich_one"])
-def test_a_store_that_takes_longer_than_a_request_may_leaves_no_doubt(door, tmp_path_factory):
+async def test_a_store_that_takes_longer_than_a_request_may_leaves_no_doubt(door, tmp_path):
     class SlowStore(FaultyStore):
         is_slow = True
 
@@ -237,18 +204,16 @@ def test_a_store_that_takes_longer_than_a_request_may_leaves_no_doubt(door, tmp_
                     await anyio.sleep(90)
             return value
 
-    async def main(here):
+    async with open_world(store=SlowStore(tmp_path / "store.db")) as world:
         if door == "enrich":
-            results = (await here.client.enrich(people(1))).results
+            results = (await world.client.enrich(people(1))).results
         else:
-            results = [await here.client.enrich_one(people(1)[0], deadline_s=600)]
-        check_against_ledger(here, results)
+            results = [await world.client.enrich_one(people(1)[0], deadline_s=600)]
+        check_against_ledger(world, results)
         assert results[0].status in {"found", "not_found"}
 
-    with_store(SlowStore(tmp_path_factory.mktemp("store") / "store.db"), main)
 
-
-def test_a_lease_that_cannot_be_prolonged_for_whatever_reason_ends_no_client(path):
+async def test_a_lease_that_cannot_be_prolonged_for_whatever_reason_ends_no_client(store_path):
     class StoreOfTheOtherUser(FaultyStore):
         is_refused = False
 
@@ -258,11 +223,9 @@ def test_a_lease_that_cannot_be_prolonged_for_whatever_reason_ends_no_client(pat
                 raise ConfigurationError("The store is not for that user.")
             return await super().run(operation, commit_unless=commit_unless)
 
-    async def main(here):
-        await here.client.enrich(people(1))
-        here.client.store.is_refused = True
+    async with open_world(store=StoreOfTheOtherUser(store_path)) as world:
+        await world.client.enrich(people(1))
+        world.client.store.is_refused = True
         await anyio.sleep(60)
-        report = await here.client.enrich(people(2))
-        check_against_ledger(here, report.results)
-
-    with_store(StoreOfTheOtherUser(path), main)
+        report = await world.client.enrich(people(2))
+        check_against_ledger(world, report.results)

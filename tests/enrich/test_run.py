@@ -17,7 +17,7 @@ from tests.support.examples import examples
 from tests.support.virtual_sandbox import (
     check_against_ledger,
     check_one_result_each,
-    in_world,
+    open_world,
     people,
 )
 
@@ -40,21 +40,20 @@ faults = st.lists(
 )
 
 
-def enrich(contacts, **options):
-    async def main(world):
-        report = await world.client.enrich(contacts, **options)
-        check_one_result_each(report.results, contacts)
-        assert [result.index for result in report.results] == list(range(len(contacts)))
-        check_against_ledger(world, report.results, options.get("enrichment_type", "partial"))
-        return report, world
-
-    return main
+async def enrich(world, contacts, **options):
+    """Enrich contacts, and check that each has the result that is its own."""
+    report = await world.client.enrich(contacts, **options)
+    check_one_result_each(report.results, contacts)
+    assert [result.index for result in report.results] == list(range(len(contacts)))
+    check_against_ledger(world, report.results, options.get("enrichment_type", "partial"))
+    return report
 
 
 @SETTINGS
 @given(st.lists(persons | invalid, max_size=120), st.sampled_from(["partial", "phone_only", "full"]))
-def test_each_contact_has_one_result_and_it_is_its_own(contacts, enrichment_type):
-    report, world = in_world(enrich(contacts, enrichment_type=enrichment_type), hit_rate=0.5)
+async def test_each_contact_has_one_result_and_it_is_its_own(contacts, enrichment_type):
+    async with open_world(hit_rate=0.5) as world:
+        report = await enrich(world, contacts, enrichment_type=enrichment_type)
 
     assert report.stopped_by is None
     assert not report.pending
@@ -66,33 +65,32 @@ def test_each_contact_has_one_result_and_it_is_its_own(contacts, enrichment_type
 
 @SETTINGS
 @given(st.lists(persons | invalid, min_size=1, max_size=40), st.sampled_from([1, 2, 3, 7]), faults)
-def test_whatever_goes_wrong_there_is_one_result_each(contacts, size, faults_):
-    async def main(world):
-        results = []
-        stream = world.client.stream(contacts)
-        try:
-            async with stream:
-                async for result in stream:
-                    results.append(result)  # noqa: PERF401 - it may raise in between
-        except Exception as error:  # noqa: BLE001
-            assert error is stream.stopped_by
-        read = {result.index for result in results}
-        assert len(read) == len(results)
-        assert not stream.leftover
-        if stream.stopped_by is None:
-            check_one_result_each(results, contacts)
-        check_against_ledger(world, [r for r in results if r.status != "unknown"])
-        assert stream.summary.contacts == len(results)
-
+async def test_whatever_goes_wrong_there_is_one_result_each(contacts, size, faults_):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cleanlist_async.enrich.run.Chunker", partial(Chunker, size))
-        in_world(main, faults=faults_)
+        async with open_world(faults=faults_) as world:
+            results = []
+            stream = world.client.stream(contacts)
+            try:
+                async with stream:
+                    async for result in stream:
+                        results.append(result)  # noqa: PERF401 - it may raise in between
+            except Exception as error:  # noqa: BLE001
+                assert error is stream.stopped_by
+            read = {result.index for result in results}
+            assert len(read) == len(results)
+            assert not stream.leftover
+            if stream.stopped_by is None:
+                check_one_result_each(results, contacts)
+            check_against_ledger(world, [r for r in results if r.status != "unknown"])
+            assert stream.summary.contacts == len(results)
 
 
-def test_duplicates_are_bought_once_and_all_get_the_result():
+@pytest.mark.world(half_full_price="full")
+async def test_duplicates_are_bought_once_and_all_get_the_result(world):
     contacts = [*people(300), *people(300), Contact(first_name="x"), *people(10)]
 
-    report, world = in_world(enrich(contacts, enrichment_type="full"), half_full_price="full")
+    report = await enrich(world, contacts, enrichment_type="full")
 
     assert len(world.ledger.contacts) == 300
     assert report.summary.duplicates == 310
@@ -112,10 +110,10 @@ async def test_duplicates_off_buys_each(world):
     assert report.summary.duplicates == 0
 
 
-def test_the_callers_key_is_never_sent_and_comes_back():
+async def test_the_callers_key_is_never_sent_and_comes_back(world):
     contacts = [Contact(first_name="A", last_name="B", company_name="C", key=f"row-{i}") for i in range(3)]
 
-    report, world = in_world(enrich(contacts))
+    report = await enrich(world, contacts)
 
     assert [r.key for r in report.results] == ["row-0", "row-1", "row-2"]
     assert len(world.ledger.contacts) == 1
@@ -132,16 +130,17 @@ async def test_the_webhook_address_and_the_type_are_passed_through(world):
     assert urls == ["https://example.com/hook"]
 
 
-def test_nothing_to_do_costs_nothing():
-    report, world = in_world(enrich([]))
-    assert (report.results, world.submits(), report.stopped_by) == ([], 0, None)
-    report, world = in_world(enrich([Contact(first_name="A")] * 3))
-    assert (world.submits(), report.summary.statuses["invalid"]) == (0, 3)
+async def test_nothing_to_do_costs_nothing(world):
+    report = await enrich(world, [])
+    assert (report.results, report.stopped_by) == ([], None)
+    report = await enrich(world, [Contact(first_name="A")] * 3)
+    assert report.summary.statuses["invalid"] == 3
+    assert world.submits() == 0
 
 
-def test_summary_and_progress_have_the_numbers():
+async def test_summary_and_progress_have_the_numbers(world):
     seen = []
-    report, world = in_world(enrich([*people(600), Contact()], progress=seen.append))
+    report = await enrich(world, [*people(600), Contact()], progress=seen.append)
 
     summary = report.summary
     assert (summary.contacts, summary.workflows, summary.lookups) == (601, 3, 0)
@@ -155,11 +154,11 @@ def test_summary_and_progress_have_the_numbers():
     assert "601 contacts" in str(summary)
 
 
-def test_a_progress_callback_that_raises_does_not_end_the_run(caplog):
+async def test_a_progress_callback_that_raises_does_not_end_the_run(world, caplog):
     def fail(progress):
         raise ValueError("boom")
 
-    report, _here = in_world(enrich(people(3), progress=fail))
+    report = await enrich(world, people(3), progress=fail)
     assert report.stopped_by is None
     assert "progress callback failed" in caplog.text
 
@@ -174,13 +173,14 @@ async def test_results_reports_and_their_errors_pickle(world):
         copied.raise_for_error()
 
 
-def test_raise_for_error_is_silent_when_all_went_well():
-    report, _here = in_world(enrich(people(1)))
+async def test_raise_for_error_is_silent_when_all_went_well(world):
+    report = await enrich(world, people(1))
     report.raise_for_error()
 
 
-def test_a_workflow_that_the_server_fails_costs_nothing_and_says_so():
-    report, world = in_world(enrich(people(3), max_credits=3), shape=Shape(failed_workflows=1.0))
+@pytest.mark.world(shape=Shape(failed_workflows=1.0))
+async def test_a_workflow_that_the_server_fails_costs_nothing_and_says_so(world):
+    report = await enrich(world, people(3), max_credits=3)
 
     assert {r.status for r in report.results} == {"failed"}
     assert all(r.workflow_id and "ended the workflow as 'failed'" in r.error for r in report.results)

@@ -22,36 +22,24 @@ from cleanlist_async import (
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.examples import examples
-from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, in_world, people
+from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, open_world, people
+
+pytestmark = pytest.mark.world(with_store=True)
 
 SUBMIT = "/enrich/bulk"
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store.db"
-
-
-def with_store(main, path, **options):
-    """Run ``main(world)``, whose client has the store."""
-    return in_world(main, client_options={"store": path}, **options)
 
 
 def bought(here) -> list[int]:
     return list(here.ledger.times_accepted().values())
 
 
-def test_a_second_run_costs_nothing_and_says_when_it_was_bought(path):
-    async def main(here):
-        first = await here.client.enrich(people(300))
-        second = await here.client.enrich(people(300))
-        return here, first, second
-
-    here, first, second = with_store(main, path)
+async def test_a_second_run_costs_nothing_and_says_when_it_was_bought(world):
+    first = await world.client.enrich(people(300))
+    second = await world.client.enrich(people(300))
 
     check_one_result_each(second.results, people(300))
-    assert here.submits() == 2
-    assert set(bought(here)) == {1}
+    assert world.submits() == 2
+    assert set(bought(world)) == {1}
     assert second.summary.credits == 0
     for one, again in zip(first.results, second.results, strict=True):
         assert (again.status, again.email, again.raw) == (one.status, one.email, one.raw)
@@ -60,71 +48,57 @@ def test_a_second_run_costs_nothing_and_says_when_it_was_bought(path):
         assert (datetime.now(UTC) - again.bought_at).total_seconds() < 600
 
 
-def test_the_next_process_knows_what_this_one_bought(path):
-    async def main(here):
-        await here.client.enrich(people(300))
-
-    async def next_process(here):
-        return here.submits(), await here.client.enrich(people(310))
-
-    with_store(main, path)
-    _, report = with_store(next_process, path)
+async def test_the_next_process_knows_what_this_one_bought(world, store_path):
+    await world.client.enrich(people(300))
+    await world.client.aclose()
+    async with open_world(store=store_path) as later:
+        report = await later.client.enrich(people(310))
 
     assert sum(result.bought_at is not None for result in report.results) == 300
     assert report.summary.workflows == 1
 
 
-def test_chunks_are_filled_up_with_what_is_new(path):
+async def test_chunks_are_filled_up_with_what_is_new(world):
     contacts = people(1_000)
 
-    async def main(here):
-        await here.client.enrich(contacts[::2])
-        before = here.submits()
-        report = await here.client.enrich(contacts)
-        assert here.submits() - before == 2  # 500 new contacts, not four half-empty requests
-        check_against_ledger(here, report.results)
-        assert set(bought(here)) == {1}
-
-    with_store(main, path)
+    await world.client.enrich(contacts[::2])
+    before = world.submits()
+    report = await world.client.enrich(contacts)
+    assert world.submits() - before == 2  # 500 new contacts, not four half-empty requests
+    check_against_ledger(world, report.results)
+    assert set(bought(world)) == {1}
 
 
-def test_a_cancelled_run_leaves_its_workflows_to_the_next_for_free(path):
+@pytest.mark.world(workflow_s=20.0)
+async def test_a_cancelled_run_leaves_its_workflows_to_the_next_for_free(world):
     contacts = people(600)
 
-    async def main(here):
-        with anyio.move_on_after(2.0):
-            await here.client.enrich(contacts)
-        accepted = here.submits()
-        report = await here.client.enrich(contacts)
-        return here, accepted, report
-
-    here, accepted, report = with_store(main, path, workflow_s=20.0)
+    with anyio.move_on_after(2.0):
+        await world.client.enrich(contacts)
+    accepted = world.submits()
+    report = await world.client.enrich(contacts)
 
     assert accepted == 3
-    assert here.submits() == 3
+    assert world.submits() == 3
     check_one_result_each(report.results, contacts)
-    check_against_ledger(here, report.results)
+    check_against_ledger(world, report.results)
     assert not report.pending
 
 
-def test_a_client_that_is_closed_in_the_middle_leaves_its_workflows_to_the_next(path):
+@pytest.mark.world(workflow_s=20.0)
+async def test_a_client_that_is_closed_in_the_middle_leaves_its_workflows_to_the_next(world, store_path):
     contacts = people(600)
 
-    async def main(here):
-        run = asyncio.create_task(here.client.enrich(contacts))
-        await asyncio.sleep(2.0)
-        await here.client.aclose()
-        with suppress(ConfigurationError):
-            await run
-        return here.submits()
-
-    async def next_process(here):
-        return here.submits(), await here.client.store.orphans()
-
-    assert with_store(main, path, workflow_s=20.0) == 3
+    run = asyncio.create_task(world.client.enrich(contacts))
+    await asyncio.sleep(2.0)
+    await world.client.aclose()
+    with suppress(ConfigurationError):
+        await run
+    assert world.submits() == 3
     # Another sandbox does not know these workflows; the store does.
-    submits, unfinished = with_store(next_process, path)
-    assert submits == 0
+    async with open_world(store=store_path) as later:
+        unfinished = await later.client.store.orphans()
+    assert later.submits() == 0
     assert [(one.state, one.contacts) for one in unfinished] == [
         ("accepted", 250),
         ("accepted", 250),
@@ -132,123 +106,100 @@ def test_a_client_that_is_closed_in_the_middle_leaves_its_workflows_to_the_next(
     ]
 
 
-def test_two_runs_side_by_side_buy_each_contact_once(path):
+async def test_two_runs_side_by_side_buy_each_contact_once(world):
     contacts = people(700)
 
-    async def main(here):
-        async with anyio.create_task_group() as group:
-            reports = []
+    async with anyio.create_task_group() as group:
+        reports = []
 
-            async def run(given):
-                reports.append(await here.client.enrich(given))
+        async def run(given):
+            reports.append(await world.client.enrich(given))
 
-            group.start_soon(run, contacts[:500])
-            group.start_soon(run, contacts[200:])
-        return here, reports
+        group.start_soon(run, contacts[:500])
+        group.start_soon(run, contacts[200:])
 
-    here, reports = with_store(main, path)
-
-    assert set(bought(here)) == {1}
+    assert set(bought(world)) == {1}
     for report in reports:
         assert len(report.results) == 500
-        check_against_ledger(here, report.results)
+        check_against_ledger(world, report.results)
         assert not report.pending
 
 
-def test_what_others_refused_is_bought_by_whoever_waited_for_it(path):
+async def test_what_others_refused_is_bought_by_whoever_waited_for_it(world):
     contacts = people(200)
 
-    async def main(here):
-        here.sandbox.add_fault(Fault(SUBMIT, when="before", status=402, body={"detail": "no credits"}))
-        outcomes = []
+    world.sandbox.add_fault(Fault(SUBMIT, when="before", status=402, body={"detail": "no credits"}))
+    outcomes = []
 
-        async def run():
-            try:
-                outcomes.append(await here.client.enrich(contacts))
-            except CleanlistError as error:
-                outcomes.append(error)
+    async def run():
+        try:
+            outcomes.append(await world.client.enrich(contacts))
+        except CleanlistError as error:
+            outcomes.append(error)
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(run)
-            group.start_soon(run)
-        return here, outcomes
-
-    here, outcomes = with_store(main, path)
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        group.start_soon(run)
 
     errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     reports = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
     assert [type(error) for error in errors] == [InsufficientCreditsError]
     assert len(reports) == 1
-    check_against_ledger(here, reports[0].results)
-    assert set(bought(here)) == {1}
+    check_against_ledger(world, reports[0].results)
+    assert set(bought(world)) == {1}
 
 
-def test_what_may_have_been_bought_is_held_until_it_is_decided(path):
+async def test_what_may_have_been_bought_is_held_until_it_is_decided(world):
     contacts = people(20)
 
-    async def main(here):
-        here.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
-        first = await here.client.enrich(contacts)
-        second = await here.client.enrich(contacts)
-        (doubt,) = await here.client.store.orphans()
-        await here.client.store.resolve(doubt.submission, absent=True, actor="ada")
-        third = await here.client.enrich(contacts)
-        return here, first, second, doubt, third
-
-    here, first, second, doubt, third = with_store(main, path)
+    world.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+    first = await world.client.enrich(contacts)
+    second = await world.client.enrich(contacts)
+    (doubt,) = await world.client.store.orphans()
+    await world.client.store.resolve(doubt.submission, absent=True, actor="ada")
+    third = await world.client.enrich(contacts)
 
     assert {result.status for result in first.results} == {"unknown"}
     assert {result.status for result in second.results} == {"unknown"}
     assert all(doubt.submission in (result.error or "") for result in second.results)
     assert (doubt.state, doubt.contacts) == ("unknown", 20)
-    assert here.submits() == 2
+    assert world.submits() == 2
     assert {result.status for result in third.results} <= {"found", "not_found"}
 
 
-def test_fresh_buys_again_and_so_does_dedupe_off(path):
+async def test_fresh_buys_again_and_so_does_dedupe_off(world):
     contacts = people(30)
 
-    async def main(here):
-        await here.client.enrich(contacts)
-        fresh = await here.client.enrich(contacts, fresh=True)
-        off = await here.client.enrich([*contacts, *contacts], dedupe="off")
-        return here, fresh, off
+    await world.client.enrich(contacts)
+    fresh = await world.client.enrich(contacts, fresh=True)
+    off = await world.client.enrich([*contacts, *contacts], dedupe="off")
 
-    here, fresh, off = with_store(main, path)
-
-    assert set(bought(here)) == {4}
+    assert set(bought(world)) == {4}
     assert all(result.bought_at is None for result in [*fresh.results, *off.results])
     assert not off.pending
 
 
-def test_max_age_says_how_old_a_result_may_be(path):
+async def test_max_age_says_how_old_a_result_may_be(world):
     contacts = people(30)
 
-    async def main(here):
-        await here.client.enrich(contacts)
-        await here.client.enrich(contacts, max_age_s=3_600)
-        assert here.submits() == 1
-        await here.client.enrich(contacts, max_age_s=1e-6)
-        assert here.submits() == 2
-
-    with_store(main, path)
+    await world.client.enrich(contacts)
+    await world.client.enrich(contacts, max_age_s=3_600)
+    assert world.submits() == 1
+    await world.client.enrich(contacts, max_age_s=1e-6)
+    assert world.submits() == 2
 
 
-def test_full_serves_partial_and_partial_does_not_serve_full(path):
+async def test_full_serves_partial_and_partial_does_not_serve_full(world):
     contacts = people(40)
 
-    async def main(here):
-        full = await here.client.enrich(contacts, enrichment_type="full")
-        partial = await here.client.enrich(contacts, enrichment_type="partial")
-        phones = await here.client.enrich(contacts, enrichment_type="phone_only")
-        assert here.submits() == 1
-        others = people(40, start=100)
-        await here.client.enrich(others, enrichment_type="partial")
-        await here.client.enrich(others, enrichment_type="full")
-        assert here.submits() == 3
-        return full, partial, phones
-
-    full, partial, phones = with_store(main, path)
+    full = await world.client.enrich(contacts, enrichment_type="full")
+    partial = await world.client.enrich(contacts, enrichment_type="partial")
+    phones = await world.client.enrich(contacts, enrichment_type="phone_only")
+    assert world.submits() == 1
+    others = people(40, start=100)
+    await world.client.enrich(others, enrichment_type="partial")
+    await world.client.enrich(others, enrichment_type="full")
+    assert world.submits() == 3
 
     for whole, email, phone in zip(full.results, partial.results, phones.results, strict=True):
         assert (email.email, email.phones) == (whole.email, ())
@@ -257,7 +208,7 @@ def test_full_serves_partial_and_partial_does_not_serve_full(path):
         assert phone.status == ("found" if whole.phones else "not_found")
 
 
-def test_spellings_of_one_person_are_one_purchase(path):
+async def test_spellings_of_one_person_are_one_purchase(world):
     spellings = [
         "https://www.linkedin.com/in/ada-l",
         "http://linkedin.com/in/Ada-L/",
@@ -265,111 +216,99 @@ def test_spellings_of_one_person_are_one_purchase(path):
         "https://www.linkedin.com/in/ada%2Dl/en",
     ]
 
-    async def main(here):
-        for url in spellings:
-            await here.client.enrich([Contact(linkedin_url=url)])
-        await here.client.enrich([Contact(first_name="José", last_name="García", company_name="Acme")])
-        report = await here.client.enrich(
-            [Contact(first_name="Jose\u0301", last_name="GARCÍA\u200b", company_name=" acme")]
-        )
-        return here.submits(), report
-
-    submits, report = with_store(main, path)
+    for url in spellings:
+        await world.client.enrich([Contact(linkedin_url=url)])
+    await world.client.enrich([Contact(first_name="José", last_name="García", company_name="Acme")])
+    report = await world.client.enrich(
+        [Contact(first_name="Jose\u0301", last_name="GARCÍA\u200b", company_name=" acme")]
+    )
+    submits = world.submits()
 
     assert submits == 2
     assert report.results[0].bought_at is not None
 
 
-def test_organizations_are_kept_apart(path):
-    async def main(here):
-        return here.submits(), await here.client.enrich(people(5))
-
-    with_store(main, path, organization_id="org_one", api_keys=["clapi_one_0123456789abcdef"])
-    _, report = with_store(main, path, organization_id="org_two", api_keys=["clapi_two_0123456789abcdef"])
+async def test_organizations_are_kept_apart(store_path):
+    async with open_world(
+        store=store_path, organization_id="org_one", api_keys=["clapi_one_0123456789abcdef"]
+    ) as one:
+        await one.client.enrich(people(5))
+    async with open_world(
+        store=store_path, organization_id="org_two", api_keys=["clapi_two_0123456789abcdef"]
+    ) as two:
+        report = await two.client.enrich(people(5))
 
     assert all(result.bought_at is None for result in report.results)
 
 
-def test_a_new_key_of_the_organization_loses_nothing(path):
-    async def main(here):
-        return await here.client.enrich(people(5)), here.submits()
+async def test_a_new_key_of_the_organization_loses_nothing(store_path):
+    async with open_world(store=store_path, api_keys=["clapi_first_0123456789abcdef"]) as first:
+        await first.client.enrich(people(5))
+    async with open_world(store=store_path, api_keys=["clapi_second_0123456789abcdef"]) as second:
+        report = await second.client.enrich(people(5))
 
-    with_store(main, path, api_keys=["clapi_first_0123456789abcdef"])
-    report, submits = with_store(main, path, api_keys=["clapi_second_0123456789abcdef"])
-
-    assert submits == 0
+    assert second.submits() == 0
     assert all(result.bought_at is not None for result in report.results)
 
 
-def test_a_client_that_cannot_ask_for_its_organization_buys_nothing_again_once_another_could(path):
+async def test_a_client_that_cannot_ask_for_its_organization_buys_nothing_again_once_another_could(
+    world, store_path
+):
     contacts = people(10)
 
-    async def main(here):
-        here.sandbox.add_fault(Fault("/auth/validate-key", status=503, times=2))
-        await here.client.enrich(contacts[:5])  # bought under the name of the key
-        other = VirtualCleanlist(
-            here.network,
-            list(here.sandbox.api_keys),
-            limiter=here.client._runtime.pipeline.limiter,
-            store=path,
-        )
-        async with other:
-            await other.enrich(contacts)  # under that of the organization
-        await here.client.enrich(contacts)
-        return bought(here)
-
-    assert with_store(main, path) == [1] * 10
+    world.sandbox.add_fault(Fault("/auth/validate-key", status=503, times=2))
+    await world.client.enrich(contacts[:5])  # bought under the name of the key
+    other = VirtualCleanlist(
+        world.network,
+        list(world.sandbox.api_keys),
+        limiter=world.client._runtime.pipeline.limiter,
+        store=store_path,
+    )
+    async with other:
+        await other.enrich(contacts)  # under that of the organization
+    await world.client.enrich(contacts)
+    assert bought(world) == [1] * 10
 
 
-def test_max_credits_counts_only_what_is_left_to_buy(path):
+async def test_max_credits_counts_only_what_is_left_to_buy(world):
     contacts = people(300)
 
-    async def main(here):
-        await here.client.enrich(contacts[:250])
-        return await here.client.enrich(contacts, max_credits=50)
-
-    report = with_store(main, path)
+    await world.client.enrich(contacts[:250])
+    report = await world.client.enrich(contacts, max_credits=50)
     assert report.stopped_by is None
     assert {result.status for result in report.results} <= {"found", "not_found"}
 
 
-def test_nothing_is_sent_when_the_store_cannot_be_written(path, monkeypatch):
-    async def main(here):
-        await here.client.enrich(people(3))
-        before = here.submits()
-        database = here.client.store._database
+async def test_nothing_is_sent_when_the_store_cannot_be_written(world, monkeypatch):
+    await world.client.enrich(people(3))
+    before = world.submits()
+    database = world.client.store._database
 
-        async def full_disk(*_args, **_options):
-            raise StoreError("The store is on a full disk.")
+    async def full_disk(*_args, **_options):
+        raise StoreError("The store is on a full disk.")
 
-        monkeypatch.setattr(database, "run", full_disk)
-        with pytest.raises(StoreError, match="full disk"):
-            await here.client.enrich(people(10))
-        return before, here.submits()
-
-    before, after = with_store(main, path)
+    monkeypatch.setattr(database, "run", full_disk)
+    with pytest.raises(StoreError, match="full disk"):
+        await world.client.enrich(people(10))
+    after = world.submits()
     assert before == after
 
 
-def test_the_audit_trail_adds_up_to_the_ledger(path):
-    async def main(here):
-        await here.client.enrich(people(400))
-        await here.client.enrich(people(500), enrichment_type="phone_only")
-        lines = [line async for line in here.client.store.audit()]
-        return here, lines
-
-    here, lines = with_store(main, path)
+async def test_the_audit_trail_adds_up_to_the_ledger(world):
+    await world.client.enrich(people(400))
+    await world.client.enrich(people(500), enrichment_type="phone_only")
+    lines = [line async for line in world.client.store.audit()]
 
     events = [line.event for line in lines]
-    assert events.count("submit") == events.count("accepted") == events.count("settled") == here.submits()
-    assert sum(line.contacts or 0 for line in lines if line.event == "settled") == sum(bought(here))
-    assert sum(line.credits or 0 for line in lines) == here.ledger.credits_charged
+    assert events.count("submit") == events.count("accepted") == events.count("settled") == world.submits()
+    assert sum(line.contacts or 0 for line in lines if line.event == "settled") == sum(bought(world))
+    assert sum(line.credits or 0 for line in lines) == world.ledger.credits_charged
     assert not any("Lovelace" in str(line) or "example" in str(line) for line in lines)
 
 
 @settings(max_examples=examples(25), deadline=None)
 @given(st.data())
-def test_whatever_breaks_nobody_is_bought_twice_or_lost(tmp_path_factory, data):
+async def test_whatever_breaks_nobody_is_bought_twice_or_lost(tmp_path_factory, data):
     """Runs over overlapping lists, one after the other, some cut short, with faults and odd shapes."""
     contacts = people(60)
     faults = data.draw(
@@ -393,22 +332,18 @@ def test_whatever_breaks_nobody_is_bought_twice_or_lost(tmp_path_factory, data):
         )
     )
 
-    async def main(here):
+    async with open_world(store=tmp_path_factory.mktemp("stores") / "store.db") as world:
         for fault in faults:
-            here.sandbox.add_fault(fault)
+            world.sandbox.add_fault(fault)
         for start, count, cut_s in spans:
             with anyio.move_on_after(cut_s), suppress(CleanlistError):
-                await here.client.enrich(contacts[start : start + count])
+                await world.client.enrich(contacts[start : start + count])
         for _ in range(6):
             with suppress(CleanlistError, UnknownOutcomeError):
-                report = await here.client.enrich(contacts)
-        return here, report
+                report = await world.client.enrich(contacts)
 
-    folder = tmp_path_factory.mktemp("stores")
-    here, report = with_store(main, folder / "store.db")
-
-    assert set(bought(here)) <= {1}
+    assert set(bought(world)) <= {1}
     for result in report.results:
         assert result.status in {"found", "not_found", "unknown", "failed"}, result
         if result.status == "failed":
-            assert not here.ledger.times_accepted().get(result.contact)
+            assert not world.ledger.times_accepted().get(result.contact)

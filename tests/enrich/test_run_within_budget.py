@@ -12,7 +12,7 @@ from cleanlist_async import BudgetExceededError, ConfigurationError
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.sandbox import Fault, Shape
 from tests.support.examples import examples
-from tests.support.virtual_sandbox import check_against_ledger, in_world, people
+from tests.support.virtual_sandbox import check_against_ledger, open_world, people
 
 
 @settings(max_examples=examples(30))
@@ -25,38 +25,34 @@ from tests.support.virtual_sandbox import check_against_ledger, in_world, people
     size=st.sampled_from([1, 3, 250]),
     omit=st.sampled_from([0.0, 0.4]),
 )
-def test_the_ledger_never_exceeds_the_budget(
+async def test_the_ledger_never_exceeds_the_budget(
     count, max_credits, enrichment_type, hit_rate, price, size, omit
 ):
     contacts = people(count)
 
-    async def main(world):
-        try:
-            report = await world.client.enrich(
-                contacts, enrichment_type=enrichment_type, max_credits=max_credits
-            )
-        except BudgetExceededError as error:
-            assert error.max_credits == max_credits
-            assert not world.ledger.contacts
-            return
-        assert world.ledger.credits_charged <= max_credits
-        check_against_ledger(world, report.results, enrichment_type)
-        if report.stopped_by is not None:
-            assert isinstance(report.stopped_by, BudgetExceededError)
-            assert len(world.ledger.contacts) < count
-            # Not one more would have fitted at its worst case.
-            held = {"partial": 1, "phone_only": 10, "full": 11}[enrichment_type]
-            not_settled = held * len(report.pending)
-            assert report.summary.credits + not_settled + held > max_credits
+    shape = Shape(unfinished_rows=omit, omit_rows=omit)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cleanlist_async.enrich.run.Chunker", partial(Chunker, size))
-        in_world(
-            main,
-            hit_rate=hit_rate,
-            half_full_price=price,
-            shape=Shape(unfinished_rows=omit, omit_rows=omit),
-        )
+        async with open_world(hit_rate=hit_rate, half_full_price=price, shape=shape) as world:
+            try:
+                report = await world.client.enrich(
+                    contacts, enrichment_type=enrichment_type, max_credits=max_credits
+                )
+            except BudgetExceededError as error:
+                assert error.max_credits == max_credits
+                assert not world.ledger.contacts
+                return
+
+    assert world.ledger.credits_charged <= max_credits
+    check_against_ledger(world, report.results, enrichment_type)
+    if report.stopped_by is not None:
+        assert isinstance(report.stopped_by, BudgetExceededError)
+        assert len(world.ledger.contacts) < count
+        # Not one more would have fitted at its worst case.
+        held = {"partial": 1, "phone_only": 10, "full": 11}[enrichment_type]
+        not_settled = held * len(report.pending)
+        assert report.summary.credits + not_settled + held > max_credits
 
 
 @pytest.mark.world(hit_rate=0.7)

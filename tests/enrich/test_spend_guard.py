@@ -17,7 +17,7 @@ from cleanlist_async import (
 from cleanlist_async.types import Spend
 from tests.support.clients import ADA, against
 from tests.support.paid_doors import DOORS, Server
-from tests.support.virtual_sandbox import in_world, people
+from tests.support.virtual_sandbox import open_world, people
 
 SUBMIT = "/enrich/bulk"
 ALL_DOORS = {**DOORS, "raw": lambda client, _: client.request("POST", "/api/v2/enrichment/bulk", json={})}
@@ -37,13 +37,11 @@ async def stopped_by(door, client, folder) -> CleanlistError | None:
 
 @pytest.mark.sockets
 @pytest.mark.parametrize("door", ALL_DOORS)
-def test_a_veto_stops_every_door_before_its_first_byte(door, tmp_path):
-    async def main():
-        server = Server()
-        async with against(server, before_spend=lambda _: False) as (client, _):
-            return server, await stopped_by(door, client, tmp_path)
-
-    server, error = asyncio.run(main())
+@pytest.mark.anyio
+async def test_a_veto_stops_every_door_before_its_first_byte(door, tmp_path):
+    server = Server()
+    async with against(server, before_spend=lambda _: False) as (client, _):
+        error = await stopped_by(door, client, tmp_path)
 
     assert type(error) is SpendVetoedError
     assert (server.paid, error.billed, error.retryable) == (0, "no", False)
@@ -51,14 +49,12 @@ def test_a_veto_stops_every_door_before_its_first_byte(door, tmp_path):
 
 @pytest.mark.sockets
 @pytest.mark.parametrize("door", ALL_DOORS)
-def test_a_budget_of_nothing_stops_every_door(door, tmp_path):
-    async def main():
-        server = Server()
-        async with against(server, store=tmp_path / "store.db") as (client, _):
-            await client.budget.set(Budget(per_day=0))
-            return server, await stopped_by(door, client, tmp_path)
-
-    server, error = asyncio.run(main())
+@pytest.mark.anyio
+async def test_a_budget_of_nothing_stops_every_door(door, tmp_path):
+    server = Server()
+    async with against(server, store=tmp_path / "store.db") as (client, _):
+        await client.budget.set(Budget(per_day=0))
+        error = await stopped_by(door, client, tmp_path)
 
     assert type(error) is BudgetExceededError
     assert (server.paid, error.billed, error.period) == (0, "no", "day")
@@ -66,42 +62,37 @@ def test_a_budget_of_nothing_stops_every_door(door, tmp_path):
 
 @pytest.mark.sockets
 @pytest.mark.parametrize("door", ALL_DOORS)
-def test_a_pause_stops_every_door(door, tmp_path):
-    async def main():
-        server = Server()
-        async with against(server, store=tmp_path / "store.db") as (client, _):
-            await client.budget.pause("stop")
-            return server, await stopped_by(door, client, tmp_path)
-
-    server, error = asyncio.run(main())
+@pytest.mark.anyio
+async def test_a_pause_stops_every_door(door, tmp_path):
+    server = Server()
+    async with against(server, store=tmp_path / "store.db") as (client, _):
+        await client.budget.pause("stop")
+        error = await stopped_by(door, client, tmp_path)
 
     assert (server.paid, type(error)) == (0, SpendingPausedError)
 
 
 @pytest.mark.sockets
 @pytest.mark.parametrize("door", ALL_DOORS)
-def test_every_door_leaves_a_line_for_its_reservation_its_submit_and_its_answer(door, tmp_path):
-    async def main():
-        async with against(Server(), store=tmp_path / "store.db") as (client, _):
-            await ALL_DOORS[door](client, tmp_path)
-            return [line.event async for line in client.store.audit()]
-
-    assert asyncio.run(main())[:3] == ["reserved", "submit", "accepted"]
+@pytest.mark.anyio
+async def test_every_door_leaves_a_line_for_its_reservation_its_submit_and_its_answer(door, tmp_path):
+    async with against(Server(), store=tmp_path / "store.db") as (client, _):
+        await ALL_DOORS[door](client, tmp_path)
+        events = [line.event async for line in client.store.audit()]
+    assert events[:3] == ["reserved", "submit", "accepted"]
 
 
 # -- before_spend ------------------------------------------------------------------------------------
 
 
-def test_the_hook_sees_what_each_call_may_spend():
+async def test_the_hook_sees_what_each_call_may_spend():
     seen: list[Spend] = []
 
-    async def main(here):
-        await here.client.enrich(people(3), enrichment_type="full")
-        await here.client.enrich_one(ADA)
-        await here.client.enrichment.enrich_company(domain="a.example")
-        await here.client.public.credits_balance()
-
-    in_world(main, client_options={"before_spend": seen.append})
+    async with open_world(client_options={"before_spend": seen.append}) as world:
+        await world.client.enrich(people(3), enrichment_type="full")
+        await world.client.enrich_one(ADA)
+        await world.client.enrichment.enrich_company(domain="a.example")
+        await world.client.public.credits_balance()
 
     assert seen == [
         Spend("enrich", "full", 3, 33.0),
@@ -110,26 +101,22 @@ def test_the_hook_sees_what_each_call_may_spend():
     ]
 
 
-def test_a_quote_tells_the_price():
+async def test_a_quote_tells_the_price():
     seen: list[Spend] = []
 
-    async def main(here):
-        made = await here.client.lead_lists.create_list("a list")
-        await here.client.lead_lists.import_csv(made.list_id, b"email\na@a.example\nb@a.example\n")
-        await here.client.enrichment.enrich_list(made.list_id, max_credits=50)
-
-    in_world(main, client_options={"before_spend": seen.append})
+    async with open_world(client_options={"before_spend": seen.append}) as world:
+        made = await world.client.lead_lists.create_list("a list")
+        await world.client.lead_lists.import_csv(made.list_id, b"email\na@a.example\nb@a.example\n")
+        await world.client.enrichment.enrich_list(made.list_id, max_credits=50)
 
     (spend,) = seen
     assert (spend.door, spend.worst_case_credits) == ("enrich_list", 2)
 
 
-def test_what_is_free_is_not_asked_about():
-    async def main(here):
-        await here.client.request("POST", "/api/v2/lead-lists", json={"name": "a"}, max_credits=0)
-        await here.client.enrich(people(2), enrichment_type="none")
-
-    in_world(main, client_options={"before_spend": lambda _: False})
+@pytest.mark.world(client_options={"before_spend": lambda _: False})
+async def test_what_is_free_is_not_asked_about(world):
+    await world.client.request("POST", "/api/v2/lead-lists", json={"name": "a"}, max_credits=0)
+    await world.client.enrich(people(2), enrichment_type="none")
 
 
 async def _refuse_later(_: Spend) -> bool:
@@ -153,34 +140,28 @@ def _fail(_: Spend) -> bool:
         (_fail, "failed with ZeroDivisionError"),
     ],
 )
-def test_a_hook_refuses_by_its_answer_by_an_error_and_by_failing(hook, said):
-    async def main(here):
+async def test_a_hook_refuses_by_its_answer_by_an_error_and_by_failing(hook, said):
+    async with open_world(client_options={"before_spend": hook}) as world:
         with pytest.raises(SpendVetoedError, match=said):
-            await here.client.enrich(people(1))
-        return here
-
-    assert not in_world(main, client_options={"before_spend": hook}).ledger.contacts
+            await world.client.enrich(people(1))
+    assert not world.ledger.contacts
 
 
-def test_a_veto_in_the_middle_of_a_run_keeps_what_was_bought():
+async def test_a_veto_in_the_middle_of_a_run_keeps_what_was_bought():
     answers = iter([True] + 10 * [False])
 
-    async def main(here):
-        return here, await here.client.enrich(people(500))
-
-    here, report = in_world(main, client_options={"before_spend": lambda _: next(answers)})
+    async with open_world(client_options={"before_spend": lambda _: next(answers)}) as world:
+        report = await world.client.enrich(people(500))
 
     assert isinstance(report.stopped_by, SpendVetoedError)
-    assert (len(here.ledger.contacts), report.summary.statuses["failed"]) == (250, 250)
+    assert (len(world.ledger.contacts), report.summary.statuses["failed"]) == (250, 250)
 
 
-def test_a_vetoed_contact_is_claimed_by_nobody(tmp_path):
+async def test_a_vetoed_contact_is_claimed_by_nobody(tmp_path):
     answers = iter([False, True])
 
-    async def main(here):
+    veto = {"before_spend": lambda _: next(answers)}
+    async with open_world(store=tmp_path / "store.db", client_options=veto) as world:
         with pytest.raises(SpendVetoedError):
-            await here.client.enrich(people(1))
-        return await here.client.enrich(people(1))
-
-    options = {"before_spend": lambda _: next(answers), "store": tmp_path / "store.db"}
-    assert in_world(main, client_options=options).stopped_by is None
+            await world.client.enrich(people(1))
+        assert (await world.client.enrich(people(1))).stopped_by is None

@@ -18,7 +18,7 @@ from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.testing import MemoryNetwork, StrictServer
 from cleanlist_async.testing import run as run_virtually
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
-from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, in_world, people
+from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, open_world, people
 
 WIDE = RateLimits(org=10**6, key=10**6)
 
@@ -65,6 +65,7 @@ async def test_a_slow_consumer_bounds_what_is_read(world, kind):
     check_against_ledger(world, [first, *stream.leftover])
 
 
+@pytest.mark.slow
 @pytest.mark.world(workflow_s=600)
 async def test_reading_ahead_of_tokens_is_bounded(world):
     source = Endless()
@@ -167,21 +168,18 @@ async def test_a_run_that_stops_does_not_wait_for_its_source(world):
                 pass
 
 
-def test_duplicates_across_the_whole_of_a_list_and_within_a_window(monkeypatch):
+async def test_duplicates_across_the_whole_of_a_list_and_within_a_window(monkeypatch):
     monkeypatch.setattr(dedupe, "WINDOW", 300)
     contacts = [*people(1), *people(1_000, start=1), *people(1)]
 
-    def bought(source):
-        async def main(world):
-            async with world.client.stream(source, max_open_workflows=1) as stream:
-                results = [result async for result in stream]
-            check_one_result_each(results, contacts)
-            return len(world.ledger.contacts)
+    async def bought(source):
+        async with open_world() as world, world.client.stream(source, max_open_workflows=1) as stream:
+            results = [result async for result in stream]
+        check_one_result_each(results, contacts)
+        return len(world.ledger.contacts)
 
-        return in_world(main)
-
-    assert bought(contacts) == 1_001
-    assert bought(iter(contacts)) == 1_002
+    assert await bought(contacts) == 1_001
+    assert await bought(iter(contacts)) == 1_002
 
 
 async def test_two_streams_at_once_share_one_scheduler_and_mix_nothing(world):

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 
 import anyio
-import httpx
 import pytest
 
 from cleanlist_async.integrations.fastapi import Problem
 from cleanlist_async.sandbox import Sandbox
+from tests.examples.pressed_lists import press_again_and_again
+from tests.examples.running_app import CSV, finished, free_port, running, started, table
 from tests.support.browser import CHROMIUM, Browser
 
 pytestmark = [pytest.mark.sockets, pytest.mark.anyio]
 
-ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "examples" / "fastapi_app"
 ADA = {"first_name": "Ada", "last_name": "Lovelace", "company_domain": "analytical.example"}
-CSV = {"Content-Type": "text/csv"}
 
 
 @pytest.fixture(scope="module")
@@ -33,91 +25,6 @@ async def shared(anyio_backend):
     """A caller of a server that several tests share."""
     async with running() as (_, caller):
         yield caller
-
-
-class Application:
-    """A running server: its address, and what it printed once it has ended."""
-
-    def __init__(self, process: subprocess.Popen[str], address: str) -> None:
-        self.process = process
-        self.address = address
-        self.printed = ""
-
-    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-        self.printed, _ = self.process.communicate(timeout=60)
-        return self.process.returncode
-
-
-@contextmanager
-def started(port: int, **settings: str):
-    """A server that is starting."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CLEANLIST_")}
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-W",
-            "error",
-            "-m",
-            "uvicorn",
-            "--app-dir",
-            str(FOLDER),
-            "app:app",
-            f"--port={port}",
-        ],
-        env=inherited | {"PYTHONPATH": str(ROOT)} | settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    application = Application(process, f"http://127.0.0.1:{port}")
-    try:
-        yield application
-    finally:
-        application.end(signal.SIGKILL)
-
-
-@asynccontextmanager
-async def running(port: int | None = None, **settings: str):
-    """A server that answers, and a caller of it."""
-    with started(port or free_port(), **settings) as application:
-        async with httpx.AsyncClient(base_url=application.address, verify=False, timeout=60) as caller:
-            with anyio.fail_after(60):
-                while not await answers(caller):  # it is another process
-                    assert application.process.poll() is None, application.process.communicate()
-                    await anyio.sleep(0.05)
-            yield application, caller
-
-
-async def answers(caller: httpx.AsyncClient) -> bool:
-    try:
-        return (await caller.get("/health")).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-async def finished(caller: httpx.AsyncClient, path: str) -> tuple[dict[str, object], list[dict[str, object]]]:
-    """The last progress of a list, and all its results, read page by page."""
-    results: list[dict[str, object]] = []
-    with anyio.fail_after(30):
-        while True:
-            progress = (await caller.get(path, params={"since": len(results)})).json()
-            results += progress["results"]
-            assert progress["next"] == len(results)
-            if progress["state"] != "running" and len(results) == progress["done"]:
-                return progress, results
-            await anyio.sleep(0.05)
-
-
-def table(count: int) -> str:
-    rows = (f"Grace{number},Hopper,navy.example" for number in range(count))
-    return "\n".join(("First Name,Last Name,Website", *rows))
 
 
 async def test_without_a_key_it_runs_against_its_own_sandbox():
@@ -282,7 +189,7 @@ async def test_killed_in_the_middle_it_goes_on_and_buys_nothing_twice(tmp_path):
         settings = {
             "CLEANLIST_API_KEY": sandbox.api_key,
             "CLEANLIST_BASE_URL": sandbox.base_url,
-            "LISTS_FOLDER": str(tmp_path / "lists"),
+            "CLEANLIST_STORE": str(tmp_path / "store.db"),
         }
         async with running(**settings) as (application, caller):
             assert (await caller.get("/demo.csv")).status_code == 404
@@ -305,12 +212,32 @@ async def test_killed_in_the_middle_it_goes_on_and_buys_nothing_twice(tmp_path):
         assert progress["credits"] == sandbox.ledger.credits_charged
 
 
+async def test_a_list_that_is_pressed_again_buys_nothing_twice_also_after_a_kill(tmp_path):
+    assert await press_again_and_again(tmp_path) == (0, 0)
+
+
+async def test_a_list_that_is_forgotten_is_gone_for_good(tmp_path):
+    async with Sandbox(workflow_s=0.1) as sandbox:
+        settings = {
+            "CLEANLIST_API_KEY": sandbox.api_key,
+            "CLEANLIST_BASE_URL": sandbox.base_url,
+            "CLEANLIST_STORE": str(tmp_path / "store.db"),
+        }
+        async with running(**settings) as (_, caller):
+            path = (await caller.post("/lists", content=table(5), headers=CSV)).headers["Location"]
+            await finished(caller, path)
+            assert (await caller.delete(path)).status_code == 204
+        async with running(**settings) as (_, caller):
+            assert (await caller.get(path)).status_code == 404
+    assert b"Grace" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
 async def test_a_list_stops_at_its_wall_and_says_so(tmp_path):
     async with Sandbox(workflow_s=0.1) as sandbox:
         settings = {
             "CLEANLIST_API_KEY": sandbox.api_key,
             "CLEANLIST_BASE_URL": sandbox.base_url,
-            "LISTS_FOLDER": str(tmp_path),
+            "CLEANLIST_STORE": str(tmp_path / "store.db"),
             "CREDITS_PER_LIST": "5",
         }
         async with running(**settings) as (_, caller):
@@ -361,6 +288,17 @@ def test_the_page_in_a_real_browser(tmp_path):
         assert browser.evaluate("document.querySelectorAll('#rows tr').length") == 8
         browser.wait_for("document.querySelector('#person .answer').textContent.startsWith('ada.lovelace.')")
         browser.wait_for("document.getElementById('health').textContent.endsWith('0 refused')")
+
+        is_done = "document.getElementById('state')?.textContent === 'All 810 contacts are done.'"
+        browser.evaluate("window.isOld = true; location.reload()")
+        browser.wait_for(f"!window.isOld && {is_done}")
+        assert int(browser.evaluate(text.format("found"))) == found
+        browser.wait_for("document.getElementById('count').textContent.startsWith('810 contacts')")
+        browser.evaluate("document.getElementById('state').textContent = ''")
+        browser.evaluate("document.querySelector('#list button').click()")
+        browser.wait_for(is_done)
+        assert browser.evaluate(text.format("found")) == str(found)
+        assert browser.evaluate(text.format("credits")) == "0"  # it was bought before
 
         browser.evaluate("document.getElementById('table').value = 'nothing'")
         browser.evaluate("document.querySelector('#list button').click()")

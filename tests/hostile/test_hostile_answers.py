@@ -16,6 +16,8 @@ from tests.hostile.watching import measure_all, measure_webhook, peak_mib
 from tests.support.clients import against, always, json_answer, outcome_of
 from tests.support.examples import some
 
+pytestmark = pytest.mark.anyio
+
 LONGEST_BLOCK_S = 0.25
 """CPU seconds. Five times what the scorecard allows: a busy machine makes everything take longer."""
 MOST_MIB = 64
@@ -110,30 +112,23 @@ def test_an_error_longer_than_256_kb_is_read_as_far_as_that():
 
 
 @pytest.mark.sockets
-def test_the_rest_of_an_error_that_is_too_long_is_not_waited_for():
+async def test_the_rest_of_an_error_that_is_too_long_is_not_waited_for():
     """The connection is closed instead, and the next call has another."""
-
-    async def main():
-        whole = json_answer({"detail": "x" * 300_000}, 500)
-        script = lambda request, number: whole.cut(-1, "hang") if not number else json_answer({"credits": 3})  # noqa: E731
-        async with against(script, max_retries=0) as (client, server):
-            error = await outcome_of(client.public.credits_balance())
-            balance = await client.public.credits_balance()
-            return error.status, balance.credits, server.connections
-
-    assert asyncio.run(main()) == (500, 3, 2)
+    whole = json_answer({"detail": "x" * 300_000}, 500)
+    script = lambda request, number: whole.cut(-1, "hang") if not number else json_answer({"credits": 3})  # noqa: E731
+    async with against(script, max_retries=0) as (client, server):
+        error = await outcome_of(client.public.credits_balance())
+        balance = await client.public.credits_balance()
+    assert (error.status, balance.credits, server.connections) == (500, 3, 2)
 
 
 @pytest.mark.sockets
 @pytest.mark.parametrize("rows", [facts.MAX_STATUS_ROWS, facts.MAX_STATUS_ROWS + 1])
-def test_a_status_holds_a_thousand_rows_at_most(rows):
+async def test_a_status_holds_a_thousand_rows_at_most(rows):
     content = {"workflow_id": "wf_1", "status": "completed", "results": [{"task_id": "t"}] * rows}
 
-    async def main():
-        async with against(always(json_answer(content)), max_retries=0) as (client, _):
-            return await outcome_of(client.public.bulk_status(workflow_id="wf_1"))
-
-    outcome = asyncio.run(main())
+    async with against(always(json_answer(content)), max_retries=0) as (client, _):
+        outcome = await outcome_of(client.public.bulk_status(workflow_id="wf_1"))
     if rows == facts.MAX_STATUS_ROWS:
         assert len(outcome.rows) == rows
     else:
@@ -141,14 +136,11 @@ def test_a_status_holds_a_thousand_rows_at_most(rows):
 
 
 @pytest.mark.sockets
-def test_an_answer_of_too_many_values_is_refused_for_good_and_not_asked_for_again():
+async def test_an_answer_of_too_many_values_is_refused_for_good_and_not_asked_for_again():
     content = {"credits": 1, "x": [0] * facts.MAX_ANSWER_VALUES}
 
-    async def main():
-        async with against(always(json_answer(content)), max_retries=4) as (client, server):
-            error = await outcome_of(client.request("GET", "/api/v2/folders"))
-            return error, len(server.requests)
-
-    error, requests = asyncio.run(main())
+    async with against(always(json_answer(content)), max_retries=4) as (client, server):
+        error = await outcome_of(client.request("GET", "/api/v2/folders"))
+        requests = len(server.requests)
     assert (type(error).__name__, error.retryable, requests) == ("MalformedResponseError", False, 1)
     assert "values" in str(error)

@@ -31,7 +31,8 @@ from tests.support.clients import (
 
 @pytest.mark.slow
 @pytest.mark.sockets
-def test_twenty_thousand_cancelled_calls_leave_a_client_that_answers_a_hundred_of_a_hundred():
+@pytest.mark.anyio
+async def test_twenty_thousand_cancelled_calls_leave_a_client_that_answers_a_hundred_of_a_hundred():
     rng = Random(7)
     balance, accepted = json_answer(ANSWERS["credits_balance"]), json_answer(ACCEPTED)
 
@@ -44,19 +45,16 @@ def test_twenty_thousand_cancelled_calls_leave_a_client_that_answers_a_hundred_o
         await asyncio.wait([task])
         return task.cancelled()
 
-    async def main():
-        script = lambda request, number: accepted if request.method == "POST" else balance  # noqa: E731
-        async with against(script) as (client, server):
-            gave_up = 0
-            for batch in range(0, 20_000, 100):
-                gave_up += sum(await asyncio.gather(*(give_up(client, batch + n) for n in range(100))))
-            answers = await asyncio.gather(*(client.public.credits_balance() for _ in range(100)))
-            statistics = client.statistics()
-            sent = sum(request.method == "POST" for request in server.requests)
-        await asyncio.sleep(0)
-        return gave_up, answers, statistics, sent, asyncio.all_tasks()
-
-    gave_up, answers, statistics, sent, tasks = asyncio.run(main())
+    script = lambda request, number: accepted if request.method == "POST" else balance  # noqa: E731
+    async with against(script) as (client, server):
+        gave_up = 0
+        for batch in range(0, 20_000, 100):
+            gave_up += sum(await asyncio.gather(*(give_up(client, batch + n) for n in range(100))))
+        answers = await asyncio.gather(*(client.public.credits_balance() for _ in range(100)))
+        statistics = client.statistics()
+        sent = sum(request.method == "POST" for request in server.requests)
+    await asyncio.sleep(0)
+    tasks = asyncio.all_tasks()
     assert gave_up > 19_000, "the test must cancel what it means to cancel"
     assert [answer.credits for answer in answers] == [7.5] * 100
     assert statistics.waiting == 0

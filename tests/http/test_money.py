@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 
 import anyio
@@ -375,24 +374,20 @@ FAULTS = {
 
 @pytest.mark.sockets
 @each_case("name", FAULTS)
-def test_the_ledger_never_holds_a_contact_twice_and_never_one_that_was_called_free(name):
+@pytest.mark.anyio
+async def test_the_ledger_never_holds_a_contact_twice_and_never_one_that_was_called_free(name):
     from cleanlist_async.sandbox import Fault, Sandbox
     from tests.support.clients import client_of
 
-    async def main():
-        sandbox = Sandbox(limiter="off", faults=(Fault("/enrich/bulk", **FAULTS[name]),))
-        async with sandbox:
-            async with client_of(sandbox.base_url, api_key=sandbox.api_key, request_timeout_s=0.15) as client:
-                outcome = await outcome_of(client.public.submit_bulk([ADA]))
-                again = (
-                    await client.public.submit_bulk([ADA])
-                    if getattr(outcome, "safe_to_retry", False)
-                    else None
-                )
-            await anyio.sleep(0.15 if name.startswith("late") else 0)
-            return outcome, again, sandbox.ledger
-
-    outcome, again, ledger = asyncio.run(main())
+    sandbox = Sandbox(limiter="off", faults=(Fault("/enrich/bulk", **FAULTS[name]),))
+    async with sandbox:
+        async with client_of(sandbox.base_url, api_key=sandbox.api_key, request_timeout_s=0.15) as client:
+            outcome = await outcome_of(client.public.submit_bulk([ADA]))
+            again = (
+                await client.public.submit_bulk([ADA]) if getattr(outcome, "safe_to_retry", False) else None
+            )
+        await anyio.sleep(0.15 if name.startswith("late") else 0)
+        ledger = sandbox.ledger
     assert not ledger.duplicates()
     accepted = len(ledger.contacts)
     if isinstance(outcome, errors.UnknownOutcomeError):

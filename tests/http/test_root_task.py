@@ -84,24 +84,22 @@ def test_in_another_loop_every_method_says_so():
 
 
 @pytest.mark.sockets
-def test_a_client_in_use_is_not_closed_from_another_loop():
-    async def main():
-        async with against(BALANCE) as (client, _):
-            await client.public.credits_balance()
-            errors = []
+@pytest.mark.anyio
+async def test_a_client_in_use_is_not_closed_from_another_loop():
+    async with against(BALANCE) as (client, _):
+        await client.public.credits_balance()
+        errors = []
 
-            def close():
-                try:
-                    asyncio.run(client.aclose())
-                except WrongEventLoopError as error:
-                    errors.append(error)
+        def close():
+            try:
+                asyncio.run(client.aclose())
+            except WrongEventLoopError as error:
+                errors.append(error)
 
-            thread = threading.Thread(target=close)
-            thread.start()
-            await asyncio.to_thread(thread.join)
-            return errors, await client.public.credits_balance()
-
-    errors, balance = asyncio.run(main())
+        thread = threading.Thread(target=close)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        balance = await client.public.credits_balance()
     assert len(errors) == 1
     assert balance.credits == 7.5
 
@@ -178,91 +176,77 @@ def test_where_asyncio_does_not_run_one_clear_error():
 
 
 @pytest.mark.sockets
-def test_a_call_on_a_closed_client_is_an_error():
-    async def main():
-        async with against(BALANCE) as (client, _):
-            await client.public.credits_balance()
-            await client.aclose()
-            return [
-                await outcome_of(client.public.credits_balance()),
-                await outcome_of(client.with_options(pace="smooth").public.submit_bulk([ADA])),
-                await outcome_of(client.enrich([ADA])),
-                await outcome_of(client.collect([])),
-                await outcome_of(client.__aenter__()),
-            ], client.statistics().requests
-
-    outcomes, requests = asyncio.run(main())
+@pytest.mark.anyio
+async def test_a_call_on_a_closed_client_is_an_error():
+    async with against(BALANCE) as (client, _):
+        await client.public.credits_balance()
+        await client.aclose()
+        outcomes = [
+            await outcome_of(client.public.credits_balance()),
+            await outcome_of(client.with_options(pace="smooth").public.submit_bulk([ADA])),
+            await outcome_of(client.enrich([ADA])),
+            await outcome_of(client.collect([])),
+            await outcome_of(client.__aenter__()),
+        ]
+        requests = client.statistics().requests
     assert requests == 1
     for error in outcomes:
         assert type(error) is ConfigurationError
         assert str(error) == "This client is closed. Open a new one."
 
 
-def test_a_client_closed_before_its_first_use():
-    async def main():
-        client = nowhere()
-        await client.aclose()
-        await client.aclose()
-        return await outcome_of(client.public.credits_balance())
-
-    assert type(asyncio.run(main())) is ConfigurationError
+@pytest.mark.anyio
+async def test_a_client_closed_before_its_first_use():
+    client = nowhere()
+    await client.aclose()
+    await client.aclose()
+    assert type(await outcome_of(client.public.credits_balance())) is ConfigurationError
 
 
 @pytest.mark.sockets
-def test_it_serves_tasks_other_than_the_one_that_opened_it_and_closes_in_yet_another():
-    async def main():
-        async with against(BALANCE) as (client, _):
-            opening = asyncio.create_task(client.__aenter__())
-            await opening
-            answers = [await asyncio.create_task(client.public.credits_balance()) for _ in range(3)]
-            await asyncio.create_task(client.aclose())
-            return answers
-
-    assert [answer.credits for answer in asyncio.run(main())] == [7.5] * 3
+@pytest.mark.anyio
+async def test_it_serves_tasks_other_than_the_one_that_opened_it_and_closes_in_yet_another():
+    async with against(BALANCE) as (client, _):
+        await asyncio.create_task(client.__aenter__())
+        answers = [await asyncio.create_task(client.public.credits_balance()) for _ in range(3)]
+        await asyncio.create_task(client.aclose())
+    assert [answer.credits for answer in answers] == [7.5] * 3
 
 
 @pytest.mark.sockets
-def test_when_everything_is_cancelled_around_it_the_client_ends_clean():
-    async def main():
-        async with against(always(json_answer(ACCEPTED).delayed(0.2))) as (client, server):
-            call = asyncio.create_task(client.public.submit_bulk([ADA]))
-            while not server.requests:  # noqa: ASYNC110 - the server under test sets no event of ours
-                await asyncio.sleep(0.001)
-            ours = [task for task in asyncio.all_tasks() if "cleanlist" in task.get_name() or task is call]
-            for task in ours:
-                task.cancel()
-            await asyncio.wait(ours)
-            return await outcome_of(client.public.credits_balance()), len(server.requests)
-
-    error, requests = asyncio.run(main())
+@pytest.mark.anyio
+async def test_when_everything_is_cancelled_around_it_the_client_ends_clean():
+    async with against(always(json_answer(ACCEPTED).delayed(0.2))) as (client, server):
+        call = asyncio.create_task(client.public.submit_bulk([ADA]))
+        while not server.requests:  # noqa: ASYNC110 - the server under test sets no event of ours
+            await asyncio.sleep(0.001)
+        ours = [task for task in asyncio.all_tasks() if "cleanlist" in task.get_name() or task is call]
+        for task in ours:
+            task.cancel()
+        await asyncio.wait(ours)
+        error, requests = await outcome_of(client.public.credits_balance()), len(server.requests)
     assert type(error) is ConfigurationError
     assert requests == 1
 
 
-def test_a_root_task_runs_its_end_once():
+@pytest.mark.anyio
+async def test_a_root_task_runs_its_end_once():
     ends = []
 
     async def end():
         ends.append(1)
 
-    async def main():
-        root = RootTask(end)
-        await root.ensure()
-        async with anyio.create_task_group() as group:
-            group.start_soon(root.aclose)
-            group.start_soon(root.aclose)
-
-    asyncio.run(main())
+    root = RootTask(end)
+    await root.ensure()
+    async with anyio.create_task_group() as group:
+        group.start_soon(root.aclose)
+        group.start_soon(root.aclose)
     assert ends == [1]
 
 
-def test_leaving_the_block_with_an_error_closes_and_keeps_the_error():
-    async def main():
-        async with AsyncCleanlist("clapi_0123456789", base_url="http://127.0.0.1:9") as client:
-            seen.append(client)
-            raise LookupError
-
-    seen = []
+@pytest.mark.anyio
+async def test_leaving_the_block_with_an_error_closes_and_keeps_the_error():
     with pytest.raises(LookupError):
-        asyncio.run(main())
-    assert seen[0]._runtime.root.closed
+        async with AsyncCleanlist("clapi_0123456789", base_url="http://127.0.0.1:9") as client:
+            raise LookupError
+    assert client._runtime.root.closed

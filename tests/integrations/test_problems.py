@@ -75,6 +75,7 @@ STATUSES = {
     "SpendingPausedError": 403,
     "SpendVetoedError": 403,
     "JournalError": 500,
+    "JobLockedError": 409,
     "JournalLockedError": 409,
     "InputChangedError": 409,
     "StoreError": 500,

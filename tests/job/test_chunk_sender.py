@@ -114,7 +114,8 @@ async def test_a_413_halves_the_chunk_whatever_its_body(world, body, tmp_path):
 
 
 @pytest.mark.sockets
-def test_a_2xx_that_names_a_workflow_is_accepted_however_torn(tmp_path):
+@pytest.mark.anyio
+async def test_a_2xx_that_names_a_workflow_is_accepted_however_torn(tmp_path):
     async def torn_after(cut):
         async with Sandbox(workflow_s=0.05) as sandbox:
             sandbox.add_fault(Fault(SUBMIT, when="after", truncate=cut))
@@ -122,15 +123,12 @@ def test_a_2xx_that_names_a_workflow_is_accepted_however_torn(tmp_path):
                 job = await client.job(tmp_path / f"{cut}.journal", people(5))
                 async with job:
                     assert (await job.run()).status.state == "complete"
-                    assert job.verify() == []
+                    assert await job.verify() == []
             assert len(sandbox.ledger.requests_of(SUBMIT)) == 1
 
-    async def main():
-        async with asyncio.TaskGroup() as at_once:
-            for cut in (70, 90, 120):
-                at_once.create_task(torn_after(cut))
-
-    asyncio.run(main())
+    async with asyncio.TaskGroup() as at_once:
+        for cut in (70, 90, 120):
+            at_once.create_task(torn_after(cut))
 
 
 async def test_not_a_byte_left_when_nobody_listens(world, tmp_path):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cleanlist_async import CleanlistError
 from cleanlist_async.sandbox import Fault
-from tests.job.worlds import IMPORT, STATUS, SUBMIT, Bench, in_world, people, query, states
+from tests.job.worlds import IMPORT, STATUS, SUBMIT, Bench, open_world, people, query, states
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """A disk that waits for nothing, where there is one: hundreds of journals are written here."""
@@ -109,7 +109,7 @@ async def finish(bench, mode, *, unknown_at_most) -> None:
             if mode == "tracked":
                 await deliver(bench, job)
             report = await job.run()
-            assert job.verify() == []
+            assert await job.verify() == []
         bench.check(unknown_at_most=unknown_at_most)
         if report.stopped_by is None and report.status.state.startswith("complete"):
             break
@@ -139,28 +139,23 @@ async def finish(bench, mode, *, unknown_at_most) -> None:
     max_examples=6, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 @given(chosen=faults, interruptions=runs)
-def test_whatever_happens(mode, chosen, interruptions):
-    async def main(world):
-        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+async def test_whatever_happens(mode, chosen, interruptions):
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        async with open_world(workflow_s=5.0) as world:
             bench = Bench(world, Path(folder), people(20), chunk=5, **OPTIONS[mode])
             ambiguous = arm(world, mode, chosen)
             for how, after_s in interruptions:
                 await interrupt(bench, how, after_s)
             await finish(bench, mode, unknown_at_most=bench.crashes + ambiguous)
 
-    in_world(main, workflow_s=5.0)
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", OPTIONS)
-def test_a_crash_at_every_tenth_of_a_second(mode):
+async def test_a_crash_at_every_tenth_of_a_second(mode):
     """In steps finer than a round trip: between the intent and the first byte, the answer and the disk."""
     for step in range(0, 24, 2):
-
-        async def main(world, after_s=step / 10):
-            with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+            async with open_world(workflow_s=0.5, latency=lambda: 0.15) as world:
                 bench = Bench(world, Path(folder), people(10), chunk=5, **OPTIONS[mode])
-                await interrupt(bench, "crash", after_s)
+                await interrupt(bench, "crash", step / 10)
                 await finish(bench, mode, unknown_at_most=1)
-
-        in_world(main, workflow_s=0.5, latency=lambda: 0.15)

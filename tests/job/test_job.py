@@ -128,9 +128,9 @@ async def test_what_a_crash_left_unknown_is_shown_before_anything_is_run(world, 
     world.sandbox.add_fault(Fault(SUBMIT, when="after", delay_s=20))
     await run_until(await bench.open(), bench, "sending")
     async with await bench.open() as job:
-        (chunk,) = job.unknown()
-        assert job.status().credits_at_risk == chunk.credits_at_risk == 5
-        job.resolve(chunk.number, abandon=True)
+        (chunk,) = await job.unknown()
+        assert (await job.status()).credits_at_risk == chunk.credits_at_risk == 5
+        await job.resolve(chunk.number, abandon=True)
     assert states(bench.path) == ["abandoned"]
 
 
@@ -152,7 +152,7 @@ async def test_a_pilot_leaves_the_plan_of_a_running_job_alone(world, tmp_path):
     bench = Bench(world, tmp_path, people(60), chunk=20)
     async with await bench.open() as job:
         task = asyncio.create_task(job.run())
-        while job.status().state != "running":
+        while (await job.status()).state != "running":
             await anyio.lowlevel.checkpoint()
         with pytest.raises(ConfigurationError, match="running already"):
             await job.pilot(5)
@@ -166,10 +166,14 @@ async def test_a_closed_job_says_that_it_is_closed(world, tmp_path):
     async with await bench.open() as job:
         await job.run()
     await job.aclose()
-    looks = (job.status, job.report, job.unknown, job.verify, job.plan, lambda: list(job.receipts()))
+
+    async def receipts():
+        return [receipt async for receipt in job.receipts()]
+
+    looks = (job.status, job.report, job.unknown, job.verify, job.plan, receipts)
     for look in looks:
         with pytest.raises(ConfigurationError, match="closed"):
-            look()
+            await look()
 
 
 @pytest.mark.world(shape=Shape(unfinished_rows=0.5, unfinished_s=6_000))

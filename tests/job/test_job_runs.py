@@ -45,8 +45,8 @@ async def test_a_paused_job_says_why_and_goes_on_where_it_was(world, fault, erro
     assert isinstance(report.stopped_by, error)
     assert (report.status.state, report.status.shortfall_credits) == ("paused", shortfall)
     async with await bench.open() as job:
-        assert job.status().state == "paused"
-        assert job.status().shortfall_credits == shortfall
+        assert (await job.status()).state == "paused"
+        assert (await job.status()).shortfall_credits == shortfall
     done = await bench.run()
     assert (done.stopped_by, done.status.state, done.status.paused_by) == (None, "complete", None)
     assert world.submits() == 5
@@ -102,8 +102,8 @@ async def test_a_workflow_the_server_has_forgotten_is_not_bought_again(world, tm
     assert {r.status for r in await bench.results()} == {"pending"}
     async with await bench.open() as job:
         for chunk in (1, 2):
-            job.resolve(chunk, abandon=True)
-        assert job.verify() == []
+            await job.resolve(chunk, abandon=True)
+        assert await job.verify() == []
     assert states(bench.path) == ["abandoned", "abandoned"]
     assert (await bench.run()).status.state == "complete"
     assert world.submits() == 2

@@ -131,7 +131,7 @@ async def test_a_flood_at_one_address_grows_the_journal_by_a_few_rows(tmp_path):
             assert (await receiver.receive(token, JSON_TYPE, named)).status == 204
             assert (await receiver.receive(token, JSON_TYPE, body)).status == 204
         assert len(evidence(bench.path)) <= known + 16
-        assert job.verify() == []
+        assert await job.verify() == []
 
 
 async def test_early_events_are_evidence_that_is_asked_about_at_once(tmp_path):

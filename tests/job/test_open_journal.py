@@ -21,7 +21,7 @@ from cleanlist_async.job.journal.lock import JournalLock
 from cleanlist_async.job.reader import reading
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.storage import filesystem
-from tests.job.worlds import SUBMIT, Bench, in_world, open_world, people, states
+from tests.job.worlds import SUBMIT, Bench, open_world, people, states
 from tests.support.cases import each_case
 from tests.support.virtual_sandbox import KEY
 
@@ -54,9 +54,9 @@ async def test_the_journal_holds_no_contact_but_in_results_and_purge_leaves_none
     results = [result async for result in job]
     emails = [r.email for r in results if r.email]
     assert any(email.encode() in bench.path.read_bytes() for email in emails)
-    job.purge()
-    assert job.verify() == []
-    assert sum(1 for _ in job.receipts()) == 15
+    await job.purge()
+    assert await job.verify() == []
+    assert sum([1 async for _ in job.receipts()]) == 15
     await job.aclose()
     for path in files_of(tmp_path).values():
         data = path.read_bytes()
@@ -95,7 +95,7 @@ def _try_lock(path, answers):
 
 
 @pytest.mark.sockets  # a process
-def test_a_second_process_is_refused_with_the_id_of_the_first(tmp_path):
+async def test_a_second_process_is_refused_with_the_id_of_the_first(world, tmp_path):
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
 
@@ -106,13 +106,10 @@ def test_a_second_process_is_refused_with_the_id_of_the_first(tmp_path):
         process.join(20)
         return said
 
-    async def main(world):
-        bench = Bench(world, tmp_path, people(5))
-        async with await bench.open():
-            pass
-        return bench.path
-
-    path = in_world(main)
+    bench = Bench(world, tmp_path, people(5))
+    async with await bench.open():
+        pass
+    path = bench.path
     lock = JournalLock(path).take()
     assert f"process {os.getpid()}" in ask(path)
     lock.give_back()
@@ -343,7 +340,7 @@ async def test_what_is_bought_after_a_purge_can_be_read(world, tmp_path):
     bench = Bench(world, tmp_path, people(20))
     await bench.run(max_credits=10)
     async with await bench.open() as job:
-        job.purge()
+        await job.purge()
     with reading(bench.path) as reader, pytest.raises(JournalError, match="purged"):
         reader.refuse_purged()
     results = await bench.results()

@@ -50,7 +50,7 @@ async def test_a_pilot_buys_each_kind_in_proportion_and_no_contact_twice(world, 
         assert (await job.pilot(20)) == pilot
         assert len(world.ledger.contacts) == 20
         assert sorted(r.index for r in [r async for r in job]) == list(range(100))
-        assert total(job) == world.ledger.credits_charged
+        assert await total(job) == world.ledger.credits_charged
         low, high = pilot.expected_credits
         assert low <= world.ledger.credits_charged <= high
     bench.check(unknown_at_most=0)

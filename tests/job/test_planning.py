@@ -23,7 +23,7 @@ async def test_status_counts_every_result_and_reads_none(world, tmp_path):
     async with await bench.open() as job:
         statements = []
         job._journal._db._connection.set_trace_callback(statements.append)
-        status = job.status()
+        status = await job.status()
         job._journal._db._connection.set_trace_callback(None)
     assert dict(status.results) == counted(bench.path)
     assert status.settled == 23
@@ -41,8 +41,8 @@ async def test_results_that_are_written_twice_count_once(world, tmp_path):
         chunk = job._journal.chunk(1)
         stored = job._journal.results_of(chunk, dict(enumerate(people(12))))
         job._journal.known_already(1, stored, cached=True)
-        assert dict(job.status().results) == dict(report.status.results) == counted(again.path)
-        assert job.verify() == []
+        assert dict((await job.status()).results) == dict(report.status.results) == counted(again.path)
+        assert await job.verify() == []
 
 
 async def test_verify_finds_a_wrong_count(world, tmp_path):
@@ -52,14 +52,14 @@ async def test_verify_finds_a_wrong_count(world, tmp_path):
         edit(bench.path, "UPDATE tallies SET results = results + 1 WHERE chunk = 2")
         edit(bench.path, "DELETE FROM tallies WHERE chunk = 1")
         wrong = "has other results than it counts."
-        assert job.verify()[:2] == [f"Chunk 1 {wrong}", f"Chunk 2 {wrong}"]
+        assert (await job.verify())[:2] == [f"Chunk 1 {wrong}", f"Chunk 2 {wrong}"]
 
 
 async def test_the_reason_of_many_invalid_contacts_is_written_down_once(world, tmp_path):
     given = [*people(5), *[{"first_name": "Ada"}] * 20_000, {"first_name": "Ada", "colour": "red"}]
     bench = Bench(world, tmp_path, given, chunk=250)
     async with await bench.open() as job:
-        plan = job.plan()
+        plan = await job.plan()
     assert plan.invalid == 20_001
     assert next(reason for _, reason in plan.invalid_contacts).startswith("needs ")
     assert len(query(bench.path, "SELECT 1 FROM reasons")) == 2

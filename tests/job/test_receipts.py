@@ -26,9 +26,9 @@ async def test_receipts_come_to_what_the_server_took(half_full_price, kind, mode
         bench = Bench(world, tmp_path, mixed(60), chunk=10, **options)
         await bench.run()
         async with await bench.open() as job:
-            receipts = list(job.receipts())
-            assert total(job) == world.ledger.credits_charged
-            assert job.status().credits_spent == total(job)
+            receipts = [receipt async for receipt in job.receipts()]
+            assert await total(job) == world.ledger.credits_charged
+            assert (await job.status()).credits_spent == await total(job)
         assert [receipt.place for receipt in receipts] == list(range(60))
         assert [receipt.key for receipt in receipts] == [contact.key for contact in bench.contacts]
         rules = Counter(receipt.rule for receipt in receipts)
@@ -43,7 +43,7 @@ async def test_receipts_of_an_unfinished_job_name_the_state_and_cost_nothing(wor
     world.sandbox.add_fault(Fault(SUBMIT, status=402, nth=2))
     await bench.run()
     async with await bench.open() as job:
-        found = [(receipt.status, receipt.rule) for receipt in job.receipts()][5:]
+        found = [(receipt.status, receipt.rule) async for receipt in job.receipts()][5:]
     assert found == [("planned", "none")] * 10
 
 
@@ -54,5 +54,5 @@ async def test_a_failed_workflow_costs_nothing_and_is_reported(world, tmp_path):
     assert {result.status for result in results} == {"failed"}
     assert states(bench.path) == ["remote_failed"] * 2
     async with await bench.open() as job:
-        assert total(job) == world.ledger.credits_charged == 0
+        assert await total(job) == world.ledger.credits_charged == 0
     bench.check(unknown_at_most=0)

@@ -26,9 +26,9 @@ async def test_what_was_bought_is_not_bought_again(world, tmp_path, monkeypatch)
         old, new = bought[contact], found[contact]
         assert (new.email, new.status, new.credits) == (old.email, old.status, 0)
     async with await second.open() as job:
-        rules = Counter(r.rule for r in job.receipts())
+        rules = Counter([r.rule async for r in job.receipts()])
         assert rules["cache"] == 10
-        assert total(job) == world.ledger.credits_charged - spent
+        assert await total(job) == world.ledger.credits_charged - spent
         assert world.submits() == submits + 4
     assert not world.ledger.duplicates()
     assert second.path.exists()
@@ -47,7 +47,7 @@ async def test_what_was_bought_is_not_bought_again(world, tmp_path, monkeypatch)
 async def _receipts(bench):
     await bench.run()
     async with await bench.open() as job:
-        return list(job.receipts())
+        return [receipt async for receipt in job.receipts()]
 
 
 async def test_a_cache_names_no_person_and_purge_empties_it(world, tmp_path):
@@ -60,7 +60,7 @@ async def test_a_cache_names_no_person_and_purge_empties_it(world, tmp_path):
     assert b"Lovelace" not in data.replace(b"lovelace", b"")
     assert any(r.email and r.email.encode() in data for r in results)
     async with await bench.open() as job:
-        job.purge()
+        await job.purge()
     data = cache.read_bytes()
     assert not any(r.email and r.email.encode() in data for r in results)
 
@@ -76,7 +76,7 @@ async def test_a_cached_chunk_sends_nothing_at_all(world, tmp_path):
     assert sorted(r.index for r in results) == list(range(20))
     assert states(bench.path) == ["done"] * 4
     async with await bench.open(max_credits=0) as job:
-        assert job.verify() == []
+        assert await job.verify() == []
 
 
 @pytest.mark.world(shape=Shape(unfinished_rows=0.5, unfinished_s=6_000))
@@ -84,7 +84,7 @@ async def test_a_pilot_counts_only_what_is_settled(world, tmp_path):
     bench = Bench(world, tmp_path, people(40))
     async with await bench.open() as job:
         pilot = await job.pilot(20)
-        results = job.status().results
+        results = (await job.status()).results
     assert results["pending"] > 0
     assert pilot.contacts == sum(results.values()) - results["pending"]
     assert pilot.hit_rate == results["found"] / pilot.contacts
@@ -97,6 +97,6 @@ async def test_a_pilot_whose_outcome_is_unknown_says_so(world, tmp_path):
         for _ in range(2):
             with pytest.raises(UnknownOutcomeError, match="resolve"):
                 await job.pilot(5)
-        job.resolve(job.unknown()[0].number, accepted=world.ledger.contacts[0].workflow_id)
+        await job.resolve((await job.unknown())[0].number, accepted=world.ledger.contacts[0].workflow_id)
         assert (await job.pilot(5)).contacts == 5
     assert world.submits() == 1

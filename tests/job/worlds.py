@@ -72,7 +72,7 @@ class Bench:
         with chunks_of(self.chunk):
             async with await self.open(**options) as job:
                 report = await job.run()
-                assert job.verify() == []
+                assert await job.verify() == []
                 return report
 
     async def results(self, **options):
@@ -119,5 +119,5 @@ def mixed(count):
     return given
 
 
-def total(job):
-    return math.fsum(receipt.credits for receipt in job.receipts())
+async def total(job):
+    return math.fsum([receipt.credits async for receipt in job.receipts()])

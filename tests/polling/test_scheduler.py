@@ -21,7 +21,7 @@ from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.testing import MemoryNetwork, StrictServer
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
-from tests.support.virtual_sandbox import in_world, open_world, people
+from tests.support.virtual_sandbox import open_world, people
 
 STATUS = "/enrich/status"
 
@@ -237,29 +237,27 @@ async def test_how_many_are_overdue(world):
 
 
 @pytest.mark.parametrize("at_s", [1.0, 2.0, 3.0, 4.0])
-def test_closing_as_a_question_falls_due_breaks_nothing(at_s):
+@pytest.mark.world(workflow_s=100.0)
+async def test_closing_as_a_question_falls_due_breaks_nothing(world, at_s):
     broken, ends = [], []
 
-    async def main(world):
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: broken.append(context))
-        accepted = [await world.client.public.submit_bulk(people(1, n)) for n in range(2)]
-        polls, now = world.client._runtime.bulk.polls, world.client._runtime.pipeline.limiter.clock()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: broken.append(context))
+    accepted = [await world.client.public.submit_bulk(people(1, n)) for n in range(2)]
+    polls, now = world.client._runtime.bulk.polls, world.client._runtime.pipeline.limiter.clock()
 
-        async def wait(workflow_id):
-            try:
-                await polls.finished(
-                    status_call(workflow_id=workflow_id), submitted_at=now, options=world.client._options
-                )
-            except CleanlistError as error:
-                ends.append(type(error).__name__)
+    async def wait(workflow_id):
+        try:
+            await polls.finished(
+                status_call(workflow_id=workflow_id), submitted_at=now, options=world.client._options
+            )
+        except CleanlistError as error:
+            ends.append(type(error).__name__)
 
-        async with anyio.create_task_group() as group:
-            for submission in accepted:
-                group.start_soon(wait, submission.workflow_id)
-            await anyio.sleep(at_s)
-            await world.client.aclose()
-
-    in_world(main, workflow_s=100.0)
+    async with anyio.create_task_group() as group:
+        for submission in accepted:
+            group.start_soon(wait, submission.workflow_id)
+        await anyio.sleep(at_s)
+        await world.client.aclose()
     gc.collect()
     assert not broken
     assert ends == ["ConfigurationError"] * 2

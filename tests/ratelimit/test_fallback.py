@@ -242,55 +242,53 @@ def test_a_redis_that_does_not_answer_for_a_while(
 
 
 @pytest.mark.slow
-def test_whoever_waits_gets_its_token_when_redis_returns(server: RedisServer) -> None:
-    async def main() -> None:
-        limiter = RateLimiter.redis(server.url, RateLimits(window_s=0.5))
-        (await limiter.acquire(ROUTE, SUBMIT)).unsent()
-        server.signal(signal.SIGSTOP)
-        try:
-            waiting = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT))
-            await asyncio.sleep(0.8)
-            assert not waiting.done()
-        finally:
-            server.signal(signal.SIGCONT)
-        async with asyncio.timeout(60):
-            (await waiting).unsent()
-        await asyncio.to_thread(limiter.store.worker.flush)  # type: ignore[attr-defined]
-        await asyncio.sleep(1.5)
-
-    asyncio.run(main())
+@pytest.mark.anyio
+async def test_whoever_waits_gets_its_token_when_redis_returns(server: RedisServer) -> None:
+    limiter = RateLimiter.redis(server.url, RateLimits(window_s=0.5))
+    (await limiter.acquire(ROUTE, SUBMIT)).unsent()
+    server.signal(signal.SIGSTOP)
+    try:
+        waiting = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT))
+        await asyncio.sleep(0.8)
+        assert not waiting.done()
+    finally:
+        server.signal(signal.SIGCONT)
+    async with asyncio.timeout(60):
+        (await waiting).unsent()
+    await asyncio.to_thread(limiter.store.worker.flush)  # type: ignore[attr-defined]
+    await asyncio.sleep(1.5)
 
 
 @pytest.mark.slow
-def test_every_client_is_told_in_its_own_loop_that_redis_was_lost_and_found(server: RedisServer) -> None:
-    async def main() -> None:
-        limits = RateLimits(window_s=0.5)
-        heard: list[tuple[str, asyncio.AbstractEventLoop]] = []
-        lost, found = asyncio.Event(), asyncio.Event()
+@pytest.mark.anyio
+async def test_every_client_is_told_in_its_own_loop_that_redis_was_lost_and_found(
+    server: RedisServer,
+) -> None:
+    limits = RateLimits(window_s=0.5)
+    heard: list[tuple[str, asyncio.AbstractEventLoop]] = []
+    lost, found = asyncio.Event(), asyncio.Event()
 
-        def listen(event: Event) -> None:
-            if isinstance(event, LimitsAway | LimitsBack):
-                heard.append((type(event).__name__, asyncio.get_running_loop()))
-                (lost if isinstance(event, LimitsAway) else found).set()
+    def listen(event: Event) -> None:
+        if isinstance(event, LimitsAway | LimitsBack):
+            heard.append((type(event).__name__, asyncio.get_running_loop()))
+            (lost if isinstance(event, LimitsAway) else found).set()
 
-        async with Sandbox(window_s=limits.window_s) as sandbox:
-            limiter = RateLimiter.redis(server.url, limits)
-            async with AsyncCleanlist(
-                sandbox.api_key, base_url=sandbox.base_url, limiter=limiter, on_event=listen
-            ) as client:
-                await client.public.credits_balance()
-                assert not heard
-                server.signal(signal.SIGSTOP)
-                try:
-                    waiting = asyncio.ensure_future(client.public.credits_balance())
-                    async with asyncio.timeout(60):
-                        await lost.wait()
-                finally:
-                    server.signal(signal.SIGCONT)
+    async with Sandbox(window_s=limits.window_s) as sandbox:
+        limiter = RateLimiter.redis(server.url, limits)
+        async with AsyncCleanlist(
+            sandbox.api_key, base_url=sandbox.base_url, limiter=limiter, on_event=listen
+        ) as client:
+            await client.public.credits_balance()
+            assert not heard
+            server.signal(signal.SIGSTOP)
+            try:
+                waiting = asyncio.ensure_future(client.public.credits_balance())
                 async with asyncio.timeout(60):
-                    await waiting
-                    await found.wait()
-        loop = asyncio.get_running_loop()
-        assert heard == [("LimitsAway", loop), ("LimitsBack", loop)]
-
-    asyncio.run(main())
+                    await lost.wait()
+            finally:
+                server.signal(signal.SIGCONT)
+            async with asyncio.timeout(60):
+                await waiting
+                await found.wait()
+    loop = asyncio.get_running_loop()
+    assert heard == [("LimitsAway", loop), ("LimitsBack", loop)]

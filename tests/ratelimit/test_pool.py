@@ -171,7 +171,7 @@ def everything_comes_back(backend: Backend, clock: HandClock) -> None:
 
 
 @given(STEPS)
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(100))
 def test_no_order_of_events_lets_too_many_into_a_window(steps: list[tuple[str, int, int, float]]) -> None:
     clock = HandClock()
     never_too_many(steps, PlainBackend(LIMITS, clock), clock)

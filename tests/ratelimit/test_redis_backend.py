@@ -20,7 +20,7 @@ from cleanlist_async.ratelimit import RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.redis.backend import RedisLimits
 from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncRequest, TokenRequest
 from cleanlist_async.ratelimit.shared.process import Process, boot_clock
-from cleanlist_async.testing import StrictServer, run
+from cleanlist_async.testing import StrictServer
 from cleanlist_async.webhooks.mailbox import RedisMailbox
 from tests.ratelimit.test_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
 from tests.support.examples import examples
@@ -91,30 +91,27 @@ def test_no_order_of_events_lets_too_many_into_a_window(
 
 
 @pytest.mark.slow
-def test_stores_on_one_redis_keep_the_limit_together(
+async def test_stores_on_one_redis_keep_the_limit_together(
     redis_url: str, namespace: str, loop_in_thread: LoopInThread
 ) -> None:
     rng = Random(1)
     backends: list[BlockingBackend] = []
     server = StrictServer(keys={KEY: "org_test"}, rows=False)
 
-    async def main() -> None:
-        clock = asyncio.get_running_loop().time
+    clock = asyncio.get_running_loop().time
 
-        def limiter() -> RateLimiter:
-            redis = ClockedRedis(redis_url, RateLimits(), clock, namespace)
-            backends.append(BlockingBackend(redis, loop_in_thread))
-            return shared_limiter(backends[-1], clock)
+    def limiter() -> RateLimiter:
+        redis = ClockedRedis(redis_url, RateLimits(), clock, namespace)
+        backends.append(BlockingBackend(redis, loop_in_thread))
+        return shared_limiter(backends[-1], clock)
 
-        async def process() -> None:
-            wire = LimitedWire(limiter(), server, latency=lambda: rng.uniform(0.02, 0.4))
-            await asyncio.gather(
-                *(wire.call(ROUTE, rng.choice((INTERACTIVE, SUBMIT, STATUS))) for _ in range(25))
-            )
+    async def process() -> None:
+        wire = LimitedWire(limiter(), server, latency=lambda: rng.uniform(0.02, 0.4))
+        await asyncio.gather(
+            *(wire.call(ROUTE, rng.choice((INTERACTIVE, SUBMIT, STATUS))) for _ in range(25))
+        )
 
-        await asyncio.gather(*(process() for _ in range(3)))
-
-    run(main())
+    await asyncio.gather(*(process() for _ in range(3)))
     for backend in backends:
         finish(backend.aclose())
     assert server.rejections == []
@@ -311,7 +308,8 @@ def test_the_names_of_one_key_lead_to_one_organization(open_redis: Open) -> None
 
 
 @pytest.mark.slow
-def test_every_key_expires_and_holds_no_secret(
+@pytest.mark.anyio
+async def test_every_key_expires_and_holds_no_secret(
     redis_url: str, namespace: str, wait_for_workers: Callable[[], None]
 ) -> None:
     import redis
@@ -319,13 +317,10 @@ def test_every_key_expires_and_holds_no_secret(
     secret = "clapi_" + "s3cr3t" * 8
     limits = RateLimits(window_s=0.2)
 
-    async def main() -> None:
-        limiter = RateLimiter.redis(redis_url, limits, namespace=namespace)
-        async with AsyncCleanlist(secret, limiter=limiter, base_url="http://127.0.0.1:9") as client:
-            (await limiter.acquire(client._runtime.pipeline.route, SUBMIT)).answered(boot_clock())
-        await asyncio.to_thread(limiter.store.worker.flush)  # type: ignore[attr-defined]
-
-    asyncio.run(main())
+    limiter = RateLimiter.redis(redis_url, limits, namespace=namespace)
+    async with AsyncCleanlist(secret, limiter=limiter, base_url="http://127.0.0.1:9") as client:
+        (await limiter.acquire(client._runtime.pipeline.route, SUBMIT)).answered(boot_clock())
+    await asyncio.to_thread(limiter.store.worker.flush)  # type: ignore[attr-defined]
     with redis.Redis.from_url(redis_url) as client:
         keys = client.keys(f"{{{namespace}}}*")
         assert len(keys) == 3

@@ -33,7 +33,9 @@ MADE_HERE = {
 BETWEEN_PARTS = {
     *(
         "ImportReport.add",
-        "Job.open",
+        "JobRecord.lease",
+        "JobRecord.locked",
+        "JobRecord.of",
         "Pilot.of",
         "Receipt.of",
         "UnknownChunk.of",

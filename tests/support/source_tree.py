@@ -49,7 +49,7 @@ class Module:
     def imports(self, known: set[str], *, for_types: bool = False) -> set[str]:
         """Return our modules that it imports at any depth; *for_types*: also for type checking only."""
         found: set[str] = set()
-        for node in ast.walk(self.tree) if for_types else _run_time_nodes(self.tree):
+        for node in _statements(self.tree, for_types=for_types):
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
                 base = (node.module or "").removeprefix(PACKAGE.name).removeprefix(".")
                 for alias in node.names:
@@ -61,7 +61,7 @@ class Module:
         return found
 
     def classes(self) -> Iterator[ClassSize]:
-        for node in ast.walk(self.tree):
+        for node in _statements(self.tree, for_types=True):
             if isinstance(node, ast.ClassDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 yield ClassSize(f"{self.name}.{node.name}", sum(map(_is_method, node.body)), lines)
@@ -101,14 +101,15 @@ def circles(tree: dict[str, Module]) -> list[list[str]]:
             return found
 
 
-def _run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+def _statements(tree: ast.AST, *, for_types: bool) -> Iterator[ast.AST]:
     left = [tree]
     while left:
-        for node in ast.iter_child_nodes(left.pop()):
-            if isinstance(node, ast.If) and _is_for_types(node.test):
-                continue
-            yield node
-            left.append(node)
+        node = left.pop()
+        yield node
+        if not for_types and isinstance(node, ast.If) and _is_for_types(node.test):
+            continue
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            left += getattr(node, block, ())
 
 
 def _is_for_types(test: ast.expr) -> bool:

@@ -12,7 +12,10 @@ COMMIT = -1
 
 
 class StruckStore(Store):
-    """Calls `strike` once, before the statement number `strike_at` of a transaction, or before its commit."""
+    """Calls `strike` once, before the statement number `strike_at` of a transaction, or before its commit.
+
+    Statements count once the transaction is begun in the database: from the first answer on.
+    """
 
     strike_at: int | None = None
     strike: Callable[[], object]
@@ -24,20 +27,20 @@ class StruckStore(Store):
         return await super().run(operation, commit_unless=commit_unless)
 
     def _struck(self, operation: Operation, strike_at: int) -> Operation:
-        number, answer = 0, None
+        number, answer, is_begun = 0, None, False
         try:
             while True:
                 statement = operation.send(answer)
-                if number == strike_at:
-                    self._strike_once()
-                number += 1
+                if is_begun:
+                    self._strike_if(number == strike_at)
+                    number += 1
                 answer = yield statement
+                is_begun = is_begun or not statement.is_deferred
         except StopIteration as end:
-            if strike_at in {number, COMMIT}:
-                self._strike_once()
+            self._strike_if(is_begun and strike_at in {number, COMMIT})
             return end.value
 
-    def _strike_once(self) -> None:
-        if not self.has_struck:
+    def _strike_if(self, is_time) -> None:
+        if is_time and not self.has_struck:
             self.has_struck = True
             self.strike()

@@ -16,6 +16,9 @@ class TCPProxy:
         self.port = 0
         self.delay_s = 0.0
         """Seconds that the bytes of each direction are late."""
+        self.round_trips = 0
+        """How often the client sent something after the server had."""
+        self._server_was_last = True
         self._server_port = port
         self._open = asyncio.Event()
         self._open.set()
@@ -52,7 +55,10 @@ class TCPProxy:
         try:
             theirs, ours = await asyncio.open_connection("127.0.0.1", self._server_port)
             self._connections |= {writer, ours}
-            pipes = [asyncio.create_task(self._pipe(*ends)) for ends in ((reader, ours), (theirs, writer))]
+            pipes = [
+                asyncio.create_task(self._pipe(reader, ours, is_client=True)),
+                asyncio.create_task(self._pipe(theirs, writer, is_client=False)),
+            ]
             try:
                 await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -66,10 +72,34 @@ class TCPProxy:
             writer.transport.abort()
             self._tasks.discard(task)
 
-    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pipe(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_client: bool
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        on_the_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        delivery = asyncio.create_task(self._deliver(on_the_way, writer))
+        try:
+            with suppress(OSError):
+                while data := await reader.read(65_536):
+                    self.round_trips += is_client and self._server_was_last
+                    self._server_was_last = not is_client
+                    on_the_way.put_nowait((loop.time() + self.delay_s, data))
+            on_the_way.put_nowait((0.0, b""))
+            await delivery
+        finally:
+            delivery.cancel()
+
+    async def _deliver(
+        self, on_the_way: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
+    ) -> None:
+        """Pass on what was sent, each piece after its delay, to the end, which is an empty one."""
+        loop = asyncio.get_running_loop()
         with suppress(OSError):
-            while data := await reader.read(65_536):
-                await asyncio.sleep(self.delay_s)
+            while True:
+                due, data = await on_the_way.get()
+                if not data:
+                    return
+                await asyncio.sleep(due - loop.time())
                 await self._open.wait()
                 writer.write(data)
                 await writer.drain()

@@ -91,9 +91,10 @@ class World:
 
 @asynccontextmanager
 async def open_world(
-    *, latency=lambda: 0.05, client_options=None, limits=None, **options
+    *, latency=lambda: 0.05, store=None, client_options=None, limits=None, **options
 ) -> AsyncIterator[World]:
     """A sandbox whose clock is the virtual loop's, and a client with a limiter of its own."""
+    client_options = {"store": store, **(client_options or {})}
     loop = asyncio.get_running_loop()
     sandbox = Sandbox(clock=loop.time, **{"workflow_s": 5.0, **options})
     limiter = RateLimiter(limits or RateLimits(), clock=loop.time, rng=Random(0))
@@ -106,7 +107,7 @@ async def open_world(
 
     async with MemoryNetwork(respond, latency=latency) as network:
         keys = list(sandbox.api_keys)
-        async with VirtualCleanlist(network, keys, limiter=limiter, **(client_options or {})) as client:
+        async with VirtualCleanlist(network, keys, limiter=limiter, **client_options) as client:
             yield World(sandbox, client, network, bodies)
 
 

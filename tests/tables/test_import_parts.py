@@ -6,7 +6,6 @@ import csv
 import io
 from unittest.mock import patch
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -270,24 +269,21 @@ async def test_an_import_that_enriches_stays_within_its_wall():
         ("/", ConfigurationError),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused_before_any_request(source, kind):
-    async def main():
-        async with client_of("http://127.0.0.1:9") as client:
-            outcome = await outcome_of(client.lead_lists.import_csv("l", source))
-            assert type(outcome) is kind
-            assert not client.statistics().requests
-
-    anyio.run(main)
+@pytest.mark.anyio
+async def test_a_file_that_cannot_be_read_is_refused_before_any_request(source, kind):
+    async with client_of("http://127.0.0.1:9") as client:
+        outcome = await outcome_of(client.lead_lists.import_csv("l", source))
+        assert type(outcome) is kind
+        assert not client.statistics().requests
 
 
 @pytest.mark.sockets
-def test_a_file_is_read_from_the_disk(tmp_path):
+@pytest.mark.anyio
+async def test_a_file_is_read_from_the_disk(tmp_path):
     file = tmp_path / "people.csv"
     file.write_bytes(csv_of(3))
 
-    async def main():
-        async with Sandbox() as sandbox, client_of(sandbox.base_url, api_key=sandbox.api_key) as client:
-            made = await client.lead_lists.create_list("A")
-            return await client.lead_lists.import_csv(made.list_id, file)
-
-    assert anyio.run(main).rows_imported == 3
+    async with Sandbox() as sandbox, client_of(sandbox.base_url, api_key=sandbox.api_key) as client:
+        made = await client.lead_lists.create_list("A")
+        done = await client.lead_lists.import_csv(made.list_id, file)
+    assert done.rows_imported == 3

@@ -22,7 +22,7 @@ from tests.support.faulty_server import (
     redirect,
 )
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 
 TIMEOUT_S = 0.3
 
@@ -59,17 +59,14 @@ def outcome(one: Answer) -> httpx.Response | httpx.HTTPError:
     return only
 
 
-def test_it_sees_the_whole_request():
-    async def main() -> list[Request]:
-        async with FaultyServer(always(answer())) as server, caller() as http:
-            for _ in range(2):
-                response = await http.post(
-                    server.base_url + "/a?b=1", content=b"x" * 200_000, headers={"X-K": "v"}
-                )
-                assert response.json() == {}
-            return server.requests
-
-    first, second = anyio.run(main)
+async def test_it_sees_the_whole_request():
+    async with FaultyServer(always(answer())) as server, caller() as http:
+        for _ in range(2):
+            response = await http.post(
+                server.base_url + "/a?b=1", content=b"x" * 200_000, headers={"X-K": "v"}
+            )
+            assert response.json() == {}
+        first, second = server.requests
     assert (first.method, first.target, first.headers["x-k"]) == ("POST", "/a?b=1", "v")
     assert len(first.body) == 200_000
     assert (first.connection, second.connection) == (0, 0)
@@ -114,16 +111,14 @@ def test_an_answer_sent_twice_is_taken_for_the_next_one():
     assert [one.text for one in responses] == ["/a", "/a"]
 
 
-def test_a_late_second_answer_reaches_the_next_request():
+async def test_a_late_second_answer_reaches_the_next_request():
     first = answer(body=b"first")
     late = Answer((*first.pieces, 0.05, *first.pieces))
     script: Script = lambda request, number: late if number == 0 else answer(body=b"second")  # noqa: E731
 
-    async def main() -> list[str]:
-        async with FaultyServer(script) as server, caller() as http:
-            return [(await http.get(server.base_url)).text for _ in range(2)]
-
-    assert anyio.run(main) == ["first", "first"]
+    async with FaultyServer(script) as server, caller() as http:
+        texts = [(await http.get(server.base_url)).text for _ in range(2)]
+    assert texts == ["first", "first"]
 
 
 def test_a_slow_drip_stays_under_a_read_timeout():
@@ -173,29 +168,23 @@ def test_a_closed_connection_is_replaced():
     assert server.connections == 2
 
 
-def test_it_is_bounded_in_count_and_time():
-    async def main() -> None:
-        async with (
-            FaultyServer(always(answer()), max_requests=1) as server,
-            caller() as http,
-        ):
-            assert (await http.get(server.base_url)).status_code == 200
-            with pytest.raises(httpx.RemoteProtocolError):
-                await http.get(server.base_url)
-        async with FaultyServer(always(NEVER), max_connection_s=0.05) as server, caller() as http:
-            with pytest.raises(httpx.RemoteProtocolError):
-                await http.get(server.base_url)
-
-    anyio.run(main)
+async def test_it_is_bounded_in_count_and_time():
+    async with (
+        FaultyServer(always(answer()), max_requests=1) as server,
+        caller() as http,
+    ):
+        assert (await http.get(server.base_url)).status_code == 200
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get(server.base_url)
+    async with FaultyServer(always(NEVER), max_connection_s=0.05) as server, caller() as http:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get(server.base_url)
 
 
-def test_it_ends_while_answers_are_under_way():
-    async def main() -> None:
-        async with caller() as http, FaultyServer(always(NEVER)) as server:
-            with anyio.move_on_after(0.05):
-                await http.get(server.base_url)
-
-    anyio.run(main)
+async def test_it_ends_while_answers_are_under_way():
+    async with caller() as http, FaultyServer(always(NEVER)) as server:
+        with anyio.move_on_after(0.05):
+            await http.get(server.base_url)
 
 
 def test_a_mistake_in_the_script_is_loud():

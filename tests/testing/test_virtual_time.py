@@ -22,131 +22,98 @@ def test_run_returns_the_value_and_starts_at_zero():
     assert run(main()) == 0.0
 
 
-def test_sleepers_wake_in_the_order_of_their_times():
+async def test_sleepers_wake_in_the_order_of_their_times():
     woken: list[tuple[str, float]] = []
 
     async def sleeper(name: str, seconds: float) -> None:
         await asyncio.sleep(seconds)
         woken.append((name, now()))
 
-    async def main() -> None:
-        async with anyio.create_task_group() as tasks:
-            for name, seconds in [("c", 3.3), ("a", 0.1), ("b", 2.0)]:
-                tasks.start_soon(sleeper, name, seconds)
-
-    run(main())
+    async with anyio.create_task_group() as tasks:
+        for name, seconds in [("c", 3.3), ("a", 0.1), ("b", 2.0)]:
+            tasks.start_soon(sleeper, name, seconds)
     assert woken == [("a", 0.1), ("b", 2.0), ("c", 3.3)]
 
 
-def test_timers_due_at_the_same_time_run_in_the_order_in_which_they_were_set():
+async def test_timers_due_at_the_same_time_run_in_the_order_in_which_they_were_set():
     ran: list[int] = []
 
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        for n in range(200):
-            loop.call_at(5.0, ran.append, n)
-        await asyncio.sleep(6)
-
-    run(main())
+    loop = asyncio.get_running_loop()
+    for n in range(200):
+        loop.call_at(5.0, ran.append, n)
+    await asyncio.sleep(6)
     assert ran == list(range(200))
 
 
 @each_case("start", [0.0, 0.1, 1e6 / 3, 1e9, 1e15])
-def test_the_clock_lands_exactly_on_each_timer_however_late_it_is(start: float):
-    async def main() -> list[float]:
-        loop = asyncio.get_running_loop()
-        seen: list[float] = []
-        for when in (start, start + 1.0):
-            loop.call_at(when, lambda: seen.append(now()))
-        await asyncio.sleep(start + 2.0)
-        return seen
-
-    assert run(main()) == [start, start + 1.0]
+async def test_the_clock_lands_exactly_on_each_timer_however_late_it_is(start: float):
+    loop = asyncio.get_running_loop()
+    seen: list[float] = []
+    for when in (start, start + 1.0):
+        loop.call_at(when, lambda: seen.append(now()))
+    await asyncio.sleep(start + 2.0)
+    assert seen == [start, start + 1.0]
 
 
-def test_a_timer_never_runs_early_not_even_by_a_nanosecond():
-    async def main() -> list[float]:
-        loop = asyncio.get_running_loop()
-        seen: list[float] = []
-        for when in (1.0, 1.0 + 1e-10):
-            loop.call_at(when, lambda: seen.append(now()))
-        await asyncio.sleep(2.0)
-        return seen
-
-    assert run(main()) == [1.0, 1.0 + 1e-10]
+async def test_a_timer_never_runs_early_not_even_by_a_nanosecond():
+    loop = asyncio.get_running_loop()
+    seen: list[float] = []
+    for when in (1.0, 1.0 + 1e-10):
+        loop.call_at(when, lambda: seen.append(now()))
+    await asyncio.sleep(2.0)
+    assert seen == [1.0, 1.0 + 1e-10]
 
 
-def test_cancelled_timers_neither_run_nor_move_the_clock():
-    async def main() -> float:
-        loop = asyncio.get_running_loop()
-        for _ in range(1_000):
-            loop.call_later(50.0, pytest.fail, "ran").cancel()
-        await asyncio.sleep(10.0)
-        return now()
-
-    assert run(main()) == 10.0
+async def test_cancelled_timers_neither_run_nor_move_the_clock():
+    loop = asyncio.get_running_loop()
+    for _ in range(1_000):
+        loop.call_later(50.0, pytest.fail, "ran").cancel()
+    await asyncio.sleep(10.0)
+    assert now() == 10.0
 
 
-def test_cancelled_timers_are_cleared_from_the_heap():
-    async def main() -> int:
-        loop = asyncio.get_running_loop()
-        for _ in range(1_000):
-            loop.call_later(1e6, print).cancel()
-        loop.call_later(5.0, print)  # stands before them, so that they do not just fall off the heap's top
-        await asyncio.sleep(1.0)
-        return len(loop._scheduled)
-
-    assert run(main()) < 100
+async def test_cancelled_timers_are_cleared_from_the_heap():
+    loop = asyncio.get_running_loop()
+    for _ in range(1_000):
+        loop.call_later(1e6, print).cancel()
+    loop.call_later(5.0, print)  # stands before them, so that they do not just fall off the heap's top
+    await asyncio.sleep(1.0)
+    assert len(loop._scheduled) < 100
 
 
-def test_work_that_never_sleeps_takes_no_time():
-    async def main() -> float:
-        for _ in range(1_000):
-            await asyncio.sleep(0)
-        return now()
-
-    assert run(main()) == 0.0
+async def test_work_that_never_sleeps_takes_no_time():
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+    assert now() == 0.0
 
 
-def test_move_on_after_cuts_at_its_virtual_deadline():
-    async def main() -> tuple[bool, float]:
-        with anyio.move_on_after(7.5) as scope:
-            await anyio.sleep(3_600)
-        return scope.cancelled_caught, now()
-
-    assert run(main()) == (True, 7.5)
+async def test_move_on_after_cuts_at_its_virtual_deadline():
+    with anyio.move_on_after(7.5) as scope:
+        await anyio.sleep(3_600)
+    assert (scope.cancelled_caught, now()) == (True, 7.5)
 
 
-def test_asyncio_timeout_works():
-    async def main() -> float:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(2):
-                await asyncio.Event().wait()
-        return now()
-
-    assert run(main()) == 2.0
+async def test_asyncio_timeout_works():
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2):
+            await asyncio.Event().wait()
+    assert now() == 2.0
 
 
-def test_a_year_of_seconds_passes():
-    async def main() -> float:
-        for _ in range(365):
-            await asyncio.sleep(86_400)
-        return now()
-
-    assert run(main()) == 365 * 86_400
+async def test_a_year_of_seconds_passes():
+    for _ in range(365):
+        await asyncio.sleep(86_400)
+    assert now() == 365 * 86_400
 
 
-def test_aiolimiter_lets_59_in_during_the_first_minute():
-    async def main() -> int:
-        limiter = AsyncLimiter(30, 60)
-        admitted = 0
-        with anyio.move_on_after(60):
-            while True:
-                await limiter.acquire()
-                admitted += 1
-        return admitted
-
-    assert run(main()) == 59
+async def test_aiolimiter_lets_59_in_during_the_first_minute():
+    limiter = AsyncLimiter(30, 60)
+    admitted = 0
+    with anyio.move_on_after(60):
+        while True:
+            await limiter.acquire()
+            admitted += 1
+    assert admitted == 59
 
 
 @pytest.mark.parametrize("wait", [lambda: asyncio.Event().wait(), anyio.sleep_forever])

@@ -138,9 +138,9 @@ async def job(client: AsyncCleanlist, source: JobSource, price: HalfFullPrice) -
     opened: Job = await client.job("x.journal", source, half_full_price=price, on_unknown=on_unknown)
     async with opened:
         pilot: Pilot = await opened.pilot()
-        status: JobStatus = opened.status()
+        status: JobStatus = await opened.status()
         mode: SubmitMode = opened.submit_mode
-        receipts: list[Receipt] = list(opened.receipts())
+        receipts: list[Receipt] = [receipt async for receipt in opened.receipts()]
         print(pilot, status.state, mode, receipts)
         return await opened.run()
 

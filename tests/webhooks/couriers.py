@@ -19,6 +19,22 @@ def token_in(url: str) -> str:
     return url.removeprefix(f"{PUBLIC_URL}/")
 
 
+class MemoryStore:
+    """Events between receivers of one process."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[bytes]] = {}
+
+    async def put(self, submission_id, event) -> bool:
+        kept = self.events.setdefault(submission_id, [])
+        if event not in kept:
+            kept.append(event)
+        return True
+
+    async def take(self, submission_ids):
+        return {id_: self.events.pop(id_) for id_ in submission_ids if id_ in self.events}
+
+
 class Courier:
     """Posts the event of each workflow once it is done; repeats it as the vendor does until it is taken."""
 

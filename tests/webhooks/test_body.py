@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import pytest
 
 from tests.support.cases import each_case
 from tests.webhooks.couriers import JSON_TYPE, token_in
@@ -80,30 +81,28 @@ def test_a_sender_that_hangs_up_is_no_error_of_ours():
     assert not one.believed
 
 
-def test_few_bodies_are_read_at_once_for_one_address():
+@pytest.mark.anyio
+async def test_few_bodies_are_read_at_once_for_one_address():
     one, answers = OneSubmission(), []
     _, other = one.receiver.begin()
 
-    async def main():
-        go_on = anyio.Event()
+    go_on = anyio.Event()
 
-        async def slow():
-            yield EVENT[:10]
-            await go_on.wait()
-            yield EVENT[10:]
+    async def slow():
+        yield EVENT[:10]
+        await go_on.wait()
+        yield EVENT[10:]
 
-        async def post():
-            answers.append((await one.receiver.receive(one.token, JSON_TYPE, slow())).status)
+    async def post():
+        answers.append((await one.receiver.receive(one.token, JSON_TYPE, slow())).status)
 
-        async with anyio.create_task_group() as group:
-            for _ in range(9):
-                group.start_soon(post)
-            await anyio.wait_all_tasks_blocked()
-            assert answers == [429] * 5
-            token = token_in(other.webhook_url)
-            assert (await one.receiver.receive(token, JSON_TYPE, chunks(EVENT))).status == 204
-            go_on.set()
-        assert answers[5:] == [204] * 4
-        assert (await one.receiver.receive(one.token, JSON_TYPE, chunks(EVENT))).status == 204
-
-    anyio.run(main)
+    async with anyio.create_task_group() as group:
+        for _ in range(9):
+            group.start_soon(post)
+        await anyio.wait_all_tasks_blocked()
+        assert answers == [429] * 5
+        token = token_in(other.webhook_url)
+        assert (await one.receiver.receive(token, JSON_TYPE, chunks(EVENT))).status == 204
+        go_on.set()
+    assert answers[5:] == [204] * 4
+    assert (await one.receiver.receive(one.token, JSON_TYPE, chunks(EVENT))).status == 204

@@ -19,47 +19,40 @@ from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
 from tests.support.hand_clock import HandClock
 from tests.support.redis_server import RedisServer, redis_server, skip_without
 
+pytestmark = pytest.mark.anyio
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "limits.db"
 
 
-def test_an_event_reaches_the_worker_it_is_for_once_and_in_order(path: Path) -> None:
-    async def main() -> None:
-        here, there = FileMailbox(path), FileMailbox(path)
-        for event in (b"1", b"2", b"\x00\xff"):
-            await here.put("ours", event)
-        await here.put("another's", b"3")
-        assert await there.take(["ours", "nobody's"]) == {"ours": [b"1", b"2", b"\x00\xff"]}
-        assert await here.take(["ours"]) == {}
-        assert await here.take(["another's"]) == {"another's": [b"3"]}
-
-    anyio.run(main)
+async def test_an_event_reaches_the_worker_it_is_for_once_and_in_order(path: Path) -> None:
+    here, there = FileMailbox(path), FileMailbox(path)
+    for event in (b"1", b"2", b"\x00\xff"):
+        await here.put("ours", event)
+    await here.put("another's", b"3")
+    assert await there.take(["ours", "nobody's"]) == {"ours": [b"1", b"2", b"\x00\xff"]}
+    assert await here.take(["ours"]) == {}
+    assert await here.take(["another's"]) == {"another's": [b"3"]}
 
 
-def test_it_shares_the_file_with_the_limits(path: Path) -> None:
-    async def main() -> None:
-        RateLimiter.sqlite(path)
-        await FileMailbox(path).put("ours", b"1")
-        RateLimiter.sqlite(path)
-        assert await FileMailbox(path).take(["ours"]) == {"ours": [b"1"]}
-
-    anyio.run(main)
+async def test_it_shares_the_file_with_the_limits(path: Path) -> None:
+    RateLimiter.sqlite(path)
+    await FileMailbox(path).put("ours", b"1")
+    RateLimiter.sqlite(path)
+    assert await FileMailbox(path).take(["ours"]) == {"ours": [b"1"]}
 
 
-def test_what_nobody_took_within_an_hour_is_forgotten(path: Path) -> None:
-    async def main() -> None:
-        clock = HandClock()
-        mailbox = FileMailbox(path, clock=clock)
-        await mailbox.put("old", b"1")
-        clock.move(3_500)
-        await mailbox.put("young", b"2")
-        clock.move(200)
-        await mailbox.put("new", b"3")
-        assert await mailbox.take(["old", "young", "new"]) == {"young": [b"2"], "new": [b"3"]}
-
-    anyio.run(main)
+async def test_what_nobody_took_within_an_hour_is_forgotten(path: Path) -> None:
+    clock = HandClock()
+    mailbox = FileMailbox(path, clock=clock)
+    await mailbox.put("old", b"1")
+    clock.move(3_500)
+    await mailbox.put("young", b"2")
+    clock.move(200)
+    await mailbox.put("new", b"3")
+    assert await mailbox.take(["old", "young", "new"]) == {"young": [b"2"], "new": [b"3"]}
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
@@ -96,43 +89,37 @@ def server() -> Iterator[RedisServer]:
 
 
 @pytest.mark.sockets
-def test_an_event_in_redis_reaches_the_worker_it_is_for_once_and_in_order(server: RedisServer) -> None:
-    async def main() -> None:
-        here, there = RedisMailbox(server.url), RedisMailbox(server.url)
-        for event in (b"1", b"2", b"\x00\xff"):
-            await here.put("ours", event)
-        await here.put("another's", b"3")
-        assert await RedisMailbox(server.url, namespace="else").take(["ours"]) == {}
-        assert await there.take(["ours", "nobody's"]) == {"ours": [b"1", b"2", b"\x00\xff"]}
-        assert await here.take(["ours"]) == {}
-        assert await here.take(["another's"]) == {"another's": [b"3"]}
-        assert await here.take([]) == {}
-
-    anyio.run(main)
+async def test_an_event_in_redis_reaches_the_worker_it_is_for_once_and_in_order(server: RedisServer) -> None:
+    here, there = RedisMailbox(server.url), RedisMailbox(server.url)
+    for event in (b"1", b"2", b"\x00\xff"):
+        await here.put("ours", event)
+    await here.put("another's", b"3")
+    assert await RedisMailbox(server.url, namespace="else").take(["ours"]) == {}
+    assert await there.take(["ours", "nobody's"]) == {"ours": [b"1", b"2", b"\x00\xff"]}
+    assert await here.take(["ours"]) == {}
+    assert await here.take(["another's"]) == {"another's": [b"3"]}
+    assert await here.take([]) == {}
 
 
 @pytest.mark.sockets
-def test_no_event_in_redis_is_taken_twice(server: RedisServer) -> None:
-    async def main() -> None:
-        mailbox, taken = RedisMailbox(server.url), list[bytes]()
+async def test_no_event_in_redis_is_taken_twice(server: RedisServer) -> None:
+    mailbox, taken = RedisMailbox(server.url), list[bytes]()
 
-        async def put() -> None:
-            for number in range(40):
-                while not await mailbox.put("ours", b"%d" % number):
-                    await anyio.lowlevel.checkpoint()
+    async def put() -> None:
+        for number in range(40):
+            while not await mailbox.put("ours", b"%d" % number):
+                await anyio.lowlevel.checkpoint()
 
-        async def take() -> None:
-            while len(taken) < 40:
-                taken.extend((await mailbox.take(["ours"])).get("ours", ()))
+    async def take() -> None:
+        while len(taken) < 40:
+            taken.extend((await mailbox.take(["ours"])).get("ours", ()))
 
-        with anyio.fail_after(30):
-            async with anyio.create_task_group() as group:
-                for task in (put, take, take, take):
-                    group.start_soon(task)
-        assert await mailbox.take(["ours"]) == {}
-        assert sorted(taken, key=int) == [b"%d" % number for number in range(40)]
-
-    anyio.run(main)
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            for task in (put, take, take, take):
+                group.start_soon(task)
+    assert await mailbox.take(["ours"]) == {}
+    assert sorted(taken, key=int) == [b"%d" % number for number in range(40)]
 
 
 @pytest.mark.sockets
@@ -166,85 +153,67 @@ Mailbox = FileMailbox | RedisMailbox
 
 
 @pytest.mark.sockets
-def test_four_events_wait_for_a_recipient_and_the_rest_is_refused(mailbox: Mailbox) -> None:
-    async def main() -> None:
-        events = [b"%d" % number for number in range(6)]
-        assert [await mailbox.put("ours", event) for event in events] == [True] * 4 + [False] * 2
-        assert await mailbox.put("ours", b"3"), "what is kept already is kept"
-        assert await mailbox.take(["ours"]) == {"ours": events[:4]}
-        assert await mailbox.put("ours", b"5")
-
-    anyio.run(main)
+async def test_four_events_wait_for_a_recipient_and_the_rest_is_refused(mailbox: Mailbox) -> None:
+    events = [b"%d" % number for number in range(6)]
+    assert [await mailbox.put("ours", event) for event in events] == [True] * 4 + [False] * 2
+    assert await mailbox.put("ours", b"3"), "what is kept already is kept"
+    assert await mailbox.take(["ours"]) == {"ours": events[:4]}
+    assert await mailbox.put("ours", b"5")
 
 
 @pytest.mark.sockets
-def test_a_repeated_event_is_kept_once(mailbox: Mailbox) -> None:
-    async def main() -> None:
-        assert {await mailbox.put("ours", b"1") for _ in range(20)} == {True}
-        assert await mailbox.take(["ours"]) == {"ours": [b"1"]}
-
-    anyio.run(main)
+async def test_a_repeated_event_is_kept_once(mailbox: Mailbox) -> None:
+    assert {await mailbox.put("ours", b"1") for _ in range(20)} == {True}
+    assert await mailbox.take(["ours"]) == {"ours": [b"1"]}
 
 
 @pytest.mark.sockets
-def test_the_bytes_of_a_recipient_are_bounded(mailbox: Mailbox) -> None:
-    async def main() -> None:
-        half = facts.MAX_WAITING_BYTES // 2
-        assert not await mailbox.put("ours", b"0" * (facts.MAX_WAITING_BYTES + 1))
-        assert await mailbox.put("ours", b"1" * half)
-        assert not await mailbox.put("ours", b"2" * (half + 1))
-        assert await mailbox.put("ours", b"3" * half)
-        assert not await mailbox.put("ours", b"4")
-        taken = await mailbox.take(["ours"])
-        assert [event[:1] for event in taken["ours"]] == [b"1", b"3"]
-
-    anyio.run(main)
+async def test_the_bytes_of_a_recipient_are_bounded(mailbox: Mailbox) -> None:
+    half = facts.MAX_WAITING_BYTES // 2
+    assert not await mailbox.put("ours", b"0" * (facts.MAX_WAITING_BYTES + 1))
+    assert await mailbox.put("ours", b"1" * half)
+    assert not await mailbox.put("ours", b"2" * (half + 1))
+    assert await mailbox.put("ours", b"3" * half)
+    assert not await mailbox.put("ours", b"4")
+    taken = await mailbox.take(["ours"])
+    assert [event[:1] for event in taken["ours"]] == [b"1", b"3"]
 
 
 @pytest.mark.sockets
-def test_a_flood_at_one_recipient_costs_no_other_an_event(mailbox: Mailbox) -> None:
-    async def main() -> None:
-        await mailbox.put("other", b"theirs")
-        for number in range(200):
-            await mailbox.put("ours", b"%d" % number)
-        assert await mailbox.take(["other"]) == {"other": [b"theirs"]}
-
-    anyio.run(main)
+async def test_a_flood_at_one_recipient_costs_no_other_an_event(mailbox: Mailbox) -> None:
+    await mailbox.put("other", b"theirs")
+    for number in range(50):
+        await mailbox.put("ours", b"%d" % number)
+    assert await mailbox.take(["other"]) == {"other": [b"theirs"]}
 
 
 @pytest.mark.sockets
 @pytest.mark.parametrize("bound", ["MAX_MAILBOX_EVENTS", "MAX_MAILBOX_BYTES"])
-def test_a_full_mailbox_displaces_nothing(
+async def test_a_full_mailbox_displaces_nothing(
     mailbox: Mailbox, bound: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(facts, bound, 3)
 
-    async def main() -> None:
-        names = [f"r{number}" for number in range(5)]
-        assert [await mailbox.put(name, b"x") for name in names] == [True] * 3 + [False] * 2
-        assert await mailbox.take(names) == {name: [b"x"] for name in names[:3]}
-        assert await mailbox.put("r4", b"x"), "there is room again"
-
-    anyio.run(main)
+    names = [f"r{number}" for number in range(5)]
+    assert [await mailbox.put(name, b"x") for name in names] == [True] * 3 + [False] * 2
+    assert await mailbox.take(names) == {name: [b"x"] for name in names[:3]}
+    assert await mailbox.put("r4", b"x"), "there is room again"
 
 
 @pytest.mark.sockets
 @pytest.mark.slow
-def test_in_redis_what_is_forgotten_leaves_its_room(
+async def test_in_redis_what_is_forgotten_leaves_its_room(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(facts, "MAX_MAILBOX_EVENTS", 1)
     monkeypatch.setattr(facts, "MAILBOX_KEPT_S", 1.0)
 
-    async def main() -> None:
-        mailbox = RedisMailbox(server.url)
-        assert await mailbox.put("gone", b"1")
-        with anyio.fail_after(10):
-            while not await mailbox.put("new", b"2"):  # noqa: ASYNC110  # Redis has a clock of its own
-                await anyio.sleep(0.05)
-        assert await mailbox.take(["gone", "new"]) == {"new": [b"2"]}
-
-    anyio.run(main)
+    mailbox = RedisMailbox(server.url)
+    assert await mailbox.put("gone", b"1")
+    with anyio.fail_after(10):
+        while not await mailbox.put("new", b"2"):  # noqa: ASYNC110  # Redis has a clock of its own
+            await anyio.sleep(0.05)
+    assert await mailbox.take(["gone", "new"]) == {"new": [b"2"]}
 
 
 def test_a_file_of_an_earlier_version_is_taken_over(path: Path) -> None:

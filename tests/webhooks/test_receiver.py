@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async.webhooks.store import MemoryEventStore
 from tests.support.examples import examples
-from tests.webhooks.couriers import JSON_TYPE, token_in
+from tests.webhooks.couriers import JSON_TYPE, MemoryStore, token_in
 from tests.webhooks.one_submission import EVENT, FLAT, IDS, WORKFLOW, OneSubmission
 
 
@@ -26,7 +25,7 @@ def test_the_token_of_one_submission_says_nothing_of_another():
 
 
 def test_a_late_event_is_taken_and_dropped():
-    one = OneSubmission(store=MemoryEventStore())
+    one = OneSubmission(store=MemoryStore())
     one.submission.close()
     assert one.post() == 204
     assert not one.believed
@@ -113,7 +112,7 @@ def test_tokens_of_owners_go_to_them_alone():
 
 
 def test_a_token_of_an_owner_elsewhere_goes_to_the_store():
-    store = MemoryEventStore()
+    store = MemoryStore()
     one = OneSubmission(store=store)
     token = OneSubmission().receiver.new_token()
     one.receiver.attach(Owner("another"))
@@ -135,7 +134,7 @@ def test_without_a_store_a_token_of_an_owner_elsewhere_is_left_to_the_next_worke
 
 @pytest.mark.parametrize("has_store", [True, False])
 def test_a_broken_owner_denies_nothing_that_the_store_can_keep(has_store):
-    one = OneSubmission(store=MemoryEventStore() if has_store else None)
+    one = OneSubmission(store=MemoryStore() if has_store else None)
     one.receiver.attach(Owner(error=RuntimeError()))
     assert one.post(token=one.receiver.new_token()) == (204 if has_store else 503)
     assert one.post(token=one.receiver.new_token()[:32] + "0" * 32) == 503
@@ -159,7 +158,7 @@ def warnings_of(caplog):
 
 
 def test_a_failure_that_every_post_repeats_is_logged_once_until_it_has_passed(caplog):
-    class Failing(MemoryEventStore):
+    class Failing(MemoryStore):
         fails = True
 
         async def put(self, submission_id, event):

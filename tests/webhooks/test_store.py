@@ -6,14 +6,13 @@ import anyio
 import pytest
 
 from cleanlist_async import FileMailbox, facts
-from cleanlist_async.webhooks.store import MemoryEventStore
-from tests.webhooks.couriers import changed
+from tests.webhooks.couriers import MemoryStore, changed
 from tests.webhooks.one_submission import EVENT, OneSubmission
 
 
-@pytest.fixture(params=["memory", "file"])
-def store_of_workers(request, tmp_path):
-    return MemoryEventStore() if request.param == "memory" else FileMailbox(tmp_path / "limits.db")
+@pytest.fixture
+def store_of_workers(tmp_path):
+    return FileMailbox(tmp_path / "limits.db")
 
 
 def largest_event(number):
@@ -22,7 +21,7 @@ def largest_event(number):
 
 
 def test_another_worker_recognises_the_token_and_leaves_the_event_in_the_store():
-    store = MemoryEventStore()
+    store = MemoryStore()
     owner, other = OneSubmission(store=store), OneSubmission(store=store)
     assert other.post(token=owner.token) == 204
     assert not owner.believed
@@ -40,7 +39,7 @@ def test_without_a_store_it_is_acknowledged_and_dropped():
 
 
 def test_a_store_that_fails_is_not_acknowledged():
-    class Broken(MemoryEventStore):
+    class Broken(MemoryStore):
         async def put(self, submission_id, event):
             raise OSError("disk full")
 
@@ -50,7 +49,7 @@ def test_a_store_that_fails_is_not_acknowledged():
 
 
 def test_the_store_takes_no_junk():
-    store = MemoryEventStore()
+    store = MemoryStore()
     owner, other = OneSubmission(store=store), OneSubmission(store=store)
     for body in (b"{", b"[]", b"x" * 5_000_000):
         assert other.post(body, token=owner.token) in {400, 413}
@@ -58,28 +57,6 @@ def test_the_store_takes_no_junk():
     owner.receiver.take_over(owner.id, b"{")
     owner.receiver.take_over("0" * 32, EVENT)
     assert not owner.believed
-
-
-def test_a_store_in_memory_does_not_grow_for_ever():
-    store = MemoryEventStore()
-
-    async def fill():
-        for n in range(3_000):
-            await store.put(f"{n}", b"{}")
-        return await store.take([f"{n}" for n in range(3_000)])
-
-    assert len(anyio.run(fill)) == 1_000
-
-
-def test_a_store_in_memory_keeps_no_replays_and_few_events_of_one_submission():
-    async def fill(events):
-        store = MemoryEventStore()
-        for event in events:
-            await store.put("it", event)
-        return (await store.take(["it"]))["it"]
-
-    assert anyio.run(fill, [EVENT] * 1_000) == [EVENT]
-    assert anyio.run(fill, [b"%d" % n for n in range(1_000)]) == [b"0", b"1", b"2", b"3"]
 
 
 def test_more_events_than_a_submit_has_are_refused_while_its_worker_does_not_take_them(store_of_workers):
@@ -100,27 +77,8 @@ def test_fifty_of_the_largest_events_leave_two_of_them(store_of_workers):
 
 
 def test_a_store_that_says_nothing_has_kept_it():
-    class Silent(MemoryEventStore):
+    class Silent(MemoryStore):
         async def put(self, submission_id, event):
             await super().put(submission_id, event)
 
     assert OneSubmission(store=Silent()).post(token=OneSubmission().token) == 204
-
-
-def test_a_store_in_memory_is_bounded_in_bytes_and_a_flood_at_one_evicts_no_other():
-    async def fill():
-        store = MemoryEventStore()
-        await store.put("other", b"theirs")
-        for number in range(1_000):
-            await store.put("one", b"%d" % number + b"x" * facts.MAX_WEBHOOK_BYTES)
-        assert await store.take(["other"]) == {"other": [b"theirs"]}
-        names = [f"{number}" for number in range(200)]
-        for name in names:
-            await store.put(name, b"x" * facts.MAX_WAITING_BYTES)
-        kept = await store.take(names)
-        assert await store.put("1", b"x")
-        return list(kept), names
-
-    kept, names = anyio.run(fill)
-    assert kept == names[-len(kept) :]
-    assert len(kept) == 64

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from cleanlist_async import WebhookReceiver
 from cleanlist_async.sandbox import Fault, Shape
 from cleanlist_async.testing import run
-from cleanlist_async.webhooks.store import MemoryEventStore
 from tests.support.examples import examples
 from tests.support.virtual_sandbox import (
     check_against_ledger,
@@ -23,7 +22,7 @@ from tests.support.virtual_sandbox import (
     open_world,
     people,
 )
-from tests.webhooks.couriers import PUBLIC_URL, changed, delivering, world_with_webhooks
+from tests.webhooks.couriers import PUBLIC_URL, MemoryStore, changed, delivering, world_with_webhooks
 from tests.webhooks.disturber import Disturber
 
 SUBMIT = "/enrich/bulk"
@@ -86,12 +85,12 @@ async def test_confirm_always_asks_once_for_each_workflow():
         receiver_options={"confirm": "always"},
         workflow_s=10.0,
     ) as (world, receiver, _):
-        contacts = people(2_000)
+        contacts = people(1_000)
         report = await world.client.enrich(contacts)
         check_against_ledger(world, report.results)
         assert not report.pending
-        assert world.submits() == world.status_requests() == 8
-        assert receiver.statistics().confirmed == 8
+        assert world.submits() == world.status_requests() == 4
+        assert receiver.statistics().confirmed == 4
 
 
 @pytest.mark.parametrize("shape", [Shape(page=100), Shape(failed_workflows=1.0)])
@@ -130,11 +129,11 @@ async def test_an_event_with_fewer_tasks_than_contacts_completes_nothing():
 
 async def test_silent_workflows_are_asked_about():
     async with world_with_webhooks(workflow_s=20.0, disturb=nothing) as (world, *_):
-        contacts = people(2_000)
+        contacts = people(1_000)
         report = await world.client.enrich(contacts)
         assert not report.pending
         check_against_ledger(world, report.results)
-        assert world.status_requests() <= 12
+        assert world.status_requests() <= 6
 
 
 async def test_a_receiver_that_never_hears_anything_is_soon_not_waited_for():
@@ -201,7 +200,7 @@ async def test_events_that_come_before_the_answer_to_the_submit():
 @pytest.mark.parametrize("shared", [True, False])
 async def test_events_that_reach_another_worker(shared):
     secret = "a-secret-of-all-workers"
-    store = MemoryEventStore() if shared else None
+    store = MemoryStore() if shared else None
     owner, other = (WebhookReceiver(PUBLIC_URL, secret=secret, store=store) for _ in range(2))
     async with open_world(client_options={"webhooks": owner}, workflow_s=10.0) as world:
         async with delivering(world, other):
@@ -219,7 +218,7 @@ async def test_events_that_reach_another_worker(shared):
 
 
 async def test_a_store_that_fails_leaves_it_to_polling():
-    class Broken(MemoryEventStore):
+    class Broken(MemoryStore):
         async def take(self, submission_ids):
             raise OSError("gone")
 
@@ -330,7 +329,7 @@ def test_the_results_equal_those_of_polling(shape, seed, workflow_s, latency_s, 
 
 
 async def test_a_client_that_is_closed_leaves_no_submission_behind():
-    receiver = WebhookReceiver(PUBLIC_URL, store=MemoryEventStore())
+    receiver = WebhookReceiver(PUBLIC_URL, store=MemoryStore())
     async with open_world(client_options={"webhooks": receiver}, workflow_s=100.0) as world:
         async with anyio.create_task_group() as group:
             group.start_soon(world.client.enrich, people(3))

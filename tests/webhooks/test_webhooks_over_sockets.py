@@ -75,7 +75,7 @@ async def test_a_job_is_pushed_too(tmp_path):
         async with client, await client.job(tmp_path / "run.journal", people(300)) as job:
             report = await job.run()
             assert job.submit_mode == "tracked"
-            assert job.verify() == []
+            assert await job.verify() == []
         assert report.status.state == "complete"
         assert sandbox.ledger.requests_of("/enrich/status") == []
         assert not sandbox.ledger.duplicates()
@@ -114,7 +114,7 @@ async def test_an_event_of_a_job_that_reaches_another_worker_finds_the_job(tmp_p
         client = client_of(sandbox, mine)
         async with client, await client.job(tmp_path / "run.journal", people(520)) as job:
             report = await job.run()
-            assert job.verify() == []
+            assert await job.verify() == []
         assert report.status.state == "complete"
         await sandbox.settle()
         assert len(sandbox.ledger.requests_of("/enrich/bulk")) == 3

@@ -367,7 +367,8 @@ def show_file_plan(console: Console, plan: Plan, contacts: TableContacts, balanc
 def plan_as_json(plan: Plan) -> dict[str, JSON]:
     """Return a plan for ``--json``."""
     # Without the lists of rows, which `validate --json` gives.
-    kept = {name: value for name, value in asdict(plan).items() if not name.endswith("_contacts")}
+    left_out = ("_contacts", "_per_chunk")
+    kept = {name: value for name, value in asdict(plan).items() if not name.endswith(left_out)}
     return {**kept, "requests": plan.requests, "credits_min": plan.credits_min}
 
 

@@ -1,4 +1,4 @@
-"""The commands on durable jobs: job start, resume, status, unknown, resolve, report, export, purge."""
+"""The commands on durable jobs: run, start, resume, ls, status, unknown, resolve, report, export, purge."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from cleanlist_async.cli.terminal.options import (
     NoConfirmation,
     Output,
     Overwrite,
+    StoreOption,
 )
 from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import EnrichmentType
 
 if TYPE_CHECKING:
+    from cleanlist_async.cli.job.memory import JobMemory
     from cleanlist_async.cli.job.order import JobOrder
 
 app = typer.Typer(
@@ -34,6 +36,15 @@ app = typer.Typer(
 )
 
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="Journal of the job.")]
+NameOrJournal = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOB", help="Name of a job in the store, or a journal: a path, or a name in .journal."
+    ),
+]
+OptionalInput = Annotated[
+    str | None, typer.Argument(metavar="[IN]", help="The input: a CSV, TSV or JSON Lines file.")
+]
 Input = Annotated[str, typer.Argument(metavar="IN", help="The input: a CSV, TSV or JSON Lines file.")]
 Pilot = Annotated[
     int | None, typer.Option(metavar="N", help="Buy a sample of N contacts first, then ask again.")
@@ -78,14 +89,19 @@ class RunOptions:
     ] = False
 
     def order(
-        self, journal: Path, source: str, mapping: list[str] | None, consent: Consent, pilot: int | None
+        self,
+        memory: JobMemory,
+        source: str | None,
+        mapping: list[str] | None,
+        consent: Consent,
+        pilot: int | None,
     ) -> JobOrder:
         """Return the order of a job. Raises CommandError for a ``--map`` without ``=``."""
         from cleanlist_async.cli.enrich.inputs import TableOptions
         from cleanlist_async.cli.job.order import JobOrder
 
         return JobOrder(
-            journal=journal,
+            memory=memory,
             source=source,
             table=TableOptions.parse(mapping, self.layout),
             connection=self.connection,
@@ -100,6 +116,35 @@ class RunOptions:
             as_json=self.as_json,
             adopt=self.adopt,
         )
+
+
+@app.command("run")
+@with_groups
+def run_job(
+    job: NameOrJournal,
+    source: OptionalInput = None,
+    *,
+    mapping: Map = None,
+    enrichment_type: Annotated[
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="Enrichment type of a new job; partial if not given."),
+    ] = None,
+    consent: Consent,
+    pilot: Pilot = None,
+    store: StoreOption = None,
+    run: RunOptions,
+) -> None:
+    """Start a job, or resume it: the same command does both, on any machine that shares the store.
+
+    The store has a copy of the input, so a job that was started goes on without IN too.
+    """
+    from cleanlist_async.cli.job import running
+
+    order = replace(
+        run.order(_memory(job, store, adopt=run.adopt), source, mapping, consent, pilot),
+        enrichment_type=cast("EnrichmentType | None", enrichment_type),
+    )
+    end(running.start_or_resume(open_console(), order))
 
 
 @app.command()
@@ -125,11 +170,12 @@ def start(
     ] = None,
     run: RunOptions,
 ) -> None:
-    """Start a job: show its plan, ask, then run it."""
+    """Start a job in a journal: show its plan, ask, then run it."""
     from cleanlist_async.cli.job import running
+    from cleanlist_async.cli.job.journal_memory import JournalMemory
 
     order = replace(
-        run.order(journal, source, mapping, consent, pilot),
+        run.order(JournalMemory(journal, run.adopt), source, mapping, consent, pilot),
         enrichment_type=cast("EnrichmentType", enrichment_type),
         submit_mode=cast('Literal["auto", "plain", "tracked", "exact"]', submit_mode),
         webhook=webhook,
@@ -148,31 +194,42 @@ def resume(
     pilot: Pilot = None,
     run: RunOptions,
 ) -> None:
-    """Continue a job as it was started, after a crash, Ctrl-C, an outage or a top-up."""
+    """Continue a job in a journal as it was started, after a crash, Ctrl-C, an outage or a top-up."""
     from cleanlist_async.cli.job import running
+    from cleanlist_async.cli.job.journal_memory import JournalMemory
 
-    end(running.resume(open_console(), run.order(journal, source, mapping, consent, pilot)))
+    memory = JournalMemory(journal, run.adopt)
+    end(running.resume(open_console(), run.order(memory, source, mapping, consent, pilot)))
+
+
+@app.command("ls")
+def list_jobs(*, store: StoreOption = None, as_json: AsJSON = False) -> None:
+    """List the jobs of a store."""
+    from cleanlist_async.cli.job.listing import list_all
+    from cleanlist_async.cli.store.location import StoreLocation
+
+    end(list_all(StoreLocation(store), as_json=as_json))
 
 
 @app.command()
-def status(journal: JournalFile, *, as_json: AsJSON = False) -> None:
+def status(job: NameOrJournal, *, store: StoreOption = None, as_json: AsJSON = False) -> None:
     """Show where a job stands, even while another process runs it."""
     from cleanlist_async.cli.job.looking import Look
 
-    end(Look(open_console(), journal, as_json).status())
+    end(Look(open_console(), _memory(job, store), as_json).status())
 
 
 @app.command()
-def unknown(journal: JournalFile, *, as_json: AsJSON = False) -> None:
+def unknown(job: NameOrJournal, *, store: StoreOption = None, as_json: AsJSON = False) -> None:
     """List the chunks that may have been accepted; exits with 3 if there are any."""
     from cleanlist_async.cli.job.looking import Look
 
-    end(Look(open_console(), journal, as_json).unknown())
+    end(Look(open_console(), _memory(job, store), as_json).unknown())
 
 
 @app.command()
 def resolve(
-    journal: JournalFile,
+    job: NameOrJournal,
     chunk: Annotated[
         int, typer.Argument(metavar="CHUNK", help="Number of a chunk, as shown by job unknown.")
     ],
@@ -188,19 +245,20 @@ def resolve(
         bool, typer.Option("--resubmit", help="Send it again and risk paying twice.")
     ] = False,
     abandon: Annotated[bool, typer.Option("--abandon", help="Give it up.")] = False,
+    store: StoreOption = None,
     as_json: AsJSON = False,
 ) -> None:
     """Record a decision about an unknown chunk. Sends nothing itself."""
     from cleanlist_async.cli.job import deciding
 
     answers = deciding.Answers(accepted, absent, i_checked, resubmit, abandon)
-    end(deciding.resolve(open_console(), journal, chunk, answers, as_json=as_json))
+    end(deciding.resolve(open_console(), _memory(job, store), chunk, answers, as_json=as_json))
 
 
 @app.command()
 @with_groups
 def report(
-    journal: JournalFile,
+    job: NameOrJournal,
     source: Annotated[
         str | None, typer.Argument(metavar="[IN]", help="The input, needed for --output.")
     ] = None,
@@ -211,6 +269,7 @@ def report(
     overwrite: Overwrite = False,
     mapping: Map = None,
     layout: FileLayout,
+    store: StoreOption = None,
     as_json: AsJSON = False,
 ) -> None:
     """Show what a job cost, and by which rule."""
@@ -218,19 +277,23 @@ def report(
     from cleanlist_async.cli.job.looking import Look
 
     table = TableOptions.parse(mapping, layout)
-    end(Look(open_console(), journal, as_json, source, table, output, overwrite).report())
+    end(Look(open_console(), _memory(job, store), as_json, source, table, output, overwrite).report())
 
 
 @app.command()
 @with_groups
 def export(
-    journal: JournalFile,
-    source: Input,
+    job: NameOrJournal,
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="[IN]", help="The input; without it, the contacts that the store has."),
+    ] = None,
     *,
     output: Output,
     overwrite: Overwrite = False,
     mapping: Map = None,
     layout: FileLayout,
+    store: StoreOption = None,
     as_json: AsJSON = False,
 ) -> None:
     """Write every row of the input with what the job has found so far. Free."""
@@ -238,20 +301,33 @@ def export(
     from cleanlist_async.cli.job.looking import Look
 
     table = TableOptions.parse(mapping, layout)
-    end(Look(open_console(), journal, as_json, source, table, output, overwrite).export())
+    end(Look(open_console(), _memory(job, store), as_json, source, table, output, overwrite).export())
 
 
 @app.command()
 def purge(
-    journal: JournalFile,
+    job: NameOrJournal,
     *,
     cache: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Empty this cache of results too.")
     ] = None,
     yes: NoConfirmation = False,
+    store: StoreOption = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Remove all contact data from a journal. Results that were not exported are lost."""
+    """Remove all contact data of a job. Results that were not exported are lost."""
     from cleanlist_async.cli.job import deciding
 
-    end(deciding.purge(open_console(), journal, cache, yes=yes, as_json=as_json))
+    end(deciding.purge(open_console(), _memory(job, store), cache, yes=yes, as_json=as_json))
+
+
+def _memory(job: str, store: str | None, *, adopt: bool = False) -> JobMemory:
+    """Return where a job is kept."""
+    from cleanlist_async.cli.job.journal_memory import JournalMemory
+    from cleanlist_async.cli.job.store_memory import StoreMemory
+    from cleanlist_async.cli.store.location import StoreLocation
+    from cleanlist_async.job.stored.spec import is_journal, is_name
+
+    if is_name(job) and not is_journal(Path(job)):
+        return StoreMemory(job, StoreLocation(store))
+    return JournalMemory(Path(job), adopt)

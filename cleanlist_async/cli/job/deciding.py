@@ -1,4 +1,4 @@
-"""The commands that change a journal while its job does not run: resolve, purge. No key, nothing sent."""
+"""The commands that change what is kept of a job: resolve, purge. No key, nothing sent."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Final
 
 from rich.console import Console
 
+from cleanlist_async.cli.job.journal_memory import JournalMemory
+from cleanlist_async.cli.job.memory import JobMemory
 from cleanlist_async.cli.terminal.asking import confirm
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.render import plural, say, show_command
 from cleanlist_async.job.cache import forget_all
 from cleanlist_async.job.journal.records import Decision
-from cleanlist_async.job.reader import deciding
-from cleanlist_async.job.unknown import decide, unknown_chunks
 
 # No blanks or control characters: the id becomes part of an address.
 _WORKFLOW: Final = re.compile(r"[!-~]{1,200}")
@@ -63,45 +63,53 @@ class Answers:
         return chosen[0]
 
 
-def resolve(console: Console, path: Path, chunk: int, answers: Answers, *, as_json: bool) -> ExitCode:
+def resolve(console: Console, memory: JobMemory, chunk: int, answers: Answers, *, as_json: bool) -> ExitCode:
     """Record a decision about an unknown chunk."""
     decision = answers.decision()
-    with deciding(path) as (journal, header):
-        risks = {found.number: found.credits_at_risk for found in unknown_chunks(journal, header)}
-        decide(journal, header, chunk, decision, actor=_actor(), workflow_id=answers.accepted)
-        left = len(risks.keys() - {chunk})
+    risks = {found.number: found.credits_at_risk for found in memory.unknown()}
+    memory.decide(chunk, decision, _actor(), answers.accepted)
+    left = len(risks.keys() - {chunk})
     # Only a second submit can cost again; the other decisions send nothing new.
     at_risk = risks[chunk] if decision == "resubmit" else 0.0
     risk = f", at the risk of {plural(at_risk, 'credit')}" if at_risk else ""
     say(console, f"Chunk {chunk} {_EFFECTS[decision]}{risk}.")
     if left:
-        command = shlex.join(["cleanlist-async", "job", "unknown", str(path)])
+        command = shlex.join(["cleanlist-async", "job", "unknown", *memory.typed])
         say(console, f"{plural(left, 'unknown chunk')} left: {command}")
     else:
         say(console, "Resume the job:")
-        command = shlex.join(["cleanlist-async", "job", "resume", str(path), header.source_name])
-        show_command(console, command)
+        show_command(console, resume_command(memory))
     if as_json:
         print_json({"chunk": chunk, "decision": decision, "credits_at_risk": at_risk, "unknown": left})
     return ExitCode.DONE
 
 
-def purge(console: Console, path: Path, cache: Path | None, *, yes: bool, as_json: bool) -> ExitCode:
-    """Remove all contact data from a journal, and from a cache. Raises CommandError without a yes."""
-    with deciding(path) as (journal, _):
-        if not yes:
-            confirm(
-                f"Permanently remove all results from {path}? Export them first.",
-                risk="this removes results that were paid for",
-                refusal="nothing was removed.",
-            )
-        journal.purge()
+def resume_command(memory: JobMemory) -> str:
+    """Return the command that goes on with a job."""
+    begun = memory.begun()
+    source = [begun.source_name] if begun is not None and isinstance(memory, JournalMemory) else []
+    verb = "resume" if isinstance(memory, JournalMemory) else "run"
+    job, *store = memory.typed
+    return shlex.join(["cleanlist-async", "job", verb, job, *source, *store])
+
+
+def purge(console: Console, memory: JobMemory, cache: Path | None, *, yes: bool, as_json: bool) -> ExitCode:
+    """Remove all contact data of a job, and from a cache. Raises CommandError without a yes."""
+    name = memory.typed[0]
+    memory.status()  # before it is asked about: there may be no such job
+    if not yes:
+        confirm(
+            f"Permanently remove all results from {name}? Export them first.",
+            risk="this removes results that were paid for",
+            refusal="nothing was removed.",
+        )
+    memory.purge()
     # The journal first: a running job refuses the purge, and keeps its cache too.
     if cache is not None and cache.exists():
         forget_all(cache)
-    say(console, f"{path} no longer holds contact data; the record of what was spent is kept.")
+    say(console, f"{name} no longer holds contact data; the record of what was spent is kept.")
     if as_json:
-        print_json({"journal": str(path), "purged": True})
+        print_json({"job": name, "purged": True})
     return ExitCode.DONE
 
 

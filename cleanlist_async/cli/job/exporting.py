@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 from array import array
-from dataclasses import dataclass
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from cleanlist_async.cli.job.memory import JobMemory
+from cleanlist_async.cli.job.store_memory import StoreMemory
 from cleanlist_async.cli.terminal.tally import Tally, enrichment_cells
-from cleanlist_async.job.reader import reading
-from cleanlist_async.job.source import Source
+from cleanlist_async.contacts.contact import CONTACT_FIELDS
+from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import ContactTable, EnrichedWriter
 
 
@@ -20,25 +26,36 @@ class Exported:
     notes: list[str]
 
 
-def export(journal: Path, table: ContactTable, output: str, *, overwrite: bool) -> Exported:
-    """Write every row of *table*, in order, with what the journal knows about it.
+def export(memory: JobMemory, table: ContactTable, output: str, *, overwrite: bool) -> Exported:
+    """Write every row of *table*, in order, with what the job knows about it.
 
-    Raises JournalError and InputChangedError, and TableError when the file cannot be written; there is no
-    file then.
+    Raises JournalError, StoreError and InputChangedError, and TableError when the file cannot be written;
+    there is no file then.
     """
-    with reading(journal) as reader:
-        numbers = array("I", (row.number for row in table.rows()))
-        source, tally = Source(table), Tally()
-        # Before a file is created: the input may have changed.
-        reader.check(source, len(numbers))
-        reader.refuse_purged()
-        writer = EnrichedWriter(output, table, overwrite=overwrite)
-        try:
-            for result in reader.results(source):
-                tally.count(result)
-                writer.put(result.index, enrichment_cells(result, numbers))
-            writer.close()
-        except BaseException:  # a file that looks whole and is not would be worse than none
-            writer.discard()
-            raise
-        return Exported(tally, writer.notes)
+    numbers = array("I", (row.number for row in table.rows()))
+    tally = Tally()
+    writer = EnrichedWriter(output, table, overwrite=overwrite)
+
+    def put(result: EnrichmentResult) -> None:
+        tally.count(result)
+        writer.put(result.index, enrichment_cells(result, numbers))
+
+    try:
+        notes = memory.each_result(table, put)
+        writer.close()
+    except BaseException:  # a file that looks whole and is not would be worse than none
+        writer.discard()
+        raise
+    return Exported(tally, [*writer.notes, *notes])
+
+
+@contextmanager
+def input_of(memory: StoreMemory) -> Generator[ContactTable]:
+    """Give the contacts of a job as a table, in a file that is gone afterwards."""
+    with TemporaryDirectory(prefix="cleanlist-") as folder:  # for its owner alone
+        path = Path(folder, f"{memory.name}.csv")
+        with path.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(("row", *CONTACT_FIELDS))  # numbered, as a blank row is none
+            memory.contacts(lambda row: rows.writerow((row.place + 1, *astuple(row.contact))))
+        yield ContactTable.open(path)

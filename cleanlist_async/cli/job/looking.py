@@ -1,29 +1,29 @@
-"""The commands that only read a journal: status, unknown, report, export. No key, nothing sent."""
+"""The commands that only look at a job: status, unknown, report, export. No key, nothing sent."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
 from cleanlist_async.cli.enrich.inputs import TableOptions, check_output
 from cleanlist_async.cli.job.exporting import export as write_export
+from cleanlist_async.cli.job.exporting import input_of
+from cleanlist_async.cli.job.memory import JobMemory
 from cleanlist_async.cli.job.show import (
     cost_rows,
     status_as_json,
     status_figures,
     unknown_as_json,
 )
+from cleanlist_async.cli.job.store_memory import StoreMemory
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.output import print_grid, print_json, print_table
 from cleanlist_async.cli.terminal.render import figures_grid, number, plural, say, show_command, show_figures
 from cleanlist_async.cli.terminal.render import status_figures as result_figures
-from cleanlist_async.job.reader import JournalReader, reading
-from cleanlist_async.job.source import Source
 from cleanlist_async.job.status import Receipt
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.tables import ContactTable, EnrichedWriter
@@ -40,10 +40,10 @@ _RECEIPT_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A journal to be read, and its input where that is needed."""
+    """A job to be looked at, and its input where that is needed."""
 
     console: Console
-    journal: Path
+    memory: JobMemory
     as_json: bool = False
     source: str | None = None
     table: TableOptions | None = None
@@ -52,8 +52,7 @@ class Look:
 
     def status(self) -> ExitCode:
         """Show where the job stands, even while another process runs it."""
-        with reading(self.journal) as reader:
-            status, is_running = reader.status(), reader.is_running
+        status, is_running = self.memory.status()
         if self.as_json:
             print_json(status_as_json(status, is_running=is_running))
         else:
@@ -62,8 +61,7 @@ class Look:
 
     def unknown(self) -> ExitCode:
         """List the chunks that the server may or may not have accepted."""
-        with reading(self.journal) as reader:
-            found = reader.unknown()
+        found = self.memory.unknown()
         if self.as_json:
             print_json({"unknown": [unknown_as_json(chunk) for chunk in found]})
         elif found:
@@ -79,11 +77,9 @@ class Look:
             raise CommandError(
                 "receipts are written beside the rows of the input; name the input too.", ExitCode.USAGE
             )
-        with reading(self.journal) as reader:
-            status, costs, is_running = reader.status(), reader.costs(), reader.is_running
-            # In the same reading of the journal, so that receipts and totals agree.
-            if table is not None and self.output is not None:
-                self._write_receipts(reader, table, self.output)
+        (status, is_running), costs = self.memory.status(), self.memory.costs()
+        if table is not None and self.output is not None:
+            self._write_receipts(table, self.output)
         rows = cost_rows(costs, status)
         if self.as_json:
             rules: list[JSON] = [{"rule": r, "contacts": n, "credits": c} for r, n, c, _ in rows]
@@ -101,8 +97,14 @@ class Look:
 
     def export(self) -> ExitCode:
         """Write every row of the input with what the job found for it."""
-        table, output = self._open_table(), self.output or ""
-        exported = write_export(self.journal, table, output, overwrite=self.overwrite)
+        output = self.output or ""
+        if self.source is None and isinstance(self.memory, StoreMemory):
+            with input_of(self.memory) as table:
+                exported = write_export(self.memory, table, output, overwrite=self.overwrite)
+        elif self.source is None:
+            raise CommandError("a journal holds no contacts; name the input too.", ExitCode.USAGE)
+        else:
+            exported = write_export(self.memory, self._open_table(), output, overwrite=self.overwrite)
         show_figures(self.console, result_figures(exported.tally))
         for note in exported.notes:
             say(self.console, f"note: {note}")
@@ -115,16 +117,13 @@ class Look:
     def _open_table(self) -> ContactTable:
         table = (self.table or TableOptions()).open(self.source or "")
         if self.output is not None:
-            check_output(self.output, table, overwrite=self.overwrite, kept=[self.journal])
+            check_output(self.output, table, overwrite=self.overwrite, kept=self.memory.files)
         return table
 
-    def _write_receipts(self, reader: JournalReader, table: ContactTable, output: str) -> None:
-        source = Source(table)
-        reader.check(source, sum(1 for _ in table.rows()))
+    def _write_receipts(self, table: ContactTable, output: str) -> None:
         writer = EnrichedWriter(output, table, _RECEIPT_COLUMNS, overwrite=self.overwrite)
         try:
-            for receipt in reader.receipts(source):
-                writer.put(receipt.place, _receipt_cells(receipt))
+            self.memory.each_receipt(table, lambda one: writer.put(one.place, _receipt_cells(one)))
             writer.close()
         # As for an export: no file is better than half of one.
         except BaseException:
@@ -156,8 +155,9 @@ class Look:
         )
         # All four, with the number of the first chunk: each can be copied whole.
         for how in ("--accepted WORKFLOW_ID", "--absent --i-checked", "--resubmit", "--abandon"):
-            journal = shlex.quote(str(self.journal))
-            show_command(self.console, f"cleanlist-async job resolve {journal} {rows[0][0]} {how}")
+            job, *store = self.memory.typed
+            command = shlex.join(["cleanlist-async", "job", "resolve", job, rows[0][0]])
+            show_command(self.console, " ".join([command, how, *map(shlex.quote, store)]))
 
 
 def _receipt_cells(receipt: Receipt) -> dict[str, str]:

@@ -9,14 +9,16 @@ from typing import Literal
 
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli.enrich.inputs import TableOptions, check_output
+from cleanlist_async.cli.job.journal_memory import JournalMemory
 from cleanlist_async.cli.job.listening import parse_address
+from cleanlist_async.cli.job.memory import Begun, JobMemory
 from cleanlist_async.cli.terminal.asking import Consent
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import MAX_CONTACTS_PER_REQUEST, EnrichmentType
 from cleanlist_async.job.job import Job
-from cleanlist_async.job.journal.records import HalfFullPrice, Header
+from cleanlist_async.job.journal.records import HalfFullPrice
 from cleanlist_async.job.spec import ChosenMode
 from cleanlist_async.tables import ContactTable
 from cleanlist_async.tables.input import STDIN
@@ -27,11 +29,11 @@ from cleanlist_async.webhooks.receiver import WebhookReceiver
 class JobOrder:
     """A job, its input, and what it may do."""
 
-    journal: Path
-    source: str
+    memory: JobMemory
+    source: str | None
     table: TableOptions
     connection: Connection
-    enrichment_type: EnrichmentType = "partial"
+    enrichment_type: EnrichmentType | None = None
     consent: Consent = field(default_factory=Consent)
     webhook: str | None = None
     listen: str | None = None
@@ -46,9 +48,10 @@ class JobOrder:
     as_json: bool = False
     adopt: bool = False
 
-    def check(self) -> ContactTable:
-        """Open the input, and refuse what cannot work. Nothing is sent or written."""
-        check_enrichment_type(self.enrichment_type)
+    def check(self) -> ContactTable | None:
+        """Open the input, if there is one, and refuse what cannot work. Nothing is sent or written."""
+        if self.enrichment_type is not None:
+            check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook)
         if self.webhook is not None and self.listen is None:
             raise CommandError(
@@ -66,23 +69,23 @@ class JobOrder:
                 "a job reads its input again when it is resumed; name a file instead of -.", ExitCode.USAGE
             )
         self.connection.open()  # a missing key is reported before the input is read
-        table = self.table.open(self.source)
-        if self.output is not None:
+        table = None if self.source is None else self.table.open(self.source)
+        if self.output is not None and table is not None:
             # --overwrite must not be able to destroy the record of what was paid for.
-            kept = [self.journal, *([Path(self.cache)] if self.cache else [])]
+            kept = [*self.memory.files, *([Path(self.cache)] if self.cache else [])]
             check_output(self.output, table, overwrite=self.overwrite, kept=kept)
         return table
 
-    def as_begun(self, header: Header) -> JobOrder:
+    def as_begun(self, begun: Begun) -> JobOrder:
         """Return the order with the options that the job was started with."""
         # What was submitted depends on the others, so only the limit may change.
-        limit = header.max_credits if self.consent.max_credits is None else self.consent.max_credits
+        limit = begun.max_credits if self.consent.max_credits is None else self.consent.max_credits
         return replace(
             self,
-            enrichment_type=header.enrichment_type,
-            submit_mode=header.submit_mode,
-            half_full_price=header.half_full_price,
-            webhook=header.webhook,
+            enrichment_type=self.enrichment_type or begun.enrichment_type,
+            submit_mode=begun.submit_mode,
+            half_full_price=begun.half_full_price,
+            webhook=begun.webhook,
             consent=replace(self.consent, max_credits=limit),
         )
 
@@ -90,10 +93,10 @@ class JobOrder:
         """Return the receiver of the webhooks that arrive at ``--listen``, if there are any."""
         return WebhookReceiver(self.webhook) if self.webhook and self.listen else None
 
-    async def open(self, client: AsyncCleanlist, table: ContactTable) -> Job:
+    async def open(self, client: AsyncCleanlist, table: ContactTable | None) -> Job:
         """Start the job, or resume it. Sends nothing."""
         return await client.job(
-            self.journal,
+            self.memory.target,
             table,
             enrichment_type=self.enrichment_type,
             max_credits=self.consent.max_credits,
@@ -108,7 +111,7 @@ class JobOrder:
 
     def resume_command(self, *, is_written: bool = False) -> str:
         """Return the command that resumes the job."""
-        parts = ["cleanlist-async", "job", "resume", str(self.journal), self.source]
+        parts = ["cleanlist-async", "job", *self._resume()]
         parts += ["--listen", self.listen] if self.listen else []
         parts += ["--cache", self.cache] if self.cache else []
         parts += ["-o", self.output] if self.output else []
@@ -118,5 +121,15 @@ class JobOrder:
 
     def export_command(self) -> str:
         """Return the command that writes the results."""
-        parts = ["cleanlist-async", "job", "export", str(self.journal), self.source, "-o", "OUT.csv"]
+        job, *store = self.memory.typed
+        parts = ["cleanlist-async", "job", "export", job, *self._source(), *store, "-o", "OUT.csv"]
         return shlex.join(parts) + self.table.as_typed()
+
+    def _resume(self) -> list[str]:
+        if isinstance(self.memory, JournalMemory):
+            return ["resume", *self.memory.typed, *self._source()]
+        job, *store = self.memory.typed
+        return ["run", job, *self._source(), *store]
+
+    def _source(self) -> list[str]:
+        return [] if self.source is None else [self.source]

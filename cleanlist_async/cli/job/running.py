@@ -1,10 +1,10 @@
-"""The commands ``job start`` and ``job resume``: plan, ask, run, report."""
+"""The commands ``job run``, ``job start`` and ``job resume``: plan, ask, run, report."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -12,11 +12,12 @@ import anyio
 from rich.console import Console
 
 from cleanlist_async import facts
-from cleanlist_async.cli.job.exporting import export
+from cleanlist_async.cli.job.exporting import export, input_of
 from cleanlist_async.cli.job.listening import listening, parse_address
 from cleanlist_async.cli.job.live import Scene, View, showing
 from cleanlist_async.cli.job.order import JobOrder
 from cleanlist_async.cli.job.show import Overview, pilot_as_json, show_pilot, status_as_json, status_figures
+from cleanlist_async.cli.job.store_memory import StoreMemory
 from cleanlist_async.cli.terminal.asking import agree_to_spend, fetch_balance, get_consent
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain, error_as_json
 from cleanlist_async.cli.terminal.hang_up import Terminal
@@ -33,10 +34,8 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
 )
 from cleanlist_async.job.job import Job
-from cleanlist_async.job.journal.known_journals import Fence
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.pilot import Pilot
-from cleanlist_async.job.reader import discard_unsent, reading
 from cleanlist_async.job.status import JobStatus
 from cleanlist_async.tables import ContactTable, TableError
 from cleanlist_async.types import JSON
@@ -99,7 +98,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a job at the command line; `is_new` says whether it created the journal."""
+    """One run of a job at the command line; `is_new` says whether it is the first."""
 
     order: JobOrder
     console: Console
@@ -109,7 +108,8 @@ class Run:
     def carry_out(self) -> ExitCode:
         """Plan, ask, run, report."""
         table = self.order.check()
-        show_columns(self.console, table)
+        if table is not None:
+            show_columns(self.console, table)
         with self._tidied_up():
             overview = self._call(table, _overview)
             balance = fetch_balance(self.order.connection.open, self.console, must_connect=True)
@@ -127,30 +127,31 @@ class Run:
 
     @contextmanager
     def _tidied_up(self) -> Generator[None]:
-        """Remove a new journal if the run does not start: no contacts, no connection or no yes."""
+        """Remove a new job if the run does not start: no contacts, no connection or no yes."""
         try:
             yield
         except BaseException:  # Ctrl-C at the question too
-            if self.is_new and self.order.journal.exists():
+            if self.is_new:
                 # The error that is being raised matters more than one of tidying up.
-                with suppress(CleanlistError):
-                    discard_unsent(self.order.journal)
+                with suppress(CleanlistError, CommandError):
+                    self.order.memory.discard_unsent()
             raise
 
-    def _call(self, table: ContactTable, do: Callable[[AsyncCleanlist, Job], Awaitable[T]]) -> T:
+    def _call(self, table: ContactTable | None, do: Callable[[AsyncCleanlist, Job], Awaitable[T]]) -> T:
         """Open the client and the job, do one thing with it, and close both."""
 
         async def call() -> T:
-            client = self.order.connection.open(self.order.receiver())
-            async with client, await self.order.open(client, table) as job:
+            store = self.order.memory.open_store()
+            client = self.order.connection.open(self.order.receiver(), store)
+            async with store or nullcontext(), client, await self.order.open(client, table) as job:
                 return await do(client, job)
 
         return anyio.run(call)
 
-    def _buy_pilot(self, table: ContactTable, overview: Overview) -> Pilot | Ending:
-        worst = facts.WORST_CASE_CREDITS.get(self.order.enrichment_type)
+    def _buy_pilot(self, table: ContactTable | None, overview: Overview) -> Pilot | Ending:
+        kind = overview.plan.enrichment_type
+        worst = facts.WORST_CASE_CREDITS.get(kind)
         if worst is None:
-            kind = self.order.enrichment_type
             raise CommandError(f"the cost of a pilot of {kind} has no upper bound.", ExitCode.USAGE)
         # A file may have fewer contacts than the sample that was asked for.
         size = min(self.order.pilot or 0, overview.plan.unique)
@@ -163,7 +164,7 @@ class Run:
     # -- running -------------------------------------------------------------------------------
 
     def _watch(
-        self, table: ContactTable, do: Callable[[AsyncCleanlist, Job, StopSignals], Awaitable[T]]
+        self, table: ContactTable | None, do: Callable[[AsyncCleanlist, Job, StopSignals], Awaitable[T]]
     ) -> T:
         """Do what spends credits, so that a signal stops it cleanly."""
         with StopSignals(lambda: say(self.console, STOPPING)) as signals:
@@ -176,15 +177,15 @@ class Run:
         async def buy() -> None:
             bought.append(await job.pilot(size))
 
-        error = await self._with_view(client, job, signals, buy, min(size, job.plan().unique))
-        return bought[0] if bought else Ending(job.status(), error, _code(signals))
+        error = await self._with_view(client, job, signals, buy, min(size, (await job.plan()).unique))
+        return bought[0] if bought else Ending(await job.status(), error, _code(signals))
 
     async def _run(self, client: AsyncCleanlist, job: Job, signals: StopSignals) -> Ending:
         async def run() -> None:
             (await job.run()).raise_for_error()
 
         error = await self._with_view(client, job, signals, run)
-        ending = Ending(job.status(), error, _code(signals))
+        ending = Ending(await job.status(), error, _code(signals))
         # The server names what the refused request lacks, which may be less than the rest of the job needs.
         if isinstance(error, InsufficientCreditsError):
             ending.shortfall = error.shortfall_credits or await _shortfall(client, job)
@@ -204,7 +205,7 @@ class Run:
         failure: Exception | None = None
         scope = anyio.CancelScope()
         window_s = self.order.connection.limits.window_s
-        watch = _Watch(client, job, pilot)
+        watch = _Watch(client, job, pilot, await job.status())
         address = parse_address(self.order.listen) if self.order.listen else None
         with showing(self.console, window_s, self.terminal) as view, signals.stopping(scope), scope:
             async with listening(client.webhooks, address), anyio.create_task_group() as group:
@@ -222,9 +223,16 @@ class Run:
 
     # -- reporting -----------------------------------------------------------------------------
 
-    def _export(self, table: ContactTable, ending: Ending, output: str) -> None:
+    def _export(self, table: ContactTable | None, ending: Ending, output: str) -> None:
+        memory = self.order.memory
         try:
-            exported = export(self.order.journal, table, output, overwrite=self.order.overwrite)
+            if table is None and isinstance(memory, StoreMemory):
+                with input_of(memory) as kept:
+                    exported = export(memory, kept, output, overwrite=self.order.overwrite)
+            elif table is not None:
+                exported = export(memory, table, output, overwrite=self.order.overwrite)
+            else:
+                raise AssertionError
         except TableError as error:
             ending.file_error = error
         else:
@@ -261,7 +269,7 @@ class Run:
                 self._report_open_chunks(status, command)
                 return
             case _:
-                say(self.console, "The journal holds everything that was sent. Resume it:")
+                say(self.console, "Everything that was sent is on record. Resume it:")
         show_command(self.console, command)
 
     def _report_open_chunks(self, status: JobStatus, command: str) -> None:
@@ -272,9 +280,8 @@ class Run:
                 self.console,
                 f"{plural(unknown, 'chunk')} {are} unknown: perhaps accepted, perhaps paid for. Decide:",
             )
-            show_command(
-                self.console, shlex.join(["cleanlist-async", "job", "unknown", str(self.order.journal)])
-            )
+            command_ = shlex.join(["cleanlist-async", "job", "unknown", *self.order.memory.typed])
+            show_command(self.console, command_)
         if unknown or status.state == "complete_with_unknown" or status.chunks.get(ChunkState.REFUSED):
             say(self.console, "Then resume it:" if unknown else "Ask for the rest:")
             show_command(self.console, command)
@@ -286,11 +293,11 @@ class Run:
 class _Watch:
     """Shows where a job stands, twice a second."""
 
-    def __init__(self, client: AsyncCleanlist, job: Job, pilot: int | None) -> None:
+    def __init__(self, client: AsyncCleanlist, job: Job, pilot: int | None, status: JobStatus) -> None:
         self._client = client
         self._job = job
         self._pilot = pilot
-        self._latest = job.status()  # the journal is read once: later states come by the callback
+        self._latest = status  # it is read once: later states come by the callback
         job.on_progress = self._note
 
     async def follow(self, view: View) -> None:
@@ -304,11 +311,9 @@ class _Watch:
 
 def start(console: Console, order: JobOrder) -> ExitCode:
     """Start a job with a new journal. A journal from which nothing was sent is planned again."""
-    # A journal that was here and is gone may have submits that nothing else remembers.
-    Fence(order.journal, adopt=order.adopt).check_place()
-    if order.journal.exists() and not discard_unsent(order.journal):
+    if order.memory.begun() is not None and not order.memory.discard_unsent():
         raise JournalError(
-            f"{order.journal} is the journal of a job that has already started.",
+            f"{order.memory.typed[0]} is the journal of a job that has already started.",
             fix=f"Resume it: {order.resume_command()}",
         )
     with Terminal(survives=True) as terminal, warnings_shown(console):
@@ -317,15 +322,25 @@ def start(console: Console, order: JobOrder) -> ExitCode:
 
 def resume(console: Console, order: JobOrder) -> ExitCode:
     """Resume a job as it was started."""
-    Fence(order.journal, adopt=order.adopt).check_place()
-    with reading(order.journal) as reader:
-        begun = order.as_begun(reader.header)
+    if (begun := order.memory.begun()) is None:
+        raise JournalError(f"There is no journal {order.memory.typed[0]}.")
     with Terminal(survives=True) as terminal, warnings_shown(console):
-        return Run(begun, console, terminal, is_new=False).carry_out()
+        return Run(order.as_begun(begun), console, terminal, is_new=False).carry_out()
+
+
+def start_or_resume(console: Console, order: JobOrder) -> ExitCode:
+    """Start a job, or resume it as it was started."""
+    begun = order.memory.begun()
+    if begun is None and order.source is None:
+        raise CommandError(f"there is no job {order.memory.typed[0]} yet; name its input.", ExitCode.USAGE)
+    chosen = order if begun is None else order.as_begun(begun)
+    with Terminal(survives=True) as terminal, warnings_shown(console):
+        return Run(chosen, console, terminal, is_new=begun is None).carry_out()
 
 
 async def _overview(_client: AsyncCleanlist, job: Job) -> Overview:
-    return Overview(job.plan(), job.requests, job.submit_mode, job.promise, job.lists_to_create, job.was_sent)
+    status = await job.status()
+    return Overview(await job.plan(), job.submit_mode, job.promise, job.lists_to_create, status.was_sent)
 
 
 def _code(signals: StopSignals) -> ExitCode:
@@ -334,7 +349,7 @@ def _code(signals: StopSignals) -> ExitCode:
 
 async def _shortfall(client: AsyncCleanlist, job: Job) -> float | None:
     """Return the credits missing for the rest of the job at its worst case; None where that is unknown."""
-    needed = job.credits_to_go
+    needed = (await job.status()).credits_to_go
     try:
         balance = (await client.public.credits_balance()).credits
     except CleanlistError:

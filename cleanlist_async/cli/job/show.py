@@ -9,6 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
+from cleanlist_async.cli.enrich.run import plan_as_json
 from cleanlist_async.cli.terminal.render import FEW, Figures, number, plural, say, show_figures, show_plan
 from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.job.journal.records import SubmitMode
@@ -52,26 +53,27 @@ class Overview:
     """What a job is going to do."""
 
     plan: Plan
-    requests: int
     submit_mode: SubmitMode
     promise: str
     lists_to_create: int
     was_sent: bool
 
-    def show(self, console: Console, table: ContactTable, balance: float | None) -> None:
+    def show(self, console: Console, table: ContactTable | None, balance: float | None) -> None:
         """Show it, before anything is spent."""
         lists = ("lists", f"{self.lists_to_create:,}", "to be created in your workspace")
         show_plan(
             console,
             self.plan,
-            (self.requests, f"{plural(self.plan.chunks, 'chunk')} of at most 250 contacts"),
+            (self.plan.requests, f"{plural(self.plan.chunks, 'chunk')} of at most 250 contacts"),
             self._invalid_rows(table),
             balance=balance,
             more=[lists] if self.lists_to_create else (),
         )
         say(console, f'Submit mode "{self.submit_mode}": {self.promise}.')
 
-    def _invalid_rows(self, table: ContactTable) -> Iterator[tuple[int, str]]:
+    def _invalid_rows(self, table: ContactTable | None) -> Iterator[tuple[int, str]]:
+        if table is None:
+            return ((index + 1, reason) for index, reason in self.plan.invalid_contacts[:FEW])
         reasons = dict(self.plan.invalid_contacts[:FEW])
         # The plan knows indexes only; the table is read again, and no further than needed, for their numbers.
         rows = (row for row in table.rows() if row.index in reasons) if reasons else iter(())
@@ -79,9 +81,7 @@ class Overview:
 
     def as_json(self) -> dict[str, JSON]:
         """Return it for ``--json``."""
-        plan = asdict(self.plan)
-        kept = {name: value for name, value in plan.items() if not name.endswith("_contacts")}
-        return {**kept, "credits_min": 0, "requests": self.requests, "lists_to_create": self.lists_to_create}
+        return {**plan_as_json(self.plan), "lists_to_create": self.lists_to_create}
 
 
 def show_pilot(console: Console, pilot: Pilot) -> None:
@@ -174,7 +174,7 @@ def _finite(value: float | tuple[float, float]) -> JSON:
 
 def _state(status: JobStatus, *, is_running: bool) -> str:
     state = state_of(status, is_running=is_running)
-    remark = {"stopped": "resume it with job resume", "paused": status.paused_by}.get(state)
+    remark = {"stopped": "resume it", "paused": status.paused_by}.get(state)
     return state.replace("_", " ") + (f": {remark}" if remark else "")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from cleanlist_async.cli.store.actor import actor
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.options import AsJSON, BaseURL, StoreOption, WindowS
@@ -79,7 +80,7 @@ def set_limits(
             per_month=now.per_month if per_month is None else per_month,
             tz=tz or now.tz,
         )
-        await client.budget.set(Budget(tz=now.tz) if no_limit else wanted, actor=_user())
+        await client.budget.set(Budget(tz=now.tz) if no_limit else wanted, actor=actor())
         return await client.budget.show()
 
     status = _ask(store, Connection(base_url, window_s), change)
@@ -101,7 +102,7 @@ def pause(
     """Stop all spending at once, of every process that shares the store."""
 
     async def stop(client: AsyncCleanlist) -> BudgetStatus:
-        await client.budget.pause(reason, actor=_user())
+        await client.budget.pause(reason, actor=actor())
         return await client.budget.show()
 
     status = _ask(store, Connection(base_url, window_s), stop)
@@ -122,7 +123,7 @@ def resume(
     """Let spending go on."""
 
     async def go_on(client: AsyncCleanlist) -> BudgetStatus:
-        await client.budget.resume(actor=_user())
+        await client.budget.resume(actor=actor())
         return await client.budget.show()
 
     status = _ask(store, Connection(base_url, window_s), go_on)
@@ -166,13 +167,3 @@ def _as_json(status: BudgetStatus) -> dict[str, JSON]:
         else {"reason": pause.reason, "actor": pause.actor, "since": pause.since.isoformat()}
     )
     return {"tz": status.budget.tz, **periods, "paused": paused}
-
-
-def _user() -> str:
-    """Return who is at the terminal, for the audit trail; nothing where the system has no name for it."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""

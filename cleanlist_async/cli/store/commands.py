@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from cleanlist_async.cli.store.actor import actor
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.options import AsJSON, StoreOption, Yes
 from cleanlist_async.cli.terminal.output import print_json, print_line
@@ -78,17 +79,21 @@ def resolve(
     store: StoreOption = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Record what became of a submit of unknown outcome. Sends nothing itself."""
-    import getpass
+    """Record what became of a submit of unknown outcome, or give up an accepted one. Sends nothing itself."""
+    from cleanlist_async.cli.store.location import StoreLocation
+    from cleanlist_async.errors import ConfigurationError
 
     if (workflow is None) == (not absent):
         raise CommandError("pass either --workflow ID or --absent.", ExitCode.USAGE)
-    _with(
-        store,
-        lambda opened: opened.resolve(
-            submission, workflow_id=workflow, absent=absent, actor=getpass.getuser()
-        ),
-    )
+
+    async def decide(opened: Store) -> None:
+        try:
+            await opened.resolve(submission, workflow_id=workflow, absent=absent, actor=actor())
+        except ConfigurationError as error:
+            shown = f"cleanlist-async store show{StoreLocation(store).as_typed()}"
+            raise CommandError(f"{error.problem} See: {shown}", ExitCode.USAGE) from error
+
+    _with(store, decide)
     if as_json:
         print_json({"submission": submission, "workflow_id": workflow})
     else:

@@ -58,12 +58,17 @@ class StoreLocation:
         address = str(self.address)
         return store.name if "://" in address else address
 
+    @property
+    def typed(self) -> list[str]:
+        """The option as it would be typed again, without a password."""
+        if not self.asked:
+            return []
+        is_file = "://" not in self.asked or self.asked.startswith("sqlite:")
+        return ["--store", self.asked if is_file else "URL"]
+
     def as_typed(self) -> str:
         """Return the option as it would be typed again, with a blank before it; a password is not shown."""
-        if not self.asked:
-            return ""
-        is_file = "://" not in self.asked or self.asked.startswith("sqlite:")
-        return f" --store {shlex.quote(self.asked) if is_file else 'URL'}"
+        return "".join(f" {shlex.quote(part)}" for part in self.typed)
 
 
 def _own_file() -> Path:

@@ -93,7 +93,7 @@ ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
     errors.SpendingPausedError: Answer(HTTPStatus.FORBIDDEN, "Purchases are paused for now."),
     errors.SpendVetoedError: Answer(HTTPStatus.FORBIDDEN, "The application does not allow this purchase."),
     errors.JournalError: _NOT_SET_UP,
-    errors.JournalLockedError: Answer(HTTPStatus.CONFLICT, "Another process is working on this."),
+    errors.JobLockedError: Answer(HTTPStatus.CONFLICT, "Another process is working on this."),
     errors.InputChangedError: Answer(
         HTTPStatus.CONFLICT, "The contacts differ from those that this was started with."
     ),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cleanlist_async.storage.store import statements as sql
-from cleanlist_async.storage.store.statements import Statement
+from cleanlist_async.storage.store.statements import Statement, deferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def note(
     reason: str | None = None,
 ) -> Statement:
     """Return the statement that writes a line."""
-    return Statement(
+    return deferred(
         sql.NOTE,
         {
             "event": event,

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from cleanlist_async import facts
-from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.storage.store import spending
+from cleanlist_async.storage.store import jobs, spending
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import AuditLine, note
-from cleanlist_async.storage.store.records import OrphanedSubmit, PurchaseRow, SubmitState, cost_of, serving
-from cleanlist_async.storage.store.statements import Answer, Operation, Statement
+from cleanlist_async.storage.store.job_records import JobLease
+from cleanlist_async.storage.store.records import PurchaseRow, SubmitState, cost_of, serving
+from cleanlist_async.storage.store.statements import Operation, Statement, deferred
 
 Door: TypeAlias = Literal["enrich", "enrich_one", "job"]
 
@@ -35,7 +35,7 @@ class SubmitIntent:
     """A submit that is about to be sent, by the digests of its contacts.
 
     `is_unclaimed` where the caller buys knowingly what may be bought already: then it takes what it sends.
-    `repeated` counts the contacts in it beyond the first of each digest.
+    `repeated` counts the contacts in it beyond the first of each digest. `job` is that which it is made for.
     """
 
     submission: str
@@ -44,6 +44,7 @@ class SubmitIntent:
     digests: tuple[str, ...]
     is_unclaimed: bool = False
     repeated: int = 0
+    job: JobLease | None = None
 
     @property
     def contacts(self) -> int:
@@ -71,18 +72,7 @@ class CallIntent:
     worst_case_credits: float | None
 
 
-# -- the store itself -----------------------------------------------------------------------------------
-
-
-def create(version: int, secret: bytes, *, is_outside: bool) -> Operation[Answer]:
-    """Make what is not there, and return the version, secret and origin of the store as it is."""
-    if (yield Statement(sql.HAS_STORE)).one is None:
-        for text in sql.TABLES.split(";"):
-            if text.strip():
-                yield Statement(text)
-    values = {"version": version, "secret": secret, "is_outside": int(is_outside)}
-    yield Statement(sql.CREATE_STORE, values)
-    return (yield Statement(sql.READ_STORE))
+# -- organizations --------------------------------------------------------------------------------------
 
 
 def find_organization(name: str) -> Operation[str | None]:
@@ -94,8 +84,8 @@ def find_organization(name: str) -> Operation[str | None]:
 def name_organization(name: str, organization: str) -> Operation[None]:
     """Note that *name* is *organization*, and give it what was bought under that name."""
     values = {"name": name, "organization": organization}
-    yield Statement(sql.NAME_ORGANIZATION, values)
-    yield Statement(sql.MOVE_PURCHASES, values)
+    yield deferred(sql.NAME_ORGANIZATION, values)
+    yield deferred(sql.MOVE_PURCHASES, values)
     yield from spending.move(name, organization)
 
 
@@ -104,7 +94,7 @@ def name_organization(name: str, organization: str) -> Operation[None]:
 
 def renew(owner: str, place: str, pid: int, lease_s: float) -> Operation[None]:
     """Begin or prolong the lease of an owner."""
-    yield Statement(sql.RENEW, {"owner": owner, "place": place, "pid": pid, "lease_s": lease_s})
+    yield deferred(sql.RENEW, {"owner": owner, "place": place, "pid": pid, "lease_s": lease_s})
 
 
 def neighbours(owner: str, place: str) -> Operation[list[tuple[str, int]]]:
@@ -115,8 +105,8 @@ def neighbours(owner: str, place: str) -> Operation[list[tuple[str, int]]]:
 
 def end_leases(owners: Sequence[str]) -> Operation[None]:
     """End the leases of owners that are gone."""
-    yield Statement(sql.END_LEASES, {"owners": list(owners)})
-    yield Statement(sql.FORGET_OWNERS)
+    yield deferred(sql.END_LEASES, {"owners": list(owners)})
+    yield deferred(sql.FORGET_OWNERS, {})
 
 
 # -- purchases ------------------------------------------------------------------------------------------
@@ -156,14 +146,14 @@ def look(
 def take(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
     """Claim purchases that nobody has. Only after a `look` in the same transaction."""
     if digests:
-        yield Statement(sql.TAKE, _of(buyer, digests, enrichment_type))
+        yield deferred(sql.TAKE, _of(buyer, digests, enrichment_type))
 
 
 def release(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
     """Give up claims of which nothing was sent."""
     values = _of(buyer, digests, enrichment_type)
-    yield Statement(sql.RELEASE_KNOWN, values)
-    yield Statement(sql.RELEASE_NEW, values)
+    yield deferred(sql.RELEASE_KNOWN, values)
+    yield deferred(sql.RELEASE_NEW, values)
 
 
 def give_up(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
@@ -173,14 +163,14 @@ def give_up(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentT
     """
     yield from release(buyer, digests, enrichment_type)
     values = {**_of(buyer, digests, enrichment_type), "types": list(serving(enrichment_type))}
-    yield Statement(sql.RELEASE_ADOPTED, values)
+    yield deferred(sql.RELEASE_ADOPTED, values)
 
 
 def adopt(
     buyer: Buyer, submission: str, digests: Collection[str], enrichment_type: EnrichmentType
 ) -> Operation[None]:
     """Take over purchases of an accepted submit whose owner is gone. Only after a `look`, as `take`."""
-    yield Statement(sql.ADOPT, {**_of(buyer, digests, enrichment_type), "submission": submission})
+    yield deferred(sql.ADOPT, {**_of(buyer, digests, enrichment_type), "submission": submission})
 
 
 def _of(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> dict[str, Any]:
@@ -198,13 +188,19 @@ def _of(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType)
 def intend(buyer: Buyer, intent: SubmitIntent) -> Operation[bool]:
     """Record that claimed contacts are about to be sent; return False if a claim is no longer *buyer*'s.
 
-    The transaction of a False must not be committed, nor one in which the budget is exceeded.
+    The transaction of a False must not be committed, nor one in which a budget is exceeded or the job is
+    another's by now.
     """
-    yield from intend_call(buyer, intent)
     values = {**_of(buyer, intent.digests, intent.enrichment_type), "submission": intent.submission}
     if intent.is_unclaimed:
-        yield Statement(sql.TAKE, values)
-    return (yield Statement(sql.SEND, values)).changed == len(set(intent.digests))
+        yield deferred(sql.TAKE, values)
+    sent = yield deferred(sql.SEND, values)
+    if intent.job is not None:
+        yield from jobs.admit(buyer.owner, intent.job, intent.worst_case_credits or 0.0)
+    yield from intend_call(buyer, intent)
+    if intent.job is not None:
+        yield from jobs.assign(intent.job, intent.submission)
+    return sent.changed == len(set(intent.digests))
 
 
 def intend_call(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[None]:
@@ -224,7 +220,7 @@ def intend_call(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[No
         "reserved": credits_ or 0.0,
         "quarter": quarter,
     }
-    yield Statement(sql.INTEND, values)
+    yield deferred(sql.INTEND, values)
     for event, reserved in (("reserved", credits_), ("submit", None)):
         yield note(
             event,
@@ -246,12 +242,14 @@ def accept(
 ) -> Operation[bool]:
     """Record the workflow of a submit, and the task of each digest; return False if it is another's."""
     values = {"submission": submission, "workflow_id": workflow_id}
-    if (yield Statement(sql.IS_ANOTHERS, values)).rows:
+    others = yield deferred(sql.IS_ANOTHERS, values)
+    accepted = yield Statement(sql.ACCEPT, {**values, "key_name": key_name})
+    if others.rows:
         return False
-    if not (yield Statement(sql.ACCEPT, {**values, "key_name": key_name})).changed:
+    if not accepted.changed:
         return True  # it is recorded already
     if task_ids:
-        yield Statement(sql.NAME_TASKS, {"submission": submission, "pairs": dict(task_ids)})
+        yield deferred(sql.NAME_TASKS, {"submission": submission, "pairs": dict(task_ids)})
     yield note("accepted", buyer.organization, submission=submission, workflow_id=workflow_id)
     return True
 
@@ -267,9 +265,9 @@ def close(
     if not (yield Statement(sql.CLOSE, values)).changed:
         return  # it was never recorded, or is closed or accepted already
     if state != "refused" or is_unclaimed:
-        yield Statement(sql.ABANDON, {**values, "owner": buyer.owner})
+        yield deferred(sql.ABANDON, {**values, "owner": buyer.owner})
     if state == "refused":  # otherwise what it may have cost stays reserved
-        yield Statement(sql.TAKE_BACK, values)
+        yield deferred(sql.TAKE_BACK, values)
         yield from spending.settle_all(submission, spent=0.0)
     yield note(state, buyer.organization, submission=submission, reason=reason)
 
@@ -280,29 +278,35 @@ def settle(
     results: Mapping[str, str],
     unpaid: Collection[str] = (),
     *,
+    outcomes: Sequence[jobs.Values] = (),
     repeated: Sequence[float] = (),
     is_unclaimed: bool = False,
 ) -> Operation[None]:
     """Record results by digest, and what cost nothing; the rest is left to whoever asks for it next.
 
-    `repeated` has the credits of contacts beyond the first of each digest. What another has settled meanwhile
-    stays as it is, and is not counted twice. Contacts of an unclaimed submit may be in another since, and are
-    counted all the same: as many as were not counted yet.
+    `outcomes` are recorded in the job of the submit, if it has one; see `jobs.settle_rows`. `repeated` has
+    the credits of contacts beyond the first of each digest. What another has settled meanwhile stays as it
+    is, and is not counted twice. Contacts of an unclaimed submit may be in another since, and are counted all
+    the same: as many as were not counted yet.
     """
-    unsettled = {digest for (digest,) in (yield Statement(sql.UNSETTLED, {"submission": submission})).rows}
+    open_ones = yield deferred(sql.UNSETTLED, {"submission": submission})
+    reserved = yield from spending.reservation(submission)
+    unsettled = {digest for (digest,) in open_ones.rows}
     if settled := {digest: text for digest, text in results.items() if digest in unsettled}:
-        yield Statement(sql.SETTLE, {"submission": submission, "pairs": settled})
+        yield deferred(sql.SETTLE, {"submission": submission, "pairs": settled})
     if unpaid:
-        yield Statement(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
-    yield Statement(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
+        yield deferred(sql.GIVE_BACK, {"submission": submission, "digests": list(unpaid)})
+    yield deferred(sql.ABANDON, {"submission": submission, "owner": buyer.owner})
     costs = {**{digest: cost_of(text) for digest, text in results.items()}, **dict.fromkeys(unpaid, 0.0)}
     counted = [cost for digest, cost in costs.items() if digest in unsettled]
     if is_unclaimed:
         counted += [cost for digest, cost in costs.items() if digest not in unsettled] + list(repeated)
-        before = (yield Statement(sql.SETTLED, {"submission": submission})).one or 0
+        before = 0 if reserved is None else reserved.settled
         counted = counted[: max(0, len(counted) - before)]
-    if counted:
-        yield from spending.settle(submission, counted)
+    if counted and reserved is not None:
+        yield from spending.settle(reserved, counted)
+        if reserved.job is not None:
+            yield from jobs.settle_rows(reserved.job, [row for row in outcomes if row[0] in unsettled])
         yield note(
             "settled",
             buyer.organization,
@@ -336,36 +340,6 @@ def settle_workflow(buyer: Buyer, workflow_id: str, spent: float) -> Operation[N
     submission = (yield Statement(sql.FIND_UNSETTLED_CALL, values)).one
     if submission is not None:
         yield from settle_call(buyer, submission, spent)
-
-
-def orphans() -> Operation[list[OrphanedSubmit]]:
-    """Return the submits of owners that are gone whose results nobody has taken."""
-    return [OrphanedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]
-
-
-def decide(submission: str, actor: str, *, workflow_id: str | None) -> Operation[OrphanedSubmit | None]:
-    """Record a decision on a submit of unknown outcome: its workflow, or that it was not accepted.
-
-    None where there is nothing to decide: it is unknown to the store, accepted, refused, or on its way.
-    Raises ConfigurationError for a workflow that is another submit's.
-    """
-    found = (yield Statement(sql.FIND_SUBMIT, {"submission": submission})).rows
-    if not found:
-        return None
-    submit = OrphanedSubmit(*found[0])
-    buyer = Buyer("", submit.organization)
-    if workflow_id is not None:
-        values = {"submission": submission, "workflow_id": workflow_id}
-        if (yield Statement(sql.IS_ANOTHERS, values)).rows:
-            raise ConfigurationError("That workflow is another submit's.", fix="See Store.audit().")
-        yield Statement(sql.ACCEPT, {**values, "key_name": None})
-        yield note("decided", buyer.organization, submission=submission, workflow_id=workflow_id, actor=actor)
-        return submit
-    yield Statement(sql.CLOSE, {"submission": submission, "state": "refused", "reason": None})
-    yield Statement(sql.TAKE_BACK, {"submission": submission})
-    yield from spending.settle_all(submission, spent=0.0)
-    yield note("decided", buyer.organization, submission=submission, actor=actor, reason="not accepted")
-    return submit
 
 
 # -- purging and the audit trail ------------------------------------------------------------------------

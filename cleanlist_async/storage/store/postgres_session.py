@@ -1,6 +1,7 @@
 """One connection of an event loop to PostgreSQL, and one transaction at a time on it.
 
-All transactions of a store take turns in the server, so a second connection would only wait there.
+All transactions of a store take turns in the server, so a second connection would only wait there. Each waits
+for the network while the others do, so statements that need no answer of each other are sent together.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ import asyncio
 import os
 import re
 import socket
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from pydantic_core import to_json
+
 from cleanlist_async import facts
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.errors import CleanlistError
 from cleanlist_async.redact import Secret
-from cleanlist_async.storage.store.statements import Answer, Dialect, Operation, Statement
+from cleanlist_async.storage.store.postgres_transaction import Transaction
+from cleanlist_async.storage.store.statements import Dialect, Operation, Statement
 
 if TYPE_CHECKING:
-    from psycopg import AsyncConnection
+    from psycopg import AsyncConnection, AsyncPipeline
 
 T = TypeVar("T")
 
@@ -28,7 +33,10 @@ DIALECT: Final = Dialect(
     each="unnest(:{name}::text[]) AS {name}_(value)",
     # A subquery would let PostgreSQL read the whole table as long as it has no statistics of it.
     is_in="= ANY (:{name}::text[])",
-    pairs="unnest(:{name}_names::text[], :{name}_values::text[]) AS given(name, value)",
+    # An array of texts with quotation marks takes psycopg several times as long to write.
+    pairs="json_each_text(:{name}::json) AS given(name, value)",
+    rows="jsonb_array_elements(:{name}::jsonb) AS given(value)",
+    column="(given.value ->> {number})",
     table_names="(SELECT relname AS name FROM pg_class WHERE pg_table_is_visible(oid)) AS tables",
     real="DOUBLE PRECISION",
     blob="BYTEA",
@@ -36,11 +44,10 @@ DIALECT: Final = Dialect(
     size="(SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class"
     " WHERE relkind = 'r' AND starts_with(relname, 'cleanlist_') AND pg_table_is_visible(oid))",
 )
-_PAUSED_S: Final = 3.0
-"""Seconds that a process may stand still in its transaction before it loses it: the others wait for it."""
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
+_SHOWN_NUL: Final = "\N{SYMBOL FOR NULL}"
 WRONG_LOGIN: Final = re.compile(
     "authentication failed|no password supplied|does not exist|no such (user|data)"
 )
@@ -68,6 +75,8 @@ class PostgresSession:
         watchdog = loop.call_at(until, self._cut)
         try:
             return await self._transaction(operation, commit_unless, until)
+        except CleanlistError:  # the operation's own: it is rolled back
+            raise
         except BaseException:
             self.close()  # the server undoes what is not committed
             raise
@@ -95,27 +104,18 @@ class PostgresSession:
         self.close()  # psycopg's warning of one that is left open names its user
 
     async def _transaction(self, operation: Operation[T], commit_unless: T | None, until: float) -> T:
-        connection = await self._begun(until)
-        try:
-            answer = await _execute(connection, next(operation))
-            while True:
-                answer = await _execute(connection, operation.send(answer))
-        except StopIteration as end:
-            value: T = end.value
-        is_refused = commit_unless is not None and value == commit_unless
-        await connection.execute("ROLLBACK" if is_refused else "COMMIT")
-        return value
-
-    async def _begun(self, until: float) -> AsyncConnection[Any]:
-        """Return the connection with a transaction begun; a new one, if the server closed the idle one."""
         from psycopg import OperationalError  # noqa: PLC0415
 
+        transaction = Transaction(operation, commit_unless)
         if self._connection is not None:
-            with suppress(OperationalError):
-                return await _begin(self._connection)
+            try:
+                return await _carry_out(transaction, self._connection)
+            except OperationalError:  # the server may have closed the idle connection
+                if transaction.is_begun:
+                    raise
             self.close()
         self._connection = await self._connect(until)
-        return await _begin(self._connection)
+        return await _carry_out(transaction, self._connection)
 
     async def _connect(self, until: float) -> AsyncConnection[Any]:
         """Connect, again and again until it is late: a server that restarts is away for seconds."""
@@ -153,36 +153,37 @@ _of_parents: Final[list[object]] = []
 """Connections that a fork brought along: kept, since to drop one may close it."""
 
 
-async def _begin(connection: AsyncConnection[Any]) -> AsyncConnection[Any]:
-    """Begin a transaction, after all others of the store. One round trip.
+async def _carry_out(transaction: Transaction[T], connection: AsyncConnection[Any]) -> T:
+    async with _pipeline(connection) as pipeline:
+        while True:
+            cursors = [
+                await connection.execute(_rendered(statement.text), _parameters(statement))
+                for statement, _ in transaction.trip
+            ]
+            if transaction.is_ending:
+                break  # leaving the pipeline waits for the answers
+            await pipeline.sync()
+            for (_, answer), cursor in zip(transaction.trip, cursors, strict=True):
+                answer.rows = await cursor.fetchall() if cursor.description is not None else []
+                answer.changed = cursor.rowcount
+            transaction.go_on()
+    return transaction.result()
 
-    One transaction at a time claims and sends: what it looked at is still so when it writes. The lock ends
-    with the transaction, so a pool in transaction mode may lie between.
+
+@asynccontextmanager
+async def _pipeline(connection: AsyncConnection[Any]) -> AsyncGenerator[AsyncPipeline]:
+    """Use a connection in pipeline mode: statements are sent at once, and answered when that is asked for.
+
+    psycopg would log an error that is raised in the block of a connection that broke, with its user's name.
     """
-    cursor = await connection.execute(_beginning())
-    while cursor.nextset():
-        pass
-    if (row := await cursor.fetchone()) is not None and row[0] == "off":
-        raise ConfigurationError(
-            "This PostgreSQL forgets the last commits when it crashes (synchronous_commit = off).",
-            fix="Set synchronous_commit = on for this database or user: what is forgotten is bought again.",
-        )
-    return connection
-
-
-def _beginning() -> bytes:
-    return f"""
-        BEGIN;
-        SET LOCAL statement_timeout = {facts.STORE_ANSWER_S * 1_000:.0f};
-        SET LOCAL idle_in_transaction_session_timeout = {_PAUSED_S * 1_000:.0f};
-        SELECT current_setting('synchronous_commit'), pg_advisory_xact_lock(hashtext('cleanlist_store'))
-    """.encode()
-
-
-async def _execute(connection: AsyncConnection[Any], statement: Statement) -> Answer:
-    cursor = await connection.execute(_rendered(statement.text), _parameters(statement))
-    rows = await cursor.fetchall() if cursor.description is not None else []
-    return Answer(rows, cursor.rowcount)
+    problem: Exception | None = None
+    async with connection.pipeline() as pipeline:
+        try:
+            yield pipeline
+        except Exception as error:  # noqa: BLE001
+            problem = error
+    if problem is not None:
+        raise problem
 
 
 @lru_cache(maxsize=256)
@@ -191,9 +192,17 @@ def _rendered(text: str) -> bytes:
 
 
 def _parameters(statement: Statement) -> dict[str, Any]:
-    values = dict(statement.values)
-    for name, value in statement.values.items():
-        if isinstance(value, dict):
-            pairs = cast("dict[str, str]", values.pop(name))
-            values[f"{name}_names"], values[f"{name}_values"] = list(pairs), list(pairs.values())
-    return values
+    return {name: _storable(value) for name, value in statement.values.items()}
+
+
+def _storable(value: Any) -> Any:
+    """Return a value as psycopg takes it: mappings as JSON, texts without NUL.
+
+    PostgreSQL refuses that character, and a write that must not be lost would fail for good.
+    """
+    if isinstance(value, str):
+        return value.replace("\0", _SHOWN_NUL)
+    if isinstance(value, dict):
+        pairs = cast("dict[str, str]", value)
+        return to_json({name: _storable(text) for name, text in pairs.items()}).decode()
+    return value

@@ -60,6 +60,15 @@ class Freshness:
         not_found_s = None if self.not_found_s is None else max(self.not_found_s, waited_s)
         return Freshness(found_s, not_found_s)
 
+    def since(self, age_s: float) -> Freshness:
+        """Return the rule of a call that began so long ago: what was new enough then is so now."""
+        if not age_s:
+            return self
+        if self.buy_anew:
+            return Freshness(age_s, age_s)
+        found_s = None if self.found_s is None else self.found_s + age_s
+        return Freshness(found_s, None if self.not_found_s is None else self.not_found_s + age_s)
+
     def allows(self, status: str, age_s: float) -> bool:
         """Whether a result of this status and age may be reused."""
         if self.buy_anew:
@@ -201,19 +210,22 @@ def judge(
 ) -> Claim:
     """Say what is to be done for a contact, by its rows of all types that answer *enrichment_type*.
 
-    A purchase under way comes before a result, and is as new as any. Only a doubtful one is bought anew by
-    ``fresh``, knowingly.
+    A purchase under way comes before a result, and is as new as any. A doubtful one comes after a result that
+    may be reused, and is bought anew by ``fresh``, knowingly.
     """
+    doubt: Doubtful | None = None
     for row in rows:
         under_way = _under_way(row)
-        if under_way is not None and not (isinstance(under_way, Doubtful) and freshness.buy_anew):
+        if isinstance(under_way, Doubtful):
+            doubt = doubt or under_way
+        elif under_way is not None:
             return under_way
     for row in sorted(rows, key=lambda row: row.enrichment_type != enrichment_type):
         if row.result is not None and row.settled_at is not None:
             result = restored(row, contact, enrichment_type)
             if freshness.allows(result.status, row.now - row.settled_at):
                 return Known(result)
-    return Mine()
+    return Mine() if doubt is None or freshness.buy_anew else doubt
 
 
 def _under_way(row: PurchaseRow) -> Claim | None:
@@ -264,7 +276,7 @@ def restored(row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentTyp
         raw=raw,
         bought_at=None if row.settled_at is None else datetime.fromtimestamp(row.settled_at, UTC),
         bought_for=bought_for,
-        **kept,
+        **{name: value for name, value in kept.items() if name in _KEPT},
     )
     return restored_as(result, enrichment_type)
 

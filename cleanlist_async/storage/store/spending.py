@@ -7,10 +7,11 @@ rows at most, however many calls were made.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from cleanlist_async import facts
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.storage.store import job_statements as job_sql
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.budget import (
@@ -21,7 +22,23 @@ from cleanlist_async.storage.store.budget import (
     SpendingPause,
     pause_of,
 )
-from cleanlist_async.storage.store.statements import Operation, Statement
+from cleanlist_async.storage.store.statements import Operation, Statement, deferred
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a submit or another paid call has still reserved, and how many of its contacts are settled.
+
+    `job` is the one that it is made for, if any, in whose limit it counts too.
+    """
+
+    submission: str
+    organization: str
+    quarter: int
+    job: str | None
+    credits: float
+    enrichment_type: EnrichmentType
+    settled: int
 
 
 def reserve(organization: str, credits_: float | None) -> Operation[int]:
@@ -46,24 +63,30 @@ def reserve(organization: str, credits_: float | None) -> Operation[int]:
     return quarter
 
 
-def settle(submission: str, costs: Sequence[float]) -> Operation[None]:
+def reservation(submission: str) -> Operation[Reservation | None]:
+    """Return what a submit has still reserved; None if it was never recorded."""
+    rows = (yield Statement(sql.RESERVED, {"submission": submission})).rows
+    return Reservation(submission, *rows[0]) if rows else None
+
+
+def settle(reserved: Reservation, costs: Sequence[float]) -> Operation[None]:
     """Replace the worst case of contacts of a submit by what each cost; it counts when it was reserved."""
-    for *place, reserved, kind in (yield Statement(sql.RESERVED, {"submission": submission})).rows:
-        worst_case = float(facts.WORST_CASE_CREDITS.get(kind, 0) * len(costs))
-        yield Statement(sql.COUNT_SETTLED, {"submission": submission, "contacts": len(costs)})
-        yield from _replace(submission, place, min(worst_case, reserved), sum(costs))
+    worst_case = float(facts.WORST_CASE_CREDITS.get(reserved.enrichment_type, 0) * len(costs))
+    yield deferred(sql.COUNT_SETTLED, {"submission": reserved.submission, "contacts": len(costs)})
+    yield from _replace(reserved, min(worst_case, reserved.credits), sum(costs))
 
 
 def settle_all(submission: str, *, spent: float) -> Operation[None]:
     """Replace all that a submit has still reserved by what it cost."""
-    for *place, reserved, _ in (yield Statement(sql.RESERVED, {"submission": submission})).rows:
-        yield from _replace(submission, place, reserved, spent)
+    if (reserved := (yield from reservation(submission))) is not None:
+        yield from _replace(reserved, reserved.credits, spent)
 
 
-def _replace(submission: str, place: Sequence[Any], released: float, spent: float) -> Operation[None]:
-    organization, quarter = place
-    yield Statement(sql.RELEASE, {"submission": submission, "released": released})
-    yield _commit(organization, quarter, spent - released)
+def _replace(reserved: Reservation, released: float, spent: float) -> Operation[None]:
+    yield deferred(sql.RELEASE, {"submission": reserved.submission, "released": released})
+    yield _commit(reserved.organization, reserved.quarter, spent - released)
+    if reserved.job is not None:
+        yield deferred(job_sql.SETTLE, {"job": reserved.job, "released": released, "spent": spent})
 
 
 def status(organization: str) -> Operation[BudgetStatus]:
@@ -77,14 +100,14 @@ def status(organization: str) -> Operation[BudgetStatus]:
 def set_budget(organization: str, budget: Budget, actor: str) -> Operation[None]:
     """Replace the limits."""
     values = {"per_day": budget.per_day, "per_month": budget.per_month, "tz": budget.tz}
-    yield Statement(sql.SET_BUDGET, {"organization": organization, **values})
+    yield deferred(sql.SET_BUDGET, {"organization": organization, **values})
     yield note("budget", organization, actor=actor, reason=str(budget))
 
 
 def pause(organization: str, reason: str, actor: str) -> Operation[None]:
     """Let nothing be reserved any more."""
     values = {"organization": organization, "reason": reason, "actor": actor}
-    yield Statement(sql.PAUSE, values)
+    yield deferred(sql.PAUSE, values)
     yield note("paused", organization, actor=actor, reason=reason)
 
 
@@ -97,8 +120,10 @@ def resume(organization: str, actor: str) -> Operation[None]:
 def move(name: str, organization: str) -> Operation[None]:
     """Give an organization the budget and the spending of a name that stood for it."""
     values = {"name": name, "organization": organization}
-    for text in (sql.ADD_SPENDING, sql.DROP_SPENDING, sql.MOVE_BUDGET, sql.DROP_BUDGET, sql.MOVE_SUBMITS):
-        yield Statement(text, values)
+    for text in (sql.ADD_SPENDING, sql.DROP_SPENDING, sql.MOVE_BUDGET, sql.DROP_BUDGET):
+        yield deferred(text, values)
+    for text in (sql.MOVE_SUBMITS, sql.MOVE_JOBS):
+        yield deferred(text, values)
 
 
 def _read(organization: str) -> Operation[tuple[float, Budget, SpendingPause | None]]:
@@ -118,4 +143,4 @@ def _counted(organization: str, period: Period) -> Operation[Period]:
 
 def _commit(organization: str, quarter: int, credits_: float) -> Statement:
     values = {"organization": organization, "quarter": quarter, "credits": credits_}
-    return Statement(sql.COMMIT_CREDITS, values)
+    return deferred(sql.COMMIT_CREDITS, values)

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar
 from cleanlist_async.errors import StoreError, StoreUnavailableError
 from cleanlist_async.storage.filesystem import refuse_network
 from cleanlist_async.storage.sqlite_file import FileKind, SharedFile
-from cleanlist_async.storage.store.statements import TABLES, Answer, Dialect, Operation, Statement
+from cleanlist_async.storage.store.schema import TABLES
+from cleanlist_async.storage.store.statements import Answer, Dialect, Operation, Statement
 from cleanlist_async.storage.store.to_end import to_end
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ DIALECT: Final = Dialect(
     is_in="IN (SELECT value FROM json_each(:{name}))",
     # The limit keeps SQLite from reading all pairs anew for each row.
     pairs="(SELECT key AS name, value FROM json_each(:{name}) LIMIT -1) AS given",
+    rows="(SELECT value FROM json_each(:{name}) LIMIT -1) AS given",
+    column="json_extract(given.value, '$[{number}]')",
     table_names="(SELECT name FROM sqlite_master WHERE type = 'table') AS tables",
     real="REAL",
     blob="BLOB",

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-VERSION: Final = 1
-
 _ORGANIZATION: Final = """
 coalesce((SELECT known.organization FROM cleanlist_organizations known WHERE known.name = :organization),
     :organization)
 """.strip()
 """What ``:organization`` is called by now: a client may have begun under a name that stood for it."""
+_COLUMN: Final = re.compile(r"\{column (\d)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,9 @@ class Dialect:
         Whether what stands before is in the list parameter ``{name}``.
     pairs
         A table `given` of two columns `name` and `value`, of the mapping parameter ``{name}``.
+    rows, column
+        A table `given` of rows, of the parameter ``{name}``: JSON text of a list of lists. The column
+        ``{number}`` of such a row, from 0.
     table_names
         A table of one column `name`, of the tables that there are.
     real, blob, identity
@@ -44,6 +47,8 @@ class Dialect:
     each: str
     is_in: str
     pairs: str
+    rows: str
+    column: str
     table_names: str
     real: str
     blob: str
@@ -58,18 +63,25 @@ class Dialect:
         for name in ("digests", "types", "owners"):
             text = text.replace("{each " + name + "}", self.each.replace("{name}", name))
             text = text.replace("{in " + name + "}", self.is_in.replace("{name}", name))
+        text = text.replace("{rows}", self.rows.replace("{name}", "rows"))
+        text = _COLUMN.sub(lambda match: self.column.replace("{number}", match[1]), text)
         return text.replace("{pairs}", self.pairs.replace("{name}", "pairs"))
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement and its parameters: text, numbers, bytes, lists of text, mappings of text to text."""
+    """One statement and its parameters: text, numbers, bytes, lists of text, mappings of text to text.
+
+    A `is_deferred` one may be sent together with the next: its answer holds nothing until a statement that is
+    not deferred is answered. Over a network that saves a round trip.
+    """
 
     text: str
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    is_deferred: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What came of a statement: its rows, and how many rows it changed."""
 
@@ -85,92 +97,17 @@ class Answer:
 Operation: TypeAlias = Generator[Statement, Answer, T]
 """One transaction: it is given the answer of each statement that it yields, and returns a value."""
 
-TABLES: Final = """
-CREATE TABLE IF NOT EXISTS cleanlist_store (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    version INTEGER NOT NULL,
-    secret {blob} NOT NULL,
-    is_outside INTEGER NOT NULL,
-    created_at {real} NOT NULL
-);
-CREATE TABLE IF NOT EXISTS cleanlist_organizations (
-    name TEXT PRIMARY KEY,
-    organization TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS cleanlist_owners (
-    id TEXT PRIMARY KEY,
-    place TEXT NOT NULL,
-    pid INTEGER NOT NULL,
-    lease_until {real} NOT NULL
-);
-CREATE TABLE IF NOT EXISTS cleanlist_submits (
-    id TEXT PRIMARY KEY,
-    organization TEXT NOT NULL,
-    type TEXT NOT NULL,
-    door TEXT NOT NULL,
-    owner TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('sending', 'accepted', 'unknown', 'refused', 'lost')),
-    contacts INTEGER NOT NULL,
-    workflow_id TEXT,
-    key_name TEXT,
-    reason TEXT,
-    reserved {real} NOT NULL,
-    quarter BIGINT NOT NULL,
-    settled INTEGER NOT NULL DEFAULT 0,
-    at {real} NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS cleanlist_submits_by_workflow ON cleanlist_submits (workflow_id);
-CREATE TABLE IF NOT EXISTS cleanlist_purchases (
-    organization TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    type TEXT NOT NULL,
-    owner TEXT,
-    submission TEXT,
-    earlier TEXT,
-    task_id TEXT,
-    result TEXT,
-    settled_at {real},
-    PRIMARY KEY (organization, digest, type)
-);
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_submission ON cleanlist_purchases (submission, digest)
-    WHERE submission IS NOT NULL;
-CREATE INDEX IF NOT EXISTS cleanlist_purchases_by_age ON cleanlist_purchases (coalesce(settled_at, 0));
-CREATE TABLE IF NOT EXISTS cleanlist_budgets (
-    organization TEXT PRIMARY KEY,
-    per_day {real},
-    per_month {real},
-    tz TEXT,
-    paused_reason TEXT,
-    paused_by TEXT,
-    paused_at {real}
-);
-CREATE TABLE IF NOT EXISTS cleanlist_spending (
-    organization TEXT NOT NULL,
-    quarter BIGINT NOT NULL,
-    credits {real} NOT NULL,
-    PRIMARY KEY (organization, quarter)
-);
-CREATE TABLE IF NOT EXISTS cleanlist_audit (
-    number {identity},
-    at {real} NOT NULL,
-    event TEXT NOT NULL,
-    organization TEXT NOT NULL,
-    door TEXT,
-    actor TEXT,
-    submission TEXT,
-    workflow_id TEXT,
-    contacts INTEGER,
-    credits {real},
-    reserved {real},
-    reason TEXT
-);
-"""
-"""Names begin with ``cleanlist_``: a database may hold tables of others."""
+
+def deferred(text: str, values: Mapping[str, Any]) -> Statement:
+    """Return a statement whose answer is not needed before that of the next one."""
+    return Statement(text, values, is_deferred=True)
+
 
 # -- the store itself -----------------------------------------------------------------------------------
 
 HAS_STORE: Final = "SELECT 1 FROM {table_names} WHERE name = 'cleanlist_store'"
 READ_STORE: Final = "SELECT version, secret, is_outside FROM cleanlist_store"
+SET_VERSION: Final = "UPDATE cleanlist_store SET version = :version"
 CREATE_STORE: Final = """
 INSERT INTO cleanlist_store (id, version, secret, is_outside, created_at)
 VALUES (1, :version, :secret, :is_outside, {now}) ON CONFLICT (id) DO NOTHING
@@ -262,7 +199,8 @@ SELECT 1 FROM cleanlist_submits WHERE workflow_id = :workflow_id AND id <> :subm
 ACCEPT: Final = """
 UPDATE cleanlist_submits
 SET state = 'accepted', workflow_id = :workflow_id, key_name = :key_name, reason = NULL
-WHERE id = :submission AND state <> 'accepted'
+WHERE id = :submission AND state <> 'accepted' AND NOT EXISTS (
+    SELECT 1 FROM cleanlist_submits other WHERE other.workflow_id = :workflow_id AND other.id <> :submission)
 """
 NAME_TASKS: Final = """
 UPDATE cleanlist_purchases SET task_id = given.value FROM {pairs}
@@ -272,6 +210,7 @@ CLOSE: Final = """
 UPDATE cleanlist_submits SET state = :state, reason = :reason
 WHERE id = :submission AND (state IN ('sending', 'unknown') OR state = 'accepted' AND :state = 'lost')
 """
+REJECT: Final = "UPDATE cleanlist_submits SET state = 'refused', reason = NULL WHERE id = :submission"
 TAKE_BACK: Final = """
 UPDATE cleanlist_purchases
 SET submission = CASE WHEN owner IS NULL THEN earlier END,
@@ -294,7 +233,8 @@ WHERE submission = :submission AND digest {in digests}
 """
 FIND_SUBMIT: Final = """
 SELECT id, organization, type, door, state, contacts, workflow_id, reason, at
-FROM cleanlist_submits WHERE id = :submission AND state IN ('sending', 'unknown', 'lost') AND NOT EXISTS (
+FROM cleanlist_submits WHERE id = :submission AND state <> 'refused' AND (state <> 'accepted' OR EXISTS (
+    SELECT 1 FROM cleanlist_purchases p WHERE p.submission = cleanlist_submits.id)) AND NOT EXISTS (
     SELECT 1 FROM cleanlist_purchases p JOIN cleanlist_owners o ON o.id = p.owner
     WHERE p.submission = cleanlist_submits.id AND o.lease_until > {now}) AND NOT EXISTS (
     SELECT 1 FROM cleanlist_owners o
@@ -338,9 +278,10 @@ COMMIT_CREDITS: Final = """
 INSERT INTO cleanlist_spending (organization, quarter, credits) VALUES ({organization}, :quarter, :credits)
 ON CONFLICT (organization, quarter) DO UPDATE SET credits = cleanlist_spending.credits + excluded.credits
 """
-RESERVED: Final = "SELECT organization, quarter, reserved, type FROM cleanlist_submits WHERE id = :submission"
+RESERVED: Final = """
+SELECT organization, quarter, job, reserved, type, settled FROM cleanlist_submits WHERE id = :submission
+"""
 RELEASE: Final = "UPDATE cleanlist_submits SET reserved = reserved - :released WHERE id = :submission"
-SETTLED: Final = "SELECT settled FROM cleanlist_submits WHERE id = :submission"
 COUNT_SETTLED: Final = "UPDATE cleanlist_submits SET settled = settled + :contacts WHERE id = :submission"
 SETTLE_CALL: Final = "UPDATE cleanlist_submits SET settled = 1 WHERE id = :submission AND settled = 0"
 FIND_UNSETTLED_CALL: Final = """
@@ -358,10 +299,24 @@ MOVE_BUDGET: Final = """
 INSERT INTO cleanlist_budgets (organization, per_day, per_month, tz, paused_reason, paused_by, paused_at)
 SELECT :organization, per_day, per_month, tz, paused_reason, paused_by, paused_at
 FROM cleanlist_budgets WHERE organization = :name
-ON CONFLICT (organization) DO NOTHING
+ON CONFLICT (organization) DO UPDATE SET
+    per_day = CASE WHEN cleanlist_budgets.tz IS NULL THEN excluded.per_day ELSE cleanlist_budgets.per_day END,
+    per_month = CASE WHEN cleanlist_budgets.tz IS NULL THEN excluded.per_month
+        ELSE cleanlist_budgets.per_month END,
+    tz = coalesce(cleanlist_budgets.tz, excluded.tz),
+    paused_reason = coalesce(cleanlist_budgets.paused_reason, excluded.paused_reason),
+    paused_by = CASE WHEN cleanlist_budgets.paused_at IS NULL THEN excluded.paused_by
+        ELSE cleanlist_budgets.paused_by END,
+    paused_at = coalesce(cleanlist_budgets.paused_at, excluded.paused_at)
 """
+"""Limits of the organization come before those of the name; a pause of either holds."""
 DROP_BUDGET: Final = "DELETE FROM cleanlist_budgets WHERE organization = :name"
 MOVE_SUBMITS: Final = "UPDATE cleanlist_submits SET organization = :organization WHERE organization = :name"
+MOVE_JOBS: Final = """
+UPDATE cleanlist_jobs SET organization = :organization WHERE organization = :name AND NOT EXISTS (
+    SELECT 1 FROM cleanlist_jobs other
+    WHERE other.organization = :organization AND other.name = cleanlist_jobs.name)
+"""
 
 # -- purging and the audit trail ------------------------------------------------------------------------
 

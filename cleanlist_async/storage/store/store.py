@@ -21,13 +21,15 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.errors import ConfigurationError, StoreError
 from cleanlist_async.redact import Secret
-from cleanlist_async.storage.store import operations
+from cleanlist_async.storage.store import decisions, jobs, opening, operations
 from cleanlist_async.storage.store.audit import AuditLine
 from cleanlist_async.storage.store.database import Database
+from cleanlist_async.storage.store.job_records import JobRecord
 from cleanlist_async.storage.store.postgres import PostgresDatabase
 from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts
+from cleanlist_async.storage.store.schema import VERSION
 from cleanlist_async.storage.store.sqlite import SQLiteDatabase
-from cleanlist_async.storage.store.statements import VERSION, Operation
+from cleanlist_async.storage.store.statements import Operation
 
 T = TypeVar("T")
 
@@ -37,10 +39,10 @@ _PURGED_AT_ONCE: Final = 2_000
 
 
 class Store:
-    """Everything that was bought, in a SQLite file or a PostgreSQL database.
+    """Everything that was bought, and all jobs by name, in a SQLite file or a PostgreSQL database.
 
-    Contacts are not in it: they are found again by digests, keyed with the store's secret. Results are, so a
-    file is for its owner alone.
+    Contacts are in it only as the input of jobs, until these are purged: else they are found again by
+    digests, keyed with the store's secret. Results are in it, so a file is for its owner alone.
 
     Parameters
     ----------
@@ -51,7 +53,8 @@ class Store:
         Keys the digests; by default ``$CLEANLIST_STORE_SECRET``, else one is made with the store and lies in
         it. Who holds it can test guesses of contacts against the digests, also of purged ones.
     keep_s
-        Seconds for which results are kept; None for ever. Older ones are removed when the store is opened.
+        Seconds for which results, and jobs that ended, are kept; None for ever. What is older is removed when
+        the store is opened.
 
     Raises ConfigurationError for an address that is none.
 
@@ -113,7 +116,7 @@ class Store:
             await self._purge(self._keep_s)
 
     async def _create(self, made: Secret, *, is_outside: bool) -> tuple[int, Secret, bool]:
-        create = operations.create(VERSION, made.reveal().encode(), is_outside=is_outside)
+        create = opening.create(made.reveal().encode(), is_outside=is_outside)
         version, kept, was_outside = (await self.run(create)).rows[0]
         return version, Secret(bytes(kept).decode()), bool(was_outside)
 
@@ -141,7 +144,7 @@ class Store:
         ``sending`` or ``unknown`` may have been processed, and holds its contacts until `resolve`.
         """
         await self.open()
-        return await self.run(operations.orphans())
+        return await self.run(decisions.orphans())
 
     async def resolve(
         self, submission: str, *, workflow_id: str | None = None, absent: bool = False, actor: str = ""
@@ -157,13 +160,28 @@ class Store:
         if (workflow_id is not None) == absent:
             raise ConfigurationError("Give either workflow_id or absent=True.")
         await self.open()
-        if await self.run(operations.decide(submission, actor, workflow_id=workflow_id)) is None:
+        if await self.run(decisions.decide(submission, actor, workflow_id=workflow_id)) is None:
             raise ConfigurationError("The store knows no such submit.", fix="See Store.orphans().")
+
+    async def jobs(self) -> list[JobRecord]:
+        """Return all jobs, of all organizations, the oldest first."""
+        await self.open()
+        return await self.run(jobs.all_jobs())
+
+    async def unfinished(self) -> AsyncIterator[str]:
+        """Yield the names of jobs that have something left to do, and that no process runs.
+
+        ``client.job(name)`` goes on with one: see `jobs` where several organizations share the store.
+        """
+        for job in await self.jobs():
+            if job.state == "open" and not job.is_running:
+                yield job.name
 
     async def purge(self, older_than_s: float = 0.0) -> int:
         """Remove results older than so many seconds, by default all; return how many.
 
-        They are bought again when they are asked for.
+        They are bought again when they are asked for. The contacts of jobs that ended longer ago are removed
+        with what was found for them.
         """
         check_number("older_than_s", older_than_s, "a number of seconds", at_least=0)
         await self.open()
@@ -171,6 +189,9 @@ class Store:
 
     async def _purge(self, older_than_s: float) -> int:
         """Purge in transactions that are short, because others wait for them."""
+        for job, organization in await self.run(jobs.old(older_than_s)):
+            while await self.run(jobs.purge_rows(job, organization)):
+                pass
         purged = 0
         while forgotten := await self.run(operations.purge(older_than_s, _PURGED_AT_ONCE)):
             purged += forgotten

@@ -12,10 +12,9 @@ import pytest
 
 from cleanlist_async.sandbox import Fault
 from tests.cli.command_line import FAST, check_results, until
+from tests.cli.enrich.interrupted_runs import COMMAND, resolve_by_the_ledger
 
 pytestmark = pytest.mark.sockets
-
-COMMAND = ("enrich", "in.csv", "-o", "out.csv", "-y", "--window-s", "1")
 
 
 def at_a_terminal(cli, *args):
@@ -51,14 +50,6 @@ def test_a_killed_run_is_gone_on_with(cli, serve, people, bought):
         assert again.code == 0, again.err
         assert " of 600 contacts are known from earlier runs, " in again.err
         check_all_bought_once(cli, sandbox, given)
-
-
-def resolve_by_the_ledger(cli, sandbox):
-    known = {line["workflow_id"] for line in cli.json("audit")["lines"]}
-    lost = {contact.workflow_id for contact in sandbox.ledger.contacts} - known
-    for submit in cli.json("store", "show")["orphans"]:
-        how = ("--workflow", lost.pop()) if lost else ("--absent",)
-        assert cli("store", "resolve", submit["submission"], *how).code == 0
 
 
 def test_a_closed_terminal_ends_a_run_as_sigterm_does(cli, serve, people):
@@ -151,8 +142,7 @@ def test_an_output_of_the_same_rows_is_written_again_and_no_other_file_is(cli, s
 # -- its own output ------------------------------------------------------------------------------------
 
 
-@pytest.mark.smoke
-@pytest.mark.parametrize("store", ["the same", "another"])
+@pytest.mark.parametrize("store", [pytest.param("the same", marks=pytest.mark.smoke), "another"])
 def test_of_its_own_output_only_rows_without_an_outcome_are_sent(cli, serve, people, store):
     given = cli.write(people(500))
     with serve(credits=250.0) as sandbox:

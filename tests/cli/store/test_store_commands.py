@@ -37,8 +37,7 @@ def test_show_counts_results_and_lists_what_is_undecided(cli, serve, people, key
     assert "50 contacts" in text.out
 
 
-@pytest.mark.smoke
-@pytest.mark.parametrize("decision", ["accepted", "absent"])
+@pytest.mark.parametrize("decision", [pytest.param("accepted", marks=pytest.mark.smoke), "absent"])
 def test_a_decision_lets_the_same_command_go_on(cli, serve, people, keyless, decision):
     given = cli.write(people(300))
     with serve() as sandbox:
@@ -72,7 +71,9 @@ def test_a_decision_must_be_one_and_about_a_known_submit(cli, serve, people, key
         "either --workflow ID or --absent"
         in keyless("store", "resolve", "x", "--absent", "--workflow", "w").error
     )
-    assert "no such submit" in keyless("store", "resolve", "x", "--absent").error
+    unheard_of = keyless("store", "resolve", "x", "--absent").error
+    assert "no such submit" in unheard_of
+    assert "See: cleanlist-async store show" in unheard_of
 
 
 @pytest.mark.smoke

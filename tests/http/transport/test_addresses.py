@@ -16,7 +16,7 @@ from tests.support.cases import each_case
 from tests.support.clients import always, client_of, json_answer, outcome_of
 from tests.support.faulty_server import FaultyServer, answer
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 
 FILE = b"lead_id,email\r\n1,a@b.example\r\n"
 GOOD = answer(200, FILE, {"content-type": "text/csv"})
@@ -67,16 +67,13 @@ def names(monkeypatch):
 
 
 @each_case("scheme", ["http", "https"])
-def test_no_file_is_fetched_from_a_network_that_only_this_machine_is_in(tmp_path, names, scheme):
+async def test_no_file_is_fetched_from_a_network_that_only_this_machine_is_in(tmp_path, names, scheme):
     names["api.cleanlist.ai"] = ["93.184.215.14"]
 
-    async def main():
-        async with FaultyServer(always(GOOD)) as server:
-            port = server.base_url.rpartition(":")[2]
-            urls = [f"{scheme}://{host}:{port}/secrets" for host in addresses.ALL]
-            return await downloads(tmp_path / "x.csv", *urls), server.connections
-
-    outcomes, connections = asyncio.run(main())
+    async with FaultyServer(always(GOOD)) as server:
+        port = server.base_url.rpartition(":")[2]
+        urls = [f"{scheme}://{host}:{port}/secrets" for host in addresses.ALL]
+        outcomes, connections = await downloads(tmp_path / "x.csv", *urls), server.connections
     assert connections == 0
     for host, error in zip(addresses.ALL, outcomes, strict=True):
         assert type(error) is MalformedResponseError, host
@@ -85,37 +82,32 @@ def test_no_file_is_fetched_from_a_network_that_only_this_machine_is_in(tmp_path
 
 
 @pytest.mark.parametrize("led_to", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "0.0.0.0"])
-def test_no_file_is_fetched_under_a_name_that_leads_into_such_a_network(tmp_path, names, led_to):
+async def test_no_file_is_fetched_under_a_name_that_leads_into_such_a_network(tmp_path, names, led_to):
     names |= {"api.cleanlist.ai": ["93.184.215.14"], "files.example": [led_to]}
 
-    async def main():
-        async with FaultyServer(always(GOOD)) as server:
-            port = server.base_url.rpartition(":")[2]
-            error = await download(tmp_path / "x.csv", f"https://files.example:{port}/secrets")
-            return error, server.connections
-
-    error, connections = asyncio.run(main())
+    async with FaultyServer(always(GOOD)) as server:
+        port = server.base_url.rpartition(":")[2]
+        error = await download(tmp_path / "x.csv", f"https://files.example:{port}/secrets")
+        connections = server.connections
     assert type(error) is MalformedResponseError
     assert connections == 0
 
 
-def test_no_file_is_fetched_under_a_name_that_leads_into_such_a_network_only_on_connecting(tmp_path, names):
+async def test_no_file_is_fetched_under_a_name_that_leads_into_such_a_network_only_on_connecting(
+    tmp_path, names
+):
     names |= {"api.cleanlist.ai": ["93.184.215.14"], "files.example": ["93.184.215.14", "127.0.0.1"]}
     received = []
 
-    async def main():
-        async def listen(reader, writer):
-            received.append(await reader.read())
-            writer.close()
+    async def listen(reader, writer):
+        received.append(await reader.read())
+        writer.close()
 
-        server = await asyncio.start_server(listen, "127.0.0.1", 0)
-        error = await download(
-            tmp_path / "x.csv", f"https://files.example:{server.sockets[0].getsockname()[1]}/x"
-        )
-        server.close()
-        return error
-
-    error = asyncio.run(main())
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    error = await download(
+        tmp_path / "x.csv", f"https://files.example:{server.sockets[0].getsockname()[1]}/x"
+    )
+    server.close()
     assert type(error) is MalformedResponseError
     assert not error.retryable
     assert b"".join(received) == b""
@@ -130,7 +122,7 @@ def test_an_api_on_loopback_opens_no_other_network(tmp_path):
     ] == []
 
 
-def test_files_may_be_where_the_api_is(tmp_path, names):
+async def test_files_may_be_where_the_api_is(tmp_path, names):
     """A connection is made; no TLS answers there."""
     names |= {"api.internal": ["::1", "127.0.0.1"], "name.example": ["127.0.0.1"], "localhost": ["127.0.0.1"]}
 
@@ -143,39 +135,33 @@ def test_files_may_be_where_the_api_is(tmp_path, names):
             assert isinstance(error, APIConnectionError | APITimeoutError), host
             return server.connections
 
-    async def main():
-        return await asyncio.gather(
+    assert (
+        await asyncio.gather(
             connections_to("https://127.0.0.1:9", "localhost"),
             connections_to("https://localhost:9", "127.0.0.1"),
             connections_to("https://127.0.0.1:9", "name.example"),
             connections_to("https://api.internal", "[::1]"),
         )
+    ) == [1, 1, 1, 0]
 
-    assert asyncio.run(main()) == [1, 1, 1, 0]
 
-
-def test_a_proxy_is_not_asked_for_a_private_address(tmp_path):
+async def test_a_proxy_is_not_asked_for_a_private_address(tmp_path):
     hosts = [*addresses.LOOPBACK, *addresses.PRIVATE, *addresses.LINK_LOCAL]
 
-    async def main():
-        async with FaultyServer(always(answer(403))) as proxy:
-            urls = [f"https://{host}/x" for host in hosts]
-            return await downloads(tmp_path / "x.csv", *urls, proxy=proxy.base_url), proxy.connections
-
-    outcomes, connections = asyncio.run(main())
+    async with FaultyServer(always(answer(403))) as proxy:
+        urls = [f"https://{host}/x" for host in hosts]
+        outcomes = await downloads(tmp_path / "x.csv", *urls, proxy=proxy.base_url)
+        connections = proxy.connections
     assert connections == 0
     assert [
         host for host, error in zip(hosts, outcomes, strict=True) if type(error) is not MalformedResponseError
     ] == []
 
 
-def test_a_proxy_is_asked_for_a_public_name(tmp_path):
-    async def main():
-        async with FaultyServer(always(answer(403))) as proxy:
-            error = await download(tmp_path / "x.csv", "https://files.example/x", proxy=proxy.base_url)
-            return error, [request.method for request in proxy.requests]
-
-    error, methods = asyncio.run(main())
+async def test_a_proxy_is_asked_for_a_public_name(tmp_path):
+    async with FaultyServer(always(answer(403))) as proxy:
+        error = await download(tmp_path / "x.csv", "https://files.example/x", proxy=proxy.base_url)
+        methods = [request.method for request in proxy.requests]
     assert type(error) is APIConnectionError
     assert methods == ["CONNECT"]
 
@@ -210,7 +196,7 @@ CHUNK = FILE * 1_000
     ],
     ids=["length", "chunked", "no length"],
 )
-def test_a_file_whose_size_nobody_said_is_cut_off_at_max_bytes(tmp_path, endless):
+async def test_a_file_whose_size_nobody_said_is_cut_off_at_max_bytes(tmp_path, endless):
     head, _, _ = endless.raw.partition(b"\r\n\r\n")
     if b"chunked" in head:
         head = head.replace(b"content-length: 0\r\n", b"")
@@ -223,31 +209,25 @@ def test_a_file_whose_size_nobody_said_is_cut_off_at_max_bytes(tmp_path, endless
     else:
         body = CHUNK * 50
 
-    async def main():
-        async with FaultyServer(always(type(endless)((head + b"\r\n\r\n" + body,), "hang"))) as files:
-            made = {"list_id": "l", "download_url": files.base_url + "/x"}
-            async with FaultyServer(always(json_answer(made))) as api, client_of(api.base_url) as client:
-                return await outcome_of(
-                    client.export.download_csv("l", tmp_path / "x.csv", max_bytes=10 * len(CHUNK))
-                ), len(files.requests)
-
-    error, requests = asyncio.run(main())
+    async with FaultyServer(always(type(endless)((head + b"\r\n\r\n" + body,), "hang"))) as files:
+        made = {"list_id": "l", "download_url": files.base_url + "/x"}
+        async with FaultyServer(always(json_answer(made))) as api, client_of(api.base_url) as client:
+            error = await outcome_of(
+                client.export.download_csv("l", tmp_path / "x.csv", max_bytes=10 * len(CHUNK))
+            )
+            requests = len(files.requests)
     assert type(error) is MalformedResponseError
     assert "larger than" in str(error)
     assert (error.retryable, requests) == (False, 1)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_is_announced_as_too_large_is_not_asked_for(tmp_path):
-    async def main():
-        async with FaultyServer(always(GOOD)) as files:
-            made = {"list_id": "l", "download_url": files.base_url + "/x", "file_size_bytes": 10**15}
-            async with FaultyServer(always(json_answer(made))) as api, client_of(api.base_url) as client:
-                return await outcome_of(
-                    client.export.download_csv("l", tmp_path / "x.csv")
-                ), files.connections
-
-    error, connections = asyncio.run(main())
+async def test_a_file_that_is_announced_as_too_large_is_not_asked_for(tmp_path):
+    async with FaultyServer(always(GOOD)) as files:
+        made = {"list_id": "l", "download_url": files.base_url + "/x", "file_size_bytes": 10**15}
+        async with FaultyServer(always(json_answer(made))) as api, client_of(api.base_url) as client:
+            error = await outcome_of(client.export.download_csv("l", tmp_path / "x.csv"))
+            connections = files.connections
     assert "max_bytes" in str(error)
     assert connections == 0
 

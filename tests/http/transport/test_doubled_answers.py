@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from shutil import which
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from cleanlist_async import errors
 from tests.support.clients import against, client_of, json_answer, outcome_of
 from tests.support.faulty_server import Answer
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 
 PAUSE_S = 0.03
 WAYS = {
@@ -60,41 +60,32 @@ async def rows_of(client, name):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_workflow_gets_the_rows_of_another(way):
-    async def main():
-        script = doubling(way, lambda request: json_answer(status_of(asked_for(request))))
-        async with against(script) as (client, _):
-            return [(name, await rows_of(client, name)) for name in "ABABCA"]
-
-    for name, rows in asyncio.run(main()):
-        assert rows == [f"{name}@x.example"]
+async def test_no_workflow_gets_the_rows_of_another(way):
+    script = doubling(way, lambda request: json_answer(status_of(asked_for(request))))
+    async with against(script) as (client, _):
+        for name in "ABABCA":
+            assert await rows_of(client, name) == [f"{name}@x.example"]
 
 
 @pytest.mark.parametrize("way", SEEN_BY_ITS_BYTES)
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
-def test_no_workflow_gets_the_rows_of_another_over_an_injected_client(library, way):
-    async def main():
-        script = doubling(way, lambda request: json_answer(status_of(asked_for(request))))
-        async with library.AsyncClient() as http, against(script, http_client=http) as (client, _):
-            return [(name, await rows_of(client, name)) for name in "ABABCA"]
-
-    for name, rows in asyncio.run(main()):
-        assert rows == [f"{name}@x.example"]
+async def test_no_workflow_gets_the_rows_of_another_over_an_injected_client(library, way):
+    script = doubling(way, lambda request: json_answer(status_of(asked_for(request))))
+    async with library.AsyncClient() as http, against(script, http_client=http) as (client, _):
+        for name in "ABABCA":
+            assert await rows_of(client, name) == [f"{name}@x.example"]
 
 
 @pytest.mark.parametrize("way", SEEN_BY_ITS_BYTES)
-def test_reads_that_share_a_connection_get_their_own_answers(way):
-    async def main():
-        numbers = iter(range(100))
-        script = doubling(way, lambda request: json_answer({"credits": next(numbers)}))
-        async with against(script) as (client, _):
-            return [(await client.public.credits_balance()).credits for _ in range(6)]
-
-    balances = asyncio.run(main())
+async def test_reads_that_share_a_connection_get_their_own_answers(way):
+    numbers = iter(range(100))
+    script = doubling(way, lambda request: json_answer({"credits": next(numbers)}))
+    async with against(script) as (client, _):
+        balances = [(await client.public.credits_balance()).credits for _ in range(6)]
     assert balances == sorted(set(balances)), "one was there twice"
 
 
-def test_an_answer_that_comes_again_on_an_idle_connection_is_not_the_next_one():
+async def test_an_answer_that_comes_again_on_an_idle_connection_is_not_the_next_one():
     came, comes_again = asyncio.Event(), asyncio.Event()
     connections = 0
 
@@ -107,20 +98,18 @@ def test_an_answer_that_comes_again_on_an_idle_connection_is_not_the_next_one():
         await comes_again.wait()
         writer.write(now)
         came.set()
-        await reader.read()
+        with suppress(ConnectionResetError):
+            await reader.read()
         writer.close()
 
-    async def main():
-        server = await asyncio.start_server(converse, "127.0.0.1", 0)
-        async with client_of(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
-            first = await client.public.credits_balance()
-            comes_again.set()
-            await came.wait()
-            second = await client.public.credits_balance()
-        server.close()
-        return first.credits, second.credits, client.statistics().retries
-
-    assert asyncio.run(main()) == (1, 2, 0)
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    async with client_of(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+        first = await client.public.credits_balance()
+        comes_again.set()
+        await came.wait()
+        second = await client.public.credits_balance()
+    server.close()
+    assert (first.credits, second.credits, client.statistics().retries) == (1, 2, 0)
 
 
 @pytest.mark.slow
@@ -144,52 +133,43 @@ def test_a_refusal_that_comes_twice_refuses_nothing_else():
     asyncio.run(all_at_once())
 
 
-def test_a_read_that_is_repeated_takes_a_token_of_its_own():
-    async def main():
-        def script(request, number):
-            balance = json_answer({"credits": number})
-            return balance.twice() if number == 1 else balance
+async def test_a_read_that_is_repeated_takes_a_token_of_its_own():
+    def script(request, number):
+        balance = json_answer({"credits": number})
+        return balance.twice() if number == 1 else balance
 
-        async with against(script) as (client, server):
-            balances = [(await client.public.credits_balance()).credits for _ in range(2)]
-            buckets = client.statistics().buckets
-            return balances, len(server.requests), [bucket.limit - bucket.available for bucket in buckets]
-
-    assert asyncio.run(main()) == ([0, 2], 3, [3, 3])
+    async with against(script) as (client, server):
+        balances = [(await client.public.credits_balance()).credits for _ in range(2)]
+        buckets = client.statistics().buckets
+    assert (balances, len(server.requests)) == ([0, 2], 3)
+    assert [bucket.limit - bucket.available for bucket in buckets] == [3, 3]
 
 
-def test_a_read_that_may_not_be_repeated_is_an_error():
-    async def main():
-        script = doubling("with the next answer", lambda request: json_answer({"credits": 1}))
-        async with against(script, max_retries=0) as (client, _):
-            await client.public.credits_balance()
-            return await outcome_of(client.public.credits_balance())
-
-    error = asyncio.run(main())
+async def test_a_read_that_may_not_be_repeated_is_an_error():
+    script = doubling("with the next answer", lambda request: json_answer({"credits": 1}))
+    async with against(script, max_retries=0) as (client, _):
+        await client.public.credits_balance()
+        error = await outcome_of(client.public.credits_balance())
     assert type(error) is errors.APIConnectionError
     assert (error.billed, error.safe_to_retry) == ("no", True)
 
 
-def test_a_server_that_doubles_everything_is_believed_when_it_says_the_same_again():
-    async def main():
-        script = lambda request, number: json_answer(status_of(asked_for(request))).twice()  # noqa: E731
-        async with against(script) as (client, server):
-            return await rows_of(client, "A"), len(server.requests)
-
-    assert asyncio.run(main()) == (["A@x.example"], 2)
+async def test_a_server_that_doubles_everything_is_believed_when_it_says_the_same_again():
+    script = lambda request, number: json_answer(status_of(asked_for(request))).twice()  # noqa: E731
+    async with against(script) as (client, server):
+        assert await rows_of(client, "A") == ["A@x.example"]
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(200, errors.MalformedResponseError), (401, errors.AuthenticationError), (422, errors.BadRequestError)],
 )
-def test_the_rest_of_an_answer_that_is_too_large_is_not_taken_for_a_second_one(status, kind):
-    async def main():
-        large = json_answer({"detail": "no", "more": "x" * 20_000_000}, status)
-        async with against(lambda request, number: large) as (client, server):
-            return await outcome_of(client.public.bulk_status(workflow_id="wf_A")), len(server.requests)
-
-    error, requests = asyncio.run(main())
+async def test_the_rest_of_an_answer_that_is_too_large_is_not_taken_for_a_second_one(status, kind):
+    large = json_answer({"detail": "no", "more": "x" * 20_000_000}, status)
+    async with against(lambda request, number: large) as (client, server):
+        error = await outcome_of(client.public.bulk_status(workflow_id="wf_A"))
+        requests = len(server.requests)
     assert isinstance(error, kind)
     assert (error.status, requests) == (status, 1)
 
@@ -233,24 +213,20 @@ async def over_tls(folder, answer_of):
 
 @pytest.mark.skipif(which("openssl") is None, reason="needs openssl")
 @pytest.mark.parametrize("ahead", [False, True])
-def test_a_record_of_tls_that_waits_behind_an_answer_is_seen(tmp_path, ahead):
+async def test_a_record_of_tls_that_waits_behind_an_answer_is_seen(tmp_path, ahead):
     """The second answer is a record of its own, behind the first one or ahead of the next."""
+    last = {}
 
-    async def main():
-        last = {}
+    def answer_of(target, connection):
+        now = json_answer({"credits": len(last), "of": urlsplit(target).path}).raw
+        before, last[connection] = last.get(connection, b""), now
+        return (before, now) if ahead else (now, now)
 
-        def answer_of(target, connection):
-            now = json_answer({"credits": len(last), "of": urlsplit(target).path}).raw
-            before, last[connection] = last.get(connection, b""), now
-            return (before, now) if ahead else (now, now)
-
-        async with over_tls(tmp_path, answer_of) as (port, trust):
-            client = client_of(f"https://localhost:{port}", request_timeout_s=5)
-            client._runtime.transport._tls = trust
-            async with client:
-                first = await client.request("GET", "/api/v2/first")
-                return first, await client.request("GET", "/api/v2/second")
-
-    first, second = asyncio.run(main())
+    async with over_tls(tmp_path, answer_of) as (port, trust):
+        client = client_of(f"https://localhost:{port}", request_timeout_s=5)
+        client._runtime.transport._tls = trust
+        async with client:
+            first = await client.request("GET", "/api/v2/first")
+            second = await client.request("GET", "/api/v2/second")
     assert first["of"] == "/api/v2/first"
     assert second["of"] == "/api/v2/second"

@@ -26,7 +26,7 @@ from tests.support.clients import KEY, always, client_of, json_answer
 from tests.support.faulty_server import FaultyServer, answer, garbage, redirect
 from tests.support.modern_world import csv_of
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 
 FILE = b"lead_id,email\r\n" + b"1,a@b.example\r\n" * 5_000
 SIZE = len(FILE)
@@ -68,21 +68,18 @@ GOOD = answer(200, FILE, {"content-type": "text/csv"})
 SILENT = GOOD.cut(1_000, "hang")
 
 
-def test_the_key_goes_to_the_api_and_to_nobody_else(tmp_path):
+async def test_the_key_goes_to_the_api_and_to_nobody_else(tmp_path):
     target = tmp_path / "out.csv"
 
-    async def main():
-        async with served(always(GOOD)) as (client, api, files):
-            made = await client.export.download_csv("l", target)
-            assert (made.row_count, target.read_bytes()) == (5_000, FILE)
-            (asked,), (fetched,) = api.requests, files.requests
-            assert asked.headers["authorization"] == f"Bearer {KEY}"
-            assert "authorization" not in fetched.headers
-            assert KEY not in repr(fetched)
-            assert fetched.target.endswith(SECRET)
-            assert set(fetched.headers) <= {"host", "accept-encoding", "user-agent"}
-
-    anyio.run(main)
+    async with served(always(GOOD)) as (client, api, files):
+        made = await client.export.download_csv("l", target)
+        assert (made.row_count, target.read_bytes()) == (5_000, FILE)
+        (asked,), (fetched,) = api.requests, files.requests
+        assert asked.headers["authorization"] == f"Bearer {KEY}"
+        assert "authorization" not in fetched.headers
+        assert KEY not in repr(fetched)
+        assert fetched.target.endswith(SECRET)
+        assert set(fetched.headers) <= {"host", "accept-encoding", "user-agent"}
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
@@ -146,30 +143,24 @@ def test_a_size_that_nobody_said_is_not_held_against_the_file(tmp_path, size):
     assert target.read_bytes() == FILE
 
 
-def test_the_target_is_replaced_only_at_the_end(tmp_path):
+async def test_the_target_is_replaced_only_at_the_end(tmp_path):
     target = tmp_path / "out.csv"
     target.write_text("old")
 
-    async def main():
-        slow = GOOD.drip(len(GOOD.raw) // 2, 0.1)
-        async with served(always(slow)) as (client, *_), anyio.create_task_group() as group:
-            group.start_soon(client.export.download_csv, "l", target)
-            with anyio.fail_after(60):
-                while len(list(tmp_path.iterdir())) == 1:  # noqa: ASYNC110  # nothing else tells of a file
-                    await anyio.sleep(0.005)
-            assert target.read_text() == "old"
-
-    anyio.run(main)
+    slow = GOOD.drip(len(GOOD.raw) // 2, 0.1)
+    async with served(always(slow)) as (client, *_), anyio.create_task_group() as group:
+        group.start_soon(client.export.download_csv, "l", target)
+        with anyio.fail_after(60):
+            while len(list(tmp_path.iterdir())) == 1:  # noqa: ASYNC110  # nothing else tells of a file
+                await anyio.sleep(0.005)
+        assert target.read_text() == "old"
     assert target.read_bytes() == FILE
 
 
-def test_a_cancelled_download_leaves_nothing_behind(tmp_path):
-    async def main():
-        async with served(always(GOOD.cut(1_000, "hang"))) as (client, *_):
-            with anyio.move_on_after(0.2):
-                await client.export.download_csv("l", tmp_path / "out.csv")
-
-    anyio.run(main)
+async def test_a_cancelled_download_leaves_nothing_behind(tmp_path):
+    async with served(always(GOOD.cut(1_000, "hang"))) as (client, *_):
+        with anyio.move_on_after(0.2):
+            await client.export.download_csv("l", tmp_path / "out.csv")
     assert not list(tmp_path.iterdir())
 
 
@@ -217,19 +208,16 @@ def test_a_full_disk_is_explained(tmp_path, monkeypatch):
         5,
     ],
 )
-def test_an_address_that_is_not_safe_is_not_asked(tmp_path, url):
-    async def main():
-        made = {"list_id": "l", "download_url": url}
-        async with (
-            FaultyServer(always(json_answer(made)), max_requests=9, max_connection_s=5) as api,
-            client_of(api.base_url) as client,
-        ):
-            with pytest.raises(MalformedResponseError) as caught:
-                await client.export.download_csv("l", tmp_path / "x.csv")
-            assert not caught.value.retryable
-            assert len(api.requests) == 1
-
-    anyio.run(main)
+async def test_an_address_that_is_not_safe_is_not_asked(tmp_path, url):
+    made = {"list_id": "l", "download_url": url}
+    async with (
+        FaultyServer(always(json_answer(made)), max_requests=9, max_connection_s=5) as api,
+        client_of(api.base_url) as client,
+    ):
+        with pytest.raises(MalformedResponseError) as caught:
+            await client.export.download_csv("l", tmp_path / "x.csv")
+        assert not caught.value.retryable
+        assert len(api.requests) == 1
 
 
 @pytest.mark.parametrize("case", ["good", "silent", *BAD])
@@ -250,16 +238,13 @@ def test_the_signed_address_is_in_no_log_repr_or_traceback(tmp_path, caplog, cas
         assert "f.csv" not in text
 
 
-def test_the_sandbox_hands_out_the_file_and_refuses_a_key(tmp_path):
+async def test_the_sandbox_hands_out_the_file_and_refuses_a_key(tmp_path):
     target = tmp_path / "leads.csv"
 
-    async def main():
-        async with Sandbox() as sandbox, client_of(sandbox.base_url, api_key=sandbox.api_key) as client:
-            made = await client.lead_lists.create_list("A")
-            await client.lead_lists.import_csv(made.list_id, csv_of(700))
-            await client.export.download_csv(made.list_id, str(target), columns=["email"])
-
-    anyio.run(main)
+    async with Sandbox() as sandbox, client_of(sandbox.base_url, api_key=sandbox.api_key) as client:
+        made = await client.lead_lists.create_list("A")
+        await client.lead_lists.import_csv(made.list_id, csv_of(700))
+        await client.export.download_csv(made.list_id, str(target), columns=["email"])
     assert target.read_text().splitlines() == ["email", *(f"ada{i}@example.com" for i in range(700))]
     assert stat.S_ISREG(target.stat().st_mode)
 

@@ -52,7 +52,8 @@ async def test_a_wrapper_of_the_clients_send_sees_every_request(opened, monkeypa
 
 
 @sockets
-def test_a_wrapper_of_httpxs_transport_sees_every_request(monkeypatch):
+@pytest.mark.anyio
+async def test_a_wrapper_of_httpxs_transport_sees_every_request(monkeypatch):
     handle = httpx.AsyncHTTPTransport.handle_async_request
     seen = []
 
@@ -61,14 +62,12 @@ def test_a_wrapper_of_httpxs_transport_sees_every_request(monkeypatch):
         request.headers["traceparent"] = "00-1-1-01"
         return await handle(transport, request)
 
-    async def main():
-        async with against(always(json_answer(ANSWERS["credits_balance"], 404))) as (client, server):
-            await call_each(client)
-            return [request.headers.get("traceparent") for request in server.requests]
-
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async_request)
 
-    assert asyncio.run(main()) == ["00-1-1-01"] * 5
+    async with against(always(json_answer(ANSWERS["credits_balance"], 404))) as (client, server):
+        await call_each(client)
+        arrived = [request.headers.get("traceparent") for request in server.requests]
+    assert arrived == ["00-1-1-01"] * 5
     assert seen == ["GET", "GET", "POST", "GET", "GET"]
 
 
@@ -131,15 +130,13 @@ def mocked(monkeypatch, make):
 
 
 @pytest.mark.parametrize("form", MOCKS)
-def test_a_read_takes_what_a_mock_of_send_answers(form, monkeypatch):
+@pytest.mark.anyio
+async def test_a_read_takes_what_a_mock_of_send_answers(form, monkeypatch):
     make, error, _ = MOCKS[form]
     mocked(monkeypatch, make)
 
-    async def main():
-        async with client_of("https://api.invalid", max_retries=0) as client:
-            return await outcome_of(client.public.credits_balance())
-
-    outcome = asyncio.run(main())
+    async with client_of("https://api.invalid", max_retries=0) as client:
+        outcome = await outcome_of(client.public.credits_balance())
 
     if error is None:
         assert outcome.credits == 4
@@ -147,15 +144,13 @@ def test_a_read_takes_what_a_mock_of_send_answers(form, monkeypatch):
         assert type(outcome) is error
 
 
-def test_a_429_of_a_mock_pauses_the_bucket(monkeypatch):
+@pytest.mark.anyio
+async def test_a_429_of_a_mock_pauses_the_bucket(monkeypatch):
     mocked(monkeypatch, lambda: httpx.Response(429, headers={"retry-after": "500"}, json={"detail": "slow"}))
 
-    async def main():
-        async with client_of("https://api.invalid", max_retries=0) as client:
-            outcome = await outcome_of(client.public.credits_balance())
-            return outcome, [bucket.paused_for_s > 400 for bucket in client.statistics().buckets]
-
-    outcome, paused = asyncio.run(main())
+    async with client_of("https://api.invalid", max_retries=0) as client:
+        outcome = await outcome_of(client.public.credits_balance())
+        paused = [bucket.paused_for_s > 400 for bucket in client.statistics().buckets]
 
     assert type(outcome) is errors.RateLimitError
     assert any(paused)
@@ -171,17 +166,16 @@ def test_a_429_of_a_mock_pauses_the_bucket(monkeypatch):
     ],
     ids=lambda given: getattr(given, "__name__", type(given).__name__),
 )
-def test_what_a_mock_raises_for_a_submit_is_sent_again_only_if_it_comes_before_sending(
+@pytest.mark.anyio
+async def test_what_a_mock_raises_for_a_submit_is_sent_again_only_if_it_comes_before_sending(
     problem, kind, monkeypatch
 ):
     asked = []
     mocked(monkeypatch, lambda: asked.append(1) or problem)
 
-    async def main():
-        async with client_of("https://api.invalid", max_retries=1) as client:
-            return await outcome_of(client.public.submit_bulk([ADA]))
-
-    assert type(asyncio.run(main())) is kind
+    async with client_of("https://api.invalid", max_retries=1) as client:
+        outcome = await outcome_of(client.public.submit_bulk([ADA]))
+    assert type(outcome) is kind
     assert len(asked) == (1 if kind is errors.UnknownOutcomeError else 2)
 
 
@@ -223,12 +217,10 @@ def test_a_request_has_no_headers_but_ours():
 @sockets
 @pytest.mark.parametrize("location", ["http://[", "nonsense://x", "http://127.0.0.1:9/", "/a b\x7f"])
 @pytest.mark.parametrize("name", ["credits_balance", "submit_bulk"])
-def test_a_redirect_to_anywhere_is_the_answer_it_is(name, location):
-    async def main():
-        async with against(always(redirect(location))) as (client, server):
-            return await outcome_of(CALLS[name](client)), len(server.requests)
-
-    outcome, requests = asyncio.run(main())
+@pytest.mark.anyio
+async def test_a_redirect_to_anywhere_is_the_answer_it_is(name, location):
+    async with against(always(redirect(location))) as (client, server):
+        outcome, requests = await outcome_of(CALLS[name](client)), len(server.requests)
 
     assert isinstance(outcome, errors.CleanlistError)
     assert outcome.status == 302

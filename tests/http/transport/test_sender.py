@@ -131,28 +131,19 @@ def test_something_else_than_an_async_client_is_refused():
 
 
 @sockets
-def test_a_refused_connection_of_an_injected_client_was_not_sent_on(library):
+@pytest.mark.anyio
+async def test_a_refused_connection_of_an_injected_client_was_not_sent_on(library):
     """Its trace events are seen: a connection that is refused was not sent on."""
+    async with (
+        library.AsyncClient() as http,
+        against(always(json_answer({"credits": 4})), http_client=http) as (client, server),
+    ):
+        read = await client.public.credits_balance()
+        in_window = [bucket.limit - bucket.available for bucket in client.statistics().buckets]
+    assert (read.credits, len(server.requests), in_window) == (4, 1, [1, 1])
 
-    async def main():
-        async with (
-            library.AsyncClient() as http,
-            against(always(json_answer({"credits": 4})), http_client=http) as (client, server),
-        ):
-            read = await client.public.credits_balance()
-            in_window = [bucket.limit - bucket.available for bucket in client.statistics().buckets]
-            return read.credits, len(server.requests), in_window
-
-    assert asyncio.run(main()) == (4, 1, [1, 1])
-
-    async def refused():
-        async with (
-            library.AsyncClient() as http,
-            client_of("http://127.0.0.1:9", http_client=http) as client,
-        ):
-            error = await outcome_of(client.with_options(max_retries=0).public.credits_balance())
-            return error, [bucket.limit - bucket.available for bucket in client.statistics().buckets]
-
-    error, in_window = asyncio.run(refused())
+    async with library.AsyncClient() as http, client_of("http://127.0.0.1:9", http_client=http) as client:
+        error = await outcome_of(client.with_options(max_retries=0).public.credits_balance())
+        in_window = [bucket.limit - bucket.available for bucket in client.statistics().buckets]
     assert type(error) is errors.APIConnectionError
     assert in_window == [0, 0]

@@ -39,6 +39,8 @@ from tests.support.faulty_server import (
     redirect,
 )
 
+pytestmark = pytest.mark.anyio
+
 sockets = pytest.mark.sockets
 BALANCE = json_answer(ANSWERS["credits_balance"])
 BROKEN = {
@@ -89,15 +91,12 @@ def test_a_broken_answer_is_a_typed_error(form):
 
 
 @sockets
-def test_a_refused_connection_is_a_connection_error():
-    async def main():
-        async with FaultyServer(always(FIN)) as server:
-            url = server.base_url
-        client = client_of(url, max_retries=2)
-        async with client:
-            return await outcome_of(client.public.submit_bulk([ADA])), client.statistics()
-
-    error, statistics = asyncio.run(main())
+async def test_a_refused_connection_is_a_connection_error():
+    async with FaultyServer(always(FIN)) as server:
+        url = server.base_url
+    client = client_of(url, max_retries=2)
+    async with client:
+        error, statistics = await outcome_of(client.public.submit_bulk([ADA])), client.statistics()
     assert type(error) is errors.APIConnectionError
     assert (error.billed, error.safe_to_retry, statistics.requests) == ("no", True, 3)
 
@@ -127,60 +126,51 @@ def test_an_accepted_answer_torn_after_its_id_is_accepted():
 
 
 @sockets
-def test_reads_share_a_connection_and_each_submit_has_its_own():
-    async def main():
-        script = lambda request, number: json_answer(ACCEPTED) if request.method == "POST" else BALANCE  # noqa: E731
-        async with against(script) as (client, server):
-            for _ in range(3):
-                await client.public.credits_balance()
-                await client.public.submit_bulk([ADA])
-            return [(request.method, request.connection) for request in server.requests]
-
-    used = asyncio.run(main())
+async def test_reads_share_a_connection_and_each_submit_has_its_own():
+    script = lambda request, number: json_answer(ACCEPTED) if request.method == "POST" else BALANCE  # noqa: E731
+    async with against(script) as (client, server):
+        for _ in range(3):
+            await client.public.credits_balance()
+            await client.public.submit_bulk([ADA])
+        used = [(request.method, request.connection) for request in server.requests]
     assert len({connection for method, connection in used if method == "GET"}) == 1
     assert len({connection for method, connection in used if method == "POST"}) == 3
 
 
 @sockets
 @pytest.mark.parametrize("ending", ["fin_on_next", "reset_on_next"])
-def test_a_connection_closed_as_we_use_it_costs_a_read_one_attempt_and_a_submit_none(ending):
-    async def main():
-        script = lambda request, number: (  # noqa: E731
-            json_answer(ACCEPTED) if request.method == "POST" else BALANCE
-        ).ending(ending if number < 4 else "keep")
-        async with against(script) as (client, _):
-            for _ in range(3):
-                await client.public.submit_bulk([ADA])
-            return [await client.public.credits_balance() for _ in range(3)]
-
-    assert len(asyncio.run(main())) == 3
+async def test_a_connection_closed_as_we_use_it_costs_a_read_one_attempt_and_a_submit_none(ending):
+    script = lambda request, number: (  # noqa: E731
+        json_answer(ACCEPTED) if request.method == "POST" else BALANCE
+    ).ending(ending if number < 4 else "keep")
+    async with against(script) as (client, _):
+        for _ in range(3):
+            await client.public.submit_bulk([ADA])
+        for _ in range(3):
+            await client.public.credits_balance()
 
 
 @sockets
-def test_an_answer_sent_twice_is_never_taken_for_the_next_one():
-    async def main():
-        script = lambda request, number: json_answer({"credits": number}).twice()  # noqa: E731
-        async with against(script) as (client, _):
-            balances = [(await client.public.credits_balance()).credits for _ in range(6)]
-            return balances, client.statistics().retries
-
-    assert asyncio.run(main()) == ([0, 1, 2, 3, 4, 5], 0)
+async def test_an_answer_sent_twice_is_never_taken_for_the_next_one():
+    script = lambda request, number: json_answer({"credits": number}).twice()  # noqa: E731
+    async with against(script) as (client, _):
+        balances = [(await client.public.credits_balance()).credits for _ in range(6)]
+    assert (balances, client.statistics().retries) == ([0, 1, 2, 3, 4, 5], 0)
 
 
 @sockets
-def test_a_timeout_leaves_a_client_that_works():
-    async def main():
-        answers = [NEVER]  # on a busy machine some of the forty time out before they are sent
-        script = lambda request, number: answers[-1]  # noqa: E731
-        async with against(script, request_timeout_s=0.05, max_retries=0) as (client, _):
-            outcomes = await asyncio.gather(*(outcome_of(client.public.credits_balance()) for _ in range(40)))
-            answers.append(BALANCE)
-            return {type(outcome) for outcome in outcomes}, [
-                (await client.with_options(request_timeout_s=5).public.credits_balance()).credits
-                for _ in range(20)
-            ]
-
-    assert asyncio.run(main()) == ({errors.APITimeoutError}, [7.5] * 20)
+async def test_a_timeout_leaves_a_client_that_works():
+    answers = [NEVER]  # on a busy machine some of the forty time out before they are sent
+    script = lambda request, number: answers[-1]  # noqa: E731
+    async with against(script, request_timeout_s=0.05, max_retries=0) as (client, _):
+        outcomes = await asyncio.gather(*(outcome_of(client.public.credits_balance()) for _ in range(40)))
+        answers.append(BALANCE)
+        balances = [
+            (await client.with_options(request_timeout_s=5).public.credits_balance()).credits
+            for _ in range(20)
+        ]
+    assert {type(outcome) for outcome in outcomes} == {errors.APITimeoutError}
+    assert balances == [7.5] * 20
 
 
 # -- size ------------------------------------------------------------------------------------------
@@ -295,15 +285,12 @@ def test_other_base_urls_are_refused(given):
 @sockets
 @each_case("status", [301, 302, 303, 307, 308])
 @each_case("name", CALLS)
-def test_redirects_are_never_followed(name, status):
-    async def main():
-        async with FaultyServer(always(json_answer(ANSWERS[name]))) as elsewhere:
-            there = redirect(elsewhere.base_url + "/api/v1/public/x", status)
-            async with against(always(there)) as (client, server):
-                outcome = await outcome_of(CALLS[name](client))
-                return outcome, len(server.requests), elsewhere.connections
-
-    outcome, requests, followed = asyncio.run(main())
+async def test_redirects_are_never_followed(name, status):
+    async with FaultyServer(always(json_answer(ANSWERS[name]))) as elsewhere:
+        there = redirect(elsewhere.base_url + "/api/v1/public/x", status)
+        async with against(always(there)) as (client, server):
+            outcome = await outcome_of(CALLS[name](client))
+            requests, followed = len(server.requests), elsewhere.connections
     assert isinstance(outcome, errors.CleanlistError)
     assert outcome.status == status
     assert (requests, followed) == (1, 0)
@@ -325,16 +312,12 @@ def test_proxies_and_credentials_of_the_environment_are_not_used(monkeypatch, tm
 
 
 @sockets
-def test_a_proxy_that_is_asked_for_is_used():
+async def test_a_proxy_that_is_asked_for_is_used():
     """It refuses the tunnel, and nothing of ours has left."""
-
-    async def main():
-        async with FaultyServer(always(answer(403))) as proxy:
-            async with client_of("https://api.invalid", proxy=proxy.base_url, max_retries=1) as client:
-                refused = await outcome_of(client.public.submit_bulk([ADA]))
-            return refused, proxy.requests
-
-    refused, requests = asyncio.run(main())
+    async with FaultyServer(always(answer(403))) as proxy:
+        async with client_of("https://api.invalid", proxy=proxy.base_url, max_retries=1) as client:
+            refused = await outcome_of(client.public.submit_bulk([ADA]))
+        requests = proxy.requests
     assert type(refused) is errors.APIConnectionError
     assert (refused.billed, refused.safe_to_retry) == ("no", True)
     assert [request.method for request in requests] == ["CONNECT", "CONNECT"]
@@ -353,24 +336,22 @@ def test_no_proxy_is_given_a_key_in_clear(base_url, proxy):
 @sockets
 @pytest.mark.parametrize("library", [httpx, httpx2])
 @pytest.mark.parametrize("way", ["proxy", "mounts", "environment"])
-def test_no_proxy_of_an_injected_client_is_given_a_key_in_clear(library, way, monkeypatch):
+async def test_no_proxy_of_an_injected_client_is_given_a_key_in_clear(library, way, monkeypatch):
     tunnel_refused = lambda request, number: answer(403) if request.method == "CONNECT" else BALANCE  # noqa: E731
 
-    async def main():
-        async with FaultyServer(tunnel_refused) as proxy:
-            if way == "environment":
-                monkeypatch.setenv("HTTP_PROXY", proxy.base_url)
-                monkeypatch.delenv("NO_PROXY", raising=False)
-            mounts = {"http://": library.AsyncHTTPTransport(proxy=proxy.base_url)}
-            options = {"proxy": {"proxy": proxy.base_url}, "mounts": {"mounts": mounts}}.get(way, {})
-            async with library.AsyncClient(**options) as http:
-                with pytest.raises(ConfigurationError, match="proxy"):
-                    client_of("http://127.0.0.1:9", http_client=http)
-                async with client_of("https://api.invalid", http_client=http, max_retries=0) as client:
-                    await outcome_of(client.public.credits_balance())
-            return [KEY in str(request.headers) for request in proxy.requests]
-
-    assert True not in asyncio.run(main())
+    async with FaultyServer(tunnel_refused) as proxy:
+        if way == "environment":
+            monkeypatch.setenv("HTTP_PROXY", proxy.base_url)
+            monkeypatch.delenv("NO_PROXY", raising=False)
+        mounts = {"http://": library.AsyncHTTPTransport(proxy=proxy.base_url)}
+        options = {"proxy": {"proxy": proxy.base_url}, "mounts": {"mounts": mounts}}.get(way, {})
+        async with library.AsyncClient(**options) as http:
+            with pytest.raises(ConfigurationError, match="proxy"):
+                client_of("http://127.0.0.1:9", http_client=http)
+            async with client_of("https://api.invalid", http_client=http, max_retries=0) as client:
+                await outcome_of(client.public.credits_balance())
+        shows_key = [KEY in str(request.headers) for request in proxy.requests]
+    assert True not in shows_key
 
 
 @each_case("proxy", ["nonsense", "", "http://[", "ftp://x", 5, "socks5://u:hunter2@x:1"])

@@ -45,7 +45,7 @@ async def test_mode_exact_says_beforehand_what_it_will_make(world, tmp_path):
     async with await bench_of(world, tmp_path).open() as job:
         assert job.lists_to_create == 3
         assert "list of its own" in job.promise
-        assert job.plan().chunks == 3
+        assert (await job.plan()).chunks == 3
         assert not world.ledger.requests
         await job.run()
     assert len(world.ledger.requests_of("*/lead-lists")) == 3
@@ -237,7 +237,7 @@ async def test_sending_again_by_decision_uses_the_key_it_had(world, tmp_path):
     async with await bench.open() as job:
         with anyio.move_on_after(40):
             await job.run()
-        job.resolve(job.unknown()[0].number, resubmit=True)
+        await job.resolve((await job.unknown())[0].number, resubmit=True)
         assert (await job.run()).status.state == "complete"
     assert not world.ledger.duplicates()
     bench.check(unknown_at_most=0)
@@ -299,7 +299,7 @@ async def test_an_address_that_was_given_is_no_finding(world, tmp_path):
         assert result.email is None
         assert result.status == ("found" if result.phones else "not_found")
     async with await bench.open() as job:
-        assert sum(r.credits for r in job.receipts()) == world.ledger.credits_charged
+        assert sum([r.credits async for r in job.receipts()]) == world.ledger.credits_charged
 
 
 def vars_of(contact):
@@ -343,7 +343,7 @@ async def test_a_workflow_that_failed_after_it_was_paid_is_reported_with_its_pri
     assert {r.status for r in results} == {"failed"}
     assert "refund" in results[0].error
     async with await bench.open() as job:
-        assert sum(r.credits for r in job.receipts()) == world.ledger.credits_charged == 5
+        assert sum([r.credits async for r in job.receipts()]) == world.ledger.credits_charged == 5
     bench.check(unknown_at_most=0)
 
 

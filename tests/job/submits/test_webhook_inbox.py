@@ -13,18 +13,17 @@ import pytest
 from cleanlist_async import ConfigurationError, JournalError
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.webhooks.receiver import WebhookReceiver
-from cleanlist_async.webhooks.store import MemoryEventStore
 from tests.job.worlds import SUBMIT, Bench, edit, open_world, people, query, states
 from tests.support.cases import each_case
 from tests.support.leaks import shown
-from tests.webhooks.couriers import JSON_TYPE, PUBLIC_URL, delivering, token_in
+from tests.webhooks.couriers import JSON_TYPE, PUBLIC_URL, MemoryStore, delivering, token_in
 
 SECRET = "a-secret-of-all-workers"
 LOST = Fault(SUBMIT, when="after", reset=True)
 """Accepted, and the answer lost."""
 
 
-class Store(MemoryEventStore):
+class Store(MemoryStore):
     """Counts what is asked of it, answers late, and fails while *broken* is set."""
 
     def __init__(self, *, broken=False, slow_s=0.0) -> None:
@@ -35,7 +34,7 @@ class Store(MemoryEventStore):
 
     @property
     def kept(self) -> int:
-        return sum(map(len, self._events.values()))
+        return sum(map(len, self.events.values()))
 
     async def take(self, submission_ids):
         self.looks.append(anyio.current_time())
@@ -150,7 +149,7 @@ async def test_an_event_after_the_decision_to_send_again_still_prevents_it(decis
         bench.world.sandbox.add_fault(LOST)
         await bench.run()
         async with await bench.open() as job:
-            job.resolve(1, **{decision: True})
+            await job.resolve(1, **{decision: True})
             assert states(bench.path) == ["planned"]
             assert await post_all(bench.world, other) == {204}
             assert (await job.run()).status.state == "complete"

@@ -8,7 +8,7 @@ from traceback import TracebackException
 import pytest
 
 from cleanlist_async import Store, StoreError
-from cleanlist_async.storage.store import operations
+from cleanlist_async.storage.store import opening, operations
 from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.records import Elsewhere
 from tests.support.store_owners import people
@@ -48,7 +48,7 @@ async def test_a_store_made_without_a_secret_does_not_open_with_one(store, store
 
 
 async def test_the_secret_of_a_store_that_is_refused_is_in_no_traceback(store, store_url):
-    secret = (await store.run(operations.create(1, b"another", is_outside=False))).rows[0][1]
+    secret = (await store.run(opening.create(b"another", is_outside=False))).rows[0][1]
     await store.run(one_statement("UPDATE cleanlist_store SET version = 99"))
     with pytest.raises(StoreError) as caught:
         await Store(store_url).open()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cleanlist_async import ConfigurationError, Store
+from cleanlist_async import Store
 from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.errors import ClaimLostError
 from cleanlist_async.storage.store import operations
@@ -170,6 +170,15 @@ async def test_what_was_bought_fresh_and_did_not_arrive_is_as_doubtful_as_before
     assert await ann.claims_all(EVE)
 
 
+async def test_what_is_bought_fresh_and_does_not_arrive_leaves_the_result_before_it(ann, bob):
+    await (await ann.buy(EVE, "wf-1")).settle([found(EVE[0])])
+    record = await bob.send(EVE, FRESH)
+    await record.unknown("ConnectionError")
+    assert kinds(await ann.claim(EVE)) == {Known}
+    too_old = Wanted("partial", Freshness.of(0.0, fresh=False), "enrich")
+    assert await ann.claim(EVE, too_old) == [Doubtful(record.submission)]
+
+
 async def test_a_result_of_what_is_bought_fresh_ends_the_doubt(ann, bob):
     await in_doubt(ann, EVE)
     record = await bob.send(EVE, FRESH)
@@ -222,6 +231,13 @@ async def test_an_acceptance_that_comes_after_the_outcome_was_unknown_counts(ann
     await record.accepted(workflow("wf-1", EVE))
     (claim,) = await bob.claim(EVE)
     assert claim == Orphan(record.submission, "wf-1", "wf-1-0", None, "partial")
+
+
+async def test_ids_with_characters_that_a_database_refuses_are_recorded(ann, bob, store):
+    odd = workflow("wf\0-1", EVE)
+    await (await ann.send(EVE)).accepted(odd)
+    await ann.pause()
+    assert kinds(await bob.claim(EVE)) == {Orphan}
 
 
 async def test_an_acceptance_is_recorded_once(ann, bob, store):
@@ -295,46 +311,6 @@ async def test_a_workflow_that_the_server_forgot_is_doubtful(ann, bob):
     await record.lost("NotFoundError")
     assert await bob.claim(EVE) == [Doubtful(record.submission, "wf-1")]
     assert await bob.claims_all(EVE, FRESH)
-
-
-# -- decisions -------------------------------------------------------------------------------------
-
-
-async def test_contacts_of_a_submit_that_never_arrived_may_be_bought_once_that_is_decided(ann, bob, store):
-    record = await ann.send(EVE)
-    await ann.pause()
-    (orphan,) = await store.orphans()
-    assert (orphan.submission, orphan.state, orphan.contacts) == (record.submission, "sending", 1)
-    await store.resolve(record.submission, absent=True, actor="Grace")
-    assert await store.orphans() == []
-    assert await bob.claims_all(EVE)
-    assert [line.actor async for line in store.audit() if line.event == "decided"] == ["Grace"]
-
-
-async def test_results_of_a_workflow_that_was_decided_are_fetched_for_free(ann, bob, store):
-    record = await ann.send(EVE)
-    await record.unknown("APITimeoutError")
-    await store.resolve(record.submission, workflow_id="wf-9")
-    (claim,) = await bob.claim(EVE)
-    assert claim == Orphan(record.submission, "wf-9", None, None, "partial")
-
-
-async def test_nothing_is_decided_of_a_submit_on_its_way_or_accepted_or_unheard_of(ann, bob, store):
-    on_its_way = await ann.send(EVE)
-    accepted = await bob.buy(people([1]), "wf-1")
-    await bob.pause()
-    for submission in (on_its_way.submission, accepted.submission, "0" * 32):
-        with pytest.raises(ConfigurationError, match="knows no such submit"):
-            await store.resolve(submission, absent=True)
-
-
-async def test_a_decision_cannot_name_the_workflow_of_another_submit(ann, bob, store):
-    await bob.buy(people([1]), "wf-1")
-    record = await ann.send(EVE)
-    await record.unknown("APITimeoutError")
-    with pytest.raises(ConfigurationError, match="another submit"):
-        await store.resolve(record.submission, workflow_id="wf-1")
-    assert await bob.claim(EVE) == [Doubtful(record.submission)]
 
 
 # -- forgetting ------------------------------------------------------------------------------------

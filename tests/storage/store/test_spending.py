@@ -89,6 +89,25 @@ async def test_the_budget_of_a_key_is_the_organizations_once_that_is_known(store
     assert await committed(store, bob.buyer.organization) == 3
 
 
+@pytest.mark.parametrize("first", ["limits", "a pause", "nothing"])
+async def test_a_pause_under_a_key_holds_once_its_organization_is_known(store, bob, first):
+    organization = bob.buyer.organization
+    await store.run(spending.set_budget("digest-of-a-key", Budget(per_day=5), ""))
+    await store.run(spending.pause("digest-of-a-key", "of the key", "ada"))
+    if first == "limits":
+        await store.run(spending.set_budget(organization, Budget(per_month=7), ""))
+    elif first == "a pause":
+        await store.run(spending.pause(organization, "of all", "bob"))
+
+    await store.run(operations.name_organization("digest-of-a-key", organization))
+
+    status = await store.run(spending.status(organization))
+    assert status.budget == (Budget(per_month=7) if first == "limits" else Budget(per_day=5))
+    wanted = ("of all", "bob") if first == "a pause" else ("of the key", "ada")
+    assert status.pause is not None
+    assert (status.pause.reason, status.pause.actor) == wanted
+
+
 # -- what is recorded again -------------------------------------------------------------------------
 
 

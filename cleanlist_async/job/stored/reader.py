@@ -1,0 +1,245 @@
+"""A job in a store, as anybody who shares the store can see it, without a client or a key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, cast
+
+from cleanlist_async import facts
+from cleanlist_async.contacts.identity import Invalid, Prepared
+from cleanlist_async.enrich.dedupe import copy_for
+from cleanlist_async.enrich.row_results import Rule, skipped, without_row
+from cleanlist_async.errors import ConfigurationError, StoreError
+from cleanlist_async.job.journal.records import Decision
+from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.status import JobState, JobStatus, Receipt
+from cleanlist_async.job.unknown import UnknownChunk
+from cleanlist_async.results import EnrichmentResult, ResultStatus
+from cleanlist_async.storage.store import job_decisions, jobs, operations
+from cleanlist_async.storage.store.job_records import JobRecord, JobRow
+from cleanlist_async.storage.store.records import PurchaseRow, restored, serving
+from cleanlist_async.storage.store.store import Store
+
+PAGE: Final = 500
+"""Contacts that are read in one transaction."""
+_STATES: Final = {
+    "sending": ChunkState.SENDING,
+    "accepted": ChunkState.ACCEPTED,
+    "unknown": ChunkState.UNKNOWN,
+    "lost": ChunkState.REMOTE_EXPIRED,
+    "done": ChunkState.DONE,
+}
+_TOLERANCE: Final = 1e-6
+"""Credits by which sums of the same numbers may differ."""
+
+
+class StoredJobReader:
+    """Reads one job in short transactions, also while a process runs it."""
+
+    def __init__(self, store: Store, job: JobRecord) -> None:
+        self.store = store
+        self.job = job
+
+    @classmethod
+    async def find(cls, store: Store, name: str) -> StoredJobReader:
+        """Return the job of a name. Raises ConfigurationError for none, or for several."""
+        await store.open()
+        found = [job for job in await store.run(jobs.all_jobs()) if job.name == name]
+        if len(found) != 1:
+            problem = "There is no job" if not found else "Several organizations have a job"
+            raise ConfigurationError(f"{problem} {name!r} in the store {store.name}.")
+        return cls(store, found[0])
+
+    async def refresh(self) -> JobRecord:
+        """Read the job again."""
+        self.job = await self.store.run(jobs.read(self.job.id))
+        return self.job
+
+    # -- its state -----------------------------------------------------------------------------
+
+    async def status(self) -> JobStatus:
+        """Return the state of the job."""
+        job = await self.refresh()
+        rows, submits = await self.store.run(jobs.counts(job.id))
+        statuses = Counter({status: count for status, kind, count in rows if status and not kind})
+        kinds = Counter[str]()
+        for _, kind, count in rows:
+            kinds[kind] += count
+        under_way = sum(contacts for state, _, contacts, _ in submits if state in _STATES and state != "done")
+        to_open = sum(count for status, kind, count in rows if not status and not kind)
+        to_send = max(0, to_open - under_way)
+        chunks = {_STATES[state]: count for state, count, _, _ in submits if state in _STATES}
+        if to_send:
+            chunks[ChunkState.PLANNED] = -(-to_send // facts.MAX_CONTACTS_PER_REQUEST)
+        worst_case = facts.WORST_CASE_CREDITS[job.enrichment_type]
+        return JobStatus(
+            name=job.name,
+            state=_state(job),
+            enrichment_type=job.enrichment_type,
+            submit_mode="plain",
+            contacts=job.contacts,
+            invalid=kinds["invalid"],
+            duplicates=kinds["duplicate"],
+            chunks=chunks,
+            results=cast("dict[ResultStatus, int]", dict(statuses)),
+            credits_spent=job.spent,
+            credits_held=job.reserved,
+            credits_at_risk=sum(
+                held for state, *_, held in submits if state in {"unknown", "lost", "refused"}
+            ),
+            max_credits=job.max_credits,
+            paused_by=job.stopped_by,
+            shortfall_credits=job.shortfall,
+            was_sent=job.submits > 0,
+            credits_to_go=float(worst_case * to_send),
+        )
+
+    async def unknown(self) -> list[UnknownChunk]:
+        """Return the chunks whose outcome is unknown."""
+        return [
+            UnknownChunk(number, first, last, contacts, _iso(at), reason, reserved)
+            for number, first, last, contacts, at, reason, reserved, _ in await self.store.run(
+                jobs.unknown(self.job.id)
+            )
+        ]
+
+    async def decide(self, chunk: int, decision: Decision, actor: str, workflow_id: str | None) -> None:
+        """Record a decision about an unknown chunk. Raises StoreError when it is not unknown."""
+        await self.store.run(job_decisions.decide(self.job, chunk, decision, actor, workflow_id))
+
+    async def verify(self) -> list[str]:
+        """Compare the sums of the job with those of its contacts and submits."""
+        spent, reserved, contacts, by_rows, by_submits, rows = await self.store.run(jobs.sums(self.job.id))
+        problems: list[str] = []
+        if rows and abs(spent - by_rows) > _TOLERANCE:
+            problems.append(f"{spent:,.10g} credits are spent, and {by_rows:,.10g} by its contacts")
+        if abs(reserved - by_submits) > _TOLERANCE:
+            problems.append(f"{reserved:,.10g} credits are reserved, and {by_submits:,.10g} by its submits")
+        if rows and rows != contacts:
+            problems.append(f"it has {contacts:,} contacts, and {rows:,} of them in the store")
+        return problems
+
+    async def costs(self) -> list[tuple[str, int, float]]:
+        """Return (rule, contacts, credits) of what has an outcome, without duplicates and invalid ones."""
+        return await self.store.run(jobs.costs(self.job.id))
+
+    async def discard_unsent(self) -> bool:
+        """Remove a job of which nothing was ever sent; return False for any other, which stays."""
+        return await self.store.run(jobs.forget_unsent(self.job.id))
+
+    async def purge(self, *, is_ours: bool = False) -> None:
+        """Remove its contacts, and what was found for them. Raises JobLockedError while another runs it."""
+        if (await self.refresh()).is_running and not is_ours:
+            raise self.job.locked()
+        while await self.store.run(jobs.purge_rows(self.job.id, self.job.organization)):
+            pass
+
+    # -- its contacts --------------------------------------------------------------------------
+
+    async def results(self) -> AsyncIterator[EnrichmentResult]:
+        """Yield the result of every contact in the order of the input, as far as there is one."""
+        async for page in self.pages():
+            for _, result in page:
+                yield result
+
+    async def receipts(self) -> AsyncIterator[Receipt]:
+        """Yield a receipt for every contact in the order of the input."""
+        async for page in self.pages():
+            for row, result in page:
+                yield receipt_of(row, result)
+
+    async def pages(self) -> AsyncGenerator[list[tuple[JobRow, EnrichmentResult]], None]:
+        """Yield all contacts with their results, some at a time. Raises StoreError once they are purged."""
+        if (await self.refresh()).state == "purged":
+            raise StoreError(f"The contacts of the job {self.job.name!r} were removed from the store.")
+        async for page in self.rows():
+            yield await self.with_results(page)
+
+    async def rows(self) -> AsyncGenerator[list[JobRow], None]:
+        """Yield all contacts, some at a time."""
+        after = -1
+        while rows := await self.store.run(jobs.rows(self.job.id, after, PAGE)):
+            yield rows
+            after = rows[-1].place
+
+    async def rows_at(self, places: Iterable[int]) -> list[JobRow]:
+        """Return the contacts at some places."""
+        return [row for place in places for row in await self.store.run(jobs.rows(self.job.id, place - 1, 1))]
+
+    async def with_results(self, rows: Iterable[JobRow]) -> list[tuple[JobRow, EnrichmentResult]]:
+        """Return contacts with their results."""
+        digests = {row.digest for row in rows if row.digest is not None}
+        types = serving(self.job.enrichment_type)
+        bought = await self.store.run(operations.look(self.job.organization, digests, types))
+        return [(row, self._result(row, bought.get(row.digest or "", []))) for row in rows]
+
+    def _result(self, row: JobRow, bought: list[PurchaseRow]) -> EnrichmentResult:
+        contact = row.prepared
+        if row.digest is None:
+            return skipped(Invalid(row.place, row.contact, row.error or ""))
+        result = self._found(row, contact, bought) if row.status else self._under_way(contact, bought)
+        # As the first of them, whose result this is, and which alone was paid for.
+        return result if row.first is None else copy_for(contact, _of_first(result, row.first))
+
+    def _found(self, row: JobRow, contact: Prepared, bought: list[PurchaseRow]) -> EnrichmentResult:
+        kind = self.job.enrichment_type
+        status, error = cast("ResultStatus", row.status), row.error
+        if status in {"found", "not_found"}:
+            for purchase in sorted(bought, key=lambda purchase: purchase.enrichment_type != kind):
+                if purchase.result is not None:
+                    return restored(purchase, contact, kind)
+            status, error = "failed", "its result was removed from the store"
+        return without_row(contact, status, error, workflow_id=row.workflow_id, enrichment_type=kind)
+
+    def _under_way(self, contact: Prepared, bought: list[PurchaseRow]) -> EnrichmentResult:
+        kind = self.job.enrichment_type
+        for purchase in bought:
+            if purchase.submission is not None and purchase.state != "refused":
+                is_accepted = purchase.state == "accepted"
+                return without_row(
+                    contact,
+                    "pending" if is_accepted else "unknown",
+                    None
+                    if is_accepted
+                    else f"the outcome of its submit ({purchase.submission}) is not known",
+                    workflow_id=purchase.workflow_id,
+                    task_id=purchase.task_id,
+                    enrichment_type=kind,
+                )
+        error = "never sent: the job has not reached it"
+        return without_row(contact, "failed", error, enrichment_type=kind)
+
+
+def receipt_of(row: JobRow, result: EnrichmentResult) -> Receipt:
+    """Return the receipt of a contact."""
+    rule = "duplicate" if row.first is not None and row.status else row.rule or "none"
+    return Receipt(
+        row.place,
+        row.contact.key,
+        result.status,
+        row.credits,
+        cast("Rule", rule),
+        result.workflow_id,
+        None,
+    )
+
+
+def _of_first(result: EnrichmentResult, first: int) -> EnrichmentResult:
+    return replace(result, index=first)
+
+
+def _state(job: JobRecord) -> JobState:
+    if job.state == "doubtful":
+        return "complete_with_unknown"
+    if job.state in {"finished", "purged"}:
+        return "complete"
+    if job.stopped_by is not None:
+        return "paused"
+    return "running" if job.submits else "planned"
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

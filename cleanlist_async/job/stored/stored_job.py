@@ -1,0 +1,335 @@
+"""A job whose memory is the client's store: any process that shares it can run the job."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Container
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import anyio
+
+from cleanlist_async import facts
+from cleanlist_async.checks import check_function, check_whole, optional
+from cleanlist_async.enrich.chunk import RunSpec
+from cleanlist_async.enrich.plan import Plan, Planner
+from cleanlist_async.enrich.purchases import Purchases
+from cleanlist_async.enrich.service import BulkService
+from cleanlist_async.enrich.store_session import StoreSession
+from cleanlist_async.enrich.submit_record import Wanted
+from cleanlist_async.errors import (
+    ConfigurationError,
+    InputChangedError,
+    JobLockedError,
+    StoreError,
+    UnknownOutcomeError,
+)
+from cleanlist_async.events import report_failure
+from cleanlist_async.job.job import Job
+from cleanlist_async.job.journal.records import Decision, SubmitMode
+from cleanlist_async.job.pilot import Pilot, Sampler
+from cleanlist_async.job.run_state import WaitsFor
+from cleanlist_async.job.source import JobSource, Source
+from cleanlist_async.job.status import JobReport, JobStatus, Receipt
+from cleanlist_async.job.stored.live_status import LiveStatus
+from cleanlist_async.job.stored.reader import StoredJobReader
+from cleanlist_async.job.stored.run import StoredRun
+from cleanlist_async.job.stored.snapshot import refuse_changed_input, take_snapshot
+from cleanlist_async.job.stored.spec import StoredJobSpec
+from cleanlist_async.job.unknown import UnknownChunk
+from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.storage.store import jobs
+from cleanlist_async.storage.store.job_records import JobRecord
+from cleanlist_async.storage.store.jobs import NewJob
+from cleanlist_async.storage.store.records import Freshness
+
+log: Final = logging.getLogger("cleanlist_async")
+
+
+class StoredJob(Job):
+    """A job in a store, which this client alone runs until it is closed. See :class:`Job`."""
+
+    def __init__(
+        self,
+        bulk: BulkService,
+        session: StoreSession,
+        job: JobRecord,
+        spec: StoredJobSpec,
+    ) -> None:
+        self._bulk = bulk
+        self._session = session
+        self._lease = job.lease
+        self._reader = StoredJobReader(session.store, job)
+        self._spec = RunSpec(
+            job.enrichment_type,
+            replace(spec.options, deadline_s=None),  # that of a single call is none of a job
+            max_open_workflows=spec.max_open_workflows,
+            job=job.lease,
+        )
+        self._turn = anyio.Lock()
+        self._run: StoredRun | None = None
+        self._is_iterated = False
+        self._is_closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        bulk: BulkService,
+        session: StoreSession,
+        name: str,
+        given: JobSource | None,
+        spec: StoredJobSpec,
+    ) -> StoredJob:
+        """Take over the job of that name, or begin it. Sends nothing.
+
+        Raises JobLockedError while another runs it, InputChangedError for another input or other options,
+        ConfigurationError without an input for a job that does not have one yet.
+        """
+        await session.pipeline.root.ensure()
+        source = None if given is None else Source(given)
+        job = await _take_over(session, name, source, spec)
+        session.jobs.add(job.id)
+        try:
+            job = await _prepare(session, job, source, spec)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await _leave(session, job)
+            raise
+        return cls(bulk, session, job, spec)
+
+    # -- running -------------------------------------------------------------------------------
+
+    async def __aiter__(self) -> AsyncIterator[EnrichmentResult]:
+        """Run it, and yield all results."""
+        run = await self._start(is_iterated=True)
+        try:
+            async with aclosing(run.results(with_known=True)) as results:
+                async for result in results:
+                    yield result
+        finally:
+            self._forget(run)
+        if run.stopped_by is not None:
+            raise run.stopped_by
+
+    async def run(self) -> JobReport:
+        """Run it; results stay in the store."""
+        return await self._run_through()
+
+    async def _run_through(self, *, only: Container[int] | None = None) -> JobReport:
+        run = await self._start(is_iterated=False, only=only)
+        try:
+            async with aclosing(run.results(with_known=False)) as results:
+                async for _ in results:
+                    pass
+        finally:
+            self._forget(run)
+        return JobReport(await self._reader.status(), await self._reader.unknown(), run.stopped_by)
+
+    async def _start(self, *, is_iterated: bool, only: Container[int] | None = None) -> StoredRun:
+        optional(check_function, "on_progress", self.on_progress)
+        async with self._turn:
+            self._check()
+            # An `async for` that was left early may still be open: only the garbage collector closes it.
+            if self._run is not None and not self._is_iterated:
+                raise ConfigurationError("This job is running already.")
+            await self._halt("The job was run again while its results were read.")
+            self._check()  # it may have been closed during the wait
+            self._run = StoredRun(self._bulk, self._reader, self._spec, self._report, only=only)
+            self._is_iterated = is_iterated
+            return self._run
+
+    async def _halt(self, reason: str) -> None:
+        """End the current run from outside; reading its results raises an error with this reason."""
+        if (run := self._run) is not None:
+            run.stop(ConfigurationError(reason))
+            await run.aclose()
+            self._forget(run)
+
+    def _forget(self, run: StoredRun) -> None:
+        if self._run is run:
+            self._run = None
+
+    async def aclose(self) -> None:
+        """End the run, and let other processes run the job."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        await self._halt("The job was closed while it ran.")
+        with anyio.CancelScope(shield=True):
+            await _leave(self._session, self._reader.job)
+
+    def _report(self, live: LiveStatus) -> None:
+        if self.on_progress is None or self._is_closed:
+            return
+        try:
+            self.on_progress(live.now)
+        except Exception as problem:  # noqa: BLE001  # a failing display must not end the job
+            report_failure("on_progress", problem)
+
+    def _check(self) -> None:
+        """Raise ConfigurationError once it is closed."""
+        if self._is_closed:
+            raise ConfigurationError("This job is closed; open it again with the same call.")
+
+    # -- before it spends ----------------------------------------------------------------------
+
+    @property
+    def submit_mode(self) -> SubmitMode:
+        """Always ``plain``."""
+        return "plain"
+
+    @property
+    def promise(self) -> str:
+        """What becomes of a submit whose answer is lost, in one sentence."""
+        return "a submit whose answer is lost stays unknown, and is not sent again, until you decide"
+
+    @property
+    def waits_for(self) -> WaitsFor | None:
+        """Nothing that can be told."""
+        return None
+
+    async def plan(self) -> Plan:
+        """Return what the whole job takes, less what the store knows."""
+        self._check()
+        kind, pipeline = self._spec.enrichment_type, self._session.pipeline
+        job = await self._reader.refresh()
+        planner, purchases = Planner(kind), Purchases(self._session)
+        wanted = Wanted(kind, Freshness().since(job.age_s), "job")
+        async for page in self._reader.rows():
+            for row in page:
+                if row.digest is None:
+                    planner.skip(row.place, row.error or "")
+                elif row.first is not None:
+                    planner.repeat(row.place, row.first)
+            contacts = [row.prepared for row in page if row.digest is not None and row.first is None]
+            planner.plan.contacts += len(contacts)
+            planner.plan.unique += len(contacts)
+            if contacts:
+                planner.sort(contacts, await purchases.look(contacts, wanted))
+        return planner.finish(pipeline.limiter.limits, len(pipeline.route.keys))
+
+    async def pilot(self, n: int = 15) -> Pilot:
+        """Buy a sample, the same one each time."""
+        check_whole("n", n, "a number of contacts", at_least=1, at_most=facts.MAX_CONTACTS_PER_REQUEST)
+        self._check()
+        sampler = Sampler(n, self._lease.job.encode())
+        async for page in self._reader.rows():
+            for row in page:
+                if row.digest is not None and row.first is None:
+                    sampler.add(row.place, row.contact)
+        chosen = sampler.chosen()
+        if self._reader.job.submits and any(not row.status for row in await self._reader.rows_at(chosen)):
+            raise StoreError("The job was begun already: a pilot comes first.")
+        (await self._run_through(only=chosen)).raise_for_error()
+        sample = [result for _, result in await self._reader.with_results(await self._reader.rows_at(chosen))]
+        if any(result.status == "unknown" for result in sample):
+            raise UnknownOutcomeError(
+                "The pilot was sent, and it is not known whether it was accepted.",
+                fix="Decide about it with resolve, then ask for it again.",
+            )
+        bought = [replace(result, credits_charged=result.bought_for) for result in sample]
+        return Pilot.of(bought, sampler.total, facts.WORST_CASE_CREDITS[self._spec.enrichment_type])
+
+    # -- looking at it -------------------------------------------------------------------------
+
+    async def status(self) -> JobStatus:
+        """Return its state."""
+        self._check()
+        return await self._reader.status()
+
+    async def unknown(self) -> list[UnknownChunk]:
+        """Return the chunks whose outcome is unknown."""
+        self._check()
+        return await self._reader.unknown()
+
+    async def receipts(self) -> AsyncIterator[Receipt]:
+        """Yield a receipt for every contact."""
+        self._check()
+        async for receipt in self._reader.receipts():
+            yield receipt
+
+    async def verify(self) -> list[str]:
+        """Compare its sums."""
+        self._check()
+        return await self._reader.verify()
+
+    async def _decide(self, chunk: int, decision: Decision, actor: str, workflow_id: str | None) -> None:
+        self._check()
+        await self._reader.decide(chunk, decision, actor, workflow_id)
+
+    async def purge(self) -> None:
+        """Remove the contacts and what was found for them. Raises ConfigurationError while it runs."""
+        self._check()
+        if self._run is not None:
+            raise ConfigurationError("The job is running: let it end before it is purged.")
+        await self._reader.purge(is_ours=True)
+
+
+async def _take_over(
+    session: StoreSession, name: str, source: Source | None, spec: StoredJobSpec
+) -> JobRecord:
+    """Take the job over, also from a process of this machine that has ended."""
+    buyer = await session.opened()
+    new = None
+    if source is not None:
+        new = NewJob(spec.enrichment_type or "partial", source.name, source.digest, spec.max_credits)
+    take = partial(jobs.take, buyer.owner, buyer.organization, name, new, session.jobs)
+    try:
+        job = await session.store.run(take())
+    except JobLockedError:
+        if not await session.end_leases_of_the_dead():
+            raise
+        job = await session.store.run(take())
+    if job is None:
+        raise ConfigurationError(
+            f"There is no job {name!r} in the store {session.store.name}.", fix="Begin it with an input."
+        )
+    return job
+
+
+async def _prepare(
+    session: StoreSession, job: JobRecord, source: Source | None, spec: StoredJobSpec
+) -> JobRecord:
+    """Check that this is the same job, and copy the input of a new one."""
+    store = session.store
+    if job.state == "purged":
+        raise StoreError(
+            f"The contacts of the job {job.name!r} were removed from the store.", fix="Begin another job."
+        )
+    if spec.enrichment_type not in {None, job.enrichment_type}:
+        raise InputChangedError(
+            f"The job {job.name!r} began with enrichment_type = {job.enrichment_type!r}, and is now opened"
+            f" with {spec.enrichment_type!r}.",
+            fix="Open it with the old value, or begin a job of another name.",
+        )
+    if job.state == "planning":
+        if source is None:
+            raise ConfigurationError(
+                f"The input of the job {job.name!r} was not read to its end.", fix="Give it once more."
+            )
+        job = await take_snapshot(store, job, source)
+        if not job.contacts:
+            await store.run(jobs.forget_unsent(job.id))
+            raise ConfigurationError(f"{source.name} has no contacts.")
+    elif source is not None:
+        await refuse_changed_input(store, job, source)
+    if spec.max_credits != job.max_credits and (source is not None or spec.max_credits is not None):
+        await store.run(jobs.limit(job.lease, spec.max_credits))
+    return await store.run(jobs.read(job.id))
+
+
+async def _leave(session: StoreSession, job: JobRecord) -> None:
+    """Let other processes run the job. Raises nothing: at the latest they may when the client is closed."""
+    session.jobs.discard(job.id)
+    if session.pipeline.root.closed:
+        return
+
+    async def release() -> None:
+        await session.store.run(jobs.release(job.lease))
+
+    try:
+        await session.owed.make(release)
+    except StoreError as error:
+        log.warning("the store could not be told that a job is no longer run: %s", error)

@@ -1,0 +1,256 @@
+"""What is done to the jobs of a store, each operation one transaction or a part of one; see `operations`."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+from uuid import uuid4
+
+from cleanlist_async.errors import BudgetExceededError, JobLockedError, StoreError
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.storage.store import job_statements as sql
+from cleanlist_async.storage.store.job_records import JobLease, JobRecord, JobRow
+from cleanlist_async.storage.store.statements import Operation, Statement, deferred
+
+Values: TypeAlias = Sequence[str | int | float | None]
+"""One row of a statement that takes many."""
+_PURGED_AT_ONCE: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What a job is begun with. `max_credits` in credits."""
+
+    enrichment_type: EnrichmentType
+    source: str
+    source_digest: str
+    max_credits: float | None
+
+
+# -- the runner -----------------------------------------------------------------------------------------
+
+
+def take(
+    owner: str, organization: str, name: str, new: NewJob | None, opened: Container[str] = ()
+) -> Operation[JobRecord | None]:
+    """Take a job over from nobody, or begin a *new* one. None where there is none, and none is begun.
+
+    Raises JobLockedError while a client runs it whose lease has not run out; *owner* itself does only if it
+    has *opened* the job.
+    """
+    named = {"organization": organization, "name": name}
+    rows = (yield Statement(sql.FIND, named)).rows
+    if rows:
+        job = JobRecord.of(rows[0])
+        if job.is_running and (job.runner != owner or job.id in opened):
+            raise job.locked()
+    elif new is None:
+        return None
+    else:
+        values = {
+            "job": uuid4().hex,
+            "type": new.enrichment_type,
+            "source": new.source,
+            "source_digest": new.source_digest,
+            "max_credits": new.max_credits,
+        }
+        yield Statement(sql.CREATE, {**named, **values})
+        job = JobRecord.of((yield Statement(sql.FIND, named)).rows[0])
+    yield Statement(sql.TAKE_OVER, {"job": job.id, "owner": owner})
+    return (yield from read(job.id))
+
+
+def release(lease: JobLease) -> Operation[None]:
+    """Let others run the job, unless another does already."""
+    yield Statement(sql.RELEASE, _of(lease))
+
+
+def limit(lease: JobLease, max_credits: float | None) -> Operation[None]:
+    """Replace the limit of credits."""
+    yield Statement(sql.LIMIT, {**_of(lease), "max_credits": max_credits})
+
+
+def begin_run(lease: JobLease) -> Operation[JobRecord]:
+    """Forget what stopped the run before, and return the job."""
+    yield Statement(sql.BEGIN_RUN, _of(lease))
+    return (yield from read(lease.job))
+
+
+def end(lease: JobLease, stopped_by: str | None, shortfall: float | None) -> Operation[None]:
+    """Record the end of a run: what stopped it, or whether all is done."""
+    values = {"stopped_by": stopped_by, "is_stopped": int(stopped_by is not None), "shortfall": shortfall}
+    yield Statement(sql.END, {**_of(lease), **values})
+
+
+def read(job: str) -> Operation[JobRecord]:
+    """Return a job by its id. Raises StoreError when it is gone."""
+    rows = (yield Statement(sql.READ, {"job": job})).rows
+    if not rows:
+        raise StoreError("The job is no longer in the store.")
+    return JobRecord.of(rows[0])
+
+
+def all_jobs() -> Operation[list[JobRecord]]:
+    """Return the jobs of all organizations, the oldest first."""
+    return [JobRecord.of(row) for row in (yield Statement(sql.LIST)).rows]
+
+
+def _of(lease: JobLease) -> dict[str, Any]:
+    return {"job": lease.job, "fence": lease.fence}
+
+
+# -- its submits, as parts of transactions ----------------------------------------------------------------
+
+
+def admit(owner: str, lease: JobLease, credits_: float) -> Operation[None]:
+    """Reserve what a submit of a job can cost, for its runner alone.
+
+    Raises JobLockedError for a client from which the job was taken over, BudgetExceededError where its limit
+    does not cover the submit; the transaction must not be committed then.
+    """
+    if (yield Statement(sql.ADMIT, {**_of(lease), "owner": owner, "credits": credits_})).changed:
+        return
+    job = yield from read(lease.job)
+    if (job.fence, job.runner) != (lease.fence, owner):
+        raise JobLockedError(
+            f"The job {job.name!r} was taken over by another process while this one was paused.",
+            fix="What this one had sent is not lost: the other has its results.",
+        )
+    raise limit_reached(job, credits_)
+
+
+def limit_reached(job: JobRecord, credits_: float) -> BudgetExceededError:
+    """Return the error for what the limit of a job does not cover."""
+    committed = job.spent + job.reserved
+    error = BudgetExceededError(
+        f"max_credits = {job.max_credits or 0:,.10g} of the job {job.name!r} does not cover what can cost"
+        f" {credits_:,.10g} credits; {committed:,.10g} are spent or reserved.",
+        fix="Raise max_credits to go on.",
+    )
+    error.max_credits, error.committed_credits = job.max_credits, committed
+    return error
+
+
+def assign(lease: JobLease, submission: str) -> Operation[None]:
+    """Give a submit that was admitted to its job, and a number in it."""
+    yield deferred(sql.ASSIGN, {"job": lease.job, "submission": submission})
+
+
+def settle_rows(job: str, rows: Sequence[Values]) -> Operation[None]:
+    """Record outcomes by digest: (digest, status, error, workflow id, rule, credits)."""
+    yield deferred(sql.SETTLE_ROWS, {"job": job, "rows": json.dumps(rows)})
+
+
+# -- its plan -------------------------------------------------------------------------------------------
+
+
+def add_rows(lease: JobLease, rows: Sequence[Values]) -> Operation[None]:
+    """Add contacts to a plan: (place, digest, contact, first, status, error). Raises JobLockedError."""
+    if not (yield Statement(sql.COUNT_PLANNED, {**_of(lease), "count": len(rows)})).changed:
+        raise (yield from read(lease.job)).locked()
+    yield Statement(sql.ADD_ROWS, {"job": lease.job, "rows": json.dumps(rows)})
+
+
+def cut(lease: JobLease, start: int) -> Operation[None]:
+    """Drop what an unfinished plan has from a place on. Raises JobLockedError."""
+    if not (yield Statement(sql.CUT_PLAN, {**_of(lease), "start": start})).changed:
+        raise (yield from read(lease.job)).locked()
+    yield Statement(sql.CUT_ROWS, {"job": lease.job, "start": start})
+
+
+def planned(lease: JobLease, source: str, source_digest: str) -> Operation[None]:
+    """Record that the input was read to its end."""
+    yield Statement(sql.PLANNED, {**_of(lease), "source": source, "source_digest": source_digest})
+
+
+# -- its rows -------------------------------------------------------------------------------------------
+
+
+def rows(job: str, after: int, most: int, *, is_open: bool = False) -> Operation[list[JobRow]]:
+    """Return up to *most* contacts after a place; with *is_open* only those to be bought or fetched."""
+    values = {"job": job, "after": after, "most": most}
+    answer = yield Statement(sql.OPEN_ROWS if is_open else sql.ROWS, values)
+    return [JobRow.of(row) for row in answer.rows]
+
+
+def record(job: str, outcomes: Sequence[Values], places: Sequence[int]) -> Operation[dict[int, list[JobRow]]]:
+    """Record final outcomes, (place, status, error, workflow id, rule), where there are none yet.
+
+    Returns the duplicates of the contacts at *places*, by the place of the first.
+    """
+    if outcomes:
+        yield Statement(sql.RECORD, {"job": job, "rows": json.dumps(outcomes)})
+    followers: defaultdict[int, list[JobRow]] = defaultdict(list)
+    wanted = json.dumps([[place] for place in places])
+    for row in (yield Statement(sql.FOLLOWERS, {"job": job, "rows": wanted})).rows:
+        found = JobRow.of(row)
+        followers[found.first or 0].append(found)
+    return dict(followers)
+
+
+def counts(job: str) -> Operation[tuple[Sequence[Any], Sequence[Any]]]:
+    """Return (status, kind, contacts), and (state, submits, credits reserved)."""
+    contacts = (yield Statement(sql.COUNT_ROWS, {"job": job})).rows
+    return contacts, (yield Statement(sql.COUNT_SUBMITS, {"job": job})).rows
+
+
+# -- decisions --------------------------------------------------------------------------------------------
+
+
+def unknown(job: str) -> Operation[Sequence[Any]]:
+    """Return the submits of unknown outcome: (number, first, last, contacts, at, reason, reserved, id)."""
+    return (yield Statement(sql.UNKNOWN, {"job": job})).rows
+
+
+def reopen(job: str) -> Operation[None]:
+    """Let a job that had nothing left to do go on."""
+    yield Statement(sql.REOPEN, {"job": job})
+
+
+def give_up(job: str, submission: str) -> Operation[None]:
+    """Leave the contacts of a submit unknown for good."""
+    yield Statement(sql.GIVE_UP, {"job": job, "submission": submission})
+
+
+# -- checking and purging -------------------------------------------------------------------------------
+
+
+def costs(job: str) -> Operation[list[tuple[str, int, float]]]:
+    """Return (rule, contacts, credits) of what has an outcome, without duplicates and invalid contacts."""
+    return [
+        (str(rule), int(n), float(sum_)) for rule, n, sum_ in (yield Statement(sql.COSTS, {"job": job})).rows
+    ]
+
+
+def sums(job: str) -> Operation[tuple[Any, ...]]:
+    """Return what must agree: (spent, reserved, contacts), by the job, its rows and its submits."""
+    return (yield Statement(sql.SUMS, {"job": job})).rows[0]
+
+
+def purge_rows(job: str, organization: str) -> Operation[bool]:
+    """Remove some contacts of a job and their results; return whether there may be more."""
+    least = (yield Statement(sql.LEAST_PLACE, {"job": job})).one
+    if least is None:
+        yield Statement(sql.PURGED, {"job": job})
+        return False
+    values = {"job": job, "end": least + _PURGED_AT_ONCE}
+    yield Statement(sql.FORGET_RESULTS, {**values, "organization": organization})
+    yield Statement(sql.FORGET_ROWS, values)
+    return True
+
+
+def forget_unsent(job: str) -> Operation[bool]:
+    """Remove a job of which nothing was sent; return False for any other."""
+    if not (yield Statement(sql.FORGET, {"job": job})).changed:
+        return False
+    yield Statement(sql.CUT_ROWS, {"job": job, "start": 0})
+    return True
+
+
+def old(older_than_s: float) -> Operation[list[tuple[str, str]]]:
+    """Return the ids and organizations of jobs that ended longer ago."""
+    answer = yield Statement(sql.OLD, {"older_than_s": older_than_s})
+    return [(str(job), str(organization)) for job, organization in answer.rows]

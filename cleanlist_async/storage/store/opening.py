@@ -1,0 +1,26 @@
+"""How a store is made, and brought to the version of this package."""
+
+from __future__ import annotations
+
+from cleanlist_async.storage.store import statements as sql
+from cleanlist_async.storage.store.schema import FIRST_VERSION, MIGRATIONS, TABLES, VERSION
+from cleanlist_async.storage.store.statements import Answer, Operation, Statement
+
+
+def create(secret: bytes, *, is_outside: bool) -> Operation[Answer]:
+    """Make what is not there, and return the version, secret and origin of the store as it was."""
+    if (yield Statement(sql.HAS_STORE)).one is None:
+        yield from _make(TABLES)
+    values = {"version": FIRST_VERSION, "secret": secret, "is_outside": int(is_outside)}
+    yield Statement(sql.CREATE_STORE, values)
+    store = yield Statement(sql.READ_STORE)
+    for version in range(store.one + 1, VERSION + 1):
+        yield from _make(MIGRATIONS[version])
+        yield Statement(sql.SET_VERSION, {"version": version})
+    return store
+
+
+def _make(tables: str) -> Operation[None]:
+    for text in tables.split(";"):
+        if text.strip():
+            yield Statement(text)
