@@ -8,8 +8,9 @@ from typing import Final
 from urllib.parse import unquote
 
 _INVISIBLE: Final = re.compile(
-    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u180e\u200b\u200e\u200f"
-    "\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b"
+    "\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\U000e0001-\U000e007f]"
 )
 """Control and format characters that no reader sees. Joiners (U+200C, U+200D) are not among them."""
 # Some scripts need joiners to be spelled right: they are sent, and ignored only in comparisons.
@@ -23,6 +24,7 @@ _FOREIGN: Final = re.compile(r"[\s\"'<>@;|]|^=")
 """Signs of something else than one address."""
 _HANDLE: Final = re.compile(r"[\w%-]+")
 """The name of a profile without an address, as some exports have it."""
+_BEFORE_DOMAIN: Final = re.compile(r"^(?:[a-z][a-z0-9+.-]{0,20}:)?/{0,2}(?:www\.)?")
 _HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]{0,20}:)?/{0,9}([a-z0-9.-]+)", re.IGNORECASE)
 """The host of an address, with or without a scheme."""
 
@@ -43,6 +45,11 @@ def folded(text: str) -> str:
         composed = unicodedata.normalize("NFC", _JOINERS.sub("", visible(text)))
         return " ".join(unicodedata.normalize("NFC", composed.casefold()).split())
     return " ".join(visible(text).lower().split())
+
+
+def domain(text: str) -> str:
+    """Return a company's domain, folded, without scheme, ``www.`` and trailing slash."""
+    return _BEFORE_DOMAIN.sub("", folded(text)).rstrip("/.")
 
 
 def profile(url: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, cast
 from pydantic_core import to_json
 
 from cleanlist_async.checks import a_type
-from cleanlist_async.contacts.canonical import folded, is_profile, profile
+from cleanlist_async.contacts.canonical import domain, folded, is_profile, profile
 from cleanlist_async.contacts.cleaning import cleaned, is_placeholder
 from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact
 
@@ -25,6 +25,7 @@ NO_PROFILE: Final = "linkedin_url is not the address of a person's profile on Li
 _NAMES: Final = ("first_name", "last_name")
 _COMPANIES: Final = ("company_domain", "company_name")
 
+_CANONICAL_FORMS: Final = {"linkedin_url": profile, "company_domain": domain}
 _FIELD_NAMES: Final = frozenset(CONTACT_FIELDS)
 
 
@@ -122,10 +123,8 @@ def _canonical(contact: Contact) -> dict[str, str]:
     """Return the fields of a contact in canonical form, the same for all spellings."""
     fields: dict[str, str] = {}
     for name in API_FIELDS:
-        if value := getattr(contact, name):
-            text = profile(value) if name == "linkedin_url" else folded(value)
-            if text:
-                fields[name] = text
+        if (value := getattr(contact, name)) and (text := _CANONICAL_FORMS.get(name, folded)(value)):
+            fields[name] = text
     return fields
 
 

@@ -38,15 +38,20 @@ class LenientJSON:
     lost_rows: int
 
 
-def read_leniently(body: bytes) -> LenientJSON:
-    """Read *body*. Raises ValueError if it is no JSON object or list, or does not end as one."""
+def read_leniently(body: bytes, *, by_rows: bool = True) -> LenientJSON:
+    """Read *body*. Raises ValueError if it is no JSON object or list, or does not end as one.
+
+    *by_rows*: also what only a reader of rows can make sense of, which may take a second.
+    """
     text = _text(body)
     start = _skip_space(text, 0)
     if text[start : start + 1] not in {"{", "["}:
         raise ValueError("not a JSON object or list")
     try:
         return LenientJSON(_cleaned(_decoded(text, start)), 0)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as problem:
+        if not by_rows:
+            raise ValueError("not JSON") from problem
         return _read_by_rows(text, start)
 
 

@@ -203,6 +203,12 @@ def test_spellings_of_a_name_are_one_identity(spelling: dict[str, str]) -> None:
     assert identity_of(**spelling) == identity_of(**NAME, company_name="X")
 
 
+@each_case("spelling", ["ACME.com", "www.acme.com", "https://www.acme.com/", "http://acme.com", "acme.com."])
+def test_spellings_of_a_domain_are_one_identity(spelling: str) -> None:
+    assert identity_of(**NAME, company_domain=spelling) == identity_of(**NAME, company_domain="acme.com")
+    assert identity_of(**NAME, company_domain=spelling) != identity_of(**NAME, company_domain="de.acme.com")
+
+
 def test_composed_and_decomposed_letters_are_one_identity() -> None:
     composed = {"first_name": "José", "last_name": "Ångström", "company_name": "Straße"}
     decomposed = {"first_name": "Jose\u0301", "last_name": "A\u030angstro\u0308m", "company_name": "STRASSE"}
