@@ -282,11 +282,3 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         you have what you need.
         """
         return self._runtime.bulk.abandoned
-
-    @property
-    def untaken(self) -> list[EnrichmentResult]:
-        """Results of `enrich_one` whose callers left before they were there. With a store, it has them.
-
-        The latest 10,000 of a day. The next call for the same contact takes its result and buys nothing.
-        """
-        return self._runtime.batcher.untaken

@@ -81,6 +81,7 @@ class Batcher:
         self._is_draining = False
         self._empty = anyio.Event()
         tally.count_waiting = self._count_waiting
+        tally.list_untaken = self._leftovers.untaken
 
     async def enrich_one(
         self,
@@ -125,11 +126,6 @@ class Batcher:
         if not (purchase.was_left or purchase.callers):
             self._leftovers.discard(name)
         return result
-
-    @property
-    def untaken(self) -> list[EnrichmentResult]:
-        """Results that no store has, and that their callers left before they were there."""
-        return self._leftovers.untaken()
 
     async def drain(self) -> None:
         """Take no more callers, and wait until those that wait have their answers."""
