@@ -119,8 +119,7 @@ class _Reader:
         self._at += 1
         return True
 
-    def _match(self, pattern: re.Pattern[str]) -> str:
-        found = pattern.match(self._text, self._at)
+    def _taken(self, found: re.Match[str] | None) -> str:
         if found is None:
             raise ValueError("not JSON")
         self._at = found.end()
@@ -138,10 +137,10 @@ class _Reader:
             case "[":
                 return self._list(depth)
             case _:
-                return _literal(self._match(_WORD))
+                return _literal(self._taken(_WORD.match(self._text, self._at)))
 
     def _string(self) -> str:
-        quoted = self._match(_STRING)
+        quoted = self._taken(_STRING.match(self._text, self._at))
         # A backslash before anything else than an escape stands for itself.
         return cast("str", _DECODER.decode(_ESCAPE.sub(lambda one: one[0] if one[1] else r"\\", quoted)))
 

@@ -23,7 +23,6 @@ from cleanlist_async.http.decode import (
     has_too_many_values,
     holds_error,
     parse_json,
-    request_id_of,
     salvage_workflow_id,
 )
 from cleanlist_async.http.lenient_json import read_leniently
@@ -41,9 +40,7 @@ log: Final = logging.getLogger("cleanlist_async")
 
 def refusal(request: Request, exchange: Exchange, base_url: str = "") -> APIError:
     """Return the error that an answer without a 2xx status means."""
-    if 300 <= exchange.status < 400:
-        return redirected(request, exchange, base_url)
-    return decode_error(
+    said = decode_error(
         exchange.status,
         exchange.headers,
         exchange.body,
@@ -52,15 +49,18 @@ def refusal(request: Request, exchange: Exchange, base_url: str = "") -> APIErro
         now=datetime.now(UTC),
         is_cut=exchange.failure is not None,
     )
+    return _redirected(request, exchange, base_url, said) if 300 <= exchange.status < 400 else said
 
 
-def redirected(request: Request, exchange: Exchange, base_url: str) -> RedirectedError:
+def _redirected(request: Request, exchange: Exchange, base_url: str, said: APIError) -> RedirectedError:
     """Return the error of an answer that redirects, which is not followed."""
     error = RedirectedError(
         f"The server answered {exchange.status}, and redirects are not followed.",
         status=exchange.status,
-        code=f"http_{exchange.status}",
-        request_id=request_id_of(exchange.headers),
+        code=said.code,
+        request_id=said.request_id,
+        body=said.body,
+        envelope=said.envelope,
         method=request.method,
         path=request.path,
     )
