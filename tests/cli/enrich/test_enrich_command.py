@@ -228,3 +228,14 @@ def test_nothing_is_bought_if_the_disk_has_no_room_for_the_output(cli, serve, pe
         assert not sandbox.ledger.contacts
     assert done.code == 1
     assert "out.csv: may need 0.0 MB, and its disk has 0.0 MB left; free some space" in done.error
+
+
+def test_a_base_url_that_moved_is_named_before_anything_is_sent(cli, serve, people):
+    cli.write(people(3))
+    moved = [("location", "https://www.api.example/api/v1/public/credits/balance")]
+    with serve(faults=(Fault(status=308, headers=moved, times=100),)) as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", "--yes", *FAST)
+        assert not sandbox.ledger.requests_of("/enrich/bulk")
+    assert done.code == 4
+    assert "redirects to https://www.api.example/" in done.error
+    assert "Set base_url (CLEANLIST_BASE_URL) to https://www.api.example." in done.error
