@@ -4,12 +4,14 @@ The server counts arrivals in any window exactly, in a process of its own. "used
 first window over what the limit allows; "steady" the whole cycles of the limit after the first burst, over
 the windows that they took. A share is of the mean of all processes. After trouble, "steady" counts from one
 lease and one window after the last. Redis takes part where redis-server is installed, and other limiters on
-the same Redis; it is started for the purpose, on a free loopback port, and keeps nothing on the disk.
+the same Redis; so does PostgreSQL. They are started for the purpose, on free loopback ports; Redis keeps
+nothing on the disk, PostgreSQL waits for it at each commit. A round trip is a question to the server and its
+answer: what one call of one process takes that waits for its token, and reports the answer.
 
     python -m benchmarks.shared_limits [--processes 8] [--window-s 3] [--windows 4]
-        [--only fleet trouble rivals cost organizations]
+        [--only fleet trouble rivals cost trips organizations]
 
-Of the whole suite, "fleet", "rivals" and "cost" with one key are part; the others take minutes.
+Of the whole suite, "fleet", "rivals", "cost" and "trips" with one key are part; the others take minutes.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ import resource
 import statistics
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -34,28 +35,19 @@ from redis import Redis
 
 from benchmarks import report
 from benchmarks.shared_rivals import Open, rivals, work
+from benchmarks.shared_stores import ROUTE, WIDE, MakeLimiter, Servers, trips
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, RequestClass, Route
 from cleanlist_async.ratelimit.shared.lease import lease_s
 from tests.support.fleet import Fleet, strict_server
+from tests.support.postgres_server import BIN, postgres_server
 from tests.support.redis_server import PROGRAMS, RedisServer, redis_server, wait_until_old_enough
 
-MakeLimiter = Callable[[], RateLimiter]
-TABLES = ("fleet", "trouble", "rivals", "cost", "organizations")
-IN_THE_SUITE = ("fleet", "rivals", "cost")
+TABLES = ("fleet", "trouble", "rivals", "cost", "trips", "organizations")
+IN_THE_SUITE = ("fleet", "rivals", "cost", "trips")
 ORG, KEY = 60, 30
 START_S = 5.0
 """Seconds for all processes to load the package; they begin at one moment."""
 KEYS = {"one key": [["clapi_0"]], "four keys": [[f"clapi_{number}"] for number in range(4)]}
-
-
-def stores(directory: Path, limits: RateLimits, server: RedisServer | None) -> dict[str, MakeLimiter]:
-    """Every store that processes can share, by name; each call begins with empty ones."""
-    name = uuid.uuid4().hex[:8]
-    found: dict[str, MakeLimiter] = {"sqlite": partial(RateLimiter.sqlite, directory / f"{name}.db", limits)}
-    if server is not None:
-        wait_until_old_enough(server.url, limits)
-        found["redis"] = partial(RateLimiter.redis, server.url, limits, namespace=name)
-    return found
 
 
 # -- the strict server ------------------------------------------------------------------------------
@@ -136,8 +128,6 @@ def lose_data(server: RedisServer, workers: Fleet) -> None:
 
 # -- the cost of one token --------------------------------------------------------------------------
 
-ROUTE = Route(("key",), "organization")
-WIDE = RateLimits(org=10_000_000, key=10_000_000, window_s=2.0)
 FEW = RateLimits(org=60, key=30, window_s=0.05)
 
 
@@ -247,22 +237,20 @@ def resident() -> int:
 # -- everything -------------------------------------------------------------------------------------
 
 
-def fleets(
-    run: Run, asked: Collection[str], of_keys: Collection[str], directory: Path, server: RedisServer | None
-) -> list[Seen]:
+def fleets(run: Run, asked: Collection[str], of_keys: Collection[str], servers: Servers) -> list[Seen]:
     """Fleets of ours."""
     limits = RateLimits(window_s=run.window_s)
     found: list[Seen] = []
     for keys in of_keys if "fleet" in asked else ():
-        for name, make in stores(directory, limits, server).items():
+        for name, make in servers.stores(limits).items():
             found.append(run.go(name, make, keys))
     for keys in of_keys if "trouble" in asked else ():
-        for name, make in stores(directory, limits, server).items():
+        for name, make in servers.stores(limits).items():
             killed = f"3 x {run.processes // 3} killed"
             found.append(run.go(name, make, keys, what=killed, trouble=run.kill_some))
-        if server is not None:
-            redis = stores(directory, limits, server)["redis"]
-            lost = partial(lose_data, server)
+        if servers.redis is not None:
+            redis = servers.stores(limits)["redis"]
+            lost = partial(lose_data, servers.redis)
             found.append(run.go("redis", redis, keys, what="Redis loses its data", trouble=lost))
     return found
 
@@ -277,14 +265,14 @@ def fleets_of_rivals(run: Run, of_keys: Collection[str], server: RedisServer) ->
     return found
 
 
-def costs(processes: int, directory: Path, server: RedisServer | None) -> report.Table:
+def costs(processes: int, servers: Servers) -> report.Table:
     memory: MakeLimiter = partial(RateLimiter, WIDE)
     rows = [cost_row("memory (shares nothing)", partial(spend_in_process, memory), processes, 20_000)]
-    for name, make in stores(directory, WIDE, server).items():
+    for name, make in servers.stores(WIDE).items():
         rows.append(
             cost_row(f"{name}, taken and given back", partial(spend_in_process, make), processes, 2_000)
         )
-    for name, open_rival in rivals(server.url, WIDE).items() if server else ():
+    for name, open_rival in rivals(servers.redis.url, WIDE).items() if servers.redis else ():
         rows.append(cost_row(f"{name}, taken", partial(spend_with_rival, open_rival), processes, 2_000))
     columns = ("store", "wall, µs", "CPU, µs", "wall, together", "CPU, together")
     return report.Table(columns, rows, f"One token, alone and in {processes} processes")
@@ -330,18 +318,23 @@ def measure(
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(redis_server()) if PROGRAMS else None
-        seen = fleets(run, asked, of_keys, directory, server)
+        postgres = stack.enter_context(postgres_server(settings=())) if Path(BIN, "initdb").exists() else None
+        servers = Servers(directory, server, postgres)
+        seen = fleets(run, asked, of_keys, servers)
         theirs = fleets_of_rivals(run, of_keys, server) if "rivals" in asked and server is not None else []
         if seen or theirs:
             rows = [one.row for one in (*seen, *theirs)]
             tables.append(report.Table(columns, rows, f"{processes} processes, windows of {window_s:g} s"))
         if "cost" in asked:
-            tables.append(costs(processes, directory, server))
+            tables.append(costs(processes, servers))
+        if "trips" in asked:
+            tables.append(trips(servers))
         if "organizations" in asked and server is not None:
             tables.append(many_organizations(RateLimits(window_s=window_s), server))
     text = __doc__.partition("    python")[0].partition("\n\n")[2].strip()
-    if server is None:
-        text += " Here it was not installed."
+    missing = [name for name, found in (("Redis", server), ("PostgreSQL", postgres)) if found is None]
+    if missing:
+        text += f" Here {' and '.join(missing)} were not installed."
     return report.Section("Limits that processes share", text, tables, targets(seen))
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from cleanlist_async.ratelimit import registry
 
@@ -41,8 +41,10 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).
     # Journals wait for the disk at each step. pytest has asked for the folder before, which is remembered.
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
-settings.register_profile("part", deadline=None, max_examples=20)
-settings.register_profile("whole", deadline=None)
+# How long an example takes says how busy the machine is.
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("part", UNTIMED, max_examples=20)
+settings.register_profile("whole", UNTIMED)
 
 
 def pytest_configure(config: pytest.Config) -> None:

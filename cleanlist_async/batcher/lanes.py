@@ -22,11 +22,6 @@ class Lanes:
     def __len__(self) -> int:
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
-    @property
-    def next_batches(self) -> int:
-        """Batches that wait for a token."""
-        return sum(lane.next_batch is not None for lane in self._lanes.values())
-
     def enter(self, purchase: Purchase) -> None:
         """Let a contact wait for a request."""
         lane = self._lanes.setdefault(purchase.enrichment_type, Lane(purchase.enrichment_type))

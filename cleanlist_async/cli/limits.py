@@ -1,15 +1,16 @@
-"""The commands on the limits file: limits show, limits reset."""
+"""The commands on shared limits: limits show, limits reset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import typer
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.options import AsJSON
 from cleanlist_async.cli.terminal.output import print_json, print_table
 from cleanlist_async.cli.terminal.render import open_console, say
@@ -17,14 +18,14 @@ from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
     from cleanlist_async.ratelimit.shared.bucket import SharedBucket
+    from cleanlist_async.ratelimit.shared.named_pool import NamedPool
     from cleanlist_async.ratelimit.shared.pool import Pool
-    from cleanlist_async.ratelimit.sqlite import LimitsFile, NamedPool
+    from cleanlist_async.ratelimit.shared.remote import RemoteLimits
+    from cleanlist_async.ratelimit.sqlite import LimitsFile
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Show or reset the rate limits that processes on this machine share through a file.",
-)
+T = TypeVar("T")
+
+app = CommandGroup("Show or reset the rate limits that processes share.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +55,18 @@ class Bucket:
 
 @app.command("show")
 def show(*, as_json: AsJSON = False) -> None:
-    """Show the buckets, which processes hold tokens or wait for one, and when the next token returns."""
-    from cleanlist_async.ratelimit.shared.process import boot_clock
-
-    console, path, now = open_console(), _path(), boot_clock()
-    # Opening a file that does not exist would create it.
-    found = _limits_file(path).pools() if path.exists() else []
+    """Show the buckets, who holds tokens or waits for one, and when."""
+    console, shared = open_console(), _shared()
+    found, now = shared.pools()
     pools = [(named, named.pool(now)) for named in found]
     buckets = [bucket for named, pool in pools for bucket in _buckets(named, pool)]
     holders = [holder for _, pool in pools for holder in _holders(pool)]
     waiting = [line for _, pool in pools for line in _waiting(pool)]
     if as_json:
         shown: list[JSON] = [bucket.as_json() for bucket in buckets]
-        print_json({"file": str(path), "buckets": shown, "holders": [*holders], "waiting": [*waiting]})
+        print_json({**shared.as_json(), "buckets": shown, "holders": [*holders], "waiting": [*waiting]})
         return
-    say(console, f"limits file: {path}")
+    say(console, f"limits: {shared.name}")
     if not buckets:
         say(console, "nothing was sent through it yet.")
         return
@@ -104,28 +102,104 @@ def show(*, as_json: AsJSON = False) -> None:
 @app.command("reset")
 def reset(*, as_json: AsJSON = False) -> None:
     """Forget what was sent. The server does not forget, and may answer 429 for a minute."""
-    path = _path()
-    if path.exists():
-        _limits_file(path).reset()
+    shared = _shared()
+    shared.reset()
     if as_json:
-        print_json({"file": str(path), "reset": True})
+        print_json({**shared.as_json(), "reset": True})
     else:
-        say(open_console(), f"{path} was reset; the server may answer 429 for up to a minute.")
+        say(open_console(), f"{shared.name} was reset; the server may answer 429 for up to a minute.")
 
 
-def _path() -> Path:
-    from cleanlist_async.cli.terminal.limits_file import limits_file
+class SharedFileLimits:
+    """The limits in a file."""
 
-    if (path := limits_file()) is None:
-        raise CommandError("there is no limits file: --limits-file is none.", ExitCode.USAGE)
-    return path
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.name = str(path)
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return what it is for ``--json``."""
+        return {"file": self.name, "store": "sqlite"}
+
+    def pools(self) -> tuple[list[NamedPool], float]:
+        """Return all pools, and the time of their clock."""
+        from cleanlist_async.ratelimit.shared.process import boot_clock
+
+        # Opening a file that does not exist would create it.
+        return (self._file().pools() if self._path.exists() else []), boot_clock()
+
+    def reset(self) -> None:
+        """Forget all pools."""
+        if self._path.exists():
+            self._file().reset()
+
+    def _file(self) -> LimitsFile:
+        from cleanlist_async.ratelimit.limits import RateLimits
+        from cleanlist_async.ratelimit.sqlite import LimitsFile
+
+        return LimitsFile(self._path, RateLimits())
 
 
-def _limits_file(path: Path) -> LimitsFile:
+class SharedServerLimits:
+    """The limits on a server."""
+
+    def __init__(self, open_backend: Callable[[], RemoteLimits]) -> None:
+        self._open = open_backend
+        self.name = open_backend().name
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return what it is for ``--json``."""
+        return {"file": None, "store": self.name.lower()}
+
+    def pools(self) -> tuple[list[NamedPool], float]:
+        """Return all pools, and the time of their clock."""
+        return self._run(lambda backend: backend.pools())
+
+    def reset(self) -> None:
+        """Forget what was sent."""
+        self._run(lambda backend: backend.reset())
+
+    def _run(self, ask: Callable[[RemoteLimits], Awaitable[T]]) -> T:
+        from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError
+
+        async def run() -> T:
+            backend = self._open()
+            try:
+                return await ask(backend)
+            finally:
+                await backend.aclose()
+
+        try:
+            return asyncio.run(run())
+        except BackendUnavailableError as error:
+            raise CommandError(error.problem, ExitCode.CONNECTION) from None
+
+
+def _shared() -> SharedFileLimits | SharedServerLimits:
+    from cleanlist_async.cli.terminal.shared_limits import is_redis, shared_limits
+
+    place = shared_limits()
+    if place is None:
+        raise CommandError("no limits are shared: --limits is none.", ExitCode.USAGE)
+    if isinstance(place, Path):
+        return SharedFileLimits(place)
+    return SharedServerLimits(partial(_open_redis if is_redis(place) else _open_postgres, place))
+
+
+def _open_redis(url: str) -> RemoteLimits:
     from cleanlist_async.ratelimit.limits import RateLimits
-    from cleanlist_async.ratelimit.sqlite import LimitsFile
+    from cleanlist_async.ratelimit.redis.backend import RedisLimits
+    from cleanlist_async.ratelimit.shared.process import boot_clock
 
-    return LimitsFile(path, RateLimits())
+    return RedisLimits(url, RateLimits(), boot_clock)
+
+
+def _open_postgres(url: str) -> RemoteLimits:
+    from cleanlist_async.ratelimit.limits import RateLimits
+    from cleanlist_async.ratelimit.postgres import PostgresLimits
+    from cleanlist_async.ratelimit.shared.process import boot_clock
+
+    return PostgresLimits(url, RateLimits(), boot_clock)
 
 
 def _buckets(named: NamedPool, pool: Pool) -> Iterable[Bucket]:

@@ -37,7 +37,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands. ``total`` and ``eta_s`` (seconds) are None where they cannot be known."""
+    """Where a run stands. ``total`` and ``eta_s`` (seconds) are None where they cannot be known.
+
+    ``at_server`` are the workflows that the client waits for, the oldest of them submitted ``oldest_s``
+    seconds ago; ``open_workflows`` those of the run, with the ones that are still to be submitted.
+    """
 
     done: int
     total: int | None
@@ -48,6 +52,8 @@ class Progress:
     elapsed_s: float
     eta_s: float | None
     note: str | None = None
+    at_server: int = 0
+    oldest_s: float = 0.0
 
 
 @dataclass(slots=True)

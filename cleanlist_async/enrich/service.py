@@ -9,8 +9,8 @@ from typing import Final, cast
 
 from cleanlist_async import facts
 from cleanlist_async.checks import a_type, is_any, wrong
-from cleanlist_async.contacts.checks import check_contacts
-from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.contacts.checks import check_contacts, check_form
+from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.collect import Collector
 from cleanlist_async.enrich.plan import ContactSource, Look, Plan, make_plan, prepared
@@ -59,7 +59,7 @@ class BulkService:
         """Run *contacts* to the end, and return a result for each in their order."""
         source = _checked_source(contacts)
         given = [c async for c in source] if isinstance(source, AsyncIterable) else list(source)
-        _refuse_malformed(given)
+        check_form(given)
         stream = self._start(given, spec, find_repeated=False)
         results: dict[int, EnrichmentResult] = {}
         stopped_by: CleanlistError | None = None
@@ -92,8 +92,6 @@ class BulkService:
     def stream(self, contacts: ContactSource, spec: RunSpec) -> ResultStream:
         """Run *contacts* as they are read, yielding results as they come."""
         source = _checked_source(contacts)
-        if isinstance(source, Sequence):
-            _refuse_malformed(source)
         return self._start(source, spec, find_repeated=isinstance(source, Sized) and spec.dedupe == "all")
 
     async def collect(self, pending: Iterable[EnrichmentResult], options: CallOptions) -> EnrichmentReport:
@@ -140,22 +138,9 @@ class BulkService:
 
 def _checked_source(contacts: ContactSource) -> ContactSource:
     check_contacts(contacts, Iterable, AsyncIterable)
+    if isinstance(contacts, Sequence):
+        check_form(contacts)
     return contacts
-
-
-def _refuse_malformed(contacts: Sequence[ContactLike]) -> None:
-    """Raise ConfigurationError if all contacts are malformed in one way: then the program is wrong."""
-    reasons: set[str] = set()
-    for contact in contacts:  # of most lists only the first is looked at
-        checked = prepare(0, contact)
-        if not isinstance(checked, Invalid) or not checked.is_malformed:
-            return
-        reasons.add(checked.reason)
-        if len(reasons) > 1:
-            return
-    if reasons:
-        every = "the contact" if len(contacts) == 1 else f"every one of the {len(contacts):,} contacts"
-        raise ConfigurationError(f"{every.capitalize()} {reasons.pop()}.", fix="Nothing was sent.")
 
 
 def _checked_pending(pending: object) -> list[EnrichmentResult]:

@@ -26,11 +26,14 @@ class CleanlistError(Exception):
         Whether credits were spent: ``"no"``, ``"yes"`` or ``"unknown"``.
     fix
         What to do about it, in one sentence, or None.
+    retry_after_s
+        Seconds after which to try again, where that is known.
 
     """
 
     __module__ = FACE
     retryable: bool = False
+    retry_after_s: float | None = None
     billed: Billed = "no"
 
     def __init__(

@@ -236,12 +236,12 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True)
 class LimitsAway:
-    """The Redis of `RateLimiter.redis` cannot be reached: requests wait, or use this process's share."""
+    """The store of shared limits cannot be reached: requests wait, or use this process's share."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitsBack:
-    """The Redis of `RateLimiter.redis` can be reached again."""
+    """The store of shared limits can be reached again."""
 
 
 Event: TypeAlias = (

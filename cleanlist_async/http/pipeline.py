@@ -282,7 +282,7 @@ class Pipeline:
         if call.single_attempt or not can_change or not safe:
             return None
         interactive = call.kind is RequestClass.INTERACTIVE
-        asked_s = error.retry_after_s if isinstance(error, APIError) else None
+        asked_s = error.retry_after_s
         if interactive and (asked_s or 0) > facts.LONGEST_INTERACTIVE_PAUSE_S:
             return None  # the error says when to come back
         if _is_429(error) and not interactive:

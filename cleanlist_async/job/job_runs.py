@@ -143,9 +143,9 @@ class JobRuns:
 
     def _new_inbox(self) -> WebhookInbox | None:
         receiver = self._spec.receiver
-        if receiver is None or receiver.store is None or self._opened.header.submit_mode != "tracked":
+        if receiver is None or receiver.mailbox is None or self._opened.header.submit_mode != "tracked":
             return None
-        return WebhookInbox(receiver, receiver.store, self._opened.journal, self._receive)
+        return WebhookInbox(receiver, receiver.mailbox, self._opened.journal, self._receive)
 
     def _receive(self, token: str, payload: bytes) -> None:
         self._webhooks.receive(token, payload)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from os import PathLike
 from random import Random
-from typing import Literal, Protocol, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias, get_args
 
 from cleanlist_async.checks import (
     check_choice,
@@ -27,6 +27,9 @@ from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.memory import MemoryStore
 from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass
 from cleanlist_async.ratelimit.window import Outcome
+
+if TYPE_CHECKING:
+    from cleanlist_async.ratelimit.shared.remote import RemoteLimits
 
 Clock: TypeAlias = Callable[[], float]
 WhenAway: TypeAlias = Literal["closed", "local"]
@@ -141,14 +144,15 @@ class RateLimiter:
         holds fingerprints of keys, no keys. All that share it must give the same *limits*. It must not be on
         a network file system. Raises ConfigurationError when it cannot be used.
         """
-        from cleanlist_async.ratelimit.shared.process import boot_clock  # noqa: PLC0415  # sqlite3 is not small
-        from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
+        from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415  # sqlite3 is not small
         from cleanlist_async.ratelimit.sqlite import LimitsFile  # noqa: PLC0415
 
         _check(limits, clock, rng)
-        clock = clock or boot_clock
+        clock = clock or _boot_clock()
         backend = LimitsFile(checked_path("path", path), limits or RateLimits(), clock)
-        return cls(clock=clock, rng=rng, store=SharedStore(backend, clock))
+        limiter = cls(clock=clock, rng=rng, store=SharedStore(backend, clock))
+        backend.reachability.on_change = limiter._notify_watchers
+        return limiter
 
     @classmethod
     def redis(
@@ -164,7 +168,7 @@ class RateLimiter:
         """Share the limits with all processes, on any machine, that use the Redis at *url*.
 
         While Redis cannot be reached, requests wait (*fail* is ``"closed"``), or each process goes on with
-        its own tokens up to an equal share of the limits (``"local"``). If Redis loses its data, requests
+        its own tokens up to its share of the limits (``"local"``). If Redis loses its data, requests
         pause for a lease and a window, two minutes, and draw no 429. It holds fingerprints of API keys, not
         the keys; every Redis key begins with *namespace* and expires. All that share it must give the same
         *limits*, *fail* and *namespace*. Needs the extra ``redis``. Raises ConfigurationError when that is
@@ -172,23 +176,53 @@ class RateLimiter:
         it.
         """
         from cleanlist_async.ratelimit.redis.backend import RedisLimits  # noqa: PLC0415  # of the extra
-        from cleanlist_async.ratelimit.redis.fallback import LocalFallback  # noqa: PLC0415
-        from cleanlist_async.ratelimit.shared.process import boot_clock  # noqa: PLC0415
-        from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
 
         try:
-            check_choice("fail", fail, get_args(WhenAway))
             _check(limits, clock, rng)
-            clock = clock or boot_clock
-            backend = RedisLimits(url, limits or RateLimits(), clock, namespace)
+            clock = clock or _boot_clock()
+            return cls._remote(RedisLimits(url, limits or RateLimits(), clock, namespace), fail, rng)
         finally:
             del url  # it may hold a password, which a traceback that shows local variables must not show
-        limiter = cls(
-            clock=clock,
-            rng=rng,
-            store=SharedStore(LocalFallback(backend, clock) if fail == "local" else backend, clock),
-        )
-        backend.on_change = limiter._notify_watchers
+
+    @classmethod
+    def postgres(
+        cls,
+        url: str,
+        limits: RateLimits | None = None,
+        *,
+        fail: WhenAway = "closed",
+        clock: Clock | None = None,
+        rng: Random | None = None,
+    ) -> Self:
+        """Share the limits with all processes, on any machine, that use the PostgreSQL database at *url*.
+
+        Its two tables, whose names begin with ``cleanlist_``, are made when it is first used. It may be the
+        database of a `Store`, and PgBouncer may lie between. While it is away, requests wait (*fail*
+        is ``"closed"``), or each process goes on with its own tokens up to its share of the limits
+        (``"local"``). It loses nothing when it is restarted; when a standby takes over, requests pause for a
+        lease and a window, two minutes, and draw no 429. It holds fingerprints of API keys, not the keys. All
+        that share it must give the same *limits* and *fail*. Needs the extra ``postgres``. Raises
+        ConfigurationError when that is missing or *url* is no address; if the database refuses the user or a
+        statement, every call that waits raises it.
+        """
+        from cleanlist_async.ratelimit.postgres import PostgresLimits  # noqa: PLC0415  # of the extra
+
+        try:
+            _check(limits, clock, rng)
+            clock = clock or _boot_clock()
+            return cls._remote(PostgresLimits(url, limits or RateLimits(), clock), fail, rng)
+        finally:
+            del url  # as above
+
+    @classmethod
+    def _remote(cls, backend: RemoteLimits, fail: WhenAway, rng: Random | None) -> Self:
+        from cleanlist_async.ratelimit.shared.fallback import LocalFallback  # noqa: PLC0415
+        from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
+
+        check_choice("fail", fail, get_args(WhenAway))
+        shared = LocalFallback(backend, backend.clock) if fail == "local" else backend
+        limiter = cls(clock=backend.clock, rng=rng, store=SharedStore(shared, backend.clock))
+        backend.reachability.on_change = limiter._notify_watchers
         return limiter
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace = "auto") -> Permit:
@@ -267,6 +301,12 @@ class RateLimiter:
                 alive = {known: its for known, its in self._dispatchers.items() if not known.is_closed()}
                 self._dispatchers = {**alive, loop: dispatcher}
         return dispatcher
+
+
+def _boot_clock() -> Clock:
+    from cleanlist_async.ratelimit.shared.process import boot_clock  # noqa: PLC0415
+
+    return boot_clock
 
 
 def _check(limits: object, clock: object, rng: object) -> None:

@@ -8,38 +8,32 @@ A commit reaches the operating system but is not forced to the disk: a killed pr
 a machine that loses its power has sent nothing since it was restarted.
 
 It assumes one machine: not a network file system, and no containers whose clocks are offset.
+
+A file that is locked or cannot grow is waited for. Where it was deleted or replaced, each process that used
+it counts all that it sent until its last sync there: the new file starts a lease and a window after that.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import PoolState, SyncAnswer, SyncRequest
+from cleanlist_async.ratelimit.shared.lease import poll_s
+from cleanlist_async.ratelimit.shared.named_pool import NamedPool, named_pools
 from cleanlist_async.ratelimit.shared.pool import Pool, plain_limits
 from cleanlist_async.ratelimit.shared.process import boot_clock, has_ended
-from cleanlist_async.storage.sqlite_file import SharedFile
+from cleanlist_async.ratelimit.shared.reachability import Reachability
+from cleanlist_async.storage.sqlite_file import SharedFile, may_pass
 
-
-@dataclass(frozen=True, slots=True)
-class NamedPool:
-    """One pool of the file, and the names of the organizations that lead to it."""
-
-    organizations: tuple[str, ...]
-    state: PoolState
-
-    def pool(self, now: float) -> Pool:
-        """Return the pool as it is at *now*."""
-        pool = Pool.of(self.state)
-        pool.advance_to(now, clock_began_at=0.0)
-        return pool
+log: Final = logging.getLogger("cleanlist_async")
 
 
 class LimitsFile:
@@ -54,26 +48,59 @@ class LimitsFile:
         self.limits = limits
         self.clock = clock
         self._file = SharedFile(path)
+        self.reachability = Reachability(self._file.path.name, poll_s(limits), clock)
+        # By organization: the time of the last sync, and which of the files with this path it was.
+        self._synced_at: dict[str, tuple[float, int]] = {}
 
     # -- the protocol --------------------------------------------------------------------------
 
     async def sync(self, request: SyncRequest) -> SyncAnswer:
         """Apply a sync atomically."""
-        with self._file.transaction() as rows:
-            names = [
-                request.organization,
-                *(key for one in request.wanted for key in one.keys),
-            ]
-            number, pool = self._find(rows, names)
-            answer = pool.sync(request, self.clock(), clock_began_at=0.0, is_dead=has_ended)
-            _save(rows, number, answer.pool)
+        names = [request.organization, *(key for one in request.wanted for key in one.keys)]
+        with self._waited_for():
+            with self._file.transaction() as rows:
+                number, pool = self._find(rows, names)
+                self._presume_spent(pool, request.organization)
+                answer = pool.sync(request, self.clock(), clock_began_at=0.0, is_dead=has_ended)
+                _save(rows, number, answer.pool)
+            self._synced_at[request.organization] = (answer.pool["now"], self._file.times_replaced)
         return answer
 
     async def join(self, organization: str, other: str) -> None:
         """Make two names one organization, with all that is out under either."""
-        with self._file.transaction() as rows:
+        with self._waited_for(), self._file.transaction() as rows:
             number, pool = self._find(rows, [organization, other])
             _save(rows, number, pool.state())
+
+    @contextmanager
+    def _waited_for(self) -> Generator[None]:
+        """Raise BackendUnavailableError where trouble with the file may pass, and while it is too early."""
+        self.reachability.check()
+        try:
+            yield
+        except ConfigurationError as error:
+            if not may_pass(error.__cause__):
+                raise
+            problem = error.problem
+        else:
+            self.reachability.found()
+            return
+        raise self.reachability.lost(problem)
+
+    def _presume_spent(self, pool: Pool, organization: str) -> None:
+        """Count what was sent with tokens of an earlier file, if this process used one."""
+        last_sync_at, times_replaced = self._synced_at.get(organization, (0.0, self._file.times_replaced))
+        if times_replaced == self._file.times_replaced:
+            return
+        pool.presume_spent(last_sync_at)
+        pause_s = pool.organization.window.paused_until - self.clock()
+        if pause_s > 0:
+            log.warning(
+                "%s was deleted or replaced while it was in use: requests wait for %.0f s, so that none "
+                "draws a 429.",
+                self._file.path.name,
+                pause_s,
+            )
 
     async def aclose(self) -> None:
         """Close the file; the next call opens it again."""
@@ -84,17 +111,11 @@ class LimitsFile:
     def pools(self) -> list[NamedPool]:
         """Return all pools, as they were at the last sync to each."""
         with self._file.transaction() as rows:
-            states = dict(rows.execute("SELECT id, state FROM pools"))
-            names: dict[int, list[str]] = {}
-            for name, number in rows.execute("SELECT name, pool FROM names ORDER BY name"):
-                names.setdefault(number, []).append(name)
+            states = rows.execute("SELECT id, state FROM pools").fetchall()
+            names = rows.execute("SELECT name, pool FROM names").fetchall()
         self._file.close()
         with self._damage_explained():
-            pools = {number: _read(state) for number, state in states.items()}
-            return [
-                NamedPool(tuple(name for name in names.get(number, ()) if name not in pool["keys"]), pool)
-                for number, pool in pools.items()
-            ]
+            return named_pools({number: _read(state) for number, state in states}, names)
 
     def reset(self) -> None:
         """Forget all pools: every token is free at once, whatever is on its way to the server."""
@@ -147,7 +168,7 @@ class LimitsFile:
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ConfigurationError(
                 f"The limits file {self._file.path.name} cannot be used: a pool in it is damaged.",
-                fix="Delete the file and wait a minute.",
+                fix="Stop all that use the file, delete it, and start again two minutes later.",
             ) from error
 
 

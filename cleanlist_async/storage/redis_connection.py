@@ -8,12 +8,9 @@ are cut to their first word.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib.util import find_spec
-from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cleanlist_async.checks import check_text, wrong
@@ -28,9 +25,6 @@ T = TypeVar("T")
 
 _ANSWER_S: Final = 2.0
 """Seconds that Redis has to accept a connection, and to answer; it needs milliseconds."""
-_FIRST_BACKOFF_S: Final = 0.05
-JITTER: Final = SystemRandom()
-"""Not the shared generator: threads use it, and forked processes must draw different numbers."""
 
 _PASSING: Final = frozenset(
     {
@@ -155,6 +149,11 @@ def _explained(error: Exception) -> CleanlistError:
             "+expire, +pexpire, +time and +info.",
         )
     name, word = type(error).__name__, str(error).partition(" ")[0]
+    if name in {"MovedError", "AskError"}:
+        return ConfigurationError(
+            "This Redis is one server of a cluster, and the keys of the namespace are on another.",
+            fix="Give the address of that server, another namespace, or a Redis that is no cluster.",
+        )
     if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | OSError):
         return RedisUnavailableError(f"Redis cannot be reached ({name}).")
     if name in _PASSING or word in _PASSING:
@@ -163,30 +162,3 @@ def _explained(error: Exception) -> CleanlistError:
         f"Redis refused a command ({name}: {word[:40]}).",
         fix="It must be a Redis (5 or later) or Valkey, not a proxy that knows no scripts.",
     )
-
-
-class Backoff:
-    """When to try again: later after each failure, up to *longest_s* seconds, with jitter."""
-
-    def __init__(self, longest_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._longest_s = longest_s
-        self._clock = clock
-        self._failures = 0
-        self._until = -math.inf
-
-    def is_over(self) -> bool:
-        """Whether it is time to try."""
-        return self._clock() >= self._until
-
-    def failed(self) -> int:
-        """Wait longer than after the last failure; return how many failures there were."""
-        wait_s = min(_FIRST_BACKOFF_S * 2.0**self._failures, self._longest_s)
-        self._until = self._clock() + wait_s * JITTER.uniform(0.5, 1.0)
-        self._failures = min(self._failures + 1, 10)  # enough to reach longest_s; 2 ** n must not overflow
-        return self._failures
-
-    def succeeded(self) -> bool:
-        """Reset; return whether there had been a failure."""
-        had_failed = self._failures > 0
-        self._failures, self._until = 0, -math.inf
-        return had_failed

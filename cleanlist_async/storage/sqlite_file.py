@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sqlite3
@@ -16,6 +17,8 @@ from cleanlist_async.errors import CleanlistError, ConfigurationError
 
 _BUSY_S: Final = 10.0
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
+_PASSING: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+_PASSING_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class FileKind:
         What to do with one that cannot be read.
     error
         The class of the errors that its use raises.
+    may_be_replaced
+        Whether to go on with another file that has its path by then, or with a new one.
 
     """
 
@@ -43,13 +48,15 @@ class FileKind:
     tables: str
     if_damaged: str
     error: type[CleanlistError] = ConfigurationError
+    may_be_replaced: bool = False
 
 
 LIMITS_FILE: Final = FileKind(
     noun="limits file",
     application_id=0x434C4C4D,  # "CLLM"
     version=1,
-    if_damaged="If it is damaged, delete it and wait a minute.",
+    may_be_replaced=True,
+    if_damaged="If it is damaged, stop all that use it, delete it, and start again two minutes later.",
     tables="""
     CREATE TABLE pools (id INTEGER PRIMARY KEY, state TEXT NOT NULL);
     CREATE TABLE names (name TEXT PRIMARY KEY, pool INTEGER NOT NULL REFERENCES pools) WITHOUT ROWID;
@@ -67,6 +74,7 @@ class SharedFile:
     A commit survives a kill of the process; where the file `holds_contacts`, it also survives a power
     failure, and no other user may read the file. Raises the error of its *kind* (ConfigurationError) when the
     file cannot be used, or others can write to it, both when it is made and when it is opened again.
+    `times_replaced` counts how often another file had the path.
     """
 
     def __init__(
@@ -77,6 +85,8 @@ class SharedFile:
         self._holds_contacts = holds_contacts
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
+        self._opened = (0, 0)
+        self.times_replaced = 0
         with self.transaction():
             pass
         self.close()
@@ -86,9 +96,7 @@ class SharedFile:
         """Run the block as one exclusive transaction. Only errors of the file itself are explained."""
         with self._explained(sqlite3.Error):
             with self._explained(OSError, ValueError):
-                rows = self._open()
-            # A deferred transaction would fail when it first writes, if another process wrote meanwhile.
-            rows.execute("BEGIN IMMEDIATE")
+                rows = self._begun()
             try:
                 yield rows
                 rows.execute("COMMIT")
@@ -96,6 +104,29 @@ class SharedFile:
                 if rows.in_transaction:
                     rows.execute("ROLLBACK")
                 raise
+
+    def _begun(self) -> sqlite3.Connection:
+        """Return a connection with a transaction begun, to the file that has the path now.
+
+        Another process may have deleted or replaced the file: SQLite would go on with the one that it opened.
+        """
+        while True:
+            rows = self._open()
+            # A deferred transaction would fail when it first writes, if another process wrote meanwhile.
+            rows.execute("BEGIN IMMEDIATE")
+            if not self._kind.may_be_replaced or self._identity() == self._opened:
+                return rows
+            rows.execute("ROLLBACK")
+            self.close()
+            self.times_replaced += 1
+
+    def _identity(self) -> tuple[int, int]:
+        """Return what tells the file that has the path from others; zeros if none has."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return status.st_dev, status.st_ino
 
     def close(self) -> None:
         """Close the connection; the next transaction opens it again."""
@@ -113,6 +144,7 @@ class SharedFile:
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         self._refuse_what_is_not_ours()
+        self._opened = self._identity()
         connection = sqlite3.connect(
             self.path, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
         )
@@ -186,6 +218,13 @@ class SharedFile:
                 f"The {self._kind.noun} {self.path.name} cannot be used: {error}.",
                 fix=f"Check its directory and permissions. {self._kind.if_damaged}",
             ) from error
+
+
+def may_pass(cause: BaseException | None) -> bool:
+    """Whether *cause*, for which a file could not be used, may pass: a lock, a full disk."""
+    if isinstance(cause, OSError):
+        return cause.errno in _PASSING_ERRNOS
+    return (getattr(cause, "sqlite_errorname", "") or "").startswith(_PASSING)
 
 
 _of_parents: Final[list[sqlite3.Connection]] = []

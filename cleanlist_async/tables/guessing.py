@@ -181,6 +181,7 @@ class _Search:
             return not column.filled or column.share(values.is_full_name) >= _MOST
         halves = self._at(present.column).sample
         pairs = [(whole, half) for whole, half in zip(column.sample, halves, strict=False) if whole and half]
+        # "Jane" beside "Jane Doe"; a first name beside a last name has no word of it.
         repeated = [set(half.split()) < set(whole.split()) for whole, half in pairs]
         return bool(pairs) and sum(repeated) / len(pairs) >= _NEARLY_ALL
 

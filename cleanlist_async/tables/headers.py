@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Final
 
-from cleanlist_async.tables.vocabulary import FOOTER, HALF_OF_A_NAME, HEADERS
+from cleanlist_async.tables.vocabulary import (
+    FOOTER,
+    FULL_NAME,
+    HALF_OF_A_NAME,
+    HEADERS,
+    LAST_NAME_FIRST,
+    REMARKS,
+)
 
 _PERSON_WORDS: Final = frozenset(
     {
@@ -60,18 +67,27 @@ def known_as(header: str) -> tuple[str, int] | None:
 
 def is_half_of_a_name(half: str, header: str) -> bool:
     """Whether a header of a whole name means *half* of it where the other half has its own column."""
-    return "".join(words(header)) in _halves()[half]
+    return "".join(words(header)) in _listed(HALF_OF_A_NAME[half])
+
+
+def last_name_comes_first(header: str) -> bool:
+    """Whether a header says that the whole names below it begin with the last name."""
+    return "".join(words(header)) in _listed(LAST_NAME_FIRST)
 
 
 def opens_a_footer(cell: str) -> bool:
     """Whether a line below a table that begins with *cell* is known to be no row of it."""
-    return "©" in cell or any(word in _footer() for word in words(cell)[:1])
+    return "©" in cell or any(word in _listed(FOOTER) for word in words(cell)[:1])
 
 
 def _known_in_each(parts: Sequence[str]) -> tuple[str, int] | None:
-    """Return what all of several headers in one mean, such as ``姓 (Last Name)``."""
-    known = [known_as(part) for part in parts if words(part)] if len(parts) > 1 else []
-    return known[0] if known and len({found and found[0] for found in known}) == 1 else None
+    """Return what several headers in one mean: ``姓 (Last Name)``, ``Name (last)``, ``Email (required)``."""
+    telling = [part for part in parts if words(part) and "".join(words(part)) not in _listed(REMARKS)]
+    known = [known_as(part) for part in telling] if len(parts) > 1 else []
+    found = {what[0]: what for what in known if what}
+    if len(found) > 1:  # a half of a name is more than the whole
+        found.pop(FULL_NAME, None)
+    return next(iter(found.values())) if len(found) == 1 and None not in known else None
 
 
 @cache  # not at import, which the help of a command would wait for
@@ -84,13 +100,8 @@ def _ranks() -> Mapping[str, tuple[str, int]]:
 
 
 @cache
-def _halves() -> Mapping[str, frozenset[str]]:
-    return {half: frozenset(_each(listed)) for half, listed in HALF_OF_A_NAME.items()}
-
-
-@cache
-def _footer() -> frozenset[str]:
-    return frozenset(_each(FOOTER))
+def _listed(listed: str) -> frozenset[str]:
+    return frozenset(_each(listed))
 
 
 def _each(listed: str) -> Iterator[str]:

@@ -130,5 +130,6 @@ def _identities(row: Mapping[CsvField, str]) -> set[tuple[str, str]]:
     }
     if found := {(name, key) for name, key in addresses if key}:
         return found
+    # Two people may share a name, but hardly a name, a company and the lack of any address.
     name = [folded(row.get(field, "")) for field in _NAME]
     return {("name", "\n".join(name))} if name[0] or (name[1] and name[2]) else set()

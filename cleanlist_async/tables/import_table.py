@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, Self, cast
 
 from cleanlist_async import facts
@@ -46,9 +47,10 @@ class ImportTable:
 
     """
 
-    def __init__(self, source: Source, columns: Mapping[str, Guess]) -> None:
+    def __init__(self, source: Source, columns: Mapping[str, Guess], notes: Sequence[str] = ()) -> None:
         self.source = source
         self.columns = columns
+        self._notes = tuple(notes)
 
     @classmethod
     def open(
@@ -73,13 +75,19 @@ class ImportTable:
         else:
             file, table_format = InputFile(given, encoding=encoding), known_format(given)
         source = open_source(file, table_format or "csv", delimiter=delimiter, has_header=has_header)
-        known = _survey(source) if guess else Survey({}, {})
-        columns = Mapper(file, source.headers, known, facts.CSV_FIELDS).columns(mapping)
+        known = _survey(source) if guess else Survey()
+        mapper = Mapper(file, source.headers, known, facts.CSV_FIELDS)
+        columns = mapper.columns(mapping)
         if guess and not mapping:  # a caller who maps columns has seen the header
             refuse_data_as_header(source)
         if not columns:
             raise no_columns_error(file, source.headers, has_header=has_header)
-        return cls(source, columns)
+        return cls(source, columns, mapper.notes(columns))
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know about how the table was read; grows while it is read."""
+        return [*self.source.file.notes, *self._notes, *self.source.notes]
 
     @property
     def mapping(self) -> dict[CsvField, str]:
@@ -125,7 +133,7 @@ def _survey(source: Source) -> Survey:
         if field not in best or rank < best[field][0]:
             best[field] = rank, Guess(header, position, "known header")
     more = {field: guess for field, (_, guess) in best.items()}
-    return Survey({**more, **known.guesses}, known.ambiguous)
+    return replace(known, guesses={**more, **known.guesses})
 
 
 def _known(header: str) -> tuple[str, int] | None:

@@ -123,7 +123,9 @@ class Mapper:
             if tied and field not in mapping:  # a guess here would enrich the wrong person
                 names = " and ".join(f'"{self.headers[column]}" (column {column + 1})' for column in tied)
                 fix = f"choose one: {self._choice(field, tied)}"
-                raise self.file.error(f"{names} could both be {field}", fix)
+                error = self.file.error(f"{names} could both be {field}", fix)
+                error.field, error.candidates = field, tuple(self.headers[column] for column in tied)
+                raise error
 
 
 def is_split_name(columns: Mapping[str, Guess]) -> bool:

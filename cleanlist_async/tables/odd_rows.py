@@ -65,7 +65,10 @@ class OddRows:
             is_blank = not (cells and _content(cells[0])) and not any(map(_content, cells))
             if is_blank and not held:
                 yield self._blank_row(number, cells)
-            elif len(held) < _LONGEST_FOOTER and (is_blank or self._may_be_footer(cells, is_apart=is_apart)):
+            elif len(held) < _LONGEST_FOOTER and (
+                is_blank
+                or ((len(cells) < 3 or not all(cells[:3])) and self._may_be_footer(cells, is_apart=is_apart))
+            ):
                 held.append((number, cells))
             else:
                 for row in held:

@@ -233,7 +233,7 @@ def _domain_notes(columns: Mapping[str, Guess], rows: Sequence[Sequence[str]]) -
     helped = sum(values.company_domain(contact.email or "") is not None for contact in lacking)
     if not helped:
         return []
-    found = f"{helped} of the first {len(rows)} contacts lack a company only, and have a work e-mail address"
+    found = f"{helped} of the first {len(rows)} contacts lack only a company, and have a work e-mail address"
     return [f'{found}: --map "company_domain={columns["email"].header}" takes the domain from it']
 
 

@@ -92,10 +92,11 @@ class CsvRendering:
         return self._row(list(map(_cell, guarded)))
 
     def line(self, record: Record, enrichment: str) -> str:
-        """Render a row; one that is no contact stays as it is."""
+        """Render a row; one that is no contact gets no enrichment, and a line of a footer stays as it is."""
         cells, width = self._cells(record), len(self._headers)
         if not record.is_contact:
-            return (self._row(cells) if cells else "") + self._dialect.line_end
+            blank = [""] * len(self._columns) if len(cells) == width else []
+            return (self._row([*cells, *blank]) if cells else "") + self._dialect.line_end
         parts = [self._row(cells[:width]), enrichment]
         if len(cells) > width:  # after the enrichment, so that every column stays under its header
             parts.append(self._row(cells[width:]))

@@ -41,40 +41,42 @@ HEADERS: Final[Mapping[str, str]] = {
         mail professionnel, email professionnel, adresse électronique, correo, correo electrónico,
         email de trabajo, dirección de correo, dirección de correo electrónico, indirizzo email,
         indirizzo mail, posta elettronica, endereço de email, correio eletrónico, correio eletrônico,
-        email profissional, email comercial, email adres, emailadres, mailadres, epost, epostadress,
-        epostadresse, mailadresse, arbejdsmail, sähköposti, sähköpostiosoite, email osoite, adres email,
-        adres mailowy, poczta, poczta elektroniczna, emailová adresa, pracovní email,
-        elektronická pošta, email cím, levelezési cím, adresă de email, adresa email, adresa de email,
-        posta, eposta, eposta adresi, mail adresi, email adresi, электронная почта, эл почта, почта,
-        емейл, имейл, емайл, адрес электронной почты, рабочая почта, электронный адрес, e mail адрес,
+        email profissional, email comercial, email corporativo, email adres, emailadres, mailadres,
+        epost, epostadress, epostadresse, mailadresse, arbejdsmail, sähköposti, sähköpostiosoite,
+        email osoite, adres email, adres mailowy, mail służbowy, email służbowy, poczta,
+        poczta elektroniczna, emailová adresa, pracovní email, elektronická pošta, email cím,
+        levelezési cím, adresă de email, adresa email, adresa de email, posta, eposta, eposta adresi,
+        mail adresi, email adresi, электронная почта, эл почта, адрес эл почты, почта, емейл, имейл,
+        емайл, адрес электронной почты, рабочая почта, электронный адрес, e mail адрес,
         електронна пошта, пошта, електронна поща, ел поща, имейл адрес, el pošta, e pošta,
         elektronski naslov, email naslov, epošta, ηλεκτρονικό ταχυδρομείο, ηλεκτρονική διεύθυνση,
         διεύθυνση email, דואל, דואר אלקטרוני, אימייל, כתובת מייל, البريد الإلكتروني, بريد إلكتروني,
         البريد, الإيميل, ایمیل, عنوان البريد الإلكتروني, الايميل, ايميل, メール, メールアドレス,
         eメール, 電子メール, eメールアドレス, 電子メールアドレス, 邮箱, 电子邮箱, 邮件, 电子邮件,
-        邮箱地址, 邮件地址, 电子邮件地址, 工作邮箱, 企业邮箱, email 地址, 電子郵件, 電郵, 電子信箱,
-        信箱, 電郵地址, 郵箱, 이메일, 이메일 주소, 메일, 전자우편, 메일 주소, thư điện tử,
+        邮箱地址, 邮件地址, 电子邮件地址, 工作邮箱, 企业邮箱, email 地址, 電子郵件, 電郵, 电邮,
+        電子信箱, 信箱, 電郵地址, 郵箱, 이메일, 이메일 주소, 메일, 전자우편, 메일 주소, thư điện tử,
         địa chỉ email, surel, alamat email, อีเมล, อีเมล์
     """,
     "first_name": """
         first name, given name, forename, fname, first, given names, vorname, rufname, prénom, prénoms,
         primer nombre, nombre de pila, nombres, primeiro nome, nome próprio, primo nome,
-        nome di battesimo, voornaam, roepnaam, förnamn, tilltalsnamn, fornavn, etunimi, kutsumanimi,
-        imię, imiona, křestní jméno, křestní, krstné meno, keresztnév, utónév, prenume, prenumele,
-        vārds, vardas, eesnimi, ilk ad, ilk isim, ön ad, fornafn, eiginnafn, μικρό όνομα, имя контакта,
-        имя сотрудника, собствено име, лично име, שם פרטי, الاسم الأول, الاسم الشخصي, نام کوچک, 名,
-        下の名前, ファーストネーム, tên riêng, nama depan, ชื่อจริง
+        nome di battesimo, voornaam, roepnaam, förnamn, tilltalsnamn, fornavn, fornavne, etunimi,
+        etunimet, kutsumanimi, imię, imiona, křestní jméno, křestní, krstné meno, keresztnév, utónév,
+        prenume, prenumele, vārds, vardas, eesnimi, ilk ad, ilk adı, ilk isim, ön ad, fornafn,
+        eiginnafn, μικρό όνομα, имя контакта, имя клиента, имя сотрудника, собствено име, лично име,
+        שם פרטי, الاسم الأول, الاسم الشخصي, نام کوچک, 名, 下の名前, ファーストネーム, tên riêng,
+        nama depan, ชื่อจริง
     """,
     "last_name": """
         last name, surname, family name, lname, last, sur name, second name, nachname, familienname,
         zuname, nom de famille, apellido, apellidos, primer apellido, cognome, sobrenome, apelido,
         último nome, nome de família, achternaam, familienaam, efternamn, familjenamn, efternavn,
-        etternavn, sukunimi, nazwisko, příjmení, priezvisko, vezetéknév, családnév, nume de familie,
-        numele de familie, prezime, priimek, uzvārds, pavardė, perekonnanimi, perenimi, soyadı, soyad,
-        soy isim, soyisim, son ad, kenninafn, eftirnafn, επώνυμο, επίθετο, фамилия, фамилия контакта,
-        фамилия сотрудника, прізвище, презиме, фамилно име, שם משפחה, اسم العائلة, اللقب, لقب, الكنية,
-        الاسم الأخير, نام خانوادگی, 姓, 姓氏, 苗字, ラストネーム, 성, 성씨, họ, nama belakang,
-        nama keluarga, นามสกุล
+        efternavne, etternavn, sukunimi, nazwisko, příjmení, priezvisko, vezetéknév, családnév,
+        nume de familie, numele de familie, prezime, priimek, uzvārds, pavardė, perekonnanimi, perenimi,
+        soyadı, soyad, soy isim, soyisim, soyismi, son ad, kenninafn, eftirnafn, επώνυμο, επίθετο,
+        фамилия, фамилия контакта, фамилия сотрудника, прізвище, презиме, фамилно име, שם משפחה,
+        اسم العائلة, العائلة, اللقب, لقب, الكنية, الاسم الأخير, نام خانوادگی, 姓, 姓氏, 苗字,
+        ラストネーム, 성, 성씨, họ, nama belakang, nama keluarga, นามสกุล
     """,
     "company_name": """
         company name, company, current company, current company name, account name, account,
@@ -94,15 +96,16 @@ HEADERS: Final[Mapping[str, str]] = {
         podnik, zaměstnavatel, organizace, spoločnosť, názov firmy, názov spoločnosti, cég, cégnév,
         vállalat, munkahely, companie, nume companie, nume firmă, denumire firmă, societate, tvrtka,
         naziv tvrtke, poduzeće, kompanija, naziv firme, podjetje, naziv podjetja, ime podjetja,
-        preduzeće, компания, название компании, организация, название организации, фирма,
-        название фирмы, предприятие, работодатель, место работы, компанія, назва компанії, організація,
-        підприємство, име на фирмата, uzņēmums, įmonė, ettevõte, şirket, şirket adı, şirket ismi,
-        firma adı, kurum, kurum adı, kuruluş, işyeri, fyrirtæki, εταιρεία, εταιρία, επωνυμία,
-        όνομα εταιρείας, חברה, שם חברה, שם החברה, ארגון, الشركة, شركة, اسم الشركة, إسم الشركة, المؤسسة,
-        اسم المؤسسة, جهة العمل, المنظمة, شرکت, نام شرکت, 会社, 会社名, 企業名, 企業, 勤務先, 法人名,
-        所属, 勤務先名, 社名, 組織名, 公司, 公司名称, 公司名, 企业, 企业名称, 单位, 单位名称, 组织,
-        公司全称, 工作单位, 公司名稱, 企業名稱, 單位, 組織, 회사, 회사명, 회사 이름, 기업명, 직장, 소속,
-        công ty, tên công ty, perusahaan, nama perusahaan, บริษัท, ชื่อบริษัท
+        preduzeće, компания, название компании, организация, наименование организации, юридическое лицо,
+        название организации, фирма, название фирмы, предприятие, работодатель, место работы, компанія,
+        назва компанії, організація, підприємство, име на фирмата, uzņēmums, įmonė, ettevõte, şirket,
+        şirket adı, şirket ismi, firma adı, kurum, kurum adı, kuruluş, işyeri, fyrirtæki, εταιρεία,
+        εταιρία, επωνυμία, όνομα εταιρείας, חברה, שם חברה, שם החברה, ארגון, الشركة, شركة, اسم الشركة,
+        إسم الشركة, المؤسسة, اسم المؤسسة, جهة العمل, المنظمة, شرکت, نام شرکت, 会社, 会社名, 貴社名,
+        御社名, 所属会社, 企業名, 企業, 勤務先, 法人名, 所属, 勤務先名, 社名, 組織名, 公司, 公司名称,
+        公司名, 企业, 企业名称, 单位, 单位名称, 组织, 公司全称, 工作单位, 公司名稱, 企業名稱, 單位,
+        組織, 회사, 회사명, 회사 이름, 기업명, 직장, 소속, công ty, tên công ty, perusahaan,
+        nama perusahaan, บริษัท, ชื่อบริษัท
     """,
     "company_domain": """
         company domain, company domain name, domain, domain name, company website, company website url,
@@ -111,20 +114,21 @@ HEADERS: Final[Mapping[str, str]] = {
         website domain, company email domain, web site, web address, company web, company site,
         webseite, internetseite, firmenwebseite, internet, webadresse, internetadresse, domäne,
         site web, site internet, site de lentreprise, domaine, sitio web, página web, dominio, domínio,
-        site da empresa, sítio web, sito web, sito, sito internet, sito aziendale, website 1 value,
-        bedrijfswebsite, webadres, hemsida, webbplats, webbsida, domän, hjemmeside, webside, websted,
-        nettside, nettsted, domæne, domene, verkkosivu, verkkosivut, kotisivu, kotisivut, verkkotunnus,
-        www, www osoite, strona internetowa, strona www, strona, witryna, domena, webové stránky,
-        webová stránka, webová adresa, doména, stránky, weboldal, honlap, weblap, domén, pagina web,
-        domeniu, internetska stranica, web stranica, spletna stran, веб сайт, вебсайт, сайт, домен,
+        site da empresa, website da empresa, domínio da empresa, sítio web, sito web, sito,
+        sito internet, sito aziendale, website 1 value, bedrijfswebsite, webadres, hemsida, webbplats,
+        webbsida, domän, hjemmeside, webside, websted, nettside, nettsted, domæne, domene, verkkosivu,
+        verkkosivut, verkkosivusto, kotisivu, kotisivut, verkkotunnus, www, www osoite,
+        strona internetowa, strona www, strona, witryna, domena, webové stránky, webová stránka,
+        webová adresa, doména, stránky, weboldal, honlap, weblap, domén, pagina web, domeniu,
+        internetska stranica, web stranica, spletna stran, веб сайт, вебсайт, сайт, домен,
         сайт компании, адрес сайта, вебсайт компании, сайт компанії, уебсайт, mājaslapa, svetainė,
-        koduleht, veebileht, web sitesi, internet sitesi, internet adresi, alan adı, site adresi,
-        vefsíða, ιστοσελίδα, ιστότοπος, ιστότοπος εταιρείας, אתר, אתר אינטרנט, דומיין, الموقع,
-        الموقع الإلكتروني, موقع الشركة, الموقع الالكتروني, النطاق, اسم النطاق, موقع الويب, وب سایت,
-        ウェブサイト, ホームページ, サイト, ドメイン, webサイト, 会社url, 企業url, ウェブサイトurl,
-        ホームページurl, 网站, 网址, 公司网站, 公司网址, 域名, 官网, 公司域名, 企业网站, 网站地址, 網站,
-        網址, 公司網站, 網域, 官網, 網域名稱, 웹사이트, 홈페이지, 도메인, 회사 웹사이트, 사이트,
-        trang web, tên miền, situs web, เว็บไซต์
+        koduleht, veebileht, web sitesi, web adresi, internet sitesi, internet adresi, alan adı,
+        site adresi, vefsíða, ιστοσελίδα, ιστότοπος, ιστότοπος εταιρείας, אתר, אתר אינטרנט, דומיין,
+        الموقع, الموقع الإلكتروني, موقع الشركة, الموقع الالكتروني, النطاق, نطاق الشركة, اسم النطاق,
+        موقع الويب, وب سایت, ウェブサイト, ホームページ, サイト, ドメイン, webサイト, 会社url,
+        企業サイト, 会社サイト, 企業url, ウェブサイトurl, ホームページurl, 网站, 网址, 公司网站,
+        公司网址, 域名, 官网, 公司域名, 企业网站, 网站地址, 網站, 網址, 公司網站, 網域, 官網, 網域名稱,
+        웹사이트, 홈페이지, 도메인, 회사 웹사이트, 사이트, trang web, tên miền, situs web, เว็บไซต์
     """,
     FULL_NAME: """
         full name, name, contact name, person name, display name, lead name, member name, complete name,
@@ -160,6 +164,21 @@ HALF_OF_A_NAME: Final[Mapping[str, str]] = {
     "last_name": "name, nom, nome, naam, namn, navn, nimi, név, nume, 氏, 名字",
 }
 """Headers of a whole name that mean one half of it where the other half has a column of its own."""
+
+REMARKS: Final = """
+    required, optional, s, es, primary, main, business, work, pflichtfeld, pflicht, obligatoire,
+    facultatif, obligatorio, obbligatorio, verplicht, obligatorisk, pakollinen, wymagane, povinné,
+    zorunlu, обязательно, обязательное, рус, лат, مطلوب, إلزامي, 必須, 任意, 必填, 选填, 필수, 선택
+"""
+"""Words in parentheses behind a header that do not change its meaning."""
+
+LAST_NAME_FIRST: Final = """
+    last name first name, nachname vorname, nom prénom, nom et prénom, apellidos y nombre,
+    cognome e nome, cognome nome, nazwisko i imię, příjmení a jméno, priezvisko a meno, név, teljes név,
+    nume și prenume, nume prenume, prezime i ime, soyadı adı, фио, фамилия имя, фамилия и имя,
+    фамилия имя отчество, піб, прізвище та імя, прізвище імя, ονοματεπώνυμο, họ và tên, họ tên
+"""
+"""Headers of a whole name that begins with the last name."""
 
 FOOTER: Final = """
     total, totals, grand, subtotal, sum, count, rows, records, record, generated, exported, report,

@@ -1,4 +1,4 @@
-"""Passes events between workers: through a file on one machine, or a Redis between several."""
+"""Passes events between workers: through a file on one machine, or a Redis or a store between several."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
@@ -15,6 +15,10 @@ from cleanlist_async import facts
 from cleanlist_async.checks import check_function, checked_path
 from cleanlist_async.storage.redis_connection import SharedRedis, check_namespace
 from cleanlist_async.storage.sqlite_file import SharedFile
+from cleanlist_async.storage.store import mail
+
+if TYPE_CHECKING:
+    from cleanlist_async.storage.store.store import Store
 
 
 def has_room(event: bytes, waiting: int, waiting_bytes: int) -> bool:
@@ -172,3 +176,30 @@ class RedisMailbox:
 
         found = await self._redis.run(take)
         return {recipient: events for recipient, events in zip(recipients, found, strict=True) if events}
+
+
+class StoreMailbox:
+    """Keeps events in the store of a client, within the bounds of the other mailboxes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._is_made = False
+
+    async def put(self, recipient: str, event: bytes, /) -> bool:
+        """Keep an event until its recipient takes it, a repeated one only once. Return whether it is kept."""
+        await self._open()
+        return await self._store.run(mail.put(recipient, event))
+
+    async def take(self, recipients: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
+        """Return the events of these recipients so far, and delete them. Does not wait.
+
+        If the caller is cancelled meanwhile, all of them are taken, or none.
+        """
+        await self._open()
+        return await self._store.run(mail.take(recipients))
+
+    async def _open(self) -> None:
+        await self._store.open()
+        if not self._is_made:
+            await self._store.run(mail.create())
+            self._is_made = True

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections import OrderedDict
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
@@ -16,7 +17,6 @@ from cleanlist_async.checks import (
     check_methods,
     check_webhook_url,
     check_whole,
-    optional,
     wrong,
 )
 from cleanlist_async.errors import ConfigurationError
@@ -27,6 +27,9 @@ from cleanlist_async.webhooks.event import Event, RefusedEventError
 from cleanlist_async.webhooks.store import EventStore
 from cleanlist_async.webhooks.submission import Submission, WebhookStatistics
 from cleanlist_async.webhooks.tokens import find_secret, new_submission_id, submission_of, token_of
+
+if TYPE_CHECKING:
+    from cleanlist_async.storage.store.store import Store
 
 Confirm: TypeAlias = Literal["auto", "always"]
 # Submissions whose late and repeated events are recognised: of almost three hours at 60 submits a minute.
@@ -76,11 +79,12 @@ class WebhookReceiver:
         default ``$CLEANLIST_WEBHOOK_SECRET``, else a random one for this process.
     confirm
         ``"always"`` makes a status request for each event, and believes only its answer.
-    store
-        Where workers store events for one another. Without one, an event that reaches another worker than the
-        one that submitted is dropped, or refused if it is of a job, and the latter asks the server.
+    mailbox
+        Where workers store events for one another: a `FileMailbox`, a `RedisMailbox`, or the `Store` of the
+        client. Without one, an event that reaches another worker than the one that submitted is dropped, or
+        refused if it is of a job, and the latter asks the server.
     max_body_bytes
-        Bytes of one event; a longer one is refused. A store may accept less.
+        Bytes of one event; a longer one is refused. A mailbox may accept less.
 
     Raises ConfigurationError for arguments that cannot work.
 
@@ -94,8 +98,9 @@ class WebhookReceiver:
         *,
         secret: str | None = None,
         confirm: Confirm = "auto",
-        store: EventStore | None = None,
+        mailbox: EventStore | Store | None = None,
         max_body_bytes: int = facts.MAX_WEBHOOK_BYTES,
+        store: EventStore | None = None,
     ) -> None:
         try:
             self._secret = find_secret(secret)
@@ -106,9 +111,11 @@ class WebhookReceiver:
             del secret, public_url  # a traceback that shows local variables must not show them
         check_choice("confirm", confirm, get_args(Confirm))
         check_whole("max_body_bytes", max_body_bytes, "a number of bytes", at_least=1)
-        optional(check_methods, "store", store, "put", "take")
         self._confirm: Confirm = confirm
-        self.store = store
+        self.mailbox = _mailbox("mailbox", mailbox)
+        if store is not None:
+            self.mailbox = _mailbox("store", store)
+            warnings.warn("store= is called mailbox= now.", DeprecationWarning, stacklevel=2)
         self._bodies = BodyReader(max_body_bytes)
         self._open: dict[str, Submission] = {}
         self._closed: OrderedDict[str, None] = OrderedDict()
@@ -137,8 +144,8 @@ class WebhookReceiver:
     ) -> WebhookAnswer:
         """Accept a post to ``<public_url>/<token>``, and return the answer to give.
 
-        2xx once the event is safe: passed to the submit that waits for it, or written to the store or to the
-        journal of its job. 404 for a token that is not ours, or, without a store, of a job that is not open
+        2xx once the event is safe: passed to the submit that waits for it, or written to the mailbox or the
+        journal of its job. 404 for a token that is not ours, or, without a mailbox, of a job that is not open
         here; 415 if the body is not JSON, 413 if it is too large (a *body* in chunks is read no further), 400
         if it is not an event. 429 when more events come to one address than a submit has, and 503 when the
         event cannot be stored: the server sends it again. Raises nothing, and follows no address.
@@ -172,8 +179,8 @@ class WebhookReceiver:
         owner, is_certain = self._owner_of(token)
         if owner is not None:
             return partial(self._deliver_to_owner, owner, token)
-        if self.store is not None and (submission_id := self.mail_id(token)) is not None:
-            return partial(self._store_event, self.store, submission_id)
+        if self.mailbox is not None and (submission_id := self.mail_id(token)) is not None:
+            return partial(self._store_event, self.mailbox, submission_id)
         if is_certain:
             raise RefusedEventError(404, "unknown")
         raise RefusedEventError(503, "cannot be looked up now")
@@ -183,16 +190,16 @@ class WebhookReceiver:
         if (submission := self._open.get(submission_id)) is not None:
             submission.receive(event)
         # A submission that was closed here is no other worker's either, so its late events are dropped.
-        elif self.store is None or submission_id in self._closed:
+        elif self.mailbox is None or submission_id in self._closed:
             self._statistics.dropped += 1
         else:
-            await self._store_event(self.store, submission_id, event, raw)
+            await self._store_event(self.mailbox, submission_id, event, raw)
 
-    async def _store_event(self, store: EventStore, submission_id: str, _event: Event, raw: bytes) -> None:
+    async def _store_event(self, mailbox: EventStore, submission_id: str, _event: Event, raw: bytes) -> None:
         """Store an event for another worker."""
         try:
-            is_kept = await store.put(submission_id, raw)
-        except Exception as problem:  # noqa: BLE001  # a store of the caller's own may raise anything
+            is_kept = await mailbox.put(submission_id, raw)
+        except Exception as problem:  # noqa: BLE001  # a mailbox of the caller's own may raise anything
             self._failures.add("storing an event for another worker", problem)
             # 503 makes the server send it again; 2xx would lose the event.
             raise RefusedEventError(503, "cannot be stored now") from None
@@ -202,11 +209,11 @@ class WebhookReceiver:
         self._statistics.passed_on += 1
 
     def take_over(self, submission_id: str, raw: bytes) -> None:
-        """Pass an event from the store, received by another worker, to its submission."""
+        """Pass an event from the mailbox, received by another worker, to its submission."""
         submission = self._open.get(submission_id)
         try:
             event = Event.read(raw)
-        except RefusedEventError:  # only if the store was tampered with: the other worker has read it
+        except RefusedEventError:  # only if the mailbox was tampered with: the other worker has read it
             return
         if submission is not None:
             submission.receive(event)
@@ -243,11 +250,11 @@ class WebhookReceiver:
         return Submission(confirm_always=self._confirm == "always", statistics=self._statistics)
 
     def new_token(self) -> str:
-        """Make a token for a `TokenOwner`. The store keeps its events under its `mail_id`."""
+        """Make a token for a `TokenOwner`. The mailbox keeps its events under its `mail_id`."""
         return token_of(new_submission_id(), self._secret, "job")
 
     def mail_id(self, token: str) -> str | None:
-        """Return the id under which the store keeps events of an owner's token; None for a foreign token."""
+        """Return the id under which a mailbox keeps events of an owner's token; None for a foreign token."""
         return submission_of(token, self._secret, "job")
 
     def attach(self, owner: TokenOwner) -> None:
@@ -284,6 +291,18 @@ class WebhookReceiver:
 
     def __repr__(self) -> str:
         return f"<WebhookReceiver {self._public_url}>"
+
+
+def _mailbox(name: str, mailbox: EventStore | Store | None) -> EventStore | None:
+    if mailbox is None:
+        return None
+    from cleanlist_async.storage.store.store import Store  # noqa: PLC0415  # not everybody has one
+    from cleanlist_async.webhooks.mailbox import StoreMailbox  # noqa: PLC0415
+
+    if isinstance(mailbox, Store):
+        return StoreMailbox(mailbox)
+    check_methods(name, mailbox, "put", "take")
+    return mailbox
 
 
 def _checked_url(public_url: str) -> str:

@@ -29,8 +29,8 @@ class Submissions:
         if self.receiver is None or own_url is not None:  # events for the caller's address never come here
             return Submission(own_url, is_expected=False)
         # One task for all submissions of the client, which ends when none is open.
-        if self.receiver.store is not None and not self._following:
-            self._root.spawn(self._follow, self.receiver, self.receiver.store)
+        if self.receiver.mailbox is not None and not self._following:
+            self._root.spawn(self._follow, self.receiver, self.receiver.mailbox)
             self._following = True
         id_, submission = self.receiver.begin(on_close=self._open.discard)
         self._open.add(id_)

@@ -203,6 +203,7 @@ class Here:
             "PublicAPI.bulk_status.workflow_id": lambda: "wf_1",
             "PublicAPI.webhook_deliveries.workflow_id": lambda: "wf_1",
             "RateLimiter.redis.url": lambda: "redis://127.0.0.1:1/0",
+            "RateLimiter.postgres.url": lambda: "postgresql://127.0.0.1:1/x",
             "SearchAPI.companies.names": lambda: ["a"],
             "SearchAPI.people.titles": lambda: ["a"],
             "SmartAgents.run_smart_agent.max_credits": lambda: 100,

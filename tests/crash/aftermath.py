@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.crash.auditor import Finding, audit
+from tests.crash.auditor import Finding, audit, counts
 from tests.crash.processes import Death, ServerProcess, run_life
 from tests.crash.work import CONTACTS, Life, write_source
 
@@ -43,7 +43,7 @@ def aftermath(life: Life, server: ServerProcess) -> Aftermath:
         problems.append(report["error"])
     if report.get("state") != "complete":
         problems.append(f"the resumed job is {report.get('state')}: {report.get('stopped_by')}")
-    found = {"dup": left.duplicates + end.duplicates, "lost": left.lost + end.lost, "unknown": left.unknown}
+    found = counts(left, end)
     if found["dup"] or found["lost"] or found["unknown"] > 1:
         problems.append(str(found))
     return Aftermath(left, ledger, report, found, problems)

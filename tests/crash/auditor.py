@@ -27,6 +27,11 @@ class Finding:
     problems: list[str] = field(default_factory=list)
 
 
+def counts(left: Finding, end: Finding) -> dict[str, int]:
+    """What was found before a job was resumed, and at its end."""
+    return {"dup": left.duplicates + end.duplicates, "lost": left.lost + end.lost, "unknown": left.unknown}
+
+
 def audit(journal: Path, ledger: dict, contacts: int, *, over: bool = False) -> Finding:
     """Check the invariants. *over*: the job has come to its end, and everything must be bought just once."""
     finding = Finding()

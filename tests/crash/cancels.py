@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from cleanlist_async.job.journal.lock import JournalLock
-from tests.crash.auditor import audit
+from tests.crash.auditor import audit, counts
 from tests.crash.bench import Bench
 from tests.crash.clocks import run_jumping
 from tests.crash.figures import finish, folder, guarded, spread
@@ -105,11 +105,7 @@ async def _run(loop, place: Path, mode: str, shape: str, step: int) -> dict:
         await bench.settle()
         end = audit(bench.journal, bench.ledger(), CONTACTS, over=not left.unknown)
         problems = [*left.problems, *end.problems, *report["verify"], *leaks]
-        found = {
-            "dup": left.duplicates + end.duplicates,
-            "lost": left.lost + end.lost,
-            "unknown": left.unknown,
-        }
+        found = counts(left, end)
         gc.collect()
         problems += [heard for heard in bench.complaints if heard not in leaks]
         if any(found.values()):

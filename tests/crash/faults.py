@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from tests.crash.auditor import audit
+from tests.crash.auditor import audit, counts
 from tests.crash.bench import Bench
 from tests.crash.clocks import run_jumping
 from tests.crash.figures import finish, folder, guarded, spread
@@ -110,11 +110,7 @@ async def _run(loop, place: Path, mode: str, where: str, mishap: Mishap) -> dict
         if resumed["state"] != "complete":
             problems.append(f"the resumed job is {resumed['state']}: {resumed['stopped_by']}")
         problems += [*left.problems, *end.problems, *report["verify"], *resumed["verify"], *bench.complaints]
-        found = {
-            "dup": left.duplicates + end.duplicates,
-            "lost": left.lost + end.lost,
-            "unknown": left.unknown,
-        }
+        found = counts(left, end)
         if found["dup"] or found["lost"] or found["unknown"] > 1:
             problems.append(str(found))
         return {**found, "fate": f"{kind}: {fate}", "problem": "; ".join(problems)[-1_500:]}

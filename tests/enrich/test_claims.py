@@ -9,21 +9,12 @@ import pytest
 
 from cleanlist_async.sandbox import Fault
 from tests.support.cases import each_case
-from tests.support.stores import FaultyStore, another_client, end_leases
+from tests.support.stores import FaultyStore, another_client, end_leases, leave_accepted
 from tests.support.virtual_sandbox import check_against_ledger, open_world, people
 
 pytestmark = pytest.mark.world(with_store=True)
 
 STATUS = "/enrich/status"
-
-
-async def leave_accepted(here, path, contacts):
-    """Let another client submit contacts, and be closed before their workflow is done."""
-    async with another_client(here, path) as other:
-        leaving = asyncio.ensure_future(other.enrich(contacts))
-        await anyio.sleep(2)
-    with pytest.raises(BaseException):  # noqa: B017  # closed
-        (await leaving).raise_for_error()
 
 
 async def test_orphans_whose_status_is_refused_are_pending_and_collected_later(world, store_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 import anyio
 import anyio.lowlevel
@@ -12,7 +11,7 @@ import pytest
 from cleanlist_async import ConfigurationError, InsufficientCreditsError, StoreError
 from cleanlist_async.sandbox import Fault
 from tests.support.cases import each_case
-from tests.support.stores import FaultyStore, another_client
+from tests.support.stores import FaultyStore, another_client, leave_accepted
 from tests.support.virtual_sandbox import check_against_ledger, open_world, people
 
 pytestmark = pytest.mark.world(with_store=True)
@@ -21,15 +20,6 @@ SUBMIT = "/enrich/bulk"
 STATUS = "/enrich/status"
 VALIDATE = "/auth/validate-key"
 NO_CREDITS = {"when": "before", "status": 402, "body": {"detail": "no credits"}}
-
-
-async def leave_accepted(here, store, contacts, **options):
-    """Let another client submit contacts, and be closed before their workflow is done."""
-    async with another_client(here, store, **options) as other:
-        run = asyncio.ensure_future(other.enrich(contacts))
-        await anyio.sleep(2)
-    with suppress(ConfigurationError):
-        await run
 
 
 async def test_two_runs_that_stop_do_not_wait_for_what_the_other_did_not_send(world):

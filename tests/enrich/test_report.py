@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 
 import pytest
@@ -62,8 +63,22 @@ async def test_contacts_that_are_all_malformed_in_one_way_are_an_error(world, na
     with pytest.raises(ConfigurationError, match=says):
         await world.client.enrich(contacts)
     with pytest.raises(ConfigurationError, match=says):
+        await world.client.plan(contacts)
+    with pytest.raises(ConfigurationError, match=says):
         world.client.stream(contacts)
     assert world.submits() == 0
+
+
+async def test_a_stream_of_contacts_that_are_all_malformed_in_one_way_ends_in_an_error(world):
+    rows = csv.DictReader(["First Name,Last Name,Company", "Ada,Love,Acme", "Bo,Berg,Beta"])
+    invalid = 0
+    with pytest.raises(
+        ConfigurationError, match="Every one of the 2 contacts has an unknown field 'First Name'"
+    ):
+        async with world.client.stream(rows) as stream:
+            async for result in stream:
+                invalid += result.status == "invalid"
+    assert invalid == 2
 
 
 @each_case(
@@ -78,3 +93,5 @@ async def test_contacts_that_are_all_malformed_in_one_way_are_an_error(world, na
 async def test_contacts_that_are_invalid_one_by_one_are_results(world, contacts):
     report = await world.client.enrich(contacts)
     assert len(report.results) == len(contacts)
+    async with world.client.stream(iter(contacts)) as results:
+        assert len([result async for result in results]) == len(contacts)

@@ -20,8 +20,8 @@ from cleanlist_async import (
     UnknownOutcomeError,
 )
 from cleanlist_async.sandbox import Fault
-from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.examples import examples
+from tests.support.stores import another_client
 from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, open_world, people
 
 pytestmark = pytest.mark.world(with_store=True)
@@ -258,13 +258,7 @@ async def test_a_client_that_cannot_ask_for_its_organization_buys_nothing_again_
 
     world.sandbox.add_fault(Fault("/auth/validate-key", status=503, times=2))
     await world.client.enrich(contacts[:5])  # bought under the name of the key
-    other = VirtualCleanlist(
-        world.network,
-        list(world.sandbox.api_keys),
-        limiter=world.client._runtime.pipeline.limiter,
-        store=store_path,
-    )
-    async with other:
+    async with another_client(world, store_path) as other:
         await other.enrich(contacts)  # under that of the organization
     await world.client.enrich(contacts)
     assert bought(world) == [1] * 10

@@ -23,18 +23,12 @@ from cleanlist_async import (
 )
 from cleanlist_async.sandbox import Fault, Shape
 from cleanlist_async.storage.store.sqlite import DIALECT
-from cleanlist_async.testing.virtual_client import VirtualCleanlist
-from tests.support.stores import FaultyStore
-from tests.support.virtual_sandbox import KEY, open_world, people
+from tests.support.stores import FaultyStore, another_client
+from tests.support.virtual_sandbox import open_world, people
 
 pytestmark = pytest.mark.world(with_store=True)
 
 SUBMIT = "/enrich/bulk"
-
-
-def another_client(here, path):
-    limiter = here.client._runtime.pipeline.limiter
-    return VirtualCleanlist(here.network, KEY, limiter=limiter, store=path)
 
 
 async def committed(client) -> float:

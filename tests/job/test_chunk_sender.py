@@ -68,7 +68,8 @@ async def test_an_answer_that_proves_nothing_is_held_and_not_sent_again(fault, t
         bench.check(unknown_at_most=1)
 
 
-@each_case("fault", REFUSED)
+@pytest.mark.scaled
+@each_case("fault", some(REFUSED))
 async def test_a_refusal_in_the_apis_own_words_costs_nothing_and_is_tried_on_resume(fault, tmp_path):
     async with open_world() as world:
         bench = Bench(world, tmp_path, people(15))

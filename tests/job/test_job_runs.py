@@ -18,6 +18,7 @@ from cleanlist_async import (
 from cleanlist_async.sandbox import Fault
 from tests.job.worlds import STATUS, SUBMIT, Bench, edit, open_world, people, query, states
 from tests.support.cases import each_case
+from tests.support.examples import some
 
 SHORT = {
     "error": {
@@ -130,7 +131,8 @@ FILE_CHANGES = {
 }
 
 
-@each_case("change", FILE_CHANGES)
+@pytest.mark.scaled
+@each_case("change", some(FILE_CHANGES))
 async def test_a_file_must_be_the_same_to_the_byte(change, tmp_path):
     async with open_world() as world:
         path = _file(tmp_path / "in.csv", people(12))

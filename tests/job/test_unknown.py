@@ -16,6 +16,7 @@ from cleanlist_async.job.journal import journal as journal_module
 from cleanlist_async.sandbox import Fault, Sandbox
 from tests.job.worlds import SUBMIT, Bench, edit, open_world, people, query, states
 from tests.support.cases import each_case
+from tests.support.examples import some
 
 LOST = Fault(SUBMIT, when="after", reset=True)
 """Accepted, and the answer lost."""
@@ -397,7 +398,8 @@ DAMAGE = {
 }
 
 
-@each_case("damage", DAMAGE)
+@pytest.mark.scaled
+@each_case("damage", some(DAMAGE))
 async def test_verify_finds_planted_damage(damage, tmp_path):
     async with open_world() as world:
         bench = Bench(world, tmp_path, people(15))

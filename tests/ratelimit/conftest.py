@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from cleanlist_async.ratelimit import RateLimiter, RateLimits
 from tests.support.limited_wire import make_limiter, memory_limiter
-from tests.support.redis_limits import LoopInThread
 from tests.support.redis_server import redis_server, skip_without
+from tests.support.remote_limits import LoopInThread
+from tests.support.remote_stores import PostgresStore, RedisStore, RemoteStore
 from tests.support.shared_stores import PoolBackend, shared_limiter
 
 
@@ -45,3 +47,41 @@ def loop_in_thread() -> Iterator[LoopInThread]:
     thread = LoopInThread()
     yield thread
     thread.close()
+
+
+@pytest.fixture(
+    params=[
+        "redis",
+        pytest.param("postgres", marks=pytest.mark.slow),
+        pytest.param("pgbouncer", marks=pytest.mark.slow),
+    ]
+)
+def remote(
+    request: pytest.FixtureRequest, namespace: str, loop_in_thread: LoopInThread
+) -> Iterator[RemoteStore]:
+    """An empty place for pools on each server in turn."""
+    if request.param == "redis":
+        store: RemoteStore = RedisStore(request.getfixturevalue("redis_url"), namespace, loop_in_thread)
+        yield store
+        store.close()
+        return
+    server = request.getfixturevalue("postgres")
+    port = server.port if request.param == "postgres" else request.getfixturevalue("pgbouncer_port")
+    with server.database() as name:
+        store = PostgresStore(server.url(name, port), namespace, loop_in_thread)
+        yield store
+        store.close()
+
+
+@pytest.fixture
+def wait_for_workers() -> Callable[[], None]:
+    """Wait until no sync worker of this test has a connection open: the server goes next."""
+    of_earlier_tests = set(threading.enumerate())
+
+    def wait() -> None:
+        for thread in set(threading.enumerate()) - of_earlier_tests:
+            if thread.name == "cleanlist-limits":
+                thread.join(60)
+                assert not thread.is_alive()
+
+    return wait

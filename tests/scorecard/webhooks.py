@@ -81,7 +81,7 @@ def mailbox_in(name: str) -> Iterator[Place]:
 
 
 def worker(store: EventStore | None = None) -> WebhookReceiver:
-    return WebhookReceiver(PUBLIC_URL, secret="a-secret-of-all-workers", store=store)
+    return WebhookReceiver(PUBLIC_URL, secret="a-secret-of-all-workers", mailbox=store)
 
 
 def begun(receiver: WebhookReceiver) -> tuple[str, Submission, str]:

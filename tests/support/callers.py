@@ -86,7 +86,7 @@ def leaks(world):
         "tokens": sum(bucket.in_flight for bucket in statistics.buckets),
         "waiting in the limiter": world.client._runtime.pipeline.limiter.waiting(),
         "batches on the wire": len(batcher._under_way),
-        "next batches": batcher._lanes.next_batches,
+        "next batches": sum(lane.next_batch is not None for lane in batcher._lanes._lanes.values()),
         "callers": batcher._callers,
     }
     return {what: count for what, count in counts.items() if count}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from os import PathLike
 
-from cleanlist_async.errors import StoreUnavailableError
+import anyio
+
+from cleanlist_async import Contact
+from cleanlist_async.errors import ConfigurationError, StoreUnavailableError
 from cleanlist_async.storage.store.store import Store
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.virtual_sandbox import World
@@ -44,6 +48,15 @@ async def another_client(
     keys = list(here.sandbox.api_keys) if keys is None else keys
     async with VirtualCleanlist(here.network, keys, limiter=limiter, store=store, **options) as client:
         yield client
+
+
+async def leave_accepted(here: World, store: object, contacts: list[Contact], **options: object) -> None:
+    """Let another client submit contacts, and be closed before their workflow is done."""
+    async with another_client(here, store, **options) as other:
+        run = asyncio.ensure_future(other.enrich(contacts))
+        await anyio.sleep(2)
+    with suppress(ConfigurationError):
+        await run
 
 
 def make_older(path: PathLike[str], by_s: float) -> None:

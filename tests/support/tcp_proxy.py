@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from tests.support.redis_limits import LoopInThread
+from tests.support.remote_limits import LoopInThread
 
 
 class TCPProxy:

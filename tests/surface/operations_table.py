@@ -34,7 +34,10 @@ def tests() -> dict[str, str]:
     """The first test of each operation: one marked ``@pytest.mark.operation("name")``."""
     found: dict[str, str] = {}
     for path in sorted(Path(__file__).parents[1].rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        text = path.read_text("utf-8")
+        if "mark.operation(" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 for name in _marked(node):
                     found.setdefault(name, f"{path.name}::{node.name}")

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - names in many alphabets
 from __future__ import annotations
 
 import pytest
@@ -339,6 +340,29 @@ def test_company_domain(given, expected):
 )
 def test_split_name(given, expected):
     assert split_name(given) == expected
+
+
+@each_case(
+    ("header", "value", "first", "last"),
+    [
+        ("ФИО", "Иванов Иван Иванович", "Иван", "Иванов"),
+        ("Фамилия Имя Отчество", "Петрова Анна Ильинична", "Анна", "Петрова"),
+        ("ПІБ", "Шевченко Тарас", "Тарас", "Шевченко"),
+        ("Имя", "Иван Иванов", "Иван", "Иванов"),
+        ("Név", "Nagy Anna Mária", "Anna Mária", "Nagy"),
+        ("氏名", "山田 花子", "花子", "山田"),
+        ("Name", "山田　花子", "花子", "山田"),
+        ("姓名", "张 伟", "伟", "张"),
+        ("이름", "김 민준", "민준", "김"),
+        ("Nom et prénom", "Dupont Jean", "Jean", "Dupont"),
+        ("Prénom et nom", "Jean Dupont", "Jean", "Dupont"),
+        ("Ad Soyad", "Ayşe Yılmaz", "Ayşe", "Yılmaz"),
+        ("Full Name", "Doe, Jane", "Jane", "Doe"),
+    ],
+)
+def test_the_order_of_a_whole_name_is_that_of_its_header_or_script(header, value, first, last, tmp_path):
+    contact = only_contact(opened(tmp_path, f'{header},Company\n"{value}",Acme\n'))
+    assert (contact.first_name, contact.last_name) == (first, last)
 
 
 def opened(folder, text, mapping=None, **options):

@@ -123,6 +123,24 @@ def test_no_header_is_listed_for_two_fields(field):
     assert {header for header in listed if known_as(header)[0] != field} == set()
 
 
+@each_case(
+    ("header", "field"),
+    [
+        ("First Name (required)", "first_name"),
+        ("Surname(s)", "last_name"),
+        ("名（必須）", "first_name"),
+        ("名前 (姓)", "last_name"),
+        ("Name (first)", "first_name"),
+        ("Имя (рус)", "full_name"),
+        ("E-Mail / Email", "email"),
+        ("Company (Firma)", "company_name"),
+        ("Email*", "email"),
+    ],
+)
+def test_a_remark_in_a_header_does_not_change_its_meaning(header, field):
+    assert known_as(header)[0] == field
+
+
 @pytest.mark.parametrize(
     "header", ["Company (Owner)", "Owner / First Name", "Notes", "Position", "Straße", "Телефон", "電話"]
 )

@@ -10,7 +10,7 @@ from cleanlist_async.tables.work_email import published_free_hosts
 from tests.support.cases import each_case
 
 LINES = ("First Name,Last Name,Email", "Ada,Love,ada@acme.example", "Bo,Berg,bo@gmail.com", "Cy,Dahl,")
-PROPOSED = '1 of the first 3 contacts lack a company only, and have a work e-mail address: --map "company_dom'
+PROPOSED = '1 of the first 3 contacts lack only a company, and have a work e-mail address: --map "company_dom'
 
 
 @pytest.fixture

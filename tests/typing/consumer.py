@@ -185,7 +185,7 @@ async def modern(client: AsyncCleanlist) -> PersonResult | None:
 
 def client_of(pace: Pace, listener: Listener, store: EventStore) -> AsyncCleanlist:
     """Make a client."""
-    receiver = WebhookReceiver("https://app.example/hooks", store=store)
+    receiver = WebhookReceiver("https://app.example/hooks", mailbox=store)
     limiter = RateLimiter(RateLimits(org=30))
     return AsyncCleanlist("clapi_x", pace=pace, on_event=listener, webhooks=receiver, limiter=limiter)
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from cleanlist_async import facts
+from cleanlist_async import Store, WebhookReceiver, facts
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit import RateLimiter
 from cleanlist_async.storage.redis_connection import RedisUnavailableError
 from cleanlist_async.storage.sqlite_file import SharedFile
-from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
+from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox, StoreMailbox
 from tests.support.hand_clock import HandClock
+from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer, redis_server, skip_without
 
 pytestmark = pytest.mark.anyio
@@ -141,15 +142,38 @@ def test_a_redis_that_is_away_is_one_clear_error(server: RedisServer) -> None:
 # -- what one address can make grow --------------------------------------------------------------------
 
 
-@pytest.fixture(params=["file", "redis"])
-def mailbox(request: pytest.FixtureRequest, path: Path) -> FileMailbox | RedisMailbox:
+@pytest.fixture(
+    params=["file", "redis", "store in a file", pytest.param("store in PostgreSQL", marks=pytest.mark.slow)]
+)
+def mailbox(request: pytest.FixtureRequest, path: Path) -> Iterator[Mailbox]:
     if request.param == "file":
-        return FileMailbox(path)
-    server: RedisServer = request.getfixturevalue("server")
-    return RedisMailbox(server.url)
+        yield FileMailbox(path)
+    elif request.param == "redis":
+        server: RedisServer = request.getfixturevalue("server")
+        yield RedisMailbox(server.url)
+    elif request.param == "store in a file":
+        yield StoreMailbox(Store(path.with_name("store.db")))
+    else:
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        with postgres.schema() as url:
+            yield StoreMailbox(Store(url))
 
 
-Mailbox = FileMailbox | RedisMailbox
+Mailbox = FileMailbox | RedisMailbox | StoreMailbox
+
+
+@pytest.mark.sockets
+def test_an_event_reaches_whom_it_is_for_once_and_in_order_in_each_mailbox(mailbox: Mailbox) -> None:
+    async def main() -> None:
+        for event in (b"1", b"2", b"\x00\xff"):
+            assert await mailbox.put("ours", event)
+        assert await mailbox.put("another's", b"3")
+        assert await mailbox.take([]) == {}
+        assert await mailbox.take(["ours", "nobody's"]) == {"ours": [b"1", b"2", b"\x00\xff"]}
+        assert await mailbox.take(["ours"]) == {}
+        assert await mailbox.take(["another's"]) == {"another's": [b"3"]}
+
+    anyio.run(main)
 
 
 @pytest.mark.sockets
@@ -222,6 +246,77 @@ def test_a_file_of_an_earlier_version_is_taken_over(path: Path) -> None:
         connection.execute("DROP INDEX mail_by_age")
     connection.close()
     assert anyio.run(FileMailbox(path).take, ["ours"]) == {"ours": [b"1"]}
+
+
+# -- in a store ----------------------------------------------------------------------------------------
+
+
+def test_the_store_of_a_client_is_a_mailbox_as_it_is(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = Store(tmp_path / "store.db")
+        one, other = (WebhookReceiver("https://app.example/hooks", mailbox=store) for _ in range(2))
+        assert one.mailbox is not None
+        assert other.mailbox is not None
+        await one.mailbox.put("ours", b"1")
+        assert await other.mailbox.take(["ours"]) == {"ours": [b"1"]}
+        await store.aclose()
+
+    anyio.run(main)
+
+
+def test_a_store_forgets_what_nobody_took_within_an_hour(path: Path) -> None:
+    async def main() -> None:
+        async with Store(path) as store:
+            mailbox = StoreMailbox(store)
+            await mailbox.put("old", b"1")
+            await mailbox.put("young", b"2")
+            age("old", 3_700)
+            age("young", 3_500)
+            assert await mailbox.take(["old"]) == {}
+            assert await mailbox.take(["old", "young"]) == {"young": [b"2"]}
+
+    def age(recipient: str, by_s: float) -> None:
+        with sqlite3.connect(path) as connection:
+            change = "UPDATE cleanlist_mail SET sent_at = sent_at - ? WHERE recipient = ?"
+            connection.execute(change, (by_s, recipient))
+        connection.close()
+
+    anyio.run(main)
+
+
+@pytest.mark.slow
+@pytest.mark.sockets
+def test_no_event_in_a_store_is_taken_twice(store_url: str) -> None:
+    async def main() -> None:
+        async with Store(store_url) as one, Store(store_url) as other:
+            await StoreMailbox(one).take(["ours"])  # makes the table
+            taken = list[bytes]()
+
+            async def put() -> None:
+                for number in range(20):
+                    while not await StoreMailbox(one).put("ours", b"%d" % number):
+                        await anyio.lowlevel.checkpoint()
+
+            async def take(store: Store) -> None:
+                mailbox = StoreMailbox(store)
+                while len(taken) < 20:
+                    taken.extend((await mailbox.take(["ours"])).get("ours", ()))
+
+            with anyio.fail_after(60):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(put)
+                    for store in (one, other):
+                        group.start_soon(take, store)
+            assert sorted(taken, key=int) == [b"%d" % number for number in range(20)]
+
+    anyio.run(main)
+
+
+def test_the_old_name_of_the_receivers_argument_still_works(path: Path) -> None:
+    mailbox = FileMailbox(path)
+    with pytest.warns(DeprecationWarning, match="mailbox="):
+        receiver = WebhookReceiver("https://app.example/hooks", store=mailbox)
+    assert receiver.mailbox is mailbox
 
 
 # -- a file that is its owner's alone ------------------------------------------------------------------

@@ -25,7 +25,7 @@ def test_the_token_of_one_submission_says_nothing_of_another():
 
 
 def test_a_late_event_is_taken_and_dropped():
-    one = OneSubmission(store=MemoryStore())
+    one = OneSubmission(mailbox=MemoryStore())
     one.submission.close()
     assert one.post() == 204
     assert not one.believed
@@ -113,7 +113,7 @@ def test_tokens_of_owners_go_to_them_alone():
 
 def test_a_token_of_an_owner_elsewhere_goes_to_the_store():
     store = MemoryStore()
-    one = OneSubmission(store=store)
+    one = OneSubmission(mailbox=store)
     token = OneSubmission().receiver.new_token()
     one.receiver.attach(Owner("another"))
     assert one.post(token=token) == 204
@@ -134,7 +134,7 @@ def test_without_a_store_a_token_of_an_owner_elsewhere_is_left_to_the_next_worke
 
 @pytest.mark.parametrize("has_store", [True, False])
 def test_a_broken_owner_denies_nothing_that_the_store_can_keep(has_store):
-    one = OneSubmission(store=MemoryStore() if has_store else None)
+    one = OneSubmission(mailbox=MemoryStore() if has_store else None)
     one.receiver.attach(Owner(error=RuntimeError()))
     assert one.post(token=one.receiver.new_token()) == (204 if has_store else 503)
     assert one.post(token=one.receiver.new_token()[:32] + "0" * 32) == 503
@@ -167,7 +167,7 @@ def test_a_failure_that_every_post_repeats_is_logged_once_until_it_has_passed(ca
             return await super().put(submission_id, event)
 
     store = Failing()
-    one, owner = OneSubmission(store=store), Owner("a job's", error=RuntimeError())
+    one, owner = OneSubmission(mailbox=store), Owner("a job's", error=RuntimeError())
     one.receiver.attach(owner)
     for _ in range(50):
         assert one.post(token=OneSubmission().token) == 503

@@ -22,7 +22,7 @@ def largest_event(number):
 
 def test_another_worker_recognises_the_token_and_leaves_the_event_in_the_store():
     store = MemoryStore()
-    owner, other = OneSubmission(store=store), OneSubmission(store=store)
+    owner, other = OneSubmission(mailbox=store), OneSubmission(mailbox=store)
     assert other.post(token=owner.token) == 204
     assert not owner.believed
     assert other.counts(received=1, passed_on=1)
@@ -43,14 +43,14 @@ def test_a_store_that_fails_is_not_acknowledged():
         async def put(self, submission_id, event):
             raise OSError("disk full")
 
-    owner, other = OneSubmission(), OneSubmission(store=Broken())
+    owner, other = OneSubmission(), OneSubmission(mailbox=Broken())
     assert other.post(token=owner.token) == 503
     assert other.counts(received=0, refused=1)
 
 
 def test_the_store_takes_no_junk():
     store = MemoryStore()
-    owner, other = OneSubmission(store=store), OneSubmission(store=store)
+    owner, other = OneSubmission(mailbox=store), OneSubmission(mailbox=store)
     for body in (b"{", b"[]", b"x" * 5_000_000):
         assert other.post(body, token=owner.token) in {400, 413}
     assert anyio.run(store.take, [owner.id]) == {}
@@ -60,7 +60,7 @@ def test_the_store_takes_no_junk():
 
 
 def test_more_events_than_a_submit_has_are_refused_while_its_worker_does_not_take_them(store_of_workers):
-    owner, other = OneSubmission(store=store_of_workers), OneSubmission(store=store_of_workers)
+    owner, other = OneSubmission(mailbox=store_of_workers), OneSubmission(mailbox=store_of_workers)
     events = [changed(EVENT, number=number) for number in range(6)]
     assert [other.post(event, token=owner.token) for event in events] == [204] * 4 + [429] * 2
     assert other.post(events[0], token=owner.token) == 204, "that one is kept"
@@ -69,7 +69,7 @@ def test_more_events_than_a_submit_has_are_refused_while_its_worker_does_not_tak
 
 
 def test_fifty_of_the_largest_events_leave_two_of_them(store_of_workers):
-    owner, other = OneSubmission(store=store_of_workers), OneSubmission(store=store_of_workers)
+    owner, other = OneSubmission(mailbox=store_of_workers), OneSubmission(mailbox=store_of_workers)
     answers = {other.post(largest_event(number), token=owner.token) for number in range(50)}
     assert answers == {204, 429}
     [events] = anyio.run(store_of_workers.take, [owner.id]).values()
@@ -81,4 +81,4 @@ def test_a_store_that_says_nothing_has_kept_it():
         async def put(self, submission_id, event):
             await super().put(submission_id, event)
 
-    assert OneSubmission(store=Silent()).post(token=OneSubmission().token) == 204
+    assert OneSubmission(mailbox=Silent()).post(token=OneSubmission().token) == 204

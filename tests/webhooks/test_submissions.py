@@ -201,7 +201,7 @@ async def test_events_that_come_before_the_answer_to_the_submit():
 async def test_events_that_reach_another_worker(shared):
     secret = "a-secret-of-all-workers"
     store = MemoryStore() if shared else None
-    owner, other = (WebhookReceiver(PUBLIC_URL, secret=secret, store=store) for _ in range(2))
+    owner, other = (WebhookReceiver(PUBLIC_URL, secret=secret, mailbox=store) for _ in range(2))
     async with open_world(client_options={"webhooks": owner}, workflow_s=10.0) as world:
         async with delivering(world, other):
             report = await world.client.enrich(people(600))
@@ -222,7 +222,7 @@ async def test_a_store_that_fails_leaves_it_to_polling():
         async def take(self, submission_ids):
             raise OSError("gone")
 
-    async with world_with_webhooks(receiver_options={"store": Broken()}, disturb=nothing) as (world, *_):
+    async with world_with_webhooks(receiver_options={"mailbox": Broken()}, disturb=nothing) as (world, *_):
         assert not (await world.client.enrich(people(3))).pending
 
 
@@ -329,7 +329,7 @@ def test_the_results_equal_those_of_polling(shape, seed, workflow_s, latency_s, 
 
 
 async def test_a_client_that_is_closed_leaves_no_submission_behind():
-    receiver = WebhookReceiver(PUBLIC_URL, store=MemoryStore())
+    receiver = WebhookReceiver(PUBLIC_URL, mailbox=MemoryStore())
     async with open_world(client_options={"webhooks": receiver}, workflow_s=100.0) as world:
         async with anyio.create_task_group() as group:
             group.start_soon(world.client.enrich, people(3))

@@ -84,10 +84,10 @@ async def test_a_job_is_pushed_too(tmp_path):
 async def test_an_event_that_reaches_another_worker_finds_the_one_that_waits(tmp_path):
     contacts, secret = people(520), "a-secret-of-all-workers"
     async with (
-        an_application(secret=secret, store=FileMailbox(tmp_path / "limits.db")) as other,
+        an_application(secret=secret, mailbox=FileMailbox(tmp_path / "limits.db")) as other,
         Sandbox(workflow_s=0.3) as sandbox,
     ):
-        mine = WebhookReceiver(other.public_url, secret=secret, store=FileMailbox(tmp_path / "limits.db"))
+        mine = WebhookReceiver(other.public_url, secret=secret, mailbox=FileMailbox(tmp_path / "limits.db"))
         client = client_of(sandbox, mine)
         async with client:
             report = await client.enrich(contacts[:500])
@@ -106,11 +106,11 @@ async def test_an_event_that_reaches_another_worker_finds_the_one_that_waits(tmp
 async def test_an_event_of_a_job_that_reaches_another_worker_finds_the_job(tmp_path):
     secret = "a-secret-of-all-workers"
     async with (
-        an_application(secret=secret, store=FileMailbox(tmp_path / "limits.db")) as other,
+        an_application(secret=secret, mailbox=FileMailbox(tmp_path / "limits.db")) as other,
         Sandbox(workflow_s=1.0) as sandbox,
     ):
         sandbox.add_fault(Fault("/enrich/bulk", when="after", reset=True))
-        mine = WebhookReceiver(other.public_url, secret=secret, store=FileMailbox(tmp_path / "limits.db"))
+        mine = WebhookReceiver(other.public_url, secret=secret, mailbox=FileMailbox(tmp_path / "limits.db"))
         client = client_of(sandbox, mine)
         async with client, await client.job(tmp_path / "run.journal", people(520)) as job:
             report = await job.run()

@@ -59,8 +59,8 @@ class Connection:
         )
 
     def limiter(self) -> RateLimiter | None:
-        """Return the limiter that runs on this machine share; None where each run has its own."""
-        from cleanlist_async.cli.terminal.limits_file import limiter_of
+        """Return the limiter that runs share; None where each run has its own."""
+        from cleanlist_async.cli.terminal.shared_limits import limiter_of
         from cleanlist_async.http.transport import is_loopback
 
         # The same order as in the client, which is not open yet.

@@ -25,7 +25,6 @@ from cleanlist_async.errors import (
     APIError,
     CleanlistError,
     FieldError,
-    OverloadedError,
     RequestValidationError,
 )
 from cleanlist_async.facts import LEGACY_429_BACKOFF_S
@@ -236,7 +235,7 @@ def _code(kind: type[CleanlistError]) -> str:
 
 
 def _whole_seconds(error: CleanlistError) -> int:
-    asked = error.retry_after_s if isinstance(error, APIError | OverloadedError) else None
+    asked = error.retry_after_s
     # Rounded up, since a retry before the time would be refused again.
     return max(1, math.ceil(LEGACY_429_BACKOFF_S if asked is None else asked))
 

@@ -1,27 +1,57 @@
 """A store in PostgreSQL, for processes of several machines. Needs the extra ``postgres``.
 
-Its address may hold a password, which must not reach a repr, message, log or traceback. So it is kept as a
-secret, and psycopg's errors are never chained to ours, because their frames hold it.
+All its transactions take turns in the server. Each waits for the network while the others do, so statements
+that need no answer of each other are sent together.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from contextlib import suppress
-from importlib.util import find_spec
-from typing import Final, TypeVar
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from cleanlist_async.errors import CleanlistError, ConfigurationError, StoreError, StoreUnavailableError
-from cleanlist_async.redact import Secret
-from cleanlist_async.storage.store.postgres_session import WRONG_LOGIN, PostgresSession
-from cleanlist_async.storage.store.statements import Operation
+from pydantic_core import to_json
+
+from cleanlist_async import facts
+from cleanlist_async.errors import StoreError, StoreUnavailableError
+from cleanlist_async.storage.postgres_connection import DatabaseKind, PostgresConnection, SharedPostgres
+from cleanlist_async.storage.store.postgres_transaction import Transaction
+from cleanlist_async.storage.store.statements import Dialect, Operation, Statement
 from cleanlist_async.storage.store.to_end import to_end
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection, AsyncPipeline
 
 T = TypeVar("T")
 
-_PASSING: Final = ("08", "53", "57", "25006", "25P03")
-"""Beginnings of SQLSTATEs that pass: connections, resources, an operator, a standby, a pause of ours."""
+DIALECT: Final = Dialect(
+    now="extract(epoch FROM clock_timestamp())::float8",
+    each="unnest(:{name}::text[]) AS {name}_(value)",
+    # A subquery would let PostgreSQL read the whole table as long as it has no statistics of it.
+    is_in="= ANY (:{name}::text[])",
+    # An array of texts with quotation marks takes psycopg several times as long to write.
+    pairs="json_each_text(:{name}::json) AS given(name, value)",
+    rows="jsonb_array_elements(:{name}::jsonb) AS given(value)",
+    column="(given.value ->> {number})",
+    table_names="(SELECT relname AS name FROM pg_class WHERE pg_table_is_visible(oid)) AS tables",
+    real="DOUBLE PRECISION",
+    blob="BYTEA",
+    identity="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    size="(SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class"
+    " WHERE relkind = 'r' AND starts_with(relname, 'cleanlist_') AND pg_table_is_visible(oid))",
+)
+_KIND: Final = DatabaseKind(
+    noun="store",
+    unavailable=StoreUnavailableError,
+    refused=StoreError,
+    while_away="Nothing is sent without it.",
+    reconnects=True,
+)
+_PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
+_SHOWN_NUL: Final = "\N{SYMBOL FOR NULL}"
 
 
 class PostgresDatabase:
@@ -32,81 +62,84 @@ class PostgresDatabase:
 
     def __init__(self, url: str) -> None:
         try:
-            self._name = _checked(url)
-            self._url = Secret(url)
+            self._postgres = SharedPostgres(url, _KIND)
         finally:
             del url  # a traceback that shows local variables must not show it
-        self._sessions: dict[asyncio.AbstractEventLoop, PostgresSession] = {}
 
     @property
     def name(self) -> str:
         """The name of the database and its host."""
-        return self._name
+        return self._postgres.name
 
     async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
         """Run an operation as one transaction, after all that are under way."""
-        return await to_end(asyncio.create_task(self._run(operation, commit_unless)))
+        work = partial(_run, operation, commit_unless)
+        return await to_end(asyncio.create_task(self._postgres.run(work, facts.STORE_ANSWER_S)))
 
     async def aclose(self) -> None:
         """Close the connections, those of other event loops too."""
-        sessions, self._sessions = self._sessions, {}
-        for loop, session in sessions.items():
-            if loop is asyncio.get_running_loop():
-                await to_end(asyncio.create_task(session.aclose()))
-            elif loop.is_running():
-                asyncio.run_coroutine_threadsafe(session.aclose(), loop)
-            else:
-                session.close()
+        await to_end(asyncio.create_task(self._postgres.aclose()))
 
-    async def _run(self, operation: Operation[T], commit_unless: T | None) -> T:
+
+async def _run(operation: Operation[T], commit_unless: T | None, ours: PostgresConnection, until: float) -> T:
+    transaction = Transaction(operation, commit_unless)
+    try:
+        work = partial(_carry_out, transaction)
+        return await ours.begin(work, until, is_begun=lambda: transaction.is_begun)
+    finally:
+        operation.close()
+
+
+async def _carry_out(transaction: Transaction[T], connection: AsyncConnection[Any]) -> T:
+    async with _pipeline(connection) as pipeline:
+        while True:
+            cursors = [
+                await connection.execute(_rendered(statement.text), _parameters(statement))
+                for statement, _ in transaction.trip
+            ]
+            if transaction.is_ending:
+                break  # leaving the pipeline waits for the answers
+            await pipeline.sync()
+            for (_, answer), cursor in zip(transaction.trip, cursors, strict=True):
+                answer.rows = await cursor.fetchall() if cursor.description is not None else []
+                answer.changed = cursor.rowcount
+            transaction.go_on()
+    return transaction.result()
+
+
+@asynccontextmanager
+async def _pipeline(connection: AsyncConnection[Any]) -> AsyncGenerator[AsyncPipeline]:
+    """Use a connection in pipeline mode: statements are sent at once, and answered when that is asked for.
+
+    psycopg would log an error that is raised in the block of a connection that broke, with its user's name.
+    """
+    problem: Exception | None = None
+    async with connection.pipeline() as pipeline:
         try:
-            return await self._session().run(operation, commit_unless)
-        except Exception as problem:  # noqa: BLE001  # psycopg's frames hold the password
-            error = self._explained(problem)
-        raise error  # outside the handler, so that it is not chained
-
-    def _session(self) -> PostgresSession:
-        running = asyncio.get_running_loop()
-        for loop in [loop for loop in self._sessions if loop.is_closed()]:
-            self._sessions.pop(loop).close()
-        session = self._sessions.get(running)
-        if session is None or session.pid != os.getpid():
-            session = self._sessions[running] = PostgresSession(self._url)
-        return session
-
-    def _explained(self, problem: Exception) -> CleanlistError:
-        import psycopg  # noqa: PLC0415
-
-        if isinstance(problem, CleanlistError):
-            return problem.with_traceback(None)
-        kind, code = type(problem).__name__, str(getattr(problem, "sqlstate", None) or "")
-        if isinstance(problem, psycopg.OperationalError) and not code and WRONG_LOGIN.search(str(problem)):
-            return ConfigurationError(
-                f"The store {self._name} is not there, or not for the user and password of its address.",
-                fix="Check the address; the database and its user must exist.",
-            )
-        if code.startswith(_PASSING) or isinstance(
-            problem, psycopg.OperationalError | OSError | TimeoutError
-        ):
-            return StoreUnavailableError(
-                f"The store {self._name} cannot be reached, or does not answer ({kind}).",
-                fix="Nothing is sent without it. Try again when the database is back.",
-            )
-        return StoreError(f"The store {self._name} refused a statement ({kind} {code}).".replace(" )", ")"))
+            yield pipeline
+        except Exception as error:  # noqa: BLE001
+            problem = error
+    if problem is not None:
+        raise problem
 
 
-def _checked(url: str) -> str:
-    """Return the name of a database and its host. Raises ConfigurationError for what is no address."""
-    if find_spec("psycopg") is None:
-        raise ConfigurationError(
-            "A store in PostgreSQL needs psycopg.", fix="Run: pip install 'cleanlist-async[postgres]'."
-        )
-    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+@lru_cache(maxsize=256)
+def _rendered(text: str) -> bytes:
+    return _PARAMETER.sub(r"%(\1)s", DIALECT.render(text)).encode()
 
-    with suppress(Exception):  # what it says may quote the address
-        parts = conninfo_to_dict(url)
-        return f"{parts.get('dbname') or 'postgres'} at {parts.get('host') or 'localhost'}"
-    raise ConfigurationError(
-        "The url of the store is not the address of a PostgreSQL database.",
-        fix="Give one such as postgresql://user@host:5432/name.",
-    )
+
+def _parameters(statement: Statement) -> dict[str, Any]:
+    return {name: _storable(value) for name, value in statement.values.items()}
+
+
+def _storable(value: Any) -> Any:
+    """Return a value as psycopg takes it: mappings as JSON, texts without NUL.
+
+    PostgreSQL refuses that character, and a write that must not be lost would fail for good.
+    """
+    if isinstance(value, str):
+        return value.replace("\0", _SHOWN_NUL)
+    if isinstance(value, dict):
+        pairs = cast("dict[str, str]", value)
+        return to_json({name: _storable(text) for name, text in pairs.items()}).decode()
+    return value

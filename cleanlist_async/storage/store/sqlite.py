@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from cleanlist_async.errors import StoreError, StoreUnavailableError
 from cleanlist_async.storage.filesystem import refuse_network
-from cleanlist_async.storage.sqlite_file import FileKind, SharedFile
+from cleanlist_async.storage.sqlite_file import FileKind, SharedFile, may_pass
 from cleanlist_async.storage.store.schema import TABLES
 from cleanlist_async.storage.store.statements import Answer, Dialect, Operation, Statement
 from cleanlist_async.storage.store.to_end import to_end
@@ -42,7 +42,6 @@ _KIND: Final = FileKind(
     if_damaged="If it is damaged, bring back a copy: without it, what was bought is bought again.",
     error=StoreError,
 )
-_PASSING: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 
 
 class SQLiteDatabase:
@@ -85,7 +84,7 @@ class SQLiteDatabase:
                     connection.execute("ROLLBACK")
                     connection.execute("BEGIN")  # which the block commits
         except StoreError as error:
-            if _may_pass(error.__cause__):
+            if may_pass(error.__cause__):
                 raise StoreUnavailableError(error.problem, fix=error.fix) from error.__cause__
             raise
         return value
@@ -127,8 +126,3 @@ def _parameters(statement: Statement) -> dict[str, Any]:
         name: json.dumps(value) if isinstance(value, list | dict) else value
         for name, value in statement.values.items()
     }
-
-
-def _may_pass(cause: BaseException | None) -> bool:
-    name = getattr(cause, "sqlite_errorname", "") or ""
-    return name.startswith(_PASSING)

@@ -80,7 +80,6 @@ def test_a_hang_up_that_is_ignored_as_nohup_does_ends_nothing(cli, serve, people
         check_all_bought_once(cli, sandbox, given)
 
 
-@pytest.mark.smoke
 def test_after_a_top_up_the_same_command_buys_the_rest(cli, serve, people):
     given = cli.write(people(500))
     with serve(credits=250.0) as sandbox:
@@ -123,7 +122,6 @@ def test_fresh_buys_anew_after_asking(cli, serve, people):
         assert len(sandbox.ledger.contacts) == 6
 
 
-@pytest.mark.smoke
 def test_an_output_of_the_same_rows_is_written_again_and_no_other_file_is(cli, serve, people):
     cli.write(people(3))
     with serve() as sandbox:

@@ -20,7 +20,6 @@ def keyless(cli):
     return CommandLine(cli.folder)
 
 
-@pytest.mark.smoke
 def test_show_counts_results_and_lists_what_is_undecided(cli, serve, people, keyless):
     cli.write(people(300))
     with serve() as sandbox:
@@ -76,7 +75,6 @@ def test_a_decision_must_be_one_and_about_a_known_submit(cli, serve, people, key
     assert "See: cleanlist-async store show" in unheard_of
 
 
-@pytest.mark.smoke
 def test_purge_removes_results_after_asking(cli, serve, people, keyless):
     cli.write(people(5))
     with serve() as sandbox:

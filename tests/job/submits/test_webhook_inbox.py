@@ -46,7 +46,7 @@ class Store(MemoryStore):
 
 
 def worker(store=None, secret=SECRET) -> WebhookReceiver:
-    return WebhookReceiver(PUBLIC_URL, secret=secret, store=store)
+    return WebhookReceiver(PUBLIC_URL, secret=secret, mailbox=store)
 
 
 @asynccontextmanager

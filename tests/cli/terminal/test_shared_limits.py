@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cleanlist_async.cli.terminal.limits_file import limiter_of, limits_file
+from cleanlist_async.cli.terminal.shared_limits import limiter_of, shared_limits
 from cleanlist_async.ratelimit import RateLimits
 
 pytestmark = pytest.mark.sockets
@@ -34,19 +34,32 @@ def test_a_file_that_cannot_be_used_ends_the_run_only_if_it_was_asked_for(cli, s
 
 def test_by_default_it_is_used_for_the_real_api_and_its_real_limits(monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("CLEANLIST_LIMITS", raising=False)
     monkeypatch.delenv("CLEANLIST_LIMITS_FILE", raising=False)
     assert limiter_of(RateLimits(), on_loopback=True) is None
     assert limiter_of(RateLimits(window_s=6), on_loopback=False) is None
     assert limiter_of(RateLimits(), on_loopback=False) is limiter_of(RateLimits(), on_loopback=False)
     assert (tmp_path / "cleanlist-async" / "limits.db").exists()
-    monkeypatch.setenv("CLEANLIST_LIMITS_FILE", "none")
+    monkeypatch.setenv("CLEANLIST_LIMITS", "none")
     assert limiter_of(RateLimits(), on_loopback=False) is None
-    assert limits_file() is None
+    assert shared_limits() is None
 
 
 def test_a_cache_directory_that_cannot_be_written_is_a_warning(monkeypatch, tmp_path, caplog):
     (tmp_path / "cleanlist-async").write_text("a file where a directory should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("CLEANLIST_LIMITS", raising=False)
     monkeypatch.delenv("CLEANLIST_LIMITS_FILE", raising=False)
     assert limiter_of(RateLimits(), on_loopback=False) is None
     assert "does not share its rate limits" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["http://host/x", "mysql://host/x"])
+def test_an_address_of_something_else_is_refused(cli, place):
+    assert "redis:// or postgresql://" in cli("--limits", place, "limits", "show").error
+
+
+@pytest.mark.parametrize("option", ["--limits", "--limits-file"])
+def test_both_names_of_the_option_name_the_file(cli, tmp_path, option):
+    shown = cli.json(option, str(tmp_path / "limits.db"), "limits", "show")
+    assert shown["file"] == str(tmp_path / "limits.db")

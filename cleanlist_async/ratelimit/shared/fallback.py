@@ -1,13 +1,13 @@
-"""What one process may send while Redis is away: its own tokens, up to an equal share of the limits.
+"""What one process may send while the shared server is away: its own tokens, up to a share of the limits.
 
-A token that this process took returns to it, and while no process reaches Redis, no other can take it. So it
-goes on with those, up to its share: the limits divided by the number of processes that were there recently,
-but at least one request. If its share is larger than what it had, the rest is free a lease and a window
-later, when whatever others took from the pool has returned. So all shares together never exceed the limits.
+A token that this process took returns to it, and while no process reaches the server, no other can take it.
+So it goes on with those, up to its share (see `share`); with none, it waits. If its share is larger than what
+it had, the rest is free a lease and a window later, when whatever others took from the pool has returned. So
+all shares together never exceed the limits.
 
-When Redis is back, each process first reports its tokens that are out; no token is granted for a few polls,
-until all have. If Redis is away only for some, the others go on with the full limits: only that can lead to a
-429.
+When the server is back, each process first reports its tokens that are out; no token is granted for a few
+polls, until all have. If the server is away only for some, the others go on with the full limits: only that
+can lead to a 429.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.redis.backend import RedisLimits
 from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Report, SyncAnswer, SyncRequest
 from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.process import has_ended
+from cleanlist_async.ratelimit.shared.remote import RemoteLimits
+from cleanlist_async.ratelimit.shared.share import Share
 
-_WITHOUT: Final = "Each process goes on with its share of the limits."
+_MEANWHILE: Final = "Each process goes on with its share of the limits."
 
 
 @dataclass(slots=True)
 class LocalTokens:
     """The tokens of one organization that this process took, by its own clock.
 
-    `borrowed` were taken while Redis was away; `unreported` are the outcomes since.
+    `borrowed` were taken while the server was away; `unreported` are the outcomes since.
     """
 
     pool: Pool
@@ -39,15 +39,15 @@ class LocalTokens:
 
 
 class LocalFallback:
-    """A Redis, replaced by this process's own share of the limits while it is away."""
+    """A server, replaced by this process's own share of the limits while it is away."""
 
-    def __init__(self, backend: RedisLimits, clock: Callable[[], float]) -> None:
+    def __init__(self, backend: RemoteLimits, clock: Callable[[], float]) -> None:
         self.limits = backend.limits
         self._backend = backend
         self._clock = clock
         self._process = ""
         self._local_tokens: dict[str, LocalTokens] = {}
-        backend.without = _WITHOUT
+        backend.reachability.meanwhile = _MEANWHILE
 
     async def sync(self, request: SyncRequest) -> SyncAnswer:
         """Apply a sync to the pool, or to this process's share of it."""
@@ -59,10 +59,10 @@ class LocalFallback:
                 request if local.away_since is None else self._with_reports(local, request)
             )
         except BackendUnavailableError:
-            processes = self._backend.memory.processes(request.organization)
-            if processes is None:
-                raise  # never reached, so what others have sent is unknown
-            return self._sync_locally(local, request, processes)
+            share = self._backend.history.share(request.organization, request.process.id)
+            if local.away_since is None and not min(share):
+                raise  # never reached, or others have all of the limits
+            return self._sync_locally(local, request, share)
         self._reconnected(local)
         self._note(local, request, answer)
         return answer
@@ -81,7 +81,7 @@ class LocalFallback:
         """Close the connection; the next call opens another."""
         await self._backend.aclose()
 
-    # -- while Redis is there ------------------------------------------------------------------
+    # -- while it is there ------------------------------------------------------------------
 
     def _note(self, local: LocalTokens, request: SyncRequest, answer: SyncAnswer) -> None:
         local.pool.advance_to(self._clock(), None)
@@ -104,17 +104,17 @@ class LocalFallback:
             local.away_since = None
             local.borrowed.clear()
             local.unreported.clear()
-            _set_limits(local.pool, self.limits)
+            _set_limits(local.pool, Share(self.limits.org, self.limits.key))
 
     # -- while it is away ----------------------------------------------------------------------
 
-    def _sync_locally(self, local: LocalTokens, request: SyncRequest, processes: int) -> SyncAnswer:
+    def _sync_locally(self, local: LocalTokens, request: SyncRequest, share: Share) -> SyncAnswer:
         now = self._clock()
         local.pool.advance_to(now, None)
         if local.away_since is None:
             local.away_since = now
             # Free for us may only mean that another process has it: those tokens wait until it is back.
-            _set_limits(local.pool, _share(self.limits, processes))
+            _set_limits(local.pool, share)
             local.pool.organization.window.hold_back(now, self._others_returned_at(local))
             for bucket in local.pool.keys.values():
                 bucket.window.hold_back(now, self._others_returned_at(local))
@@ -125,7 +125,7 @@ class LocalFallback:
             local.borrowed[request.lease] = answer.granted.key
         local.unreported |= {report.lease: (now - report.age_s, report) for report in request.reports}
         self._forget_returned(local, now)
-        return replace(answer, come_again=True)  # to look whether Redis is back, also with nothing to ask
+        return replace(answer, come_again=True)  # to look whether it is back, also with nothing to ask
 
     def _others_returned_at(self, local: LocalTokens) -> float:
         return (local.away_since or 0.0) + self._backend.caution_s + self.limits.margin_s
@@ -137,12 +137,8 @@ class LocalFallback:
                 local.borrowed.pop(lease, None)
 
 
-def _share(limits: RateLimits, processes: int) -> RateLimits:
-    return replace(limits, org=max(1, limits.org // processes), key=max(1, limits.key // processes))
-
-
-def _set_limits(pool: Pool, limits: RateLimits) -> None:
-    pool.limits = limits
-    pool.organization.window.limit = limits.org
+def _set_limits(pool: Pool, share: Share) -> None:
+    pool.organization.window.limit = share.org
     for bucket in pool.keys.values():
-        bucket.window.limit = limits.key
+        bucket.window.limit = share.key
+    pool.limits = replace(pool.limits, org=share.org, key=share.key)

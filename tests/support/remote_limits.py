@@ -1,4 +1,4 @@
-"""The Redis backend for tests without an event loop, or with a virtual one: a loop in a thread of its own."""
+"""Backends on servers for tests without an event loop, or with a virtual one: a loop in a thread."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from cleanlist_async.ratelimit import RateLimits
+from cleanlist_async.ratelimit.postgres import PostgresLimits
 from cleanlist_async.ratelimit.redis.backend import RedisLimits
-from cleanlist_async.ratelimit.redis.data_loss import Server
 from cleanlist_async.ratelimit.shared.backend import Backend, SyncAnswer, SyncRequest
+from cleanlist_async.ratelimit.shared.data_loss import Server
+from cleanlist_async.ratelimit.shared.remote import RemoteLimits
 
 T = TypeVar("T")
 
@@ -48,24 +49,22 @@ class BlockingBackend:
         self._thread.run(self.backend.aclose())
 
 
-class ClockedRedis(RedisLimits):
-    """A real Redis that is told the time: the only thing about it that a test must not wait for.
+class ClockedServer(RemoteLimits):
+    """A real server that is told the time: the only thing about it that a test must not wait for.
 
     It has been up for a day by then, so that it is not taken for one that may just have lost its data.
     """
 
-    def __init__(
-        self,
-        url: str,
-        limits: RateLimits,
-        clock: Callable[[], float],
-        namespace: str,
-        server_clock: Callable[[], float] | None = None,
-    ) -> None:
-        super().__init__(url, limits, clock, namespace)
-        self._server_clock = server_clock or clock
+    server_clock: Callable[[], float] | None = None
 
-    def _server(self, run: str, now: float, started_at: float) -> Server:
-        del started_at
-        now = self._server_clock()
-        return super()._server(run, now, now - 86_400)
+    def server(self, run: str, now: float, started_at: float) -> Server:
+        now = (self.server_clock or self.clock)()
+        return super().server(run, now, min(started_at, now - 86_400))
+
+
+class ClockedRedis(ClockedServer, RedisLimits):
+    """A Redis that is told the time."""
+
+
+class ClockedPostgres(ClockedServer, PostgresLimits):
+    """A PostgreSQL that is told the time."""

@@ -1,6 +1,6 @@
-"""Whether a pool accounts for all that was sent, or Redis has lost some of it.
+"""Whether a pool accounts for all that was sent, or its server has lost some of it.
 
-A Redis that was restarted may have lost everything, or its last seconds, and so may a replica that takes
+A server that was restarted may have lost everything, or its last seconds, and so may a replica that takes
 over; it may be emptied while it runs; a clock that is set ahead makes tokens return too early. Each leaves a
 trace: another run of the server in the pool; a pool that is gone, or of another generation than we saw; a
 jump between its clock and ours. All tokens then count as sent until that moment, by holders that may use them
@@ -12,6 +12,7 @@ synced before notice it.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -19,17 +20,24 @@ from dataclasses import dataclass
 from typing import Final, NotRequired, TypedDict
 
 from cleanlist_async.ratelimit.shared.backend import PoolState
+from cleanlist_async.ratelimit.shared.share import NO_SHARE, Share
 
 _REMEMBERED_S: Final = 3_600.0
-_RATE: Final = 0.05
+_JUMP_RATE: Final = 0.05
 """Drift between two clocks, as a fraction, above which a difference counts as a jump."""
+_DRIFT: Final = 0.002
+"""Drift that is said: more than a machine that keeps its time shows."""
+_DRIFT_MEASURED_S: Final = 10.0
+
+log: Final = logging.getLogger("cleanlist_async")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One run of a server: `run` differs after each start, and on each replica.
+    """One run of a server: `run` differs after each end of it that may lose data, and on each replica.
 
-    `now` and `started_at` are by its clock; `started_at` is never too early.
+    `now` and `started_at` are by its clock; `started_at`, before which it may have had other data, is never
+    too early, and minus infinity if it loses none.
     """
 
     run: str
@@ -38,38 +46,67 @@ class Server:
 
 
 class ClockWatch:
-    """Notices when the server's clock, which can be set, jumps ahead of ours, which cannot.
+    """Notices when the server's clock, which can be set, jumps ahead of ours or drifts from it.
 
-    The server reads its clock between the moments at which a LOOK is sent and answered.
+    The server reads its clock between the moments at which a question is sent and answered.
     """
 
-    def __init__(self, tolerance_s: float) -> None:
+    def __init__(self, server: str, tolerance_s: float) -> None:
         self.jumped_at = -math.inf
+        self._server = server
         self._tolerance_s = tolerance_s
         self._ahead_s = math.inf  # the most that the server can be ahead; the first look is no jump
         self._looked_at = 0.0
+        self._first: tuple[float, float, float] | None = None
+        self._said = False
 
     def note(self, server_now: float, sent: float, answered: float) -> None:
         """Note what the server's clock read while ours went from *sent* to *answered*."""
         # The least that the server can be ahead now, beside the most that it was ahead at the last look.
         jump_s = server_now - answered - self._ahead_s
-        if jump_s > self._tolerance_s + _RATE * (answered - self._looked_at):
+        if jump_s > self._tolerance_s + _JUMP_RATE * (answered - self._looked_at):
             self.jumped_at = server_now
         self._ahead_s, self._looked_at = server_now - sent, answered
+        self._note_drift(server_now, sent, answered)
+
+    def _note_drift(self, server_now: float, sent: float, answered: float) -> None:
+        if self._said:
+            return
+        first_now, first_sent, first_answered = self._first = self._first or (server_now, sent, answered)
+        least, most = sent - first_answered, answered - first_sent
+        if least < _DRIFT_MEASURED_S:
+            return
+        # From what the two round trips leave open, the value nearest to no drift.
+        elapsed_s = server_now - first_now
+        drift = (elapsed_s - min(max(elapsed_s, least), most)) / least
+        if abs(drift) > 2 * _JUMP_RATE:  # it was set
+            self._first = (server_now, sent, answered)
+        elif abs(drift) > _DRIFT:
+            self._said = True
+            log.warning(
+                "The clock of %s runs at least %.1f %% %s than this machine's: one of them is wrong. "
+                "%s Fix it.",
+                self._server,
+                abs(drift) * 100,
+                "faster" if drift > 0 else "slower",
+                "Tokens may return too early, and draw 429s." if drift > 0 else "Tokens return too late.",
+            )
 
 
 class StoredPool(TypedDict):
     """A pool as it is stored, with what shows whether it is the one that other processes have seen.
 
-    `generations` are the names of all pools that were merged into it; `doubted_at` is the time up to which it
-    counts all tokens as sent, `gathered_at` the time when it last waited for processes that had gone on
-    without Redis.
+    `generations` are the names of all pools that were merged into it; `processes` are those that synced
+    lately, and when; `shares` what each may send while the server is away; `doubted_at` is the time up to
+    which the pool counts all tokens as sent, `gathered_at` the time when it last waited for processes that
+    had gone on without the server.
     """
 
     pool: PoolState
     run: str
     generations: list[str]
     processes: dict[str, float]
+    shares: NotRequired[dict[str, Share]]
     doubted_at: NotRequired[float]
     gathered_at: NotRequired[float]
 
@@ -81,24 +118,25 @@ class LastSync:
     generation: str
     seen_at: float
     at: float
-    processes: int
+    process: str
+    share: Share
 
 
 class SyncHistory:
     """The last sync of each organization, as far as this process synced it within the hour."""
 
-    def __init__(self, clock: Callable[[], float], matters_for_s: float) -> None:
+    def __init__(self, clock: Callable[[], float], matters_for_s: float, share_kept_s: float) -> None:
         self._clock = clock
         self._matters_for_s = matters_for_s
+        self._share_kept_s = share_kept_s
         self._last_syncs: OrderedDict[str, LastSync] = OrderedDict()
 
-    def note(self, organization: str, stored: StoredPool) -> None:
-        """Record what is stored for this organization from now on."""
-        now = self._clock()
-        seen = LastSync(stored["generations"][-1], stored["pool"]["now"], now, len(stored["processes"]))
+    def note(self, organization: str, stored: StoredPool, began: float, process: str, share: Share) -> None:
+        """Record what is stored for this organization since a sync that *began* then."""
+        seen = LastSync(stored["generations"][-1], stored["pool"]["now"], began, process, share)
         self._last_syncs[organization] = seen
         self._last_syncs.move_to_end(organization)
-        while now - next(iter(self._last_syncs.values())).at > _REMEMBERED_S:
+        while began - next(iter(self._last_syncs.values())).at > _REMEMBERED_S:
             self._last_syncs.popitem(last=False)
 
     def of(self, organization: str) -> LastSync | None:
@@ -106,10 +144,12 @@ class SyncHistory:
         seen = self._last_syncs.get(organization)
         return seen if seen and self._clock() - seen.at <= self._matters_for_s else None
 
-    def processes(self, organization: str) -> int | None:
-        """Return how many processes shared this organization recently; None if it was never reached."""
+    def share(self, organization: str, process: str) -> Share:
+        """Return what *process*, which a fork may have changed, may send while the server is away."""
         seen = self._last_syncs.get(organization)
-        return None if seen is None else seen.processes
+        if seen is None or seen.process != process or self._clock() - seen.at > self._share_kept_s:
+            return NO_SHARE
+        return seen.share
 
 
 def lost_until(stored: StoredPool | None, seen: LastSync | None, server: Server, watch: ClockWatch) -> float:

@@ -1,0 +1,231 @@
+"""A backend on a server: what is stored with a pool, and what a sync does with it, whatever the server is."""
+
+from __future__ import annotations
+
+import logging
+import math
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.ratelimit.limits import RateLimits
+from cleanlist_async.ratelimit.shared.backend import SyncAnswer, SyncRequest
+from cleanlist_async.ratelimit.shared.bucket import SharedBucket
+from cleanlist_async.ratelimit.shared.data_loss import (
+    ClockWatch,
+    Server,
+    StoredPool,
+    SyncHistory,
+    lost_until,
+)
+from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
+from cleanlist_async.ratelimit.shared.named_pool import NamedPool, named_pools
+from cleanlist_async.ratelimit.shared.pool import Pool, limits_of, plain_limits
+from cleanlist_async.ratelimit.shared.process import has_ended
+from cleanlist_async.ratelimit.shared.reachability import Reachability
+from cleanlist_async.ratelimit.shared.share import CLOCKS_DIFFER, NO_SHARE, SHARE_KEPT_S, larger, next_share
+
+T = TypeVar("T")
+Apply: TypeAlias = Callable[[Pool, StoredPool, float], SyncAnswer]
+"""Changes a pool, and what is stored with it, at a time of the server."""
+
+KEPT_S: Final = 86_400.0
+"""Seconds for which a pool is kept without a sync."""
+_SHORTEST_ANSWER_S: Final = 0.5
+_MOMENTS: Final[tuple[Literal["doubted_at", "gathered_at"], ...]] = ("doubted_at", "gathered_at")
+
+log: Final = logging.getLogger("cleanlist_async")
+
+
+class RemoteLimits(ABC):
+    """A backend on a server, whose *name* messages give. It goes by the clock of the server."""
+
+    def __init__(self, name: str, limits: RateLimits, clock: Callable[[], float]) -> None:
+        self.name = name
+        self.limits = limits
+        self.clock = clock
+        self.answer_s = answer_s(limits)
+        self.caution_s = lease_s(limits) + limits.window_s
+        self.history = SyncHistory(clock, self.caution_s + limits.window_s, SHARE_KEPT_S)
+        self.reachability = Reachability(name, poll_s(limits))
+        # Time for every process to come back and report what it took meanwhile; see `fallback`.
+        self._gathering_s = self.answer_s + 3 * poll_s(limits)
+        self._watch = ClockWatch(name, limits.margin_s)
+        self._aliases: dict[str, set[str]] = {}
+        self._paused_until = -math.inf
+
+    # -- the protocol --------------------------------------------------------------------------
+
+    async def sync(self, request: SyncRequest) -> SyncAnswer:
+        """Apply a sync atomically."""
+        began, process = self.clock(), request.process.id
+        known, share = self.history.share(request.organization, process), NO_SHARE
+
+        def apply(pool: Pool, kept: StoredPool, now: float) -> SyncAnswer:
+            nonlocal share
+            kept["processes"][process] = now
+            shares = kept.setdefault("shares", {})
+            others = [of_another for name, of_another in shares.items() if name != process]
+            share = next_share(self.limits, len(kept["processes"]), others)
+            shares[process] = larger(known, share)
+            # Once for each time that the server was away, not again for each process that returns.
+            if request.was_away and now - kept.get("gathered_at", -math.inf) > self.caution_s:
+                kept["gathered_at"] = now
+                pool.organization.window.pause(now + self._gathering_s)
+            return pool.sync(request, now, is_dead=has_ended)
+
+        keys = {key for one in request.wanted for key in one.keys}
+        names = [*self._names_of(request.organization), *keys]
+        answer, kept = await self.change(request.organization, names, apply)
+        self.history.note(request.organization, kept, began, process, share)
+        return answer
+
+    async def join(self, organization: str, other: str) -> None:
+        """Make two names one organization, with all that is out under either."""
+        together = self._names_of(organization) | self._names_of(other)
+        self._aliases |= dict.fromkeys(together, together)
+
+        def nothing(pool: Pool, _: StoredPool, now: float) -> SyncAnswer:
+            pool.advance_to(now, None)
+            return SyncAnswer(None, math.inf, pool.state())
+
+        await self.change(organization, list(together), nothing)
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close the connection; the next call opens another."""
+
+    @abstractmethod
+    async def change(
+        self, organization: str, names: Collection[str], apply: Apply
+    ) -> tuple[SyncAnswer, StoredPool]:
+        """Read the pool that *names* lead to, change and store it, atomically; return what is stored then."""
+
+    # -- for the command line ------------------------------------------------------------------
+
+    async def pools(self) -> tuple[list[NamedPool], float]:
+        """Return all pools as they were at the last sync to each, and the time of the server."""
+        stored, names, now = await self.stored()
+        return named_pools({number: one["pool"] for number, one in stored.items()}, names), now
+
+    async def reset(self) -> None:
+        """Forget what was sent: every token is free at once, whatever is on its way to the server."""
+
+        def forget(pool: Pool, _: StoredPool, now: float) -> SyncAnswer:
+            empty = Pool(pool.limits)
+            empty.now = now
+            pool.keys.clear()
+            return SyncAnswer(None, math.inf, empty.state())
+
+        for named in (await self.pools())[0]:
+            self.limits = limits_of(named.state)  # each may have its own
+            await self.change("", [*named.organizations, *named.state["keys"]], forget)
+
+    @abstractmethod
+    async def stored(self) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
+        """Return all that is stored, by number, the number of each name, and the time of the server."""
+
+    async def reach(self, work: Awaitable[T], unavailable: type[CleanlistError]) -> T:
+        """Await *work*. Raises BackendUnavailableError, now and while it is too early to try again."""
+        try:
+            answer = await work
+        except unavailable as error:
+            problem = error.problem
+        else:
+            self.reachability.found()
+            return answer
+        await self.aclose()
+        raise self.reachability.lost(problem)
+
+    def server(self, run: str, now: float, started_at: float) -> Server:
+        """Return what the server says of itself; tests set its clock here."""
+        return Server(run, now, started_at)
+
+    # -- what is stored ------------------------------------------------------------------------
+
+    def read(
+        self, organization: str, stored_pools: Sequence[StoredPool], server: Server
+    ) -> tuple[Pool, StoredPool]:
+        """Return the one pool that these become, and what else is stored with it."""
+        pool = Pool(self.limits)
+        kept = StoredPool(pool=pool.state(), run=server.run, generations=[], processes={}, shares={})
+        seen = self.history.of(organization)
+        lost = partial(lost_until, seen=seen, server=server, watch=self._watch)
+        doubts = [lost(stored) for stored in stored_pools] or [lost(None)]
+        for place, stored in enumerate(stored_pools):
+            loaded = self._load(stored, server)
+            if place == 0:
+                pool = loaded
+            else:
+                pool.absorb(loaded)
+            _add(kept, stored)
+        if (since := max(doubts)) > server.now - self.caution_s:  # later, all that was sent is past anyway
+            pool.presume_spent(since)
+            kept["doubted_at"] = since
+            kept["generations"] = []  # a new one, by which other processes notice the loss too
+        if not kept["generations"]:
+            kept["generations"] = [uuid.uuid4().hex[:12]]
+        _forget_silent_processes(kept, server.now)
+        self._tell_of_pause(kept, server.now)
+        return pool, kept
+
+    def _load(self, stored: StoredPool, server: Server) -> Pool:
+        pool = Pool.of(stored["pool"])
+        pool.advance_to(server.now, None)
+        if plain_limits(pool.limits) == plain_limits(self.limits):
+            return pool
+        pool.expire_dead(has_ended)
+        if pool.is_untouched():
+            return Pool(self.limits)
+        raise ConfigurationError(
+            "This organization is in use under other rate limits.",
+            fix="Give all processes that share limits the same ones.",
+        )
+
+    def _tell_of_pause(self, kept: StoredPool, now: float) -> None:
+        until = kept.get("doubted_at", -math.inf) + self.caution_s
+        if now < until and now >= self._paused_until:  # not again for each sync and organization
+            log.warning(
+                "%s may have lost what was sent lately: requests wait for %.0f s, so that none draws a 429.",
+                self.name,
+                until - now,
+            )
+            self._paused_until = until
+
+    def _names_of(self, organization: str) -> set[str]:
+        """Return all names that this process knows for one organization, in case the server lost some."""
+        return self._aliases.get(organization, {organization})
+
+
+def answer_s(limits: RateLimits) -> float:
+    """Return the seconds that a server has to answer."""
+    return max(_SHORTEST_ANSWER_S, 2 * poll_s(limits))
+
+
+def without_unused_keys(pool: Pool, answer: SyncAnswer) -> Any:
+    """Return the state to store: a key whose tokens have all returned is as good as one never seen."""
+    new = SharedBucket(pool.limits.key_window()).state()
+    for bucket in pool.keys.values():
+        bucket.window.is_untouched(pool.now)  # collects the tokens that have returned
+    kept = {name: state for name, bucket in pool.keys.items() if (state := bucket.state()) != new}
+    return {**answer.pool, "keys": kept}
+
+
+def _add(kept: StoredPool, stored: StoredPool) -> None:
+    kept["generations"] += stored["generations"]
+    kept["processes"] |= stored["processes"]
+    kept["shares"] = {**kept.get("shares", {}), **stored.get("shares", {})}
+    for moment in _MOMENTS:
+        if (at := stored.get(moment)) is not None:
+            kept[moment] = max(at, kept.get(moment, at))
+
+
+def _forget_silent_processes(kept: StoredPool, now: float) -> None:
+    since = now - SHARE_KEPT_S * CLOCKS_DIFFER
+    kept["processes"] = {process: at for process, at in kept["processes"].items() if at > since}
+    kept["shares"] = {
+        process: share for process, share in kept.get("shares", {}).items() if process in kept["processes"]
+    }
