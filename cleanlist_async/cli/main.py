@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from collections.abc import Sequence
 
 from cleanlist_async.cli.app import app
@@ -11,6 +13,8 @@ from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, ExitCode, report
 
 def run_guarded(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code. Tracebacks are for --debug only."""
+    for stream in (sys.stdout, sys.stderr):
+        _print_any_character(stream)
     try:
         # Not standalone: Typer would print errors in its own form, and exit before we could.
         return int(app(list(arguments), prog_name="cleanlist-async", standalone_mode=False) or 0)
@@ -21,3 +25,9 @@ def run_guarded(arguments: Sequence[str]) -> int:
         if DEBUG_FLAG in arguments:
             raise
         return report(error, as_json="--json" in arguments)
+
+
+def _print_any_character(stream: object) -> None:
+    """Escape what the encoding of a stream lacks: what was paid for must not be lost to a code page."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")

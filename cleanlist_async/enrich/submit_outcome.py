@@ -11,6 +11,7 @@ how the submit ended                                            outcome
 413 for more than one contact                                   `Split`
 not a byte left; 429; a refusal of a quote that has gone stale  `Retry`
 a refusal for the key, plan, credits or version; client closed  `Stop`
+a redirect to another server                                    `Stop`
 the store cannot record it, so that nothing was sent            `Stop`
 another process has taken over the job                          `Stop`
 a budget that does not cover it, a pause, a veto                `Stop`
@@ -45,6 +46,7 @@ from cleanlist_async.errors import (
     PermissionDeniedError,
     QuoteAlreadyRedeemedError,
     RateLimitError,
+    RedirectedError,
     RequestValidationError,
     SpendVetoedError,
     StoreError,
@@ -57,6 +59,7 @@ ENDS_EVERY_SUBMIT: Final = (
     AuthenticationError,
     PermissionDeniedError,
     InsufficientCreditsError,
+    RedirectedError,
     VersionDeprecatedError,
 )
 """Refusals that the next request would meet as well."""

@@ -6,6 +6,7 @@ import logging
 from typing import Final
 
 from cleanlist_async.events.kinds import (
+    AnswerDrifted,
     AttemptFinished,
     AttemptStarted,
     CallDetached,
@@ -41,8 +42,8 @@ def write(event: Event) -> None:
 
 def _level(event: Event) -> int:
     match event:
-        # Credits may be spent unseen, or another program shares the limit.
-        case RateLimited() | CallDetached() | CallFinished(error="UnknownOutcomeError"):
+        # Credits may be spent unseen, another program shares the limit, or the API has changed.
+        case RateLimited() | CallDetached() | AnswerDrifted() | CallFinished(error="UnknownOutcomeError"):
             return logging.WARNING
         case RunFinished():
             return logging.WARNING if event.error else logging.INFO
@@ -62,6 +63,9 @@ def _milestone_line(event: Event) -> str:
             id_ = event.workflow_id
             outcome = f"workflow {id_} was accepted" if id_ else "its outcome is unknown"
             line = f"the caller of {event.operation} was cancelled, and {outcome}"
+        case AnswerDrifted():
+            lost = f", and {event.lost_rows:,} of its rows are lost" if event.lost_rows else ""
+            line = f"an answer to {event.operation} is not quite JSON: what is odd in it was left out{lost}"
         case WorkflowAccepted():
             line = f"workflow {event.workflow_id} accepted: {_contacts(event.contacts)}"
         case WorkflowFinished():
