@@ -96,10 +96,15 @@ class Planner:
         elif (first := self._seen.setdefault(contact.identity, index)) != index:
             self.repeat(index, first)
         else:
-            self.plan.contacts += 1
-            self.plan.unique += 1
+            self.accept()
             return contact
         return None
+
+    def accept(self, *, is_known: bool = False) -> None:
+        """Count a contact that is valid and the first of its identity."""
+        self.plan.contacts += 1
+        self.plan.unique += 1
+        self.plan.known += is_known
 
     def skip(self, index: int, reason: str) -> None:
         """Count a contact that is invalid."""
