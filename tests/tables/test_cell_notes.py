@@ -56,6 +56,8 @@ def test_a_header_that_is_repeated_is_no_contact_and_is_kept(tmp_path):
         f"{HEAD[:-1]},",
         "Bo,Berg,Beta,,not_found",
     ]
+    again = ContactTable.open(tmp_path / "out.csv")
+    assert [contact.first_name for contact in again.contacts()] == ["Ada", "Bo"]
 
 
 @each_case("last", ["\x1a", "\x1a\r\n", " \x1a\n", "\n\x1a"])
