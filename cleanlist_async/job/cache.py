@@ -51,17 +51,24 @@ class ResultCache:
 
     def find(self, contacts: Sequence[Prepared], enrichment_type: EnrichmentType) -> list[EnrichmentResult]:
         """Return the stored results of these contacts, which cost nothing now."""
-        newest = time.time() - self._ttl_s
-        found: list[EnrichmentResult] = []
+        return [result for result, _ in self.find_with_age(contacts, enrichment_type)]
+
+    def find_with_age(
+        self, contacts: Sequence[Prepared], enrichment_type: EnrichmentType
+    ) -> list[tuple[EnrichmentResult, float]]:
+        """Return the same, each with its age in seconds."""
+        now = time.time()
+        found: list[tuple[EnrichmentResult, float]] = []
         with explained(self._path):
             # One look-up each by primary key: at most 250, and without a limit on SQL variables.
             for contact in contacts:
                 row = self._connection.execute(
-                    "SELECT result FROM results WHERE identity = ? AND bought_at >= ?",
-                    (self._identity(contact, enrichment_type), newest),
+                    "SELECT result, bought_at FROM results WHERE identity = ? AND bought_at >= ?",
+                    (self._identity(contact, enrichment_type), now - self._ttl_s),
                 ).fetchone()
                 if row is not None:
-                    found.append(_restored(contact, self._read(row[0]), enrichment_type))
+                    result = _restored(contact, self._read(row[0]), enrichment_type)
+                    found.append((result, now - row[1]))
         return found
 
     def keep(

@@ -31,6 +31,12 @@ async def open_job(
     """Begin a job, or resume it. *asked_type* is None where the caller named no enrichment type."""
     if not isinstance(name, str | PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise wrong("name", "the name of a job, or the path of a journal", name)
+    if spec.cache is not None:
+        warnings.warn(
+            "cache= is deprecated: a job with a name finds what was bought in the client's store.",
+            DeprecationWarning,
+            stacklevel=3,
+        )
     if is_name(name) and is_journal(path := Path(name)):
         warnings.warn(
             f"client.job({name!r}) will be a job in the client's store: pass Path({name!r}).",

@@ -29,6 +29,8 @@ class StoredJobSpec:
     max_credits: float | None
     options: CallOptions
     max_open_workflows: int
+    cache: Path | None
+    cache_ttl_s: float
 
     @classmethod
     def of(cls, spec: JobSpec, enrichment_type: EnrichmentType | None) -> Self:
@@ -37,7 +39,6 @@ class StoredJobSpec:
             "webhook": spec.webhook is not None,
             f"submit_mode={spec.submit_mode!r}": spec.submit_mode not in {"auto", "plain"},
             "on_unknown": spec.policy != UnknownPolicy(),
-            "cache": spec.cache is not None,
             "half_full_price": spec.half_full_price != "full",
             "adopt": spec.adopt,
             f"enrichment_type={spec.enrichment_type!r}": spec.enrichment_type not in REMEMBERED,
@@ -53,6 +54,8 @@ class StoredJobSpec:
             max_credits=spec.max_credits,
             options=spec.options,
             max_open_workflows=spec.max_open_workflows,
+            cache=spec.cache,
+            cache_ttl_s=spec.cache_ttl_s,
         )
 
 

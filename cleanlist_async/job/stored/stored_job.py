@@ -33,6 +33,7 @@ from cleanlist_async.job.pilot import Pilot, Sampler
 from cleanlist_async.job.run_state import WaitsFor
 from cleanlist_async.job.source import JobSource, Source
 from cleanlist_async.job.status import JobReport, JobStatus, Receipt
+from cleanlist_async.job.stored.imported_cache import import_cache
 from cleanlist_async.job.stored.live_status import LiveStatus
 from cleanlist_async.job.stored.reader import StoredJobReader
 from cleanlist_async.job.stored.run import StoredRun
@@ -313,6 +314,8 @@ async def _prepare(
             raise ConfigurationError(f"{source.name} has no contacts.")
     elif source is not None:
         await refuse_changed_input(store, job, source)
+    if spec.cache is not None:
+        await import_cache(session, job, spec.cache, ttl_s=spec.cache_ttl_s)
     if spec.max_credits != job.max_credits and (source is not None or spec.max_credits is not None):
         await store.run(jobs.limit(job.lease, spec.max_credits))
     return await store.run(jobs.read(job.id))

@@ -143,6 +143,19 @@ def look(
     return dict(found)
 
 
+def import_result(
+    organization: str, digest: str, enrichment_type: EnrichmentType, result: str, age_s: float
+) -> Operation[None]:
+    """Take over a result that was bought elsewhere so long ago, unless the contact is known already."""
+    values = {
+        "organization": organization,
+        "type": enrichment_type,
+        "pairs": {digest: result},
+        "age_s": age_s,
+    }
+    yield deferred(sql.IMPORT, values)
+
+
 def take(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
     """Claim purchases that nobody has. Only after a `look` in the same transaction."""
     if digests:

@@ -164,6 +164,11 @@ UPDATE cleanlist_purchases SET owner = :owner, submission = :submission, earlier
 WHERE organization = {organization} AND type = :type AND coalesce(submission, earlier) = :submission
     AND digest {in digests}
 """
+IMPORT: Final = """
+INSERT INTO cleanlist_purchases (organization, digest, type, result, settled_at)
+SELECT {organization}, given.name, :type, given.value, {now} - :age_s FROM {pairs} WHERE 1 = 1
+ON CONFLICT (organization, digest, type) DO NOTHING
+"""
 RELEASE_KNOWN: Final = """
 UPDATE cleanlist_purchases SET owner = NULL, submission = earlier, earlier = NULL
 WHERE organization = {organization} AND type = :type AND owner = :owner AND submission IS NULL

@@ -62,7 +62,6 @@ async def test_what_cannot_be_a_name_is_refused(world, name):
         {"submit_mode": "exact"},
         {"on_unknown": lambda _chunk: None},
         {"on_unknown": "resubmit", "max_duplicate_credits": 5},
-        {"cache": "bought.db"},
         {"half_full_price": "each"},
         {"adopt": True},
         {"enrichment_type": "none"},

@@ -496,3 +496,19 @@ async def test_a_take_over_whose_answer_was_lost_locks_nobody_out(world):
         await world.client.job("crm", people(5))
     store.losing = set()
     assert (await run(world.client, people(5))).status.state == "complete"
+
+
+async def test_what_a_cache_of_journals_holds_is_taken_over_and_not_bought(world, tmp_path):
+    cache = tmp_path / "results.cache"
+    with pytest.warns(DeprecationWarning, match="cache= is deprecated"):
+        job = await world.client.job(tmp_path / "old.journal", MANY[:40], cache=cache)
+    async with job:
+        await job.run()
+    spent = world.ledger.credits_charged
+    with pytest.warns(DeprecationWarning, match="cache= is deprecated"):
+        report = await run(world.client, MANY, cache=cache)
+    assert sum(report.status.results.values()) == 60
+    assert set(world.ledger.times_accepted().values()) == {1}
+    assert await paid(world.client) == world.ledger.credits_charged - spent
+    again = await world.client.enrich(MANY[:40])
+    assert all(result.bought_at is not None for result in again.results)
