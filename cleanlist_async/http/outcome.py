@@ -24,7 +24,7 @@ from cleanlist_async.http.decode import (
     salvage_workflow_id,
 )
 from cleanlist_async.http.root_task import client_is_closed
-from cleanlist_async.http.transport import Exchange, Request
+from cleanlist_async.http.transport import Exchange, Request, not_trusted
 from cleanlist_async.redact import one_line
 
 T = TypeVar("T")
@@ -49,8 +49,10 @@ def no_answer(exchange: Exchange) -> CleanlistError:
     """Return the error of an attempt that got no answer."""
     if exchange.failure is None:
         return client_is_closed()  # nothing else ends an attempt without a failure
+    if exchange.failure == "certificate":
+        return not_trusted(exchange.server, exchange.reason)
     kind = APITimeoutError if exchange.failure == "timeout" else APIConnectionError
-    return kind(f"No answer from the server: {exchange.reason}.")
+    return kind(f"No answer from {exchange.server}: {exchange.reason}.")
 
 
 def read_value(call: Call[T], exchange: Exchange, *, is_large: bool = False) -> T | CleanlistError:
