@@ -12,6 +12,7 @@ from cleanlist_async.events.kinds import (
     CallFinished,
     CallStarted,
     Event,
+    KeySetAside,
     LimitsAway,
     LimitsBack,
     RateLimited,
@@ -41,8 +42,8 @@ def write(event: Event) -> None:
 
 def _level(event: Event) -> int:
     match event:
-        # Credits may be spent unseen, or another program shares the limit.
-        case RateLimited() | CallDetached() | CallFinished(error="UnknownOutcomeError"):
+        # Credits may be spent unseen, another program shares the limit, or a key is no good.
+        case RateLimited() | CallDetached() | KeySetAside() | CallFinished(error="UnknownOutcomeError"):
             return logging.WARNING
         case RunFinished():
             return logging.WARNING if event.error else logging.INFO
@@ -62,6 +63,9 @@ def _milestone_line(event: Event) -> str:
             id_ = event.workflow_id
             outcome = f"workflow {id_} was accepted" if id_ else "its outcome is unknown"
             line = f"the caller of {event.operation} was cancelled, and {outcome}"
+        case KeySetAside():
+            rest = "1 other key" if event.keys_left == 1 else f"{event.keys_left} other keys"
+            line = f"the server refuses {event.key} (401); going on with {rest}"
         case WorkflowAccepted():
             line = f"workflow {event.workflow_id} accepted: {_contacts(event.contacts)}"
         case WorkflowFinished():
