@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 from cleanlist_async.cli.app import app
@@ -11,6 +12,7 @@ from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, ExitCode, report
 
 def run_guarded(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code. Tracebacks are for --debug only."""
+    _open_closed_streams()
     try:
         # Not standalone: Typer would print errors in its own form, and exit before we could.
         return int(app(list(arguments), prog_name="cleanlist-async", standalone_mode=False) or 0)
@@ -21,3 +23,10 @@ def run_guarded(arguments: Sequence[str]) -> int:
         if DEBUG_FLAG in arguments:
             raise
         return report(error)
+
+
+def _open_closed_streams() -> None:
+    """Lead streams that the caller closed to nowhere; no file that is opened later may get their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123  # for as long as the process lives
