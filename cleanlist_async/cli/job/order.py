@@ -64,7 +64,7 @@ class JobOrder:
             raise CommandError(
                 f"--pilot takes 1 to {MAX_CONTACTS_PER_REQUEST} contacts, not {self.pilot}.", ExitCode.USAGE
             )
-        if is_stream(self.source):
+        if self.source is not None and is_stream(self.source):
             raise CommandError(
                 f"a job reads its input again when it is resumed; name a file instead of {self.source}.",
                 ExitCode.USAGE,
