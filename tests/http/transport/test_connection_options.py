@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import ssl
@@ -27,7 +26,7 @@ from tests.support.clients import (
 from tests.support.faulty_server import FaultyServer, answer
 from tests.support.tls_server import HOST, needs_openssl, over_tls, tunnel_to
 
-pytestmark = pytest.mark.sockets
+pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -70,36 +69,32 @@ WAYS_TO_TRUST = {
 
 @needs_openssl
 @pytest.mark.parametrize("way", WAYS_TO_TRUST)
-def test_a_private_authority_is_trusted_once_it_is_named(way, tmp_path, environment):
-    async def main():
-        async with over_tls(tmp_path, accepts) as (port, certificate):
-            options = WAYS_TO_TRUST[way](certificate, environment)
-            async with client_of(f"https://localhost:{port}", max_retries=0, **options) as client:
-                return await client.public.credits_balance(), await client.public.submit_bulk([ADA])
+async def test_a_private_authority_is_trusted_once_it_is_named(way, tmp_path, environment):
+    async with over_tls(tmp_path, accepts) as (port, certificate):
+        options = WAYS_TO_TRUST[way](certificate, environment)
+        async with client_of(f"https://localhost:{port}", max_retries=0, **options) as client:
+            read, submitted = await client.public.credits_balance(), await client.public.submit_bulk([ADA])
 
-    read, submitted = asyncio.run(main())
     assert read.credits == 4
     assert submitted.workflow_id == "wf_1"
 
 
 @needs_openssl
 @pytest.mark.parametrize("ignored", [False, True], ids=["unnamed", "ignored"])
-def test_a_certificate_that_is_not_trusted_is_named_with_its_host_and_not_tried_again(
+async def test_a_certificate_that_is_not_trusted_is_named_with_its_host_and_not_tried_again(
     ignored, tmp_path, environment
 ):
-    async def main():
-        async with over_tls(tmp_path, accepts) as (port, certificate):
-            if ignored:
-                environment("SSL_CERT_FILE", str(certificate))
-            base_url = f"https://localhost:{port}"
-            async with client_of(base_url, max_retries=4, trust_env=not ignored) as client:
-                outcomes = [
-                    await outcome_of(client.public.credits_balance()),
-                    await outcome_of(client.public.submit_bulk([ADA])),
-                ]
-                return outcomes, client.statistics().requests
+    async with over_tls(tmp_path, accepts) as (port, certificate):
+        if ignored:
+            environment("SSL_CERT_FILE", str(certificate))
+        base_url = f"https://localhost:{port}"
+        async with client_of(base_url, max_retries=4, trust_env=not ignored) as client:
+            outcomes = [
+                await outcome_of(client.public.credits_balance()),
+                await outcome_of(client.public.submit_bulk([ADA])),
+            ]
+            requests = client.statistics().requests
 
-    outcomes, requests = asyncio.run(main())
     assert requests == 2
     for error in outcomes:
         assert type(error) is APIConnectionError
@@ -109,15 +104,13 @@ def test_a_certificate_that_is_not_trusted_is_named_with_its_host_and_not_tried_
 
 
 @needs_openssl
-def test_the_name_of_another_host_in_a_certificate_is_told(tmp_path):
-    async def main():
-        async with (
-            over_tls(tmp_path, accepts, HOST) as (port, certificate),
-            client_of(f"https://localhost:{port}", verify=certificate) as client,
-        ):
-            return await outcome_of(client.public.credits_balance())
+async def test_the_name_of_another_host_in_a_certificate_is_told(tmp_path):
+    async with (
+        over_tls(tmp_path, accepts, HOST) as (port, certificate),
+        client_of(f"https://localhost:{port}", verify=certificate) as client,
+    ):
+        error = await outcome_of(client.public.credits_balance())
 
-    error = asyncio.run(main())
     assert "certificate of localhost" in str(error)
     assert "ismatch" in str(error)
 
@@ -146,15 +139,13 @@ def test_a_variable_that_names_no_certificates_is_named(name, environment):
     client_of("https://api.cleanlist.ai", trust_env=False)
 
 
-def test_a_variable_whose_file_holds_no_certificate_is_named_by_the_first_call(tmp_path, environment):
+async def test_a_variable_whose_file_holds_no_certificate_is_named_by_the_first_call(tmp_path, environment):
     (tmp_path / "ca.pem").write_text("nothing")
     environment("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
 
-    async def main():
-        async with client_of("https://api.invalid") as client:
-            return await outcome_of(client.public.submit_bulk([ADA])), client.statistics()
+    async with client_of("https://api.invalid") as client:
+        error, statistics = await outcome_of(client.public.submit_bulk([ADA])), client.statistics()
 
-    error, statistics = asyncio.run(main())
     assert type(error) is ConfigurationError
     assert "SSL_CERT_FILE" in str(error)
     assert (error.billed, statistics.requests, statistics.retries) == ("no", 1, 0)
@@ -181,65 +172,53 @@ WAYS_TO_PROXY = {
 
 @needs_openssl
 @pytest.mark.parametrize("way", WAYS_TO_PROXY)
-def test_everything_goes_through_the_proxy_and_the_proxy_sees_no_key(way, tmp_path, environment):
-    async def main():
-        async with behind_a_proxy(tmp_path) as (base_url, certificate, proxy, heads):
-            options = WAYS_TO_PROXY[way](proxy, environment)
-            async with client_of(base_url, verify=certificate, max_retries=0, **options) as client:
-                await client.public.credits_balance()
-                await client.public.submit_bulk([ADA])
-            return heads
+async def test_everything_goes_through_the_proxy_and_the_proxy_sees_no_key(way, tmp_path, environment):
+    async with behind_a_proxy(tmp_path) as (base_url, certificate, proxy, heads):
+        options = WAYS_TO_PROXY[way](proxy, environment)
+        async with client_of(base_url, verify=certificate, max_retries=0, **options) as client:
+            await client.public.credits_balance()
+            await client.public.submit_bulk([ADA])
 
-    heads = asyncio.run(main())
     assert len(heads) == 2
     assert all(head.startswith(f"CONNECT {HOST}:".encode()) for head in heads)
     assert KEY.encode() not in b"".join(heads)
 
 
 @needs_openssl
-def test_a_client_of_the_callers_brings_its_own_proxy_and_certificates_for_everything(tmp_path):
-    async def main():
-        async with behind_a_proxy(tmp_path) as (base_url, certificate, proxy, heads):
-            trust = ssl.create_default_context(cafile=certificate)
-            async with (
-                httpx.AsyncClient(proxy=proxy, verify=trust) as http,
-                client_of(base_url, http_client=http, max_retries=0) as client,
-            ):
-                await client.public.credits_balance()
-                return await client.public.submit_bulk([ADA]), len(heads)
+async def test_a_client_of_the_callers_brings_its_own_proxy_and_certificates_for_everything(tmp_path):
+    async with behind_a_proxy(tmp_path) as (base_url, certificate, proxy, heads):
+        trust = ssl.create_default_context(cafile=certificate)
+        async with (
+            httpx.AsyncClient(proxy=proxy, verify=trust) as http,
+            client_of(base_url, http_client=http, max_retries=0) as client,
+        ):
+            await client.public.credits_balance()
+            submitted, tunnels = await client.public.submit_bulk([ADA]), len(heads)
 
-    submitted, tunnels = asyncio.run(main())
     assert submitted.workflow_id == "wf_1"
     assert tunnels == 1
 
 
-def asked_proxy(base_url, **options):
-    """Whether a call asked the proxy of the environment, and how it ended."""
-
-    async def main():
-        async with FaultyServer(always(answer(407))) as proxy:
-            os.environ["HTTPS_PROXY"] = os.environ["HTTP_PROXY"] = proxy.base_url
-            async with client_of(base_url, max_retries=0, request_timeout_s=5, **options) as client:
-                outcome = await outcome_of(client.public.credits_balance())
-            return bool(proxy.requests), outcome
-
-    return asyncio.run(main())
+async def is_proxy_asked(environment, base_url, **options):
+    """Whether a call asks the proxy of the environment."""
+    async with FaultyServer(always(answer(407))) as proxy:
+        environment("HTTPS_PROXY", proxy.base_url)
+        environment("HTTP_PROXY", proxy.base_url)
+        async with client_of(base_url, max_retries=0, request_timeout_s=5, **options) as client:
+            await outcome_of(client.public.credits_balance())
+        return bool(proxy.requests)
 
 
 @pytest.mark.parametrize("exempt", ["*", "api.invalid", "invalid", ".invalid", "x, api.invalid"])
-def test_no_proxy_is_asked_for_what_no_proxy_names(exempt, environment):
-    environment("HTTPS_PROXY", "")
-    environment("HTTP_PROXY", "")
+async def test_no_proxy_is_asked_for_what_no_proxy_names(exempt, environment):
     environment("NO_PROXY", exempt)
-    assert not asked_proxy("https://api.invalid")[0]
+    assert not await is_proxy_asked(environment, "https://api.invalid")
 
 
 @pytest.mark.parametrize("exempt", ["", "other.invalid", "pi.invalid"])
-def test_the_proxy_is_asked_for_what_no_proxy_does_not_name(exempt, environment):
-    environment("HTTPS_PROXY", "")
-    environment("HTTP_PROXY", "")
+async def test_the_proxy_is_asked_for_what_no_proxy_does_not_name(exempt, environment):
     environment("NO_PROXY", exempt)
-    assert asked_proxy("https://api.invalid")[0]
+    assert await is_proxy_asked(environment, "https://api.invalid")
 
 
 @pytest.mark.parametrize(
@@ -252,27 +231,21 @@ def test_the_proxy_is_asked_for_what_no_proxy_does_not_name(exempt, environment)
         "https://localhost:9",
     ],
 )
-def test_no_proxy_of_the_environment_is_asked_for_this_machine(base_url, environment):
-    environment("HTTPS_PROXY", "")
-    environment("HTTP_PROXY", "")
-    assert not asked_proxy(base_url)[0]
+async def test_no_proxy_of_the_environment_is_asked_for_this_machine(base_url, environment):
+    assert not await is_proxy_asked(environment, base_url)
 
 
-def test_no_proxy_of_the_environment_is_asked_where_it_is_not_trusted(environment):
-    environment("HTTPS_PROXY", "")
-    environment("HTTP_PROXY", "")
-    assert not asked_proxy("https://api.invalid", trust_env=False)[0]
+async def test_no_proxy_of_the_environment_is_asked_where_it_is_not_trusted(environment):
+    assert not await is_proxy_asked(environment, "https://api.invalid", trust_env=False)
 
 
-def test_a_proxy_that_refuses_is_named_with_the_host_and_without_its_password(environment):
-    async def main():
-        async with FaultyServer(always(answer(407))) as proxy:
-            address = proxy.base_url.replace("://", "://user:hunter2@")
-            environment("HTTPS_PROXY", address)
-            async with client_of("https://api.invalid", max_retries=0) as client:
-                return proxy.base_url, await outcome_of(client.public.submit_bulk([ADA]))
+async def test_a_proxy_that_refuses_is_named_with_the_host_and_without_its_password(environment):
+    async with FaultyServer(always(answer(407))) as server:
+        proxy = server.base_url
+        environment("HTTPS_PROXY", proxy.replace("://", "://user:hunter2@"))
+        async with client_of("https://api.invalid", max_retries=0) as client:
+            error = await outcome_of(client.public.submit_bulk([ADA]))
 
-    proxy, error = asyncio.run(main())
     assert type(error) is APIConnectionError
     assert f"api.invalid through the proxy {proxy}" in str(error)
     assert "407" in str(error)
@@ -321,19 +294,16 @@ def test_a_proxy_or_certificates_beside_a_client_of_the_callers_are_refused():
             client_of("https://api.cleanlist.ai", http_client=httpx.AsyncClient(verify=trust), **options)
 
 
-def test_a_download_goes_through_the_proxy_that_its_own_address_needs(tmp_path, environment):
+async def test_a_download_goes_through_the_proxy_that_its_own_address_needs(tmp_path, environment):
     """The proxy refuses: what counts is that it was asked, and for what."""
+    async with FaultyServer(always(answer(403))) as proxy:
+        environment("HTTPS_PROXY", proxy.base_url)
+        made = json.dumps({"list_id": "l", "download_url": "https://files.example/x?sig=canary"})
+        api = FaultyServer(always(answer(200, made.encode())))
+        async with api, client_of(api.base_url, max_retries=0) as client:
+            error = await outcome_of(client.export.download_csv("l", tmp_path / "out.csv"))
+        asked = [(request.method, request.target) for request in proxy.requests]
 
-    async def main():
-        async with FaultyServer(always(answer(403))) as proxy:
-            environment("HTTPS_PROXY", proxy.base_url)
-            made = json.dumps({"list_id": "l", "download_url": "https://files.example/x?sig=canary"})
-            api = FaultyServer(always(answer(200, made.encode())))
-            async with api, client_of(api.base_url, max_retries=0) as client:
-                error = await outcome_of(client.export.download_csv("l", tmp_path / "out.csv"))
-            return error, [(request.method, request.target) for request in proxy.requests]
-
-    error, asked = asyncio.run(main())
     assert type(error) is APIConnectionError
     assert asked == [("CONNECT", "files.example:443")]
     assert "canary" not in str(error)
