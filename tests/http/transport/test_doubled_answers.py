@@ -74,6 +74,18 @@ async def test_no_workflow_gets_the_rows_of_another_over_an_injected_client(libr
             assert await rows_of(client, name) == [f"{name}@x.example"]
 
 
+@pytest.mark.parametrize("way", ["with the next answer", "in part with the next answer"])
+async def test_no_paid_call_over_an_injected_client_gets_the_answer_of_the_one_before(way):
+    numbers = iter(range(100))
+    script = doubling(way, lambda request: json_answer({"number": next(numbers)}))
+    async with httpx.AsyncClient() as http, against(script, http_client=http) as (client, _):
+        outcomes = [await outcome_of(client.request("POST", "/api/v2/folders")) for _ in range(4)]
+
+    for number, outcome in enumerate(outcomes):
+        assert outcome == {"number": number} or type(outcome) is errors.UnknownOutcomeError
+    assert outcomes[0] == {"number": 0}
+
+
 @pytest.mark.parametrize("way", SEEN_BY_ITS_BYTES)
 async def test_reads_that_share_a_connection_get_their_own_answers(way):
     numbers = iter(range(100))
