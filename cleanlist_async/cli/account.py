@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @with_groups
 def whoami(*, as_json: AsJSON = False, connection: Connection) -> None:
-    """Show whose key this is, with its organization, plan and scopes."""
+    """Show whose key this is, its plan and its scopes."""
     me = connection.ask(open_console(), lambda client: client.workspace.whoami())
     if as_json:
         print_json(dumped(me))

@@ -11,6 +11,7 @@ import typer
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
+from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.option_groups import with_groups
 from cleanlist_async.cli.terminal.options import AsJSON, ListId, NoWait, TimeoutS
 from cleanlist_async.cli.terminal.output import as_json as dumped
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
     from cleanlist_async.api.request_models import AgentType
     from cleanlist_async.client import AsyncCleanlist
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Run a smart agent over a list, or show a run."
-)
+app = CommandGroup("Run a smart agent over a list, or show a run.")
 
 _TYPES: Final = "custom_ai, cold_intro_email, title_normalizer, company_intel, pain_point_hypothesis."
 
@@ -55,7 +54,10 @@ def run(
     as_json: AsJSON = False,
     connection: Connection,
 ) -> None:
-    """Run an agent over a list after you agree to its price, and show what it wrote."""
+    """Run an agent over a list, and show what it wrote.
+
+    It asks before it spends.
+    """
     wanted = Run(
         list_id,
         column,
@@ -80,7 +82,7 @@ def show(
     as_json: AsJSON = False,
     connection: Connection,
 ) -> None:
-    """Show a run and what it wrote so far; without an id, the latest runs."""
+    """Show a run and what it wrote; without an id, the latest runs."""
     console = open_console()
     if run_id is None:
         _show_runs(console, connection, list_id, as_json=as_json)

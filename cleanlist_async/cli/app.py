@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Annotated, Any, Final
+from collections.abc import Callable, Mapping
+from typing import Annotated, ClassVar, Final
 
 import typer
-from typer.core import TyperGroup
 
 from cleanlist_async import __version__
 from cleanlist_async.cli import account, agents, limits, serving, single
@@ -19,42 +18,27 @@ from cleanlist_async.cli.lists import commands as lists
 from cleanlist_async.cli.store import budget
 from cleanlist_async.cli.store import commands as store
 from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, MEANINGS
+from cleanlist_async.cli.terminal.help import CommandGroup, Group, Rows
 from cleanlist_async.cli.terminal.output import print_line
 
-_EPILOG: Final = "Exit codes: " + "; ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items()) + "."
+
+class Root(Group):
+    """The commands as a whole."""
+
+    more: ClassVar[Mapping[str, Rows]] = {
+        "Examples": [
+            ("$ cleanlist-async demo", "try it without a key"),
+            ("$ cleanlist-async plan in.csv", "what it takes, for free"),
+            ("$ cleanlist-async enrich in.csv -o out.csv", ""),
+        ],
+        "Exit codes": [(str(int(code)), meaning) for code, meaning in MEANINGS.items()],
+    }
 
 
-class Panels(TyperGroup):
-    """A group whose help lists its commands by panel; Typer itself does so only with rich, which is slow."""
-
-    # Any, because Typer takes these from click or has its own, depending on its version.
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the commands, panel by panel."""
-        panels: dict[str, list[tuple[str, Any]]] = {}
-        for name in self.list_commands(ctx):
-            command: Any = self.get_command(ctx, name)
-            if not command.hidden:
-                panels.setdefault(command.rich_help_panel or "Commands", []).append((name, command))
-        width = max((len(name) for rows in panels.values() for name, _ in rows), default=0)
-        for panel, rows in panels.items():
-            with formatter.section(panel):
-                # As click computes it: the indent, and the gap between name and help.
-                limit = formatter.width - 6 - width
-                formatter.write_dl(
-                    # Padded, so that the panels have their help in one column.
-                    [(name.ljust(width), command.get_short_help_str(limit)) for name, command in rows]
-                )
-
-
-app = typer.Typer(
-    cls=Panels,
-    add_completion=False,  # installing it edits the files of the user's shell
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,  # they show the values of variables: contacts, keys
-    rich_markup_mode=None,  # rich takes longer to import than all the rest of --help
-    epilog=_EPILOG,
-    help="Enrich contact files through Cleanlist at the full rate the API allows, and never pay twice.\n\n"
-    "The API key is read from CLEANLIST_API_KEY. To try everything without a key: cleanlist-async demo.",
+app = CommandGroup(
+    "Enrich contact files through Cleanlist at the full rate the API allows, and never pay twice.\n\n"
+    "The API key is read from CLEANLIST_API_KEY. The demo needs none.",
+    cls=Root,
 )
 
 

@@ -9,9 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import typer
-
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.options import AsJSON
 from cleanlist_async.cli.terminal.output import print_json, print_table
 from cleanlist_async.cli.terminal.render import open_console, say
@@ -26,11 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Show or reset the rate limits that processes share through a file, a Redis or a PostgreSQL.",
-)
+app = CommandGroup("Show or reset the rate limits that processes share.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ class Bucket:
 
 @app.command("show")
 def show(*, as_json: AsJSON = False) -> None:
-    """Show the buckets, which processes hold tokens or wait for one, and when the next token returns."""
+    """Show the buckets, who holds tokens or waits for one, and when."""
     console, shared = open_console(), _shared()
     found, now = shared.pools()
     pools = [(named, named.pool(now)) for named in found]

@@ -22,7 +22,7 @@ def run_guarded(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # whatever it is, the user sees one line
         if DEBUG_FLAG in arguments:
             raise
-        return report(error)
+        return report(error, as_json="--json" in arguments)
 
 
 def _open_closed_streams() -> None:

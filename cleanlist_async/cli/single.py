@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from cleanlist_async.api.models.enrichment import PersonEnrichment, WorkflowStatus
     from cleanlist_async.client import AsyncCleanlist
 
-Known = Annotated[str | None, typer.Option()]
-
 COMPANY_CREDITS = 1
 """Flat, whatever is found (docs.cleanlist.ai/openapi-public-v2.json)."""
 
@@ -150,9 +148,9 @@ def enrich_person(
     email: Annotated[str | None, typer.Option(help="Sufficient on its own.")] = None,
     linkedin_url: Annotated[str | None, typer.Option(help="Sufficient on its own, and matches best.")] = None,
     first_name: Annotated[str | None, typer.Option(help="Needs --last-name and a company.")] = None,
-    last_name: Known = None,
+    last_name: Annotated[str | None, typer.Option(help="Needs --first-name and a company.")] = None,
     company_name: Annotated[str | None, typer.Option(help="Or pass --domain.")] = None,
-    domain: Known = None,
+    domain: Annotated[str | None, typer.Option(help="Or pass --company-name.")] = None,
     phone: Annotated[str | None, typer.Option(help="Only a hint.")] = None,
     person_id: Annotated[str | None, typer.Option(help="Id of a person that a search found.")] = None,
     enrichment_type: PersonKind = "partial",
@@ -162,7 +160,10 @@ def enrich_person(
     as_json: AsJSON = False,
     connection: Connection,
 ) -> None:
-    """Enrich one person into a list: partial costs 1 credit, phone_only 10, full 11; a miss is free."""
+    """Enrich one person into a list.
+
+    The type partial costs 1 credit, phone_only 10, full 11; a miss is free.
+    """
     person = Person(
         email=email,
         linkedin_url=linkedin_url,
@@ -182,9 +183,9 @@ def enrich_person(
 def enrich_company(
     *,
     domain: Annotated[str | None, typer.Option(help="Matches best.")] = None,
-    company_name: Annotated[str | None, typer.Option()] = None,
+    company_name: Annotated[str | None, typer.Option(help="If the domain is not known.")] = None,
     company_ticker: Annotated[str | None, typer.Option(help="Stock ticker symbol.")] = None,
-    company_id: Annotated[str | None, typer.Option()] = None,
+    company_id: Annotated[str | None, typer.Option(help="Id of a company that a search found.")] = None,
     consent: Consent,
     as_json: AsJSON = False,
     connection: Connection,

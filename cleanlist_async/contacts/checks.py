@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import isclass
 from typing import Final
 
 from cleanlist_async.checks import is_any, wrong
 from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.errors import ConfigurationError
 
 _EXPORTS: Final = ("iterrows", "iter_rows", "to_dict", "to_dicts", "to_pydict", "to_pylist", "to_pandas")
 """Methods of tables that hand out their rows or columns."""
@@ -31,6 +33,41 @@ def check_contacts(contacts: object, *kinds: type, name: str = "contacts") -> No
     is_one = is_any(contacts, Contact, Mapping, str, bytes, bytearray, memoryview)
     if is_one or isclass(contacts) or not is_any(contacts, *kinds):
         raise wrong(name, expected, contacts, fix="For one contact, pass a list of one.")
+
+
+class FormCheck:
+    """Tells whether all contacts are malformed in one way, which is a mistake of the program."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._reason: str | None = None
+        self._is_one_way = True
+
+    def add(self, contact: Prepared | Invalid) -> bool:
+        """Take the next contact, and return whether it is malformed as all before it."""
+        if not self._is_one_way:
+            return False
+        self._count += 1
+        reason = contact.reason if isinstance(contact, Invalid) and contact.is_malformed else None
+        self._is_one_way = reason is not None and self._reason in {None, reason}
+        self._reason = reason
+        return self._is_one_way
+
+    @property
+    def error(self) -> ConfigurationError | None:
+        """The error of contacts that are all malformed in one way; None for any others."""
+        if not self._is_one_way or self._reason is None:
+            return None
+        every = "The contact" if self._count == 1 else f"Every one of the {self._count:,} contacts"
+        return ConfigurationError(f"{every} {self._reason}.", fix="Nothing was sent.")
+
+
+def check_form(contacts: Sequence[ContactLike]) -> None:
+    """Check that not all contacts are malformed in one way."""
+    form = FormCheck()
+    # Of most lists only the first contact is looked at.
+    if all(form.add(prepare(0, contact)) for contact in contacts) and form.error is not None:
+        raise form.error
 
 
 def is_frame(value: object) -> bool:

@@ -20,6 +20,8 @@ LONGEST_VALUE: Final = 2_000
 """Characters of one field. Longer values are an accident of the input, not a name."""
 
 RULE: Final = "needs linkedin_url, or first_name + last_name + (company_domain or company_name)"
+_NAMES: Final = ("first_name", "last_name")
+_COMPANIES: Final = ("company_domain", "company_name")
 
 _FIELD_NAMES: Final = frozenset(CONTACT_FIELDS)
 
@@ -49,11 +51,12 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """A contact that is not sent, and why."""
+    """A contact that is not sent, and why; *is_malformed*: by the names or types of its fields."""
 
     index: int
     contact: Contact
     reason: str
+    is_malformed: bool = False
 
 
 def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
@@ -66,14 +69,14 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     # The common case first: a Contact cannot have an unknown field.
     contact, problem = (given, None) if isinstance(given, Contact) else _from_mapping(given)
     if problem is not None:
-        return Invalid(index, contact, problem)
+        return Invalid(index, contact, problem, is_malformed=True)
     fields: dict[str, str] = {}
     for name in API_FIELDS:
         value: object = getattr(contact, name)
         if value is None:
             continue
         if not isinstance(value, str):  # a mapping may hold anything
-            return Invalid(index, contact, f"{name} must be text, not {a_type(value)}")
+            return Invalid(index, contact, f"{name} must be text, not {_shown(value)}", is_malformed=True)
         if len(value) > LONGEST_VALUE:
             return Invalid(
                 index, contact, f"{name} has {len(value):,} characters, more than {LONGEST_VALUE:,}"
@@ -82,7 +85,7 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
         if text := visible(value).strip():
             fields[name] = text
     if not is_sufficient(fields):
-        return Invalid(index, contact, RULE)
+        return Invalid(index, contact, _what_is_missing(fields))
     try:
         payload = to_json(fields)  # the bytes of the request and of the digest alike
     except ValueError:
@@ -111,6 +114,21 @@ def is_sufficient(fields: Mapping[str, str]) -> bool:
         return True
     has_name = "first_name" in fields and "last_name" in fields
     return has_name and ("company_domain" in fields or "company_name" in fields)
+
+
+def _what_is_missing(fields: Mapping[str, str]) -> str:
+    """Name the fields that would complete a contact."""
+    missing = [name for name in _NAMES if name not in fields]
+    has_company = any(name in fields for name in _COMPANIES)
+    if len(missing) == len(_NAMES) and not has_company:
+        return RULE
+    company = [] if has_company else [f"({' or '.join(_COMPANIES)})"]
+    return f"needs {' + '.join(missing + company)}, or linkedin_url"
+
+
+def _shown(value: object) -> str:
+    """Describe a value of the wrong type; NaN is how pandas writes a blank cell."""
+    return "NaN" if isinstance(value, float) and value != value else a_type(value)  # noqa: PLR0124
 
 
 def _from_mapping(given: object) -> tuple[Contact, str | None]:

@@ -133,6 +133,8 @@ class ChunkRunner:
             self._parts.claims.follow(self._parts.sink.withdraw(chunk), None, self._group)
             return
         outcome = judge(error, contacts, sent=True)
+        if isinstance(outcome, Unknown | Retry | Refused):
+            self._parts.outcome.fault = self._parts.outcome.fault or error
         if chunk.record is not None:
             await chunk.record.ended(outcome, error)
         match outcome:

@@ -21,7 +21,7 @@ ContactSource: TypeAlias = Iterable[ContactLike] | AsyncIterable[ContactLike]
 Look: TypeAlias = Callable[[Sequence[Prepared]], Awaitable[Mapping[int, Claim]]]
 """Says what a store has of contacts, by their index, and claims nothing."""
 
-_LISTED: Final = 1_000
+LISTED: Final = 1_000
 """Invalid and duplicate contacts that a plan lists one by one; it counts them all."""
 
 
@@ -80,8 +80,9 @@ class Plan:
 class Planner:
     """Counts contacts one by one, in memory that does not depend on what they hold."""
 
-    def __init__(self, enrichment_type: EnrichmentType) -> None:
+    def __init__(self, enrichment_type: EnrichmentType, listed: int = LISTED) -> None:
         self.plan = Plan(enrichment_type)
+        self._listed = listed
         self._seen = FirstSeen()
         self._chunker = Chunker()
 
@@ -103,14 +104,14 @@ class Planner:
         """Count a contact that is invalid."""
         self.plan.contacts += 1
         self.plan.invalid += 1
-        if self.plan.invalid <= _LISTED:
+        if self.plan.invalid <= self._listed:
             self.plan.invalid_contacts.append((index, reason))
 
     def repeat(self, index: int, first: int) -> None:
         """Count a contact that repeats the *first*."""
         self.plan.contacts += 1
         self.plan.duplicates += 1
-        if self.plan.duplicates <= _LISTED:
+        if self.plan.duplicates <= self._listed:
             self.plan.duplicate_contacts.append((index, first))
 
     def buy(self, contact: Prepared) -> None:

@@ -72,6 +72,8 @@ class ProgressReporter:
             elapsed_s=summary.elapsed_s,
             eta_s=self._eta_s(),
             note=note,
+            at_server=self._polls.open_workflows,
+            oldest_s=self._polls.oldest_s,
         )
 
     def _eta_s(self) -> float | None:

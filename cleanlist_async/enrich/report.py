@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
-from cleanlist_async.errors import CleanlistError
+from cleanlist_async.errors import CleanlistError, UnknownOutcomeError, WorkflowFailedError
 from cleanlist_async.results import EnrichmentResult, ResultStatus
 
 _STATUSES: Final[tuple[ResultStatus, ...]] = get_args(ResultStatus)
@@ -44,7 +44,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands. ``total`` and ``eta_s`` (seconds) are None where they cannot be known."""
+    """Where a run stands. ``total`` and ``eta_s`` (seconds) are None where they cannot be known.
+
+    ``at_server`` are the workflows that the client waits for, the oldest of them submitted ``oldest_s``
+    seconds ago; ``open_workflows`` those of the run, with the ones that are still to be submitted.
+    """
 
     done: int
     total: int | None
@@ -55,16 +59,20 @@ class Progress:
     elapsed_s: float
     eta_s: float | None
     note: str | None = None
+    at_server: int = 0
+    oldest_s: float = 0.0
 
 
 @dataclass(slots=True)
 class RunOutcome:
     """How a run ended: ``stopped_by`` what it met at the API, ``failure`` what the caller's own code raised.
 
-    ``accepted`` says whether the server accepted any of it.
+    ``fault`` is the first error of a submit, also of one after which the run went on; ``accepted`` says
+    whether the server accepted any of it.
     """
 
     stopped_by: CleanlistError | None = None
+    fault: CleanlistError | None = None
     failure: Exception | None = None
     accepted: bool = False
 
@@ -78,12 +86,14 @@ class RunOutcome:
 class EnrichmentReport:
     """The results of a finished or stopped run, one per input contact, in input order.
 
-    ``stopped_by`` is the error that ended it early, or None.
+    ``stopped_by`` is the error that ended it early, or None; ``fault`` the first error of a submit, also if
+    the run went on.
     """
 
     results: Sequence[EnrichmentResult]
     summary: Summary
     stopped_by: CleanlistError | None = None
+    fault: CleanlistError | None = None
 
     @property
     def pending(self) -> list[EnrichmentResult]:
@@ -96,6 +106,24 @@ class EnrichmentReport:
         return [result for result in self.results if result.status == "unknown"]
 
     def raise_for_error(self) -> None:
-        """Raise the error that stopped the run, if one did."""
-        if self.stopped_by is not None:
-            raise self.stopped_by
+        """Raise what kept contacts from a result, if anything did.
+
+        That is the error that stopped the run; else, if contacts are ``unknown``, or ``failed`` for one
+        common reason, the first error of a submit, UnknownOutcomeError or WorkflowFailedError.
+        """
+        if (error := self.stopped_by or self._common_error()) is not None:
+            raise error
+
+    def _common_error(self) -> CleanlistError | None:
+        unknown, failed = self.unknown, [result for result in self.results if result.status == "failed"]
+        if (unknown or failed) and self.fault is not None:
+            return self.fault
+        if unknown:
+            return UnknownOutcomeError(f"{_contacts(unknown)} may have been bought: {unknown[0].error}")
+        if len({result.error for result in failed}) == 1:
+            return WorkflowFailedError(f"{_contacts(failed)} failed: {failed[0].error}")
+        return None
+
+
+def _contacts(results: Sequence[EnrichmentResult]) -> str:
+    return "1 contact" if len(results) == 1 else f"{len(results):,} contacts"

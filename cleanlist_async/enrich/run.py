@@ -11,6 +11,7 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
+from cleanlist_async.contacts.checks import FormCheck
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared
 from cleanlist_async.enrich.change_signal import ChangeSignal
@@ -87,6 +88,7 @@ class BulkRun:
         self._scope = anyio.CancelScope()
         self._reading = anyio.CancelScope()
         self._contacts_read = 0
+        self._form = FormCheck()
         self._is_read = anyio.Event()
         self._starts = 0
         self._change = ChangeSignal(pipeline.limiter)
@@ -155,10 +157,13 @@ class BulkRun:
                 async with aclosing(self._source) as contacts:
                     async for contact in contacts:
                         self._contacts_read += 1
+                        self._form.add(contact)
                         await self._take(contact, chunker)
                 await self._queue(await self._parts.claims.flush(self._group), chunker)
                 if rest := chunker.flush():
                     await self._start(rest)
+            if (error := self._form.error) is not None:
+                self._stop(error)
         except StoreError as error:
             self._stop(error)
         except Exception as problem:  # noqa: BLE001  # the source is the caller's, and so is what it raises

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sized
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence, Sized
 from functools import partial
 from typing import Final, cast
 
 from cleanlist_async import facts
 from cleanlist_async.checks import a_type, is_any, wrong
-from cleanlist_async.contacts.checks import check_contacts
+from cleanlist_async.contacts.checks import check_contacts, check_form
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.collect import Collector
@@ -59,6 +59,7 @@ class BulkService:
         """Run *contacts* to the end, and return a result for each in their order."""
         source = _checked_source(contacts)
         given = [c async for c in source] if isinstance(source, AsyncIterable) else list(source)
+        check_form(given)
         stream = self._start(given, spec, find_repeated=False)
         results: dict[int, EnrichmentResult] = {}
         stopped_by: CleanlistError | None = None
@@ -79,7 +80,7 @@ class BulkService:
                 results[result.index] = result
                 stream.summary.count(result)
         ordered = [results[index] for index in range(len(given))]
-        return EnrichmentReport(ordered, stream.summary, stopped_by)
+        return EnrichmentReport(ordered, stream.summary, stopped_by, stream.fault)
 
     def _keep_abandoned(self, results: list[EnrichmentResult]) -> None:
         """Keep all results of the latest cancelled run, and of those before it as many as have room."""
@@ -137,6 +138,8 @@ class BulkService:
 
 def _checked_source(contacts: ContactSource) -> ContactSource:
     check_contacts(contacts, Iterable, AsyncIterable)
+    if isinstance(contacts, Sequence):
+        check_form(contacts)
     return contacts
 
 

@@ -38,6 +38,11 @@ class ResultStream:
         return self._run.outcome.stopped_by if self._run else None
 
     @property
+    def fault(self) -> CleanlistError | None:
+        """The first error of a submit, also of one after which the run went on."""
+        return self._run.outcome.fault if self._run else None
+
+    @property
     def accepted(self) -> bool:
         """Whether the server accepted anything."""
         return self._run is not None and self._run.outcome.accepted

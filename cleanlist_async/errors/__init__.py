@@ -50,8 +50,8 @@
     │   └── SpendingPausedError             all spending is paused in the store
     ├── SpendVetoedError                    before_spend refused the call; nothing was sent
     ├── JobLockedError                      another process runs the job; nothing is sent
+    │   └── JournalLockedError              another process uses its journal (also a JournalError)
     ├── JournalError                        the journal of a job cannot be used; nothing is sent
-    │   ├── JournalLockedError              another process uses it (also a JobLockedError)
     │   └── InputChangedError               the input differs from what the job was started with
     ├── StoreError                          the store cannot be used; nothing is sent without it
     │   ├── StoreUnavailableError           it cannot be reached now

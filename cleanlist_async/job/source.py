@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias, cast
 
 from cleanlist_async.checks import a_type, checked_path, is_any
-from cleanlist_async.contacts.checks import check_contacts
+from cleanlist_async.contacts.checks import check_contacts, check_form
 from cleanlist_async.contacts.identity import ContactLike
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.tables import ContactTable
@@ -62,4 +62,6 @@ def _checked(given: object) -> Iterable[ContactLike]:
     if is_any(given, Iterator):
         raise _read_once(a_type(given))
     check_contacts(given, Iterable, name="source")
+    if isinstance(given, Sequence):
+        check_form(cast("Sequence[ContactLike]", given))
     return cast("Iterable[ContactLike]", given)

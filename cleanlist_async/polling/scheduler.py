@@ -97,6 +97,17 @@ class PollScheduler:
         return workflow.answer
 
     @property
+    def open_workflows(self) -> int:
+        """How many workflows are waited for."""
+        return len(self._open)
+
+    @property
+    def oldest_s(self) -> float:
+        """Seconds since the oldest of them was submitted; 0 without one."""
+        now = self._pipeline.limiter.clock()
+        return max((now - workflow.submitted_at for workflow in self._open), default=0.0)
+
+    @property
     def overdue(self) -> int:
         """Number of workflows that should have been asked about by now."""
         now = self._limiter.clock()

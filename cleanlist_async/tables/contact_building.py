@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
 from cleanlist_async.tables.guessing import Guess
+from cleanlist_async.tables.headers import last_name_comes_first
 from cleanlist_async.tables.mapping import is_split_name
 from cleanlist_async.tables.values import company_domain, split_name
 
@@ -27,13 +28,14 @@ def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
         order.get(field, len(order)) for field in CONTACT_FIELDS
     )
     splits = is_split_name(columns)
+    is_reversed = splits and last_name_comes_first(columns["last_name"].header)
 
     def build(texts: Texts) -> Contact:
         values = [texts[position].strip() or None for position in positions]
         values.append(None)  # what an unmapped field reads
         first_name, last_name = values[first], values[last]
         if splits and first_name:
-            first_name, last_name = split_name(first_name)
+            first_name, last_name = split_name(first_name, last_name_first=is_reversed)
         web = values[domain]
         return Contact(
             linkedin_url=values[linkedin],

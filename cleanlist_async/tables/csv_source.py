@@ -12,8 +12,9 @@ from cleanlist_async.tables.dialect import LARGEST_CELL, Dialect, allow_large_ce
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.headers import addressable
 from cleanlist_async.tables.input import DAMAGE, InputFile
-from cleanlist_async.tables.ragged import RaggedRows
+from cleanlist_async.tables.odd_rows import OddRows
 from cleanlist_async.tables.records import Record
+from cleanlist_async.tables.spaced_rows import SpacedRows
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -53,22 +54,26 @@ class CsvSource:
         self.raw_headers = self._first_row()
         numbers = tuple(str(number) for number in range(1, len(self.raw_headers) + 1))  # for --map email=2
         self.headers = addressable(self.raw_headers) if has_header else numbers
-        self._ragged = RaggedRows(len(self.headers))
+        self._odd_rows = OddRows(len(self.headers))
         if file.damage:
             raise self._damaged(file.damage)
 
     @property
     def notes(self) -> list[str]:
         """What was noticed while reading."""
-        spaces = ["spaces after delimiters are not part of the cells"] if self.dialect.skip_space else []
-        return [*spaces, *self._ragged.notes]
+        notes: list[str] = []
+        above = self.dialect.preamble.rows
+        if above and self.has_header and self.dialect.preamble.text.strip():
+            rows = f"rows 1 to {above} stand" if above > 1 else "row 1 stands"
+            notes.append(f"{rows} above the column headers: kept, not taken for a contact")
+        if self.dialect.skip_space:
+            notes.append("spaces before quotes are not part of the cells")
+        return [*notes, *self._odd_rows.notes]
 
     def records(self) -> Iterator[Record]:
         """Read all rows after the header, in one pass."""
-        width, fitted = len(self.headers), self._ragged.fitted
         with self.file.text() as text:
-            for number, cells in islice(self._rows(text), 1 if self.has_header else 0, None):
-                yield Record(number, tuple(cells) if len(cells) == width else fitted(number, cells))
+            yield from self._odd_rows.records(islice(self._rows(text), 1 if self.has_header else 0, None))
 
     def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
         """Return the text of some cells of a row."""
@@ -102,12 +107,12 @@ class CsvSource:
             lines = reader.line_num - line
             raise self._fault(number, line, _reason(str(error), lines)) from error
 
-    def _reader(self, text: TextIOWrapper) -> Reader:
+    def _reader(self, text: TextIOWrapper) -> Reader | SpacedRows:
         text.read(len(self.dialect.preamble.text))
+        if self.dialect.skip_space:
+            return SpacedRows(text, self.dialect.delimiter)
         # Strict, because the lenient reader joins the rest of the file to a cell whose quote stays open.
-        return csv.reader(
-            text, delimiter=self.dialect.delimiter, skipinitialspace=self.dialect.skip_space, strict=True
-        )
+        return csv.reader(text, delimiter=self.dialect.delimiter, strict=True)
 
     def _fault(self, number: int, line: int, reason: tuple[str, str]) -> TableError:
         """Name the column by reading the row once more, character by character."""

@@ -20,8 +20,9 @@ LARGEST_CELL: Final = 1 << 20
 """Characters of one cell."""
 
 _SEPARATOR_HINT: Final = re.compile(r'"?sep=(.)"?[\r\n]+')
-_BLANK_LINES: Final = re.compile(r"[\r\n]+")
-_NOTES_BLOCK: Final = re.compile(r"Notes:[ ,;]*(?:\r\n?|\n)(?:[^\r\n]+(?:\r\n?|\n))*[ ,;]*(?:\r\n?|\n)")
+_MOST_ROWS_ABOVE: Final = 20
+"""Rows among which a header is looked for; titles, notes and dates of a report may stand above it."""
+_SAMPLE_ROWS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,57 +57,121 @@ def allow_large_cells() -> None:
 def detect_dialect(start: str, candidates: Sequence[str], *, has_header: bool) -> Dialect:
     """Detect the layout from the first few thousand characters of a file.
 
-    The delimiter is the one that makes most sense of the first row: known headers (or, without a header,
-    e-mail addresses and the like), then most columns, then the order of *candidates*.
+    The delimiter is the one that makes most sense of the first rows: known headers (or, without a header,
+    e-mail addresses and the like), then rows of one width, then most columns, then the order of *candidates*.
     """
-    preamble, hinted = _preamble(start)
-    body = start[len(preamble.text) :]
-    if hinted and len(candidates) > 1:  # unless the caller named the one delimiter
-        candidates = (hinted,)
+    hint = _SEPARATOR_HINT.match(start)
+    if hint and len(candidates) > 1:  # unless the caller named the one delimiter
+        candidates = (hint[1],)
+    skipped = len(hint[0]) if hint else 0
     # Not the most frequent sign: a header such as "Company, Inc" has commas in a file of semicolons.
-    recognised = _is_known_header if has_header else _is_telling_value
-    first = max(
-        (_first_row(body, candidate) for candidate in candidates),
-        key=lambda row: (sum(map(recognised, row.cells)), len(row.cells)),
-    )
+    layouts = [_layout(start[skipped:], candidate, has_header=has_header) for candidate in candidates]
+    best = max(layouts, key=lambda layout: layout.score)
+    header = best.rows[best.first]
+    end = skipped + header.start
+    body = start[end:]
     return Dialect(
-        delimiter=first.delimiter,
-        line_end=first.line_end,
-        quote_all=_all_quoted(body, first),
-        skip_space=_has_space_before_quote(body, first.delimiter),
-        preamble=preamble,
+        delimiter=best.delimiter,
+        line_end=_line_end(header.last_line),
+        quote_all=_all_quoted(body, header.cells, best.delimiter),
+        skip_space=_has_space_before_quote(body, best.delimiter),
+        # Excel hides its sep= line, so it is no row.
+        preamble=Preamble(start[:end], best.first),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _FirstRow:
-    delimiter: str
+    """One of the first rows: its cells, the offset of its text, and the last line of that."""
+
     cells: Sequence[str]
-    line_end: LineEnd
+    start: int
+    last_line: str
+
+    @property
+    def filled(self) -> Sequence[str]:
+        """The cells that are not blank."""
+        return [cell for cell in self.cells if cell.strip()]
+
+    def is_contact(self, width: int) -> bool:
+        """Whether this is no header, and no title of a table of *width* columns."""
+        # "Exported by,ada@acme.example" is a title of a table that has more columns.
+        has_email = len(self.filled) * 2 > width and any(map(values.is_email, self.cells))
+        return has_email or any(map(values.is_person_page, self.cells))
+
+    @property
+    def known(self) -> int:
+        """How many fields its cells are known as, taken for headers."""
+        return len({found[0] for cell in self.cells if (found := known_as(cell))})
 
 
-def _first_row(text: str, delimiter: str) -> _FirstRow:
-    """Parse the first row as far as possible."""
-    lines = _Lines(text)
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The first rows as a delimiter splits them, and which of them is the header, or the first contact."""
+
+    delimiter: str
+    rows: Sequence[_FirstRow]
+    first: int
+    score: tuple[int, bool, int]
+
+
+def _layout(text: str, delimiter: str, *, has_header: bool) -> _Layout:
+    rows = list(_first_rows(text, delimiter)) or [_FirstRow((), 0, "")]
+    filled = [number for number, row in enumerate(rows) if row.filled] or [0]
+    first = _header_among(rows, filled) if has_header else filled[0]
+    below = [rows[number].cells for number in filled if number >= first]
+    telling = rows[first].known if has_header else sum(_is_telling(cell) for row in below for cell in row)
+    widths = set(map(len, below))
+    is_even = len(widths) == 1 and widths != {1}
+    return _Layout(delimiter, rows, first, (telling, is_even, len(rows[first].cells)))
+
+
+def _header_among(rows: Sequence[_FirstRow], filled: Sequence[int]) -> int:
+    """Return the number of the header: the first row, or one below it that is better known."""
+    first = filled[0]
+    best = max(filled[:_MOST_ROWS_ABOVE], key=lambda number: rows[number].known)  # the first of them
+    # What stands above contacts is their header, known or not.
+    if any(rows[number].is_contact(len(rows[best].cells)) for number in filled if number <= best):
+        return first
+    if rows[best].known > (1 if rows[first].known == 0 else 2):
+        return best
+    below = next((rows[number].cells for number in filled if number > best), ())
+    # One known header can be a coincidence, but not above a value that fits.
+    is_sure = any(
+        known_as(cell) and _is_telling(value) for cell, value in zip(rows[best].cells, below, strict=False)
+    )
+    return best if is_sure else first
+
+
+def _first_rows(text: str, delimiter: str) -> Iterator[_FirstRow]:
+    """Parse the first rows as far as possible, at least one."""
+    lines, start, filled = _Lines(text), 0, 0
     try:
         for cells in csv.reader(lines, delimiter=delimiter, strict=True):
-            return _FirstRow(delimiter, cells, _line_end(lines.last))
+            row = _FirstRow(cells, start, lines.last)
+            yield row
+            filled += bool(row.filled)
+            if filled >= _SAMPLE_ROWS:
+                return
+            start = lines.position
     except csv.Error:  # the reader will name the fault; until then the first line must do
-        line = StringIO(text, newline="").readline()
-        return _FirstRow(delimiter, next(csv.reader([line], delimiter=delimiter)), _line_end(line))
-    return _FirstRow(delimiter, (), "\n")
+        if not start:
+            line = StringIO(text, newline="").readline()
+            yield _FirstRow(next(csv.reader([line], delimiter=delimiter)), 0, line)
 
 
 class _Lines:
-    """The lines of a text; remembers the last one read, whose end is the line end of the file."""
+    """The lines of a text; remembers the last one read, and where the next begins."""
 
     def __init__(self, text: str) -> None:
         self._text = StringIO(text, newline="")
         self.last = ""
+        self.position = 0
 
     def __iter__(self) -> Iterator[str]:
         for line in self._text:
             self.last = line
+            self.position += len(line)
             yield line
 
 
@@ -116,21 +181,10 @@ def _line_end(line: str) -> LineEnd:
     return "\r" if line.endswith("\r") else "\n"
 
 
-def _is_known_header(cell: str) -> bool:
-    return known_as(cell) is not None
-
-
-def _is_telling_value(cell: str) -> bool:
-    return values.is_email(cell) or values.is_person_page(cell) or values.is_domain(cell)
-
-
-def _preamble(start: str) -> tuple[Preamble, str | None]:
-    """Find Excel's ``sep=;`` line, the notes above LinkedIn's export of connections, or blank lines."""
-    if hint := _SEPARATOR_HINT.match(start):
-        return Preamble(hint[0]), hint[1]  # Excel hides this line, so it is no row
-    if other := _NOTES_BLOCK.match(start) or _BLANK_LINES.match(start):
-        return Preamble(other[0], sum(1 for _ in StringIO(other[0], newline=""))), None
-    return Preamble(), None
+def _is_telling(cell: str) -> bool:
+    """Whether a cell is unmistakably a value, and whole: with another delimiter in it, it may be two."""
+    is_value = values.is_email(cell) or values.is_person_page(cell) or values.is_domain(cell)
+    return is_value and not any(sign in cell for sign in CSV_DELIMITERS)
 
 
 def _has_space_before_quote(text: str, delimiter: str) -> bool:
@@ -139,6 +193,6 @@ def _has_space_before_quote(text: str, delimiter: str) -> bool:
     return re.match(rf'(?:(?:{cell}){re.escape(delimiter)})* +"', text) is not None
 
 
-def _all_quoted(text: str, first: _FirstRow) -> bool:
-    cells = ['"' + cell.replace('"', '""') + '"' for cell in first.cells]
-    return bool(cells) and text.startswith(first.delimiter.join(cells))
+def _all_quoted(text: str, header: Sequence[str], delimiter: str) -> bool:
+    cells = ['"' + cell.replace('"', '""') + '"' for cell in header]
+    return bool(cells) and text.startswith(delimiter.join(cells))

@@ -13,7 +13,6 @@ _BYTE_ORDER_MARKS: Final = (  # UTF-32 first: its mark begins with that of UTF-1
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Little-endian where no mark says otherwise, as Windows writes it.
 _WITHOUT_MARK: Final = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 
 
@@ -38,6 +37,24 @@ def declared_encoding(start: bytes) -> Encoding | None:
     return None
 
 
+def wide_encoding(start: bytes) -> str | None:
+    """Return the encoding of a text without a mark in which every character takes two or four bytes.
+
+    It shows by the place of the zero bytes in delimiters, line ends and Latin letters. None for other texts.
+    """
+    zeros = [start[place::4].count(0) for place in range(4)]
+    nearly_all = len(start) // 4 * 0.9
+    if min(zeros[2:]) > nearly_all:
+        return "utf-32-le"
+    if min(zeros[:2]) > nearly_all:
+        return "utf-32-be"
+    big, little = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    # Of a table in any script, an eighth is delimiters and the like; a stray NUL is rarer.
+    if max(big, little) * 16 < len(start):
+        return None
+    return "utf-16-be" if big > little else "utf-16-le"
+
+
 def chosen_encoding(name: str, start: bytes) -> Encoding:
     """Return the caller's encoding, with the file's byte order mark when it is of the same family.
 
@@ -51,6 +68,8 @@ def chosen_encoding(name: str, start: bytes) -> Encoding:
     canonical = codecs.lookup(name).name
     declared = declared_encoding(start)
     family = _WITHOUT_MARK.get(canonical, canonical)
+    if canonical in {"utf-16", "utf-32"} and (wide := wide_encoding(start)) and wide.startswith(canonical):
+        family = wide  # without a mark Python would take the byte order of this machine
     if declared and declared.name.startswith(canonical.removesuffix("-sig")):
         return declared
     return Encoding(family)

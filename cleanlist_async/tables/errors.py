@@ -18,8 +18,13 @@ class TableError(CleanlistError, ValueError):
         Header of the column, or None.
     problem, fix
         What is wrong, and what to do about it. ``str()`` joins all of them in one line.
+    field, candidates
+        A field of a contact, and the headers of the columns that could all be it, where that is the problem.
 
     """
+
+    field: str = ""
+    candidates: tuple[str, ...] = ()
 
     def __init__(
         self,

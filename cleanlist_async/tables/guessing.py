@@ -6,13 +6,15 @@ contradict its header is ignored, and of two equally likely columns neither is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.tables import values
-from cleanlist_async.tables.headers import FULL_NAME, OWN_WORD, known_as, words
+from cleanlist_async.tables.headers import OWN_WORD, is_half_of_a_name, known_as, words
+from cleanlist_async.tables.vocabulary import FULL_NAME
 
 _NOT_THE_PERSON: Final = frozenset(
     words(
@@ -23,12 +25,7 @@ _NOT_THE_PERSON: Final = frozenset(
 """Words in a header that refer to someone or something other than the contact."""
 
 _WEB_WORDS: Final = frozenset(words("web website site url domain homepage webseite"))
-_OTHER_HALF: Final = {
-    "last_name": {("vorname", "name")},
-    "first_name": {(last, "nombre") for last in ("apellido", "apellidos", "primerapellido")}
-    | {(last, "nome") for last in ("cognome", "sobrenome", "apelido")},
-}
-"""Pairs of headers of which the second, general word means the other half of the name."""
+_HALVES: Final = ("first_name", "last_name")
 
 _MOST: Final = 0.5
 _NEARLY_ALL: Final = 0.8
@@ -45,10 +42,35 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Guesses from a table's headers and first rows. *ambiguous*: field to the columns that tie for it."""
+    """Guesses from a table's headers and first rows.
 
-    guesses: Mapping[str, Guess]
-    ambiguous: Mapping[str, tuple[int, ...]]
+    Attributes
+    ----------
+    guesses
+        The column of each field.
+    ambiguous
+        Field to the columns that tie for it, so that none is taken.
+    others
+        Field to the columns that would do as well as the one that was taken, and hold something else.
+    sample
+        The rows that were looked at.
+
+    """
+
+    guesses: Mapping[str, Guess] = field(default_factory=dict[str, Guess])
+    ambiguous: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    others: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    sample: Sequence[Sequence[str]] = ()
+
+    def share(self, column: int, test: Callable[[str], bool]) -> float:
+        """Return the share of the values of a column that pass; 0 if there are none."""
+        return _Column.of("", column, self.sample).share(test)
+
+    def misfit(self, name: str, column: int) -> str | None:
+        """Return a value of a column in which no value can be that of the field *name*; None if one can."""
+        values_of = _Column.of("", column, self.sample).filled
+        fits = _IS_CHOSEN_WELL.get(name)
+        return values_of[0] if fits and values_of and not any(map(fits, values_of)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +78,11 @@ class _Column:
     header: str
     position: int
     sample: tuple[str, ...]
+
+    @classmethod
+    def of(cls, header: str, position: int, rows: Sequence[Sequence[str]]) -> _Column:
+        """Take a column out of rows."""
+        return cls(header, position, tuple(row[position].strip() for row in rows if position < len(row)))
 
     def share(self, test: Callable[[str], bool]) -> float:
         """Share of the non-blank sample values that pass; 0 if there are none."""
@@ -77,7 +104,7 @@ def guess_columns(headers: Sequence[str], sample_rows: Sequence[Sequence[str]]) 
 def survey(headers: Sequence[str], sample_rows: Sequence[Sequence[str]]) -> Survey:
     """Guess as :func:`guess_columns` does, and also return the fields for which two columns tie."""
     columns = [
-        _Column(header, position, tuple(row[position].strip() for row in sample_rows if position < len(row)))
+        _Column.of(header, position, sample_rows)
         for position, header in enumerate(headers)
         if words(header)[:1] != (OWN_WORD,)
     ]
@@ -87,7 +114,7 @@ def survey(headers: Sequence[str], sample_rows: Sequence[Sequence[str]]) -> Surv
     search.names()
     search.by_values()
     ordered: dict[str, Guess] = {name: search.guesses[name] for name in API_FIELDS if name in search.guesses}
-    return Survey(ordered, search.ambiguous)
+    return Survey(ordered, search.ambiguous, search.others, sample_rows)
 
 
 @dataclass(slots=True)
@@ -95,33 +122,35 @@ class _Search:
     columns: Sequence[_Column]
     guesses: dict[str, Guess] = field(default_factory=dict[str, Guess])
     ambiguous: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    others: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
 
     def by_header(self, name: str) -> None:
-        likely = sorted(self._known(name), key=lambda found: (-_fit(name, found[1]), found[0]))
+        likely = self._likely(name)
         if not likely:
             return
-        best = likely[0][1]
         # Only a header with the same words ties; one that is merely known too is a worse match.
-        rivals = [column for _, column in likely if words(column.header) == words(best.header)]
+        rivals = [column for column in likely if words(column.header) == words(likely[0].header)]
         if len(rivals) > 1:
             rivals = _distinct(rivals)
         if len(rivals) > 1:
             self.ambiguous[name] = tuple(column.position for column in rivals)
         else:
-            self._take(name, rivals[0], "known header")
+            self._take(name, rivals[0], "known header", likely)
 
     def names(self) -> None:
         """Find a full name to split where there is no first or no last name column."""
-        missing = {"first_name", "last_name"} - self.guesses.keys() - self.ambiguous.keys()
-        full = [column for _, column in sorted(self._known(FULL_NAME), key=lambda found: found[0])]
+        missing = [half for half in _HALVES if half not in self.guesses and half not in self.ambiguous]
+        full = self._likely(FULL_NAME)
         if not missing or not full:
             return
-        if len(missing) == 1:
-            self._lone_half(missing.pop(), full)
+        present = next((self.guesses[half] for half in _HALVES if half in self.guesses), None)
         # A column of single words called "Name" is no full name.
-        elif column := next((column for column in full if _can_be_full_name(column)), None):
-            for name in ("first_name", "last_name"):
-                self._take(name, column, f"split from {column.header}")
+        whole = next((column for column in full if self._is_whole(column, present)), None)
+        if whole is not None:
+            for half in _HALVES:
+                self._take(half, whole, f"split from {whole.header}", full)
+        elif present is not None:
+            self._lone_half(missing[0], present, full)
 
     def by_values(self) -> None:
         """Find columns with an unknown header whose values are unmistakable."""
@@ -132,25 +161,39 @@ class _Search:
         # Some exports hold the domain in the column called company.
         if {"company_domain", "company_name"} & self.guesses.keys() == {"company_name"}:
             position = self.guesses["company_name"].column
-            named = next(column for column in self.columns if column.position == position)
+            named = self._at(position)
             if named.share(values.is_domain) >= _NEARLY_ALL:
                 self.guesses["company_domain"] = Guess(named.header, named.position, "values are domains")
                 del self.guesses["company_name"]
 
-    def _known(self, name: str) -> Iterator[tuple[int, _Column]]:
-        for column in self.columns:
-            found = known_as(column.header)
-            if found and found[0] == name and not _contradicts(name, column):
-                yield found[1], column
+    def _likely(self, name: str) -> list[_Column]:
+        """Return the columns that a field can be by their headers and values, best first."""
+        known = [
+            (-_fit(name, column), found[1], column)
+            for column in self.columns
+            if (found := known_as(column.header)) and found[0] == name and not _contradicts(name, column)
+        ]
+        return [column for *_, column in sorted(known, key=lambda rated: rated[:2])]
 
-    def _lone_half(self, missing: str, full: Sequence[_Column]) -> None:
-        present = self.guesses.get("first_name") or self.guesses.get("last_name")
+    def _is_whole(self, column: _Column, present: Guess | None) -> bool:
+        """Whether a column holds whole names, also beside a column that holds one half of them."""
         if present is None:
-            return
+            return not column.filled or column.share(values.is_full_name) >= _MOST
+        halves = self._at(present.column).sample
+        pairs = [(whole, half) for whole, half in zip(column.sample, halves, strict=False) if whole and half]
+        # "Jane" beside "Jane Doe"; a first name beside a last name has no word of it.
+        repeated = [set(half.split()) < set(whole.split()) for whole, half in pairs]
+        return bool(pairs) and sum(repeated) / len(pairs) >= _NEARLY_ALL
+
+    def _lone_half(self, missing: str, present: Guess, full: Sequence[_Column]) -> None:
         for column in full:
-            if ("".join(words(present.header)), "".join(words(column.header))) in _OTHER_HALF[missing]:
+            is_beside = abs(column.position - present.column) == 1
+            if is_half_of_a_name(missing, column.header) and (is_beside or words(column.header) != ("name",)):
                 self._take(missing, column, f"stands beside {present.header}")
                 return
+
+    def _at(self, position: int) -> _Column:
+        return next(column for column in self.columns if column.position == position)
 
     def _only_column(
         self, name: str, test: Callable[[str], bool], why: str, among: Sequence[_Column] | None = None
@@ -165,11 +208,18 @@ class _Search:
         if among is None:
             # "Owner Email" holds e-mail addresses, but a colleague's.
             found = [column for column in found if not _NOT_THE_PERSON & set(words(column.header))]
+        found = _distinct(found)
         if len(found) == 1:
             self._take(name, found[0], why)
+        elif found:
+            self.ambiguous[name] = tuple(column.position for column in found)
 
-    def _take(self, name: str, column: _Column, why: str) -> None:
+    def _take(self, name: str, column: _Column, why: str, likely: Sequence[_Column] = ()) -> None:
         self.guesses[name] = Guess(column.header, column.position, why)
+        rivals = _distinct([column, *(other for other in likely if other is not column)])
+        others = tuple(other.position for other in rivals if other is not column and other.filled)
+        if others and column.filled:
+            self.others[name] = others
 
 
 def _fit(name: str, column: _Column) -> float:
@@ -180,15 +230,11 @@ def _fit(name: str, column: _Column) -> float:
 
 
 def _contradicts(name: str, column: _Column) -> bool:
-    if not column.filled:
-        return False
-    if name == "linkedin_url":
-        return column.share(_is_other_address) >= _MOST
-    if name == "email":  # leniently: a list may hold typing errors
-        return column.share(lambda value: "@" in value) < _MOST
-    if name == "company_domain":
-        return column.share(values.is_domain) < _MOST
-    return column.share(lambda value: "@" in value or values.is_address(value) or value.isdigit()) >= _MOST
+    return bool(column.filled) and column.share(_CAN_BE.get(name, _can_be_a_name)) < _MOST
+
+
+def _can_be_a_name(value: str) -> bool:
+    return not ("@" in value or values.is_address(value) or value.isdigit())
 
 
 def _is_other_address(value: str) -> bool:
@@ -199,10 +245,6 @@ def _is_other_address(value: str) -> bool:
     return "." in value and "linkedin." not in value.lower()
 
 
-def _can_be_full_name(column: _Column) -> bool:
-    return not column.filled or column.share(values.is_full_name) >= _MOST
-
-
 def _distinct(rivals: Sequence[_Column]) -> list[_Column]:
     """Drop columns that are blank or repeat another one."""
     kept: dict[tuple[str, ...], _Column] = {}
@@ -210,3 +252,21 @@ def _distinct(rivals: Sequence[_Column]) -> list[_Column]:
         kept.setdefault(column.sample, column)
     filled = [column for column in kept.values() if column.filled]
     return filled or list(kept.values())[:1]
+
+
+_CAN_BE: Final[Mapping[str, Callable[[str], bool]]] = {
+    "linkedin_url": lambda value: not _is_other_address(value),
+    "email": lambda value: "@" in value,  # a list may hold typing errors
+    "company_domain": values.is_domain,
+    "key": bool,
+}
+"""Whether a value can be that of a field, where it is not a name."""
+_IS_CHOSEN_WELL: Final[Mapping[str, Callable[[str], bool]]] = {
+    **dict.fromkeys(("first_name", "last_name", "company_name"), _can_be_a_name),
+    **_CAN_BE,
+    "company_domain": lambda value: values.is_domain(value) or values.is_email(value),
+    "linkedin_url": lambda value: (
+        re.search(r"linkedin\.|\bin/", value, re.IGNORECASE) is not None and not _is_other_address(value)
+    ),
+}
+"""Whether a value can be that of a field for which the caller chose the column."""

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Final
+
+from cleanlist_async.tables.vocabulary import (
+    FOOTER,
+    FULL_NAME,
+    HALF_OF_A_NAME,
+    HEADERS,
+    LAST_NAME_FIRST,
+    REMARKS,
+)
 
 _PERSON_WORDS: Final = frozenset(
     {
@@ -23,65 +32,13 @@ _PERSON_WORDS: Final = frozenset(
 )
 """Words before a header that do not change its meaning: ``Contact First Name`` is ``First Name``."""
 
-FULL_NAME: Final = "full_name"
-"""Not a field of a contact: a column to be split into first and last name."""
+_SPELLINGS: Final = str.maketrans(
+    {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "ة": "ه", "ى": "ي", "ی": "ي", "ک": "ك", "ـ": None}  # noqa: RUF001
+)
+"""Letters that are often written as others, and have no decomposition in Unicode."""
 
-_KNOWN: Final[Mapping[str, str]] = {
-    # Best first. Sources: exports of HubSpot, Salesforce, Apollo, LinkedIn and Google contacts, of the usual
-    # Sales Navigator exporters (PhantomBuster, Evaboot, Wiza and others), and of Cleanlist itself.
-    "linkedin_url": """
-        linkedinurl, personlinkedinurl, linkedinprofileurl, linkedinprofile, linkedinmemberprofileurl,
-        linkedinpublicprofileurl, linkedinpublicurl, publiclinkedinurl, personallinkedinurl, personallinkedin,
-        defaultprofileurl, linkedin, linkedinlink, linkedinprofilelink, linkedinaddress, linkedinmember,
-        linkedinpage, linkedinc, hslinkedinurl, linkedinbio, linkedinhandle, liurl, liprofile, liprofileurl,
-        lienlinkedin, profillinkedin, urllinkedin, linkedinprofil, perfillinkedin,
-        profilolinkedin, enlacelinkedin
-    """,
-    "email": """
-        email, emailaddress, workemail, businessemail, professionalemail, corporateemail, companyemail,
-        primaryemail, email1, emailaddress1, emailaddresses, mail, emails, email1value, workemailaddress,
-        emailadresse, mailadresse, geschaftlicheemail, adresseemail, adressemail, courriel, mailprofessionnel,
-        emailprofessionnel, correo, correoelectronico, emaildetrabajo, indirizzoemail, postaelettronica,
-        enderecodeemail, emailadres, epost, epostadress, personalemail
-    """,
-    "first_name": """
-        firstname, givenname, forename, fname, first, vorname, prenom, primernombre, nombredepila, nombres,
-        primeironome, nomeproprio, voornaam, fornamn, fornavn, imie
-    """,
-    "last_name": """
-        lastname, surname, familyname, lname, last, nachname, familienname, zuname, nomdefamille, apellido,
-        apellidos, primerapellido, cognome, sobrenome, apelido, ultimonome, achternaam, efternamn, etternavn,
-        nazwisko, nom
-    """,
-    "company_name": """
-        companyname, company, currentcompany, currentcompanyname, accountname, account, organization,
-        organisation, organizationname, organisationname, employer, employername, associatedcompany,
-        primarycompany, associatedcompanyname, primaryassociatedcompany, organization1name, companyaccount,
-        companynameforemails, cleanedcompanyname, business, businessname, firma, firmenname, unternehmen,
-        unternehmensname, arbeitgeber, societe, nomdelasociete, entreprise, nomdelentreprise, raisonsociale,
-        empresa, nombredelaempresa, nombredeempresa, nomedaempresa, azienda, nomeazienda, societa,
-        ragionesociale, bedrijf, bedrijfsnaam, organisatie, foretag, firmanavn, virksomhed, nazwafirmy
-    """,
-    "company_domain": """
-        companydomain, companydomainname, domain, domainname, companywebsite, companywebsiteurl, website,
-        websiteurl, companyurl, companyhomepage, accountwebsite, accountdomain, organizationwebsite,
-        organizationdomain, corporatewebsite, homepage, web, webpage, site, websitedomain, companyemaildomain,
-        webseite, internetseite, firmenwebseite, internet, siteweb, sitedelentreprise, domaine, sitioweb,
-        paginaweb, dominio, sitoweb, sitointernet, website1value, hemsida
-    """,
-    FULL_NAME: """
-        fullname, name, contactname, personname, displayname, leadname, membername, completename,
-        vollstandigername, ansprechpartner, nomcomplet, nomprenom, prenomnom, nometprenom, prenometnom,
-        nombrecompleto, nombreyapellidos, nombre, nomecompleto, nomeecognome, nome, volledigenaam, naam,
-        namn, navn, imieinazwisko
-    """,
-}
-_RANKS: Final[Mapping[str, tuple[str, int]]] = {
-    header.strip(): (field, rank)
-    for field, headers in _KNOWN.items()
-    for rank, header in enumerate(headers.split(","))
-}
-
+_TWO_HEADERS: Final = re.compile(r"[/|()\[\]（）【】\r\n]")  # noqa: RUF001 - as Chinese and Japanese write them
+"""Between two headers of one column, such as its name in two languages."""
 
 OWN_WORD: Final = "cleanlist"
 """First word of the columns that an enrichment adds. None of them says whom to look for."""
@@ -94,7 +51,7 @@ def words(header: str) -> tuple[str, ...]:
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", header.removesuffix("__c"))
     decomposed = unicodedata.normalize("NFKD", spaced.casefold())
     bare = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
-    return tuple(re.findall(r"[^\W_]+", bare))
+    return tuple(re.findall(r"[^\W_]+", bare.translate(_SPELLINGS)))
 
 
 def known_as(header: str) -> tuple[str, int] | None:
@@ -102,10 +59,54 @@ def known_as(header: str) -> tuple[str, int] | None:
     parts = words(header)
     if parts[:1] == (OWN_WORD,):
         return None
-    whole = _RANKS.get("".join(parts))
-    if whole is None and len(parts) > 1 and parts[0] in _PERSON_WORDS:
-        return _RANKS.get("".join(parts[1:]))
-    return whole
+    found = _ranks().get("".join(parts))
+    if found is None and len(parts) > 1 and parts[0] in _PERSON_WORDS:
+        found = _ranks().get("".join(parts[1:]))
+    return found or _known_in_each(_TWO_HEADERS.split(header))
+
+
+def is_half_of_a_name(half: str, header: str) -> bool:
+    """Whether a header of a whole name means *half* of it where the other half has its own column."""
+    return "".join(words(header)) in _listed(HALF_OF_A_NAME[half])
+
+
+def last_name_comes_first(header: str) -> bool:
+    """Whether a header says that the whole names below it begin with the last name."""
+    return "".join(words(header)) in _listed(LAST_NAME_FIRST)
+
+
+def opens_a_footer(cell: str) -> bool:
+    """Whether a line below a table that begins with *cell* is known to be no row of it."""
+    return "©" in cell or any(word in _listed(FOOTER) for word in words(cell)[:1])
+
+
+def _known_in_each(parts: Sequence[str]) -> tuple[str, int] | None:
+    """Return what several headers in one mean: ``姓 (Last Name)``, ``Name (last)``, ``Email (required)``."""
+    telling = [part for part in parts if words(part) and "".join(words(part)) not in _listed(REMARKS)]
+    known = [known_as(part) for part in telling] if len(parts) > 1 else []
+    found = {what[0]: what for what in known if what}
+    if len(found) > 1:  # a half of a name is more than the whole
+        found.pop(FULL_NAME, None)
+    return next(iter(found.values())) if len(found) == 1 and None not in known else None
+
+
+@cache  # not at import, which the help of a command would wait for
+def _ranks() -> Mapping[str, tuple[str, int]]:
+    ranks: dict[str, tuple[str, int]] = {}
+    for field, listed in HEADERS.items():
+        for rank, header in enumerate(_each(listed)):
+            ranks.setdefault(header, (field, rank))
+    return ranks
+
+
+@cache
+def _listed(listed: str) -> frozenset[str]:
+    return frozenset(_each(listed))
+
+
+def _each(listed: str) -> Iterator[str]:
+    """Yield the headers of a list as they are compared."""
+    return ("".join(words(header)) for header in listed.split(","))
 
 
 def addressable(headers: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Splits a table into CSV files that one import takes. Pure.
 
 An import takes 150 KB and about 600 rows, and knows duplicates only within its file
-(docs.cleanlist.ai/openapi-public-v2.json). So rows that repeat an earlier one are left out here already.
+(docs.cleanlist.ai/openapi-public-v2.json). So rows that repeat an earlier one, in whatever spelling, are left
+out here already.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from cleanlist_async import facts
+from cleanlist_async.contacts.canonical import folded, profile
 from cleanlist_async.facts import CsvField
 from cleanlist_async.tables.import_table import ImportTable
 
 _IDENTITIES: Final[Mapping[str, str]] = {
     "email": "duplicate_email",
     "linkedin_url": "duplicate_linkedin",
+    "name": "duplicate_name",
 }
+_NAME: Final[Sequence[CsvField]] = ("full_name", "first_name", "last_name", "company_name", "company_domain")
+"""Fields that stand for a contact without an address."""
 
 
 @dataclass(slots=True)
@@ -52,10 +57,9 @@ class CsvParts:
 def split_table(table: ImportTable) -> CsvParts:
     """Split *table* into parts. Raises TableError for a row that cannot be read, or fits into no part."""
     split = CsvParts(cast("tuple[CsvField, ...]", tuple(table.columns)))
-    keyed = [(place, name) for place, name in enumerate(split.fields) if name in _IDENTITIES]
     part, seen = _OpenPart(split.fields), set[tuple[str, str]]()
     for number, row in table.rows():
-        identities = {(name, key) for place, name in keyed if (key := _key(row[place]))}
+        identities = _identities(dict(zip(split.fields, row, strict=True)))
         if reason := _why_not(row, identities & seen):
             split.left_out.setdefault(reason, []).append(number)
             continue
@@ -118,6 +122,14 @@ def _line(row: Sequence[str]) -> str:
     return line.getvalue().replace("\0", "\ufffd")  # many readers of CSV refuse NUL, which JSON can hold
 
 
-def _key(cell: str) -> str:
-    # A profile may be given with a slash at its end or without.
-    return cell.strip().casefold().rstrip("/")
+def _identities(row: Mapping[CsvField, str]) -> set[tuple[str, str]]:
+    """Return what makes a row the same as another: its addresses, else its name and company."""
+    addresses = {
+        ("email", folded(row.get("email", ""))),
+        ("linkedin_url", profile(row.get("linkedin_url", ""))),
+    }
+    if found := {(name, key) for name, key in addresses if key}:
+        return found
+    # Two people may share a name, but hardly a name, a company and the lack of any address.
+    name = [folded(row.get(field, "")) for field in _NAME]
+    return {("name", "\n".join(name))} if name[0] or (name[1] and name[2]) else set()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, Self, cast
 
 from cleanlist_async import facts
@@ -13,7 +14,6 @@ from cleanlist_async.tables.contact_building import contact_builder
 from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, words
 from cleanlist_async.tables.input import InputFile
-from cleanlist_async.tables.jsonl_source import json_text
 from cleanlist_async.tables.mapping import Mapper, is_split_name, no_columns_error
 from cleanlist_async.tables.reading import (
     TableFormat,
@@ -22,7 +22,7 @@ from cleanlist_async.tables.reading import (
     refuse_data_as_header,
     survey_of,
 )
-from cleanlist_async.tables.records import Record, Source
+from cleanlist_async.tables.records import Source
 
 _ALIASES: Final = {
     "phone": "phone",
@@ -53,9 +53,10 @@ class ImportTable:
 
     """
 
-    def __init__(self, source: Source, columns: Mapping[str, Guess]) -> None:
+    def __init__(self, source: Source, columns: Mapping[str, Guess], notes: Sequence[str] = ()) -> None:
         self.source = source
         self.columns = columns
+        self._notes = tuple(notes)
 
     @classmethod
     def open(
@@ -82,13 +83,19 @@ class ImportTable:
         else:
             file, by_name = InputFile(given, encoding=encoding), known_format(given)
         source = open_source(file, format or by_name or "csv", delimiter=delimiter, has_header=has_header)
-        known = _survey(source) if guess else Survey({}, {})
-        columns = Mapper(file, source.headers, known, facts.CSV_FIELDS).columns(mapping)
+        known = _survey(source) if guess else Survey()
+        mapper = Mapper(file, source.headers, known, facts.CSV_FIELDS)
+        columns = mapper.columns(mapping)
         if guess and not mapping:  # a caller who maps columns has seen the header
             refuse_data_as_header(source)
         if not columns:
             raise no_columns_error(file, source.headers, has_header=has_header)
-        return cls(source, columns)
+        return cls(source, columns, mapper.notes(columns))
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know about how the table was read; grows while it is read."""
+        return [*self.source.file.notes, *self._notes, *self.source.notes]
 
     @property
     def mapping(self) -> dict[CsvField, str]:
@@ -105,7 +112,7 @@ class ImportTable:
         # Without repetition: first and last name may come from the same column.
         positions = tuple({guess.column: None for guess in self.columns.values()})
         for record in self.source.records():
-            if _is_blank(record):
+            if not record.is_contact:
                 continue
             texts = dict(zip(positions, self.source.texts(record, positions), strict=True))
             contact = build(texts)
@@ -134,7 +141,7 @@ def _survey(source: Source) -> Survey:
         if field not in best or rank < best[field][0]:
             best[field] = rank, Guess(header, position, "known header")
     more = {field: guess for field, (_, guess) in best.items()}
-    return Survey({**more, **known.guesses}, known.ambiguous)
+    return replace(known, guesses={**more, **known.guesses})
 
 
 def _known(header: str) -> tuple[str, int] | None:
@@ -143,9 +150,3 @@ def _known(header: str) -> tuple[str, int] | None:
         return alias, 0
     known = known_as(header)
     return ("full_name", known[1]) if known and known[0] == "full_name" else None
-
-
-def _is_blank(record: Record) -> bool:
-    cells = record.cells or ()
-    texts = cells if isinstance(cells, tuple) else map(json_text, cells.values())
-    return not any(text.strip() for text in texts)

@@ -14,7 +14,14 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from cleanlist_async.tables.encoding import UTF_8, WINDOWS_1252, Encoding, chosen_encoding, declared_encoding
+from cleanlist_async.tables.encoding import (
+    UTF_8,
+    WINDOWS_1252,
+    Encoding,
+    chosen_encoding,
+    declared_encoding,
+    wide_encoding,
+)
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.snapshot import Snapshot
 
@@ -143,8 +150,8 @@ class InputFile:
         """The fix for characters that do not decode."""
         if self.encoding.name.startswith(("utf-16", "utf-32")):
             return "the file may be cut short: save it again"
-        if self._start.count(b"\0") * 4 >= len(self._start):  # Latin text in UTF-16 is half NUL
-            return "it looks like UTF-16 without a byte order mark: pass --encoding utf-16-le"
+        if wide := wide_encoding(self._start):
+            return f"it looks like {wide[:6].upper()} without a byte order mark: pass --encoding {wide}"
         return "save the file again as UTF-8, or pass --encoding"
 
     def _open(self) -> BinaryIO:

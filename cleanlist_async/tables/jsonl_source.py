@@ -55,7 +55,8 @@ class JsonlSource:
         with self.file.text(newline="\n") as lines:  # JSON may hold a bare \r between its values
             for number, line in enumerate(lines, 1):
                 raw = line.strip()
-                yield Record(number, self._object(number, raw) if raw else None, raw)
+                cells = self._object(number, raw) if raw else {}
+                yield Record(number, cells, raw, is_contact=bool(raw))
 
     def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
         """Return the text of some values of an object; a list or an object in one of them is an error."""
@@ -79,7 +80,7 @@ class JsonlSource:
     def _keys(records: Iterator[Record]) -> tuple[str, ...]:
         keys: dict[str, None] = {}
         for record in records:
-            keys.update(dict.fromkeys(cast("dict[str, JSON]", record.cells or {})))
+            keys.update(dict.fromkeys(cast("dict[str, JSON]", record.cells)))
         return tuple(keys)
 
     def _object(self, number: int, raw: str) -> dict[str, JSON]:

@@ -12,9 +12,13 @@ from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, words
 from cleanlist_async.tables.input import InputFile
+from cleanlist_async.tables.values import is_email
+from cleanlist_async.tables.work_email import published_free_hosts
 
 BY_CALLER: Final = "as you said"
 _NAME_HALVES: Final = ("first_name", "last_name")
+_SHARED: Final = ("key", "company_domain")
+"""Fields whose column may be another's, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Mapper:
         """Return the column of each field, in the order of `fields`.
 
         A field mapped to an empty string is left out. Raises :class:`TableError` on an unknown field or
-        header, and on two columns that tie for a field without which no contact can be sent.
+        header, on a column none of whose values can be that of its field, and on two columns that tie for a
+        field without which no contact can be sent.
         """
         given = {field: self._given(field, header) for field, header in mapping.items()}
         guessed = self._guessed(given)
@@ -39,12 +44,26 @@ class Mapper:
         return {field: chosen[field] for field in self.fields if field in chosen}
 
     def notes(self, columns: Mapping[str, Guess]) -> list[str]:
-        """Return a line for each field that was left out because two columns tie for it."""
-        return [
-            f'two columns are called "{self.headers[tied[0]]}": neither is used; choose by --map {field}='
+        """Return a line for each field for which other columns would do as well."""
+        ties = [
+            f"{self._named(tied)} could both be {field}: neither is used; {self._choice(field, tied)}"
             for field, tied in self.survey.ambiguous.items()
             if field not in columns
         ]
+        split = is_split_name(columns)
+        return ties + [
+            f'{field} is taken from "{columns[field].header}", though {self._named(others)} could be it as'
+            f" well: {self._choice(field, others)}"
+            for field, others in self.survey.others.items()
+            if field in columns and columns[field] == self.survey.guesses.get(field)
+            if not (split and field == "last_name")
+        ]
+
+    def _named(self, columns: Sequence[int]) -> str:
+        return " and ".join(f'"{self.headers[column]}"' for column in columns)
+
+    def _choice(self, field: str, columns: Sequence[int]) -> str:
+        return f"--map {_quoted(f'{field}={self.headers[columns[0]]}')}"
 
     def _given(self, field: str, header: str) -> Guess | None:
         if field not in self.fields:
@@ -53,6 +72,19 @@ class Mapper:
         if not header:  # --map email= leaves the field out
             return None
         position = self._position(header)
+        if (value := self.survey.misfit(field, position)) is not None:
+            problem = f"no value of this column can be {field}, such as {_quoted(value[:40])}"
+            fix = f"map another column: --map {field}=..."
+            raise self.file.error(problem, fix, column=self.headers[position])
+        if (
+            field == "company_domain"
+            and self.survey.share(position, is_email)
+            and published_free_hosts() is None
+        ):
+            problem = "the hosts that give e-mail addresses to everyone are not known"
+            raise self.file.error(
+                problem, "pip install 'cleanlist-async[cli]'", column=self.headers[position]
+            )
         return Guess(self.headers[position], position, BY_CALLER)
 
     def _position(self, header: str) -> int:
@@ -71,8 +103,8 @@ class Mapper:
         raise self.file.error(f'there is no column "{header}"', fix)
 
     def _guessed(self, given: Mapping[str, Guess | None]) -> dict[str, Guess]:
-        # The column of the key may be that of a field, too: often the e-mail address is the key.
-        taken = {guess.column for field, guess in given.items() if guess and field != "key"}
+        # The column of the key may be that of a field, too, and a work e-mail address holds a domain.
+        taken = {guess.column for field, guess in given.items() if guess and field not in _SHARED}
         guesses = {
             field: guess
             for field, guess in self.survey.guesses.items()
@@ -90,8 +122,10 @@ class Mapper:
             tied = self.survey.ambiguous.get(field)
             if tied and field not in mapping:  # a guess here would enrich the wrong person
                 names = " and ".join(f'"{self.headers[column]}" (column {column + 1})' for column in tied)
-                fix = f'choose one: --map {field}="{self.headers[tied[0]]}"'
-                raise self.file.error(f"{names} could both be {field}", fix)
+                fix = f"choose one: {self._choice(field, tied)}"
+                error = self.file.error(f"{names} could both be {field}", fix)
+                error.field, error.candidates = field, tuple(self.headers[column] for column in tied)
+                raise error
 
 
 def is_split_name(columns: Mapping[str, Guess]) -> bool:

@@ -117,7 +117,8 @@ class ContactTable:
         """
         index, build = 0, self._build
         for record in self.source.records():
-            if (cells := record.cells) is not None:
+            if record.is_contact:
+                cells = record.cells
                 # The cells of a CSV row serve as they are: a dict for each row would cost more than the rest.
                 texts = cells if isinstance(cells, tuple) else self._texts(record)
                 yield Row(index, record.number, cells, build(texts))
@@ -127,7 +128,8 @@ class ContactTable:
         """Read the contacts alone."""
         build = self._build
         for record in self.source.records():
-            if (cells := record.cells) is not None:
+            if record.is_contact:
+                cells = record.cells
                 yield build(cells if isinstance(cells, tuple) else self._texts(record))
 
     def _texts(self, record: Record) -> dict[int, str]:
@@ -141,13 +143,14 @@ def resolve(
 
     Raises :class:`TableError` as :meth:`ContactTable.open` does.
     """
-    mapper = Mapper(source.file, source.headers, survey_of(source))
+    known = survey_of(source)
+    mapper = Mapper(source.file, source.headers, known)
     columns = mapper.columns(mapping)
     if not set(mapping) - {"key"}:  # a caller who maps columns has seen the header
         refuse_data_as_header(source)
     if not columns.keys() - {"key"}:
         raise no_columns_error(source.file, source.headers, has_header=has_header)
-    return columns, [*mapper.notes(columns), *_header_notes(source)]
+    return columns, [*mapper.notes(columns), *_header_notes(source), *_domain_notes(columns, known.sample)]
 
 
 def known_format(path: str | os.PathLike[str]) -> TableFormat | None:
@@ -184,7 +187,7 @@ def open_source(
 
 def survey_of(source: Source) -> Survey:
     """Survey a table by its headers and its first rows."""
-    filled = (record for record in source.records() if record.cells is not None)
+    filled = (record for record in source.records() if record.is_contact)
     sample = [_sample_texts(source, record) for record in islice(filled, _SAMPLE_ROWS)]
     # Headers as they stand in the file: of two called "Email" neither is the better one.
     headers = source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
@@ -194,8 +197,7 @@ def survey_of(source: Source) -> Survey:
 def _sample_texts(source: Source, record: Record) -> Sequence[str]:
     if isinstance(record.cells, tuple):
         return record.cells
-    cells = record.cells or {}
-    plain = map(cells.get, source.headers)
+    plain = map(record.cells.get, source.headers)
     return [value if isinstance(value, str) else "" for value in plain]
 
 
@@ -209,6 +211,25 @@ def refuse_data_as_header(source: Source) -> None:
         for column, cell in enumerate(source.raw_headers):
             if test(cell):
                 raise looks_like_data_error(source.file, source.raw_headers, field, column)
+
+
+def _domain_notes(columns: Mapping[str, Guess], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Propose to take the company's domain from work e-mail addresses, where only a company is missing."""
+    if "company_domain" in columns or "email" not in columns or "last_name" not in columns:
+        return []
+    build = contact_builder(columns)
+    width = 1 + max(guess.column for guess in columns.values())
+    contacts = [build([*row, *[""] * (width - len(row))]) for row in rows]
+    lacking = [
+        contact
+        for contact in contacts
+        if contact.first_name and contact.last_name and not (contact.company_name or contact.linkedin_url)
+    ]
+    helped = sum(values.company_domain(contact.email or "") is not None for contact in lacking)
+    if not helped:
+        return []
+    found = f"{helped} of the first {len(rows)} contacts lack only a company, and have a work e-mail address"
+    return [f'{found}: --map "company_domain={columns["email"].header}" takes the domain from it']
 
 
 def _header_notes(source: Source) -> list[str]:

@@ -19,14 +19,16 @@ class NumberText(str):
 
 
 class Record(NamedTuple):
-    """One record: its number as a spreadsheet shows it, and its cells. No cells: a blank line.
+    """One record: its number as a spreadsheet shows it, and its cells.
 
-    *raw* is the line itself where it is to be written back as it was (JSON lines).
+    *raw* is the line itself where it is to be written back as it was (JSON lines). A blank record, or a line
+    below the table, is no contact.
     """
 
     number: int
-    cells: Cells | None
+    cells: Cells
     raw: str = ""
+    is_contact: bool = True
 
 
 class Source(Protocol):

@@ -84,19 +84,20 @@ class CsvRendering:
         preamble = self._dialect.preamble.text
         if not self._has_header:
             return preamble
-        names = (*self._headers, *new_names(self._columns, self._headers))
+        names = tuple(map(_cell, (*self._headers, *new_names(self._columns, self._headers))))
         return f"{preamble}{self._row(names)}{self._dialect.line_end}"
 
     def enrichment(self, values: Sequence[str]) -> str:
         """Render the values, each guarded against formulas."""
         guarded = [guard(value) for guard, value in zip(self._guards, values, strict=True)]
-        return self._row(guarded).replace("\0", "\ufffd")  # our own reader refuses NUL, as spreadsheets do
+        return self._row(list(map(_cell, guarded)))
 
     def line(self, record: Record, enrichment: str) -> str:
-        """Render a row; a blank line stays blank."""
-        if record.cells is None:
-            return self._dialect.line_end
+        """Render a row; one that is no contact gets no enrichment, and a line of a footer stays as it is."""
         cells, width = self._cells(record), len(self._headers)
+        if not record.is_contact:
+            blank = [""] * len(self._columns) if len(cells) == width else []
+            return (self._row([*cells, *blank]) if cells else "") + self._dialect.line_end
         parts = [self._row(cells[:width]), enrichment]
         if len(cells) > width:  # after the enrichment, so that every column stays under its header
             parts.append(self._row(cells[width:]))
@@ -105,8 +106,9 @@ class CsvRendering:
     def _cells(self, record: Record) -> Sequence[str]:
         if isinstance(record.cells, tuple):
             return record.cells
-        cells = record.cells or {}
-        return tuple(json_text(cells.get(header)) for header in self._headers)
+        if not record.raw:  # a blank line
+            return ()
+        return tuple(_cell(json_text(record.cells.get(header))) for header in self._headers)
 
 
 class JsonlRendering:
@@ -128,9 +130,9 @@ class JsonlRendering:
         return _members(self._names, values)
 
     def line(self, record: Record, enrichment: str) -> str:
-        """Render an object. A blank line stays one, unless it comes from CSV."""
-        if record.cells is None:
-            return "\n" if self._extends else ""
+        """Render an object; one that is no contact stays as it is, unless it comes from CSV."""
+        if not record.is_contact:
+            return f"{record.raw}\n" if self._extends else ""
         if isinstance(record.cells, tuple):
             return f"{{{self._row(record.cells)}, {enrichment}}}\n"
         body = record.raw[:-1].rstrip()  # the object without its brace: its bytes stay as they are
@@ -153,6 +155,11 @@ class JsonlRendering:
 def _members(names: Sequence[str], values: Sequence[str]) -> str:
     # ASCII escapes: whatever a value holds, it can be written in any encoding.
     return json.dumps(dict(zip(names, values, strict=True)))[1:-1]
+
+
+def _cell(text: str) -> str:
+    """Return the text of a cell without NUL, which JSON can hold, and our own reader refuses in CSV."""
+    return text.replace("\0", "\ufffd")
 
 
 def _guard(column: str, *, excel_safe: bool) -> Callable[[str], str]:

@@ -6,12 +6,16 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from cleanlist_async.tables.work_email import is_work_host
+
 # Possessive before the dot, so that a long value without one fails in linear time.
 _EMAIL: Final = re.compile(r"[^@\s,;]+@[^@\s,;][^@\s,;.]*+\.[^@\s,;]{2,}")
 _PERSON_PAGE: Final = re.compile(r"linkedin\.com/(?:mwlite/)?(?:in|pub)/[^/\s]", re.IGNORECASE)
 _COMPANY_PAGE: Final = re.compile(r"linkedin\.com/(?:company|school|showcase|sales/company)/", re.IGNORECASE)
 # At most 253 characters, and 63 in each label (RFC 1035).
 _DOMAIN: Final = re.compile(r"(?=.{4,253}$)(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]")
+_EAST_ASIAN: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_PATRONYMIC: Final = re.compile(r"(?<=\w) +\w+(?:вич|ьич|мич|вна|чна|шна)$", re.IGNORECASE)
 _SHARED_HOSTS: Final = frozenset(
     {
         "linkedin.com",
@@ -70,8 +74,9 @@ def is_full_name(value: str) -> bool:
 def company_domain(value: str) -> str | None:
     """Reduce a domain or web address to the bare domain: ``https://www.acme.com/about`` is ``acme.com``.
 
-    A page on a host that many companies share (``facebook.com/acme``) is None. What is no domain at all
-    is returned as it is, less surrounding white space: whether to send it is not decided here.
+    Of an e-mail address it is the host, if that is a company's own. An address that anybody can have, or a
+    page on a host that many companies share (``facebook.com/acme``), is None. What is no domain at all is
+    returned as it is, less surrounding white space: whether to send it is not decided here.
     """
     text = value.strip()
     address = text.split("://", 1)[-1].removeprefix("//")
@@ -79,6 +84,8 @@ def company_domain(value: str) -> str | None:
     host = authority.rpartition("@")[2].partition(":")[0].rstrip(".").lower().removeprefix("www.")
     if not _DOMAIN.fullmatch(host):
         return text or None
+    if "@" in authority and "://" not in text and not is_work_host(host):
+        return None
     if path.strip("/") and _is_shared(host):  # the bare host is the company itself
         return None
     return host
@@ -88,18 +95,21 @@ def _is_shared(host: str) -> bool:
     return host in _SHARED_HOSTS or any(host.endswith(f".{shared}") for shared in _SHARED_HOSTS)
 
 
-def split_name(name: str) -> tuple[str | None, str | None]:
+def split_name(name: str, *, last_name_first: bool = False) -> tuple[str | None, str | None]:
     """Split a full name into first and last: the first word, and all the others.
 
-    ``Doe, Jane`` is turned round; letters after a comma (``Jane Doe, PhD``) are left out. A single word
-    is a first name.
+    ``Doe, Jane`` is turned round, as is a name of which *last_name_first* says so, or that is written in
+    Chinese, Japanese or Korean; letters after a comma (``Jane Doe, PhD``) and patronymics are left out. A
+    single word is a first name.
     """
     before, _, after = (part.strip() for part in name.partition(","))
     # "Doe, Jane", but neither "Jane Doe, PhD" nor "Doe, M.D."
     if after and " " not in before and not _is_degree(after):
         return after, before
-    first, _, last = before.partition(" ")
-    return first or None, last.strip() or None
+    first, _, last = (part.strip() for part in before.replace("\u3000", " ").partition(" "))
+    if last and (last_name_first or _EAST_ASIAN.match(before)):
+        first, last = _PATRONYMIC.sub("", last), first
+    return first or None, last or None
 
 
 def _is_degree(text: str) -> bool:

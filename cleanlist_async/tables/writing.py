@@ -174,7 +174,7 @@ class EnrichedWriter:
         wrote = False
         for record in self._records:
             self._part.write(self._rendering.line(record, enrichment))
-            if record.cells is not None:
+            if record.is_contact:
                 self._next += 1
                 wrote = True
                 break
@@ -189,7 +189,7 @@ class EnrichedWriter:
                 return
             if index >= self._next:
                 yield self._rendering.line(record, self._waiting.get(index, self._blank))
-            index += record.cells is not None
+            index += record.is_contact
 
     def _refuse_mix_up(self) -> None:
         if not self._table.source.file.is_unchanged():

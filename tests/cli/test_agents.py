@@ -47,7 +47,7 @@ def test_no_more_than_max_credits_is_spent(cli, start):
         assert sandbox.ledger.credits_charged == 0
         answer = cli.json(*run, "--max-credits", "2")
     assert over.code == 3
-    assert "max_credits is 1" in over.error
+    assert "--max-credits is 1" in over.error
     assert answer["stopped_by"] is None
     assert {row["value"] for row in answer["run"]["results"]} == {
         "Write a hook [Ada Love]",

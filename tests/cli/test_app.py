@@ -45,7 +45,7 @@ def test_help_lists_the_exit_codes(cli):
         (("credits",), 2, "CLEANLIST_API_KEY"),
         (("demo", "--contacts", "0"), 2, "--contacts"),
         (("demo", "--window-s", "-1"), 2, "window"),
-        (("sandbox", "--key-limit", "0"), 2, "key_limit is 0"),
+        (("sandbox", "--key-limit", "0"), 2, "--key-limit is 0"),
         (("frobnicate",), 2, "frobnicate"),
     ],
 )
@@ -100,12 +100,14 @@ def test_help_shows_every_command_in_its_panel(cli):
     lines = cli("--help").out.splitlines()
     panels = [line.rstrip(":") for line in lines if line.endswith(":") and not line.startswith(" ")]
     assert panels == [
-        "Options",
         "Contact files",
         "One person, one company",
         "Lists and smart agents",
         "Account",
         "Development",
+        "Options",
+        "Examples",
+        "Exit codes",
     ]
     commands = {line.split()[0] for line in lines if line.startswith("  ") and line.split()}
     wanted = "demo plan validate enrich collect enrich-person enrich-company lists list agents doctor whoami"

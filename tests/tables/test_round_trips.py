@@ -49,11 +49,15 @@ def test_rows_in_are_rows_out_and_original_cells_are_equal(extra_headers, rows, 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, target = folder / "in.csv", folder / "out.csv"
+        rows = [["ada@engine.example"], *rows]  # a column without a single e-mail address may not be mapped
         source.write_bytes(rendered([headers, *rows], delimiter, end, quoting).encode(encoding))
         options = {"delimiter": delimiter, "encoding": encoding}
         table = ContactTable.open(source, {"email": "Email"}, **options)
-        before = [row.cells for row in table.rows()]
-        assert before == [(*row, *[""] * (width - len(row))) for row in rows]
+        records = list(table.source.records())
+        before = [record.cells for record in records if record.is_contact]
+        padded = [(*row, *[""] * (width - len(row))) for row in rows]
+        for record, row, full in zip(records, rows, padded, strict=True):
+            assert record.cells == (full if record.is_contact else tuple(row))
         order = list(range(len(before)))
         rng.shuffle(order)
         with EnrichedWriter(target, table) as writer:

@@ -231,16 +231,16 @@ LEADS = [
 @each_case("extension", ["csv", "tsv"])
 def test_no_enrichment_is_a_formula(lead, extension, tmp_path):
     source = tmp_path / f"in.{extension}"
-    source.write_text("Email\n=mine\n", newline="")
-    table = ContactTable.open(source, {"email": "Email"})
+    source.write_text("Email\n=mine@x.example\n", newline="")
+    table = ContactTable.open(source)
     target = tmp_path / f"out.{extension}"
     with EnrichedWriter(target, table) as writer:
         writer.put(0, dict.fromkeys(ENRICHMENT_COLUMNS, lead))
-    (row,) = ContactTable.open(target, {"email": "Email"}).rows()
-    assert row.cells == ("=mine", *[f"'{lead}".replace("\0", "\ufffd")] * len(ENRICHMENT_COLUMNS))
+    (row,) = ContactTable.open(target).rows()
+    assert row.cells == ("=mine@x.example", *[f"'{lead}".replace("\0", "\ufffd")] * len(ENRICHMENT_COLUMNS))
     with EnrichedWriter(target, table, excel_safe=False, overwrite=True) as writer:
         writer.put(0, dict.fromkeys(ENRICHMENT_COLUMNS, lead))
-    (row,) = ContactTable.open(target, {"email": "Email"}).rows()
+    (row,) = ContactTable.open(target).rows()
     assert row.cells[1:] == (lead.replace("\0", "\ufffd"),) * len(ENRICHMENT_COLUMNS)
 
 
@@ -407,3 +407,13 @@ def test_flush_partial_keeps_blank_lines_and_does_not_count_them(tmp_path):
     writer.put(1, {"x": "1"})
     writer.close()
     assert (tmp_path / "out.csv").read_text() == expected.format("1")
+
+
+def test_json_lines_with_nul_become_csv_without_it(tmp_path):
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.csv"
+    source.write_text(r'{"first_name": "A\u0000da", "last_name": "Love", "x\u0000": {"y": "\u0000"}}')
+    with EnrichedWriter(target, ContactTable.open(source)) as writer:
+        writer.put(0, {"cleanlist_status": "found"})
+    assert b"\0" not in target.read_bytes()
+    (row,) = ContactTable.open(target).rows()
+    assert row.cells[:4] == ("A\ufffdda", "Love", '{"y": "\\u0000"}', "found")

@@ -13,7 +13,10 @@ from cleanlist_async.cli.terminal.render import open_console
 
 @with_groups
 def doctor(*, as_json: AsJSON = False, connection: Connection) -> None:
-    """Check the key, plan, scopes, credits, clock, limits and connection, and say how to fix each problem."""
+    """Check key, plan, scopes, credits, limits and connection.
+
+    It says how to fix each problem.
+    """
     from cleanlist_async.cli.doctor import examination
 
     # No request is repeated: the first failure is the finding.

@@ -88,7 +88,7 @@ def collect(
     as_json: AsJSON = False,
     connection: Connection,
 ) -> None:
-    """Fetch the results that are still pending in a file that enrich wrote. Free."""
+    """Fetch what is still pending in a file that enrich wrote. Free."""
     from cleanlist_async.cli.enrich import run as flows
     from cleanlist_async.cli.enrich.inputs import TableOptions
 
@@ -124,6 +124,9 @@ def validate(
     *,
     mapping: Map = None,
     layout: FileLayout,
+    all_rows: Annotated[
+        bool, typer.Option("--all", help="List all of them, not only the first 1,000 of each kind.")
+    ] = False,
     as_json: AsJSON = False,
 ) -> None:
     """List the invalid rows and duplicates of a file. Needs no key and sends nothing.
@@ -134,4 +137,4 @@ def validate(
     from cleanlist_async.cli.enrich.inputs import TableOptions
 
     table = TableOptions.parse(mapping, layout)
-    end(checks.validate(open_console(), source, table, as_json=as_json))
+    end(checks.validate(open_console(), source, table, all_rows=all_rows, as_json=as_json))

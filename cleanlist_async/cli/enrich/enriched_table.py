@@ -64,7 +64,7 @@ class EnrichedTable:
 
     def rows(self) -> Iterator[tuple[Row, dict[str, str]]]:
         """Read each row as it was before, and its enrichment."""
-        filled = (record for record in self.whole.records() if record.cells is not None)
+        filled = (record for record in self.whole.records() if record.is_contact)
         for row, record in zip(self.table.rows(), filled, strict=True):
             yield row, dict(zip(self.columns, self.whole.texts(record, self.positions), strict=True))
 
@@ -87,8 +87,7 @@ class _CsvBefore(CsvSource):
     def records(self) -> Iterator[Record]:
         """Read all rows after the header, in one pass."""
         for record in self._whole.records():
-            cells = cast("tuple[str, ...] | None", record.cells)
-            yield record if cells is None else record._replace(cells=self._kept(cells))
+            yield record._replace(cells=self._kept(cast("tuple[str, ...]", record.cells)))
 
     def _kept(self, cells: Sequence[str]) -> tuple[str, ...]:
         return tuple(cell for position, cell in enumerate(cells) if position not in self._without)
@@ -107,7 +106,7 @@ class _JsonlBefore(JsonlSource):
     def records(self) -> Iterator[Record]:
         """Read all lines, in one pass."""
         for record in self._whole.records():
-            if not isinstance(record.cells, dict):
+            if not isinstance(record.cells, dict) or not record.is_contact:
                 yield record
                 continue
             cells = {name: value for name, value in record.cells.items() if name not in self._names}
@@ -134,7 +133,7 @@ def _before(whole: Source, found: Mapping[str, int]) -> Source:
 
 def _has_statuses(source: Source, position: int) -> bool:
     """Whether a column holds what an enrichment writes there, which a table without headers must show."""
-    filled = (record for record in source.records() if record.cells is not None)
+    filled = (record for record in source.records() if record.is_contact)
     sample = [source.texts(record, [position])[0] for record in islice(filled, _SAMPLE_ROWS)]
     return set(sample) <= {"", *get_args(ResultStatus)}
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import shlex
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast, get_args
 
+from cleanlist_async.cli.terminal.asking import choose_column
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.options import FileLayout
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import Tally
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.enrich.plan import Plan, Planner
+from cleanlist_async.enrich.plan import LISTED, Plan, Planner
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.credentials import find_credentials
@@ -30,7 +31,7 @@ from cleanlist_async.tables.reading import TableFormat, known_format
 class TableOptions:
     """How to read a table, as the command line says."""
 
-    mapping: Mapping[str, str] = field(default_factory=dict[str, str])
+    mapping: dict[str, str] = field(default_factory=dict[str, str])
     encoding: str | None = None
     delimiter: str | None = None
     has_header: bool = True
@@ -54,16 +55,22 @@ class TableOptions:
         return cls(pairs, layout.encoding, layout.delimiter, not layout.no_header, chosen)
 
     def open(self, path: str, *, snapshot: bool = False) -> ContactTable:
-        """Open the table at *path*. Raises TableError."""
-        return ContactTable.open(
-            path,
-            self.mapping,
-            format=self.format,
-            encoding=self.encoding,
-            delimiter=self.delimiter,
-            has_header=self.has_header,
-            snapshot=snapshot,
-        )
+        """Open the table at *path*, asking where two columns could be a field. Raises TableError."""
+        while True:
+            try:
+                return ContactTable.open(
+                    path,
+                    self.mapping,
+                    format=self.format,
+                    encoding=self.encoding,
+                    delimiter=self.delimiter,
+                    has_header=self.has_header,
+                    snapshot=snapshot,
+                )
+            except TableError as error:
+                if is_stream(path):  # it cannot be opened again
+                    raise
+                self.mapping[error.field] = choose_column(error)
 
     def as_typed(self) -> str:
         """Return the options as they would be typed again, with a space before each."""
@@ -125,13 +132,14 @@ class TableContacts:
 
 
 def survey(
-    table: ContactTable, enrichment_type: EnrichmentType, limits: RateLimits
+    table: ContactTable, enrichment_type: EnrichmentType, limits: RateLimits, *, listed: int = LISTED
 ) -> tuple[Plan, TableContacts]:
     """Read the whole table once: what enriching it takes, and the source for doing it.
 
-    Raises TableError at a row that cannot be read, or if there is no contact at all.
+    *listed*: how many of the invalid rows, and of the duplicates, the plan lists. Raises TableError at a row
+    that cannot be read, or if there is no contact at all.
     """
-    planner, contacts = Planner(enrichment_type), TableContacts(table)
+    planner, contacts = Planner(enrichment_type, listed), TableContacts(table)
     # Numbers of four bytes each, since a file may have millions of rows.
     for row in table.rows():
         if (contact := planner.add(row.contact)) is not None:

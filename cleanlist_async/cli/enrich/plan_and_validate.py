@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import anyio
 from rich.console import Console
 
@@ -9,13 +11,15 @@ from cleanlist_async.checks import check_enrichment_type
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import TableOptions, keys_given, survey
 from cleanlist_async.cli.enrich.own_output import contacts_of
-from cleanlist_async.cli.enrich.run import plan_as_json, show_file_plan
+from cleanlist_async.cli.enrich.run import plan_as_json, print_file_plan, show_file_plan
 from cleanlist_async.cli.terminal import render
 from cleanlist_async.cli.terminal.exits import ExitCode
 from cleanlist_async.cli.terminal.output import print_json, print_line
-from cleanlist_async.enrich.plan import make_plan
+from cleanlist_async.enrich.plan import LISTED, make_plan
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
+from cleanlist_async.tables import ContactTable
+from cleanlist_async.types import JSON
 
 
 def plan(
@@ -28,17 +32,22 @@ def plan(
     contacts = contacts_of(table, enriched, enrichment_type)
     found = anyio.run(make_plan, contacts, enrichment_type, RateLimits(), keys_given())
     render.show_columns(console, contacts.table)
-    show_file_plan(console, found, contacts, None)
     if as_json:
-        print_json({"plan": plan_as_json(found)})
+        show_file_plan(console, found, contacts, None)
+        print_json({"plan": plan_as_json(found), **_as_json(contacts.table)})
+    else:
+        console.print()
+        print_file_plan(found, contacts)
     return ExitCode.DONE
 
 
-def validate(console: Console, path: str, options: TableOptions, *, as_json: bool) -> ExitCode:
+def validate(
+    console: Console, path: str, options: TableOptions, *, all_rows: bool, as_json: bool
+) -> ExitCode:
     """List the rows of a file that would not be sent, and those that repeat an earlier one."""
     table = options.open(path)
     # Any type will do: all of them need the same fields.
-    found, contacts = survey(table, "partial", RateLimits())
+    found, contacts = survey(table, "partial", RateLimits(), listed=sys.maxsize if all_rows else LISTED)
     numbers = contacts.numbers
     invalid = [(numbers[index], reason) for index, reason in found.invalid_contacts]
     repeated = [(numbers[index], numbers[first]) for index, first in found.duplicate_contacts]
@@ -51,16 +60,23 @@ def validate(console: Console, path: str, options: TableOptions, *, as_json: boo
                 "duplicates": found.duplicates,
                 "invalid_rows": [{"row": row, "reason": reason} for row, reason in invalid],
                 "duplicate_rows": [{"row": row, "first": first} for row, first in repeated],
+                **_as_json(table),
             }
         )
     else:
         _print_rows(invalid, repeated)
     shown = len(invalid) + len(repeated)
     if found.invalid + found.duplicates > shown:
-        render.say(console, f"note: only the first {shown:,} are listed.")
+        render.say(console, f"note: only the first {LISTED:,} of each are listed; --all lists them all.")
     counts = f"{found.invalid:,} invalid, {render.plural(found.duplicates, 'duplicate')}"
     render.say(console, f"{render.plural(found.contacts, 'contact')}: {counts}.")
     return ExitCode.REFUSED if found.invalid else ExitCode.DONE
+
+
+def _as_json(table: ContactTable) -> dict[str, JSON]:
+    """Return how a table was read: the column of each field, and the notes."""
+    columns: dict[str, JSON] = {field: guess.header for field, guess in table.columns.items()}
+    return {"columns": columns, "notes": [*table.notes]}
 
 
 def _print_rows(invalid: list[tuple[int, str]], repeated: list[tuple[int, int]]) -> None:

@@ -156,14 +156,30 @@ async def run(client: AsyncCleanlist, job: Job, display: Display, signals: StopS
     )
     file = ResultFile(job, scope.cancel)  # opened before anything is sent: it may not be writable
     stopped_by: BaseException | None = None
+    problem: Exception | None = None
     try:
-        stopped_by = await _read(stream, file, scope, signals)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_tick, client, display)
+            try:
+                stopped_by = await _read(stream, file, scope, signals)
+            except Exception as error:  # noqa: BLE001  # raised below, since the group would wrap it
+                problem = error
+            group.cancel_scope.cancel()
     finally:
         # Results that arrived after the loop was left: they are paid for, so the file gets them too.
         for result in stream.leftover:
             file.take(result)
         file.close()
+    if problem is not None:
+        raise problem
     return Outcome(file.tally, stream.summary, client.statistics(), stopped_by, file.problem, file.notes)
+
+
+async def _tick(client: AsyncCleanlist, display: Display) -> None:
+    """Show what is waited for once a second, since nothing is reported while nothing happens."""
+    while True:
+        display.tick(client.statistics())
+        await anyio.sleep(1)
 
 
 async def _read(

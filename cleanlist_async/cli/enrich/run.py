@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,9 +29,10 @@ from cleanlist_async.cli.terminal.asking import Consent, get_consent, read_balan
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json
 from cleanlist_async.cli.terminal.hang_up import Terminal
-from cleanlist_async.cli.terminal.output import print_json
+from cleanlist_async.cli.terminal.output import print_grid, print_json, print_line
 from cleanlist_async.cli.terminal.progress import showing, warnings_shown
 from cleanlist_async.cli.terminal.stopping import STOPPING, StopSignals
+from cleanlist_async.cli.terminal.wording import at_the_command_line
 from cleanlist_async.enrich.plan import Plan, make_plan
 from cleanlist_async.errors import (
     AuthenticationError,
@@ -328,7 +329,7 @@ def show_outcome(console: Console, outcome: Outcome, output: str, more: render.F
         render.say(console, f"note: {note}")
     if outcome.stopped_by is None:  # else the error below is the reason
         for status, reason in tally.reasons.items():
-            render.say(console, f"{status}: {reason}")
+            render.say(console, f"{status}: {at_the_command_line(reason)}")
     if outcome.file_error is None:
         render.say(console, f"Written: {output}")
     for error in (outcome.stopped_by, outcome.file_error):
@@ -350,15 +351,28 @@ def report_pending(console: Console, pending: dict[str, int], command: str) -> N
 
 def show_file_plan(console: Console, plan: Plan, contacts: TableContacts, balance: float | None) -> None:
     """Show what enriching a file would take, with the first invalid rows, and what an earlier run left."""
-    requests = plan.requests, f"{render.plural(plan.chunks, 'submit')} and as many status requests"
-    invalid = ((contacts.numbers[index], reason) for index, reason in plan.invalid_contacts)
-    render.show_plan(console, plan, requests, invalid, balance=balance)
+    render.show_plan(console, plan, _requests(plan), _invalid_rows(plan, contacts), balance=balance)
     if contacts.settled:
         render.say(
             console,
             f"{render.plural(contacts.settled, 'row')} of an earlier run have an outcome and keep it"
             " (--fresh buys anew).",
         )
+
+
+def print_file_plan(plan: Plan, contacts: TableContacts) -> None:
+    """Print what enriching a file would take on standard output."""
+    print_grid(render.figures_grid(render.plan_figures(plan, _requests(plan))))
+    for line in render.first_invalid(plan, _invalid_rows(plan, contacts)):
+        print_line(line)
+
+
+def _requests(plan: Plan) -> tuple[int, str]:
+    return plan.requests, f"{render.plural(plan.chunks, 'submit')} and as many status requests"
+
+
+def _invalid_rows(plan: Plan, contacts: TableContacts) -> Iterator[tuple[int, str]]:
+    return ((contacts.numbers[index], reason) for index, reason in plan.invalid_contacts)
 
 
 def plan_as_json(plan: Plan) -> dict[str, JSON]:

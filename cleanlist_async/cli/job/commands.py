@@ -11,6 +11,7 @@ import typer
 from cleanlist_async.cli.terminal.asking import Consent
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import end
+from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.option_groups import with_groups
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
@@ -29,11 +30,7 @@ if TYPE_CHECKING:
     from cleanlist_async.cli.job.memory import JobMemory
     from cleanlist_async.cli.job.order import JobOrder
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Run a durable job: kill it at any point, resume it, and never pay twice.",
-)
+app = CommandGroup("Run a durable job: kill it, resume it, never pay twice.")
 
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="Journal of the job.")]
 NameOrJournal = Annotated[
@@ -134,9 +131,10 @@ def run_job(
     store: StoreOption = None,
     run: RunOptions,
 ) -> None:
-    """Start a job, or resume it: the same command does both, on any machine that shares the store.
+    """Start a job, or resume it, on any machine that shares the store.
 
-    The store has a copy of the input, so a job that was started goes on without IN too.
+    The same command does both. The store has a copy of the input, so a job that was started goes on without
+    IN too.
     """
     from cleanlist_async.cli.job import running
 
@@ -194,7 +192,7 @@ def resume(
     pilot: Pilot = None,
     run: RunOptions,
 ) -> None:
-    """Continue a job in a journal as it was started, after a crash, Ctrl-C, an outage or a top-up."""
+    """Continue a job in a journal, after a crash, an outage or a top-up."""
     from cleanlist_async.cli.job import running
     from cleanlist_async.cli.job.journal_memory import JournalMemory
 
@@ -221,7 +219,7 @@ def status(job: NameOrJournal, *, store: StoreOption = None, as_json: AsJSON = F
 
 @app.command()
 def unknown(job: NameOrJournal, *, store: StoreOption = None, as_json: AsJSON = False) -> None:
-    """List the chunks that may have been accepted; exits with 3 if there are any."""
+    """List the chunks that may have been accepted. Exits with 3 if there are any."""
     from cleanlist_async.cli.job.looking import Look
 
     end(Look(open_console(), _memory(job, store), as_json).unknown())

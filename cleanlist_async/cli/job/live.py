@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cleanlist_async.cli.terminal.hang_up import Terminal
 from cleanlist_async.cli.terminal.progress import LineTimer, clock_time, limit_use
-from cleanlist_async.cli.terminal.render import plural, say
+from cleanlist_async.cli.terminal.render import is_live, plural, say
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.run_state import WaitsFor
@@ -184,7 +184,7 @@ class Lines:
 @contextmanager
 def showing(console: Console, window_s: float, terminal: Terminal) -> Generator[View]:
     """Show a job while the context lasts."""
-    if not console.is_terminal:
+    if not is_live(console):
         yield Lines(console, window_s)
         return
     with Live(console=console, refresh_per_second=4, transient=True) as live:

@@ -9,6 +9,7 @@ import typer
 from cleanlist_async.cli.terminal.asking import Consent
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import end
+from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.option_groups import with_groups
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
@@ -22,9 +23,7 @@ from cleanlist_async.cli.terminal.options import (
 )
 from cleanlist_async.cli.terminal.render import open_console
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Show, create, delete, import or export one list."
-)
+app = CommandGroup("Show, create, delete, import or export one list.")
 
 _IMPORT_ARGS: Final = typer.Argument(
     metavar="[ID] FILE.csv", help="The list (or --create), and the file: .csv, .tsv or .jsonl."

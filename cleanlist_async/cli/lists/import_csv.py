@@ -80,6 +80,8 @@ class Import:
         split = split_table(table)
         columns = ", ".join(f"{field} = {clean(header)}" for field, header in table.mapping.items())
         say(console, f"{plural(split.rows, 'row')} in {plural(len(split.parts), 'part')}: {columns}.")
+        for note in table.notes:
+            say(console, f"note: {note}")
         budget = self._agreed_budget(split.rows)
 
         async def send(client: AsyncCleanlist) -> ImportReport:

@@ -10,6 +10,7 @@ import typer
 from cleanlist_async.cli.store.actor import actor
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.options import AsJSON, BaseURL, StoreOption, WindowS
 from cleanlist_async.cli.terminal.output import print_fields, print_json, print_table
 from cleanlist_async.cli.terminal.render import number, open_console, say
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Limit what is spent in a day and a month by all that share a store, or pause all spending.",
-)
+app = CommandGroup("Limit what is spent in a day and a month, or pause it.")
 
 LimitOption = Annotated[float | None, typer.Option(min=0, metavar="CREDITS", help="Credits, at most.")]
 
@@ -38,7 +35,7 @@ def show(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Show the limits, what is spent or reserved, and whether spending is paused."""
+    """Show the limits, what is spent, and whether it is paused."""
     status = _ask(store, Connection(base_url, window_s), lambda client: client.budget.show())
     if as_json:
         print_json(_as_json(status))
@@ -99,7 +96,7 @@ def pause(
     base_url: BaseURL = None,
     window_s: WindowS = None,
 ) -> None:
-    """Stop all spending at once, of every process that shares the store."""
+    """Stop all spending, of every process that shares the store."""
 
     async def stop(client: AsyncCleanlist) -> BudgetStatus:
         await client.budget.pause(reason, actor=actor())

@@ -10,6 +10,7 @@ import typer
 
 from cleanlist_async.cli.store.actor import actor
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.options import AsJSON, StoreOption, Yes
 from cleanlist_async.cli.terminal.output import print_json, print_line
 from cleanlist_async.cli.terminal.render import open_console, plural, say
@@ -20,16 +21,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Show, purge and settle what was bought: the store that keeps it from being bought twice.",
-)
+app = CommandGroup("Show, purge and settle what was bought.")
 
 
 @app.command("show")
 def show(*, store: StoreOption = None, as_json: AsJSON = False) -> None:
-    """Show how much the store holds, and the submits whose results nobody has taken yet."""
+    """Show what the store holds, and submits without an outcome."""
     from cleanlist_async.cli.store.location import StoreLocation
     from cleanlist_async.cli.store.show import show_store
 
@@ -108,7 +105,7 @@ def audit(
     store: StoreOption = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Show what was spent: one line for each submit, answer, result and decision, then the sums."""
+    """List each submit, answer, result and decision, then the sums."""
     from cleanlist_async.cli.store.show import AuditSums, line_as_json, line_of
 
     start, sums = _day(since), AuditSums()

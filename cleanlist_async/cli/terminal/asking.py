@@ -11,7 +11,7 @@ import typer
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for
 from cleanlist_async.cli.terminal.options import MaxCredits, Yes
-from cleanlist_async.cli.terminal.render import credits_range, number, plural, say
+from cleanlist_async.cli.terminal.render import clean, credits_range, number, plural, say
 from cleanlist_async.errors import (
     AuthenticationError,
     BudgetExceededError,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.enrich.plan import Plan
+    from cleanlist_async.tables.errors import TableError
 
 _SPENDING_OPTIONS: Final = "--yes, or --max-credits with a limit"
 
@@ -105,6 +106,19 @@ def agree_to_spend(what: str, price: float, consent: Consent) -> None:
         return
     can_cost = f"{what} can cost {plural(price, 'credit')}"
     confirm(f"{can_cost}. Continue?", risk=can_cost, options=_SPENDING_OPTIONS, refusal="nothing was sent.")
+
+
+def choose_column(error: TableError) -> str:
+    """Ask which of several columns is a field. Raises any other *error*, and where there is no terminal."""
+    if not error.candidates or not sys.stdin.isatty():
+        raise error
+    typer.echo(f"Several columns could be {error.field}:", err=True)
+    for place, header in enumerate(error.candidates, 1):
+        typer.echo(f"  {place}  {clean(header)}", err=True)
+    chosen = 0  # no place of any of them
+    while not 1 <= chosen <= len(error.candidates):
+        chosen = typer.prompt("Which of them is it?", type=int, err=True)
+    return error.candidates[chosen - 1]
 
 
 def confirm(question: str, *, risk: str, refusal: str, options: str = "--yes") -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from enum import IntEnum
-from typing import Final
+from typing import Final, cast
 
 import typer
 
+from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.render import clean
+from cleanlist_async.cli.terminal.wording import at_the_command_line
 from cleanlist_async.errors import (
     APIConnectionError,
+    APIError,
     BudgetExceededError,
     CleanlistError,
     ConfigurationError,
@@ -93,27 +96,18 @@ def end(code: ExitCode) -> None:
 
 def complain(message: object) -> None:
     """Print the one line that says what is wrong."""
-    # Scrubbed, since an error may quote an address or a header with a secret in it.
-    sys.stderr.write(f"error: {clean(scrub(str(message)), None)}\n")
+    sys.stderr.write(f"error: {clean(_shown(message), None)}\n")
     sys.stderr.flush()
 
 
-def report(error: BaseException) -> int:
-    """Report in one line what ended the command, and return its exit code."""
-    # A usage error of Click is known by its attributes: where its class is differs between versions of Typer.
-    usage_code, words = getattr(error, "exit_code", None), getattr(error, "format_message", None)
-    if isinstance(usage_code, int) and callable(words):
-        complain(f"{words()} See cleanlist-async --help.")
-        return usage_code
-    # Click's own error at Ctrl-C, known by its name for the same reason.
-    if type(error).__name__ == "Abort" or isinstance(error, KeyboardInterrupt):
-        complain("stopped; nothing was sent.")
-        return ExitCode.INTERRUPTED
-    if isinstance(error, CommandError | CleanlistError):
-        complain(error)
-    else:
-        complain(f"{_plain(error)}; put {DEBUG_FLAG} before the command to see where.")
-    return code_for(error)
+def report(error: BaseException, *, as_json: bool = False) -> int:
+    """Report in one line what ended the command, also *as_json*, and return its exit code."""
+    code, message = _explained(error)
+    complain(message)
+    if as_json:
+        found = cast("dict[str, JSON]", error_as_json(error))
+        print_json({"error": {**found, "message": _shown(message), "exit_code": code}})
+    return code
 
 
 def error_as_json(error: BaseException | None) -> JSON:
@@ -121,10 +115,35 @@ def error_as_json(error: BaseException | None) -> JSON:
     if error is None:
         return None
     request_id = error.request_id if isinstance(error, CleanlistError) else None
-    return {"type": type(error).__name__, "message": str(error), "request_id": request_id}
+    code = error.code if isinstance(error, APIError) else None
+    return {
+        "type": type(error).__name__,
+        "message": _shown(error),
+        "code": code,
+        "request_id": request_id,
+    }
 
 
-def _plain(error: BaseException) -> str:
+def _explained(error: BaseException) -> tuple[int, object]:
+    """Return the exit code of an error, and what to say of it."""
+    # A usage error of Click is known by its attributes: where its class is differs between versions of Typer.
+    usage_code, words = getattr(error, "exit_code", None), getattr(error, "format_message", None)
+    if isinstance(usage_code, int) and callable(words):
+        command = getattr(getattr(error, "ctx", None), "command_path", "cleanlist-async")
+        message = str(words())
+        return usage_code, f"{message}{'' if message.endswith(('.', '?')) else '.'} See {command} --help."
+    # Click's own error at Ctrl-C, known by its name for the same reason.
+    if type(error).__name__ == "Abort" or isinstance(error, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED, "stopped; nothing was sent."
+    if isinstance(error, CommandError | CleanlistError):
+        return code_for(error), error
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return f"unexpected {type(error).__name__}: {error}"
+        plain = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        plain = f"this is a fault of the program ({error!r})"
+    return code_for(error), f"{plain}; put {DEBUG_FLAG} before the command to see where."
+
+
+def _shown(message: object) -> str:
+    # Scrubbed, since an error may quote an address or a header with a secret in it.
+    return at_the_command_line(scrub(str(message)))

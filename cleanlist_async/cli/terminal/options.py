@@ -69,7 +69,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output
 Output = Annotated[str, typer.Option("-o", "--output", metavar="OUT", help="File to write.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before spending.")]
 NoConfirmation = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
-MaxCredits = Annotated[float | None, typer.Option(help="Never spend more credits than this.")]
+MaxCredits = Annotated[float | None, typer.Option(min=0, help="Never spend more credits than this.")]
 PersonKind = Annotated[
     str, typer.Option("--type", metavar="TYPE", help=f"What to look for: {_PERSON_TYPES}.")
 ]

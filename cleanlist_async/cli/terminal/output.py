@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _WIDE: Final = 10_000
 """Columns outside a terminal: nothing is folded there."""
+_GAP: Final = 2
+"""Columns of text between the columns of a table."""
 _LONGEST_VALUE: Final = 500
 _LEFT_OUT: Final = ("task_id", "timestamp_ms", "agent_instructions", "usage", "message", "poll_url")
 """Fields of answers that only help a program to follow up; ``--json`` leaves them out."""
@@ -47,7 +49,6 @@ def print_table(
     """Print rows under their headers; the columns *numbers* are right-aligned."""
     table = grid(*headers)
     for column in table.columns:
-        column.overflow = "fold"
         column.justify = "right" if column.header in numbers else "left"
     for row in rows:
         table.add_row(*(clean(cell) for cell in row))
@@ -58,7 +59,7 @@ def print_fields(fields: Iterable[tuple[str, str]]) -> None:
     """Print names and values, one pair a line; those without a value are left out."""
     table = grid()
     table.add_column(style="dim")
-    table.add_column(overflow="fold")
+    table.add_column()
     for name, value in fields:
         if value:
             table.add_row(name, clean(value, _LONGEST_VALUE))
@@ -66,11 +67,13 @@ def print_fields(fields: Iterable[tuple[str, str]]) -> None:
 
 
 def print_grid(table: Table) -> None:
-    """Print a table; outside a terminal its lines are neither folded nor padded."""
+    """Print a table, no word of it broken; outside a terminal its lines are neither folded nor padded."""
     from rich.console import Console
 
     console = Console(markup=False, highlight=False, emoji=False)
     if console.is_terminal:
+        # An id that is broken cannot be copied. What is wider than the terminal continues in its next line.
+        console.width = max(console.width, _keep_words_whole(table))
         console.print(table)
         return
     # Rich pads every line to the width of the table, which programs that read it would have to strip.
@@ -79,6 +82,16 @@ def print_grid(table: Table) -> None:
         console.print(table)
     for line in capture.get().splitlines():
         print_line(line.rstrip())
+
+
+def _keep_words_whole(table: Table) -> int:
+    """Give each column the width of its longest word, and return how many columns of text that takes."""
+    from rich.cells import cell_len
+
+    for column in table.columns:
+        words = " ".join(map(str, [column.header, *column.cells])).split()
+        column.min_width = max(map(cell_len, words), default=0)
+    return sum((column.min_width or 0) + _GAP for column in table.columns)
 
 
 def moment(value: datetime | None) -> str:

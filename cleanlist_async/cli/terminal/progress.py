@@ -1,17 +1,18 @@
-"""Progress of a run: a bar in a terminal, a plain line every ten seconds elsewhere."""
+"""Progress of a run: a bar in a terminal, a plain line every ten seconds elsewhere, and what it waits for."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
-from cleanlist_async.cli.terminal.render import say
+from cleanlist_async.cli.terminal.render import is_live, plural, say
+from cleanlist_async.cli.terminal.wording import at_the_command_line
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import Progress as RichProgress
 
     from cleanlist_async.enrich.report import Progress
@@ -43,17 +44,56 @@ class Display(Protocol):
         """Show this state."""
         ...
 
+    def tick(self, statistics: Statistics) -> None:
+        """Show what is waited for, while nothing else happens. Called once a second."""
+        ...
+
+
+class Waits:
+    """What a run waits for, which changes with time alone."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._at_server = 0
+        self._oldest_at = 0.0
+        self._opens_at: float | None = None
+
+    def update(self, progress: Progress) -> None:
+        """Take the workflows at the server from *progress*."""
+        self._at_server = progress.at_server
+        self._oldest_at = self._clock() - progress.oldest_s
+
+    def tick(self, statistics: Statistics) -> None:
+        """Take from *statistics* when the next request may be sent."""
+        wait_s = max(statistics.eta_s if statistics.waiting else 0.0, statistics.paused_for_s)
+        self._opens_at = self._clock() + wait_s if wait_s >= 1 else None
+
+    def __str__(self) -> str:
+        now, parts = self._clock(), list[str]()
+        if self._at_server:
+            age = clock_time(now - self._oldest_at, short=True)
+            parts.append(f"{plural(self._at_server, 'workflow')} at the server, oldest {age}")
+        if self._opens_at is not None and self._opens_at > now:
+            parts.append(f"next request in {clock_time(self._opens_at - now, short=True)}")
+        return "; ".join(parts)
+
 
 class Bar:
-    """A progress bar on one line of 80 columns."""
+    """A progress bar on one line of 80 columns, and below it what is waited for."""
 
-    def __init__(self, bars: RichProgress, total: int, window_s: float) -> None:
+    def __init__(self, bars: RichProgress, total: int, window_s: float, waits: Waits) -> None:
         self._bars = bars
         self._task = bars.add_task("", total=total, credits="0", rate="", limit="", left="")
         self._window_s = window_s
+        self._waits = waits
+
+    def tick(self, statistics: Statistics) -> None:
+        """Show what is waited for."""
+        self._waits.tick(statistics)
 
     def update(self, progress: Progress, statistics: Statistics) -> None:
         """Show this state."""
+        self._waits.update(progress)
         self._bars.update(
             self._task,
             completed=progress.done,
@@ -73,32 +113,53 @@ class Lines:
         self._console = console
         self._window_s = window_s
         self._timer = LineTimer(clock)
+        self._waits = Waits(clock)
+        self._state: tuple[str, ...] = ()
 
     def update(self, progress: Progress, statistics: Statistics) -> None:
         """Show this state, if the last line is old enough."""
-        if not self._timer.is_due():
-            return
+        self._waits.update(progress)
         total = f" of {progress.total:,}" if progress.total is not None else ""
-        parts = (
+        self._state = (
             f"{progress.done:,}{total} contacts",
             f"{progress.credits:,.10g} credits",
             _rate(progress),
             limit_use(statistics, self._window_s, "req"),
             _left(progress),
         )
-        say(self._console, ", ".join(part for part in parts if part))
+        self._show()
+
+    def tick(self, statistics: Statistics) -> None:
+        """Show the last state and what is waited for, if the last line is old enough."""
+        self._waits.tick(statistics)
+        self._show()
+
+    def _show(self) -> None:
+        parts = [part for part in (*self._state, str(self._waits)) if part]
+        if parts and self._timer.is_due():
+            say(self._console, ", ".join(parts))
 
 
 @contextmanager
-def showing(console: Console, total: int, window_s: float) -> Generator[Display]:
+def showing(
+    console: Console, total: int, window_s: float, clock: Callable[[], float] = time.monotonic
+) -> Generator[Display]:
     """Show progress while the context lasts."""
-    if not console.is_terminal:
-        yield Lines(console, window_s)
+    if not is_live(console):
+        yield Lines(console, window_s, clock)
         return
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as RichProgress
 
-    bars = RichProgress(
+    waits = Waits(clock)
+
+    class Bars(RichProgress):
+        def get_renderables(self) -> Iterable[RenderableType]:
+            # Made anew for each picture: the age of a workflow grows while nothing happens.
+            yield from super().get_renderables()
+            yield str(waits)
+
+    bars = Bars(
         BarColumn(bar_width=None),
         TextColumn("{task.completed:,}/{task.total:,}"),
         TextColumn("{task.fields[credits]} credits"),
@@ -111,7 +172,7 @@ def showing(console: Console, total: int, window_s: float) -> Generator[Display]
         transient=True,
     )
     with bars:
-        yield Bar(bars, total, window_s)
+        yield Bar(bars, total, window_s, waits)
 
 
 class WarningLines(logging.Handler):
@@ -123,7 +184,7 @@ class WarningLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one warning."""
-        say(self._console, f"note: {record.getMessage()}")
+        say(self._console, f"note: {at_the_command_line(record.getMessage())}")
 
 
 @contextmanager
@@ -150,8 +211,10 @@ def limit_use(statistics: Statistics, window_s: float, unit: str) -> str:
     return f"{used}/{limit} {unit}/{window}"
 
 
-def clock_time(seconds: float) -> str:
-    """Return a duration as a clock shows it: ``1:02:03``, or ``2:03`` below an hour."""
+def clock_time(seconds: float, *, short: bool = False) -> str:
+    """Return a duration as a clock shows it: ``1:02:03``, or ``2:03`` below an hour; *short*: ``12 s``."""
+    if short and seconds < 100:
+        return f"{max(0, seconds):.0f} s"
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

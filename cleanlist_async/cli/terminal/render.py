@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -34,6 +34,11 @@ def open_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, markup=False, highlight=False, emoji=False)
+
+
+def is_live(console: Console) -> bool:
+    """Whether what was printed can be changed in its place."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def say(console: Console, line: str) -> None:
@@ -84,8 +89,15 @@ def show_plan(
 ) -> None:
     """Show what a run would take, then the first invalid rows by the numbers that a spreadsheet shows.
 
-    *requests* is their number and a remark; *invalid_rows* are numbers with reasons, read only as needed.
+    *invalid_rows* are numbers with reasons, read only as needed.
     """
+    show_figures(console, [*plan_figures(plan, requests, balance=balance), *more])
+    for line in first_invalid(plan, invalid_rows):
+        say(console, f"  {line}")
+
+
+def plan_figures(plan: Plan, requests: tuple[int, str], *, balance: float | None = None) -> Figures:
+    """Return what a run would take; *requests* is their number and a remark."""
     figures = [("contacts", f"{plan.contacts:,}", "")]
     if plan.duplicates:
         figures.append(("duplicates", f"{plan.duplicates:,}", "bought once"))
@@ -99,11 +111,14 @@ def show_plan(
     if balance is not None:
         is_short = plan.credits_max is not None and balance < plan.credits_max
         figures.append(("balance", number(balance), "does not cover the worst case" if is_short else ""))
-    show_figures(console, [*figures, *more])
-    for row, reason in islice(invalid_rows, FEW):
-        say(console, f"  row {row}: {reason}")
+    return figures
+
+
+def first_invalid(plan: Plan, invalid_rows: Iterable[tuple[int, str]]) -> Iterator[str]:
+    """Return a line for each of the first invalid rows, and one for the others."""
+    yield from (f"row {row}: {reason}" for row, reason in islice(invalid_rows, FEW))
     if plan.invalid > FEW:
-        say(console, f"  and {plan.invalid - FEW:,} more: cleanlist-async validate lists them")
+        yield f"and {plan.invalid - FEW:,} more: cleanlist-async validate lists them"
 
 
 def figures_grid(figures: Figures) -> Table:

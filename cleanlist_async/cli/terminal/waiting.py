@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json
 from cleanlist_async.cli.terminal.progress import LineTimer
-from cleanlist_async.cli.terminal.render import say
+from cleanlist_async.cli.terminal.render import is_live, say
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.types import JSON
@@ -72,7 +72,7 @@ async def wait_for(
 @contextmanager
 def _showing(console: Console) -> Generator[Show]:
     """Show a changing line in a terminal, and a new line now and then elsewhere."""
-    if console.is_terminal:
+    if is_live(console):
         with console.status("waiting") as status:
             yield status.update
         return

@@ -106,7 +106,7 @@ def test_no_more_than_max_credits_is_spent(cli, serve, people):
         done = cli("enrich", "in.csv", "-o", "out.csv", "--max-credits", "7", *FAST)
         assert sandbox.ledger.credits_charged == 7
     assert done.code == 3
-    assert "max_credits = 7" in done.error
+    assert "--max-credits 7" in done.error
     statuses = [row["cleanlist_status"] for row in cli.results()]
     assert statuses.count("found") == 7
     assert statuses.count("failed") == 13

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 pytestmark = pytest.mark.sockets
@@ -22,3 +24,35 @@ def test_a_file_that_cannot_be_used_is_one_clear_line(cli, content, says, comman
     assert done.code == 1
     assert says in done.error
     assert not list(cli.folder.glob("out*"))
+
+
+def two_profiles(cli):
+    profiles = ["https://www.linkedin.com/in/ada", "https://www.linkedin.com/in/bob"]
+    cli.write([profiles], headers=["LinkedIn", "LinkedIn"])
+
+
+def test_two_columns_that_could_be_a_field_are_a_question_at_a_terminal(cli):
+    two_profiles(cli)
+    done = cli.answer("3\n2\n", "plan", "in.csv", "--json")
+    assert done.code == 0
+    assert "Several columns could be linkedin_url:\n  1  LinkedIn\n  2  LinkedIn (2)\n" in done.err
+    assert json.loads(done.out)["plan"]["unique"] == 1
+    assert "LinkedIn (2)  as you said" in done.err
+
+
+def test_two_columns_that_could_be_a_field_are_an_error_elsewhere(cli):
+    two_profiles(cli)
+    done = cli("plan", "in.csv")
+    assert done.code == 1
+    assert 'could both be linkedin_url; choose one: --map "linkedin_url=LinkedIn"' in done.error
+
+
+def test_an_import_notes_what_else_a_column_could_be(cli, serve):
+    cli.write(
+        [["Ada", "Love", "Acme", "a@acme.example", "b@acme.example"]],
+        headers=["First Name", "Last Name", "Company", "Email", "Work Email"],
+    )
+    with serve():
+        done = cli("list", "import", "--create", "People", "in.csv")
+    assert done.code == 0
+    assert 'note: email is taken from "Email", though "Work Email" could be it as well' in done.err

@@ -48,7 +48,7 @@ def test_the_plan_says_what_it_takes_and_what_it_promises(cli, serve, people):
         assert done.code == 2
         assert "--yes" in done.error
         assert "--max-credits" in done.error
-        assert "row 253: needs linkedin_url" in done.err
+        assert "row 253: needs last_name + (company_domain or company_name), or linkedin_url" in done.err
         assert "0 to 251" in done.err
         assert 'Submit mode "plain": a submit whose answer is lost stays unknown' in done.err
         assert not (cli.folder / "run.journal").exists()

@@ -36,7 +36,7 @@ def test_the_same_command_starts_resumes_and_ends_a_job(cli, serve, people):
 
 
 def test_a_job_is_looked_at_and_exported_from_the_store_alone(cli, serve, people, look):
-    given = cli.write([*people(30), ["", "", "", "", "", ""], people(1)[0]])
+    given = cli.write([*people(30), ["Only", "", "", "", "", ""], people(1)[0]])
     with serve():
         assert cli(*RUN, "-y", "-o", "out.csv", *FAST).code == 0
     listed = json.loads(look("ls", "--json").out)["jobs"]

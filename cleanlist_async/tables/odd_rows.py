@@ -1,0 +1,117 @@
+"""Rows of a CSV file that are no contact, or have not as many cells as the header; a note on each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from cleanlist_async.tables import values
+from cleanlist_async.tables.headers import opens_a_footer
+from cleanlist_async.tables.records import Record
+
+_NAMED: Final = 5
+_LONGEST_FOOTER: Final = 1_000
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[int] = []
+
+    def add(self, number: int) -> None:
+        self.count += 1
+        if len(self.first) < _NAMED:
+            self.first.append(number)
+
+    def __str__(self) -> str:
+        rows = ", ".join(map(str, self.first))
+        more = ", ..." if self.count > len(self.first) else ""
+        return f"{self.count:,} {'row' if self.count == 1 else 'rows'} ({rows}{more})"
+
+
+class OddRows:
+    """Makes records of rows: pads short ones, sets blank ones and the footer apart, and counts them once."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._counted_to = 0
+        self._short = _Tally()
+        self._long = _Tally()
+        self._blank = _Tally()
+        self._footer = _Tally()
+
+    def records(self, rows: Iterable[tuple[int, list[str]]]) -> Iterator[Record]:
+        """Make a record of each row, in order."""
+        width, is_apart = self._width, False
+        held: list[tuple[int, list[str]]] = []  # the footer, unless a contact follows
+        for number, cells in rows:
+            # The common case first: this runs for each of a million rows.
+            is_blank = not (cells and cells[0].strip()) and not any(map(str.strip, cells))
+            if is_blank and not held:
+                yield self._blank_row(number, cells)
+            elif len(held) < _LONGEST_FOOTER and (
+                is_blank
+                or ((len(cells) < 3 or not all(cells[:3])) and self._may_be_footer(cells, is_apart=is_apart))
+            ):
+                held.append((number, cells))
+            else:
+                for row in held:
+                    yield self._no_footer(*row)
+                held.clear()
+                yield Record(number, tuple(cells)) if len(cells) == width else self._no_footer(number, cells)
+            is_apart = is_blank or bool(held)
+        for row in held:
+            yield self._footer_row(*row)
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each kind of row found so far."""
+        kinds = (
+            (self._short, "with fewer cells than the header: read as blank cells"),
+            (self._long, "with more cells than the header: kept after the last column"),
+            (self._blank, "blank: kept, not taken for a contact"),
+            (self._footer, "below the table, as in a report: kept, not taken for a contact"),
+        )
+        return [f"{tally} {what}" for tally, what in kinds if tally.count]
+
+    def _may_be_footer(self, cells: Sequence[str], *, is_apart: bool) -> bool:
+        """Whether a row can be a line below the table, *is_apart* from it by blank rows or not."""
+        filled = [cell.strip() for cell in cells if cell.strip()]
+        if len(filled) > 2 or len(filled) > self._width - (self._width > 2):
+            return False
+        if any(values.is_email(cell) or values.is_person_page(cell) for cell in filled):
+            return False
+        if filled[0].endswith(":"):
+            return True
+        # "Page" and "Count" are names of people, too.
+        is_known = opens_a_footer(filled[0]) and not any(
+            sign.isalpha() for cell in filled[1:] for sign in cell
+        )
+        return is_known or (len(filled) == 1 and (is_apart or len(cells) < self._width))
+
+    def _no_footer(self, number: int, cells: list[str]) -> Record:
+        """Return a row with padding if it is too short, as it is if it is too long."""
+        if not any(map(str.strip, cells)):
+            return self._blank_row(number, cells)
+        missing = self._width - len(cells)  # below 0 for a long row
+        if missing and self._is_new(number):
+            (self._short if missing > 0 else self._long).add(number)
+        return Record(number, (*cells, *[""] * missing))
+
+    def _blank_row(self, number: int, cells: list[str]) -> Record:
+        if self._is_new(number):
+            self._blank.add(number)
+        return Record(number, tuple(cells), is_contact=False)
+
+    def _footer_row(self, number: int, cells: list[str]) -> Record:
+        if not any(map(str.strip, cells)):
+            return self._blank_row(number, cells)
+        if self._is_new(number):
+            self._footer.add(number)
+        return Record(number, tuple(cells), is_contact=False)
+
+    def _is_new(self, number: int) -> bool:
+        """Whether a row was not counted yet: a table is read several times."""
+        is_new = number > self._counted_to
+        self._counted_to = max(self._counted_to, number)
+        return is_new
