@@ -72,6 +72,8 @@ MAILBOX_KEPT_S: Final = 3_600.0
 MAX_IN_FLIGHT: Final = 16
 """Requests of one kind on the wire at once: interactive reads, status requests, paid calls of either class.
 httpx scans its whole pool for each request; 16 keeps that free."""
+LEAST_SUBMITS_IN_FLIGHT: Final = 2
+"""Submits that may be in flight at once however fast they are answered, so that a slow one holds up none."""
 
 # -- limits of the modern operations (docs.cleanlist.ai/openapi-public-v2.json) --------------------
 
@@ -214,6 +216,8 @@ MAX_QUEUED_CONTACTS: Final = 20_000
 
 MAX_UNTAKEN_RESULTS: Final = 10_000
 """Results kept for callers of `enrich_one` that were cancelled: 20 MB at most, at 2 kB each."""
+UNTAKEN_KEPT_S: Final = 86_400.0
+"""Seconds for which they are kept; a store keeps them for longer."""
 
 MAX_ABANDONED_RESULTS: Final = 10_000
 """Results kept of cancelled runs before the latest, also 20 MB at most; those of the latest are all kept."""

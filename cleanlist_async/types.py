@@ -47,6 +47,7 @@ __all__ = [
     "DataPoint",
     "Dedupe",
     "DeletedList",
+    "EncodingUnknownError",
     "Enrichment",
     "EnrichmentRow",
     "EnrichmentType",
@@ -200,7 +201,7 @@ if TYPE_CHECKING:
     from cleanlist_async.storage.store.budget import BudgetStatus, Period, PeriodName, SpendingPause
     from cleanlist_async.storage.store.job_records import JobRecord, StoredState
     from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts, SubmitState
-    from cleanlist_async.tables import ContactTable, Guess, Row, TableError, TableFormat
+    from cleanlist_async.tables import ContactTable, EncodingUnknownError, Guess, Row, TableError, TableFormat
     from cleanlist_async.webhooks.receiver import Confirm
     from cleanlist_async.webhooks.store import EventStore
     from cleanlist_async.webhooks.submission import WebhookStatistics
@@ -287,7 +288,7 @@ else:
             "storage.store.budget": ("BudgetStatus", "Period", "PeriodName", "SpendingPause"),
             "storage.store.job_records": ("JobRecord", "StoredState"),
             "storage.store.records": ("StoreCounts", "SubmitState", "OrphanedSubmit"),
-            "tables": ("ContactTable", "Guess", "Row", "TableError", "TableFormat"),
+            "tables": ("ContactTable", "EncodingUnknownError", "Guess", "Row", "TableError", "TableFormat"),
             "webhooks.receiver": ("Confirm",),
             "webhooks.store": ("EventStore",),
             "webhooks.submission": ("WebhookStatistics",),

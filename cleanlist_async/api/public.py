@@ -185,6 +185,7 @@ def submit_call(
         kind,
         content=content,
         own_workflow=True,
+        check=Call(VALIDATE_KEY),
         shield_answer=shield_answer,
         before=before,
         before_retry=before_retry,

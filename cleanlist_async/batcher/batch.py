@@ -6,13 +6,14 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from typing import Final
 
 from cleanlist_async.batcher.purchase import Caller, Purchase
 from cleanlist_async.contacts.chunking import Chunker, chunked
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.enrich.look_alikes import LookAlikes
 from cleanlist_async.enrich.submit_record import SubmitRecord
 from cleanlist_async.errors import StoreError
 from cleanlist_async.facts import EnrichmentType
@@ -84,9 +85,11 @@ class Batch:
         wanted = [purchase for purchase in self.purchases if purchase.callers]
         left = [purchase for purchase in self.purchases if not purchase.callers]
         waiting = self.lane.waiting if self.is_open else {}
+        offered = {id(purchase.contact): purchase for purchase in chain(wanted, waiting)}
+        contacts = (purchase.contact for purchase in offered.values())
         # Contacts are counted in bytes as well: fewer than 250 long ones fit.
-        fitting = next(chunked((p.contact for p in chain(wanted, waiting)), Chunker()), list[Prepared]())
-        self.purchases = list(islice(chain(wanted, waiting), len(fitting)))
+        fitting = next(chunked(contacts, Chunker(apart=LookAlikes())), list[Prepared]())
+        self.purchases = [offered[id(contact)] for contact in fitting]
         for purchase in self.purchases:
             self.lane.waiting.pop(purchase, None)
             purchase.sent = True

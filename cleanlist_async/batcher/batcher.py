@@ -81,6 +81,7 @@ class Batcher:
         self._is_draining = False
         self._empty = anyio.Event()
         tally.count_waiting = self._count_waiting
+        tally.list_untaken = self._leftovers.untaken
 
     async def enrich_one(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from cleanlist_async.events.statistics import BatchStatistics
+from cleanlist_async.results import EnrichmentResult
 
 _SAMPLE: Final = 2_000
 """Callers whose waits are remembered: the latest ones."""
@@ -18,6 +19,7 @@ class Tally:
     def __init__(self) -> None:
         self.callers = 0
         self.count_waiting: Callable[[], int] = int
+        self.list_untaken: Callable[[], list[EnrichmentResult]] = list
         self.shared = 0
         self.overloaded = 0
         self._contacts = 0
@@ -52,6 +54,7 @@ class Tally:
             queued_p99_s=_quantile(queued, 0.99),
             answered_p50_s=_quantile(answered, 0.5),
             answered_p99_s=_quantile(answered, 0.99),
+            untaken=tuple(self.list_untaken()),
         )
 
 

@@ -8,15 +8,23 @@ from typing import Final
 from urllib.parse import unquote
 
 _INVISIBLE: Final = re.compile(
-    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u180e\u200b\u200e\u200f"
-    "\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b"
+    "\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\U000e0001-\U000e007f]"
 )
 """Control and format characters that no reader sees. Joiners (U+200C, U+200D) are not among them."""
 # Some scripts need joiners to be spelled right: they are sent, and ignored only in comparisons.
 _JOINERS: Final = re.compile("[\u200c\u200d]")
-_PROFILE: Final = re.compile(r"(?:^|/)in/+([^/?#\s]+)", re.IGNORECASE)
-_MEMBER_ID: Final = re.compile(r"ac[a-z]aa[\w-]+", re.IGNORECASE)
+_PROFILE: Final = re.compile(
+    r"(?:^|/)(in|pub|sales/(?:lead|people)|(?:talent|recruiter)/profile)/+([^?#\s]+)", re.IGNORECASE
+)
+_MEMBER_ID: Final = re.compile(r"ac[a-z]aa[\w-]*", re.IGNORECASE)
 """An id of a profile, in which letter case counts; chosen names of profiles have none."""
+_FOREIGN: Final = re.compile(r"[\s\"'<>@;|]|^=")
+"""Signs of something else than one address."""
+_HANDLE: Final = re.compile(r"[\w%-]+")
+"""The name of a profile without an address, as some exports have it."""
+_BEFORE_DOMAIN: Final = re.compile(r"^(?:[a-z][a-z0-9+.-]{0,20}:)?/{0,2}(?:www\.)?")
 _HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]{0,20}:)?/{0,9}([a-z0-9.-]+)", re.IGNORECASE)
 """The host of an address, with or without a scheme."""
 
@@ -39,18 +47,47 @@ def folded(text: str) -> str:
     return " ".join(visible(text).lower().split())
 
 
+def domain(text: str) -> str:
+    """Return a company's domain, folded, without scheme, ``www.`` and trailing slash."""
+    return _BEFORE_DOMAIN.sub("", folded(text)).rstrip("/.")
+
+
 def profile(url: str) -> str:
     """Return what names the person in a LinkedIn address, folded; the folded address where nothing does.
 
     Scheme, host, country, locale, query, fragment and trailing slash do not: ``linkedin.com/in/ada-l?trk=x``
-    and ``https://de.linkedin.com/in/Ada-L/`` are one profile.
+    and ``https://de.linkedin.com/in/Ada-L/`` are one profile, as are ``/sales/lead/`` and ``/sales/people/``
+    of one id.
     """
     address = visible(url).strip()
-    if _is_linkedin(address) and (found := _PROFILE.search(address)):
-        name = unquote(found[1])  # only now, so that an encoded slash does not end the name
-        return "in/" + (name if _MEMBER_ID.fullmatch(name) else folded(name))
+    if found := _found_in(address):
+        kind, name = found
+        if _MEMBER_ID.fullmatch(name):
+            return f"in/{name}"
+        return f"{kind}/{folded(name)}"
     # Elsewhere the query may name the person; a fragment never reaches a server.
     return folded(address).partition("#")[0].rstrip("/")
+
+
+def is_profile(url: str) -> bool:
+    """Whether a cleaned text can name a person on LinkedIn, with or without the address around the name.
+
+    An e-mail address, the page of a company, a feed, a formula, two addresses or a page elsewhere cannot.
+    """
+    if _FOREIGN.search(url):
+        return False
+    return _found_in(url) is not None or _HANDLE.fullmatch(url) is not None
+
+
+def _found_in(address: str) -> tuple[str, str] | None:
+    """Return the kind of page in an address of LinkedIn, and what names the person there."""
+    found = _PROFILE.search(address)
+    if found is None or not (found.start() == 0 or _is_linkedin(address)):
+        return None
+    kind, path = found[1].lower().partition("/")[0], found[2]
+    # Old public addresses go on: /pub/ada-lovelace/7/b1/a is one person, /pub/ada-lovelace many.
+    name = path.rstrip("/") if kind == "pub" else path.partition("/")[0].partition(",")[0]
+    return (kind, unquote(name)) if name else None  # only now, so that an encoded slash does not end the name
 
 
 def _is_linkedin(address: str) -> bool:

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias, cast
 from pydantic_core import to_json
 
 from cleanlist_async.checks import a_type
-from cleanlist_async.contacts.canonical import folded, profile, visible
+from cleanlist_async.contacts.canonical import domain, folded, is_profile, profile
+from cleanlist_async.contacts.cleaning import cleaned, is_placeholder
 from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact
 
 ContactLike: TypeAlias = Contact | Mapping[str, object]
@@ -20,9 +21,11 @@ LONGEST_VALUE: Final = 2_000
 """Characters of one field. Longer values are an accident of the input, not a name."""
 
 RULE: Final = "needs linkedin_url, or first_name + last_name + (company_domain or company_name)"
+NO_PROFILE: Final = "linkedin_url is not the address of a person's profile on LinkedIn"
 _NAMES: Final = ("first_name", "last_name")
 _COMPANIES: Final = ("company_domain", "company_name")
 
+_CANONICAL_FORMS: Final = {"linkedin_url": profile, "company_domain": domain}
 _FIELD_NAMES: Final = frozenset(CONTACT_FIELDS)
 
 
@@ -34,13 +37,18 @@ class Prepared:
     contact: Contact
     payload: bytes
     _identity: bytes | None = field(default=None, repr=False, compare=False)
+    _sent: Contact | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def sent(self) -> Contact:
+        """What is sent of it, which differs from what was given by what cleaning changed."""
+        return self._sent or self.contact
 
     @property
     def identity(self) -> bytes:
         """16 bytes that are the same for all spellings of one contact. Computed on first use."""
-        # A job compares payloads instead, and does not pay for this.
         if self._identity is None:
-            self._identity = _digest(to_json(_canonical(self.contact)))
+            self._identity = _digest(to_json(_canonical(self.sent)))
         return self._identity
 
     @property
@@ -62,45 +70,61 @@ class Invalid:
 def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     """Check a contact by the documented rule, and reduce it to what is sent.
 
-    A contact is sent as given, without surrounding white space and invisible characters. The rule:
-    docs.cleanlist.ai/api-reference/errors, 422.
+    A contact is sent as given, cleaned of invisible characters and surrounding white space, in composed
+    letters. Placeholders such as ``N/A`` are left out, as is a ``linkedin_url`` that cannot be a profile if
+    the rest is enough. The rule: docs.cleanlist.ai/api-reference/errors, 422.
     """
     # One invalid contact would make the server refuse all 250 of its request, so it is found here.
     # The common case first: a Contact cannot have an unknown field.
     contact, problem = (given, None) if isinstance(given, Contact) else _from_mapping(given)
     if problem is not None:
         return Invalid(index, contact, problem, is_malformed=True)
+    try:
+        fields = _fields_of(contact)
+        payload = to_json(fields)  # the bytes of the request and of the digest alike
+    except _UnfitError as unfit:
+        return Invalid(index, contact, str(unfit), is_malformed=unfit.is_malformed)
+    except ValueError:
+        return Invalid(index, contact, "holds characters that no encoding has (lone surrogates)")
+    is_same = all(getattr(contact, name) == fields.get(name) for name in API_FIELDS)
+    return Prepared(index, contact, payload, _sent=None if is_same else Contact(**fields, key=contact.key))
+
+
+class _UnfitError(Exception):
+    """Why a contact is not sent."""
+
+    def __init__(self, reason: str, *, is_malformed: bool = False) -> None:
+        super().__init__(reason)
+        self.is_malformed = is_malformed
+
+
+def _fields_of(contact: Contact) -> dict[str, str]:
+    """Return the fields of a contact that are sent. Raises _UnfitError."""
     fields: dict[str, str] = {}
     for name in API_FIELDS:
         value: object = getattr(contact, name)
         if value is None:
             continue
         if not isinstance(value, str):  # a mapping may hold anything
-            return Invalid(index, contact, f"{name} must be text, not {_shown(value)}", is_malformed=True)
+            raise _UnfitError(f"{name} must be text, not {_shown(value)}", is_malformed=True)
         if len(value) > LONGEST_VALUE:
-            return Invalid(
-                index, contact, f"{name} has {len(value):,} characters, more than {LONGEST_VALUE:,}"
-            )
-        # Stripped last: an invisible character at the end would protect the space before it.
-        if text := visible(value).strip():
+            raise _UnfitError(f"{name} has {len(value):,} characters, more than {LONGEST_VALUE:,}")
+        if (text := cleaned(value)) and not is_placeholder(name, text):
             fields[name] = text
+    is_foreign = "linkedin_url" in fields and not is_profile(fields["linkedin_url"])
+    if is_foreign:
+        del fields["linkedin_url"]
     if not is_sufficient(fields):
-        return Invalid(index, contact, _what_is_missing(fields))
-    try:
-        payload = to_json(fields)  # the bytes of the request and of the digest alike
-    except ValueError:
-        return Invalid(index, contact, "holds characters that no encoding has (lone surrogates)")
-    return Prepared(index, contact, payload)
+        raise _UnfitError(NO_PROFILE if is_foreign else _what_is_missing(fields))
+    return fields
 
 
 def _canonical(contact: Contact) -> dict[str, str]:
     """Return the fields of a contact in canonical form, the same for all spellings."""
     fields: dict[str, str] = {}
     for name in API_FIELDS:
-        if value := getattr(contact, name):
-            text = profile(value) if name == "linkedin_url" else folded(value)
-            if text:
-                fields[name] = text
+        if (value := getattr(contact, name)) and (text := _CANONICAL_FORMS.get(name, folded)(value)):
+            fields[name] = text
     return fields
 
 

@@ -71,7 +71,7 @@ class AcceptedWorkflow:
     @property
     def ids_before_the_end(self) -> tuple[str | None, ...]:
         """The id by which each contact may be collected, if nobody waits for the end of the workflow."""
-        return ids_before_the_end([contact.contact for contact in self.contacts], self.task_ids)
+        return ids_before_the_end([contact.sent for contact in self.contacts], self.task_ids)
 
     @classmethod
     def of(
@@ -158,7 +158,7 @@ class Fetcher:
             rows += await self._look_up(_missing(workflow, rows), key)
         match = partial(
             Match,
-            [contact.contact for contact in workflow.contacts],
+            [contact.sent for contact in workflow.contacts],
             workflow.task_ids,
             [row for row in rows if row.is_final],
             whole=workflow.whole or _is_whole(workflow, status),
@@ -252,7 +252,7 @@ def _is_whole(workflow: AcceptedWorkflow, status: BulkStatus) -> bool:
     Its rows are no proof, since an answer may lack some. And of two contacts of one profile the server may
     have made one task: then there are fewer tasks than contacts.
     """
-    slugs = [linkedin_slug(one.contact.linkedin_url) for one in workflow.contacts]
+    slugs = [linkedin_slug(one.sent.linkedin_url) for one in workflow.contacts]
     known = [slug for slug in slugs if slug]
     return len(known) == len(set(known)) and (status.summary or {}).get("total") == len(slugs)
 

@@ -13,6 +13,7 @@ from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.enrich.look_alikes import LookAlikes
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.storage.store.records import Claim, Doubtful, Mine
@@ -84,7 +85,7 @@ class Planner:
         self.plan = Plan(enrichment_type)
         self._listed = listed
         self._seen = FirstSeen()
-        self._chunker = Chunker()
+        self._chunker = Chunker(apart=LookAlikes())
 
     def add(self, given: ContactLike) -> Prepared | None:
         """Count the next contact; return it if it is valid and the first of its identity."""
@@ -95,10 +96,15 @@ class Planner:
         elif (first := self._seen.setdefault(contact.identity, index)) != index:
             self.repeat(index, first)
         else:
-            self.plan.contacts += 1
-            self.plan.unique += 1
+            self.accept()
             return contact
         return None
+
+    def accept(self, *, is_known: bool = False) -> None:
+        """Count a contact that is valid and the first of its identity."""
+        self.plan.contacts += 1
+        self.plan.unique += 1
+        self.plan.known += is_known
 
     def skip(self, index: int, reason: str) -> None:
         """Count a contact that is invalid."""
@@ -132,7 +138,7 @@ class Planner:
     def finish(self, limits: RateLimits, keys: int) -> Plan:
         """Return the plan, for *keys* keys (0 for a JWT) under *limits*."""
         plan = self.plan
-        plan.chunks += self._chunker.flush() is not None
+        plan.chunks += len(self._chunker.rest())
         worst_case = facts.WORST_CASE_CREDITS.get(plan.enrichment_type)
         plan.credits_max = None if worst_case is None else worst_case * plan.to_buy
         plan.minutes = seconds_for(plan.requests, limits, keys) / 60

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 import anyio
@@ -21,6 +22,7 @@ from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
 from cleanlist_async.enrich.claims import Claims
 from cleanlist_async.enrich.dedupe import Duplicates, repeated_identities
 from cleanlist_async.enrich.fetch import Fetcher
+from cleanlist_async.enrich.look_alikes import LookAlikes
 from cleanlist_async.enrich.progress import ProgressReporter, report_end
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import RunOutcome
@@ -149,7 +151,7 @@ class BulkRun:
 
     async def _feed(self) -> None:
         """Start one task for each chunk, as fast as tokens, room and budget allow."""
-        chunker = Chunker()
+        chunker = Chunker(apart=LookAlikes())
         if self._parts.claims.is_shared:
             self._group.start_soon(self._send_in_silence, chunker)
         try:
@@ -160,8 +162,7 @@ class BulkRun:
                         self._form.add(contact)
                         await self._take(contact, chunker)
                 await self._queue(await self._parts.claims.flush(self._group), chunker)
-                if rest := chunker.flush():
-                    await self._start(rest)
+                await self._start_all(chunker.rest())
             if (error := self._form.error) is not None:
                 self._stop(error)
         except StoreError as error:
@@ -171,7 +172,7 @@ class BulkRun:
             report_failure("the source of contacts", problem)
         finally:
             # These were read and are in no chunk: they get a result all the same.
-            self._parts.end(Chunk.of(chunker.flush() or ()))
+            self._parts.end(Chunk.of(chain.from_iterable(chunker.rest())))
             self._is_read.set()
 
     async def _send_in_silence(self, chunker: Chunker) -> None:
@@ -182,7 +183,7 @@ class BulkRun:
         before = 0
         while not self._is_read.is_set():
             if before == self._contacts_read and not self._starts:
-                await self._start(chunker.flush() or [])
+                await self._start_all(chunker.rest())
             before = self._contacts_read
             with anyio.move_on_after(_SILENCE_S):
                 await self._is_read.wait()
@@ -198,7 +199,7 @@ class BulkRun:
             self._sink.put(known)
         elif self._total is None and duplicates.waiting >= _DUPLICATES_AHEAD:
             # Their firsts may be in the chunk that is being filled, which would wait for more contacts.
-            await self._start(chunker.flush() or [])
+            await self._start_all(chunker.rest())
             while duplicates.waiting >= _DUPLICATES_AHEAD:
                 await self._change.wait()
         if self.results.is_full:
@@ -215,9 +216,17 @@ class BulkRun:
             self._parts.end(Chunk.of(rest))
         if self._parts.claims.is_full:
             # Others may wait for what is in the chunk that is being filled, as we wait for theirs.
-            await self._start(chunker.flush() or [])
+            await self._start_all(chunker.rest())
             while self._parts.claims.is_full:
                 await self._change.wait()
+
+    async def _start_all(self, chunks: Iterable[list[Prepared]]) -> None:
+        rest = deque(chunks)
+        try:
+            while rest:
+                await self._start(rest.popleft())
+        finally:
+            self._parts.end(Chunk.of(chain.from_iterable(rest)))
 
     async def _start(self, contacts: list[Prepared]) -> None:
         """Start as many chunks as the budget needs for these contacts; usually one."""

@@ -13,6 +13,7 @@ not a byte left; 429; a refusal of a quote that has gone stale  `Retry`
 a refusal of one of several keys                                `Retry`
 a refusal for the key, plan, credits or version; client closed  `Stop`
 a certificate that is not trusted                               `Stop`
+a redirect to another server                                    `Stop`
 the store cannot record it, so that nothing was sent            `Stop`
 another process has taken over the job                          `Stop`
 a budget that does not cover it, a pause, a veto                `Stop`
@@ -47,6 +48,7 @@ from cleanlist_async.errors import (
     PermissionDeniedError,
     QuoteAlreadyRedeemedError,
     RateLimitError,
+    RedirectedError,
     RequestValidationError,
     SpendVetoedError,
     StoreError,
@@ -59,6 +61,7 @@ ENDS_EVERY_SUBMIT: Final = (
     AuthenticationError,
     PermissionDeniedError,
     InsufficientCreditsError,
+    RedirectedError,
     VersionDeprecatedError,
 )
 """Refusals that the next request would meet as well."""

@@ -4,6 +4,7 @@
 
     CleanlistError
     ├── APIError                            the server answered with an error
+    │   ├── RedirectedError                 3xx
     │   ├── BadRequestError                 400, and any 4xx without a class of its own
     │   │   ├── RequestValidationError      422, 400 validation_error
     │   │   ├── SpendCapExceededError
@@ -74,6 +75,7 @@ from cleanlist_async.errors.base import APIError as APIError
 from cleanlist_async.errors.base import CleanlistError as CleanlistError
 from cleanlist_async.errors.base import Envelope as Envelope
 from cleanlist_async.errors.base import FieldError as FieldError
+from cleanlist_async.errors.base import RedirectedError as RedirectedError
 from cleanlist_async.errors.storage import ClaimLostError as ClaimLostError
 from cleanlist_async.errors.storage import InputChangedError as InputChangedError
 from cleanlist_async.errors.storage import JobLockedError as JobLockedError
@@ -331,10 +333,7 @@ class DeadlineExceededError(CleanlistError):
 
 
 class OverloadedError(CleanlistError):
-    """Too many contacts are queued: there is no room for another, or its turn would come after its deadline.
-
-    Nothing was sent. ``retry_after_s`` is the number of seconds until the queue is empty.
-    """
+    """So many contacts are queued, for ``retry_after_s`` seconds, that another was not even sent."""
 
     retryable = True
 

@@ -200,6 +200,23 @@ class APIError(CleanlistError):
         return f"{self.problem.rstrip('.')} ({self.status} {self.code}{call})."
 
 
+class RedirectedError(APIError):
+    """The server redirects the call, which the API never does: a base_url that moved, or a gateway.
+
+    Attributes
+    ----------
+    location
+        Where to, without a query; None where the answer does not say.
+    is_elsewhere
+        Whether that is another server, or another spelling of the same path: then the call was not taken.
+
+    """
+
+    __module__ = FACE
+    location: str | None = None
+    is_elsewhere: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One invalid field of a request.

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from cleanlist_async import lazy_exports
 
 __all__ = [
+    "AnswerDrifted",
     "AttemptFinished",
     "AttemptOutcome",
     "AttemptStarted",
@@ -50,6 +51,7 @@ __all__ = [
 if TYPE_CHECKING:
     from cleanlist_async.events.delivery import Events, Listener, OpenFailures, report_failure
     from cleanlist_async.events.kinds import (
+        AnswerDrifted,
         AttemptFinished,
         AttemptOutcome,
         AttemptStarted,

@@ -169,6 +169,17 @@ class CallDetached:
     workflow_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerDrifted:
+    """An answer was not quite the JSON that is documented, and was read without what is odd in it.
+
+    `lost_rows` could not be read at all; their contacts are asked for one by one, or stay pending.
+    """
+
+    operation: str
+    lost_rows: int
+
+
 # -- milestones ------------------------------------------------------------------------------------
 
 
@@ -252,6 +263,7 @@ Event: TypeAlias = (
     | RetryScheduled
     | CallFinished
     | CallDetached
+    | AnswerDrifted
     | WorkflowAccepted
     | WorkflowFinished
     | RunStarted

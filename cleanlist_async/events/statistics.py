@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from cleanlist_async import facts
 from cleanlist_async.ratelimit import BucketState, RateLimiter, Route
+from cleanlist_async.results import EnrichmentResult
 
 
 @dataclass(slots=True)
@@ -55,6 +56,9 @@ class BatchStatistics:
         Seconds until the contact's request was accepted, of the last 2,000 callers.
     answered_p50_s, answered_p99_s
         Seconds until the caller had its answer, of the last 2,000.
+    untaken
+        Results that no store has, and whose callers left before they were there: the latest 10,000 of a day.
+        The next call for the same contact takes its result and buys nothing.
 
     """
 
@@ -69,6 +73,7 @@ class BatchStatistics:
     queued_p99_s: float = 0.0
     answered_p50_s: float = 0.0
     answered_p99_s: float = 0.0
+    untaken: tuple[EnrichmentResult, ...] = field(default=(), repr=False)  # contact data
 
     @property
     def mean_batch(self) -> float:

@@ -25,6 +25,7 @@ from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.outcome import refusal
 from cleanlist_async.http.retry import Proof, proof_of
 from cleanlist_async.http.root_task import RootTask
+from cleanlist_async.http.submit_gate import Check, SubmitGate
 from cleanlist_async.http.transport import Exchange, Request, Transport
 from cleanlist_async.http.workflow_keys import Origin, WorkflowKeys
 from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route
@@ -39,7 +40,10 @@ _JWT: Final = ""
 
 
 class Admission:
-    """Admits the requests of a client: within its rate limits, and at most 16 of a kind in flight."""
+    """Admits the requests of a client: within its rate limits, and at most 16 of a kind in flight.
+
+    Submits are fewer: see `SubmitGate`.
+    """
 
     def __init__(
         self,
@@ -61,12 +65,22 @@ class Admission:
         # Each class has its own places, and so have paid calls: requests that get no answers hold up only
         # their own kind.
         self._places: defaultdict[tuple[RequestClass, bool], anyio.Semaphore] = defaultdict(_new_places)
+        self._submits = SubmitGate(limiter, route)
 
-    async def admit(self, call: Call[Any], options: CallOptions, trace: CallTrace) -> Slot:
-        """Wait for the tokens of a call's next attempt and for its place on the wire."""
-        places = self._places[call.kind, call.operation.paid]
+    async def admit(
+        self, call: Call[Any], options: CallOptions, trace: CallTrace, check: Check | None = None
+    ) -> Slot:
+        """Wait for the tokens of a call's next attempt and for its place on the wire.
+
+        A submit, which comes with a *check*, raises APIConnectionError if that fails: see `SubmitGate`.
+        """
         self.counters.waiting += 1
         try:
+            if check is not None:
+                permit = await self._submit_permit(call, options, check)
+                leave = self._submits.leave
+                return Slot(self, permit, leave, options.request_timeout_s, trace, gate=self._submits)
+            places = self._places[call.kind, call.operation.paid]
             permit = await self._permit(call, options)
             try:
                 places.acquire_nowait()
@@ -78,7 +92,17 @@ class Admission:
                     permit = await self._permit(call, options)
         finally:
             self.counters.waiting -= 1
-        return Slot(self, permit, places, options.request_timeout_s, trace)
+        return Slot(self, permit, places.release, options.request_timeout_s, trace)
+
+    async def _submit_permit(self, call: Call[Any], options: CallOptions, check: Check) -> Permit:
+        """Wait for a token and for room among the submits in flight, holding neither for the other."""
+        # Room that is held without a token would keep out a submit of a more urgent class.
+        while True:
+            await self.root.unless_closed(self._submits.ready(check))
+            permit = await self._permit(call, options)
+            if self._submits.enter():
+                return permit
+            permit.unsent()
 
     def set_aside(self, key: str | None) -> int:
         """Send nothing more with a key that the server refuses; return how many others are left.
@@ -99,7 +123,7 @@ class Admission:
     @property
     def submits_in_line(self) -> int:
         """Number of bulk submits that wait for a place on the wire; each will need a token."""
-        return self._places[RequestClass.SUBMIT, True].statistics().tasks_waiting
+        return self._submits.waiting
 
 
 class Slot:
@@ -112,10 +136,12 @@ class Slot:
     __slots__ = (
         "_admission",
         "_done",
+        "_gate",
         "_is_abandoned",
         "_is_spawned",
         "_is_started",
-        "_places",
+        "_release",
+        "_started_at",
         "_timeout_s",
         "_trace",
         "exchange",
@@ -128,21 +154,25 @@ class Slot:
         self,
         admission: Admission,
         permit: Permit,
-        places: anyio.Semaphore,
+        release: Callable[[], None],
         timeout_s: float,
         trace: CallTrace,
+        *,
+        gate: SubmitGate | None = None,
     ) -> None:
         self.permit = permit
         self.request: Request | None = None
         self.exchange = Exchange()
         self.refusal: APIError | None = None
         self._admission = admission
-        self._places = places
+        self._release = release
+        self._gate = gate
         self._timeout_s = timeout_s
         self._trace = trace
         self._done = asyncio.Event()
         self._is_spawned = False
         self._is_started = False
+        self._started_at = 0.0
         self._is_abandoned = False
 
     def __enter__(self) -> Self:
@@ -152,7 +182,7 @@ class Slot:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if not self._is_spawned:  # otherwise `_send` returns both, whatever happens to the caller
-            self._places.release()
+            self._release()
             self.permit.unsent()
 
     @property
@@ -196,16 +226,20 @@ class Slot:
                 if self.permit.is_overdue:  # not a byte has left, so it is tried again with another permit
                     exchange.failure, exchange.reason = "connection", "its rate-limit lease ran out"
                     return
-                self._is_started = True
+                self._is_started, self._started_at = True, client.limiter.clock()
                 client.counters.requests += 1
                 self._trace.attempt_started(self.permit)
                 key = client.keys[self.permit.key or _JWT]
                 await client.transport.send(request, key, self._timeout_s, exchange)
         finally:
-            self._places.release()
             # The caller wakes whatever `_settle` raises: it has no timeout of its own here.
             try:
-                self._settle(request)
+                try:
+                    self._settle(request)
+                    if self._gate is not None:
+                        self._report_to(self._gate)
+                finally:
+                    self._release()
                 if self._is_started:
                     self._trace.attempt_finished(request, exchange, self.refusal)
             finally:
@@ -226,13 +260,21 @@ class Slot:
         rejected = exchange.status == 429  # the status alone: a 429 pauses its buckets whatever its body says
         counters.rejected_429 += rejected
         if exchange.status and not exchange.ok:
-            self.refusal = refusal(request, exchange)
+            self.refusal = refusal(request, exchange, self._admission.transport.base_url)
         asked_s = self.refusal.retry_after_s if self.refusal else None
         named = _named_bucket(self.refusal.details) if self.refusal else None
         permit.answered(exchange.answered_at, rejected=rejected, asked_s=asked_s, named=named)
         if rejected:
             buckets = self._admission.limiter.states(self._admission.route)
             self._trace.rejected(self.refusal, named, buckets)
+
+    def _report_to(self, gate: SubmitGate) -> None:
+        """Report to the gate what became of a submit. A refusal says nothing of what comes next."""
+        exchange = self.exchange
+        if exchange.ok and salvage_workflow_id(exchange.body):
+            gate.accepted(self._started_at, exchange.answered_at or self._started_at)
+        elif proof_of(sent=exchange.sent, error=self.refusal) is Proof.NONE:
+            gate.unclear(self.refusal.retry_after_s if self.refusal else None)
 
     def note_detached(self) -> None:
         """Record the workflow of a paid request whose caller was cancelled: it can be collected for free."""

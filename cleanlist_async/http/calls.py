@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
@@ -73,6 +73,8 @@ class Call(Generic[T]):
     """Awaited before the first byte of an attempt leaves; a CleanlistError from it stops the attempt."""
     before_retry: Callable[[], Awaitable[None]] | None = None
     """Awaited after an attempt that the server did not accept, before the wait for another."""
+    check: Call[Any] | None = None
+    """A free call, for a submit whose contacts may become unknown: see `SubmitGate`."""
     spend: Callable[[], Spend] | None = None
     """Returns what a paid call may cost, once its body is built; None where that is not known."""
     is_recorded: bool = False

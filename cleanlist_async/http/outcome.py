@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from typing import Final, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 from cleanlist_async import facts
 from cleanlist_async.errors import (
@@ -13,6 +14,7 @@ from cleanlist_async.errors import (
     APITimeoutError,
     CleanlistError,
     MalformedResponseError,
+    RedirectedError,
     UnknownOutcomeError,
 )
 from cleanlist_async.http.calls import Call
@@ -23,18 +25,22 @@ from cleanlist_async.http.decode import (
     parse_json,
     salvage_workflow_id,
 )
+from cleanlist_async.http.lenient_json import read_leniently
 from cleanlist_async.http.root_task import client_is_closed
-from cleanlist_async.http.transport import Exchange, Request, not_trusted
-from cleanlist_async.redact import one_line
+from cleanlist_async.http.transport import Exchange, Request, not_trusted, same_origin
+from cleanlist_async.redact import one_line, scrub
+from cleanlist_async.types import JSON
 
 T = TypeVar("T")
+
+_LONGEST_LOCATION: Final = 200
 
 log: Final = logging.getLogger("cleanlist_async")
 
 
-def refusal(request: Request, exchange: Exchange) -> APIError:
+def refusal(request: Request, exchange: Exchange, base_url: str = "") -> APIError:
     """Return the error that an answer without a 2xx status means."""
-    return decode_error(
+    said = decode_error(
         exchange.status,
         exchange.headers,
         exchange.body,
@@ -43,6 +49,41 @@ def refusal(request: Request, exchange: Exchange) -> APIError:
         now=datetime.now(UTC),
         is_cut=exchange.failure is not None,
     )
+    return _redirected(request, exchange, base_url, said) if 300 <= exchange.status < 400 else said
+
+
+def _redirected(request: Request, exchange: Exchange, base_url: str, said: APIError) -> RedirectedError:
+    """Return the error of an answer that redirects, which is not followed."""
+    error = RedirectedError(
+        f"The server answered {exchange.status}, and redirects are not followed.",
+        status=exchange.status,
+        code=said.code,
+        request_id=said.request_id,
+        body=said.body,
+        envelope=said.envelope,
+        method=request.method,
+        path=request.path,
+    )
+    own = base_url + request.path
+    if not (given := exchange.headers.get("location", "").strip()):
+        return error
+    try:
+        target = urlsplit(urljoin(own, given))
+        is_same_server = same_origin(target.geturl(), own)
+        # Without the query and the user, which may hold a secret.
+        port = f":{target.port}" if target.port else ""
+        shown = f"{target.scheme}://{target.hostname}{port}{target.path}"
+    except ValueError:  # none that could be followed
+        return error
+    error.location = one_line(scrub(shown), _LONGEST_LOCATION)
+    is_same_path = target.path.rstrip("/") == urlsplit(own).path.rstrip("/")
+    error.is_elsewhere = is_same_path or not is_same_server
+    error.problem = f"The server redirects to {error.location}, which is not followed."
+    if is_same_path and not is_same_server:
+        error.fix = f"Set base_url (CLEANLIST_BASE_URL) to {error.location.removesuffix(request.path)}."
+    else:
+        error.fix = "Check base_url (CLEANLIST_BASE_URL): this is not the API, or a gateway in between."
+    return error
 
 
 def no_answer(exchange: Exchange) -> CleanlistError:
@@ -55,26 +96,49 @@ def no_answer(exchange: Exchange) -> CleanlistError:
     return kind(f"No answer from {exchange.server}: {exchange.reason}.")
 
 
-def read_value(call: Call[T], exchange: Exchange, *, is_large: bool = False) -> T | CleanlistError:
-    """Read a 2xx answer; an answer that cannot be read is returned as an error."""
+def read_value(call: Call[T], exchange: Exchange, *, is_large: bool = False) -> T | CleanlistError | None:
+    """Read a 2xx answer; None if it came whole and is not what it should be: see `read_odd_value`.
+
+    An answer that did not come whole is returned as an error.
+    """
     operation = call.operation
     # Before any decoding: the three bytes of an empty object can take a hundred in memory.
     if exchange.failure is None and has_too_many_values(exchange.body):
         exchange.failure = "too_large"
         exchange.reason = f"the answer holds more than {facts.MAX_ANSWER_VALUES:,} values"
-    if exchange.failure is None:
-        try:
-            if not is_large and (value := operation.parse_bytes(exchange.body)) is not None:
-                return value
-            empty = operation.may_be_empty and not exchange.body
-            answer = None if empty else parse_json(exchange.body)
-            if holds_error(answer):  # the `error` envelope counts, whatever the status
-                return refusal(Request(operation.method, operation.path), exchange)
-            return operation.parse(answer)
-        except Exception as problem:  # noqa: BLE001  # no surprise in an answer may lose what it paid for
-            log.debug("%s: unreadable answer (%s)", operation.name, type(problem).__name__)
+    if exchange.failure is not None:
+        return _salvaged(call, exchange)
+    try:
+        if not is_large and (value := operation.parse_bytes(exchange.body)) is not None:
+            return value
+        empty = operation.may_be_empty and not exchange.body
+        return _parsed(call, exchange, None if empty else parse_json(exchange.body))
+    except Exception as problem:  # noqa: BLE001  # no surprise in an answer may lose what it paid for
+        log.debug("%s: unreadable answer (%s)", operation.name, type(problem).__name__)
+        return None
+
+
+def read_odd_value(call: Call[T], exchange: Exchange) -> T | CleanlistError:
+    """Read an answer that is not the JSON it should be, without what is odd in it. May take a second."""
+    try:
+        odd = read_leniently(exchange.body)
+        value = _parsed(call, exchange, odd.value)
+    except Exception as problem:  # noqa: BLE001  # as above
+        log.debug("%s: unreadable answer, also leniently (%s)", call.operation.name, type(problem).__name__)
+        return _salvaged(call, exchange)
+    exchange.lost_rows = odd.lost_rows
+    return value
+
+
+def _parsed(call: Call[T], exchange: Exchange, answer: JSON) -> T | CleanlistError:
+    if holds_error(answer):  # the `error` envelope counts, whatever the status
+        return refusal(Request(call.operation.method, call.operation.path), exchange)
+    return call.operation.parse(answer)
+
+
+def _salvaged(call: Call[T], exchange: Exchange) -> T | CleanlistError:
     # A torn or unexpected answer may still name what was paid for: that is worth more than an error.
-    if (salvaged := operation.salvage(exchange.body)) is not None:
+    if (salvaged := call.operation.salvage(exchange.body)) is not None:
         return salvaged
     return malformed(exchange.reason or "it is not the JSON it should be", exchange)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,19 +12,21 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 
 from cleanlist_async.errors import (
+    APIConnectionError,
     APIError,
     AuthenticationError,
     CleanlistError,
     DeadlineExceededError,
 )
 from cleanlist_async.events.statistics import Counters
-from cleanlist_async.http.admission import Admission, Slot, shielded
+from cleanlist_async.http.admission import Admission, Slot
+from cleanlist_async.http.answer_reader import AnswerReader
 from cleanlist_async.http.attempts import Attempts, is_429
 from cleanlist_async.http.calls import Call, Operation, Reply
-from cleanlist_async.http.decode import is_large, request_id_of
+from cleanlist_async.http.decode import request_id_of
 from cleanlist_async.http.guarded_call import Spending
 from cleanlist_async.http.options import CallOptions
-from cleanlist_async.http.outcome import malformed, no_answer, read_value, unknown_outcome
+from cleanlist_async.http.outcome import malformed, no_answer, unknown_outcome
 from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.spending import SpendGuard
@@ -68,8 +69,7 @@ class Pipeline:
         )
         self._workflow_keys = self._admission.workflow_keys
         self._quota = RetryQuota()
-        self._large_answer = anyio.Lock(fast_acquire=True)
-        """Large answers are read one at a time: several threads would leave the event loop no turn."""
+        self._reader = AnswerReader(self._report_drift)
         self._on_event = on_event
         limiter.watch(self)
 
@@ -134,7 +134,13 @@ class Pipeline:
         self, call: Call[T], options: CallOptions, trace: CallTrace, so_far: Attempts
     ) -> Reply[T] | CleanlistError:
         """Admit the call, send its request, and judge the outcome."""
-        with await self._admission.admit(call, options, trace) as slot:
+        check = partial(self.call, call.check, replace(options, max_retries=0)) if call.check else None
+        try:
+            admitted = await self._admission.admit(call, options, trace, check)
+        except APIConnectionError as trouble:  # the check failed, so that nothing was sent
+            so_far.sent = False
+            return trouble
+        with admitted as slot:
             # Built after the wait, so that `enrich_one` can include every contact that is queued by now.
             before = call.before if so_far.guarded is None else so_far.guarded.before
             request = _request(call, so_far.doubted, before)
@@ -205,20 +211,7 @@ class Pipeline:
         return Reply(value, slot.permit.key, request_id_of(exchange.headers))
 
     async def _read(self, call: Call[T], slot: Slot) -> T | CleanlistError:
-        exchange = slot.exchange
-        if is_large(exchange.body, of_models=call.operation.of_models):
-            # In a thread, so that the loop goes on. Cancellation may come here too, after the answer.
-            try:
-                with shielded(when=call.shield_answer):
-                    async with self._large_answer:
-                        loop = asyncio.get_running_loop()
-                        read = partial(read_value, call, exchange, is_large=True)
-                        value = await loop.run_in_executor(None, read)
-            except BaseException:
-                slot.note_detached()
-                raise
-        else:
-            value = read_value(call, exchange)
+        exchange, value = slot.exchange, await self._reader.read(call, slot)
         if isinstance(value, CleanlistError):
             return value
         if call.belongs(value) and not self._is_of_another(call, getattr(value, "workflow_id", None)):
@@ -281,6 +274,11 @@ class Pipeline:
         from cleanlist_async.events import LimitsAway, LimitsBack
 
         self.root.call_soon(self.events.emit, LimitsBack() if state == "found" else LimitsAway())
+
+    def _report_drift(self, call: Call[Any], lost_rows: int) -> None:
+        from cleanlist_async.events import AnswerDrifted
+
+        self.events.emit(AnswerDrifted(call.operation.name, lost_rows))
 
     def _trace(self, call: Call[Any]) -> CallTrace:
         from cleanlist_async.http.call_trace import CallTrace

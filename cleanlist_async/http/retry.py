@@ -11,6 +11,7 @@ error     one of `REFUSING_CODES`                400, 401, 402, 403, 404, 405, 4
 error     unknown, without ``retryable: true``   400, 401, 402, 403, 404, 405, 413, 415, 422
 detail    not unclear, nor ``retryable: true``   400, 401, 402, 403, 404, 413, 422
 none      not unclear, nor ``retryable: true``   413
+any       any                                    3xx to another server, or to the same path
 ========  =====================================  =====================================================
 
 Unclear are ``internal_error``, ``workflow_timeout`` and ``filters_unavailable``: the API can give them at any
@@ -26,7 +27,7 @@ from random import Random
 from typing import Final, Literal, TypeAlias
 
 from cleanlist_async import facts
-from cleanlist_async.errors import APIError, Envelope
+from cleanlist_async.errors import APIError, Envelope, RedirectedError
 
 RetrySafety: TypeAlias = Literal["safe", "conditional", "never"]
 """``safe``: reads, and free changes that have the same effect when repeated. ``conditional``: may carry a
@@ -108,6 +109,8 @@ def proof_of(*, sent: bool, error: APIError | None, lost: bool = False) -> Proof
 
 
 def _is_refusal(error: APIError) -> bool:
+    if isinstance(error, RedirectedError):
+        return error.is_elsewhere
     if error.code.casefold() in _UNCLEAR_CODES:  # before the status: not even a 429 with such a code is proof
         return False
     statuses = _REFUSING_STATUSES[error.envelope]

@@ -15,6 +15,7 @@ from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.enrich.look_alikes import LookAlikes
 from cleanlist_async.errors import InputChangedError, JournalError
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import ChunkRow, Header
@@ -56,7 +57,9 @@ async def write_plan(
     number of contacts, and a digest of the duplicates among them. To be called within a transaction, on a
     journal without chunks.
     """
-    planner = _Planner(journal, salt, Chunker(chunk_contacts, max_bytes), picked)
+    # In order: a chunk is known by its first and last contact.
+    chunker = Chunker(chunk_contacts, max_bytes, apart=LookAlikes(), in_order=True)
+    planner = _Planner(journal, salt, chunker, picked)
     for place, given in enumerate(source):
         planner.add(place, given)
         if place % 1_000 == 0:
@@ -82,7 +85,7 @@ class _Planner:
         contact = prepare(place, given)
         if not isinstance(contact, Prepared):
             self._invalid.append((place, contact.reason))
-        elif (first := self._seen.setdefault(contact.payload_digest, place)) != place:
+        elif (first := self._seen.setdefault(contact.identity, place)) != place:
             self._duplicates.append((place, first))
             _add_to(self._digest, contact)
         elif place in self._picked:

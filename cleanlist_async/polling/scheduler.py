@@ -144,7 +144,8 @@ class PollScheduler:
             self._take_signal(workflow)
         idle = [workflow for workflow in self._open if workflow.is_idle]
         places = self._places()
-        saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0  # a submit needs the next token more
+        # A submit needs the next token more, also one that waits for its place on the wire.
+        saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0 or self._pipeline.submits_in_line > 0
         eager = {key: not saturated and self._is_idle(key) for key in {one.question.key for one in idle}}
         scouts = self._scouts(idle, eager, 1 if saturated else _SCOUTS)
         next_s = math.inf

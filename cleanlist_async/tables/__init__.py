@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.errors import EncodingUnknownError, TableError
 from cleanlist_async.tables.guessing import Guess, guess_columns
 from cleanlist_async.tables.reading import ContactTable, Row, TableFormat
 from cleanlist_async.tables.writing import ENRICHMENT_COLUMNS, EnrichedWriter
@@ -10,6 +10,7 @@ from cleanlist_async.tables.writing import ENRICHMENT_COLUMNS, EnrichedWriter
 __all__ = [
     "ENRICHMENT_COLUMNS",
     "ContactTable",
+    "EncodingUnknownError",
     "EnrichedWriter",
     "Guess",
     "Row",

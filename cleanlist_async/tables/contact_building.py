@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from cleanlist_async.contacts.cleaning import is_placeholder
 from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
 from cleanlist_async.tables.guessing import Guess
 from cleanlist_async.tables.headers import last_name_comes_first
@@ -19,9 +20,10 @@ BuildContact: TypeAlias = Callable[[Texts], Contact]
 def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
     """Return a function from the cells of a record to a contact.
 
-    Values lose surrounding white space; blank ones are None; a web address becomes its domain.
+    Values lose surrounding white space; blank ones and placeholders are None; a web address becomes its
+    domain.
     """
-    positions = [guess.column for guess in columns.values()]
+    positions = [(field, guess.column) for field, guess in columns.items()]
     # By position, not by name: this runs for each of a million rows.
     order = {field: place for place, field in enumerate(columns)}
     linkedin, first, last, name, domain, email, key = (
@@ -31,7 +33,7 @@ def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
     is_reversed = splits and last_name_comes_first(columns["last_name"].header)
 
     def build(texts: Texts) -> Contact:
-        values = [texts[position].strip() or None for position in positions]
+        values = [_value(field, texts[position]) for field, position in positions]
         values.append(None)  # what an unmapped field reads
         first_name, last_name = values[first], values[last]
         if splits and first_name:
@@ -48,3 +50,8 @@ def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
         )
 
     return build
+
+
+def _value(field: str, text: str) -> str | None:
+    text = text.strip()
+    return None if not text or (field != "key" and is_placeholder(field, text)) else text

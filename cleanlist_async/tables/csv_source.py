@@ -54,9 +54,9 @@ class CsvSource:
         self.raw_headers = self._first_row()
         numbers = tuple(str(number) for number in range(1, len(self.raw_headers) + 1))  # for --map email=2
         self.headers = addressable(self.raw_headers) if has_header else numbers
-        self._odd_rows = OddRows(len(self.headers))
+        self._odd_rows = OddRows(len(self.headers), self.raw_headers if has_header else None)
         if file.damage:
-            raise self._damaged(file.damage)
+            raise self._damaged()
 
     @property
     def notes(self) -> list[str]:
@@ -125,14 +125,14 @@ class CsvSource:
         known = column < len(self.raw_headers) and self.has_header
         return self.headers[column] if known else f"Column {column + 1}"
 
-    def _damaged(self, problem: str) -> TableError:
+    def _damaged(self) -> TableError:
         with self.file.text() as text:
             for number, cells in self._rows(text):
                 for column, cell in enumerate(cells):
                     if DAMAGE in cell or "\0" in cell:
                         name = self._column_name(column) if number > self.dialect.preamble.rows + 1 else None
-                        return self.file.error(problem, self.file.way_out, row=number, column=name)
-        return self.file.error(problem, self.file.way_out)
+                        return self.file.damage_at(row=number, column=name)
+        return self.file.damage_at()
 
 
 def _reason(message: str, lines: int) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The encoding of a file: declared by a byte order mark, chosen by the caller, or the first that decodes."""
+"""The encoding of a file: declared by a byte order mark, or chosen by the caller; else UTF-8."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ class Encoding:
 
 UTF_8: Final = Encoding("utf-8")
 UTF_8_MARKED: Final = Encoding("utf-8", codecs.BOM_UTF8)
-WINDOWS_1252: Final = Encoding("cp1252")
 
 
 def declared_encoding(start: bytes) -> Encoding | None:

@@ -52,6 +52,10 @@ class TableError(CleanlistError, ValueError):
         return on_one_line(f"{sentence}; {self.fix}" if self.fix else sentence)
 
 
+class EncodingUnknownError(TableError):
+    """A table is not in UTF-8, and nothing shows which encoding it is in: pass its name."""
+
+
 def on_one_line(text: str) -> str:
     """Replace line breaks and other control characters, so that a cell cannot forge a line of output."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -95,7 +95,7 @@ class ImportTable:
     @property
     def notes(self) -> list[str]:
         """What the user should know about how the table was read; grows while it is read."""
-        return [*self.source.file.notes, *self._notes, *self.source.notes]
+        return [*self._notes, *self.source.notes]
 
     @property
     def mapping(self) -> dict[CsvField, str]:

@@ -8,7 +8,6 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -16,13 +15,12 @@ from typing import BinaryIO, Final
 
 from cleanlist_async.tables.encoding import (
     UTF_8,
-    WINDOWS_1252,
     Encoding,
     chosen_encoding,
     declared_encoding,
     wide_encoding,
 )
-from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.errors import EncodingUnknownError, TableError
 from cleanlist_async.tables.snapshot import Snapshot
 
 STDIN: Final = "-"
@@ -84,12 +82,11 @@ class InputFile:
         elif snapshot or self._is_pipe:
             with self._open() as stream:
                 self._snapshot = self._copied(stream)
-        self.notes: list[str] = []
         self.damage: str | None = None
+        self._is_encoding_unknown = False
         self._start = self._first_bytes()
-        self.encoding, self.fingerprint = self._inspect(self._candidates(encoding))
-        if self.encoding is WINDOWS_1252:
-            self.notes.append("not UTF-8: read as Windows-1252; pass --encoding to choose another")
+        self.encoding = self._encoding(encoding)
+        self.fingerprint = self._inspect(is_chosen=encoding is not None)
 
     @staticmethod
     def of_bytes(data: bytes, encoding: str | None = None) -> InputFile:
@@ -145,14 +142,21 @@ class InputFile:
         """Return an error that names this file."""
         return TableError(path=self.name, row=row, column=column, problem=problem, fix=fix)
 
+    def damage_at(self, *, row: int | None = None, column: str | None = None) -> TableError:
+        """Return the error for characters that do not decode, at the first place that holds one."""
+        kind = EncodingUnknownError if self._is_encoding_unknown else TableError
+        problem = self.damage or ""
+        return kind(path=self.name, row=row, column=column, problem=problem, fix=self._way_out)
+
     @property
-    def way_out(self) -> str:
-        """The fix for characters that do not decode."""
+    def _way_out(self) -> str:
         if self.encoding.name.startswith(("utf-16", "utf-32")):
             return "the file may be cut short: save it again"
         if wide := wide_encoding(self._start):
             return f"it looks like {wide[:6].upper()} without a byte order mark: pass --encoding {wide}"
-        return "save the file again as UTF-8, or pass --encoding"
+        if self._is_encoding_unknown:
+            return "pass --encoding with the one it was saved in, such as cp1252, or save it again as UTF-8"
+        return "correct this cell, save the file again as UTF-8, or pass --encoding"
 
     def _open(self) -> BinaryIO:
         if self._snapshot is not None:
@@ -182,41 +186,52 @@ class InputFile:
                 raise self.error(problem, fix)
         return start
 
-    def _candidates(self, chosen: str | None) -> Sequence[Encoding]:
-        if chosen is not None:
-            try:
-                return [chosen_encoding(chosen, self._start)]
-            except LookupError:
-                problem = f'cannot be read as "{chosen}": no text encoding has that name'
-                raise self.error(problem, "try utf-8, utf-16, cp1252 or latin-1") from None
-        declared = declared_encoding(self._start)
-        # UTF-8 first: other text is almost never valid UTF-8, while Windows-1252 decodes nearly anything.
-        return [declared] if declared else [UTF_8, WINDOWS_1252]
+    def _encoding(self, chosen: str | None) -> Encoding:
+        """Return the encoding that was chosen, that the file declares, or UTF-8."""
+        if chosen is None:
+            return declared_encoding(self._start) or UTF_8
+        try:
+            return chosen_encoding(chosen, self._start)
+        except LookupError:
+            problem = f'cannot be read as "{chosen}": no text encoding has that name'
+            raise self.error(problem, "try utf-8, utf-16, cp1252 or latin-1") from None
 
-    def _inspect(self, candidates: Sequence[Encoding]) -> tuple[Encoding, Fingerprint]:
-        for encoding in candidates:
-            try:  # to the end: a single byte in the last row can rule an encoding out
-                return encoding, self._read_through(encoding, "strict")
-            except UnicodeError:
-                continue
-        self.damage = f"holds bytes that are not {candidates[0].name}"
-        return candidates[0], self._read_through(candidates[0], "replace")
+    def _inspect(self, *, is_chosen: bool) -> Fingerprint:
+        """Decode everything once, to the end: a single byte in the last row can rule an encoding out."""
+        seen = _Seen()
+        try:
+            fingerprint = self._read_through("strict", seen)
+        except UnicodeError as error:
+            seen = _Seen()
+            fingerprint = self._read_through(_MARK_DAMAGE, seen)
+            byte = "bytes that are"
+            if isinstance(error, UnicodeDecodeError):
+                byte = f"the byte 0x{error.object[error.start]:02X}, which is"
+            self.damage = f"holds {byte} not {self.encoding.name}"
+            # Text in another encoding has next to no sequence that is valid in UTF-8; text in UTF-8 with a
+            # cell that was pasted, or a letter that was torn, has many.
+            is_other = self.encoding == UTF_8 and seen.damaged > seen.beyond_ascii
+            self._is_encoding_unknown = is_other and not is_chosen
+            if self._is_encoding_unknown:
+                self.damage += ", and names no other encoding"
+        if seen.has_nul and self.damage is None:
+            self.damage = "holds a NUL character"
+        return fingerprint
 
-    def _read_through(self, encoding: Encoding, errors: str) -> Fingerprint:
+    def _read_through(self, errors: str, seen: _Seen) -> Fingerprint:
         """Decode everything once, in flat memory."""
-        decoder = codecs.getincrementaldecoder(encoding.name)(errors)
-        digest = hashlib.sha256(encoding.mark)  # the mark is skipped below, and part of the file
+        decoder = codecs.getincrementaldecoder(self.encoding.name)(errors)
+        digest = hashlib.sha256(self.encoding.mark)  # the mark is skipped below, and part of the file
         lines = _LineLengths(self)
         with self._open() as stream:
             size, modified_ns = self._stamp(stream)
-            stream.seek(len(encoding.mark))
+            stream.seek(len(self.encoding.mark))
             while chunk := stream.read(_CHUNK_BYTES):
                 digest.update(chunk)
                 text = decoder.decode(chunk)
                 lines.add(text)
-                if "\0" in text:
-                    self.damage = "holds a NUL character"
-            decoder.decode(b"", final=True)
+                seen.add(text)
+            seen.add(decoder.decode(b"", final=True))
         return Fingerprint(size, modified_ns, digest.hexdigest())
 
     def _stamp(self, stream: BinaryIO) -> tuple[int, int]:
@@ -233,6 +248,22 @@ def is_stream(path: str | os.PathLike[str]) -> bool:
     except (OSError, ValueError):  # opening it says why
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+class _Seen:
+    """What a text holds."""
+
+    def __init__(self) -> None:
+        self.beyond_ascii = 0
+        self.damaged = 0
+        self.has_nul = False
+
+    def add(self, text: str) -> None:
+        self.has_nul = self.has_nul or "\0" in text
+        if not text.isascii():
+            damaged = text.count(DAMAGE)
+            self.damaged += damaged
+            self.beyond_ascii += len(text) - len(text.encode("ascii", "ignore")) - damaged
 
 
 class _InputBytes(InputFile):

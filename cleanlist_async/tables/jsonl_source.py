@@ -41,7 +41,7 @@ class JsonlSource:
     def __init__(self, file: InputFile) -> None:
         self.file = file
         if file.damage:
-            raise file.error(file.damage, file.way_out, row=self._damaged_line())
+            raise file.damage_at(row=self._damaged_line())
         # A sample is enough to find the fields of a contact; a writer of CSV asks for all keys.
         self.headers = self._keys(islice(self.records(), _SAMPLE))
 
@@ -54,7 +54,7 @@ class JsonlSource:
         """Read all lines, in one pass."""
         with self.file.text(newline="\n") as lines:  # JSON may hold a bare \r between its values
             for number, line in enumerate(lines, 1):
-                raw = line.strip()
+                raw = line.strip().rstrip("\x1a")  # Ctrl-Z, which ends a file of a program for DOS
                 cells = self._object(number, raw) if raw else {}
                 yield Record(number, cells, raw, is_contact=bool(raw))
 

@@ -11,14 +11,21 @@ from cleanlist_async.tables.records import Record
 
 _NAMED: Final = 5
 _LONGEST_FOOTER: Final = 1_000
+_LEAST_REPEATED: Final = 2
+"""Columns of a header that is looked for in the rows: a single word may be a value."""
+_END_OF_FILE: Final = "\x1a"
+"""Ctrl-Z, which ends a file of a program for DOS."""
 
 
-class _Tally:
+class RowTally:
+    """Counts rows, and names the first of them."""
+
     def __init__(self) -> None:
         self.count = 0
         self.first: list[int] = []
 
     def add(self, number: int) -> None:
+        """Count a row by its number."""
         self.count += 1
         if len(self.first) < _NAMED:
             self.first.append(number)
@@ -29,16 +36,25 @@ class _Tally:
         return f"{self.count:,} {'row' if self.count == 1 else 'rows'} ({rows}{more})"
 
 
-class OddRows:
-    """Makes records of rows: pads short ones, sets blank ones and the footer apart, and counts them once."""
+def _content(cell: str) -> str:
+    return cell.strip().strip(_END_OF_FILE)
 
-    def __init__(self, width: int) -> None:
+
+class OddRows:
+    """Makes records of rows: pads short ones, sets those apart that are no contact, and counts them once.
+
+    A *header* that is repeated, as where files were joined, is no contact.
+    """
+
+    def __init__(self, width: int, header: Sequence[str] | None = None) -> None:
         self._width = width
+        self._header = None if header is None or width < _LEAST_REPEATED else list(header)
         self._counted_to = 0
-        self._short = _Tally()
-        self._long = _Tally()
-        self._blank = _Tally()
-        self._footer = _Tally()
+        self._short = RowTally()
+        self._long = RowTally()
+        self._blank = RowTally()
+        self._footer = RowTally()
+        self._repeated = RowTally()
 
     def records(self, rows: Iterable[tuple[int, list[str]]]) -> Iterator[Record]:
         """Make a record of each row, in order."""
@@ -46,7 +62,7 @@ class OddRows:
         held: list[tuple[int, list[str]]] = []  # the footer, unless a contact follows
         for number, cells in rows:
             # The common case first: this runs for each of a million rows.
-            is_blank = not (cells and cells[0].strip()) and not any(map(str.strip, cells))
+            is_blank = not (cells and _content(cells[0])) and not any(map(_content, cells))
             if is_blank and not held:
                 yield self._blank_row(number, cells)
             elif len(held) < _LONGEST_FOOTER and (
@@ -58,7 +74,8 @@ class OddRows:
                 for row in held:
                     yield self._no_footer(*row)
                 held.clear()
-                yield Record(number, tuple(cells)) if len(cells) == width else self._no_footer(number, cells)
+                is_usual = len(cells) == width and cells != self._header
+                yield Record(number, tuple(cells)) if is_usual else self._no_footer(number, cells)
             is_apart = is_blank or bool(held)
         for row in held:
             yield self._footer_row(*row)
@@ -70,13 +87,14 @@ class OddRows:
             (self._short, "with fewer cells than the header: read as blank cells"),
             (self._long, "with more cells than the header: kept after the last column"),
             (self._blank, "blank: kept, not taken for a contact"),
+            (self._repeated, "repeating the header: kept, not taken for a contact"),
             (self._footer, "below the table, as in a report: kept, not taken for a contact"),
         )
         return [f"{tally} {what}" for tally, what in kinds if tally.count]
 
     def _may_be_footer(self, cells: Sequence[str], *, is_apart: bool) -> bool:
         """Whether a row can be a line below the table, *is_apart* from it by blank rows or not."""
-        filled = [cell.strip() for cell in cells if cell.strip()]
+        filled = [content for cell in cells if (content := _content(cell))]
         if len(filled) > 2 or len(filled) > self._width - (self._width > 2):
             return False
         if any(values.is_email(cell) or values.is_person_page(cell) for cell in filled):
@@ -91,8 +109,12 @@ class OddRows:
 
     def _no_footer(self, number: int, cells: list[str]) -> Record:
         """Return a row with padding if it is too short, as it is if it is too long."""
-        if not any(map(str.strip, cells)):
+        if not any(map(_content, cells)):
             return self._blank_row(number, cells)
+        if cells == self._header:
+            if self._is_new(number):
+                self._repeated.add(number)
+            return Record(number, tuple(cells), is_contact=False)
         missing = self._width - len(cells)  # below 0 for a long row
         if missing and self._is_new(number):
             (self._short if missing > 0 else self._long).add(number)
@@ -104,7 +126,7 @@ class OddRows:
         return Record(number, tuple(cells), is_contact=False)
 
     def _footer_row(self, number: int, cells: list[str]) -> Record:
-        if not any(map(str.strip, cells)):
+        if not any(map(_content, cells)):
             return self._blank_row(number, cells)
         if self._is_new(number):
             self._footer.add(number)

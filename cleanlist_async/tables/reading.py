@@ -11,6 +11,7 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.tables import values
+from cleanlist_async.tables.cell_notes import CellNotes
 from cleanlist_async.tables.contact_building import contact_builder
 from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.dialect import CSV_DELIMITERS, TSV_DELIMITERS
@@ -71,6 +72,7 @@ class ContactTable:
         self._notes = tuple(notes)
         self._build = contact_builder(columns)
         self._positions = tuple(guess.column for guess in columns.values())
+        self._cell_notes = CellNotes(columns)
 
     @classmethod
     def open(
@@ -103,7 +105,7 @@ class ContactTable:
     @property
     def notes(self) -> list[str]:
         """What the user should know about how the table was read; grows while it is read."""
-        return [*self.source.file.notes, *self._notes, *self.source.notes]
+        return [*self._notes, *self.source.notes, *self._cell_notes.notes]
 
     @property
     def fingerprint(self) -> str:
@@ -121,6 +123,7 @@ class ContactTable:
                 cells = record.cells
                 # The cells of a CSV row serve as they are: a dict for each row would cost more than the rest.
                 texts = cells if isinstance(cells, tuple) else self._texts(record)
+                self._cell_notes.look_at(record.number, texts)
                 yield Row(index, record.number, cells, build(texts))
                 index += 1
 
@@ -130,7 +133,9 @@ class ContactTable:
         for record in self.source.records():
             if record.is_contact:
                 cells = record.cells
-                yield build(cells if isinstance(cells, tuple) else self._texts(record))
+                texts = cells if isinstance(cells, tuple) else self._texts(record)
+                self._cell_notes.look_at(record.number, texts)
+                yield build(texts)
 
     def _texts(self, record: Record) -> dict[int, str]:
         return dict(zip(self._positions, self.source.texts(record, self._positions), strict=True))

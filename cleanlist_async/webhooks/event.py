@@ -9,6 +9,8 @@ from typing import Final
 from cleanlist_async import facts
 from cleanlist_async.api.models.public import BulkStatus, WebhookPayload
 from cleanlist_async.http.decode import parse_json
+from cleanlist_async.http.lenient_json import read_leniently
+from cleanlist_async.types import JSON
 
 _LONGEST_ID: Final = 128
 
@@ -37,7 +39,7 @@ class Event:
         if sum(map(body.count, (b",", b"[", b"{"))) > facts.MAX_WEBHOOK_VALUES:
             raise RefusedEventError(400, "too many values")
         try:
-            payload = WebhookPayload.model_validate(parse_json(body))
+            payload = WebhookPayload.model_validate(_read(body))
         except (ValueError, RecursionError):
             payload = None
         if payload is None:  # raised outside the handler: a ValidationError quotes the body
@@ -68,3 +70,11 @@ class Event:
     def status(self) -> BulkStatus:
         """What a status request would answer."""
         return self.payload.as_status()
+
+
+def _read(body: bytes) -> JSON:
+    try:
+        return parse_json(body)
+    except ValueError:
+        # One odd value must not lose the event. Not row by row: anybody may post what takes long to read.
+        return read_leniently(body, by_rows=False).value

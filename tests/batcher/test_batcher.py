@@ -279,6 +279,23 @@ async def test_fresh_and_max_age_s_buy_what_was_left_anew(world):
     assert len(world.ledger.contacts) == 3
 
 
+def untaken(world):
+    return world.client.statistics().enrich_one.untaken
+
+
+async def test_results_without_a_taker_are_listed_for_a_day(world):
+    given = people(3)
+    await outcomes(start(world, given, deadline_s=2))
+    await anyio.sleep(120)
+    check_own_results(world, given, untaken(world))
+    await world.client.enrich_one(given[0])
+    assert [result.contact for result in untaken(world)] == given[1:]
+    await anyio.sleep(86_400)
+    assert not untaken(world)
+    await world.client.enrich_one(given[1])
+    assert len(world.ledger.contacts) == 4
+
+
 async def test_results_without_a_taker_are_bounded(world, monkeypatch):
     monkeypatch.setattr("cleanlist_async.facts.MAX_UNTAKEN_RESULTS", 5)
     await outcomes(start(world, people(20), deadline_s=2))

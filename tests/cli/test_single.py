@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -141,6 +143,21 @@ def test_a_company_is_bought_once_and_shown(cli, serve):
     assert answer["credits_charged"] == 1
     assert answer["company"]["domain"] == "engine.example"
     assert KEY not in json.dumps(answer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8", "cp437"])
+def test_what_was_paid_for_is_shown_whatever_characters_the_output_has(cli, serve, encoding):
+    name = "Łódź 🧵 Tkaniny"
+    command = [sys.executable, "-m", "cleanlist_async", "enrich-company", "--company-name", name, "--yes"]
+    with serve() as sandbox:
+        env = cli.env | {"PYTHONIOENCODING": encoding}
+        shown = subprocess.run(command, env=env, capture_output=True, check=False)
+        answer = subprocess.run([*command, "--json"], env=env, capture_output=True, check=False)
+        assert sandbox.ledger.credits_charged == 2
+    assert (shown.returncode, answer.returncode) == (0, 0), shown.stderr + answer.stderr
+    assert b"Tkaniny" in shown.stdout
+    assert json.loads(answer.stdout)["company"]["name"] == name
 
 
 def test_a_company_needs_an_identifier(cli, serve):

@@ -90,8 +90,8 @@ def test_the_largest_contacts_there_can_be_stay_within_the_cap_of_bytes() -> Non
 @pytest.mark.parametrize("webhook_url", [None, 'https://example.com/hook?a="b\\'])
 def test_the_body_is_the_json_that_is_documented(webhook_url: str | None) -> None:
     given_contacts = [
-        {"linkedin_url": 'https://linkedin.com/in/ü"x'},
-        {"first_name": "A", "last_name": "B", "company_name": "C"},
+        {"linkedin_url": "https://linkedin.com/in/üx"},
+        {"first_name": 'A"', "last_name": "B", "company_name": "C"},
     ]
     prepared = [
         one

@@ -6,12 +6,14 @@ import json
 from collections import UserDict
 from hashlib import blake2b
 from types import MappingProxyType
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_async.contacts.canonical import visible
+from cleanlist_async.contacts.canonical import is_profile
+from cleanlist_async.contacts.cleaning import cleaned, is_placeholder
 from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact
 from cleanlist_async.contacts.identity import (
     LONGEST_VALUE,
@@ -84,8 +86,10 @@ fields = st.fixed_dictionaries({}, optional={name: st.text(max_size=5) for name 
 
 @given(fields)
 def test_the_rule_for_any_combination(given_fields: dict[str, str]) -> None:
-    seen = {name: visible(value).strip() for name, value in given_fields.items()}
-    there = {name: value for name, value in seen.items() if value}
+    seen = {name: cleaned(value) for name, value in given_fields.items()}
+    there = {name: value for name, value in seen.items() if value and not is_placeholder(name, value)}
+    if not is_profile(there.get("linkedin_url", "")):
+        there.pop("linkedin_url", None)
     prepared = prepare(3, given_fields)
     assert isinstance(prepared, Prepared) is is_sufficient(there)
     if isinstance(prepared, Prepared):
@@ -144,7 +148,7 @@ def test_any_mapping_will_do(mapping: type) -> None:
         ({"x" * 1_000: "x"}, "unknown field 'xxx"),
         ({"linkedin_url": "x" * (LONGEST_VALUE + 1)}, "linkedin_url has 2,001 characters, more than 2,000"),
         ({"linkedin_url": "x" * 10_000_000}, "has 10,000,000 characters"),
-        ({"linkedin_url": "\ud800"}, "lone surrogates"),
+        ({"linkedin_url": "x", "first_name": "\ud800"}, "lone surrogates"),
     ],
 )
 def test_what_is_kept_back_and_why(given: object, why: str) -> None:
@@ -164,7 +168,7 @@ def test_the_longest_value_still_goes() -> None:
 
 def test_characters_that_json_must_escape() -> None:
     awkward = 'a"b\\c\n</script>\u2029😀'
-    assert payload({"linkedin_url": awkward})["linkedin_url"] == awkward
+    assert payload({"linkedin_url": "x", "first_name": awkward})["first_name"] == awkward
 
 
 def test_characters_that_nobody_sees_are_not_sent() -> None:
@@ -199,6 +203,12 @@ def test_spellings_of_a_name_are_one_identity(spelling: dict[str, str]) -> None:
     assert identity_of(**spelling) == identity_of(**NAME, company_name="X")
 
 
+@each_case("spelling", ["ACME.com", "www.acme.com", "https://www.acme.com/", "http://acme.com", "acme.com."])
+def test_spellings_of_a_domain_are_one_identity(spelling: str) -> None:
+    assert identity_of(**NAME, company_domain=spelling) == identity_of(**NAME, company_domain="acme.com")
+    assert identity_of(**NAME, company_domain=spelling) != identity_of(**NAME, company_domain="de.acme.com")
+
+
 def test_composed_and_decomposed_letters_are_one_identity() -> None:
     composed = {"first_name": "José", "last_name": "Ångström", "company_name": "Straße"}
     decomposed = {"first_name": "Jose\u0301", "last_name": "A\u030angstro\u0308m", "company_name": "STRASSE"}
@@ -214,6 +224,10 @@ def test_composed_and_decomposed_letters_are_one_identity() -> None:
         "linkedin.com/in/Ada-Love?trk=x",
         "https://de.linkedin.com/in/ada-love/de",
         "https://www.linkedin.com/in/ada%2Dlove#about",
+        "https://m.linkedin.com/in/ada-love",
+        "https://www.linkedin.com/mwlite/in/ada-love",
+        "https://www.linkedin.com/in/ada-love/overlay/contact-info/",
+        "\u200bhttps://www.linkedin.com/in/ada\u00ad-love\ufeff",
         "//uk.linkedin.com//in//ada-love",
     ],
 )
@@ -225,10 +239,7 @@ def test_spellings_of_a_profile_are_one_identity(address: str) -> None:
     "address",
     [
         "https://www.linkedin.com/in/ada-loves",
-        "https://www.linkedin.com/company/ada-love",
-        "https://evil.example/linkedin.com/in/ada-love",
         "https://www.linkedin.com/sales/people/ada-love",
-        "https://www.linkedin.com/in/ada-love; https://www.linkedin.com/in/bo",
         "https://www.linkedin.com/pub/ada-love/1/2/3",
         "ada-love",
     ],
@@ -243,12 +254,100 @@ def test_letter_case_counts_in_the_id_of_a_member() -> None:
     assert identity_of(linkedin_url=one) == identity_of(linkedin_url=one.replace("https://", "www.") + "/")
 
 
-@given(
-    st.text(st.characters(exclude_categories=("Cs", "Cc", "Cf")), min_size=1, max_size=20).filter(str.strip)
-)
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Cf")), max_size=20))
 def test_the_bytes_are_those_that_a_journal_of_any_age_knows(text: str) -> None:
-    prepared = prepare(0, Contact(linkedin_url=text))
+    name = normalize("NFC", f"x{text}")
+    prepared = prepare(0, Contact(linkedin_url="x", first_name=name))
     assert isinstance(prepared, Prepared)
-    plain = json.dumps({"linkedin_url": text.strip()}, ensure_ascii=False, separators=(",", ":"))
+    sent = {"linkedin_url": "x", "first_name": name.strip()}
+    plain = json.dumps(sent, ensure_ascii=False, separators=(",", ":"))
     assert prepared.payload == plain.encode()
     assert prepared.payload_digest == blake2b(prepared.payload, digest_size=16).digest()
+
+
+@each_case("given", [{"first_name": "Jose\u0301"}, {"first_name": "Jos\u00e9"}])
+def test_letters_are_sent_composed(given: dict[str, str]) -> None:
+    assert payload({**NAME, **given, "company_name": "X"})["first_name"] == "Jos\u00e9"
+
+
+PLACEHOLDERS = (
+    *("N/A", "n/a", "#N/A", "#N/A!", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "NULL", "null", "(null)"),
+    *("nan", "NaN", "none", "None", "nil", "undefined", "-", "--", "\u2013", "\u2014", ".", "...", "?"),
+    *("_", "/", "*", "\\N", "<NA>", "NaT", "not available", "Unknown", "[object Object]", " N/A "),
+)
+
+
+@each_case("placeholder", PLACEHOLDERS)
+@pytest.mark.parametrize("field", [*API_FIELDS])
+def test_a_placeholder_is_no_value(placeholder: str, field: str) -> None:
+    enough = {**NAME, "company_name": "X", "company_domain": "x.example", "linkedin_url": "in/ada"}
+    sent = payload(enough | {field: placeholder})
+    assert sent == {name: value for name, value in enough.items() if name != field}
+
+
+@each_case("placeholder", PLACEHOLDERS)
+def test_a_contact_of_placeholders_is_not_sent(placeholder: str) -> None:
+    assert reason(dict.fromkeys(("first_name", "last_name", "company_name", "linkedin_url"), placeholder))
+
+
+@each_case("name", ["Null", "Nan", "Na", "Nil", "Nat", "O", "\u674e", "X \u00c6 A-12", "N", "Nana", "Nonen"])
+def test_names_that_look_like_placeholders_are_names(name: str) -> None:
+    assert payload({"first_name": name, "last_name": name, "company_name": "X"})["last_name"] == name
+
+
+NO_PROFILES = (
+    "ada@acme.example",
+    "https://www.linkedin.com/company/acme",
+    "https://www.linkedin.com/school/mit/",
+    "https://www.linkedin.com/feed/",
+    "https://www.linkedin.com/in/",
+    "https://www.linkedin.com/",
+    "linkedin.com",
+    "https://www.linkedin.com/jobs/view/123",
+    "https://www.linkedin.com/posts/ada-love_x",
+    "https://www.linkedin.com/search/results/people/?keywords=ada",
+    "https://lnkd.in/abc",
+    "https://twitter.com/ada",
+    "https://acme.example/in/ada-love",
+    "https://evil.example/linkedin.com/in/ada-love",
+    "https://www.linkedin.com/in/ada-love; https://www.linkedin.com/in/bo",
+    "https://www.linkedin.com/in/ada-love https://www.linkedin.com/in/bo",
+    '=HYPERLINK("https://www.linkedin.com/in/ada-love","Ada")',
+    "Ada Love",
+    "acme.example",
+)
+
+
+@each_case("address", NO_PROFILES)
+def test_what_is_no_profile_is_left_out_if_the_rest_is_enough(address: str) -> None:
+    enough = {**NAME, "company_name": "X"}
+    assert payload({**enough, "linkedin_url": address}) == enough
+    assert "linkedin_url is not the address of a person" in reason({"linkedin_url": address})
+
+
+@each_case(
+    "address",
+    [
+        "https://www.linkedin.com/in/ada-love",
+        "http://linkedin.com/in/ada-love/de?trk=x#about",
+        "www.linkedin.com/in/%E5%B1%B1%E7%94%B0-1a2",
+        "https://m.linkedin.com/in/ada-love",
+        "https://www.linkedin.com/mwlite/in/ada-love",
+        "https://de.linkedin.com/pub/ada-love/1/2/3",
+        "https://www.linkedin.com/sales/lead/ACwAAA1,NAME_SEARCH,xY",
+        "https://www.linkedin.com/sales/people/ACwAAA1",
+        "https://www.linkedin.com/talent/profile/ACwAAA1",
+        "/in/ada-love",
+        "in/ada-love",
+        "ada-love",
+    ],
+)
+def test_a_profile_is_sent_as_given(address: str) -> None:
+    assert payload({"linkedin_url": address}) == {"linkedin_url": address}
+
+
+def test_a_lead_of_sales_navigator_is_one_however_it_is_shown() -> None:
+    lead = "https://www.linkedin.com/sales/lead/ACwAAA1,NAME_SEARCH,xY?_ntb=1"
+    assert identity_of(linkedin_url=lead) == identity_of(
+        linkedin_url="https://www.linkedin.com/sales/people/ACwAAA1"
+    )

@@ -31,11 +31,10 @@ async def press_again_and_again(folder: Path) -> tuple[int, int]:
         async with running(**settings) as (_, caller):
             paths.append(await _press(caller))
             lists = [await finished(caller, path) for path in paths]
-        done = [
-            sum(progress["statuses"].get(one, 0) for one in ("found", "not_found")) for progress, _ in lists
-        ]
+        statuses = [result["status"] for _, results in lists for result in results]
+        done = statuses.count("found") + statuses.count("not_found")
         ledger = sandbox.ledger
-        return len(ledger.contacts) - len(ledger.times_accepted()), len(paths) * CONTACTS - sum(done)
+        return len(ledger.contacts) - len(ledger.times_accepted()), len(paths) * CONTACTS - done
 
 
 async def _press(caller) -> str:

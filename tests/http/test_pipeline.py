@@ -125,9 +125,7 @@ UNREADABLE = {
     "null": b"null",
     "list": b"[1]",
     "number": b"7.5",
-    "nan": b'{"credits": NaN}',
     "deep": b"[" * 50_000,
-    "latin": b'{"credits": "\xe9"}',
     "other": b'{"credit": 7}',
 }
 

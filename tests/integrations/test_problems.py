@@ -54,6 +54,7 @@ STATUSES = {
     "FolderNotFoundError": 404,
     "ConflictError": 409,
     "VersionDeprecatedError": 500,
+    "RedirectedError": 500,
     "PayloadTooLargeError": 413,
     "RateLimitError": 429,
     "InternalServerError": 502,

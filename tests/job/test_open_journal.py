@@ -370,3 +370,14 @@ async def test_a_journal_is_no_cache_and_an_input_no_journal(world, tmp_path):
     table.write_text("linkedin_url\nhttps://www.linkedin.com/in/ada\n")
     with pytest.raises(JournalError, match="neither the journal"):
         await world.client.job(table, table)
+
+
+@pytest.mark.parametrize("kind", [set, frozenset, iter])
+async def test_a_source_that_has_another_order_next_time_is_refused_before_anything_is_sent(
+    world, tmp_path, kind
+):
+    contacts = [Contact(linkedin_url=f"in/ada-{number}") for number in range(3)]
+    with pytest.raises(ConfigurationError, match="source"):
+        await world.client.job(tmp_path / "run.journal", kind(contacts), enrichment_type="partial")
+    assert not (tmp_path / "run.journal").exists()
+    assert not world.ledger.requests

@@ -102,7 +102,8 @@ def test_a_file_that_turns_into_utf_8_on_the_way_is_as_private(tmp_path, open_um
     source = tmp_path / "in.csv"
     source.write_bytes("Email\njos\xe9@x.example\n".encode("cp1252"))
     source.chmod(0o600)
-    with EnrichedWriter(tmp_path / "out.csv", ContactTable.open(source), ["cleanlist_email"]) as writer:
+    table = ContactTable.open(source, encoding="cp1252")
+    with EnrichedWriter(tmp_path / "out.csv", table, ["cleanlist_email"]) as writer:
         writer.put(0, {"cleanlist_email": "\u82b1@x.example"})
         assert writer.notes
         assert mode_of(writer.part_path) == 0o600

@@ -77,7 +77,6 @@ def _encodings() -> list[Readable]:
             ("UTF-16", "utf-16-be", codecs.BOM_UTF16_BE),
         )
     ]
-    cases.append(Readable("cp1252-found", plain.encode("cp1252"), BASIC, note="Windows-1252"))
     cases.append(Readable("gb18030", plain.encode("gb18030"), BASIC, {"encoding": "gb18030"}))
     return cases
 
@@ -320,6 +319,7 @@ REFUSED = [
     Refused(
         "no-encoding", csv_lines(HEAD, ",".join(JANE)) + b"Jane,D\x81oe,,\r\n", "not utf-8", 3, "Last Name"
     ),
+    Refused("cp1252-not-told", text(BASIC).encode("cp1252"), "names no other encoding", 3, "First Name"),
     Refused(
         "not-utf-8-as-told", text(BASIC).encode("cp1252"), "not utf-8", 3, "First Name", {"encoding": "utf-8"}
     ),

@@ -277,7 +277,7 @@ def test_our_own_output_can_be_enriched_again(table, tmp_path):
 def test_an_encoding_that_lacks_a_character_becomes_utf_8(tmp_path):
     source = tmp_path / "in.csv"
     source.write_bytes("Email,Note\r\na@b.co,Jörg\r\nc@d.co,ä\r\n".encode("cp1252"))
-    table = ContactTable.open(source)
+    table = ContactTable.open(source, encoding="cp1252")
     with EnrichedWriter(tmp_path / "out.csv", table) as writer:
         writer.put(0, {"cleanlist_error": "é"})
         assert writer.notes == []
@@ -299,7 +299,9 @@ def test_a_lone_surrogate_does_not_lose_the_row(table, tmp_path):
 def test_csv_to_json_lines(tmp_path):
     source = tmp_path / "in.csv"
     source.write_bytes("Email;Email;\r\na@b.co;é;x;extra\r\n\r\n".encode("cp1252"))
-    with EnrichedWriter(tmp_path / "out.jsonl", ContactTable.open(source, {"email": "Email"})) as writer:
+    with EnrichedWriter(
+        tmp_path / "out.jsonl", ContactTable.open(source, {"email": "Email"}, encoding="cp1252")
+    ) as writer:
         writer.put(0, {"cleanlist_status": "=found"})
     (line,) = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
     row = json.loads(line)
@@ -386,7 +388,7 @@ def test_a_table_quoted_throughout_stays_so(tmp_path):
 def test_flush_partial_of_what_the_encoding_lacks_does_not_upset_the_file(tmp_path):
     source = tmp_path / "in.csv"
     source.write_bytes("Email,Note\r\na@b.co,Jörg\r\nc@d.co,ä\r\n".encode("cp1252"))
-    writer = EnrichedWriter(tmp_path / "out.csv", ContactTable.open(source))
+    writer = EnrichedWriter(tmp_path / "out.csv", ContactTable.open(source, encoding="cp1252"))
     writer.put(1, {"cleanlist_error": "名前"})
     writer.flush_partial()
     assert (tmp_path / "out.csv.part").read_text(encoding="cp1252").count("??") == 1

@@ -28,6 +28,7 @@ from cleanlist_async import (
     RateLimits,
     ResultStream,
     Statistics,
+    Store,
     UnknownChunk,
     WebhookAnswer,
     WebhookReceiver,
@@ -54,6 +55,7 @@ from cleanlist_async.types import (
     EnrichmentType,
     EventStore,
     HalfFullPrice,
+    JobRecord,
     JobSource,
     Lead,
     LeadList,
@@ -143,6 +145,15 @@ async def job(client: AsyncCleanlist, source: JobSource, price: HalfFullPrice) -
         receipts: list[Receipt] = [receipt async for receipt in opened.receipts()]
         print(pilot, status.state, mode, receipts)
         return await opened.run()
+
+
+async def jobs_by_name(client: AsyncCleanlist, store: Store) -> list[JobRecord]:
+    """Go on with what other processes left unfinished."""
+    async for name in store.unfinished():
+        async with await client.job(name) as job:
+            report: JobReport = await job.run()
+            report.raise_for_error()
+    return await store.jobs()
 
 
 async def public(client: AsyncCleanlist) -> tuple[EnrichmentRow, ...]:

@@ -7,6 +7,7 @@ Flat (docs.cleanlist.ai/api-reference/webhooks): ``primary_email``, ``primary_em
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self, cast, overload
 
@@ -263,7 +264,9 @@ def text_of(holder: Mapping[str, JSON], *names: str) -> str | None:
 
 def _number(value: JSON) -> float | None:
     # bool is a subclass of int: a credit of True would count as 1.
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) < math.inf else None
 
 
 def _phones(result: Mapping[str, JSON]) -> tuple[str, ...]:

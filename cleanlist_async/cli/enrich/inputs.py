@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast, get_args
+from typing import Final, cast, get_args
 
 from cleanlist_async.cli.terminal.asking import choose_column
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
@@ -25,6 +26,9 @@ from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.tables import ContactTable, TableError
 from cleanlist_async.tables.input import is_stream
 from cleanlist_async.tables.reading import TableFormat, known_format
+
+_BYTES_PER_RESULT: Final = 400
+"""Of the columns that are added for one contact: two addresses, two numbers, two ids and a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,18 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
         problem, fix = "already exists", "name another file, or pass --overwrite"
     if problem:
         raise TableError(path=path, problem=problem, fix=fix)
+
+
+def check_space(path: str, contacts: TableContacts) -> None:
+    """Raise TableError before anything is spent, if the output of *contacts* would not fit on its disk."""
+    needed = contacts.table.source.file.fingerprint.size + _BYTES_PER_RESULT * len(contacts)
+    try:
+        free = shutil.disk_usage(Path(path).absolute().parent).free
+    except OSError:  # some file systems do not say
+        return
+    if free < needed:
+        problem = f"may need {needed / 1e6:,.1f} MB, and its disk has {free / 1e6:,.1f} MB left"
+        raise TableError(path=path, problem=problem, fix="free some space, or name a file on another disk")
 
 
 def keys_given() -> int:

@@ -8,6 +8,7 @@ import anyio
 from rich.console import Console
 
 from cleanlist_async.checks import check_enrichment_type
+from cleanlist_async.cli.enrich.encodings import opened
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import TableOptions, keys_given, survey
 from cleanlist_async.cli.enrich.own_output import contacts_of
@@ -27,7 +28,7 @@ def plan(
 ) -> ExitCode:
     """Show what enriching a file would take."""
     check_enrichment_type(enrichment_type)
-    table = options.open(path)
+    options, table = opened(console, options, path)
     enriched = EnrichedTable.within(table, options)
     contacts = contacts_of(table, enriched, enrichment_type)
     found = anyio.run(make_plan, contacts, enrichment_type, RateLimits(), keys_given())
@@ -45,7 +46,7 @@ def validate(
     console: Console, path: str, options: TableOptions, *, all_rows: bool, as_json: bool
 ) -> ExitCode:
     """List the rows of a file that would not be sent, and those that repeat an earlier one."""
-    table = options.open(path)
+    _, table = opened(console, options, path)
     # Any type will do: all of them need the same fields.
     found, contacts = survey(table, "partial", RateLimits(), listed=sys.maxsize if all_rows else LISTED)
     numbers = contacts.numbers

@@ -20,6 +20,7 @@ from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.enrich.report import Progress, Summary
 from cleanlist_async.enrich.stream import ResultStream
 from cleanlist_async.errors import CleanlistError
+from cleanlist_async.events import identifier
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
@@ -112,8 +113,16 @@ class ResultFile:
     @property
     def notes(self) -> list[str]:
         """What the user should know about how the output was written."""
-        kept = [f"the latest results are in {self.rescue}"] if self.rescue else []
-        return [*self._writer.notes, *kept]
+        return [*self._writer.notes, *self._rescue_notes()]
+
+    def _rescue_notes(self) -> list[str]:
+        if self.rescue:
+            return [f"the latest results are in {self.rescue}"]
+        if self.problem is None or not self._unsaved:
+            return []
+        # The last that is left of what was paid for: client.collect fetches it for free.
+        ids = dict.fromkeys(result.workflow_id for result in self._unsaved if result.workflow_id)
+        return [f"the results of these workflows are in no file: {' '.join(map(identifier, ids))}"]
 
     def _put_kept(self) -> None:
         """Write the kept rows whose turn it is, so that none waits in memory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -13,11 +13,13 @@ from rich.console import Console
 
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli.enrich.collect import Collection
+from cleanlist_async.cli.enrich.encodings import opened
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import (
     TableContacts,
     TableOptions,
     check_output,
+    check_space,
     keys_given,
 )
 from cleanlist_async.cli.enrich.own_output import contacts_of, settled_in
@@ -74,7 +76,9 @@ class Enrichment:
         check_webhook_url(self.webhook_url)
         has_key = self._has_key()
         # What happens to the file while it is enriched must not change what is bought, and for whom.
-        given = self.table.open(self.source, snapshot=True)
+        options, given = opened(console, self.table, self.source, snapshot=True)
+        if options is not self.table:
+            return replace(self, table=options).carry_out(console)
         enriched = EnrichedTable.within(given, self.table)
         table = given if enriched is None else enriched.table
         with Terminal(), warnings_shown(console), self._output_locked():
@@ -95,6 +99,7 @@ class Enrichment:
             if self.dry_run or store is None:
                 render.say(console, "Dry run: nothing was sent for enrichment, and nothing was spent.")
                 return self._print({"plan": plan_as_json(plan), "balance": balance}, ExitCode.DONE)
+            check_space(self.output, contacts)
             job = Job(
                 contacts,
                 self.output,

@@ -17,6 +17,7 @@ from cleanlist_async.errors import (
     BudgetExceededError,
     CleanlistError,
     PermissionDeniedError,
+    RedirectedError,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ async def read_balance(client: AsyncCleanlist, console: Console, *, must_connect
     """Return the credits left, as `fetch_balance` does, by a client that is open."""
     try:
         return (await client.public.credits_balance()).credits
-    except (AuthenticationError, PermissionDeniedError):
+    except (AuthenticationError, PermissionDeniedError, RedirectedError):
         raise  # the run would fail in the same way
     except CleanlistError as error:
         if must_connect and code_for(error) in {ExitCode.CONNECTION, ExitCode.USAGE}:

@@ -59,6 +59,8 @@ class Exchange:
     """What kept it from being sent, such as what `Request.before` raised."""
     doubted: bytes | None = field(default=None, repr=False)
     """An answer that came and is not believed."""
+    lost_rows: int | None = None
+    """Rows of the answer that could not be read; None for an answer that is the JSON it should be."""
 
     def take_head(self, response: httpx.Response) -> None:
         """Note the status, and as much of the headers as is ever read: 200 of them, 1,000 characters each."""

@@ -54,6 +54,7 @@ _PRICE: Final = Answer(HTTPStatus.CONFLICT, "The price that was quoted does not 
 ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
     CleanlistError: Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "The enrichment failed."),
     errors.APIError: _TROUBLE,
+    errors.RedirectedError: _NOT_SET_UP,  # by a wrong base_url
     errors.BadRequestError: Answer(HTTPStatus.BAD_REQUEST, "The request is invalid."),
     errors.RequestValidationError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, "A field is missing or invalid."),
     errors.SpendCapExceededError: _PRICE,

@@ -26,7 +26,7 @@ from cleanlist_async.job.stored.live_status import LiveStatus
 from cleanlist_async.job.stored.reader import PAGE, StoredJobReader
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import jobs
-from cleanlist_async.storage.store.job_records import JobRow
+from cleanlist_async.storage.store.job_records import JobLease, JobRow
 from cleanlist_async.storage.store.jobs import Values
 
 _FINAL: Final = frozenset({"found", "not_found", "invalid"})
@@ -39,8 +39,6 @@ class StoredRun:
     ----------
     stopped_by
         The error that stopped it, if one did.
-    is_over
-        Whether nothing more will come of it.
 
     """
 
@@ -48,17 +46,18 @@ class StoredRun:
         self,
         bulk: BulkService,
         reader: StoredJobReader,
+        lease: JobLease,
         spec: RunSpec,
         report: Callable[[LiveStatus], None],
         *,
         only: Container[int] | None = None,
     ) -> None:
         self.stopped_by: CleanlistError | None = None
-        self.is_over = False
         self._bulk = bulk
         self._reader = reader
         self._store = reader.store
-        self._spec = spec
+        self._lease = lease  # not that of the reader, which sees who has taken the job over
+        self._spec = replace(spec, job=lease)
         self._report = report
         self._only = only
         self._stream: ResultStream | None = None
@@ -71,11 +70,12 @@ class StoredRun:
         What stopped it is in `stopped_by`; only what the caller's own code raised is raised.
         """
         try:
-            job = await self._store.run(jobs.begin_run(self._reader.job.lease))
+            job = await self._store.run(jobs.begin_run(self._lease))
             live = LiveStatus(await self._reader.status())
             if with_known:
-                async for result in self._known():
-                    yield result
+                async with aclosing(self._known()) as results:
+                    async for result in results:
+                        yield result
             if job.state in {"open", "doubtful"}:
                 async with aclosing(self._open(live)) as results:
                     async for result in results:
@@ -83,8 +83,6 @@ class StoredRun:
                 await self._end()
         except CleanlistError as error:
             self.stop(error)
-        finally:
-            self.is_over = True
 
     def stop(self, error: CleanlistError) -> None:
         """Note what stopped it, unless something has before."""
@@ -98,21 +96,23 @@ class StoredRun:
             await self._stream.aclose()
 
     async def _known(self) -> AsyncGenerator[EnrichmentResult, None]:
-        async for page in self._reader.pages():
-            for row, result in page:
-                if row.status is not None:
-                    yield result
+        async with aclosing(self._reader.pages()) as pages:
+            async for page in pages:
+                for row, result in page:
+                    if row.status is not None:
+                        yield result
 
     async def _open(self, live: LiveStatus) -> AsyncGenerator[EnrichmentResult, None]:
         """Enrich what is open, once more while the limit of the job gets room for another contact."""
-        while True:
-            self.stopped_by = None
-            left: list[EnrichmentResult] = []
+        left: list[EnrichmentResult] = []
+        while not self._is_closed:
+            left.clear()
             async with aclosing(self._pass(live, left)) as results:
                 async for result in results:
                     yield result
             if not await self._has_room_again():
                 break
+            self.stopped_by = None
         async with aclosing(self._with_duplicates(left, [])) as results:
             async for result in results:
                 yield result
@@ -131,6 +131,8 @@ class StoredRun:
         )
         stream = self._stream = self._bulk.stream_rows(self._rows(), spec, job.contacts)
         async with stream:
+            if self._is_closed:  # while the stream was opened
+                return
             try:
                 async for first in stream:
                     some = [first, *stream.ready(PAGE - 1)]
@@ -190,7 +192,7 @@ class StoredRun:
         reason = None if error is None else reason_of(error)
         shortfall = error.shortfall_credits if isinstance(error, InsufficientCreditsError) else None
         if self._only is None or error is not None:
-            await self._store.run(jobs.end(self._reader.job.lease, reason, shortfall))
+            await self._store.run(jobs.end(self._lease, reason, shortfall))
 
     def _show(self, live: LiveStatus, progress: Progress) -> None:
         live.open_workflows = progress.open_workflows

@@ -13,12 +13,12 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.checks import check_function, check_whole, optional
+from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.plan import Plan, Planner
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.enrich.store_session import StoreSession
-from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.errors import (
     ConfigurationError,
     InputChangedError,
@@ -41,9 +41,8 @@ from cleanlist_async.job.stored.spec import StoredJobSpec
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import jobs
-from cleanlist_async.storage.store.job_records import JobRecord
+from cleanlist_async.storage.store.job_records import JobLease, JobRecord
 from cleanlist_async.storage.store.jobs import NewJob
-from cleanlist_async.storage.store.records import Freshness
 
 log: Final = logging.getLogger("cleanlist_async")
 
@@ -66,7 +65,6 @@ class StoredJob(Job):
             job.enrichment_type,
             replace(spec.options, deadline_s=None),  # that of a single call is none of a job
             max_open_workflows=spec.max_open_workflows,
-            job=job.lease,
         )
         self._turn = anyio.Lock()
         self._run: StoredRun | None = None
@@ -95,7 +93,7 @@ class StoredJob(Job):
             job = await _prepare(session, job, source, spec)
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await _leave(session, job)
+                await _leave(session, job.lease)
             raise
         return cls(bulk, session, job, spec)
 
@@ -136,7 +134,7 @@ class StoredJob(Job):
                 raise ConfigurationError("This job is running already.")
             await self._halt("The job was run again while its results were read.")
             self._check()  # it may have been closed during the wait
-            self._run = StoredRun(self._bulk, self._reader, self._spec, self._report, only=only)
+            self._run = StoredRun(self._bulk, self._reader, self._lease, self._spec, self._report, only=only)
             self._is_iterated = is_iterated
             return self._run
 
@@ -158,7 +156,7 @@ class StoredJob(Job):
         self._is_closed = True
         await self._halt("The job was closed while it ran.")
         with anyio.CancelScope(shield=True):
-            await _leave(self._session, self._reader.job)
+            await _leave(self._session, self._lease)
 
     def _report(self, live: LiveStatus) -> None:
         if self.on_progress is None or self._is_closed:
@@ -193,21 +191,21 @@ class StoredJob(Job):
     async def plan(self) -> Plan:
         """Return what the whole job takes, less what the store knows."""
         self._check()
-        kind, pipeline = self._spec.enrichment_type, self._session.pipeline
-        job = await self._reader.refresh()
-        planner, purchases = Planner(kind), Purchases(self._session)
-        wanted = Wanted(kind, Freshness().since(job.age_s), "job")
+        planner, purchases = Planner(self._spec.enrichment_type), Purchases(self._session)
+        wanted = replace(self._spec, job_age_s=(await self._reader.refresh()).age_s).wanted
         async for page in self._reader.rows():
+            contacts: list[Prepared] = []
             for row in page:
                 if row.digest is None:
                     planner.skip(row.place, row.error or "")
                 elif row.first is not None:
                     planner.repeat(row.place, row.first)
-            contacts = [row.prepared for row in page if row.digest is not None and row.first is None]
-            planner.plan.contacts += len(contacts)
-            planner.plan.unique += len(contacts)
+                else:
+                    planner.accept(is_known=row.status is not None)
+                    contacts += [row.prepared] if row.status is None else []
             if contacts:
                 planner.sort(contacts, await purchases.look(contacts, wanted))
+        pipeline = self._session.pipeline
         return planner.finish(pipeline.limiter.limits, len(pipeline.route.keys))
 
     async def pilot(self, n: int = 15) -> Pilot:
@@ -320,14 +318,14 @@ async def _prepare(
     return await store.run(jobs.read(job.id))
 
 
-async def _leave(session: StoreSession, job: JobRecord) -> None:
+async def _leave(session: StoreSession, lease: JobLease) -> None:
     """Let other processes run the job. Raises nothing: at the latest they may when the client is closed."""
-    session.jobs.discard(job.id)
+    session.jobs.discard(lease.job)
     if session.pipeline.root.closed:
         return
 
     async def release() -> None:
-        await session.store.run(jobs.release(job.lease))
+        await session.store.run(jobs.release(lease))
 
     try:
         await session.owed.make(release)

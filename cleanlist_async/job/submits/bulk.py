@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
 
-from cleanlist_async.api.public import SUBMIT_BULK
+from cleanlist_async.api.public import SUBMIT_BULK, VALIDATE_KEY
 from cleanlist_async.contacts.chunking import bulk_body
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher, ids_by_position
@@ -119,6 +119,7 @@ class PlainSubmitter:
             SUBMIT_BULK,
             RequestClass.SUBMIT,
             content=lambda: bulk_body(contacts, self._enrichment_type, webhook_url),
+            check=Call(VALIDATE_KEY),
             shield_answer=True,  # a cancelled run still gets the workflow id onto the disk
             # After the waits for a token and a connection: only what is about to leave counts as sent.
             before=intent.write,

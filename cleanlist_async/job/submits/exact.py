@@ -24,6 +24,7 @@ from cleanlist_async.api.models.base import ModernAnswer
 from cleanlist_async.api.models.enrichment import WorkflowStatus
 from cleanlist_async.api.models.lead_lists import CsvImport, Lead
 from cleanlist_async.api.modern import ModernGroup, Session
+from cleanlist_async.api.public import VALIDATE_KEY
 from cleanlist_async.api.quotes import affordable
 from cleanlist_async.api.request_models import CreateList, Estimate, ImportCsv, ListLeads, RequestModel
 from cleanlist_async.api.workspace import CREDITS_ESTIMATE
@@ -177,6 +178,7 @@ class ExactSubmitter:
         call = replace(
             self._calls.build(CSV_IMPORT, request, key=order.key_name, list_id=order.list_id),
             belongs=partial(_is_of_list, list_id=order.list_id),
+            check=Call(VALIDATE_KEY),
             shield_answer=True,
             before=before,
             spend=lambda: Spend.of_contacts("job", self._header.enrichment_type, len(order.rows)),

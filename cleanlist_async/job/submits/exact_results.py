@@ -59,7 +59,7 @@ class FinishedImport:
         if self.status.ended_badly:
             return [self._failed(contact, len(contacts)) for contact in contacts]
         rows = [_as_row(lead) for lead in self.leads]
-        matched = match_rows([contact.contact for contact in contacts], [None] * len(contacts), rows)
+        matched = match_rows([contact.sent for contact in contacts], [None] * len(contacts), rows)
         findings = {
             position: _findings(row, contacts[position], self.enrichment_type)
             for position, row in matched.items()
@@ -128,7 +128,7 @@ def _as_row(lead: Lead) -> EnrichmentRow:
 
 def _findings(row: EnrichmentRow, contact: Prepared, enrichment_type: EnrichmentType) -> EnrichmentRow:
     """Return a row without the address that it was imported with, unless the server confirmed it."""
-    given = (contact.contact.email or "").strip().casefold()
+    given = (contact.sent.email or "").strip().casefold()
     same = row.email is not None and row.email.casefold() == given
     # A provider shows that the address was looked for, and not only echoed from the import.
     confirmed = bool(row.raw.get("provider")) and enrichment_type == "partial"
@@ -162,5 +162,5 @@ def leave_out_repeated(contacts: Sequence[Prepared]) -> list[Mapping[str, str]]:
 
 def fields_of(contact: Prepared) -> dict[str, str]:
     """Return what is sent of a contact."""
-    given = ((name, getattr(contact.contact, name)) for name in API_FIELDS)
+    given = ((name, getattr(contact.sent, name)) for name in API_FIELDS)
     return {name: value.strip() for name, value in given if value and value.strip()}

@@ -100,7 +100,7 @@ UPDATE cleanlist_job_rows
 SET status = {column 1}, error = {column 2}, workflow_id = {column 3}, rule = {column 4},
     credits = CAST({column 5} AS {real})
 FROM {rows}
-WHERE job = :job AND digest = {column 0} AND first IS NULL AND status IS NULL
+WHERE job = :job AND digest = {column 0} AND first IS NULL
 """
 GIVE_UP: Final = """
 UPDATE cleanlist_job_rows SET status = 'unknown', error = 'given up by decision', rule = 'none'

@@ -13,7 +13,7 @@ from cleanlist_async.errors import BudgetExceededError, JobLockedError, StoreErr
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import job_statements as sql
 from cleanlist_async.storage.store.job_records import JobLease, JobRecord, JobRow
-from cleanlist_async.storage.store.statements import Operation, Statement, deferred
+from cleanlist_async.storage.store.statements import SHOWN_NUL, Operation, Statement, deferred
 
 Values: TypeAlias = Sequence[str | int | float | None]
 """One row of a statement that takes many."""
@@ -74,9 +74,12 @@ def limit(lease: JobLease, max_credits: float | None) -> Operation[None]:
 
 
 def begin_run(lease: JobLease) -> Operation[JobRecord]:
-    """Forget what stopped the run before, and return the job."""
-    yield Statement(sql.BEGIN_RUN, _of(lease))
-    return (yield from read(lease.job))
+    """Forget what stopped the run before, and return the job. Raises JobLockedError for a former runner."""
+    is_ours = (yield Statement(sql.BEGIN_RUN, _of(lease))).changed
+    job = yield from read(lease.job)
+    if not is_ours:
+        raise _taken_over(job)
+    return job
 
 
 def end(lease: JobLease, stopped_by: str | None, shortfall: float | None) -> Operation[None]:
@@ -115,11 +118,15 @@ def admit(owner: str, lease: JobLease, credits_: float) -> Operation[None]:
         return
     job = yield from read(lease.job)
     if (job.fence, job.runner) != (lease.fence, owner):
-        raise JobLockedError(
-            f"The job {job.name!r} was taken over by another process while this one was paused.",
-            fix="What this one had sent is not lost: the other has its results.",
-        )
+        raise _taken_over(job)
     raise limit_reached(job, credits_)
+
+
+def _taken_over(job: JobRecord) -> JobLockedError:
+    return JobLockedError(
+        f"The job {job.name!r} was taken over by another process while this one was paused.",
+        fix="What this one had sent is not lost: the other has its results.",
+    )
 
 
 def limit_reached(job: JobRecord, credits_: float) -> BudgetExceededError:
@@ -141,7 +148,17 @@ def assign(lease: JobLease, submission: str) -> Operation[None]:
 
 def settle_rows(job: str, rows: Sequence[Values]) -> Operation[None]:
     """Record outcomes by digest: (digest, status, error, workflow id, rule, credits)."""
-    yield deferred(sql.SETTLE_ROWS, {"job": job, "rows": json.dumps(rows)})
+    yield deferred(sql.SETTLE_ROWS, {"job": job, "rows": _as_json(rows)})
+
+
+def _as_json(rows: Sequence[Values]) -> str:
+    """Return rows as a statement takes them: without NUL, which no JSON of PostgreSQL may hold."""
+    shown = [[_shown(value) for value in row] for row in rows]
+    return json.dumps(shown)
+
+
+def _shown(value: str | float | None) -> str | float | None:
+    return value.replace("\0", SHOWN_NUL) if isinstance(value, str) else value
 
 
 # -- its plan -------------------------------------------------------------------------------------------
@@ -150,14 +167,14 @@ def settle_rows(job: str, rows: Sequence[Values]) -> Operation[None]:
 def add_rows(lease: JobLease, rows: Sequence[Values]) -> Operation[None]:
     """Add contacts to a plan: (place, digest, contact, first, status, error). Raises JobLockedError."""
     if not (yield Statement(sql.COUNT_PLANNED, {**_of(lease), "count": len(rows)})).changed:
-        raise (yield from read(lease.job)).locked()
-    yield Statement(sql.ADD_ROWS, {"job": lease.job, "rows": json.dumps(rows)})
+        raise _taken_over((yield from read(lease.job)))
+    yield Statement(sql.ADD_ROWS, {"job": lease.job, "rows": _as_json(rows)})
 
 
 def cut(lease: JobLease, start: int) -> Operation[None]:
     """Drop what an unfinished plan has from a place on. Raises JobLockedError."""
     if not (yield Statement(sql.CUT_PLAN, {**_of(lease), "start": start})).changed:
-        raise (yield from read(lease.job)).locked()
+        raise _taken_over((yield from read(lease.job)))
     yield Statement(sql.CUT_ROWS, {"job": lease.job, "start": start})
 
 
@@ -182,9 +199,9 @@ def record(job: str, outcomes: Sequence[Values], places: Sequence[int]) -> Opera
     Returns the duplicates of the contacts at *places*, by the place of the first.
     """
     if outcomes:
-        yield Statement(sql.RECORD, {"job": job, "rows": json.dumps(outcomes)})
+        yield Statement(sql.RECORD, {"job": job, "rows": _as_json(outcomes)})
     followers: defaultdict[int, list[JobRow]] = defaultdict(list)
-    wanted = json.dumps([[place] for place in places])
+    wanted = _as_json([[place] for place in places])
     for row in (yield Statement(sql.FOLLOWERS, {"job": job, "rows": wanted})).rows:
         found = JobRow.of(row)
         followers[found.first or 0].append(found)

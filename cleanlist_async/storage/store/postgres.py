@@ -19,7 +19,7 @@ from cleanlist_async import facts
 from cleanlist_async.errors import StoreError, StoreUnavailableError
 from cleanlist_async.storage.postgres_connection import DatabaseKind, PostgresConnection, SharedPostgres
 from cleanlist_async.storage.store.postgres_transaction import Transaction
-from cleanlist_async.storage.store.statements import Dialect, Operation, Statement
+from cleanlist_async.storage.store.statements import SHOWN_NUL, Dialect, Operation, Statement
 from cleanlist_async.storage.store.to_end import to_end
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ _KIND: Final = DatabaseKind(
     reconnects=True,
 )
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
-_SHOWN_NUL: Final = "\N{SYMBOL FOR NULL}"
 
 
 class PostgresDatabase:
@@ -138,7 +137,7 @@ def _storable(value: Any) -> Any:
     PostgreSQL refuses that character, and a write that must not be lost would fail for good.
     """
     if isinstance(value, str):
-        return value.replace("\0", _SHOWN_NUL)
+        return value.replace("\0", SHOWN_NUL)
     if isinstance(value, dict):
         pairs = cast("dict[str, str]", value)
         return to_json({name: _storable(text) for name, text in pairs.items()}).decode()

@@ -9,6 +9,9 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
+SHOWN_NUL: Final = "\N{SYMBOL FOR NULL}"
+"""What stands for a NUL in a text: PostgreSQL takes none, and the write would fail each time it is made."""
+
 _ORGANIZATION: Final = """
 coalesce((SELECT known.organization FROM cleanlist_organizations known WHERE known.name = :organization),
     :organization)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -216,3 +217,25 @@ def test_no_file_is_more_open_than_the_input(cli, serve, people):
     written = {path.name: path.stat().st_mode & 0o777 for path in cli.folder.iterdir() if path.is_file()}
     assert {"out.csv", "again.csv", "exported.csv", "run.journal"} <= written.keys()
     assert set(written.values()) == {0o600}
+
+
+def test_nothing_is_bought_if_the_disk_has_no_room_for_the_output(cli, serve, people, monkeypatch):
+    cli.write(people(3))
+    usage = shutil.disk_usage(cli.folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000))
+    with serve() as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", "--yes", *FAST)
+        assert not sandbox.ledger.contacts
+    assert done.code == 1
+    assert "out.csv: may need 0.0 MB, and its disk has 0.0 MB left; free some space" in done.error
+
+
+def test_a_base_url_that_moved_is_named_before_anything_is_sent(cli, serve, people):
+    cli.write(people(3))
+    moved = [("location", "https://www.api.example/api/v1/public/credits/balance")]
+    with serve(faults=(Fault(status=308, headers=moved, times=100),)) as sandbox:
+        done = cli("enrich", "in.csv", "-o", "out.csv", "--yes", *FAST)
+        assert not sandbox.ledger.requests_of("/enrich/bulk")
+    assert done.code == 4
+    assert "redirects to https://www.api.example/" in done.error
+    assert "Set base_url (CLEANLIST_BASE_URL) to https://www.api.example." in done.error

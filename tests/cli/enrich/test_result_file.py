@@ -50,6 +50,23 @@ def test_results_that_the_disk_refuses_are_rescued(job, tmp_path, monkeypatch):
     assert [line["row"] for line in lines] == [2, 3, 4]
 
 
+def test_workflows_of_results_that_no_disk_takes_are_named(job, monkeypatch):
+    file = ResultFile(job, lambda: None)
+
+    def full(*_, **__):
+        raise TableError(path="out.csv", problem="cannot be written (No space left on device)")
+
+    def no_folder(**_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(EnrichedWriter, "put", full)
+    monkeypatch.setattr(tempfile, "mkstemp", no_folder)
+    for index, workflow_id in enumerate(["wf_1", "wf_1", "wf_2"]):
+        file.take(result(index, workflow_id=workflow_id))
+    file.close()
+    assert file.notes == ["the results of these workflows are in no file: wf_1 wf_2"]
+
+
 def test_what_was_never_read_is_counted_and_written_as_failed(job, cli):
     file = ResultFile(job, lambda: None)
     file.take(result(3))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 
 from cleanlist_async.sandbox import Fault
-from tests.cli.command_line import FAST, until
+from tests.cli.command_line import FAST, CommandLine, until
 from tests.cli.job.runs import check, without_ids
 
 pytestmark = pytest.mark.sockets
@@ -33,6 +34,26 @@ def test_the_same_command_starts_resumes_and_ends_a_job(cli, serve, people):
         assert again.code == 0, again.err
         assert requests == len([one for one in sandbox.ledger.requests if one.method == "POST"])
     assert without_ids(cli.results("again.csv")) == without_ids(cli.results("out.csv"))
+
+
+def test_a_killed_job_is_finished_on_a_machine_with_an_empty_disk(cli, serve, people, postgres, tmp_path):
+    cli.write(people(1100))
+    with postgres.schema() as url, serve(workflow_s=1.0, window_s=1.0) as sandbox:
+        cli.env["CLEANLIST_STORE"] = url
+        process = cli.start(*RUN, "-y", "--window-s", "1")
+        until(lambda: len(sandbox.ledger.contacts) >= 500)
+        process.kill()
+        process.wait()
+        (tmp_path / "elsewhere").mkdir()
+        other = CommandLine(tmp_path / "elsewhere")
+        other.env |= {name: value for name, value in cli.env.items() if name.startswith("CLEANLIST_")}
+        done = other("job", "run", "crm", "-o", "out.csv", "--window-s", "1")
+        unknown = json.loads(other("job", "unknown", "crm", "--json").out)["unknown"]
+        assert done.code == (3 if unknown else 0), done.err
+        assert not sandbox.ledger.duplicates()
+    statuses = Counter(row["cleanlist_status"] for row in other.results())
+    assert statuses["unknown"] == sum(chunk["contacts"] for chunk in unknown)
+    assert statuses["found"] + statuses["not_found"] + statuses["unknown"] == 1100
 
 
 def test_a_job_is_looked_at_and_exported_from_the_store_alone(cli, serve, people, look):

@@ -11,6 +11,8 @@ def test_an_import_reads_the_files_that_enrich_reads(cli, serve):
     with serve():
         list_id = new_list(cli)
         done = cli("list", "import", list_id, "in.csv")
+        assert "pass --encoding" in done.error
+        done = cli("list", "import", list_id, "in.csv", "--encoding", "cp1252")
         assert done.code == 0, done.err
         assert "email = E-Mail" in done.err
         (lead,) = cli.json("list", "show", list_id)["leads"]

@@ -123,6 +123,8 @@ async def test_what_was_bought_before_costs_the_job_nothing_and_what_it_buys_ser
         plan = await job.plan()
         assert (plan.known, plan.to_buy, plan.chunks) == (30, 30, 2)
         await job.run()
+        plan = await job.plan()
+        assert (plan.unique, plan.known, plan.to_buy) == (60, 60, 0)
         rules = {receipt.rule async for receipt in job.receipts()}
     report = await world.client.enrich(MANY)
     assert rules <= {"cache", "charged", "price list", "none"}
@@ -153,7 +155,8 @@ async def test_a_failing_display_does_not_end_the_job(world):
 
 
 async def test_a_job_that_is_run_again_while_its_results_are_read_reads_them_anew(world):
-    async with await world.client.job("crm", MANY) as job:
+    await stopped_in_the_middle(world, MANY, max_open_workflows=1, after_s=30.0)
+    async with await world.client.job("crm") as job:
         unread = aiter(job)
         await anext(unread)
         report = await job.run()
@@ -240,6 +243,20 @@ async def test_who_was_paused_beyond_the_lease_sends_nothing_afterwards(world, p
     assert set(world.ledger.times_accepted().values()) == {1}
 
 
+async def test_who_lost_the_job_cannot_release_or_end_it(world, path):
+    async with another_client(world, world.client.store) as other:
+        lost = await other.job("crm", MANY)
+        end_leases(path)
+        async with await world.client.job("crm"):
+            with pytest.raises(JobLockedError, match="taken over"):
+                (await lost.run()).raise_for_error()
+            await lost.status()  # sees who has it
+            await lost.aclose()
+            ((job),) = await world.client.store.jobs()
+            assert (job.state, job.is_running) == ("open", True)
+    assert world.submits() == 0
+
+
 # -- the input -----------------------------------------------------------------------------------------------
 
 
@@ -318,6 +335,26 @@ async def test_the_budget_of_the_store_holds_for_jobs_too(world):
     assert (type(report.stopped_by).__name__, world.submits()) == ("SpendingPausedError", 0)
     await world.client.budget.resume(actor="ada")
     assert (await run(world.client)).status.state == "complete"
+
+
+async def test_before_spend_is_told_of_the_job_and_may_refuse_it(world):
+    asked = []
+
+    def before_spend(spend):
+        asked.append((spend.door, spend.contacts, spend.worst_case_credits))
+        return False
+
+    async with another_client(world, world.client.store, before_spend=before_spend) as other:
+        report = await run(other, people(20))
+    assert (type(report.stopped_by).__name__, asked) == ("SpendVetoedError", [("job", 20, 20.0)])
+    assert (report.status.state, report.status.credits_held, world.submits()) == ("paused", 0, 0)
+
+
+async def test_the_audit_trail_tells_of_the_job(world):
+    await run(world.client, people(20))
+    lines = [line async for line in world.client.store.audit()]
+    assert {line.door for line in lines if line.event == "reserved"} == {"job"}
+    assert sum(line.credits or 0 for line in lines) == world.ledger.credits_charged
 
 
 # -- unknown outcomes ----------------------------------------------------------------------------------------
@@ -449,6 +486,7 @@ async def test_after_the_store_has_failed_the_same_call_finishes_the_job(world, 
     results = await results_of(world.client)
     check_one_result_each(results, MANY)
     check_against_ledger(world, results)
+    assert await paid(world.client) == world.ledger.credits_charged
 
 
 async def test_a_take_over_whose_answer_was_lost_locks_nobody_out(world):
