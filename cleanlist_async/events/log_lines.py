@@ -43,7 +43,7 @@ def write(event: Event) -> None:
 
 def _level(event: Event) -> int:
     match event:
-        # Credits may be spent unseen, another program shares the limit, a key is no good, or the API has changed.
+        # Credits may be spent unseen, another program shares the limit, a key is bad, or the API has changed.
         case RateLimited() | CallDetached() | CallFinished(error="UnknownOutcomeError"):
             return logging.WARNING
         case KeySetAside() | AnswerDrifted():
