@@ -74,7 +74,7 @@ class OddRows:
                 for row in held:
                     yield self._no_footer(*row)
                 held.clear()
-                is_usual = len(cells) == width and cells != self._header
+                is_usual = len(cells) == width and not self._repeats_header(cells)
                 yield Record(number, tuple(cells)) if is_usual else self._no_footer(number, cells)
             is_apart = is_blank or bool(held)
         for row in held:
@@ -111,7 +111,7 @@ class OddRows:
         """Return a row with padding if it is too short, as it is if it is too long."""
         if not any(map(_content, cells)):
             return self._blank_row(number, cells)
-        if cells == self._header:
+        if self._repeats_header(cells):
             if self._is_new(number):
                 self._repeated.add(number)
             return Record(number, tuple(cells), is_contact=False)
@@ -131,6 +131,14 @@ class OddRows:
         if self._is_new(number):
             self._footer.add(number)
         return Record(number, tuple(cells), is_contact=False)
+
+    def _repeats_header(self, cells: Sequence[str]) -> bool:
+        """Whether a row has the header's cells and nothing else; later columns may be blank in it."""
+        header = self._header
+        if header is None or not cells or cells[0] != header[0]:
+            return False
+        named = [(cell, name) for cell, name in zip(cells, header, strict=False) if cell]
+        return len(named) >= _LEAST_REPEATED and all(cell == name for cell, name in named)
 
     def _is_new(self, number: int) -> bool:
         """Whether a row was not counted yet: a table is read several times."""

@@ -53,9 +53,11 @@ def test_a_header_that_is_repeated_is_no_contact_and_is_kept(tmp_path):
     assert (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines() == [
         f"{HEAD[:-1]},cleanlist_status",
         "Ada,Love,Acme,,found",
-        HEAD[:-1],
+        f"{HEAD[:-1]},",
         "Bo,Berg,Beta,,not_found",
     ]
+    again = ContactTable.open(tmp_path / "out.csv")
+    assert [contact.first_name for contact in again.contacts()] == ["Ada", "Bo"]
 
 
 @each_case("last", ["\x1a", "\x1a\r\n", " \x1a\n", "\n\x1a"])
