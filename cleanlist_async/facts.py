@@ -171,6 +171,8 @@ contact that it *discovers*, without a bound."""
 
 # -- retries (the numbers of the standard mode of the AWS SDKs) ------------------------------------
 
+REQUEST_TIMEOUT_S: Final = 60.0
+"""Seconds of one attempt by default."""
 MAX_RETRIES: Final = 4
 FIRST_BACKOFF_S: Final = 0.5
 LONGEST_BACKOFF_S: Final = 20.0

@@ -30,12 +30,17 @@ from cleanlist_async.http.options import CallOptions, checked_options
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.spending import BeforeSpend
-from cleanlist_async.http.transport import HTTPClient, Transport, check_base_url, checked_proxy
+from cleanlist_async.http.transport import (
+    ConnectionOptions,
+    HTTPClient,
+    Transport,
+    Verify,
+    check_base_url,
+)
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, Route
 from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
 from cleanlist_async.redact import Secret
 from cleanlist_async.storage.store.chosen import chosen_store
-from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
     from cleanlist_async.api.modern import Session
@@ -187,11 +192,13 @@ class BaseClient:
         rate_limits: RateLimits | None = None,
         limiter: RateLimiter | None = None,
         pace: Pace = "auto",
-        request_timeout_s: float = 60.0,
+        request_timeout_s: float = facts.REQUEST_TIMEOUT_S,
         deadline_s: float | None = None,
         max_retries: int = facts.MAX_RETRIES,
         max_queued: int = facts.MAX_QUEUED_CONTACTS,
         proxy: str | None = None,
+        verify: Verify = True,
+        trust_env: bool = True,
         http_client: HTTPClient | None = None,
         webhooks: WebhookReceiver | None = None,
         on_event: Listener | None = None,
@@ -228,11 +235,16 @@ class BaseClient:
         max_queued
             Contacts that may wait for their request in `enrich_one` before OverloadedError.
         proxy
-            Address of an HTTP proxy, for a `base_url` with https: over http it would read the key. Proxies
-            of the environment are not used.
+            Address of a proxy, for a `base_url` with https: over http it would read the key.
+        verify
+            Whose certificates to trust: an `ssl.SSLContext`, or the path of a file or folder of them. By
+            default those of ``$SSL_CERT_FILE`` and ``$SSL_CERT_DIR``, else those of public authorities.
+        trust_env
+            Whether these variables count, and ``$HTTPS_PROXY``, ``$ALL_PROXY`` and ``$NO_PROXY`` where no
+            `proxy` is given. No proxy of the environment is used for this machine's own addresses.
         http_client
-            An httpx or httpx2 client of yours, for reads. It is never closed here; submits do not go
-            through it.
+            An httpx or httpx2 client of yours, with its own proxy and certificates, that carries every
+            request. It is never closed here.
         webhooks
             The receiver of your application. Submits then ask the server to push their results there, and
             are only asked about when it does not.
@@ -253,16 +265,18 @@ class BaseClient:
         """
         try:
             secrets = find_credentials(api_key, os.environ)
-            hidden_proxy = checked_proxy(proxy)
             if base_url is None:  # an empty one is a mistake, not the default
                 base_url = os.environ.get(facts.BASE_URL_VARIABLE) or facts.DEFAULT_BASE_URL
             home = check_base_url(base_url)
+            connection = ConnectionOptions.checked(home, proxy=proxy, verify=verify, trust_env=trust_env)
             opened_store, owns_store = chosen_store(store)
         except ConfigurationError as refusal:
             raise refusal.with_traceback(None) from None  # its frames hold the key and passwords
         finally:
             del api_key, proxy, base_url, store  # a traceback that shows local variables must not show them
         # From here on, no frame holds a key as text: what is raised may show its local variables.
+        if http_client is not None and (connection.proxy is not None or verify is not True):
+            raise ConfigurationError("http_client has its own: give proxy and verify to it.")
         if limiter is not None and rate_limits is not None:
             raise ConfigurationError("limiter has its own rate limits: give it or rate_limits, not both.")
         check_choice("api_version", api_version, facts.MODERN_PREFIXES)
@@ -282,7 +296,7 @@ class BaseClient:
             keys,
             route,
             limiter,
-            self._open_transport(home, limiter, hidden_proxy, http_client),
+            self._open_transport(home, limiter, connection, http_client),
             webhooks=webhooks,
             max_queued=max_queued,
             on_event=on_event,
@@ -292,9 +306,13 @@ class BaseClient:
         )
 
     def _open_transport(
-        self, base_url: str, limiter: RateLimiter, proxy: Secret | None, http_client: HTTPClient | None
+        self,
+        base_url: str,
+        limiter: RateLimiter,
+        options: ConnectionOptions,
+        http_client: HTTPClient | None,
     ) -> Transport:
-        return Transport(base_url, clock=limiter.clock, proxy=proxy, http_client=http_client)
+        return Transport(base_url, clock=limiter.clock, options=options, http_client=http_client)
 
     def with_options(
         self,
@@ -326,35 +344,6 @@ class BaseClient:
     def statistics(self) -> Statistics:
         """Return what this client has done so far, and the state of its buckets."""
         return self._runtime.statistics()
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str | Sequence[str]] | None = None,
-        json: JSON = None,
-        idempotent: bool | None = None,
-        max_credits: float | None = None,
-    ) -> JSON:
-        """Call an operation that has no method here, through the same limits, retries and errors.
-
-        *path* is the whole path (``/api/v2/folders``); it leads to no other host. Unless the call is
-        `idempotent`, as by default only GET and HEAD are, it counts as paid: it is sent again only on proof
-        that the server did not accept it, and an unclear end raises UnknownOutcomeError. `max_credits` is
-        what such a call can cost at most, for `before_spend` and the budget of the store; 0 if it is free.
-        Returns the decoded JSON, None for an empty answer.
-        """
-        from cleanlist_async.api.raw import raw_call
-
-        pipeline = self._runtime.pipeline
-        # Lists and runs are only visible to keys of their user, so calls by path always use the first key.
-        params = {} if params is None else params
-        key = pipeline.home_key
-        call = raw_call(
-            method, path, params=params, body=json, idempotent=idempotent, max_credits=max_credits, key=key
-        )
-        return (await pipeline.call(call, self._options)).value
 
     async def __aenter__(self) -> Self:
         try:

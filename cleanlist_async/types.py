@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cleanlist_async import lazy_exports
 
 # Defined here, not imported: the lowest modules need them.
-JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
-"""What a JSON document can hold."""
-Failure: TypeAlias = Literal["timeout", "connection", "too_large", "encoding", "incomplete"]
+if TYPE_CHECKING:
+    JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+    """What a JSON document can hold."""
+else:
+    JSON: TypeAlias = Any  # pydantic, and so FastAPI, cannot follow an alias that names itself
+Failure: TypeAlias = Literal["timeout", "connection", "certificate", "too_large", "encoding", "incomplete"]
 """Why an attempt has no whole answer."""
 Billed: TypeAlias = Literal["no", "yes", "unknown"]
 """Whether credits were spent."""
@@ -108,6 +111,7 @@ __all__ = [
     "UsageGroup",
     "UsageGrouping",
     "UsageReport",
+    "Verify",
     "WaitsFor",
     "WebhookDeliveries",
     "WebhookDelivery",
@@ -179,6 +183,7 @@ if TYPE_CHECKING:
     from cleanlist_async.enrich.row_results import Rule
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
     from cleanlist_async.http.spending import BeforeSpend, Spend
+    from cleanlist_async.http.transport.connection_options import Verify
     from cleanlist_async.http.transport.sender import HTTPClient
     from cleanlist_async.job.journal.records import HalfFullPrice, SubmitMode
     from cleanlist_async.job.journal.states import ChunkState
@@ -266,6 +271,7 @@ else:
             "results": ("ResultStatus",),
             "facts": ("ApiVersion", "CsvField", "EnrichmentType", "PersonType"),
             "http.spending": ("BeforeSpend", "Spend"),
+            "http.transport.connection_options": ("Verify",),
             "http.transport.sender": ("HTTPClient",),
             "job.run_state": ("WaitsFor",),
             "job.journal.records": ("HalfFullPrice", "SubmitMode"),

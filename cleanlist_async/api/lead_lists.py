@@ -7,7 +7,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from os import PathLike
-from typing import Final, Literal, cast
+from typing import Final, Literal, cast, get_args
 from uuid import uuid4
 
 from cleanlist_async import facts
@@ -42,11 +42,20 @@ from cleanlist_async.api.request_models import (
     RemoveLeads,
     UpdateList,
 )
-from cleanlist_async.checks import check_flag, check_instance, check_text, checked_id, checked_path, optional
+from cleanlist_async.checks import (
+    check_choice,
+    check_flag,
+    check_instance,
+    check_text,
+    checked_id,
+    checked_path,
+    optional,
+)
 from cleanlist_async.errors import CleanlistError, ConflictError, NotFoundError
 from cleanlist_async.facts import CsvField, PersonType
 from cleanlist_async.tables.import_parts import CsvParts
 from cleanlist_async.tables.import_table import ImportTable
+from cleanlist_async.tables.reading import TableFormat
 
 
 class Unset(Enum):
@@ -278,6 +287,7 @@ class LeadLists(ModernGroup):
         source: str | PathLike[str] | bytes,
         *,
         column_mapping: Mapping[CsvField, str] | None = None,
+        format: TableFormat | None = None,  # noqa: A002 - the word of the command line
         encoding: str | None = None,
         delimiter: str | None = None,
         has_header: bool = True,
@@ -289,9 +299,10 @@ class LeadLists(ModernGroup):
         """Import a CSV file of any size (a path, or its bytes), in as many parts as the API requires.
 
         It is read as `client.job` reads one: `encoding`, `delimiter` and columns are detected unless given;
-        without a header row (`has_header`) columns are named by their number, from "1". `column_mapping`, if
-        given, names every column to send; others are not sent, since the server would drop them. Rows that
-        repeat an e-mail or LinkedIn address of the file are left out, as the server does within one part.
+        the `format` is that of the file's name, else CSV. Without a header row (`has_header`) columns are
+        named by their number, from "1". `column_mapping`, if given, names every column to send; others are
+        not sent, since the server would drop them. Rows that repeat an e-mail or LinkedIn address of the file
+        are left out, as the server does within one part.
 
         Credits are spent only with `dispatch_enrichment`, which needs an `enrichment_type` and `max_credits`:
         before anything is sent, the most that all rows could cost must be within it (BudgetExceededError).
@@ -305,6 +316,7 @@ class LeadLists(ModernGroup):
         optional(check_text, "idempotency_key", idempotency_key)
         purchase = purchase_of(enrichment_type, max_credits, dispatch_enrichment=dispatch_enrichment)
         optional(check_mapping, "column_mapping", column_mapping)
+        optional(check_choice, "format", format, get_args(TableFormat))
         optional(check_text, "encoding", encoding)
         optional(check_instance, "delimiter", delimiter, str)  # not check_text: a tab is blank
         check_flag("has_header", has_header)
@@ -315,6 +327,7 @@ class LeadLists(ModernGroup):
                 given,
                 cast("Mapping[str, str]", column_mapping or {}),
                 guess=column_mapping is None,
+                format=format,
                 encoding=encoding,
                 delimiter=delimiter,
                 has_header=has_header,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from cleanlist_async.api.search import SearchAPI
     from cleanlist_async.api.smart_agents import SmartAgents
     from cleanlist_async.api.workspace import Workspace
+    from cleanlist_async.types import JSON
 
 
 class ModernOperations:
@@ -58,6 +60,39 @@ class ModernOperations:
         from cleanlist_async.api.search import SearchAPI
 
         return SearchAPI(self._session())
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | Sequence[str]] | None = None,
+        json: JSON = None,
+        idempotent: bool | None = None,
+        max_credits: float | None = None,
+    ) -> JSON:
+        """Call an operation that has no method here, through the same limits, retries and errors.
+
+        *path* is the whole path (``/api/v2/folders``); it leads to no other host. Unless the call is
+        `idempotent`, as by default only GET and HEAD are, it counts as paid: it is sent again only on proof
+        that the server did not accept it, and an unclear end raises UnknownOutcomeError. `max_credits` is
+        what such a call can cost at most, for `before_spend` and the budget of the store; 0 if it is free.
+        Returns the decoded JSON, None for an empty answer.
+        """
+        from cleanlist_async.api.raw import raw_call
+
+        session = self._session()
+        # Lists and runs are only visible to keys of their user, so calls by path always use the first key.
+        call = raw_call(
+            method,
+            path,
+            params={} if params is None else params,
+            body=json,
+            idempotent=idempotent,
+            max_credits=max_credits,
+            key=session.pipeline.home_key,
+        )
+        return (await session.pipeline.call(call, session.options)).value
 
     def _session(self) -> Session:
         raise NotImplementedError

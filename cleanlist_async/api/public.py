@@ -228,7 +228,7 @@ def _all_valid(contacts: Iterable[ContactLike]) -> Sequence[Prepared]:
             "At least one contact is required."
             if not checked
             else "Bulk enrichment supports up to 250 contacts per request.",
-            code="validation_error",
+            code="bad_request",  # the server's own for this
             fix="client.enrich() splits any number of contacts into requests.",
         )
     invalid = [contact for contact in checked if isinstance(contact, Invalid)]

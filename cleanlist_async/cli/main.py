@@ -13,6 +13,7 @@ from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, ExitCode, report
 
 def run_guarded(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code. Tracebacks are for --debug only."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         _print_any_character(stream)
     try:
@@ -25,6 +26,13 @@ def run_guarded(arguments: Sequence[str]) -> int:
         if DEBUG_FLAG in arguments:
             raise
         return report(error, as_json="--json" in arguments)
+
+
+def _open_closed_streams() -> None:
+    """Lead streams that the caller closed to nowhere; no file that is opened later may get their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123  # for as long as the process lives
 
 
 def _print_any_character(stream: object) -> None:

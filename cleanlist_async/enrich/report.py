@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final, get_args
 
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError, WorkflowFailedError
 from cleanlist_async.results import EnrichmentResult, ResultStatus
 
+_STATUSES: Final[tuple[ResultStatus, ...]] = get_args(ResultStatus)
+
 
 @dataclass(slots=True)
 class Summary:
-    """Counts of a run. Credits are the server's word where it gave one, else by the price list."""
+    """Counts of a run, those of all six statuses in ``statuses``.
+
+    Credits are the server's word where it gave one, else by the price list.
+    """
 
     contacts: int = 0
-    statuses: Counter[ResultStatus] = field(default_factory=Counter[ResultStatus])
+    # Not a Counter: dataclasses.asdict, which FastAPI calls, does not copy one rightly.
+    statuses: dict[ResultStatus, int] = field(default_factory=lambda: dict.fromkeys(_STATUSES, 0))
     duplicates: int = 0
     workflows: int = 0
     requests: int = 0
@@ -31,7 +37,8 @@ class Summary:
         self.credits += result.credits
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{count:,} {status}" for status, count in self.statuses.most_common())
+        most_first = sorted(self.statuses.items(), key=lambda item: -item[1])
+        counts = ", ".join(f"{count:,} {status}" for status, count in most_first if count)
         return f"{self.contacts:,} contacts: {counts or 'none'}; {self.credits:,.10g} credits"
 
 

@@ -10,7 +10,9 @@ how the submit ended                                            outcome
 422 that names contacts of the request                          `SetAside`
 413 for more than one contact                                   `Split`
 not a byte left; 429; a refusal of a quote that has gone stale  `Retry`
+a refusal of one of several keys                                `Retry`
 a refusal for the key, plan, credits or version; client closed  `Stop`
+a certificate that is not trusted                               `Stop`
 a redirect to another server                                    `Stop`
 the store cannot record it, so that nothing was sent            `Stop`
 another process has taken over the job                          `Stop`
@@ -118,7 +120,8 @@ def judge(error: CleanlistError, contacts: Sequence[Prepared], *, sent: bool) ->
 
 
 def _judge_preparation(error: CleanlistError) -> Retry | Stop:
-    return Retry() if isinstance(error, APIConnectionError | RateLimitError) else Stop()
+    may_pass = isinstance(error, APIConnectionError | RateLimitError) and error.retryable
+    return Retry() if may_pass else Stop()
 
 
 def _judge_submit(error: CleanlistError, contacts: Sequence[Prepared]) -> SubmitOutcome:
@@ -132,9 +135,9 @@ def _judge_submit(error: CleanlistError, contacts: Sequence[Prepared]) -> Submit
             outcome = SetAside(invalid)
         case PayloadTooLargeError() if len(contacts) > 1:
             outcome = Split()
-        case APIError() if isinstance(error, ENDS_EVERY_SUBMIT):
+        case APIError() | APIConnectionError() if _ends_every_submit(error):
             outcome = Stop()
-        case APIConnectionError() | RateLimitError():
+        case APIConnectionError() | RateLimitError() | AuthenticationError():
             outcome = Retry()
         case APIError():
             outcome = Retry() if isinstance(error, STALE) else Refused()
@@ -149,6 +152,12 @@ def _judge_submit(error: CleanlistError, contacts: Sequence[Prepared]) -> Submit
         case _:
             outcome = Unknown()
     return outcome
+
+
+def _ends_every_submit(error: CleanlistError) -> bool:
+    if isinstance(error, AuthenticationError | APIConnectionError):
+        return not error.retryable  # another key is left, or the server may come back
+    return isinstance(error, ENDS_EVERY_SUBMIT)
 
 
 def _is_yes(status: int) -> bool:

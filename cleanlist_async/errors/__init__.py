@@ -167,13 +167,8 @@ class QuoteRequiredError(QuoteError):
 class InsufficientCreditsError(APIError):
     """The balance does not cover the call (402, or 400 ``insufficient_credits``).
 
-    ``estimated_cost_credits``, ``available_credits`` and ``shortfall_credits`` are in credits, None
-    where the server did not say. Nothing was spent; the same call succeeds after a top-up.
+    Nothing was spent; the same call succeeds after a top-up.
     """
-
-    estimated_cost_credits: float | None = None
-    available_credits: float | None = None
-    shortfall_credits: float | None = None
 
 
 class AuthenticationError(APIError):

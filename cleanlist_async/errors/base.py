@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
 from cleanlist_async.types import JSON, Billed
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 FACE: Final = "cleanlist_async.errors"
 """The module that tracebacks and pickles name for these classes: this one may move."""
@@ -61,12 +65,57 @@ class CleanlistError(Exception):
         return self.billed == "no"
 
     def __str__(self) -> str:
-        problem = self.problem
-        # A message of the server may lack the full stop, and the fix is a sentence of its own.
-        if self.fix and problem and problem[-1] not in ".!?:;":
-            problem += "."
-        parts = (f"{self.request_id}:" if self.request_id else "", problem, self.fix or "")
+        parts = (f"{self.request_id}:" if self.request_id else "", self._sentence(), self.fix or "")
         return " ".join(part for part in parts if part)
+
+    def _sentence(self) -> str:
+        # A message of the server may lack the full stop, and the fix is a sentence of its own.
+        is_open = self.fix and self.problem and self.problem[-1] not in ".!?:;"
+        return f"{self.problem}." if is_open else self.problem
+
+    # -- as JSON, where a type of the caller's holds an error ----------------------------------
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> CoreSchema:
+        from pydantic_core import core_schema as schema  # noqa: PLC0415  # by now it is imported
+
+        fields = schema.dict_schema(schema.str_schema(), schema.any_schema())
+        read = schema.no_info_after_validator_function(cls._read, fields)
+        return schema.json_or_python_schema(
+            read,
+            schema.union_schema([schema.is_instance_schema(cls), read]),
+            serialization=schema.plain_serializer_function_ser_schema(
+                _written, return_schema=fields, when_used="json"
+            ),
+        )
+
+    @classmethod
+    def _read(cls, written: Mapping[str, Any]) -> Self:
+        """Make an error of its JSON. Raises ValueError for what is none."""
+        kinds: list[type[Self]] = [kind for kind in _kinds(cls) if kind.__name__ == written.get("type")]
+        if not kinds:
+            raise ValueError(f"the type of an error is that of a {cls.__name__}")
+        error = kinds[0](str(written.get("problem", "")))
+        for name in _WRITTEN[1:]:
+            if name in written and getattr(error, name, None) != written[name]:
+                setattr(error, name, written[name])
+        return error
+
+
+_WRITTEN: Final = (
+    *("problem", "fix", "request_id", "retryable", "billed"),
+    *("status", "code", "method", "path", "docs_url", "retry_after_s", "workflow_id"),
+)
+"""What of an error is written as JSON: nothing that may hold contacts, as its ``body`` may."""
+
+
+def _written(error: CleanlistError) -> dict[str, JSON]:
+    known = {name: getattr(error, name) for name in _WRITTEN if hasattr(error, name)}
+    return {"type": type(error).__name__, **known}
+
+
+def _kinds(kind: type[Any]) -> list[type[Any]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _kinds(child))]
 
 
 class APIError(CleanlistError):
@@ -78,8 +127,12 @@ class APIError(CleanlistError):
         HTTP status; None for a request that was refused here, before it was sent.
     code
         The machine-readable code. Derived from the status where the body has none (``detail`` envelope).
-    cause, docs_url, details, suggested_actions
+    cause, details, suggested_actions
         As the ``error`` envelope gave them, else None.
+    docs_url
+        The page about this error; that of its code where the body names none.
+    estimated_cost_credits, available_credits, shortfall_credits
+        Of errors about credits, in credits; None where the server did not say.
     retry_after_s
         Seconds to wait, from ``Retry-After`` or ``retry_after_ms``; None where the server named none.
     body
@@ -92,6 +145,9 @@ class APIError(CleanlistError):
     """
 
     __module__ = FACE
+    estimated_cost_credits: float | None = None
+    available_credits: float | None = None
+    shortfall_credits: float | None = None
 
     def __init__(
         self,
@@ -127,6 +183,21 @@ class APIError(CleanlistError):
         self.is_cut = is_cut
         self.method = method
         self.path = path
+
+    def __str__(self) -> str:
+        page = f"See {self.docs_url}" if self.docs_url else ""
+        return " ".join(part for part in (super().__str__(), page) if part)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether a gateway or proxy may have answered in place of the API: the body has neither form."""
+        return self.status is not None and self.envelope == "none"
+
+    def _sentence(self) -> str:
+        if self.status is None:  # refused here: there was no call
+            return super()._sentence()
+        call = f", {self.method} {self.path}" if self.path else ""
+        return f"{self.problem.rstrip('.')} ({self.status} {self.code}{call})."
 
 
 class RedirectedError(APIError):

@@ -235,6 +235,17 @@ class RunFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySetAside:
+    """The server refuses one of several keys (401). The client goes on with the others.
+
+    ``key`` is its name, and ``keys_left`` the number of the others.
+    """
+
+    key: str
+    keys_left: int
+
+
+@dataclass(frozen=True, slots=True)
 class LimitsAway:
     """The store of shared limits cannot be reached: requests wait, or use this process's share."""
 
@@ -257,6 +268,7 @@ Event: TypeAlias = (
     | WorkflowFinished
     | RunStarted
     | RunFinished
+    | KeySetAside
     | LimitsAway
     | LimitsBack
 )

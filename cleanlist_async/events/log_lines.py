@@ -13,6 +13,7 @@ from cleanlist_async.events.kinds import (
     CallFinished,
     CallStarted,
     Event,
+    KeySetAside,
     LimitsAway,
     LimitsBack,
     RateLimited,
@@ -42,8 +43,10 @@ def write(event: Event) -> None:
 
 def _level(event: Event) -> int:
     match event:
-        # Credits may be spent unseen, another program shares the limit, or the API has changed.
-        case RateLimited() | CallDetached() | AnswerDrifted() | CallFinished(error="UnknownOutcomeError"):
+        # Credits may be spent unseen, another program shares the limit, a key is bad, or the API has changed.
+        case RateLimited() | CallDetached() | CallFinished(error="UnknownOutcomeError"):
+            return logging.WARNING
+        case KeySetAside() | AnswerDrifted():
             return logging.WARNING
         case RunFinished():
             return logging.WARNING if event.error else logging.INFO
@@ -63,6 +66,9 @@ def _milestone_line(event: Event) -> str:
             id_ = event.workflow_id
             outcome = f"workflow {id_} was accepted" if id_ else "its outcome is unknown"
             line = f"the caller of {event.operation} was cancelled, and {outcome}"
+        case KeySetAside():
+            rest = "1 other key" if event.keys_left == 1 else f"{event.keys_left} other keys"
+            line = f"the server refuses {event.key} (401); going on with {rest}"
         case AnswerDrifted():
             lost = f", and {event.lost_rows:,} of its rows are lost" if event.lost_rows else ""
             line = f"an answer to {event.operation} is not quite JSON: what is odd in it was left out{lost}"

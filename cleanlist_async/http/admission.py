@@ -104,6 +104,16 @@ class Admission:
                 return permit
             permit.unsent()
 
+    def set_aside(self, key: str | None) -> int:
+        """Send nothing more with a key that the server refuses; return how many others are left.
+
+        The last key stays: its refusal is what the caller is to see.
+        """
+        others = self.route.without(key or _JWT)
+        if others.keys:
+            self.route = others
+        return len(others.keys)
+
     async def _permit(self, call: Call[Any], options: CallOptions) -> Permit:
         route = self.route.only(call.key) if call.key else self.route
         permit = await self.root.unless_closed(self.limiter.acquire(route, call.kind, options.pace))

@@ -15,7 +15,8 @@ from itertools import islice, pairwise
 from typing import Final, Literal, NamedTuple, cast
 
 from cleanlist_async import errors, facts
-from cleanlist_async.errors import APIError, FieldError, InsufficientCreditsError, RequestValidationError
+from cleanlist_async.errors import APIError, FieldError, RequestValidationError
+from cleanlist_async.http import error_codes
 from cleanlist_async.redact import one_line, scrub, scrub_json
 from cleanlist_async.types import JSON
 
@@ -36,73 +37,7 @@ _LONGEST_TEXT_READ: Final = 100_000
 _LONGEST_WAIT_S: Final = 1e9
 _DEEPEST_LOC: Final = 20
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
-_RETRYABLE_STATUSES: Final = frozenset({408, 425})
-
-# The class of each documented code (docs.cleanlist.ai/mcp-api/errors).
-_BY_CODE: Final[dict[str, type[errors.APIError]]] = {
-    "validation_error": errors.RequestValidationError,
-    "insufficient_credits": errors.InsufficientCreditsError,
-    "spend_cap_exceeded": errors.SpendCapExceededError,
-    "approval_required": errors.ApprovalRequiredError,
-    "estimate_token_mismatch": errors.EstimateTokenMismatchError,
-    "quote_expired": errors.QuoteExpiredError,
-    "quote_invalid": errors.QuoteInvalidError,
-    "quote_mismatch": errors.QuoteMismatchError,
-    "quote_already_redeemed": errors.QuoteAlreadyRedeemedError,
-    "quote_required": errors.QuoteRequiredError,
-    "invalid_filter_id": errors.InvalidFilterError,
-    "field_mapping_required": errors.FieldMappingRequiredError,
-    "missing_column": errors.MissingColumnError,
-    "invalid_cursor": errors.InvalidCursorError,
-    "provider_not_connected": errors.ProviderNotConnectedError,
-    "invalid_token": errors.AuthenticationError,
-    "insufficient_scope": errors.InsufficientScopeError,
-    "list_cap_reached": errors.PermissionDeniedError,
-    "list_protected": errors.PermissionDeniedError,
-    "feature_gated": errors.PermissionDeniedError,
-    "not_found": errors.NotFoundError,
-    "list_not_found": errors.ListNotFoundError,
-    "task_not_found": errors.TaskNotFoundError,
-    "folder_not_found": errors.FolderNotFoundError,
-    "version_deprecated": errors.VersionDeprecatedError,
-    "rate_limited": errors.RateLimitError,
-    "feature_not_available": errors.FeatureNotAvailableError,
-    "not_enabled": errors.NotEnabledError,
-    "filters_unavailable": errors.FiltersUnavailableError,
-    "internal_error": errors.InternalServerError,
-    "workflow_timeout": errors.WorkflowTimeoutError,
-}
-
-# Class and derived code of each status, for bodies without a code.
-_BY_STATUS: Final[dict[int, tuple[type[errors.APIError], str]]] = {
-    400: (errors.BadRequestError, "bad_request"),
-    401: (errors.AuthenticationError, "invalid_token"),
-    402: (errors.InsufficientCreditsError, "insufficient_credits"),
-    403: (errors.PermissionDeniedError, "permission_denied"),
-    404: (errors.NotFoundError, "not_found"),
-    409: (errors.ConflictError, "conflict"),
-    410: (errors.VersionDeprecatedError, "version_deprecated"),
-    413: (errors.PayloadTooLargeError, "payload_too_large"),
-    422: (errors.RequestValidationError, "validation_error"),
-    429: (errors.RateLimitError, "rate_limited"),
-    500: (errors.InternalServerError, "internal_error"),
-    501: (errors.FeatureNotAvailableError, "feature_not_available"),
-    503: (errors.ServiceUnavailableError, "service_unavailable"),
-    504: (errors.WorkflowTimeoutError, "workflow_timeout"),
-}
-
-# What to do, by code, for bodies that do not say (docs.cleanlist.ai/api-reference/errors).
-_FIXES: Final[dict[str, str]] = {
-    "invalid_token": "Check the API key: it may be revoked or expired; make a new one in the portal.",
-    "insufficient_credits": "Top up in the portal under Settings, Billing; failed enrichments cost nothing.",
-    "permission_denied": "The plan or the key has no access to this; API access needs Pro or higher.",
-    "insufficient_scope": "Use a key of a user who has the scope that this call needs.",
-}
-
-# What to do, by code, even if the body has a fix: the API's own "estimate again" could buy twice.
-_WARNINGS: Final[dict[str, str]] = {
-    "quote_already_redeemed": "An earlier call may have bought with it: look before you estimate again.",
-}
+_RETRYABLE_STATUSES: Final = {408: True, 425: True, 501: False}
 
 
 def parse_json(body: bytes, *, is_cut: bool = False) -> JSON:
@@ -207,19 +142,20 @@ def decode_error(
     """Turn an error answer of any shape, whole or cut, into the typed error it means."""
     content = _content(body, is_cut=is_cut)
     envelope, said = _envelope(content)
-    error_class, code = _class_of(_text(said.get("code")), status)
+    is_bare = envelope == "none" and not (is_cut and content is None)
+    error_class, code = _class_of(_text(said.get("code")), status, is_bare=is_bare)
     flag = _flag(said.get("retryable"))  # the server's own word wins over the class
     found = _field_errors(content, said)
     error = error_class(
-        _problem(said, content, found, status),
+        _problem(said, content, found) or _meaning(error_class, code, status),
         status=status,
         code=code,
         cause=_text(said.get("cause")),
-        fix=_WARNINGS.get(code) or _text(said.get("fix")) or _FIXES.get(code),
+        fix=error_codes.WARNINGS.get(code) or _text(said.get("fix")) or _fix(code, said, is_bare=is_bare),
         request_id=_text(said.get("request_id")) or request_id_of(headers),
-        retryable=flag if flag is not None else status in _RETRYABLE_STATUSES or None,
+        retryable=flag if flag is not None else _RETRYABLE_STATUSES.get(status),
         retry_after_s=retry_after_s(headers, said.get("retry_after_ms"), now),
-        docs_url=_text(said.get("docs_url")),
+        docs_url=_text(said.get("docs_url")) or (None if envelope == "none" else error_codes.docs_url(code)),
         details=said.get("details"),
         suggested_actions=said.get("suggested_actions"),
         body=content,
@@ -228,10 +164,9 @@ def decode_error(
         method=method,
         path=path,
     )
-    if isinstance(error, InsufficientCreditsError):
-        error.estimated_cost_credits = _number(said.get("estimated_cost_credits"))
-        error.available_credits = _number(said.get("available_credits"))
-        error.shortfall_credits = _number(said.get("shortfall_credits"))
+    for name in ("estimated_cost_credits", "available_credits", "shortfall_credits"):
+        if (number := _number(said.get(name))) is not None:
+            setattr(error, name, number)
     if isinstance(error, RequestValidationError):
         error.field_errors, error.more_field_errors = found
     return error
@@ -271,11 +206,14 @@ def _is_error(error: JSON) -> bool:
     return isinstance(error, dict) and isinstance(code := error.get("code"), str) and bool(code)
 
 
-def _class_of(code: str | None, status: int) -> tuple[type[APIError], str]:
+def _class_of(code: str | None, status: int, *, is_bare: bool) -> tuple[type[APIError], str]:
     """Return the error class and its code: by the code where there is one, else by the status."""
+    plain = _class_of_range(status), f"http_{status}"
+    if is_bare:  # a gateway's, which knows nothing of keys, plans and workflows
+        return error_codes.BARE.get(status, plain[0]), code or plain[1]
     # An unknown code keeps the class of its status: new codes must not become unexpected errors.
-    by_status, derived = _BY_STATUS.get(status, (_class_of_range(status), f"http_{status}"))
-    return (_BY_CODE.get(code, by_status), code) if code else (by_status, derived)
+    by_status, derived = error_codes.BY_STATUS.get(status, plain)
+    return (error_codes.BY_CODE.get(code, by_status), code) if code else (by_status, derived)
 
 
 def _class_of_range(status: int) -> type[APIError]:
@@ -284,7 +222,36 @@ def _class_of_range(status: int) -> type[APIError]:
     return errors.BadRequestError if status < 500 else errors.InternalServerError
 
 
-def _problem(said: Mapping[str, JSON], content: JSON, found: _FieldErrors, status: int) -> str:
+def _fix(code: str, said: Mapping[str, JSON], *, is_bare: bool) -> str | None:
+    if is_bare:
+        return error_codes.BARE_FIX
+    if code == "insufficient_scope" and (missing := _missing_scopes(said.get("details"))):
+        return f"Use a key of a user who has the scope {missing}."
+    return error_codes.FIXES.get(code)
+
+
+def _missing_scopes(details: JSON) -> str:
+    """Return the scopes that are required and not granted. How ``details`` names them is not documented."""
+    if not isinstance(details, dict):
+        return ""
+    required = [scope for name, value in details.items() if "requir" in name for scope in _words(value)]
+    granted = {scope for name, value in details.items() if "grant" in name for scope in _words(value)}
+    return one_line(", ".join(scope for scope in required if scope not in granted))
+
+
+def _words(value: JSON) -> list[str]:
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, str)]
+
+
+def _meaning(error_class: type[APIError], code: str, status: int) -> str:
+    """Return what a code means, for a body without a ``problem``."""
+    if code in error_codes.BY_CODE and (meaning := (error_class.__doc__ or "").partition("\n")[0]):
+        return meaning
+    return f"The server answered {status} without saying why."
+
+
+def _problem(said: Mapping[str, JSON], content: JSON, found: _FieldErrors) -> str | None:
     for name in ("problem", "message", "detail"):
         if (text := _text(said.get(name))) is not None:
             return text
@@ -295,7 +262,7 @@ def _problem(said: Mapping[str, JSON], content: JSON, found: _FieldErrors, statu
     # Plain text is shown, a page of HTML is not.
     if isinstance(content, str) and "<" not in content and (line := one_line(content)):
         return line
-    return f"The server answered {status} without saying why."
+    return None
 
 
 class _FieldErrors(NamedTuple):

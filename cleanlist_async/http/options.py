@@ -27,7 +27,7 @@ class CallOptions:
     """
 
     deadline_s: float | None = None
-    request_timeout_s: float = 60.0
+    request_timeout_s: float = facts.REQUEST_TIMEOUT_S
     max_retries: int = facts.MAX_RETRIES
     pace: Pace = "auto"
 

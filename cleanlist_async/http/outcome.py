@@ -27,7 +27,7 @@ from cleanlist_async.http.decode import (
 )
 from cleanlist_async.http.lenient_json import read_leniently
 from cleanlist_async.http.root_task import client_is_closed
-from cleanlist_async.http.transport import Exchange, Request, same_origin
+from cleanlist_async.http.transport import Exchange, Request, not_trusted, same_origin
 from cleanlist_async.redact import one_line, scrub
 from cleanlist_async.types import JSON
 
@@ -90,8 +90,10 @@ def no_answer(exchange: Exchange) -> CleanlistError:
     """Return the error of an attempt that got no answer."""
     if exchange.failure is None:
         return client_is_closed()  # nothing else ends an attempt without a failure
+    if exchange.failure == "certificate":
+        return not_trusted(exchange.server, exchange.reason)
     kind = APITimeoutError if exchange.failure == "timeout" else APIConnectionError
-    return kind(f"No answer from the server: {exchange.reason}.")
+    return kind(f"No answer from {exchange.server}: {exchange.reason}.")
 
 
 def read_value(call: Call[T], exchange: Exchange, *, is_large: bool = False) -> T | CleanlistError | None:

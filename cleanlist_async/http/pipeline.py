@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 
-from cleanlist_async import facts
 from cleanlist_async.errors import (
     APIConnectionError,
     APIError,
+    AuthenticationError,
     CleanlistError,
     DeadlineExceededError,
-    QuoteAlreadyRedeemedError,
-    RateLimitError,
-    UnknownOutcomeError,
 )
 from cleanlist_async.events.statistics import Counters
 from cleanlist_async.http.admission import Admission, Slot
 from cleanlist_async.http.answer_reader import AnswerReader
+from cleanlist_async.http.attempts import Attempts, is_429
 from cleanlist_async.http.calls import Call, Operation, Reply
 from cleanlist_async.http.decode import request_id_of
-from cleanlist_async.http.guarded_call import GuardedCall, Spending
+from cleanlist_async.http.guarded_call import Spending
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.outcome import malformed, no_answer, unknown_outcome
 from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
@@ -61,7 +59,6 @@ class Pipeline:
         guard: Callable[[], SpendGuard] | None = None,
     ) -> None:
         self.limiter = limiter
-        self.route = route
         self.root = root
         self.counters = Counters()
         self.spending = Spending(guard)
@@ -80,6 +77,11 @@ class Pipeline:
     def secret(self) -> Secret:
         """The first of the client's keys, or its session token."""
         return next(iter(self._keys.values()))
+
+    @property
+    def route(self) -> Route:
+        """The buckets that requests pass, with the keys that the server accepts."""
+        return self._admission.route
 
     @property
     def home_key(self) -> str | None:
@@ -102,7 +104,7 @@ class Pipeline:
         UnknownOutcomeError for a paid call that may have been processed.
         """
         await self.root.ensure()
-        so_far = _Attempts()
+        so_far = Attempts()
         with self._trace(call) as trace, _deadline(options.deadline_s, lambda: so_far.may_be_billed):
             so_far.guarded = await self.spending.begin(call)
             while True:
@@ -115,11 +117,12 @@ class Pipeline:
                     await so_far.report(outcome)
                     return trace.replied(outcome)
                 so_far.note(outcome)
-                wait_s = self._wait_before_retry(call, outcome, so_far.failures, options)
+                wait_s = so_far.wait_before_retry(call, outcome, options, self._quota, self.limiter.rng)
                 if wait_s is None:
                     raise so_far.doubt or outcome  # a later refusal says nothing about the lost attempt
-                # A bulk request that meets a 429 waits in line again, which uses up no retry.
-                if not (_is_429(outcome) and call.kind is not RequestClass.INTERACTIVE):
+                # Neither another key nor, for a bulk request, waiting in line again uses up a retry.
+                in_line = is_429(outcome) and call.kind is not RequestClass.INTERACTIVE
+                if not (in_line or so_far.has_other_key):
                     so_far.failures += 1
                 self.counters.retries += 1
                 if call.before_retry is not None and so_far.doubt is None:
@@ -128,7 +131,7 @@ class Pipeline:
                 await self.root.unless_closed(anyio.sleep(wait_s))
 
     async def _attempt(
-        self, call: Call[T], options: CallOptions, trace: CallTrace, so_far: _Attempts
+        self, call: Call[T], options: CallOptions, trace: CallTrace, so_far: Attempts
     ) -> Reply[T] | CleanlistError:
         """Admit the call, send its request, and judge the outcome."""
         check = partial(self.call, call.check, replace(options, max_retries=0)) if call.check else None
@@ -144,6 +147,7 @@ class Pipeline:
             so_far.slot = slot
             await slot.send(request, shield_answer=call.shield_answer)
             outcome = await self._judge(call, slot, lost=so_far.lost)
+            so_far.has_other_key = self._sets_key_aside(slot.permit.key, outcome)
             await so_far.report(outcome)
         so_far.slot = None
         so_far.doubted, so_far.sent = slot.exchange.doubted, slot.exchange.sent
@@ -232,6 +236,19 @@ class Pipeline:
             self._workflow_keys.remember(unknown.workflow_id, slot.origin)
         return unknown
 
+    def _sets_key_aside(self, key: str | None, outcome: Reply[T] | CleanlistError) -> bool:
+        """Set a key aside that the server refuses, where there are others; the same call may then succeed."""
+        if not isinstance(outcome, AuthenticationError) or key is None:
+            return False
+        was_in_use = key in self.route.keys
+        others = self._admission.set_aside(key)
+        if others and was_in_use:
+            from cleanlist_async.events import KeySetAside
+
+            self.events.emit(KeySetAside(key, others))
+        outcome.retryable = outcome.retryable or others > 0
+        return others > 0
+
     def _is_of_another(self, call: Call[T], workflow_id: str | None) -> bool:
         return call.own_workflow and workflow_id in self._workflow_keys
 
@@ -267,69 +284,6 @@ class Pipeline:
         from cleanlist_async.http.call_trace import CallTrace
 
         return CallTrace(self.events, call, self._transport.base_url, self.limiter.clock)
-
-    # -- trying again --------------------------------------------------------------------------
-
-    def _wait_before_retry(
-        self, call: Call[T], error: CleanlistError, failures: int, options: CallOptions
-    ) -> float | None:
-        """Return the seconds to wait before another attempt, or None to give up."""
-        safe = error.safe_to_retry
-        # With a quote or an idempotency key the same call cannot buy twice: the first answer's words decide.
-        if isinstance(error, UnknownOutcomeError) and call.idempotent and error.answer is not None:
-            error, safe = error.answer, True
-        can_change = error.retryable and not isinstance(error, QuoteAlreadyRedeemedError)
-        if call.single_attempt or not can_change or not safe:
-            return None
-        interactive = call.kind is RequestClass.INTERACTIVE
-        asked_s = error.retry_after_s
-        if interactive and (asked_s or 0) > facts.LONGEST_INTERACTIVE_PAUSE_S:
-            return None  # the error says when to come back
-        if _is_429(error) and not interactive:
-            return 0.0  # the bucket is paused: the next attempt waits there
-        if failures >= options.max_retries or not self._quota.spend():
-            return None
-        if _is_429(error):
-            return 0.0  # as above: the limiter waits, not the retry
-        return backoff_s(failures, self.limiter.rng, asked_s)
-
-
-@dataclass(slots=True)
-class _Attempts:
-    """Outcome of a call's attempts so far.
-
-    `sent` is about the last one; `lost` says whether any may have been processed without a usable answer, and
-    `doubt` is the error of the last such paid one. `doubted` is an answer that was not believed; if the same
-    answer comes again, it is.
-    """
-
-    slot: Slot | None = None
-    guarded: GuardedCall | None = None
-    failures: int = 0
-    sent: bool = False
-    lost: bool = False
-    doubt: UnknownOutcomeError | None = None
-    doubted: bytes | None = None
-
-    @property
-    def may_be_billed(self) -> bool:
-        return self.doubt is not None or (self.slot is not None and self.slot.may_be_billed)
-
-    async def report(self, outcome: Reply[Any] | CleanlistError) -> None:
-        """Tell the guard of a paid call what came of its latest attempt."""
-        if self.guarded is not None:
-            await self.guarded.ended(outcome)
-
-    def note(self, error: CleanlistError) -> None:
-        refusal = error if isinstance(error, APIError) else None
-        self.lost = self.lost or proof_of(sent=self.sent, error=refusal) is Proof.NONE
-        if isinstance(error, UnknownOutcomeError):
-            self.doubt = error
-
-
-def _is_429(error: CleanlistError) -> bool:
-    """Whether an answer has paused its bucket: only the status 429 does, not the code with another status."""
-    return isinstance(error, RateLimitError) and error.status == 429
 
 
 def _request(call: Call[T], doubted: bytes | None, before: Callable[[], Awaitable[None]] | None) -> Request:

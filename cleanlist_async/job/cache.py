@@ -20,6 +20,7 @@ from cleanlist_async.job.journal.database import create_private, explained
 from cleanlist_async.job.journal.schema import APPLICATION_ID
 from cleanlist_async.redact import Secret
 from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.storage.sqlite_version import for_this_sqlite
 
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS results (identity BLOB PRIMARY KEY, bought_at REAL NOT NULL, result TEXT NOT NULL)
@@ -47,7 +48,7 @@ class ResultCache:
                 create_private(self._path)
             self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=10)
             _refuse_journal(self._connection, self._path)
-            self._connection.execute(_TABLE)
+            self._connection.execute(for_this_sqlite(_TABLE))
 
     def find(self, contacts: Sequence[Prepared], enrichment_type: EnrichmentType) -> list[EnrichmentResult]:
         """Return the stored results of these contacts, which cost nothing now."""

@@ -11,6 +11,7 @@ from cleanlist_async.contacts.checks import check_contacts, check_form
 from cleanlist_async.contacts.identity import ContactLike
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.tables import ContactTable
+from cleanlist_async.tables.input import is_stream
 
 JobSource: TypeAlias = str | os.PathLike[str] | ContactTable | Iterable[ContactLike]
 
@@ -33,7 +34,10 @@ class Source:
         self.table: ContactTable | None = None
         self.digest = ""
         if isinstance(given, str | os.PathLike):
-            given = ContactTable.open(checked_path("source", given))
+            path = checked_path("source", given)
+            if is_stream(path):
+                raise _read_once("a pipe")
+            given = ContactTable.open(path)
         if isinstance(given, ContactTable):
             self.table = given
             self.name = given.name
@@ -46,13 +50,17 @@ class Source:
         return self.table.contacts() if self.table is not None else iter(self._contacts)
 
 
+def _read_once(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"source is read more than once, and {what} can be read only once.",
+        fix="Pass a file, a list, or an object whose __iter__ starts again.",
+    )
+
+
 def _checked(given: object) -> Iterable[ContactLike]:
     # The journal holds no contacts: planning, sending and receipts each read them from the source.
     if is_any(given, Iterator):
-        raise ConfigurationError(
-            f"source is read more than once, and {a_type(given)} can be read only once.",
-            fix="Pass a file, a list, or an object whose __iter__ starts again.",
-        )
+        raise _read_once(a_type(given))
     check_contacts(given, Iterable, name="source")
     if isinstance(given, Sequence):
         check_form(cast("Sequence[ContactLike]", given))

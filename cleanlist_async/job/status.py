@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from cleanlist_async import facts
 from cleanlist_async.enrich.row_results import Rule
+from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Header, SubmitMode
@@ -108,7 +109,7 @@ class JobReport:
 
     status: JobStatus
     unknown: list[UnknownChunk] = field(default_factory=list[UnknownChunk])
-    stopped_by: Exception | None = None
+    stopped_by: CleanlistError | None = None
 
     def raise_for_error(self) -> None:
         """Raise the error that stopped the run, if one did."""

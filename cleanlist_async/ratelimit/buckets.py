@@ -36,6 +36,10 @@ class Route:
         """Return this route narrowed to one key: a workflow is polled with the key that submitted it."""
         return Route((key,), self.organization) if key in self.keys else self
 
+    def without(self, key: str) -> Route:
+        """Return this route without one of its keys."""
+        return Route(tuple(name for name in self.keys if name != key), self.organization)
+
     def keys_apart_from(self, other: Route) -> bool:
         """Whether the two share no key."""
         return not any(key in other.keys for key in self.keys)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cleanlist_async.checks import check_text, wrong
 from cleanlist_async.errors import CleanlistError, ConfigurationError
-from cleanlist_async.redact import Secret
+from cleanlist_async.redact import Secret, one_line
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -25,6 +25,10 @@ T = TypeVar("T")
 
 _ANSWER_S: Final = 2.0
 """Seconds that Redis has to accept a connection, and to answer; it needs milliseconds."""
+
+_PARTS: Final = frozenset({"host", "port", "db", "path", "connection_class"})
+_OPTIONS: Final = _PARTS | {"client_name", "health_check_interval", "protocol", "socket_keepalive"}
+"""What an address may say: others, such as ``decode_responses``, would change what every answer means."""
 
 _PASSING: Final = frozenset(
     {
@@ -106,6 +110,7 @@ def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
         )
     from redis.asyncio.connection import ConnectionPool, parse_url  # noqa: PLC0415
 
+    odd: list[str] = []
     with suppress(Exception):  # what it says may quote the address
         url.encode()
         options: dict[str, Any] = {**parse_url(url)}
@@ -113,8 +118,15 @@ def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
             text if text is None else Secret(text)
             for text in (options.pop("username", None), options.pop("password", None))
         )
-        ConnectionPool(**options)
-        return options, user, password
+        odd = [name for name in options if name not in _OPTIONS and not name.startswith("ssl_")]
+        ConnectionPool(**options).make_connection()  # type: ignore[no-untyped-call]  # it alone looks at all
+        if not odd:
+            return options, user, password
+    if odd:
+        raise ConfigurationError(
+            f"The address of a Redis cannot have the option {one_line(odd[0], 40)!r}.",
+            fix=f"It may have {', '.join(sorted(_OPTIONS - _PARTS))} and those that begin with ssl_.",
+        )
     raise ConfigurationError(
         "url is not the address of a Redis.",
         fix="Give one such as redis://host:6379/0, rediss:// for TLS, or unix:///path.",
@@ -158,7 +170,10 @@ def _explained(error: Exception) -> CleanlistError:
         return RedisUnavailableError(f"Redis cannot be reached ({name}).")
     if name in _PASSING or word in _PASSING:
         return RedisUnavailableError(f"Redis cannot do its work now ({name}: {word[:40]}).")
+    is_cluster = word in {"MOVED", "ASK"} or name in {"MovedError", "AskError"}
     return ConfigurationError(
         f"Redis refused a command ({name}: {word[:40]}).",
-        fix="It must be a Redis (5 or later) or Valkey, not a proxy that knows no scripts.",
+        fix="It must be a Redis (5 or later) or Valkey, not a proxy that knows no scripts."
+        if not is_cluster
+        else "It must be a single Redis: this one is a node of a cluster, which cannot be shared.",
     )

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.storage.filesystem import refuse_network
+from cleanlist_async.storage.sqlite_version import refuse_old
 
 _BUSY_S: Final = 10.0
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
@@ -82,6 +84,13 @@ class SharedFile:
     ) -> None:
         self.path = Path(path)
         self._kind = kind
+        if (text := os.fspath(path)) == ":memory:" or text.startswith("file:"):
+            raise kind.error(
+                f"The {kind.noun} must be the path of a file, not {text!r}.",
+                fix="Processes share what is in a file, not what is in memory; an address of SQLite is none.",
+            )
+        refuse_old(kind.error)
+        refuse_network(self.path, kind.noun, kind.error)
         self._holds_contacts = holds_contacts
         self._connection: sqlite3.Connection | None = None
         self._pid = 0

@@ -15,7 +15,13 @@ from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, words
 from cleanlist_async.tables.input import InputFile
 from cleanlist_async.tables.mapping import Mapper, is_split_name, no_columns_error
-from cleanlist_async.tables.reading import known_format, open_source, refuse_data_as_header, survey_of
+from cleanlist_async.tables.reading import (
+    TableFormat,
+    known_format,
+    open_source,
+    refuse_data_as_header,
+    survey_of,
+)
 from cleanlist_async.tables.records import Source
 
 _ALIASES: Final = {
@@ -59,6 +65,7 @@ class ImportTable:
         mapping: Mapping[str, str],
         *,
         guess: bool,
+        format: TableFormat | None = None,  # noqa: A002 - the word of the command line
         encoding: str | None = None,
         delimiter: str | None = None,
         has_header: bool = True,
@@ -66,15 +73,16 @@ class ImportTable:
         """Open a path, or the bytes of a CSV file, and find out which column is which.
 
         *mapping* goes from field to column; with *guess* the other columns are guessed as for a
-        :class:`ContactTable`. A path that ends neither in ``.tsv`` nor in ``.jsonl`` is read as CSV.
+        :class:`ContactTable`. Without *format*, a path that ends neither in ``.tsv`` nor in ``.jsonl`` is
+        read as CSV.
 
         Raises :class:`TableError` as :meth:`ContactTable.open` does.
         """
         if isinstance(given, bytes):  # bytes have no name with an extension
-            file, table_format = InputFile.of_bytes(given, encoding), None
+            file, by_name = InputFile.of_bytes(given, encoding), None
         else:
-            file, table_format = InputFile(given, encoding=encoding), known_format(given)
-        source = open_source(file, table_format or "csv", delimiter=delimiter, has_header=has_header)
+            file, by_name = InputFile(given, encoding=encoding), known_format(given)
+        source = open_source(file, format or by_name or "csv", delimiter=delimiter, has_header=has_header)
         known = _survey(source) if guess else Survey()
         mapper = Mapper(file, source.headers, known, facts.CSV_FIELDS)
         columns = mapper.columns(mapping)

@@ -63,7 +63,7 @@ class InputFile:
 
     ``damage`` is what is wrong with its characters, if anything: only a reader, which knows rows and columns,
     can name the place. A *snapshot* is read from a private temporary copy: what happens to the file later
-    changes nothing. Standard input always is, because a table is read more than once.
+    changes nothing. Standard input and pipes always are, because a table is read more than once.
     """
 
     def __init__(
@@ -71,12 +71,15 @@ class InputFile:
     ) -> None:
         given = os.fspath(path)
         self._is_stdin = given == STDIN
+        self._is_pipe = not self._is_stdin and is_stream(given)
         self.name = "standard input" if self._is_stdin else given
         self.path = Path(given)
         self._snapshot: Snapshot | None = None
         if self._is_stdin:
+            if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # as where it is closed
+                raise self.error("is closed", "pass the path of a file")
             self._snapshot = self._copied(sys.stdin.buffer)
-        elif snapshot:
+        elif snapshot or self._is_pipe:
             with self._open() as stream:
                 self._snapshot = self._copied(stream)
         self.damage: str | None = None
@@ -105,6 +108,8 @@ class InputFile:
     @property
     def given(self) -> Path | int | None:
         """The file that was given: its path, or the descriptor of standard input; None for a pipe."""
+        if self._is_pipe:
+            return None
         return _descriptor_of_stdin() if self._is_stdin else self.path
 
     def is_at(self, path: Path) -> bool:
@@ -232,6 +237,17 @@ class InputFile:
     def _stamp(self, stream: BinaryIO) -> tuple[int, int]:
         status = os.fstat(stream.fileno())
         return status.st_size, status.st_mtime_ns
+
+
+def is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether *path* can be read only once: standard input, a named pipe, ``/dev/stdin``, ``<(...)``."""
+    if os.fspath(path) == STDIN:
+        return True
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):  # opening it says why
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 class _Seen:

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Final, cast
 
 from cleanlist_async.tables.input import DAMAGE, InputFile
-from cleanlist_async.tables.records import JSONValue, NumberText, Record
+from cleanlist_async.tables.records import NumberText, Record
+from cleanlist_async.types import JSON
 
 _SAMPLE: Final = 100
 _FIX: Final = 'each line must be one object, such as {"linkedin_url": "..."}'
@@ -18,7 +19,7 @@ class _RepeatedKeyError(ValueError):
     pass
 
 
-def _unique(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
+def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
     mapping = dict(pairs)
     if len(mapping) != len(pairs):
         raise _RepeatedKeyError
@@ -79,10 +80,10 @@ class JsonlSource:
     def _keys(records: Iterator[Record]) -> tuple[str, ...]:
         keys: dict[str, None] = {}
         for record in records:
-            keys.update(dict.fromkeys(cast("dict[str, JSONValue]", record.cells)))
+            keys.update(dict.fromkeys(cast("dict[str, JSON]", record.cells)))
         return tuple(keys)
 
-    def _object(self, number: int, raw: str) -> dict[str, JSONValue]:
+    def _object(self, number: int, raw: str) -> dict[str, JSON]:
         try:
             value: object = _decode(raw)
         except _RepeatedKeyError:
@@ -93,7 +94,7 @@ class JsonlSource:
             raise self.file.error(f"is not JSON ({error})", _FIX, row=number) from None
         if not isinstance(value, dict):
             raise self.file.error(f"is not an object but {raw[:20]}", _FIX, row=number)
-        return cast("dict[str, JSONValue]", value)
+        return cast("dict[str, JSON]", value)
 
     def _damaged_line(self) -> int | None:
         with self.file.text(newline="\n") as lines:
@@ -101,14 +102,14 @@ class JsonlSource:
             return next((number for number, line in numbered if DAMAGE in line or "\0" in line), None)
 
 
-def json_text(value: JSONValue) -> str:
+def json_text(value: JSON) -> str:
     """Return a value as the text of a cell: text and numbers as they are, null as blank, the rest as JSON."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json_source(value)
 
 
-def json_source(value: JSONValue) -> str:
+def json_source(value: JSON) -> str:
     """Return the JSON of a value, its numbers exactly as they were read."""
     if isinstance(value, NumberText):
         return str(value)

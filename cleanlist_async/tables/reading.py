@@ -18,7 +18,7 @@ from cleanlist_async.tables.dialect import CSV_DELIMITERS, TSV_DELIMITERS
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.guessing import Guess, Survey, survey
 from cleanlist_async.tables.headers import known_as
-from cleanlist_async.tables.input import STDIN, InputFile
+from cleanlist_async.tables.input import InputFile, is_stream
 from cleanlist_async.tables.jsonl_source import JsonlSource
 from cleanlist_async.tables.mapping import Mapper, looks_like_data_error, no_columns_error
 from cleanlist_async.tables.records import Cells, Record, Source
@@ -89,7 +89,7 @@ class ContactTable:
         """Open a table and resolve its columns.
 
         *path* is a ``.csv``, ``.tsv``, ``.tab``, ``.jsonl`` or ``.ndjson`` file (or any, with *format*),
-        or ``-`` for CSV on standard input. *mapping* goes from contact field to column and wins over
+        ``-`` for CSV on standard input, or a pipe. *mapping* goes from contact field to column and wins over
         guesses; an empty string leaves a field out. Reads the whole file once, to verify its encoding; of a
         *snapshot* it makes a private copy, which is what is read from then on.
 
@@ -159,9 +159,9 @@ def resolve(
 
 
 def known_format(path: str | os.PathLike[str]) -> TableFormat | None:
-    """Return the format by a file's extension, or None; ``-`` is CSV."""
-    name = os.fspath(path)
-    return "csv" if name == STDIN else _FORMATS.get(PurePath(name).suffix.lower())
+    """Return the format by a file's extension, or None; a pipe is CSV unless its name says otherwise."""
+    by_name = _FORMATS.get(PurePath(os.fspath(path)).suffix.lower())
+    return by_name or ("csv" if is_stream(path) else None)
 
 
 def _no_format(path: str | os.PathLike[str]) -> TableError:

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from cleanlist_async.tables.input import InputFile
+from cleanlist_async.types import JSON
 
-JSONValue: TypeAlias = "str | bool | list[JSONValue] | dict[str, JSONValue] | None"
-"""A value of a JSON line. Numbers are kept as :class:`NumberText`, exactly as they were written."""
-
-Cells: TypeAlias = tuple[str, ...] | Mapping[str, JSONValue]
+Cells: TypeAlias = tuple[str, ...] | Mapping[str, JSON]
+"""Texts, or the values of a JSON line, whose numbers are :class:`NumberText`."""
 
 
 class NumberText(str):

@@ -13,7 +13,8 @@ from cleanlist_async.tables.encoding import UTF_8, Encoding
 from cleanlist_async.tables.formulas import phones_without_formula, without_formula
 from cleanlist_async.tables.headers import free_name
 from cleanlist_async.tables.jsonl_source import JsonlSource, json_text
-from cleanlist_async.tables.records import JSONValue, Record, Source
+from cleanlist_async.tables.records import Record, Source
+from cleanlist_async.types import JSON
 
 PHONES_COLUMN: Final = "cleanlist_phones"
 
@@ -143,7 +144,7 @@ class JsonlRendering:
             names.append(free_name(f"Column {number}", (*names, *self._names)))
         return _members(names, cells)
 
-    def _free(self, cells: Mapping[str, JSONValue], enrichment: str) -> str:
+    def _free(self, cells: Mapping[str, JSON], enrichment: str) -> str:
         """Rename members that this object has already: other objects may have other keys."""
         if cells.keys().isdisjoint(self._names):
             return enrichment

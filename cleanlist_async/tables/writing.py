@@ -208,6 +208,8 @@ class EnrichedWriter:
         if not target.parent.is_dir():
             raise self._error("cannot be written: its folder does not exist", "create it first")
         if target.exists():
+            if not target.is_file():  # the rename would put a file in place of a pipe or device
+                raise self._error("is no regular file", "name a file")
             if self._table.source.file.is_at(target):
                 raise self._error("is the input itself", "write to another file")
             if not self._overwrite:

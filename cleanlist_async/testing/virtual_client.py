@@ -12,9 +12,8 @@ from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.events import Listener
 from cleanlist_async.facts import ApiVersion
 from cleanlist_async.http.spending import BeforeSpend
-from cleanlist_async.http.transport import HTTPClient, HTTPConnections, Transport
+from cleanlist_async.http.transport import ConnectionOptions, HTTPClient, HTTPConnections, Transport
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
-from cleanlist_async.redact import Secret
 from cleanlist_async.storage.store.store import Store
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
 from cleanlist_async.webhooks.receiver import WebhookReceiver
@@ -39,7 +38,7 @@ class VirtualCleanlist(AsyncCleanlist):
         rate_limits: RateLimits | None = None,
         limiter: RateLimiter | None = None,
         pace: Pace = "auto",
-        request_timeout_s: float = 60.0,
+        request_timeout_s: float = facts.REQUEST_TIMEOUT_S,
         deadline_s: float | None = None,
         max_retries: int = 4,
         webhooks: WebhookReceiver | None = None,
@@ -76,7 +75,7 @@ class VirtualCleanlist(AsyncCleanlist):
         self,
         base_url: str,
         limiter: RateLimiter,
-        proxy: Secret | None,
+        options: ConnectionOptions,
         http_client: HTTPClient | None,
     ) -> Transport:
         return _MemoryTransport(self._network, base_url, limiter)
@@ -87,5 +86,5 @@ class _MemoryTransport(Transport):
         super().__init__(base_url, clock=limiter.clock)
         self._network = network
 
-    def new_connections(self, *, keepalive: bool) -> HTTPConnections:
+    def new_connections(self, *, keepalive: bool, address: str | None = None) -> HTTPConnections:
         return memory_transport(self._network, keepalive=keepalive)

@@ -66,7 +66,7 @@ def test_up_to_250_contacts_are_sent(count):
 def test_none_and_more_than_250_are_refused_unsent(contacts):
     error, requests = call(lambda public: public.submit_bulk(contacts))
     assert type(error) is errors.BadRequestError
-    assert (error.status, error.billed, error.code, requests) == (None, "no", "validation_error", [])
+    assert (error.status, error.billed, error.code, requests) == (None, "no", "bad_request", [])
 
 
 def test_invalid_contacts_are_named_unsent():

@@ -56,7 +56,12 @@ class CommandLine:
         self.folder = folder
         self._module, self._main = module, main
         self._started: list[subprocess.Popen[str]] = []
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("CLEANLIST_")}
+        of_network = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "ALL_PROXY", "https_proxy", "all_proxy")
+        self.env = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("CLEANLIST_") and name not in of_network
+        }
         self.env["COLUMNS"] = "200"
         self.env["XDG_CACHE_HOME"] = str(folder / "cache")
         # Of each test its own, since a later sandbox may have the port of an earlier one.

@@ -61,8 +61,10 @@ def test_the_documented_credits_error_is_decoded() -> None:
     assert error.docs_url == "https://docs.cleanlist.ai/errors/insufficient-credits"
     assert (error.method, error.path) == ("POST", "/p")
     assert str(error) == (
-        "req_4f1c2a9b3d6e7f80: This enrich_list call requires 110 credits; organization has 40. "
-        "Top up at app.cleanlist.ai/billing, or reduce the scope of the call."
+        "req_4f1c2a9b3d6e7f80: This enrich_list call requires 110 credits; organization has 40"
+        " (400 insufficient_credits, POST /p)."
+        " Top up at app.cleanlist.ai/billing, or reduce the scope of the call."
+        " See https://docs.cleanlist.ai/errors/insufficient-credits"
     )
 
 
@@ -206,7 +208,8 @@ def test_the_documented_examples_are_decoded_verbatim(
     assert error.problem == json.loads(body)["detail"]
     if status in {401, 402}:
         assert error.fix
-        assert str(error) == f"{error.problem}. {error.fix}"
+        context = f"({status} {error.code}, POST /p)"
+        assert str(error) == f"{error.problem} {context}. {error.fix} See {error.docs_url}"
 
 
 VALIDATION_WITH_INPUT = b"""{
@@ -387,13 +390,14 @@ def test_at_least_60_broken_bodies_are_tried() -> None:
         (301, APIError, False),
         (405, errors.BadRequestError, False),
         (408, errors.BadRequestError, True),
-        (409, errors.ConflictError, False),
+        (409, errors.BadRequestError, False),
         (413, errors.PayloadTooLargeError, False),
         (415, errors.BadRequestError, False),
         (425, errors.BadRequestError, True),
-        (501, errors.FeatureNotAvailableError, False),
+        (501, errors.InternalServerError, False),
         (502, errors.InternalServerError, True),
-        (504, errors.WorkflowTimeoutError, True),
+        (503, errors.ServiceUnavailableError, True),
+        (504, errors.InternalServerError, True),
         (520, errors.InternalServerError, True),
     ],
 )

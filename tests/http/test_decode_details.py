@@ -143,7 +143,7 @@ def test_a_fix_of_ours_stands_in_only_where_the_server_has_none() -> None:
     silent = decode({"error": {"code": "insufficient_credits", "problem": "No."}}, status=400)
     assert "Top up" in str(silent)
     assert decode({"error": {"code": "insufficient_credits", "fix": "Theirs."}}, status=400).fix == "Theirs."
-    assert decode({"error": {"code": "list_protected", "problem": "No."}}, status=403).fix is None
+    assert decode({"error": {"code": "brand_new", "problem": "No."}}, status=403).fix is None
 
 
 @each_case(

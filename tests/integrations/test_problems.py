@@ -118,6 +118,7 @@ def full(kind: type[CleanlistError]) -> CleanlistError:
         details={"private": PRIVATE},
         suggested_actions=[PRIVATE],
         body={"error": PRIVATE},
+        envelope="error",
         path=f"/{PRIVATE}",
     )
 

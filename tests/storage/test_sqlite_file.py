@@ -6,7 +6,9 @@ import os
 
 import pytest
 
-from cleanlist_async import ConfigurationError
+from cleanlist_async import ConfigurationError, FileMailbox, RateLimiter, RateLimits
+from cleanlist_async.cli.terminal.shared_limits import limiter_of
+from cleanlist_async.storage import filesystem
 from cleanlist_async.storage.sqlite_file import SharedFile
 from tests.support.cases import each_case
 
@@ -48,3 +50,31 @@ def test_a_file_that_others_can_use_is_refused(tmp_path, mode, holds_contacts, w
     path.chmod(mode)
     with pytest.raises(ConfigurationError, match=f"can be {word} by other users"):
         SharedFile(path, holds_contacts=holds_contacts)
+
+
+@each_case("path", [":memory:", "file:limits.db", "file::memory:?cache=shared"])
+def test_what_is_no_path_of_a_file_is_refused_since_nobody_could_share_it(path):
+    with pytest.raises(ConfigurationError, match="path of a file"):
+        RateLimiter.sqlite(path)
+    with pytest.raises(ConfigurationError, match="path of a file"):
+        FileMailbox(path)
+
+
+def test_a_file_on_a_network_file_system_is_refused(tmp_path, monkeypatch):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"22 1 0:21 / {tmp_path} rw - nfs4 server:/x rw\n")
+    monkeypatch.setattr(filesystem, "_MOUNTS", mounts)
+    with pytest.raises(ConfigurationError, match="network file system"):
+        RateLimiter.sqlite(tmp_path / "limits.db")
+    assert not (tmp_path / "limits.db").exists()
+
+
+def test_the_default_file_of_the_command_line_on_a_network_is_a_warning(tmp_path, monkeypatch, caplog):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"22 1 0:21 / {tmp_path} rw - nfs4 server:/x rw\n")
+    monkeypatch.setattr(filesystem, "_MOUNTS", mounts)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("CLEANLIST_LIMITS", "CLEANLIST_LIMITS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    assert limiter_of(RateLimits(), on_loopback=False) is None
+    assert "network file system" in caplog.text

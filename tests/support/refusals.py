@@ -105,7 +105,8 @@ def is_refusal(said: Said) -> bool:
     if said.code in UNCLEAR:
         return False
     by_code = said.form in {"error", "wrapped"} and said.code in DOCUMENTED
-    may_pass = said.flag is True or (said.code == "rate_limited" and said.flag is not False)
+    names_a_pause = said.code == "rate_limited" and said.form != "bare object"
+    may_pass = said.flag is True or (names_a_pause and said.flag is not False)
     match said.status:
         case 429:
             return True

@@ -66,7 +66,10 @@ def doctor(console: Console, connection: Connection, *, as_json: bool) -> ExitCo
 def examine(connection: Connection) -> Examination:
     """Check everything."""
     key, secrets = local.key(os.environ)
-    findings = [local.python(), local.extras(), key]
+    way = local.network(connection.address, connection.proxy, connection.ca_bundle)
+    findings = [local.python(), local.extras(), way, key]
+    if way.status == "problem":
+        return Examination(findings)
     try:
         # Even without a key, the connection is worth a check: the server answers 401.
         client = WatchedCleanlist(secrets[0].reveal() if secrets else _NO_KEY, connection)
@@ -75,8 +78,8 @@ def examine(connection: Connection) -> Examination:
     evidence = anyio.run(gather, client)
     findings += [check(evidence) for check in remote.CHECKS]
     if not secrets:
-        # The first four need no key: python, extras, key, connection.
-        findings = [*findings[:4], *map(_unasked, findings[4:])]
+        # The first five need no key: python, extras, network, key, connection.
+        findings = [*findings[:5], *map(_unasked, findings[5:])]
     elif len(secrets) > 1:
         findings.append(_other_keys(connection, secrets[1:], evidence))
     return Examination(findings, len(evidence.seen) + len(secrets[1:]))

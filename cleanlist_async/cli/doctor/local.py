@@ -1,4 +1,4 @@
-"""The checks that need no network: Python, packages, the form of the key."""
+"""The checks that send nothing: Python, packages, the form of the key, the way to the server."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from sqlite3 import sqlite_version, sqlite_version_info
 from typing import Final
 
 from cleanlist_async import __version__
 from cleanlist_async.cli.doctor.finding import Finding
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.http.credentials import find_credentials
+from cleanlist_async.http.transport import ConnectionOptions, proxy_name
 from cleanlist_async.redact import Secret
+from cleanlist_async.storage.sqlite_version import OLDEST
 from cleanlist_async.types import JSON
 
 _NEEDED: Final = ("httpx", "anyio", "pydantic", "aiolimiter")
@@ -28,11 +31,14 @@ _EXTENSION: Final = "clext_"
 
 def python() -> Finding:
     """Return the versions of Python and of the packages we need."""
-    versions = {"python": platform.python_version(), "cleanlist-async": __version__} | _versions(_NEEDED)
+    own = {"python": platform.python_version(), "cleanlist-async": __version__, "sqlite": sqlite_version}
+    versions = own | _versions(_NEEDED)
     shown = ", ".join(f"{name} {number}" for name, number in versions.items())
     data: dict[str, JSON] = {"versions": dict(versions)}
     if sys.version_info < _OLDEST_PYTHON:
         return Finding("python", "problem", f"{shown}.", "Python 3.11 or later is needed.", data)
+    if sqlite_version_info < OLDEST:
+        return Finding("python", "problem", f"{shown}.", "SQLite 3.33 or later is needed.", data)
     return Finding("python", "ok", f"{shown}.", data=data)
 
 
@@ -79,6 +85,22 @@ def form_of(secret: Secret) -> str:
     if secret.is_jwt:
         return "JWT"
     return next((form for form in _FORMS if secret.reveal().startswith(form)), "other")
+
+
+def network(base_url: str, proxy: str | None, ca_bundle: str | None) -> Finding:
+    """Return by which way the server is reached, and whose certificates are trusted."""
+    try:
+        options = ConnectionOptions.checked(base_url, proxy=proxy, verify=ca_bundle or True)
+        used = options.proxy_for(base_url)
+        options.context()
+    except ConfigurationError as error:
+        return Finding("network", "problem", error.problem, error.fix or "Correct it, or unset it.")
+    way = "no proxy" if used is None else f"the proxy {proxy_name(used)}"
+    found = options.certificates
+    named = [found.file, found.folder] if found else [ca_bundle]
+    trusted = " and ".join(filter(None, named)) or "those of public authorities"
+    data: dict[str, JSON] = {"proxy": None if used is None else proxy_name(used), "certificates": trusted}
+    return Finding("network", "ok", f"{way}; certificates trusted: {trusted}.", data=data)
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:

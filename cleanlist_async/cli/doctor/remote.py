@@ -15,6 +15,7 @@ from cleanlist_async.errors import (
     APIConnectionError,
     APIError,
     AuthenticationError,
+    CleanlistError,
     PermissionDeniedError,
     RateLimitError,
 )
@@ -31,7 +32,8 @@ def connection(evidence: Evidence) -> Finding:
     error = evidence.key.error
     # An answer that the client refuses, such as a redirect, has a status: the connection works.
     if first is None or (not first.status and isinstance(error, APIConnectionError)):
-        return Finding("connection", "problem", evidence.key.why_not, _connection_fix(evidence, error))
+        why = error.problem if error else evidence.key.why_not
+        return Finding("connection", "problem", why, _connection_fix(evidence, error))
     # The first request also opens the connection.
     fastest = min(one.seconds for one in evidence.seen)
     data: dict[str, JSON] = {"base_url": evidence.base_url, "latency_ms": round(fastest * 1000, 1)}
@@ -248,12 +250,11 @@ def _is_cleanlist(reply: Reply[object]) -> bool:
     return reply.value is not None
 
 
-def _connection_fix(evidence: Evidence, error: object) -> str:
-    said = str(error).lower()
-    if "certificate" in said or "ssl" in said:
-        return (
-            "The certificate is not trusted: check this machine's clock, and whether a proxy is in between."
-        )
+def _connection_fix(evidence: Evidence, error: CleanlistError | None) -> str:
+    if error is not None and error.fix:
+        return error.fix
+    if "ssl" in str(error).lower():
+        return "Nothing there has a certificate: check the address, and whether a proxy is in between."
     return f"Check the network, and the address {evidence.base_url} (from {facts.BASE_URL_VARIABLE})."
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cleanlist_async.cli.terminal.connection import Connection
+from cleanlist_async.cli.terminal.in_flight import in_flight
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.http.transport import Exchange, HTTPClient, Request, Transport
+from cleanlist_async.http.transport import ConnectionOptions, Exchange, HTTPClient, Request, Transport
 from cleanlist_async.ratelimit import RateLimiter
 from cleanlist_async.redact import Secret
 
@@ -50,6 +51,9 @@ class WatchedCleanlist(AsyncCleanlist):
             limiter=limiter,
             request_timeout_s=REQUEST_TIMEOUT_S,
             max_retries=0,
+            proxy=connection.proxy,
+            verify=connection.ca_bundle or True,
+            on_event=in_flight.follow(1, REQUEST_TIMEOUT_S),
         )
 
     @property
@@ -58,10 +62,14 @@ class WatchedCleanlist(AsyncCleanlist):
         return self._base_url
 
     def _open_transport(
-        self, base_url: str, limiter: RateLimiter, proxy: Secret | None, http_client: HTTPClient | None
+        self,
+        base_url: str,
+        limiter: RateLimiter,
+        options: ConnectionOptions,
+        http_client: HTTPClient | None,
     ) -> Transport:
         return _WatchedTransport(
-            base_url, clock=limiter.clock, proxy=proxy, http_client=http_client, seen=self.seen
+            base_url, clock=limiter.clock, options=options, http_client=http_client, seen=self.seen
         )
 
 

@@ -14,7 +14,7 @@ from cleanlist_async.results import ResultStatus
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, Row, TableError
 from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.headers import addressable
-from cleanlist_async.tables.input import STDIN, InputFile
+from cleanlist_async.tables.input import InputFile, is_stream
 from cleanlist_async.tables.jsonl_source import JsonlSource, json_source
 from cleanlist_async.tables.mapping import Mapper
 from cleanlist_async.tables.reading import known_format, open_source, resolve, survey_of
@@ -36,9 +36,9 @@ class EnrichedTable:
     @classmethod
     def open(cls, path: str, options: TableOptions) -> EnrichedTable:
         """Open a file that `enrich` wrote. Raises TableError for any other file."""
-        table_format = known_format(path)
-        # Both passes over the file need its name: standard input can be read only once.
-        if table_format is None or path == STDIN:
+        table_format = options.format or known_format(path)
+        # It is read twice, and replaced.
+        if table_format is None or is_stream(path):
             raise TableError(path=path, problem="was not written by enrich", fix="name a file that was")
         file = InputFile(path, encoding=options.encoding)
         whole = open_source(file, table_format, delimiter=options.delimiter, has_header=options.has_header)

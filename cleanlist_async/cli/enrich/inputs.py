@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast, get_args
 
 from cleanlist_async.cli.terminal.asking import choose_column
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
@@ -24,8 +24,8 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.credentials import find_credentials
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.tables import ContactTable, TableError
-from cleanlist_async.tables.input import STDIN
-from cleanlist_async.tables.reading import known_format
+from cleanlist_async.tables.input import is_stream
+from cleanlist_async.tables.reading import TableFormat, known_format
 
 _BYTES_PER_RESULT: Final = 400
 """Of the columns that are added for one contact: two addresses, two numbers, two ids and a reason."""
@@ -39,6 +39,7 @@ class TableOptions:
     encoding: str | None = None
     delimiter: str | None = None
     has_header: bool = True
+    format: TableFormat | None = None
 
     @classmethod
     def parse(cls, mapping: Sequence[str] | None, layout: FileLayout) -> TableOptions:
@@ -52,7 +53,10 @@ class TableOptions:
                     ExitCode.USAGE,
                 )
             pairs[name.strip()] = header.strip()
-        return cls(pairs, layout.encoding, layout.delimiter, not layout.no_header)
+        if layout.table_format not in {None, *get_args(TableFormat)}:
+            raise CommandError(f"--format must be one of {', '.join(get_args(TableFormat))}.", ExitCode.USAGE)
+        chosen = cast("TableFormat | None", layout.table_format)
+        return cls(pairs, layout.encoding, layout.delimiter, not layout.no_header, chosen)
 
     def open(self, path: str, *, snapshot: bool = False) -> ContactTable:
         """Open the table at *path*, asking where two columns could be a field. Raises TableError."""
@@ -61,17 +65,21 @@ class TableOptions:
                 return ContactTable.open(
                     path,
                     self.mapping,
+                    format=self.format,
                     encoding=self.encoding,
                     delimiter=self.delimiter,
                     has_header=self.has_header,
                     snapshot=snapshot,
                 )
             except TableError as error:
+                if is_stream(path):  # it cannot be opened again
+                    raise
                 self.mapping[error.field] = choose_column(error)
 
     def as_typed(self) -> str:
         """Return the options as they would be typed again, with a space before each."""
         parts = [part for name, header in self.mapping.items() for part in ("--map", f"{name}={header}")]
+        parts += ["--format", self.format] if self.format else []
         parts += ["--encoding", self.encoding] if self.encoding else []
         parts += ["--delimiter", self.delimiter] if self.delimiter else []
         parts += [] if self.has_header else ["--no-header"]
@@ -152,7 +160,9 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
     """
     target = Path(path)
     problem, fix = "", ""
-    if known_format(path) is None or path == STDIN:
+    if target.exists() and is_stream(path):
+        problem, fix = "is no regular file", "name a file"
+    elif known_format(path) is None or is_stream(path):
         problem, fix = "is not an output file name", "end it in .csv, .tsv or .jsonl"
     elif target.is_dir():
         problem, fix = "is a folder", "name a file"

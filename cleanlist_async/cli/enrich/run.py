@@ -49,6 +49,7 @@ from cleanlist_async.storage.file_lock import FileLock, FileLockedError
 from cleanlist_async.storage.store.records import REMEMBERED, StoreCounts
 from cleanlist_async.storage.store.store import Store
 from cleanlist_async.tables import ContactTable, TableError
+from cleanlist_async.tables.input import is_stream
 from cleanlist_async.types import JSON
 
 
@@ -130,7 +131,8 @@ class Enrichment:
     def _output_locked(self) -> Generator[None]:
         """Keep other runs from this output. Raises TableError if one is at it."""
         lock = FileLock(Path(self.output), is_removed=True)
-        if self.dry_run or not lock.path.parent.is_dir():  # which the check of the output reports
+        # The check of the output reports what is no file, or has no folder.
+        if self.dry_run or not lock.path.parent.is_dir() or is_stream(self.output):
             yield
             return
         try:

@@ -21,7 +21,7 @@ from cleanlist_async.job.job import Job
 from cleanlist_async.job.journal.records import HalfFullPrice
 from cleanlist_async.job.spec import ChosenMode
 from cleanlist_async.tables import ContactTable
-from cleanlist_async.tables.input import STDIN
+from cleanlist_async.tables.input import is_stream
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 
@@ -64,9 +64,10 @@ class JobOrder:
             raise CommandError(
                 f"--pilot takes 1 to {MAX_CONTACTS_PER_REQUEST} contacts, not {self.pilot}.", ExitCode.USAGE
             )
-        if self.source == STDIN:
+        if self.source is not None and is_stream(self.source):
             raise CommandError(
-                "a job reads its input again when it is resumed; name a file instead of -.", ExitCode.USAGE
+                f"a job reads its input again when it is resumed; name a file instead of {self.source}.",
+                ExitCode.USAGE,
             )
         self.connection.open()  # a missing key is reported before the input is read
         table = None if self.source is None else self.table.open(self.source)

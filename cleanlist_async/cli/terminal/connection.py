@@ -9,12 +9,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.options import BaseURL, WindowS
+from cleanlist_async.cli.terminal.exits import CommandError
+from cleanlist_async.cli.terminal.options import BaseURL, CaBundle, Proxy, WindowS
 from cleanlist_async.cli.terminal.progress import warnings_shown
 from cleanlist_async.cli.terminal.render import say
 from cleanlist_async.cli.terminal.stopping import StopSignals
-from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL, MAX_RETRIES
+from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL, MAX_RETRIES, REQUEST_TIMEOUT_S
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,10 +31,12 @@ _STOPPED = "stopped; the server may have done what was asked."
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Which server, under which limits. The key comes from the environment."""
+    """Which server, how it is reached, and under which limits. The key comes from the environment."""
 
     base_url: BaseURL = None
     window_s: WindowS = None
+    proxy: Proxy = None
+    ca_bundle: CaBundle = None
     max_retries: int = MAX_RETRIES
 
     @property
@@ -46,6 +48,7 @@ class Connection:
 
     def open(self, webhooks: WebhookReceiver | None = None, store: Store | None = None) -> AsyncCleanlist:
         """Return a client. Raises ConfigurationError, for instance where there is no key."""
+        from cleanlist_async.cli.terminal.in_flight import in_flight
         from cleanlist_async.client import AsyncCleanlist
 
         limiter = self.limiter()
@@ -54,6 +57,9 @@ class Connection:
             rate_limits=None if limiter else self.limits,  # a limiter has its own
             limiter=limiter,
             max_retries=self.max_retries,
+            proxy=self.proxy,
+            verify=self.ca_bundle or True,
+            on_event=in_flight.follow(self.max_retries + 1, REQUEST_TIMEOUT_S),
             webhooks=webhooks,
             store=store,
         )
@@ -63,14 +69,20 @@ class Connection:
         from cleanlist_async.cli.terminal.shared_limits import limiter_of
         from cleanlist_async.http.transport import is_loopback
 
-        # The same order as in the client, which is not open yet.
-        base_url = self.base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
-        return limiter_of(self.limits, on_loopback=is_loopback(base_url))
+        return limiter_of(self.limits, on_loopback=is_loopback(self.address))
+
+    @property
+    def address(self) -> str:
+        """The address of the server, found in the same order as by the client, which is not open yet."""
+        return self.base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
 
     def as_typed(self) -> str:
         """Return the options as they would be typed again, with a space before each."""
         parts = ["--base-url", self.base_url] if self.base_url else []
         parts += ["--window-s", f"{self.window_s:g}"] if self.window_s else []
+        parts += ["--ca-bundle", self.ca_bundle] if self.ca_bundle else []
+        if self.proxy and "@" not in self.proxy:  # else it holds a password
+            parts += ["--proxy", self.proxy]
         return "".join(f" {shlex.quote(part)}" for part in parts)
 
     def ask(
@@ -79,18 +91,17 @@ class Connection:
         question: Callable[[AsyncCleanlist], Awaitable[T]],
         store: Store | None = None,
     ) -> T:
-        """Open a client, with a *store* or without, ask, and close both. Raises CommandError at Ctrl-C."""
+        """Open a client, with a *store* or without, ask, and close both. Raises CommandError at a signal."""
         import anyio
 
         async def ask() -> T:
             async with store or nullcontext(), self.open(store=store) as client:
-                return await question(client)
+                with signals.stopping(scope := anyio.CancelScope()), scope:
+                    return await question(client)
+            raise CommandError(_STOPPED, signals.exit_code)  # the request may have arrived
 
-        with warnings_shown(console):
-            try:
-                return anyio.run(ask)
-            except KeyboardInterrupt:  # the request may have arrived
-                raise CommandError(_STOPPED, ExitCode.INTERRUPTED) from None
+        with warnings_shown(console), StopSignals(lambda: say(console, "Stopping.")) as signals:
+            return anyio.run(ask)
 
     def run(self, console: Console, work: Callable[[AsyncCleanlist, StopSignals], Awaitable[T]]) -> T:
         """Open a client, do *work*, which has to end at a signal, and close the client."""

@@ -21,6 +21,10 @@ Map = Annotated[
         "--map", metavar="FIELD=HEADER", help="Column of a field, if the guess is wrong. Repeatable."
     ),
 ]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="Format of the file: csv, tsv or jsonl, if its name does not say."),
+]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, if it is not UTF-8.")]
 Delimiter = Annotated[str | None, typer.Option(help="Delimiter of the file: one character, or tab.")]
 # Never guessed: data taken for a header would silently drop the first contact.
@@ -33,6 +37,7 @@ NoHeader = Annotated[
 class FileLayout:
     """How to read a file of contacts, where that cannot be detected from the file itself."""
 
+    table_format: Format = None
     encoding: Encoding = None
     delimiter: Delimiter = None
     no_header: NoHeader = False
@@ -40,6 +45,15 @@ class FileLayout:
 
 Kind = Annotated[str, typer.Option("--type", metavar="TYPE", help=f"Enrichment type: {_TYPES}.")]
 BaseURL = Annotated[str | None, typer.Option(help="Base URL of the API, such as a sandbox's.")]
+Proxy = Annotated[
+    str | None, typer.Option(metavar="URL", help="Proxy to use. The default is that of HTTPS_PROXY.")
+]
+CaBundle = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH", help="Certificates to trust, as a PEM file. The default is that of SSL_CERT_FILE."
+    ),
+]
 # Hidden: the API has one window, and only a sandbox may have another.
 WindowS = Annotated[float | None, typer.Option(hidden=True, help="Seconds of the rate limit's window.")]
 StoreOption = Annotated[

@@ -1,14 +1,18 @@
-"""Ctrl-C, SIGTERM and SIGHUP as a request to stop, not as an exception in the middle of something."""
+"""Ctrl-C, SIGTERM and SIGHUP as a request to stop, not as an exception in the middle of something.
+
+A second Ctrl-C ends the process at once, as a kill does: stores and journals survive both.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Final, Self
 
-from cleanlist_async.cli.terminal.exits import ExitCode
+from cleanlist_async.cli.terminal.exits import ExitCode, complain
 
 if TYPE_CHECKING:
     import anyio
@@ -69,11 +73,26 @@ class StopSignals:
         return ExitCode(_OF_SHELLS + (self.received or signal.SIGINT))
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.received and number == signal.SIGINT:
+            self._end_at_once()
         # The first signal decides the exit code, whatever else an impatient user sends.
         self.received = self.received or signal.Signals(number)
         if self._wake:
             self._wake()
         self._on_signal()
+
+    def _end_at_once(self) -> None:
+        from cleanlist_async.cli.terminal.in_flight import in_flight
+
+        at_server = in_flight.summary
+        try:
+            complain(
+                f"ended at once, with {at_server} at the server, which may have done what was asked."
+                if at_server
+                else "ended at once; nothing was at the server."
+            )
+        finally:  # the signal may have come in the middle of another line
+            os._exit(self.exit_code)
 
 
 def _signals() -> list[signal.Signals]:

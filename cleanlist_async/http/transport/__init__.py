@@ -1,12 +1,15 @@
 """Sends requests and reads answers as bytes: the only folder that imports httpx."""
 
-from cleanlist_async.http.transport.addresses import check_base_url, checked_proxy, is_loopback, same_origin
+from cleanlist_async.http.transport.addresses import check_base_url, is_loopback, same_origin
+from cleanlist_async.http.transport.connection_options import ConnectionOptions, Verify, proxy_name
 from cleanlist_async.http.transport.download import Download
 from cleanlist_async.http.transport.exchange import Exchange, Params, Request
+from cleanlist_async.http.transport.failures import not_trusted
 from cleanlist_async.http.transport.sender import HTTPClient, HTTPConnections
 from cleanlist_async.http.transport.transport import Transport
 
 __all__ = [
+    "ConnectionOptions",
     "Download",
     "Exchange",
     "HTTPClient",
@@ -14,8 +17,10 @@ __all__ = [
     "Params",
     "Request",
     "Transport",
+    "Verify",
     "check_base_url",
-    "checked_proxy",
     "is_loopback",
+    "not_trusted",
+    "proxy_name",
     "same_origin",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 from collections.abc import Collection
-from importlib.util import find_spec
 from typing import Final
 
 import httpx
@@ -13,16 +12,15 @@ import httpx
 from cleanlist_async.checks import is_any, wrong
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.http.transport.networks import Network, stated_network
-from cleanlist_async.redact import Secret
 
-_LAST_PORT: Final = 65_535
+LAST_PORT: Final = 65_535
 
 
 def check_base_url(base_url: str) -> str:
     """Return *base_url* in its one normal form. Raises ConfigurationError unless it is safe for a key."""
-    url = _parsed(base_url)
+    url = parsed(base_url)
     # httpx accepts ports that no socket does: the error would come with the first request.
-    if url is None or url.scheme not in {"http", "https"} or (url.port or 1) > _LAST_PORT:
+    if url is None or url.scheme not in {"http", "https"} or (url.port or 1) > LAST_PORT:
         if is_any(base_url, str) and "@" in base_url:  # it may hold a password, so it is not shown
             raise ConfigurationError("base_url must be an http(s) address without a user.")
         raise wrong("base_url", "an http(s) address", base_url)
@@ -43,8 +41,8 @@ def safe_url(address: str, home: Collection[Network] = ()) -> httpx.URL | None:
     Allowed are https to public networks and to those that the API itself is in, *home*; if that is loopback,
     also plain http there.
     """
-    url = _parsed(address)
-    if url is None or url.userinfo or (url.port or 1) > _LAST_PORT:
+    url = parsed(address)
+    if url is None or url.userinfo or (url.port or 1) > LAST_PORT:
         return None
     network = stated_network(url)
     is_encrypted = url.scheme == "https" or (url.scheme == "http" and network == "loopback")
@@ -53,13 +51,13 @@ def safe_url(address: str, home: Collection[Network] = ()) -> httpx.URL | None:
 
 def same_origin(address: str, base_url: str) -> bool:
     """Whether an address leads to the server of *base_url*."""
-    one, other = _parsed(address), _parsed(base_url)
+    one, other = parsed(address), parsed(base_url)
     return one is not None and other is not None and _origin(one) == _origin(other)
 
 
 def is_loopback(address: str) -> bool:
     """Whether an address leads to this machine."""
-    url = _parsed(address)
+    url = parsed(address)
     return url is not None and _is_loopback(url.host)
 
 
@@ -67,7 +65,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def _parsed(address: str) -> httpx.URL | None:
+def parsed(address: str) -> httpx.URL | None:
     """Read an address with the parser that will choose where to connect; None if it names no host."""
     try:
         # Another parser could see another host in the same text.
@@ -81,17 +79,3 @@ def _is_loopback(host: str) -> bool:
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
-
-
-def checked_proxy(proxy: str | None) -> Secret | None:
-    """Return *proxy* as a secret, for it may hold a password. Raises ConfigurationError if it cannot work."""
-    if proxy is None:
-        return None
-    url = _parsed(proxy)
-    scheme = url.scheme if url is not None and (url.port or 1) <= _LAST_PORT else ""
-    if scheme not in {"http", "https", "socks5", "socks5h"}:
-        raise ConfigurationError("proxy must be an address like http://proxy.example:3128.")
-    # httpx would raise ImportError with the first request only.
-    if scheme.startswith("socks") and find_spec("socksio") is None:
-        raise ConfigurationError("A SOCKS proxy needs one more package.", fix="pip install 'httpx[socks]'")
-    return Secret(proxy)

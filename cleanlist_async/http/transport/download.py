@@ -23,7 +23,9 @@ from cleanlist_async.errors import (
 )
 from cleanlist_async.http.transport.addresses import safe_url, same_origin
 from cleanlist_async.http.transport.body import wire_bytes
+from cleanlist_async.http.transport.failures import certificate_problem, not_trusted
 from cleanlist_async.http.transport.networks import ForbiddenNetworkError, Network, PeerCheck, networks_of
+from cleanlist_async.http.transport.sender import HTTPConnections
 from cleanlist_async.redact import one_line
 from cleanlist_async.storage.permissions import opener_for
 
@@ -51,13 +53,14 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Vantage:
-    """The starting point of a download: the address of the API, and whether a proxy is in between."""
+    """The starting point of a download: the API's address, whether a proxy is in between, httpx or httpx2."""
 
     base_url: str
     is_proxied: bool = False
+    library: Any = httpx
 
 
-async def download(connections: httpx.AsyncBaseTransport, wanted: Download, vantage: Vantage) -> int:
+async def download(connections: HTTPConnections, wanted: Download, vantage: Vantage) -> int:
     """Fetch a file and return its size in bytes; a file at the target is replaced at the end.
 
     Raises APIConnectionError for a download that broke off, MalformedResponseError for an answer that is not
@@ -81,7 +84,7 @@ async def download(connections: httpx.AsyncBaseTransport, wanted: Download, vant
 
 @asynccontextmanager
 async def _answer(
-    connections: httpx.AsyncBaseTransport, wanted: Download, vantage: Vantage
+    connections: HTTPConnections, wanted: Download, vantage: Vantage
 ) -> AsyncGenerator[httpx.Response]:
     """Request the file. Not through a client of httpx: that would log the address, which is a secret."""
     try:
@@ -97,10 +100,13 @@ async def _answer(
         problem: CleanlistError = MalformedResponseError(
             "The address of the file is not one that may be fetched.", retryable=False
         )
-    except (httpx.TimeoutException, TimeoutError):
+    except (vantage.library.TimeoutException, TimeoutError):
         problem = APITimeoutError(f"No data of the file arrived for {wanted.idle_s:g} s.")
-    except httpx.HTTPError as broken:
-        problem = APIConnectionError(f"The download broke off: {type(broken).__name__}.")
+    except vantage.library.HTTPError as broken:
+        if untrusted := certificate_problem(broken):
+            problem = not_trusted("the server of the file", untrusted)
+        else:
+            problem = APIConnectionError(f"The download broke off: {type(broken).__name__}.")
     else:
         return
     raise problem  # here, without the frames below, which hold the address
@@ -122,7 +128,8 @@ async def _request(wanted: Download, vantage: Vantage) -> httpx.Request:
             if not await networks_of(url, resolves=True) <= allowed:
                 raise ForbiddenNetworkError
             extensions["trace"] = PeerCheck(allowed)
-    return httpx.Request("GET", url, headers=_HEADERS, extensions=extensions)
+    wire: httpx.Request = vantage.library.Request("GET", str(url), headers=_HEADERS, extensions=extensions)
+    return wire
 
 
 def _too_large(wanted: Download) -> MalformedResponseError:

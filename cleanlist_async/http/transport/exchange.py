@@ -46,6 +46,8 @@ class Exchange:
     head, by the clock given. `failure` is None when a whole answer is there.
     """
 
+    server: str = "the server"
+    """What it is sent to, as messages name it: the host, and the proxy if there is one."""
     sent: bool = False
     answered_at: float | None = None
     status: int = 0
@@ -54,7 +56,7 @@ class Exchange:
     failure: Failure | None = None
     reason: str = ""
     halted: CleanlistError | None = None
-    """What `Request.before` raised: nothing was sent."""
+    """What kept it from being sent, such as what `Request.before` raised."""
     doubted: bytes | None = field(default=None, repr=False)
     """An answer that came and is not believed."""
     lost_rows: int | None = None

@@ -26,7 +26,8 @@ class Sender:
     library
         The module that the client is from.
     shows_trace
-        Whether trace events show what happens to each request.
+        Whether trace events show what happens to each request. A mock of httpx sends nothing, so what it does
+        shows without them.
     users, retired
         Requests that use it now, and whether it is closed after the last of them.
 
@@ -62,24 +63,29 @@ def own_client(connections: HTTPConnections) -> Sender:
     return Sender(httpx, _Client(connections), shows_trace=isinstance(connections, httpx.AsyncHTTPTransport))
 
 
-def given_client(client: HTTPClient) -> Sender:
-    """Return a sender over the caller's *client*. Raises ConfigurationError for anything else."""
-    library = _library_of(client)
-    if library is None:
-        raise ConfigurationError(
-            f"http_client must be an httpx.AsyncClient or httpx2.AsyncClient, not {shown(client)}."
-        )
-    return Sender(library, client, shows_trace=False)  # its transport may be any, and a mock shows nothing
+class GivenClient(Sender):
+    """The caller's client. Raises ConfigurationError for what is none of httpx or httpx2."""
 
+    def __init__(self, client: HTTPClient, base_url: str) -> None:
+        library = _library_of(client)
+        if library is None:
+            raise ConfigurationError(
+                f"http_client must be an httpx.AsyncClient or httpx2.AsyncClient, not {shown(client)}."
+            )
+        super().__init__(library, client, shows_trace=False)
+        # A transport of the caller's own may send before it shows anything.
+        shows = library.AsyncHTTPTransport, library.MockTransport
+        self.shows_trace = isinstance(self.connections_to(base_url), shows)
 
-def has_proxy(client: HTTPClient | None, base_url: str) -> bool:
-    """Whether the caller's client would send to *base_url* through a proxy, as far as httpx shows it."""
-    choose = getattr(client, "_transport_for_url", None)
-    library = _library_of(client)
-    if choose is None or library is None:
-        return False
-    connections = getattr(choose(library.URL(base_url)), "_pool", None)
-    return getattr(connections, "_proxy_url", None) is not None
+    def connections_to(self, address: str) -> Any:
+        """Return the connections that the client would use for an address; None if httpx hides them."""
+        choose = getattr(self._client, "_transport_for_url", None)  # no public name leads to them
+        return None if choose is None else choose(self.library.URL(address))
+
+    def has_proxy_to(self, address: str) -> bool:
+        """Whether the client would use a proxy for an address, as far as httpx shows it."""
+        pool = getattr(self.connections_to(address), "_pool", None)
+        return getattr(pool, "_proxy_url", None) is not None
 
 
 def _library_of(client: object) -> Any:

@@ -1,4 +1,4 @@
-"""Two clients of httpx, and one attempt to send a request on either.
+"""Clients of httpx, ours or the caller's, and one attempt to send a request on one of them.
 
 `send` never raises for what the network does; it returns what happened. Whether a byte left and when the
 answer came is learned from httpcore's trace events, not from exception classes.
@@ -18,17 +18,18 @@ from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.http.transport.addresses import check_base_url
 from cleanlist_async.http.transport.body import drop_if_more_follows, read_body
+from cleanlist_async.http.transport.connection_options import ConnectionOptions, proxy_name
 from cleanlist_async.http.transport.download import Download, Vantage, download
 from cleanlist_async.http.transport.exchange import Exchange, Request
+from cleanlist_async.http.transport.failures import certificate_problem, describe
 from cleanlist_async.http.transport.sender import (
+    GivenClient,
     HTTPClient,
     HTTPConnections,
     Sender,
-    given_client,
-    has_proxy,
     own_client,
 )
-from cleanlist_async.redact import Secret, one_line
+from cleanlist_async.redact import Secret
 
 _ADDRESSES_KEPT: Final = 64
 # In characters. A shorter key would be masked in ordinary words too.
@@ -40,7 +41,8 @@ class Transport:
 
     If a server closes an idle connection at the moment of our POST, we cannot know whether it was processed;
     a fresh connection is never idle. Nor can it deliver the answer to another request, so reads whose
-    answers do not show whose they are use one too.
+    answers do not show whose they are use one too. A client of the caller's carries everything on its own
+    connections, which may be idle: a submit that meets a closing one has an unknown outcome.
     """
 
     def __init__(
@@ -48,18 +50,24 @@ class Transport:
         base_url: str,
         *,
         clock: Callable[[], float],
-        proxy: Secret | None = None,
+        options: ConnectionOptions | None = None,
         http_client: HTTPClient | None = None,
     ) -> None:
         self.base_url = check_base_url(base_url)
         self._clock = clock
-        self._proxy = proxy
-        self._injected = None if http_client is None else given_client(http_client)
-        if self.base_url.startswith("http:") and (proxy or has_proxy(http_client, self.base_url)):
+        self._options = options or ConnectionOptions()
+        self._injected = None if http_client is None else GivenClient(http_client, self.base_url)
+        proxy = None if self._injected else self._options.proxy_for(self.base_url)
+        if self.base_url.startswith("http:") and (
+            proxy or (self._injected and self._injected.has_proxy_to(self.base_url))
+        ):
             raise ConfigurationError(
                 "A proxy could read the key, which is sent in clear where base_url is http.",
                 fix="Leave out the proxy: http is meant for a server on this machine.",
             )
+        self._proxy = proxy
+        host = httpx.URL(self.base_url).host
+        self._server = f"{host} through the proxy {proxy_name(proxy)}" if proxy else host
         # Most addresses come again, and parsing one costs as much as the whole pipeline. They hold ids and
         # perhaps personal data, so they are kept no longer than the client.
         self._address = lru_cache(maxsize=_ADDRESSES_KEPT)(_address)
@@ -69,14 +77,16 @@ class Transport:
 
     async def send(self, request: Request, key: Secret, timeout_s: float, exchange: Exchange) -> None:
         """Send *request* with *key*, in at most *timeout_s* seconds; note the outcome in *exchange*."""
+        exchange.server = self._server
         try:
-            # Paid requests need fresh connections, which a client of the caller's does not promise.
-            if self._injected is not None and not request.paid:
+            if self._injected is not None:
                 await self._attempt(self._injected, request, key, timeout_s, exchange)
             else:
                 await self._send_on_pool(request, key, timeout_s, exchange)
+        except ConfigurationError as refusal:  # such as certificates that cannot be read
+            exchange.halted = exchange.halted or refusal
         except Exception as problem:  # noqa: BLE001  # whatever it is, no caller may wait for ever
-            exchange.failure, exchange.reason = "connection", _describe(problem)
+            exchange.failure, exchange.reason = "connection", describe(problem)
         finally:
             _mask_key(key, exchange)
 
@@ -84,12 +94,6 @@ class Transport:
         self, request: Request, key: Secret, timeout_s: float, exchange: Exchange
     ) -> None:
         pool = self._pool(fresh=request.paid or request.own_connection)
-        # `before` records the intent: it must run before the first byte leaves, which nothing shows here.
-        if request.before is not None and not pool.shows_trace:
-            exchange.halted = ConfigurationError(
-                "A durable job or store needs to see its requests leave, and this transport does not show it."
-            )
-            return
         pool.users += 1
         try:
             await self._attempt(pool, request, key, timeout_s, exchange)
@@ -101,9 +105,14 @@ class Transport:
                 await pool.aclose()
 
     async def download(self, wanted: Download) -> int:
-        """Fetch a file without a key, on connections of its own; see :func:`download`."""
-        async with self.new_connections(keepalive=False) as connections:
-            return await download(connections, wanted, Vantage(self.base_url, self._proxy is not None))
+        """Fetch a file without a key, on connections of its own or the caller's; see :func:`download`."""
+        given = self._injected
+        if given is not None and (connections := given.connections_to(wanted.url)) is not None:
+            vantage = Vantage(self.base_url, given.has_proxy_to(wanted.url), given.library)
+            return await download(connections, wanted, vantage)
+        vantage = Vantage(self.base_url, self._options.proxy_for(wanted.url) is not None)
+        async with self.new_connections(keepalive=False, address=wanted.url) as own:
+            return await download(own, wanted, vantage)
 
     def renew(self) -> None:
         """Open new connections for later reads; the present ones close with the requests on them."""
@@ -117,17 +126,20 @@ class Transport:
             if pool is not None:
                 await pool.aclose()
 
-    def new_connections(self, *, keepalive: bool) -> HTTPConnections:
-        """Open a pool of connections. Tests replace this to bring their own network."""
+    def new_connections(self, *, keepalive: bool, address: str | None = None) -> HTTPConnections:
+        """Open a pool of connections to the API, or to *address*. Tests replace this by their own network."""
         if self._tls is None:
-            self._tls = httpx.create_ssl_context(trust_env=False)
+            self._tls = self._options.context()  # reading them takes 20 ms
         # Four kinds of request have places of their own (see `Admission`), so no request waits for the pool.
         limits = httpx.Limits(
             max_connections=4 * facts.MAX_IN_FLIGHT,
             max_keepalive_connections=facts.MAX_IN_FLIGHT if keepalive else 0,
         )
-        proxy = None if self._proxy is None else self._proxy.reveal()
-        return httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=limits, proxy=proxy)
+        proxy = self._proxy if address is None else self._options.proxy_for(address)
+        way = None if proxy is None else httpx.Proxy(proxy.reveal())
+        if way is not None and way.url.scheme == "https":
+            way.ssl_context = self._tls  # a proxy is trusted as any server is
+        return httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=limits, proxy=way)
 
     # -- pools ---------------------------------------------------------------------------------
 
@@ -158,14 +170,17 @@ class Transport:
         try:
             wire = self._wire_request(sender.library, request, key, trace, timeout_s)
             with anyio.move_on_after(timeout_s) as scope:
+                if not sender.shows_trace:
+                    await trace.intend()  # nothing may show when its first byte leaves
+                    trace.is_blind = True
                 surplus = await _exchange(sender, wire, request, trace)
                 if surplus and not _is_credible(request, exchange, trace):
                     exchange.disown()
                     self.renew()
             if scope.cancelled_caught:
-                exchange.failure, exchange.reason = "timeout", f"no answer within {timeout_s:g} s"
+                exchange.failure, exchange.reason = "timeout", f"nothing came within {timeout_s:g} s"
         finally:
-            if not (trace.seen or sender.shows_trace):
+            if trace.is_blind and not trace.seen:
                 exchange.sent = True  # without trace events, everything may have been sent
             if exchange.status and exchange.answered_at is None:
                 exchange.answered_at = self._clock()
@@ -204,13 +219,15 @@ async def _exchange(sender: Sender, wire: httpx.Request, request: Request, trace
                 await response.aclose()
     except library.HTTPStatusError as problem:  # raised by an event hook that calls raise_for_status
         exchange.take_head(problem.response)
-        exchange.failure, exchange.reason = "incomplete", _describe(problem)
+        exchange.failure, exchange.reason = "incomplete", describe(problem)
     except Exception as problem:  # noqa: BLE001  # hooks and injected clients may raise anything
         if isinstance(problem, library.TimeoutException):
-            exchange.failure, exchange.reason = "timeout", "no answer in time"
+            exchange.failure, exchange.reason = "timeout", "nothing came in time"
+        elif untrusted := certificate_problem(problem):
+            exchange.failure, exchange.reason = "certificate", untrusted
         else:
             exchange.failure = "incomplete" if exchange.status else "connection"
-            exchange.reason = _describe(problem)
+            exchange.reason = describe(problem)
         if not (trace.seen or sender.happens_unsent(problem)):
             await trace.leave()  # a mock or a wrapper raised it, and shows nothing of what it did before
     return False
@@ -232,7 +249,7 @@ _TIMEOUTS: Final = ("connect", "read", "write", "pool")
 class _Trace:
     """Follows one request through httpcore by its trace events."""
 
-    __slots__ = ("_before", "_clock", "exchange", "reuses", "seen")
+    __slots__ = ("_before", "_clock", "exchange", "is_blind", "reuses", "seen")
 
     def __init__(
         self,
@@ -244,6 +261,7 @@ class _Trace:
         self._clock = clock
         self._before = before
         self.seen = False
+        self.is_blind = False  # whether the request was given to a transport that may show nothing
         self.reuses = True  # the connection is taken for a used one, unless it is seen to be made
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
@@ -261,6 +279,11 @@ class _Trace:
 
     async def leave(self) -> None:
         """Note that the request leaves now, if it has not left before."""
+        await self.intend()
+        self.exchange.sent = True
+
+    async def intend(self) -> None:
+        """Run what is to happen before the first byte leaves."""
         before, self._before = self._before, None  # once, though several events may come to this
         if before is not None:
             try:
@@ -269,7 +292,6 @@ class _Trace:
                 self.exchange.halted = refusal
                 raise
             await anyio.lowlevel.checkpoint_if_cancelled()  # it took too long: nothing is to leave any more
-        self.exchange.sent = True
 
 
 def _is_credible(request: Request, exchange: Exchange, trace: _Trace) -> bool:
@@ -280,7 +302,7 @@ def _is_credible(request: Request, exchange: Exchange, trace: _Trace) -> bool:
     answer comes twice.
     """
     if request.paid:
-        return True
+        return not trace.reuses
     return exchange.body == request.doubted or not (trace.reuses or request.own_connection)
 
 
@@ -296,7 +318,3 @@ def _mask_key(key: Secret, exchange: Exchange) -> None:
         escaped = secret.replace("\\", "\\\\").replace('"', '\\"')  # as in JSON: a key is printable ASCII
         for form in {secret, escaped}:
             exchange.body = exchange.body.replace(form.encode(), b"***")
-
-
-def _describe(problem: Exception) -> str:
-    return f"{type(problem).__name__}: {one_line(str(problem))}".rstrip(": ")

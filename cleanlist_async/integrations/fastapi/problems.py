@@ -140,7 +140,10 @@ class Problem(BaseModel):
 def problem_of(error: CleanlistError) -> Problem:
     """Return what a caller of your application may know about *error*: no contact, no text of the server."""
     check_instance("error", error, CleanlistError)
-    answer = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    kind = type(error)
+    if kind is errors.BadRequestError and isinstance(error, APIError) and error.is_bare:
+        kind = APIError  # a gateway refused our request, which says nothing about the caller's
+    answer = next(ANSWERS[base] for base in kind.__mro__ if base in ANSWERS)
     # A failure that passes is not enough: a retry must not pay twice.
     retryable = error.retryable and error.safe_to_retry
     return Problem(
@@ -148,7 +151,7 @@ def problem_of(error: CleanlistError) -> Problem:
         status=answer.status,
         detail=answer.detail,
         # Of our class: the code that the server sent may be any text.
-        code=_code(type(error)),
+        code=_code(kind),
         retryable=retryable,
         billed=error.billed,
         request_id=_plain_id(error.request_id),

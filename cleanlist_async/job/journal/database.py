@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from cleanlist_async.errors import JournalError
 from cleanlist_async.job.journal import schema
+from cleanlist_async.storage.sqlite_version import for_this_sqlite, refuse_old
 
 Row = tuple[Any, ...]
 _BUSY_S: Final = 10.0
@@ -27,6 +28,7 @@ class Database:
         self.path = path
         self.read_only = read_only
         self._failure: JournalError | None = None
+        refuse_old(JournalError)
         # Created by us first, since SQLite would create it readable by others.
         with explained(path):
             if create:
@@ -63,7 +65,8 @@ class Database:
         connection = self._connection
         # In one transaction: after a crash the file is blank, or as the old version left it.
         try:
-            connection.executescript(f"BEGIN IMMEDIATE; {'' if version else schema.TABLES}")
+            tables = "" if version else for_this_sqlite(schema.TABLES)
+            connection.executescript(f"BEGIN IMMEDIATE; {tables}")
             schema.to_version_2(connection)
             connection.execute("COMMIT")
         except BaseException:

@@ -12,6 +12,7 @@ import atexit
 import itertools
 import math
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -39,6 +40,7 @@ from cleanlist_async.ratelimit.shared.lease import (
 )
 from cleanlist_async.ratelimit.shared.pending_sync import Head, PendingSync, PendingSyncs
 from cleanlist_async.ratelimit.shared.process import this_process
+from cleanlist_async.ratelimit.shared.worker_thread import WorkerThread
 
 _SYNCS_PER_LEASE: Final = 6
 """Syncs within the life of a lease, of a process that only holds some."""
@@ -51,6 +53,7 @@ class SyncWorker:
     """Syncs with a backend for all wait queues of this process. Any thread may call."""
 
     def __init__(self, backend: Backend, clock: Callable[[], float], local: LocalStore) -> None:
+        _refuse_gevent()
         self.backend = backend
         self.clock = clock
         self._local = local
@@ -71,9 +74,7 @@ class SyncWorker:
         self._agenda: IndexedHeap[str] = IndexedHeap()
         """When each pending sync is due."""
         self._joins: list[tuple[str, str]] = []
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._woken = asyncio.Event()
+        self._thread = WorkerThread(self._serve, self.backend.aclose, self._fail, self._lock)
         self._local.after_fork()
 
     # -- what the process has to report --------------------------------------------------------
@@ -111,7 +112,7 @@ class SyncWorker:
         """Wait until every outcome is reported; return whether it was within *timeout_s* seconds."""
         flushed = threading.Event()
         with self._lock:
-            if self._thread is None or not self._thread.is_alive():
+            if not self._thread.is_alive:
                 return not any(pending.settled for pending in self._pending.values())
             for pending in self._pending.values():
                 if pending.settled:
@@ -146,7 +147,7 @@ class SyncWorker:
 
     async def _join_all(self) -> None:
         while self._joins:
-            with suppress(CleanlistError), self.syncing:  # a later answer will show it again
+            with suppress(Exception), self.syncing:  # a later answer will show it again
                 await self.backend.join(*self._joins[0])
             with self._lock:
                 del self._joins[0]
@@ -170,15 +171,17 @@ class SyncWorker:
             return
         now, good_until = self.clock(), started + self.good_for_s
         paused_again = self._local.copy(pending.organization, answer.pool, now - answer.pool["now"])
-        with self._lock:
-            pending.note_synced(request, answer, good_until)
-            granted, lease = answer.granted, None
-            if granted is not None:
-                head = heads[granted.request]
-                lease = self._accept(pending, head, granted, request.lease, good_until)
-            self._plan(pending, answer, now)
-        if lease is not None:
-            self._deliver(lease)
+        granted, lease = answer.granted, None
+        try:
+            with self._lock:
+                pending.note_synced(request, answer, good_until)
+                if granted is not None:
+                    head = heads[granted.request]
+                    lease = self._accept(pending, head, granted, request.lease, good_until)
+                self._plan(pending, answer, now)
+        finally:  # whoever has a token must not wait for it
+            if lease is not None:
+                self._deliver(lease)
         if paused_again:
             for queue in list(pending.requests):
                 with suppress(RuntimeError):  # its loop was closed
@@ -252,44 +255,47 @@ class SyncWorker:
 
     def wake(self) -> None:
         """Wake the thread; start it when there is none."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="cleanlist-limits", daemon=True)
-                self._thread.start()
-            elif self._loop is not None:
-                self._loop.call_soon_threadsafe(self._woken.set)
+        self._thread.wake()
 
-    def _work(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        finally:
-            with self._lock:
-                if self._thread is threading.current_thread():
-                    self._thread = self._loop = None
+    def _fail(self, error: Exception) -> None:
+        failure = ConfigurationError(f"The worker of the shared limits failed: {error!r}.")
+        with self._lock:
+            everyone = list(self._pending.values())
+        for pending in everyone:
+            self._give_up(pending, failure)
 
     async def _serve(self) -> None:
-        self._woken, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        woken = self._thread.woken
         while True:
             until = await self.run_due()
             self._confirm_flush()
             idle = not self._pending
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_S if idle else min(until - self.clock(), facts.LEASE_S)):
-                    await self._woken.wait()
-            if idle and not self._woken.is_set():  # connections close before the thread, whose loop they need
+                    await woken.wait()
+            if idle and not woken.is_set():  # connections close before the thread, whose loop they need
                 with self.syncing:
                     await self.backend.aclose()
             with self._lock:
-                if idle and not (self._woken.is_set() or self._pending or self._joins):
-                    self._thread = self._loop = None  # the next call starts another
+                if idle and not (woken.is_set() or self._pending or self._joins):
+                    self._thread.retire()
                     return
-            self._woken.clear()
+            woken.clear()
 
     def _confirm_flush(self) -> None:
         with self._lock:
             all_reported = not self._joins and not any(pending.settled for pending in self._pending.values())
             if all_reported and self._flushed is not None:
                 self._flushed.set()
+
+
+def _refuse_gevent() -> None:
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        raise ConfigurationError(
+            "gevent has replaced threads by greenlets, and shared limits need a thread of their own.",
+            fix="Use them in a process that gevent has not patched.",
+        )
 
 
 _workers: Final[weakref.WeakSet[SyncWorker]] = weakref.WeakSet()

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from cleanlist_async.errors import StoreError, StoreUnavailableError
-from cleanlist_async.storage.filesystem import refuse_network
 from cleanlist_async.storage.sqlite_file import FileKind, SharedFile, may_pass
 from cleanlist_async.storage.store.schema import TABLES
 from cleanlist_async.storage.store.statements import Answer, Dialect, Operation, Statement
@@ -91,7 +90,6 @@ class SQLiteDatabase:
 
     def _opened(self) -> SharedFile:
         if self._file is None:
-            refuse_network(self._path, "store", StoreError)
             self._file = SharedFile(self._path, holds_contacts=True, kind=_KIND)
         return self._file
 

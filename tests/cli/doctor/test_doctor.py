@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import asyncio
+import json
 import math
 import time
 from email.utils import formatdate
+from functools import partial
 
+import anyio
 import pytest
 
 from cleanlist_async.sandbox import Fault
 from tests.cli.command_line import KEY
+from tests.support.clients import json_answer
+from tests.support.tls_server import HOST, needs_openssl, over_tls, tunnel_to
 
 EVERYTHING = {
     "python",
     "extras",
+    "network",
     "key",
     "connection",
     "key good",
@@ -75,7 +82,7 @@ def test_a_bad_key(cli, serve):
     assert checks["connection"]["status"] == "ok"
     assert {checks[name]["status"] for name in ("plan", "scopes", "credits", "clock")} == {"unknown"}
     assert done.code == 1
-    assert "1 of 11 checks failed." in done.err
+    assert "1 of 12 checks failed." in done.err
 
 
 @pytest.mark.parametrize(
@@ -238,3 +245,64 @@ def test_a_session_token_has_the_limit_of_the_organization(cli, serve):
         checks = examined(cli, code=0)
     assert checks["key"]["data"]["forms"] == ["JWT"]
     assert checks["limits"]["data"]["limits"] == [60]
+
+
+# -- the way to the server -------------------------------------------------------------------------
+
+
+@needs_openssl
+def test_a_certificate_that_is_not_trusted_is_explained_and_one_that_is_named_is_trusted(cli, tmp_path):
+    async def main():
+        answer = json_answer({"valid": True, "organization_id": "org"}).raw
+        async with over_tls(tmp_path, lambda target, connection: [answer]) as (port, certificate):
+            cli.env |= {"CLEANLIST_API_KEY": KEY, "CLEANLIST_BASE_URL": f"https://localhost:{port}"}
+            run = partial(anyio.to_thread.run_sync, partial(cli.json, "doctor", code=1))
+            untrusted = await run()
+            cli.env["SSL_CERT_FILE"] = str(certificate)
+            return untrusted, await run(), certificate
+
+    untrusted, trusted, certificate = asyncio.run(main())
+    found = [{check["name"]: check for check in answer["checks"]} for answer in (untrusted, trusted)]
+    assert "certificate of localhost" in found[0]["connection"]["detail"]
+    assert "SSL_CERT_FILE" in found[0]["connection"]["fix"]
+    assert found[1]["connection"]["status"] == "ok"
+    assert found[1]["network"]["data"] == {"proxy": None, "certificates": str(certificate)}
+
+
+def test_the_proxy_is_named_without_its_password(cli):
+    cli.env |= {"CLEANLIST_API_KEY": KEY, "CLEANLIST_BASE_URL": "https://api.invalid"}
+    cli.env["HTTPS_PROXY"] = "http://user:hunter2@127.0.0.1:9"
+    answer = cli("doctor", "--json")
+    assert "hunter2" not in answer.out + answer.err
+    checks = {check["name"]: check for check in json.loads(answer.out)["checks"]}
+    assert checks["network"]["data"]["proxy"] == "http://127.0.0.1:9"
+    assert "through the proxy http://127.0.0.1:9" in checks["connection"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SSL_CERT_FILE", "/nowhere.pem"), ("HTTPS_PROXY", "nonsense://x"), ("SSL_CERT_DIR", "/no")],
+)
+def test_a_variable_of_the_network_that_cannot_work_is_a_problem(cli, name, value):
+    cli.env |= {"CLEANLIST_API_KEY": KEY, "CLEANLIST_BASE_URL": "https://api.invalid", name: value}
+    checks = {check["name"]: check for check in cli.json("doctor", code=1)["checks"]}
+    assert checks["network"]["status"] == "problem"
+    assert name in checks["network"]["detail"]
+    assert checks["network"]["fix"]
+
+
+@needs_openssl
+def test_proxy_and_certificates_are_options_of_every_command(cli, tmp_path):
+    async def main():
+        answer = json_answer({"credits": 7}).raw
+        async with (
+            over_tls(tmp_path, lambda target, connection: [answer], HOST) as (port, certificate),
+            tunnel_to(port) as (proxy, heads),
+        ):
+            cli.env |= {"CLEANLIST_API_KEY": KEY, "CLEANLIST_BASE_URL": f"https://{HOST}:{port}"}
+            run = partial(cli.apart, "credits", "--proxy", proxy, "--ca-bundle", str(certificate))
+            return await anyio.to_thread.run_sync(run), heads
+
+    done, heads = asyncio.run(main())
+    assert (done.code, done.out.strip()) == (0, "7"), done.err
+    assert len(heads) == 1

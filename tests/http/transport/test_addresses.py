@@ -7,7 +7,6 @@ import json
 import socket
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 
 from cleanlist_async import APIConnectionError, APITimeoutError, MalformedResponseError
@@ -26,13 +25,12 @@ GOOD = answer(200, FILE, {"content-type": "text/csv"})
 async def api_that_says(*download_urls, base_url="https://api.cleanlist.ai", **options):
     """A client of an API somewhere else that names the addresses of files, one with each answer."""
     answers = iter([json.dumps({"list_id": "l", "download_url": url}) for url in download_urls])
-    said = httpx.MockTransport(lambda request: httpx.Response(200, content=next(answers)))
-    async with (
-        httpx.AsyncClient(transport=said) as http,
-        client_of(
-            base_url, **{"max_retries": 0, "request_timeout_s": 2, **options}, http_client=http
-        ) as client,
-    ):
+
+    async def say(request, key, timeout_s, exchange):
+        exchange.sent, exchange.status, exchange.body = True, 200, next(answers).encode()
+
+    async with client_of(base_url, **{"max_retries": 0, "request_timeout_s": 2, **options}) as client:
+        client._runtime.transport.send = say
         yield client
 
 

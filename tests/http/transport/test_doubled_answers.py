@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from contextlib import asynccontextmanager, suppress
-from shutil import which
+from contextlib import suppress
 from urllib.parse import urlsplit
 
-import anyio
 import httpx
 import httpx2
 import pytest
@@ -16,6 +13,7 @@ import pytest
 from cleanlist_async import errors
 from tests.support.clients import against, client_of, json_answer, outcome_of
 from tests.support.faulty_server import Answer
+from tests.support.tls_server import needs_openssl, over_tls
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 
@@ -74,6 +72,18 @@ async def test_no_workflow_gets_the_rows_of_another_over_an_injected_client(libr
     async with library.AsyncClient() as http, against(script, http_client=http) as (client, _):
         for name in "ABABCA":
             assert await rows_of(client, name) == [f"{name}@x.example"]
+
+
+@pytest.mark.parametrize("way", ["with the next answer", "in part with the next answer"])
+async def test_no_paid_call_over_an_injected_client_gets_the_answer_of_the_one_before(way):
+    numbers = iter(range(100))
+    script = doubling(way, lambda request: json_answer({"number": next(numbers)}))
+    async with httpx.AsyncClient() as http, against(script, http_client=http) as (client, _):
+        outcomes = [await outcome_of(client.request("POST", "/api/v2/folders")) for _ in range(4)]
+
+    for number, outcome in enumerate(outcomes):
+        assert outcome == {"number": number} or type(outcome) is errors.UnknownOutcomeError
+    assert outcomes[0] == {"number": 0}
 
 
 @pytest.mark.parametrize("way", SEEN_BY_ITS_BYTES)
@@ -177,41 +187,7 @@ async def test_the_rest_of_an_answer_that_is_too_large_is_not_taken_for_a_second
 # -- under TLS, whose records wait in a buffer of their own ------------------------------------------
 
 
-@asynccontextmanager
-async def over_tls(folder, answer_of):
-    """A server with a certificate, and the context that trusts it. Its answers are lists of TLS records."""
-    key, certificate = folder / "key.pem", folder / "cert.pem"
-    await anyio.run_process(
-        [
-            *("openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost"),
-        ]
-    )
-    here = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    here.load_cert_chain(certificate, key)
-    connections = 0
-
-    async def converse(reader, writer):
-        nonlocal connections
-        number, connections = connections, connections + 1
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                target = head.split(b" ")[1].decode()
-                for record in answer_of(target, number):
-                    writer.write(record)  # one record each, and all of them in one piece of TCP
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    server = await asyncio.start_server(converse, "127.0.0.1", 0, ssl=here)
-    try:
-        yield server.sockets[0].getsockname()[1], ssl.create_default_context(cafile=certificate)
-    finally:
-        server.close()
-
-
-@pytest.mark.skipif(which("openssl") is None, reason="needs openssl")
+@needs_openssl
 @pytest.mark.parametrize("ahead", [False, True])
 async def test_a_record_of_tls_that_waits_behind_an_answer_is_seen(tmp_path, ahead):
     """The second answer is a record of its own, behind the first one or ahead of the next."""
@@ -222,10 +198,9 @@ async def test_a_record_of_tls_that_waits_behind_an_answer_is_seen(tmp_path, ahe
         before, last[connection] = last.get(connection, b""), now
         return (before, now) if ahead else (now, now)
 
-    async with over_tls(tmp_path, answer_of) as (port, trust):
-        client = client_of(f"https://localhost:{port}", request_timeout_s=5)
-        client._runtime.transport._tls = trust
-        async with client:
+    async with over_tls(tmp_path, answer_of) as (port, certificate):
+        base_url = f"https://localhost:{port}"
+        async with client_of(base_url, verify=certificate, request_timeout_s=5) as client:
             first = await client.request("GET", "/api/v2/first")
             second = await client.request("GET", "/api/v2/second")
     assert first["of"] == "/api/v2/first"

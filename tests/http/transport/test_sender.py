@@ -1,8 +1,10 @@
-"""An httpx client of the caller's own: it serves reads, and is otherwise left alone."""
+"""An httpx client of the caller's own: it carries every request, and is otherwise left alone."""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 
 import httpx
 import httpx2
@@ -12,6 +14,7 @@ from cleanlist_async import ConfigurationError, errors
 from tests.support.clients import (
     ACCEPTED,
     ADA,
+    ANSWERS,
     CALLS,
     KEY,
     against,
@@ -66,24 +69,24 @@ def with_injected(library, respond, use, **options):
 
 
 @sockets
-def test_an_injected_client_serves_reads_only_and_is_never_closed(library):
+def test_an_injected_client_carries_everything_and_is_never_closed(library):
     async def use(client):
         reads = [await CALLS[name](client) for name in ("credits_balance",) * 3]
         return reads, await client.public.submit_bulk([ADA])
 
     (reads, submit), transport, requests, _, closed = with_injected(
         library,
-        lambda request: library.Response(200, json={"credits": 4}),
+        lambda request: library.Response(200, json={"credits": 4} if request.method == "GET" else ACCEPTED),
         use,
         auth=("user", "pass"),
         follow_redirects=True,
     )
     assert [read.credits for read in reads] == [4, 4, 4]
     assert submit.workflow_id == "wf_1"
-    assert [request.method for request in transport.requests] == ["GET"] * 3
-    assert [request.method for request in requests] == ["POST"]
+    assert [request.method for request in transport.requests] == [*["GET"] * 3, "POST"]
+    assert requests == []
     assert not closed
-    assert transport.requests[0].headers["authorization"] == "Bearer " + KEY
+    assert {request.headers["authorization"] for request in transport.requests} == {"Bearer " + KEY}
 
 
 @sockets
@@ -147,3 +150,91 @@ async def test_a_refused_connection_of_an_injected_client_was_not_sent_on(librar
         in_window = [bucket.limit - bucket.available for bucket in client.statistics().buckets]
     assert type(error) is errors.APIConnectionError
     assert in_window == [0, 0]
+
+
+# -- the proof of what left --------------------------------------------------------------------------
+
+
+def submits_over(transport, **options):
+    """How a submit ends through a client of the caller's with this transport."""
+
+    async def main():
+        async with (
+            httpx.AsyncClient(transport=transport) as http,
+            client_of("https://api.invalid", http_client=http, max_retries=2, **options) as client,
+        ):
+            return await outcome_of(client.public.submit_bulk([ADA]))
+
+    return asyncio.run(main())
+
+
+class Wrapper(httpx.AsyncBaseTransport):
+    """Passes requests on, as transports do that log, cache or retry."""
+
+    def __init__(self, inner, *, hides):
+        self.inner, self.hides, self.requests = inner, hides, 0
+
+    async def handle_async_request(self, request):
+        self.requests += 1
+        if self.hides:
+            request.extensions = {}
+        return await self.inner.handle_async_request(request)
+
+
+@sockets
+@pytest.mark.parametrize("hides", [False, True])
+def test_a_connection_that_fails_below_a_wrapper_is_proof_only_where_the_wrapper_shows_it(hides):
+    wrapper = Wrapper(httpx.AsyncHTTPTransport(proxy="http://127.0.0.1:9"), hides=hides)
+    outcome = submits_over(wrapper)
+    assert type(outcome) is (errors.UnknownOutcomeError if hides else errors.APIConnectionError)
+    assert wrapper.requests == (1 if hides else 3)
+
+
+def answering(answer):
+    """A server whose submits end in *answer*, which may be an exception; it counts them."""
+
+    def handle(request):
+        if request.method == "GET":
+            return httpx.Response(200, json=ANSWERS["validate_key"])
+        handle.submits += 1
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    handle.submits = 0
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "requests"),
+    [
+        (lambda: httpx.Response(200, json=ACCEPTED), None, 1),
+        (lambda: httpx.Response(402, json={"detail": "x"}), errors.InsufficientCreditsError, 1),
+        (lambda: httpx.Response(500, json={"detail": "x"}), errors.UnknownOutcomeError, 1),
+        (lambda: httpx.ReadTimeout("late"), errors.UnknownOutcomeError, 1),
+        (lambda: httpx.ConnectError("no"), errors.APIConnectionError, 3),
+    ],
+    ids=["accepted", "402", "500", "no answer", "no connection"],
+)
+@pytest.mark.parametrize("stored", [False, True], ids=["plain", "with a store"])
+def test_a_mock_transport_answers_submits_as_the_server_would(answer, kind, requests, stored, tmp_path):
+    handle = answering(answer())
+    options = {"store": str(tmp_path / "purchases.db")} if stored else {}
+    outcome = submits_over(httpx.MockTransport(handle), **options)
+    assert type(outcome) is kind if kind else outcome.workflow_id == "wf_1"
+    assert handle.submits == requests
+
+
+def test_a_store_knows_of_a_submit_before_a_transport_that_shows_nothing_has_it(tmp_path):
+    path = tmp_path / "purchases.db"
+    states = []
+
+    def handle(request):
+        if request.method == "POST":
+            with closing(sqlite3.connect(path)) as rows:
+                states.extend(rows.execute("SELECT state FROM cleanlist_submits").fetchall())
+        return httpx.Response(200, json=ANSWERS["validate_key" if request.method == "GET" else "submit_bulk"])
+
+    outcome = submits_over(Wrapper(httpx.MockTransport(handle), hides=True), store=str(path))
+    assert outcome.workflow_id == "wf_1"
+    assert states == [("sending",)]

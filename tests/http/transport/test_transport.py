@@ -297,7 +297,9 @@ async def test_redirects_are_never_followed(name, status):
 
 
 @sockets
-def test_proxies_and_credentials_of_the_environment_are_not_used(monkeypatch, tmp_path):
+def test_neither_proxies_nor_certificates_nor_passwords_of_the_environment_are_for_loopback(
+    monkeypatch, tmp_path
+):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login a password b\n")
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):

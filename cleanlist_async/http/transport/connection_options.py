@@ -1,0 +1,156 @@
+"""How servers are reached: whose certificates are trusted, and through which proxy."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+from typing import Final, Self, TypeAlias
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from cleanlist_async.checks import check_flag, checked_path, shown
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.http.transport.addresses import LAST_PORT, parsed
+from cleanlist_async.http.transport.networks import stated_network
+from cleanlist_async.redact import Secret
+
+Verify: TypeAlias = "ssl.SSLContext | str | PathLike[str] | bool"
+
+_SCHEMES: Final = frozenset({"http", "https", "socks5", "socks5h"})
+_OF_ENVIRONMENT: Final = "The proxy of the environment (HTTPS_PROXY, ALL_PROXY)"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """How a client reaches servers.
+
+    Attributes
+    ----------
+    proxy
+        The proxy for every server; None for that of the environment, if any.
+    tls, certificates
+        The certificates that are trusted, and those of the environment; None for those that httpx brings.
+    trust_env
+        Whether the proxy variables of the environment count.
+
+    """
+
+    proxy: Secret | None = None
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    certificates: Certificates | None = None
+    trust_env: bool = True
+
+    @classmethod
+    def checked(
+        cls, base_url: str, *, proxy: str | None = None, verify: Verify = True, trust_env: bool = True
+    ) -> ConnectionOptions:
+        """Check the options of a client. Raises ConfigurationError for what cannot work."""
+        check_flag("trust_env", trust_env)
+        tls = _given(verify)
+        # What a variable names does not matter to a server that has no certificate.
+        uses_env = tls is None and trust_env and base_url.startswith("https:")
+        return cls(
+            None if proxy is None else checked_proxy(proxy, "proxy"),
+            tls,
+            _of_environment() if uses_env else None,
+            trust_env,
+        )
+
+    def context(self) -> ssl.SSLContext:
+        """Return the certificates to trust. Raises ConfigurationError for those that cannot be read."""
+        if self.certificates is not None:
+            return self.certificates.load()
+        return self.tls or httpx.create_ssl_context(trust_env=False)
+
+    def proxy_for(self, address: str) -> Secret | None:
+        """Return the proxy that leads to an address, if any.
+
+        The environment's (``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``) is never used for this machine's own
+        addresses. Raises ConfigurationError for one that cannot work.
+        """
+        url = parsed(address)
+        if self.proxy is not None or not self.trust_env or url is None or stated_network(url) == "loopback":
+            return self.proxy
+        found = getproxies()
+        proxy = found.get(url.scheme) or found.get("all")
+        if not proxy or proxy_bypass(url.netloc.decode("ascii")):
+            return None
+        return checked_proxy(proxy if "://" in proxy else f"http://{proxy}", _OF_ENVIRONMENT)
+
+
+def checked_proxy(proxy: str, name: str) -> Secret:
+    """Return *proxy* as a secret, for it may hold a password. Raises ConfigurationError if it cannot work."""
+    url = parsed(proxy)
+    scheme = url.scheme if url is not None and (url.port or 1) <= LAST_PORT else ""
+    if scheme not in _SCHEMES:
+        raise ConfigurationError(f"{name} must be an address like http://proxy.example:3128.")
+    # httpx would raise ImportError with the first request only.
+    if scheme.startswith("socks") and find_spec("socksio") is None:
+        raise ConfigurationError("A SOCKS proxy needs one more package.", fix="pip install 'httpx[socks]'")
+    return Secret(proxy)
+
+
+def proxy_name(proxy: Secret) -> str:
+    """Return the address of a proxy without its user and password."""
+    url = httpx.URL(proxy.reveal())
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """Certificates of authorities: those in a file and in a folder, either of which may be missing."""
+
+    source: str
+    file: str | None = None
+    folder: str | None = None
+
+    def check(self) -> Self:
+        """Raise ConfigurationError for paths that lead nowhere."""
+        # A folder that does not exist is no error to OpenSSL, which would then trust nobody.
+        if self.folder and not any(Path(part).is_dir() for part in self.folder.split(os.pathsep)):
+            raise ConfigurationError(f"{self.source} names no folder of certificates: {shown(self.folder)}.")
+        if self.file and not Path(self.file).is_file():
+            raise ConfigurationError(f"{self.source} names no file of certificates: {shown(self.file)}.")
+        return self
+
+    def load(self) -> ssl.SSLContext:
+        """Read them. Raises ConfigurationError."""
+        try:
+            return ssl.create_default_context(cafile=self.file, capath=self.folder)
+        except (OSError, ValueError) as problem:  # an SSLError is an OSError
+            reason = getattr(problem, "reason", None) or getattr(problem, "strerror", None) or problem
+            raise ConfigurationError(
+                f"{self.source} names no certificates that can be read: {shown(self.file)} ({reason}).",
+                fix="It must be a file in PEM form, as certificate authorities give out.",
+            ) from problem
+
+
+def _given(verify: Verify) -> ssl.SSLContext | None:
+    """Return the certificates that the caller names; None for the default."""
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    if verify is False:
+        raise ConfigurationError(
+            "verify=False would show the key to anybody in between.",
+            fix="Pass the file of your certificate authority as verify, or name it in SSL_CERT_FILE.",
+        )
+    if verify is True:
+        return None
+    path = checked_path("verify", verify)
+    kind = "folder" if path.is_dir() else "file"
+    return Certificates("verify", **{kind: os.fspath(path)}).check().load()
+
+
+def _of_environment() -> Certificates | None:
+    file, folder = (os.environ.get(name) or None for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    if file:
+        Certificates("SSL_CERT_FILE", file).check()
+    if folder:
+        Certificates("SSL_CERT_DIR", folder=folder).check()
+    names = " and ".join(name for name, value in (("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder)) if value)
+    return Certificates(names, file, folder) if names else None

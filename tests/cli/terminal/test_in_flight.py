@@ -1,0 +1,134 @@
+"""A server that accepts and never answers: what is waited for is said, and Ctrl-C ends at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import pytest
+
+from cleanlist_async.cli.terminal.in_flight import InFlight
+from cleanlist_async.sandbox import Fault
+from tests.cli.command_line import ROWS, until
+from tests.support.clients import respond, virtual_client
+
+
+def slow(seconds):
+    async def answer(request, number):
+        await asyncio.sleep(seconds)
+        return respond({"credits": 1})
+
+    return answer
+
+
+async def notes_of(seconds, calls, caplog, **options):
+    watch = InFlight()
+    during = []
+    with caplog.at_level(logging.WARNING, "cleanlist_async.cli"):
+        async with virtual_client(slow(seconds), on_event=watch.follow(3, 60.0), **options) as client:
+            asyncio.get_running_loop().call_later(seconds / 2, lambda: during.append(watch.summary))
+            await asyncio.gather(*(client.public.credits_balance() for _ in range(calls)))
+    assert watch.summary == ""
+    return caplog.messages, during
+
+
+async def test_an_answer_that_takes_longer_than_five_seconds_is_noted_with_attempt_and_limit(caplog):
+    notes, during = await notes_of(12, 1, caplog)
+    assert notes == ["no answer yet to credits_balance after 5 s: attempt 1 of 3, each at most 60 s"]
+    assert during == ["1 credits_balance"]
+
+
+async def test_an_answer_that_comes_earlier_is_not_noted(caplog):
+    notes, _ = await notes_of(4.5, 8, caplog)
+    assert notes == []
+
+
+async def test_of_many_requests_that_take_long_one_is_noted(caplog):
+    notes, during = await notes_of(12, 8, caplog)
+    assert len(notes) == 1
+    assert during == ["8 credits_balance"]
+
+
+# -- the command line --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(cli, serve):
+    """Starts a command whose first request is never answered, and waits until it is sent."""
+    cli.write(ROWS)
+
+    with ExitStack() as servers:
+
+        def start(*command, at="*"):
+            sandbox = servers.enter_context(serve(faults=[Fault(at, delay_s=300.0)]))
+            process = cli.start(*command)
+            until(lambda: any(one.path.endswith(at.strip("*")) for one in sandbox.ledger.requests))
+            return process
+
+        yield start
+
+
+@pytest.mark.slow
+def test_a_server_that_never_answers_is_told_of_after_five_seconds(cli, waiting):
+    process = waiting("credits")
+    line = process.stderr.readline()
+    assert "no answer yet to credits_balance after 5 s: attempt 1 of 5" in line
+    process.send_signal(signal.SIGINT)
+    assert cli.finish(process).code == 130
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "at"),
+    [
+        (("enrich", "in.csv", "-o", "out.csv", "--yes"), "*/enrich/bulk"),
+        (("job", "start", "in.csv", "--journal", "j", "--yes"), "*/enrich/bulk"),
+        (("list", "create", "Prospects"), "*/lead-lists"),
+    ],
+    ids=lambda given: " ".join(given[:2]) if isinstance(given, tuple) else "",
+)
+def test_a_second_ctrl_c_ends_a_paid_request_at_once_and_names_it(cli, waiting, command, at):
+    process = waiting(*command, at=at)
+    process.send_signal(signal.SIGINT)
+    assert any(line.startswith("Stopping") for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    done = cli.finish(process)
+    assert done.code == 130
+    assert "ended at once, with 1 " in done.err
+
+
+INTERRUPTED = """
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+sys.argv = ["cleanlist-async", "plan", "in.csv"]
+from cleanlist_async.__main__ import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "module", ["cleanlist_async.cli.main", "typer", "cleanlist_async.tables", "cleanlist_async.enrich.plan"]
+)
+def test_ctrl_c_while_modules_load_prints_no_traceback(cli, module):
+    cli.write(ROWS)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.format(module=module)],
+        cwd=cli.folder,
+        env=cli.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in {130, -signal.SIGINT}
+    assert "Traceback" not in done.stderr
