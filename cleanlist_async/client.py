@@ -235,11 +235,10 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         `Job.receive`; by default that of `webhooks`, which needs no such call. `submit_mode` says how a
         submit whose answer was lost is found again; see `Job.promise`. `on_unknown` holds such a submit, or
         sends it again at the cost of at most `max_duplicate_credits`, or asks a function of yours. `cache`
-        (deprecated: jobs with a name need none) is a file of results that were bought before with the same
-        API key (of several, the first), and are reused for `cache_ttl_s` seconds; a job with a name takes
-        them over into the store. `half_full_price` says what ``full`` costs where only one half was
-        found, which is not documented: ``"full"`` 11 credits, ``"each"`` those of the half. If the server
-        reports a price, that counts.
+        (deprecated) is a file of results that were bought before with the same API key (of several, the
+        first), and are reused for `cache_ttl_s` seconds; a job with a name takes them over into the store.
+        `half_full_price` says what ``full`` costs where only one half was found, which is not documented:
+        ``"full"`` 11 credits, ``"each"`` those of the half. If the server reports a price, that counts.
 
         A journal that is older than the last run of its job (recorded in ``~/.local/state/cleanlist-async``),
         a copy of one, one with a hard link, or a new one where another had sent contacts, is refused, for it
