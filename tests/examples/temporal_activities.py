@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 CHUNK = [
-    {"first_name": f"Ada{n}", "last_name": "Lovelace", "company_domain": "analytical.example"}
+    {"first_name": f"Grace{n}", "last_name": "Hopper", "company_domain": "analytical.example"}
     for n in range(20)
 ]
 
