@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.sockets, pytest.mark.anyio, pytest.m
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 CONTACTS = 1_500
+UV = (sys.executable, "-m", "uv")
 _OF_THE_TESTS = ("CLEANLIST_", "PYTEST_", "PYTHON")
 PACKAGES = {
     "celery": ["celery[redis]>=5.5"],
@@ -120,10 +122,10 @@ def engines(tmp_path_factory):
             folder = tmp_path_factory.mktemp(engine)
             python = folder / "bin" / "python"
             uv = partial(subprocess.run, check=True, capture_output=True, timeout=240)
-            uv(["uv", "venv", "--quiet", str(folder), "--clear"])
+            uv([*UV, "venv", "--quiet", str(folder), "--clear"])
             uv(
                 [
-                    "uv",
+                    *UV,
                     "pip",
                     "install",
                     "--python",
