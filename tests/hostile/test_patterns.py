@@ -36,9 +36,7 @@ def patterns() -> dict[tuple[str, str], re.Pattern[str] | re.Pattern[bytes]]:
 def uses(module: str, name: str) -> set[str]:
     """Return the methods of a pattern that its module calls: to search costs more than to match."""
     source = Path(importlib.import_module(module).__file__ or "").read_text("utf-8")
-    asked = (
-        rf"\b(?:{re.escape(name.partition('[')[0])}|pattern)\.(match|fullmatch|search|sub|findall|finditer)\("
-    )
+    asked = rf"\b(?:{re.escape(name.partition('[')[0])}|pattern)\.(match|fullmatch|search|sub|split|findall|finditer)\("
     return set(re.findall(asked, source))
 
 
@@ -98,7 +96,7 @@ def slow_text(pattern: re.Pattern[str] | re.Pattern[bytes], methods: set[str]) -
             with at_most(MOST_CPU_S):
                 for method in methods & {"match", "fullmatch", "search"}:
                     getattr(pattern, method)(given)
-                if methods & {"sub", "findall", "finditer"}:
+                if methods & {"sub", "split", "findall", "finditer"}:
                     pattern.findall(given)  # type: ignore[arg-type]
         except TimeoutError:
             return text[:40]

@@ -238,4 +238,4 @@ def test_a_base_url_that_moved_is_named_before_anything_is_sent(cli, serve, peop
         assert not sandbox.ledger.requests_of("/enrich/bulk")
     assert done.code == 4
     assert "redirects to https://www.api.example/" in done.error
-    assert "Set base_url (CLEANLIST_BASE_URL) to https://www.api.example." in done.error
+    assert "Set --base-url (CLEANLIST_BASE_URL) to https://www.api.example." in done.error

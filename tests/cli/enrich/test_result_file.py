@@ -71,7 +71,10 @@ def test_what_was_never_read_is_counted_and_written_as_failed(job, cli):
     file = ResultFile(job, lambda: None)
     file.take(result(3))
     file.close()
-    assert file.tally.statuses == {"found": 1, "failed": 4}
+    assert {status: count for status, count in file.tally.statuses.items() if count} == {
+        "found": 1,
+        "failed": 4,
+    }
     assert [row["cleanlist_status"] for row in cli.results()] == ["failed"] * 3 + ["found", "failed"]
     assert file.problem is None
 
