@@ -43,7 +43,7 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).
 
 # How long an example takes says how busy the machine is.
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("part", UNTIMED, max_examples=12)
+settings.register_profile("part", UNTIMED, max_examples=20)
 settings.register_profile("whole", UNTIMED)
 
 

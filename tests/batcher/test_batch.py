@@ -66,6 +66,7 @@ async def test_while_one_batch_is_paced_new_callers_join_the_next(world):
     assert all(later - earlier >= 60 / 29 for earlier, later in pairwise(submitted))
 
 
+@pytest.mark.slow
 async def test_full_batches_go_at_once_while_there_are_tokens_for_all_of_them(world):
     await outcomes(start(world, people(1_000)))
     assert sizes(world) == [250] * 4

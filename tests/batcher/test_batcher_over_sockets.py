@@ -44,5 +44,6 @@ async def callers_in(window_s=3.0):
         assert batches.mean_batch > 20
 
 
+@pytest.mark.slow
 def test_callers_over_real_sockets_share_requests_and_have_their_own_answers():
     asyncio.run(callers_in())

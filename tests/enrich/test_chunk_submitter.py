@@ -65,6 +65,7 @@ async def test_another_run_of_the_client_is_never_joined_to_the_workflow_of_the_
     assert all(is_unknown_and_alone(result) for result in results)
 
 
+@pytest.mark.slow
 async def test_a_batch_of_single_calls_is_never_joined_to_the_workflow_of_a_run():
     server = OneWorkflow()
     first, second = people(2)

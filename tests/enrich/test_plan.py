@@ -43,6 +43,7 @@ def test_the_worst_case_by_type(kind, most):
     assert plan(people(2), enrichment_type=kind).credits_max == most
 
 
+@pytest.mark.slow
 def test_minutes_by_keys():
     limits = RateLimits()
     assert [limits.per_window(keys) for keys in (0, 1, 3)] == [60, 30, 60]

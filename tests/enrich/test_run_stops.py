@@ -197,6 +197,7 @@ async def test_a_deadline_before_anything_was_accepted_is_raised(world):
     assert world.submits() == 0
 
 
+@pytest.mark.slow
 @each_case("after_s", [0.01, 0.15, 3.0, 5.2, 5.4, 5.6])
 async def test_a_cancelled_enrich_leaves_what_it_had_in_abandoned(after_s):
     async with open_world() as world:

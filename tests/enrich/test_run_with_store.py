@@ -58,6 +58,7 @@ async def test_the_next_process_knows_what_this_one_bought(world, store_path):
     assert report.summary.workflows == 1
 
 
+@pytest.mark.slow
 async def test_chunks_are_filled_up_with_what_is_new(world):
     contacts = people(1_000)
 

@@ -370,6 +370,7 @@ SHAPES = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     shape=SHAPES,

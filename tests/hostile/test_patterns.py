@@ -36,7 +36,8 @@ def patterns() -> dict[tuple[str, str], re.Pattern[str] | re.Pattern[bytes]]:
 def uses(module: str, name: str) -> set[str]:
     """Return the methods of a pattern that its module calls: to search costs more than to match."""
     source = Path(importlib.import_module(module).__file__ or "").read_text("utf-8")
-    asked = rf"\b(?:{re.escape(name.partition('[')[0])}|pattern)\.(match|fullmatch|search|sub|split|findall|finditer)\("
+    methods = "match|fullmatch|search|sub|split|findall|finditer"
+    asked = rf"\b(?:{re.escape(name.partition('[')[0])}|pattern)\.({methods})\("
     return set(re.findall(asked, source))
 
 

@@ -253,6 +253,7 @@ async def test_no_answer_is_an_unknown_outcome_after_the_timeout():
     assert (len(served.requests), seconds) == (1, 20.0)
 
 
+@pytest.mark.slow
 def test_an_answer_cut_at_any_byte_is_accepted_or_unknown():
     """Accepted as soon as the id is there, unknown before, and never sent again."""
     body = b'{"task_ids": ["t_1"], "workflow_id": "wf_1", "message": "started"}'

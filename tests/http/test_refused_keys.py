@@ -61,6 +61,7 @@ async def test_a_job_buys_everything_once_with_the_key_that_is_good(world, bad, 
     bench.check(unknown_at_most=0)
 
 
+@pytest.mark.slow
 @first_is_bad
 async def test_a_key_that_is_revoked_in_the_middle_of_a_run_costs_it_nothing(world):
     def revoke(progress):

@@ -120,6 +120,7 @@ def test_a_client_that_nobody_closed_ends_with_its_loop():
     asyncio.run(kept[0].aclose())
 
 
+@pytest.mark.slow
 @pytest.mark.sockets
 def test_a_client_that_was_opened_before_a_fork_is_refused():
     script = """

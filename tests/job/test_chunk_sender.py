@@ -114,6 +114,7 @@ async def test_a_413_halves_the_chunk_whatever_its_body(world, body, tmp_path):
     bench.check(unknown_at_most=0)
 
 
+@pytest.mark.slow
 @pytest.mark.sockets
 @pytest.mark.anyio
 async def test_a_2xx_that_names_a_workflow_is_accepted_however_torn(tmp_path):

@@ -338,6 +338,7 @@ async def test_every_submit_has_a_token_of_its_own(world, tmp_path):
     assert len(set(sent)) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.sockets
 @pytest.mark.anyio
 async def test_webhooks_over_the_wire(tmp_path):

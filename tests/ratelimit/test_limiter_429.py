@@ -173,6 +173,7 @@ async def test_tokens_granted_but_not_yet_used_when_a_429_comes_wait_for_its_end
     assert now() >= 10.05
 
 
+@pytest.mark.slow
 @SHARED_IS_SLOW
 @each_case("envelope", ["error", "detail"])
 @each_case("count_rejected", [False, True])

@@ -114,6 +114,7 @@ def test_a_jwt_beside_keys_counts_for_the_organization_only(kind: LimitKind) -> 
     assert max(alone.grants()) < 1.0  # sixty at once, where a key has thirty
 
 
+@pytest.mark.slow
 @SHARED_IS_SLOW
 @each_case("kind", EXACT)
 def test_attempts_that_are_given_up_still_count(kind: LimitKind) -> None:

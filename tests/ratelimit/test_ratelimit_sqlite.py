@@ -402,6 +402,7 @@ def in_thread(main: Callable[[], None]) -> threading.Thread:
     return thread
 
 
+@pytest.mark.slow
 def test_two_loops_of_one_process_ask_with_one_voice(path: Path) -> None:
     limits = RateLimits(org=20, key=10, window_s=0.3)
     limiter = RateLimiter.sqlite(path, limits)

@@ -68,6 +68,7 @@ def test_more_events_than_a_submit_has_are_refused_while_its_worker_does_not_tak
     assert anyio.run(store_of_workers.take, [owner.id]) == {owner.id: events[:4]}
 
 
+@pytest.mark.slow
 def test_fifty_of_the_largest_events_leave_two_of_them(store_of_workers):
     owner, other = OneSubmission(mailbox=store_of_workers), OneSubmission(mailbox=store_of_workers)
     answers = {other.post(largest_event(number), token=owner.token) for number in range(50)}

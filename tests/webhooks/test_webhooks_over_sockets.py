@@ -69,6 +69,7 @@ async def test_results_are_pushed_and_nothing_is_asked(row):
         assert {delivery.attempt for delivery in sandbox.ledger.deliveries} == {1}
 
 
+@pytest.mark.slow
 async def test_a_job_is_pushed_too(tmp_path):
     async with an_application() as receiver, Sandbox(workflow_s=0.3) as sandbox:
         client = client_of(sandbox, receiver)
@@ -81,6 +82,7 @@ async def test_a_job_is_pushed_too(tmp_path):
         assert not sandbox.ledger.duplicates()
 
 
+@pytest.mark.slow
 async def test_an_event_that_reaches_another_worker_finds_the_one_that_waits(tmp_path):
     contacts, secret = people(520), "a-secret-of-all-workers"
     async with (
@@ -122,6 +124,7 @@ async def test_an_event_of_a_job_that_reaches_another_worker_finds_the_job(tmp_p
         assert not sandbox.ledger.duplicates()
 
 
+@pytest.mark.slow
 async def test_without_a_store_the_worker_that_waits_asks():
     contacts, secret = people(20), "a-secret-of-all-workers"
     async with an_application(secret=secret) as other, Sandbox(workflow_s=0.3, window_s=1.0) as sandbox:

@@ -120,6 +120,7 @@ def test_a_stopped_job_is_resumed_by_the_command_it_prints(cli, serve, people, n
     assert [row[: len(given[0])] for row in cli.read()[1:]] == given
 
 
+@pytest.mark.slow
 @pytest.mark.smoke
 def test_a_killed_job_is_resumed_to_the_same_results(cli, serve, people, look):
     cli.write(people(1100))

@@ -36,6 +36,7 @@ def test_show_counts_results_and_lists_what_is_undecided(cli, serve, people, key
     assert "50 contacts" in text.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decision", [pytest.param("accepted", marks=pytest.mark.smoke), "absent"])
 def test_a_decision_lets_the_same_command_go_on(cli, serve, people, keyless, decision):
     given = cli.write(people(300))

@@ -62,6 +62,7 @@ def test_a_command_is_described_on_one_line_of_its_group(cli):
                 assert command[-1] in names
 
 
+@pytest.mark.slow
 def test_every_option_and_argument_says_what_it_is_for():
     silent = [
         (*path, parameter.name)

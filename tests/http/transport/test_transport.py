@@ -78,6 +78,7 @@ def run_call(name, script, **options):
     return asyncio.run(main())
 
 
+@pytest.mark.slow
 @sockets
 @each_case("form", [form for form in BROKEN if form != "refused"])
 def test_a_broken_answer_is_a_typed_error(form):

@@ -96,6 +96,7 @@ async def test_a_job_is_taken_over_in_the_middle_and_its_old_runner_sends_nothin
         assert report.status.credits_spent == here.ledger.credits_charged
 
 
+@pytest.mark.slow
 async def test_the_limit_holds_and_decisions_and_changes_of_the_input_are_seen(store_url):
     given = people(30)
     async with opened(store_url, hit_rate=1.0) as here:
@@ -117,6 +118,7 @@ async def test_the_limit_holds_and_decisions_and_changes_of_the_input_are_seen(s
         assert (await here.store.counts()).results == 0
 
 
+@pytest.mark.slow
 async def test_a_store_of_the_first_version_gets_the_tables_of_jobs(store_url):
     async with Store(store_url) as store:
         for text in (

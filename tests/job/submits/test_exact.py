@@ -70,6 +70,7 @@ LOST = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.scaled
 @each_case(("fault", "nth"), some(product(LOST, [1, 2, 3])))
 async def test_a_lost_answer_is_asked_for_again_under_its_own_key(fault, nth, tmp_path):

@@ -325,6 +325,7 @@ async def test_what_is_purged_is_bought_again(ann, bob, store):
     assert await bob.claims_all(EVE)
 
 
+@pytest.mark.slow
 async def test_a_purge_forgets_more_results_than_one_transaction_takes(ann, store):
     contacts = people(range(4_100))
     record = await ann.buy(contacts, "wf-1")
