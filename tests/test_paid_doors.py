@@ -102,6 +102,7 @@ def test_a_refusal_costs_nothing_and_is_what_the_server_called_it():
         assert not isinstance(one.error, UnknownOutcomeError), one
 
 
+@pytest.mark.slow
 def test_a_429_is_waited_out_whoever_says_it():
     for one in seen((Said(429, "html"), door) for door in DOORS):
         assert (one.error, one.sent) == (None, ODD_ANSWERS + 1), one

@@ -106,6 +106,7 @@ def test_scrub(text: str, scrubbed: str) -> None:
     assert scrub(text) == scrubbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first_to_go", [0, 1])
 def test_a_key_in_use_is_blotted_out_until_its_last_holder_is_gone(first_to_go: int) -> None:
     holders = [Secret(CANARY), Secret(CANARY)]

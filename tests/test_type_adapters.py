@@ -24,6 +24,7 @@ def comparable(value):
     return value
 
 
+@pytest.mark.slow
 @each_case("name", value_classes())
 def test_a_public_value_is_the_same_after_it_was_written_and_read(name):
     kind = value_classes()[name]

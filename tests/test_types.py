@@ -17,6 +17,7 @@ from tests.support.public_surface import STABLE, importable, missing_types
 LAZY = ("cleanlist_async", "cleanlist_async.types", "cleanlist_async.events", "cleanlist_async.testing")
 
 
+@pytest.mark.slow
 def test_every_type_of_a_public_signature_is_importable_from_a_stable_name():
     assert missing_types(importable()) == {}
 

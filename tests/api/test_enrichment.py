@@ -288,6 +288,7 @@ def test_completed_outside_may_be_failed_or_empty_inside(result, found):
     assert status.found is found
 
 
+@pytest.mark.slow
 @pytest.mark.world(hit_rate=0.0)
 async def test_both_kinds_of_a_miss_are_not_found(world):
     list_id = await list_of(world, 0)

@@ -98,6 +98,7 @@ async def test_many_waits_share_one_schedule_and_leave_half_of_the_tokens(world)
     assert not world.ledger.count(429)
 
 
+@pytest.mark.slow
 @pytest.mark.world(workflow_s=40.0, limits=LIMITS)
 async def test_waits_and_bulk_runs_share_the_limit_and_keep_it(world):
     list_id = await list_of(world, 0)
@@ -112,6 +113,7 @@ async def test_waits_and_bulk_runs_share_the_limit_and_keep_it(world):
     assert world.client.statistics().status_requests == len(polls)
 
 
+@pytest.mark.slow
 @pytest.mark.world(workflow_s=2_000.0, limits=LIMITS)
 async def test_an_interactive_call_is_not_kept_waiting_by_waits(world):
     ids = [await started(world, f"p{n}@b.example") for n in range(9)]
@@ -139,6 +141,7 @@ async def test_a_wait_that_ends_too_soon_can_be_taken_up_again(world, timeout_s)
     assert (await world.client.enrichment.wait(workflow_id)).is_final
 
 
+@pytest.mark.slow
 @pytest.mark.world(workflow_s=540.0, limits=LIMITS)
 async def test_what_finished_just_before_the_end_of_a_busy_wait_is_seen(world):
     """Others keep the tokens busy, and nothing is known of how long workflows take."""

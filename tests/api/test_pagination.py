@@ -161,6 +161,7 @@ def test_a_walk_from_a_cursor_is_never_begun_anew():
     assert shelf.asked == ["2", "4"]
 
 
+@pytest.mark.slow
 async def test_a_caller_may_remove_what_it_walks_over(world):
     list_id = await list_of(world, 95)
     lists, seen = world.client.lead_lists, []

@@ -148,6 +148,7 @@ async def test_a_lost_answer_is_asked_for_again_only_where_the_server_takes_it_o
         assert not world.ledger.duplicates()
 
 
+@pytest.mark.slow
 @each_case("fault", REFUSED)
 @each_case("purchase", PATHS)
 async def test_proof_that_nothing_happened(purchase, fault):
@@ -164,6 +165,7 @@ async def test_proof_that_nothing_happened(purchase, fault):
             assert await bought(world) == 1
 
 
+@pytest.mark.slow
 @each_case("retries", [0, 4])
 @each_case("purchase", PATHS)
 async def test_a_server_that_stays_away_leaves_the_outcome_unknown(purchase, retries):

@@ -199,6 +199,7 @@ def test_every_public_callable_is_fed():
     assert len(found) > 70
 
 
+@pytest.mark.slow
 def test_spoiled_answers_raise_no_foreign_exceptions():
     calls, foreign = asyncio.run(foreign_exceptions_of_spoiled_answers(rounds=3))
     assert calls > 75

@@ -52,6 +52,7 @@ async def test_a_lone_caller_on_an_idle_client_waits_for_no_window(world):
     assert world.client.statistics().enrich_one.queued_p99_s == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.world(latency=lambda: 0.0)
 async def test_while_one_batch_is_paced_new_callers_join_the_next(world):
     tasks = []
@@ -141,6 +142,7 @@ async def test_a_request_is_made_with_the_options_of_its_first_caller(world):
     assert {type(task.exception()).__name__ for task in tasks} == {"UnknownOutcomeError"}
 
 
+@pytest.mark.slow
 async def test_bytes_are_capped_as_well(world):
     contacts = [
         Contact(linkedin_url=f"https://linkedin.com/in/{n}", company_name="x" * 1_999, email="y" * 1_999,
@@ -193,6 +195,7 @@ async def test_a_bulk_run_beside_it_does_not_make_callers_wait(world):
     assert world.ledger.count(429) == 0
 
 
+@pytest.mark.slow
 async def test_two_keys_double_the_pace():
     submits = []
     for keys in (["clapi_one"], ["clapi_one", "clapi_two"]):
@@ -219,6 +222,7 @@ async def test_statistics_are_zero_before_and_cost_no_import(world):
             AsyncCleanlist("clapi_x", max_queued=bad)
 
 
+@pytest.mark.slow
 async def test_the_waits_of_callers_are_in_the_statistics(world):
     await outcomes(start(world, people(600)))
     told = world.client.statistics().enrich_one

@@ -424,6 +424,7 @@ async def test_a_contact_that_cannot_be_sent_is_an_invalid_result(world, contact
 # -- the end of the client -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_drain_waits_for_the_callers_that_wait_and_takes_no_other(world):
     tasks = start(world, people(600))
     await asyncio.sleep(0)

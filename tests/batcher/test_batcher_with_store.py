@@ -84,6 +84,7 @@ async def test_callers_of_another_client_and_another_run_get_what_is_there(store
     assert [(one.status, one.email) for one in again] == [(one.status, one.email) for one in first]
 
 
+@pytest.mark.slow
 async def test_known_contacts_need_no_token(world):
     await outcomes(start(world, people(300)))
     await use_up_tokens(world)

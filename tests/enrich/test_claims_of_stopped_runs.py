@@ -123,6 +123,7 @@ async def test_streams_that_are_read_in_turn_do_not_wait_for_each_other(world):
     assert len(world.ledger.contacts) == 2_600
 
 
+@pytest.mark.slow
 async def test_a_source_that_falls_silent_holds_nobody_up(world):
     known, new = people(200), people(100, start=5_000)
 

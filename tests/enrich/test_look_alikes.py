@@ -67,6 +67,7 @@ def test_two_spellings_of_one_profile_are_alike_whatever_else_they_say():
     assert there.has_like(prepared(Contact(linkedin_url="https://de.linkedin.com/in/BB-77/")))
 
 
+@pytest.mark.slow
 @each_case("kind", LIKE_BO)
 @pytest.mark.parametrize("dedupe", ["all", "off"])
 async def test_both_are_bought_once_and_delivered(kind, dedupe):

@@ -31,6 +31,7 @@ async def opened(tmp_path, **options):
         )
 
 
+@pytest.mark.slow
 async def test_what_was_bought_costs_nothing_in_the_plan_and_in_the_run(tmp_path):
     async with opened(tmp_path) as (sandbox, connect), connect() as client:
         await client.enrich(people(300)[:100])

@@ -76,6 +76,7 @@ async def test_over_all_disturbances_nobody_gets_anothers_email(shape, contacts,
     await everything(contacts, shape=shape, seed=seed)
 
 
+@pytest.mark.slow
 @each_case("row", ["flat", "nested"])
 @each_case("carry_linkedin", [True, False])
 @each_case("key", ["results", "tasks", "data"])
@@ -87,6 +88,7 @@ async def test_without_disturbance_nothing_is_pending(row, carry_linkedin, key):
     assert not report.pending
 
 
+@pytest.mark.slow
 @each_case(
     "shape",
     [

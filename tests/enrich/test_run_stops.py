@@ -85,6 +85,7 @@ async def test_a_500_leaves_its_contacts_unknown_and_the_others_go_on(world):
     assert len(world.ledger.contacts) == 750
 
 
+@pytest.mark.slow
 async def test_three_bad_chunks_in_a_row_stop_the_run(world):
     world.sandbox.add_fault(Fault(BULK, status=500, nth=2, times=math.inf))
     report = await world.client.enrich(people(10_000))

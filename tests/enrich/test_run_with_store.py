@@ -107,6 +107,7 @@ async def test_a_client_that_is_closed_in_the_middle_leaves_its_workflows_to_the
     ]
 
 
+@pytest.mark.slow
 async def test_two_runs_side_by_side_buy_each_contact_once(world):
     contacts = people(700)
 
@@ -289,6 +290,7 @@ async def test_nothing_is_sent_when_the_store_cannot_be_written(world, monkeypat
     assert before == after
 
 
+@pytest.mark.slow
 async def test_the_audit_trail_adds_up_to_the_ledger(world):
     await world.client.enrich(people(400))
     await world.client.enrich(people(500), enrichment_type="phone_only")

@@ -55,6 +55,7 @@ async def test_the_ledger_never_exceeds_the_budget(
         assert report.summary.credits + not_settled + held > max_credits
 
 
+@pytest.mark.slow
 @pytest.mark.world(hit_rate=0.7)
 async def test_the_last_chunk_shrinks_then_what_was_not_spent_is_spent_on(world):
     report = await world.client.enrich(people(1_000), max_credits=600)

@@ -267,6 +267,7 @@ async def test_a_pause_stops_every_client_at_once_until_spending_is_resumed(worl
     assert (paused.actor, paused.reason, resumed.actor) == ("ada", "a bug in the importer", "bob")
 
 
+@pytest.mark.slow
 @pytest.mark.world(hit_rate=1.0)
 async def test_a_pause_in_the_middle_of_a_run_keeps_what_was_bought(world):
     async def source():

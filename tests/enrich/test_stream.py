@@ -85,6 +85,7 @@ async def test_an_endless_source_of_one_contact_ends_neither_memory_nor_patience
     assert source.taken <= 3_000 + RESULTS_AHEAD + 1_000
 
 
+@pytest.mark.slow
 async def test_leaving_early_keeps_what_was_not_read(world):
     contacts = people(600)
     got = []
@@ -103,6 +104,7 @@ async def test_leaving_early_keeps_what_was_not_read(world):
         await anext(stream)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step_s", [0.07, 0.33, 1.1])
 async def test_a_consumer_cancelled_again_and_again_loses_and_doubles_nothing(world, step_s):
     contacts = people(700)
@@ -168,6 +170,7 @@ async def test_a_run_that_stops_does_not_wait_for_its_source(world):
                 pass
 
 
+@pytest.mark.slow
 async def test_duplicates_across_the_whole_of_a_list_and_within_a_window(monkeypatch):
     monkeypatch.setattr(dedupe, "WINDOW", 300)
     contacts = [*people(1), *people(1_000, start=1), *people(1)]
@@ -182,6 +185,7 @@ async def test_duplicates_across_the_whole_of_a_list_and_within_a_window(monkeyp
     assert await bought(iter(contacts)) == 1_002
 
 
+@pytest.mark.slow
 async def test_two_streams_at_once_share_one_scheduler_and_mix_nothing(world):
     async def read(start):
         contacts = people(300, start)

@@ -361,6 +361,7 @@ BROKEN: list[tuple[bytes, Envelope]] = [
 ]
 
 
+@pytest.mark.slow
 @each_case("status", [302, 400, 429, 503, 599])
 @each_case(("body", "envelope"), BROKEN)
 def test_any_body_is_a_typed_error(body: bytes, envelope: Envelope, status: int) -> None:

@@ -160,6 +160,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch):
     return spoil_with
 
 
+@pytest.mark.slow
 @each_case("kind", ODD_VALUES)
 async def test_the_results_of_a_workflow_survive_an_odd_value_in_one_row(kind, spoil):
     events = []

@@ -316,6 +316,7 @@ def test_an_accepted_workflow_is_never_lost_to_its_wrapping(body):
     assert (outcome.workflow_id, requests) == ("wf_1", 1)
 
 
+@pytest.mark.slow
 @each_case(
     "body",
     [

@@ -99,6 +99,7 @@ def test_max_retries_is_kept():
         assert (type(outcome), len(times)) == (errors.InternalServerError, retries + 1)
 
 
+@pytest.mark.slow
 async def test_the_retry_quota_of_a_client_ends_a_storm_and_successes_fill_it():
     storm = Served(lambda request, number: respond({}, 500))
     async with virtual_client(storm) as client:

@@ -133,6 +133,7 @@ async def test_a_slow_server_is_sent_as_much_as_the_rate_allows():
     assert max(in_flight) == 5
 
 
+@pytest.mark.slow
 async def test_callers_of_enrich_one_share_the_rule(world):
     world.sandbox.add_fault(Fault(BULK, **OUTAGE))
     contacts = people(40)

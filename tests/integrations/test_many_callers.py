@@ -117,6 +117,7 @@ async def test_five_hundred_callers_share_a_few_requests():
         assert len(made.sandbox.ledger.contacts) == 500
 
 
+@pytest.mark.slow
 async def test_callers_with_the_same_contact_share_one_purchase():
     async with world() as made:
         async with asyncio.TaskGroup() as group:
@@ -157,6 +158,7 @@ async def test_who_hangs_up_before_the_submit_is_bought_nothing():
         assert names == {"Ada1", "Ada3"}
 
 
+@pytest.mark.slow
 async def test_closing_waits_for_the_answers_that_tasks_still_wait_for():
     async with Sandbox(window_s=2.0, workflow_s=0.5) as sandbox:
         made = World(sandbox)

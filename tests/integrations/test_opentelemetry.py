@@ -175,6 +175,7 @@ def test_without_the_package_there_is_one_clear_error():
     )
 
 
+@pytest.mark.slow
 def test_a_client_imports_neither_opentelemetry_nor_the_kinds_of_events():
     done = run_python(
         "import sys; from cleanlist_async import AsyncCleanlist; AsyncCleanlist('key', base_url='http://[::1]')\n"

@@ -56,6 +56,7 @@ async def test_a_budget_for_prospecting_is_refused(world, tmp_path):
     assert not (tmp_path / "j").exists()
 
 
+@pytest.mark.slow
 async def test_out_of_credits_pauses_and_goes_on_after_a_top_up(world, tmp_path):
     bench = Bench(world, tmp_path, people(40))
     world.sandbox.set_credits(12)

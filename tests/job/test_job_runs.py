@@ -92,6 +92,7 @@ async def test_a_job_that_is_done_asks_for_nothing(world, tmp_path):
     ]
 
 
+@pytest.mark.slow
 async def test_a_workflow_the_server_has_forgotten_is_not_bought_again(world, tmp_path):
     bench = Bench(world, tmp_path, people(10))
     world.sandbox.add_fault(Fault(STATUS, status=404, times=1e9))
@@ -167,6 +168,7 @@ LIST_CHANGES = {
 }
 
 
+@pytest.mark.slow
 @each_case("change", LIST_CHANGES)
 async def test_a_list_must_have_the_same_contacts_in_their_order(change, tmp_path):
     async with open_world() as world:
@@ -252,6 +254,7 @@ async def test_results_come_in_every_run_and_an_iteration_left_early_goes_on(wor
     assert not query(bench.path, "SELECT 1 FROM chunks WHERE state != 'done'")
 
 
+@pytest.mark.slow
 @each_case("key", [0, 7, 7.5, b"seven", ("a", 7)])
 async def test_a_key_need_not_be_text(key, tmp_path):
     async with open_world() as world:

@@ -209,6 +209,7 @@ async def test_no_folder_no_job(world, tmp_path):
 # -- what is no source -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @each_case("given", [iter([]), (c for c in ()), 5, b"x", {}, [], {"a": 1}])
 async def test_what_is_no_source_is_refused_and_leaves_no_plan(given, tmp_path):
     async with open_world() as world:
@@ -221,6 +222,7 @@ async def test_what_is_no_source_is_refused_and_leaves_no_plan(given, tmp_path):
 # -- clients and keys ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_two_jobs_share_one_client(world, tmp_path):
     import anyio
 

@@ -55,6 +55,7 @@ async def test_verify_finds_a_wrong_count(world, tmp_path):
         assert (await job.verify())[:2] == [f"Chunk 1 {wrong}", f"Chunk 2 {wrong}"]
 
 
+@pytest.mark.slow
 async def test_the_reason_of_many_invalid_contacts_is_written_down_once(world, tmp_path):
     given = [*people(5), *[{"first_name": "Ada"}] * 20_000, {"first_name": "Ada", "colour": "red"}]
     bench = Bench(world, tmp_path, given, chunk=250)
@@ -83,6 +84,7 @@ async def test_a_walk_holds_one_chunk_at_a_time(world, tmp_path):
     assert most <= 20
 
 
+@pytest.mark.slow
 async def test_others_run_while_a_long_input_is_compared(world, tmp_path):
     given = [*people(3_000), *[{"first_name": "Ada"}] * 8_000]
     bench = Bench(world, tmp_path, given, chunk=250)

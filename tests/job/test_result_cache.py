@@ -13,6 +13,7 @@ from cleanlist_async.sandbox import Fault, Shape
 from tests.job.worlds import SUBMIT, Bench, people, states, total
 
 
+@pytest.mark.slow
 async def test_what_was_bought_is_not_bought_again(world, tmp_path, monkeypatch):
     cache = tmp_path / "results.cache"
     first = Bench(world, tmp_path, people(20), cache=cache)

@@ -106,6 +106,7 @@ async def test_a_policy_without_a_bound_is_refused(world, options, tmp_path):
 # -- decisions -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @each_case(
     ("fault", "way", "state"),
     [
@@ -315,6 +316,7 @@ async def test_a_webhook_with_nothing_in_it_changes_nothing(body, tmp_path):
         assert states(bench.path) == ["unknown", "done", "done"]
 
 
+@pytest.mark.slow
 async def test_forged_tokens_are_refused(world, tmp_path):
     bench = await one_unknown(world, tmp_path, LOST, webhook=HOOK)
     body = payload(workflows(world)[0])
@@ -413,6 +415,7 @@ async def test_verify_finds_planted_damage(damage, tmp_path):
             await bench.open()
 
 
+@pytest.mark.slow
 async def test_verify_finds_a_damaged_file(world, tmp_path):
     bench = Bench(world, tmp_path, people(100), chunk=5)
     await bench.run()

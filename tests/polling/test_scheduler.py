@@ -74,6 +74,7 @@ async def test_long_workflows_are_asked_about_once_and_their_end_is_not_missed()
         assert anyio.current_time() <= 1.15 * last
 
 
+@pytest.mark.slow
 async def test_slow_first_workflows_keep_nobody_waiting():
     took = iter([5_000.0] * 2)
     async with (
@@ -210,6 +211,7 @@ async def test_collecting_asks_at_once_and_with_each_key(world):
     assert len({request.key_id for request in world.ledger.requests_of(STATUS)[-2:]}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.world(api_keys=("clapi_one", "clapi_two"))
 async def test_a_workflow_is_polled_with_the_key_that_submitted_it(world):
     for n in range(4):

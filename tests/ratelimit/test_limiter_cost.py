@@ -49,6 +49,7 @@ def calls_per_grant(waiters: int, routes: Sequence[Route], limits: RateLimits | 
     return calls / granted
 
 
+@pytest.mark.slow
 @SHARED_IS_SLOW
 def test_a_queue_of_10_000_costs_little_for_each_grant(every_store: str) -> None:
     few, many = calls_per_grant(200, [ROUTE]), calls_per_grant(10_000, [ROUTE])

@@ -112,6 +112,7 @@ def in_threads(*mains: Callable[[], None]) -> None:
     assert problems == []
 
 
+@pytest.mark.slow
 def test_two_threads_at_once_share_the_window() -> None:
     limiter = RateLimiter(RateLimits(org=20, key=10, window_s=WINDOW_S))
     arrivals: list[float] = []

@@ -97,6 +97,7 @@ def test_exact_servers_reject_nothing_at_99_per_cent_of_the_rate(
         assert rate_share(server, min(60, 30 * keys)) >= least
 
 
+@pytest.mark.slow
 @SHARED_IS_SLOW
 @each_case("pace", ["burst", "smooth"])
 @each_case("kind", EXACT)
@@ -104,6 +105,7 @@ def test_every_pace_is_safe(kind: LimitKind, pace: Pace) -> None:
     assert simulate(kind, 1, keys=2, pace=pace).rejections == []
 
 
+@pytest.mark.slow
 @SHARED_IS_SLOW
 @each_case("kind", EXACT)
 def test_a_jwt_beside_keys_counts_for_the_organization_only(kind: LimitKind) -> None:
@@ -139,6 +141,7 @@ def test_a_request_that_never_left_costs_no_token() -> None:
     assert refused_only.requests == []  # and the run ended in no time at all, or `run` would not return
 
 
+@pytest.mark.slow
 @SHARED_IS_SLOW
 @each_case("kind", EXACT)
 def test_heavy_tailed_latencies(kind: LimitKind) -> None:
@@ -166,6 +169,7 @@ def test_the_harness_sees_a_limiter_that_is_wrong(limits: RateLimits) -> None:
     assert any(simulate("sliding", seed, limits=limits).rejections for seed in range(3))
 
 
+@pytest.mark.slow
 @SHARED_IS_SLOW
 async def test_the_whole_client_down_to_httpcore() -> None:
     rng = random.Random(0)

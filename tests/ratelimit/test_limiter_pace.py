@@ -156,6 +156,7 @@ async def test_an_interactive_call_waits_little_beside_saturated_bulk() -> None:
     assert waits[int(len(waits) * 0.99)] <= 4
 
 
+@pytest.mark.slow
 async def test_an_interactive_call_takes_a_turn_of_the_bulk_beside_it() -> None:
     """All together stay even, so that a gateway that estimates its window has nothing to refuse."""
     rng = random.Random(1)

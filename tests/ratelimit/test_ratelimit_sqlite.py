@@ -445,6 +445,7 @@ def test_a_loop_that_ends_with_a_token_on_its_way_gives_it_back(path: Path) -> N
     asyncio.run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_fork_shares_the_file_and_inherits_no_token(path: Path) -> None:
     limits = RateLimits(org=3, key=3, window_s=600.0)

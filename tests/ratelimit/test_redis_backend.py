@@ -281,6 +281,7 @@ def test_a_user_that_may_little_may_enough(program: str) -> None:
         asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_full_or_absent_redis_is_waited_for(caplog: pytest.LogCaptureFixture, program: str) -> None:
     async def main(server: RedisServer) -> None:
         backend = RedisLimits(server.url, RateLimits(window_s=0.5), boot_clock)

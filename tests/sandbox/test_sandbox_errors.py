@@ -24,6 +24,7 @@ KEY = "clapi_sandbox_0123456789abcdef"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1c2VyXzEifQ.c2lnbmF0dXJl"
 
 
+@pytest.mark.slow
 @each_case(
     "headers",
     [

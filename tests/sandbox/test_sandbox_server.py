@@ -200,6 +200,7 @@ def test_busiest_window_leaves_out_its_far_end():
     assert Ledger().busiest_window(60.0) == 0
 
 
+@pytest.mark.slow
 def test_without_its_packages_the_sandbox_says_what_to_install():
     code = "import sys; sys.modules['uvicorn'] = None; from cleanlist_async.sandbox import Sandbox"
     root = Path(cleanlist_async.__file__).parents[1]

@@ -39,6 +39,7 @@ def test_is_read_exactly(case, tmp_path):
     assert len(table.notes) == (1 if case.note else 0), "a second pass counts nothing twice"
 
 
+@pytest.mark.slow
 @each_case("case", READABLE)
 def test_is_written_back_with_the_same_cells(case, tmp_path):
     path = save(tmp_path, case)
@@ -68,6 +69,7 @@ def padded(rows, width):
     return [(*row, *[""] * (width - len(row))) for row in rows]
 
 
+@pytest.mark.slow
 @each_case("case", REFUSED)
 def test_is_refused_by_name(case, tmp_path):
     path = save(tmp_path, case)
@@ -88,6 +90,7 @@ def test_a_missing_file_and_a_folder(tmp_path):
             ContactTable.open(path)
 
 
+@pytest.mark.slow
 def test_the_limit_of_the_csv_module_is_never_lowered_and_ours_still_holds(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(csv_lines("Email,Notes", f"a@b.co,{'x' * ((1 << 20) + 1)}"))

@@ -50,6 +50,7 @@ def client_of(sandbox, receiver, limits=None):
     return AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url, limiter=limiter, webhooks=receiver)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ["flat", "nested"])
 async def test_results_are_pushed_and_nothing_is_asked(row):
     contacts = people(520)

@@ -282,6 +282,7 @@ def test_the_id_is_recovered_from_the_address_to_poll(name):
 ODD = ("text", "", 7, 1.5, -1, True, None, [], [None], {}, {"a": 1}, "2026-01-01T00:00:00", 1_790_000_000_000)
 
 
+@pytest.mark.slow
 @each_case(("name", "field"), STRAIGHT)
 def test_what_is_read_straight_from_its_bytes_is_what_a_closer_look_would_find(name, field):
     straight = 0

@@ -120,6 +120,7 @@ def test_an_api_on_loopback_opens_no_other_network(tmp_path):
     ] == []
 
 
+@pytest.mark.slow
 async def test_files_may_be_where_the_api_is(tmp_path, names):
     """A connection is made; no TLS answers there."""
     names |= {"api.internal": ["::1", "127.0.0.1"], "name.example": ["127.0.0.1"], "localhost": ["127.0.0.1"]}

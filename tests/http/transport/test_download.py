@@ -113,6 +113,7 @@ def test_what_is_not_the_file_leaves_the_target_as_it_was(tmp_path, case):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_file_that_stops_coming_leaves_the_target_as_it_was(tmp_path):
     target = tmp_path / "out.csv"
     target.write_text("what was there")

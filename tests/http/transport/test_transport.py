@@ -109,12 +109,14 @@ def test_informational_answers_are_passed_over():
         assert not isinstance(outcome, Exception), name
 
 
+@pytest.mark.slow
 @sockets
 def test_a_slow_drip_is_ended_by_the_timeout_of_the_whole_attempt():
     outcome, _, _ = run_call("credits_balance", always(BALANCE.drip(4, 0.03)))
     assert type(outcome) is errors.APITimeoutError
 
 
+@pytest.mark.slow
 @sockets
 def test_an_accepted_answer_torn_after_its_id_is_accepted():
     whole = json_answer(ACCEPTED)

@@ -116,6 +116,7 @@ async def test_another_client_goes_on_without_the_input(world):
     assert await paid(world.client) == world.ledger.credits_charged
 
 
+@pytest.mark.slow
 async def test_what_was_bought_before_costs_the_job_nothing_and_what_it_buys_serves_others(world):
     await world.client.enrich(MANY[:30])
     before = world.ledger.credits_charged
@@ -270,6 +271,7 @@ async def test_contacts_that_changed_are_named_and_the_job_goes_on_with_them_as_
     check_one_result_each(results, given)
 
 
+@pytest.mark.slow
 async def test_an_input_that_was_not_read_to_its_end_is_read_on_from_there(world):
     given = mixed(4_500)
 

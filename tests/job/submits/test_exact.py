@@ -232,6 +232,7 @@ async def test_an_empty_list_a_day_later_proves_that_nothing_was_imported(world,
     bench.check(unknown_at_most=0)
 
 
+@pytest.mark.slow
 async def test_sending_again_by_decision_uses_the_key_it_had(world, tmp_path):
     bench = bench_of(world, tmp_path)
     world.sandbox.add_fault(LOST[0])
@@ -329,6 +330,7 @@ def test_a_csv_file_is_never_longer_than_the_json_it_was_measured_by(text):
     assert len(csv_of(leave_out_repeated([contact]))) - header <= len(contact.payload) + 1
 
 
+@pytest.mark.slow
 async def test_chunks_fit_into_an_import(world, tmp_path):
     given = [Contact(first_name=f"A{i}", last_name="Yew", company_name="z" * 1_900) for i in range(180)]
     bench = bench_of(world, tmp_path, given, chunk=250)
