@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from os import PathLike
@@ -112,9 +113,9 @@ class Certificates:
     def check(self) -> Self:
         """Raise ConfigurationError for paths that lead nowhere."""
         # A folder that does not exist is no error to OpenSSL, which would then trust nobody.
-        if self.folder and not any(Path(part).is_dir() for part in self.folder.split(os.pathsep)):
+        if self.folder and not any(_is_there(part, Path.is_dir) for part in self.folder.split(os.pathsep)):
             raise ConfigurationError(f"{self.source} names no folder of certificates: {shown(self.folder)}.")
-        if self.file and not Path(self.file).is_file():
+        if self.file and not _is_there(self.file, Path.is_file):
             raise ConfigurationError(f"{self.source} names no file of certificates: {shown(self.file)}.")
         return self
 
@@ -142,8 +143,15 @@ def _given(verify: Verify) -> ssl.SSLContext | None:
     if verify is True:
         return None
     path = checked_path("verify", verify)
-    kind = "folder" if path.is_dir() else "file"
+    kind = "folder" if _is_there(path, Path.is_dir) else "file"
     return Certificates("verify", **{kind: os.fspath(path)}).check().load()
+
+
+def _is_there(path: str | Path, is_kind: Callable[[Path], bool]) -> bool:
+    try:
+        return is_kind(Path(path))
+    except OSError:  # before Python 3.14, for one that is too long for the system
+        return False
 
 
 def _of_environment() -> Certificates | None:

@@ -119,6 +119,7 @@ async def test_the_name_of_another_host_in_a_certificate_is_told(tmp_path):
     ("verify", "says"),
     [
         (False, "verify=False"),
+        ("x" * 5_000, "verify names no file"),
         ("/nowhere/ca.pem", "no file of certificates"),
         (os.devnull, "certificate"),
         (5, "must be"),
