@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 import psycopg
@@ -113,32 +114,21 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory):
+def engines():
     """Return the Python of an engine's own virtual environment, which is made when it is first asked for."""
     made: dict[str, Path] = {}
+    with TemporaryDirectory(prefix="cleanlist-engines-", dir="/var/tmp") as folder:  # too large for memory
 
-    def python_of(engine: str) -> Path:
-        if engine not in made:
-            folder = tmp_path_factory.mktemp(engine)
-            python = folder / "bin" / "python"
-            uv = partial(subprocess.run, check=True, capture_output=True, timeout=240)
-            uv([*UV, "venv", "--quiet", str(folder), "--clear"])
-            uv(
-                [
-                    *UV,
-                    "pip",
-                    "install",
-                    "--python",
-                    str(python),
-                    *PACKAGES[engine],
-                    "-e",
-                    f"{ROOT}[postgres,cli]",
-                ]
-            )
-            made[engine] = python
-        return made[engine]
+        def python_of(engine: str) -> Path:
+            if engine not in made:
+                python = made[engine] = Path(folder, engine, "bin", "python")
+                uv = partial(subprocess.run, check=True, capture_output=True, timeout=240)
+                uv([*UV, "venv", "--quiet", str(Path(folder, engine))])
+                package = ("-e", f"{ROOT}[postgres,cli]")
+                uv([*UV, "pip", "install", "--python", str(python), *PACKAGES[engine], *package])
+            return made[engine]
 
-    return python_of
+        yield python_of
 
 
 @pytest.fixture
