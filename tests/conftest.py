@@ -118,6 +118,13 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture
+def database(postgres: PostgresServer) -> Iterator[str]:
+    """The name of an empty database in the PostgreSQL of the tests."""
+    with postgres.database() as name:
+        yield name
+
+
 @pytest.fixture(scope="session")
 def pgbouncer_port(postgres: PostgresServer) -> Iterator[int]:
     """The port of a PgBouncer before the PostgreSQL of the tests."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 
 from cleanlist_async.sandbox import Sandbox
-from tests.examples.running_app import CSV, finished, running, table
+from tests.examples.running_app import CSV, finished, running, settings_for, table
 
 CONTACTS = 300
 
@@ -16,11 +16,7 @@ CONTACTS = 300
 async def press_again_and_again(folder: Path) -> tuple[int, int]:
     """Return how many contacts are bought twice, and how many rows of any list have no outcome in the end."""
     async with Sandbox(workflow_s=1.0) as sandbox:
-        settings = {
-            "CLEANLIST_API_KEY": sandbox.api_key,
-            "CLEANLIST_BASE_URL": sandbox.base_url,
-            "CLEANLIST_STORE": str(folder / "store.db"),
-        }
+        settings = settings_for(sandbox, folder / "store.db")
         async with running(**settings) as (application, caller):
             paths = [await _press(caller), await _press(caller)]
             with anyio.fail_after(60):

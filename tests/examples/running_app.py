@@ -13,6 +13,8 @@ from pathlib import Path
 import anyio
 import httpx
 
+from cleanlist_async.sandbox import Sandbox
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "fastapi_app"
 CSV = {"Content-Type": "text/csv"}
@@ -31,6 +33,15 @@ class Application:
             self.process.send_signal(how)
         self.printed, _ = self.process.communicate(timeout=60)
         return self.process.returncode
+
+
+def settings_for(sandbox: Sandbox, store: Path | str) -> dict[str, str]:
+    """Return the environment that leads to a server, and to a store of ours."""
+    return {
+        "CLEANLIST_API_KEY": sandbox.api_key,
+        "CLEANLIST_BASE_URL": sandbox.base_url,
+        "CLEANLIST_STORE": str(store),
+    }
 
 
 @contextmanager

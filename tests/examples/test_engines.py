@@ -20,6 +20,7 @@ import pytest
 
 from cleanlist_async import AsyncCleanlist
 from cleanlist_async.sandbox import Sandbox
+from tests.examples.running_app import settings_for
 from tests.support.redis_server import redis_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.sockets, pytest.mark.anyio, pytest.mark.timeout(600)]
@@ -132,12 +133,10 @@ def engines():
 
 
 @pytest.fixture
-async def api(postgres):
+async def api(postgres, database):
     """A server whose workflows take a second, and the settings that lead to it and to a new store."""
-    with postgres.database() as database:
-        async with Sandbox(workflow_s=1.0, credits=100_000) as sandbox:
-            settings = {"CLEANLIST_BASE_URL": sandbox.base_url, "CLEANLIST_API_KEY": sandbox.api_key}
-            yield sandbox, settings | {"CLEANLIST_STORE": postgres.url(database)}
+    async with Sandbox(workflow_s=1.0, credits=100_000) as sandbox:
+        yield sandbox, settings_for(sandbox, postgres.url(database))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from cleanlist_async.integrations.fastapi import Problem
 from cleanlist_async.sandbox import Sandbox
 from tests.examples.pressed_lists import press_again_and_again
-from tests.examples.running_app import CSV, finished, free_port, running, started, table
+from tests.examples.running_app import CSV, finished, free_port, running, settings_for, started, table
 from tests.support.browser import CHROMIUM, Browser
 
 pytestmark = [pytest.mark.sockets, pytest.mark.anyio]
@@ -186,11 +186,7 @@ async def test_its_documentation_is_right(shared):
 
 async def test_killed_in_the_middle_it_goes_on_and_buys_nothing_twice(tmp_path):
     async with Sandbox(workflow_s=2.0) as sandbox:
-        settings = {
-            "CLEANLIST_API_KEY": sandbox.api_key,
-            "CLEANLIST_BASE_URL": sandbox.base_url,
-            "CLEANLIST_STORE": str(tmp_path / "store.db"),
-        }
+        settings = settings_for(sandbox, tmp_path / "store.db")
         async with running(**settings) as (application, caller):
             assert (await caller.get("/demo.csv")).status_code == 404
             path = (await caller.post("/lists", content=table(600), headers=CSV)).headers["Location"]
@@ -218,11 +214,7 @@ async def test_a_list_that_is_pressed_again_buys_nothing_twice_also_after_a_kill
 
 async def test_a_list_that_is_forgotten_is_gone_for_good(tmp_path):
     async with Sandbox(workflow_s=0.1) as sandbox:
-        settings = {
-            "CLEANLIST_API_KEY": sandbox.api_key,
-            "CLEANLIST_BASE_URL": sandbox.base_url,
-            "CLEANLIST_STORE": str(tmp_path / "store.db"),
-        }
+        settings = settings_for(sandbox, tmp_path / "store.db")
         async with running(**settings) as (_, caller):
             path = (await caller.post("/lists", content=table(5), headers=CSV)).headers["Location"]
             await finished(caller, path)
@@ -234,12 +226,7 @@ async def test_a_list_that_is_forgotten_is_gone_for_good(tmp_path):
 
 async def test_a_list_stops_at_its_wall_and_says_so(tmp_path):
     async with Sandbox(workflow_s=0.1) as sandbox:
-        settings = {
-            "CLEANLIST_API_KEY": sandbox.api_key,
-            "CLEANLIST_BASE_URL": sandbox.base_url,
-            "CLEANLIST_STORE": str(tmp_path / "store.db"),
-            "CREDITS_PER_LIST": "5",
-        }
+        settings = settings_for(sandbox, tmp_path / "store.db") | {"CREDITS_PER_LIST": "5"}
         async with running(**settings) as (_, caller):
             path = (await caller.post("/lists", content=table(40), headers=CSV)).headers["Location"]
             progress, _ = await finished(caller, path)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -19,12 +19,6 @@ pytest.importorskip("psycopg")
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 
 EVE = people([0])
-
-
-@pytest.fixture
-def database(postgres) -> Iterator[str]:
-    with postgres.database() as name:
-        yield name
 
 
 @pytest.fixture

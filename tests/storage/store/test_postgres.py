@@ -32,12 +32,6 @@ TABLES = ("store", "organizations", "owners", "submits", "purchases", "budgets",
 
 
 @pytest.fixture
-def database(postgres) -> Iterator[str]:
-    with postgres.database() as name:
-        yield name
-
-
-@pytest.fixture
 def store_url(postgres, database) -> str:
     return postgres.url(database)
 
