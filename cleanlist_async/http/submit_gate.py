@@ -132,7 +132,7 @@ class SubmitGate:
             # A refusal in the API's own words is an answer: the server works.
             if error.retryable or isinstance(error, RedirectedError) or not isinstance(error, APIError):
                 self._last_error = error
-                self._fail(error.retry_after_s if isinstance(error, APIError) else None)
+                self._fail(error.retry_after_s)
                 return
         self._is_checked = True
         self._change()
